@@ -1,0 +1,166 @@
+// The errors that users see: one small hierarchy with stable codes.
+//
+// `code` is for programs, `message` for people; the fields say where, as far as it is known.
+
+export type ErrorCode =
+  | "PLAN"
+  | "UNKNOWN_COLUMN"
+  | "TYPE"
+  | "SCHEMA_MISMATCH"
+  | "MALFORMED_ARROW"
+  | "OVERFLOW"
+  | "CAST"
+  | "MEMORY_LIMIT"
+  | "CORRUPT_STATE"
+  | "KERNEL_TRAP"
+  | "CLOSED"
+  | "ARGUMENT";
+
+export interface ErrorDetails {
+  /** The column (or result) that the error is about. */
+  readonly column?: string | undefined;
+  /** Row, counted from 0 over the whole input of the run. */
+  readonly row?: number | undefined;
+  /** The value itself: number, bigint, string or bytes. */
+  readonly value?: unknown;
+  /** What was expected instead. */
+  readonly expected?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Base class of everything that Millrace throws on purpose. */
+export class MillraceError extends Error implements ErrorDetails {
+  readonly code: ErrorCode;
+  readonly column: string | undefined;
+  readonly row: number | undefined;
+  readonly value: unknown;
+  readonly expected: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.column = details.column;
+    this.row = details.row;
+    this.value = details.value;
+    this.expected = details.expected;
+  }
+}
+
+/** A plan that cannot work, whatever the data: found when it is built or bound. */
+export class PlanError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails, code: ErrorCode = "PLAN") {
+    super(code, message, details);
+  }
+}
+
+/** A column name that does not exist; the message lists the nearest names. */
+export class UnknownColumnError extends PlanError {
+  constructor(column: string, available: readonly string[]) {
+    const near = nearestNames(column, available);
+    const hint =
+      near.length > 0
+        ? `did you mean ${near.map((name) => `"${name}"`).join(" or ")}?`
+        : `there is no such column.`;
+    super(
+      `unknown column "${column}": ${hint} Columns: ${available.length > 0 ? available.join(", ") : "(none)"}`,
+      { column, expected: near.join(", ") },
+      "UNKNOWN_COLUMN",
+    );
+  }
+}
+
+/** An operation on a type that it is not defined for. */
+export class TypeMismatchError extends PlanError {
+  constructor(message: string, details?: ErrorDetails) {
+    super(message, details, "TYPE");
+  }
+}
+
+/** A batch whose schema differs from the schema of the plan or of the batches before it. */
+export class SchemaMismatchError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("SCHEMA_MISMATCH", message, details);
+  }
+}
+
+/** An Arrow buffer that contradicts itself. */
+export class MalformedArrowError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("MALFORMED_ARROW", message, details);
+  }
+}
+
+/** A value does not fit its result type. */
+export class OverflowError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("OVERFLOW", message, details);
+  }
+}
+
+/** A value cannot be converted. */
+export class CastError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("CAST", message, details);
+  }
+}
+
+/** The memory budget (or the 4 GiB of a WebAssembly memory) is exhausted. The engine stays usable. */
+export class MemoryLimitError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("MEMORY_LIMIT", message, details);
+  }
+}
+
+/** A state batch that another version, operator or configuration wrote, or that is damaged. */
+export class CorruptStateError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("CORRUPT_STATE", message, details);
+  }
+}
+
+/** The kernel trapped: a defect of Millrace. The engine is dead; open another. */
+export class KernelTrapError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("KERNEL_TRAP", message, details);
+  }
+}
+
+/** The engine, run or operator was closed before. */
+export class ClosedError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("CLOSED", message, details);
+  }
+}
+
+/** An argument of a call is out of range or of the wrong type. */
+export class ArgumentError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("ARGUMENT", message, details);
+  }
+}
+
+/** The names nearest to `name` by edit distance, best first, at most three. */
+export function nearestNames(name: string, available: readonly string[]): string[] {
+  const limit = Math.max(2, Math.floor(name.length / 3));
+  return available
+    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .filter(({ distance }) => distance <= limit)
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map(({ candidate }) => candidate);
+}
+
+/** Levenshtein distance, two rows of the table at a time. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length]!;
+}

@@ -1,0 +1,125 @@
+// Operators, their configurations, and the numbers they report. Constant enums only: see status.ts.
+
+export const enum OperatorKind {
+  NONE = 0,
+  HASH_AGGREGATE = 1,
+  PROJECT = 2,
+}
+
+/**
+ * Configuration of HASH_AGGREGATE: this header, KEYS x Key, AGGREGATES x Aggregate, then the program
+ * bytes (see instruction.ts) at PROGRAM.
+ */
+export const enum AggregateConfig {
+  /** u32 `Abi.VERSION`. */
+  VERSION = 0,
+  /** u32 `AggregateFlag`. */
+  FLAGS = 4,
+  KEYS = 8,
+  AGGREGATES = 12,
+  /** u32 byte offset of the program from the start of the configuration; 8-byte aligned. */
+  PROGRAM = 16,
+  PROGRAM_BYTES = 20,
+  /** u32 fault switch for tests: `AggregateFault`. */
+  FAULT = 24,
+  RESERVED = 28,
+  SIZE = 32,
+}
+
+export const enum AggregateFlag {
+  NONE = 0,
+  /** Emit a changelog after each push (row kinds in the last column) instead of one result at the end. */
+  CHANGELOG = 1,
+}
+
+/** Fault switches: make rare paths common in tests. May be combined. */
+export const enum AggregateFault {
+  NONE = 0,
+  /** Every hash is 0. */
+  HASH_ZERO = 1,
+  /** Never take the direct-index tier. */
+  NO_DIRECT = 2,
+  /** Normalise exact sums after every vector. */
+  NORMALISE_ALWAYS = 4,
+  /** Hash tables start with 4 slots. */
+  TINY_TABLES = 8,
+}
+
+/** One group key: an output of the program. 8 bytes. */
+export const enum KeyConfig {
+  /** u32 index into the program's outputs. */
+  OUTPUT = 0,
+  /** u32 `Type` of the key column in results: a fixed-width type, BOOL or BYTES. */
+  TYPE = 4,
+  SIZE = 8,
+}
+
+/** One aggregate. 24 bytes. */
+export const enum AggregateEntry {
+  /** u32 `AggregateFunction`. */
+  FUNCTION = 0,
+  /** i32 index into the program's outputs; -1 for count(*). */
+  ARGUMENT = 4,
+  /** i32 index of a boolean output: only its true rows count; -1 when none. */
+  FILTER = 8,
+  /** u32 `Type` of the argument. */
+  TYPE = 12,
+  /** u32 `AggregateEntryFlag`. */
+  FLAGS = 16,
+  /** u32 decimal scale, for AVG over I128. */
+  SCALE = 20,
+  SIZE = 24,
+}
+
+export const enum AggregateEntryFlag {
+  NONE = 0,
+  /** Plain float adds: faster, but the result depends on the order of the rows. */
+  FAST = 1,
+}
+
+/**
+ * Result types: COUNT_ROWS, COUNT, COUNT_DISTINCT -> I64; SUM of signed integers -> I64, of unsigned ->
+ * U64, of floats -> F64, of I128 -> I128; AVG -> F64; MIN, MAX -> the argument's type.
+ */
+export const enum AggregateFunction {
+  COUNT_ROWS = 1,
+  COUNT = 2,
+  COUNT_DISTINCT = 3,
+  SUM = 4,
+  AVG = 5,
+  MIN = 6,
+  MAX = 7,
+}
+
+/** Configuration of PROJECT: this header, then the program bytes. Output columns are the program's outputs. */
+export const enum ProjectConfig {
+  VERSION = 0,
+  /** u32 number of outputs. */
+  OUTPUTS = 4,
+  /** u32 byte offset of the program; 8-byte aligned. */
+  PROGRAM = 8,
+  PROGRAM_BYTES = 12,
+  SIZE = 16,
+}
+
+/** Row kinds of a changelog, as int8 in the column `row_kind`. */
+export const enum RowKind {
+  INSERT = 0,
+  UPDATE_BEFORE = 1,
+  UPDATE_AFTER = 2,
+  DELETE = 3,
+}
+
+/** What `op_stats` writes: u64 each. */
+export const enum OperatorStats {
+  ROWS_IN = 0,
+  ROWS_SELECTED = 8,
+  ROWS_OUT = 16,
+  BATCHES_IN = 24,
+  GROUPS = 32,
+  STATE_BYTES = 40,
+  TABLE_SLOTS = 48,
+  /** Which key tier is in use: see group/keys.ts. */
+  KEY_TIER = 56,
+  SIZE = 64,
+}

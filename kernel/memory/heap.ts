@@ -1,0 +1,196 @@
+// The heap: every byte that the kernel or its host uses in linear memory comes from here.
+//
+// One address-ordered list of free blocks, first fit, neighbours joined when a block is freed. Callers
+// ask for few, large blocks (regions and columns), so the list stays short; small things are cut out of
+// a region instead (region.ts). State lives in the root block behind a spin lock, because several
+// instances on several threads share one memory and a global would be one per instance. The lock
+// compiles to nothing in builds without threads.
+//
+//   block:  +0 u32 bytes (header included)   +4 u32 next free block (only while free)
+//           +8 u32 magic (USED or FREE)      +12..63 unused     +64 payload, 64-byte aligned
+//
+// Tried and lost: size classes by powers of two. They waste up to half of a large column, and a budget
+// that counts real bytes is then a lie.
+
+import { ContextFlag, Root, Abi } from "../abi/layout";
+
+const HEADER: usize = 64;
+const GRAIN: usize = 64;
+/** A free remainder smaller than this stays with its block. */
+const SPLIT_MIN: usize = 256;
+const PAGE: usize = 65536;
+/** Memory is grown by at least this much, so that growth is rare. */
+const GROWTH_MIN: usize = 1 << 20;
+const ROOT_MAGIC: u32 = 0x4c52494d; // "MIRL"
+const USED: u32 = 0x44455355;
+const FREE: u32 = 0x45455246;
+
+const NEXT: usize = 4;
+const STATE: usize = 8;
+
+/** Prepares a root block at `root`; the heap is what follows it up to `root + length`. */
+export function heapInit(root: usize, length: usize, flags: u32): bool {
+  if (root == 0 || (root & 63) != 0 || length < <usize>Root.SIZE + PAGE) return false;
+  memory.fill(root, 0, <usize>Root.SIZE);
+  const start: usize = (root + <usize>Root.SIZE + 63) & ~(<usize>63);
+  store<u32>(root, <u32>start, <usize>Root.HEAP_START);
+  store<u32>(root, <u32>start, <usize>Root.HEAP_TOP);
+  store<u32>(root, <u32>(root + length), <usize>Root.HEAP_LIMIT);
+  store<u32>(root, flags & <u32>ContextFlag.GROW ? 1 : 0, <usize>Root.GROWABLE);
+  store<u32>(root, <u32>Abi.VERSION, <usize>Root.VERSION);
+  store<u32>(root, ROOT_MAGIC, <usize>Root.MAGIC);
+  return true;
+}
+
+export function heapIsRoot(root: usize): bool {
+  return (
+    root != 0 &&
+    (root & 63) == 0 &&
+    load<u32>(root, <usize>Root.MAGIC) == ROOT_MAGIC &&
+    load<u32>(root, <usize>Root.VERSION) == <u32>Abi.VERSION
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+export function lock(root: usize): void {
+  if (ASC_FEATURE_THREADS) {
+    while (atomic.cmpxchg<i32>(root, 0, 1, <usize>Root.LOCK) != 0) {}
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+export function unlock(root: usize): void {
+  if (ASC_FEATURE_THREADS) atomic.store<i32>(root, 0, <usize>Root.LOCK);
+}
+
+/** Address of `bytes` fresh bytes (contents undefined), 64-byte aligned; 0 when budget or memory is exhausted. */
+export function heapAllocate(root: usize, bytes: usize): usize {
+  if (bytes > 0xfff00000) return 0;
+  const need: usize = (max<usize>(bytes, 1) + HEADER + GRAIN - 1) & ~(GRAIN - 1);
+  lock(root);
+  const block = allocateLocked(root, need);
+  unlock(root);
+  return block == 0 ? 0 : block + HEADER;
+}
+
+function allocateLocked(root: usize, need: usize): usize {
+  const count = load<u32>(root, <usize>Root.ALLOCATIONS) + 1;
+  store<u32>(root, count, <usize>Root.ALLOCATIONS);
+  if (count == load<u32>(root, <usize>Root.FAIL_AT)) return 0;
+  const budget: u64 = load<u32>(root, <usize>Root.BUDGET);
+  if (budget != 0 && <u64>load<u32>(root, <usize>Root.USED) + <u64>need > budget) return 0;
+
+  let previous: usize = 0;
+  let block: usize = load<u32>(root, <usize>Root.FREE_LIST);
+  while (block != 0) {
+    const size: usize = load<u32>(block);
+    if (size >= need) {
+      let next: usize = load<u32>(block, NEXT);
+      if (size - need >= SPLIT_MIN) {
+        const rest = block + need;
+        store<u32>(rest, <u32>(size - need));
+        store<u32>(rest, <u32>next, NEXT);
+        store<u32>(rest, FREE, STATE);
+        next = rest;
+        store<u32>(block, <u32>need);
+      }
+      link(root, previous, next);
+      return take(root, block);
+    }
+    previous = block;
+    block = load<u32>(block, NEXT);
+  }
+
+  const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
+  if (<u64>top + <u64>need > <u64>load<u32>(root, <usize>Root.HEAP_LIMIT) && !grow(root, top, need)) return 0;
+  store<u32>(top, <u32>need);
+  store<u32>(root, <u32>(top + need), <usize>Root.HEAP_TOP);
+  return take(root, top);
+}
+
+function take(root: usize, block: usize): usize {
+  store<u32>(block, USED, STATE);
+  const used = load<u32>(root, <usize>Root.USED) + load<u32>(block);
+  store<u32>(root, used, <usize>Root.USED);
+  if (used > load<u32>(root, <usize>Root.PEAK)) store<u32>(root, used, <usize>Root.PEAK);
+  store<u32>(root, load<u32>(root, <usize>Root.BLOCKS) + 1, <usize>Root.BLOCKS);
+  return block;
+}
+
+function link(root: usize, previous: usize, next: usize): void {
+  if (previous == 0) store<u32>(root, <u32>next, <usize>Root.FREE_LIST);
+  else store<u32>(previous, <u32>next, NEXT);
+}
+
+/** Grows the memory until `need` bytes fit above `top`. The last page of the 4 GiB is never used: its end wraps to 0. */
+function grow(root: usize, top: usize, need: usize): bool {
+  if (load<u32>(root, <usize>Root.GROWABLE) == 0) return false;
+  const limit: u64 = <u64>memory.size() * PAGE;
+  const wanted: u64 = <u64>top + <u64>need;
+  if (wanted > <u64>0xffff0000) return false;
+  let ok = limit >= wanted;
+  if (!ok) {
+    const missing: u64 = wanted - limit;
+    const step: u64 = max<u64>(missing, max<u64>(GROWTH_MIN, limit >> 3));
+    ok = memory.grow(<i32>((step + PAGE - 1) / PAGE)) >= 0;
+    if (!ok) ok = memory.grow(<i32>((missing + PAGE - 1) / PAGE)) >= 0;
+  }
+  if (ok) store<u32>(root, <u32>min<u64>(<u64>memory.size() * PAGE, 0xffff0000), <usize>Root.HEAP_LIMIT);
+  return ok;
+}
+
+/** Gives a block back. False when `payload` is not the address of a block in use. */
+export function heapFree(root: usize, payload: usize): bool {
+  if (payload < <usize>load<u32>(root, <usize>Root.HEAP_START) + HEADER || (payload & (GRAIN - 1)) != 0) return false;
+  const block = payload - HEADER;
+  lock(root);
+  const known = block < <usize>load<u32>(root, <usize>Root.HEAP_TOP) && load<u32>(block, STATE) == USED;
+  if (known) freeLocked(root, block);
+  unlock(root);
+  return known;
+}
+
+function freeLocked(root: usize, block: usize): void {
+  const size: usize = load<u32>(block);
+  store<u32>(root, load<u32>(root, <usize>Root.USED) - <u32>size, <usize>Root.USED);
+  store<u32>(root, load<u32>(root, <usize>Root.BLOCKS) - 1, <usize>Root.BLOCKS);
+  store<u32>(block, FREE, STATE);
+  let previous: usize = 0;
+  let next: usize = load<u32>(root, <usize>Root.FREE_LIST);
+  while (next != 0 && next < block) {
+    previous = next;
+    next = load<u32>(next, NEXT);
+  }
+  let end = block + size;
+  if (next != 0 && end == next) {
+    store<u32>(block, <u32>(size + <usize>load<u32>(next)));
+    next = load<u32>(next, NEXT);
+  }
+  store<u32>(block, <u32>next, NEXT);
+  if (previous != 0 && previous + <usize>load<u32>(previous) == block) {
+    store<u32>(previous, load<u32>(previous) + load<u32>(block));
+    store<u32>(previous, <u32>next, NEXT);
+    block = previous;
+  } else {
+    link(root, previous, block);
+  }
+  // The last block of the heap goes back below the top, so that a free heap is an empty list.
+  end = block + <usize>load<u32>(block);
+  if (end == <usize>load<u32>(root, <usize>Root.HEAP_TOP)) {
+    let before: usize = 0;
+    let walk: usize = load<u32>(root, <usize>Root.FREE_LIST);
+    while (walk != block) {
+      before = walk;
+      walk = load<u32>(walk, NEXT);
+    }
+    link(root, before, 0);
+    store<u32>(root, <u32>block, <usize>Root.HEAP_TOP);
+  }
+}
+
+/** Payload bytes that the block at `payload` can hold. */
+export function heapCapacity(payload: usize): usize {
+  return <usize>load<u32>(payload - HEADER) - HEADER;
+}

@@ -1,0 +1,91 @@
+// A region: everything that one operator owns, freed whole when the operator goes.
+//
+// Small, long-lived things are cut from chunks (never freed one by one); large or growing things are
+// blocks of their own, linked so that they can be given back early or with the region. The links stand
+// in the first 16 bytes of each block, before its payload.
+//
+//   region: +0 root   +4 first block   +8 chunk cursor   +12 chunk end   +16 bytes held
+//   block:  +0 next   +4 previous      +8 u32 payload bytes              +16.. payload (16-byte aligned)
+
+import { heapAllocate, heapFree, heapCapacity } from "./heap";
+
+export const REGION_SIZE: usize = 32;
+const LINKS: usize = 64;
+const CHUNK: usize = 16384;
+
+const FIRST: usize = 4;
+const CURSOR: usize = 8;
+const END: usize = 12;
+const HELD: usize = 16;
+
+export function regionInit(region: usize, root: usize): void {
+  memory.fill(region, 0, REGION_SIZE);
+  store<u32>(region, <u32>root);
+}
+
+/** A block of its own, 64-byte aligned, contents undefined; 0 when memory is exhausted. */
+export function regionBlock(region: usize, bytes: usize): usize {
+  if (bytes > 0xffe00000) return 0;
+  const block = heapAllocate(load<u32>(region), bytes + LINKS);
+  if (block == 0) return 0;
+  const first: usize = load<u32>(region, FIRST);
+  store<u32>(block, <u32>first);
+  store<u32>(block, 0, 4);
+  if (first != 0) store<u32>(first, <u32>block, 4);
+  store<u32>(region, <u32>block, FIRST);
+  store<u32>(region, load<u32>(region, HELD) + <u32>heapCapacity(block), HELD);
+  return block + LINKS;
+}
+
+/** Gives one block of the region back. `payload` 0 is ignored. */
+export function regionFree(region: usize, payload: usize): void {
+  if (payload == 0) return;
+  const block = payload - LINKS;
+  const next: usize = load<u32>(block);
+  const previous: usize = load<u32>(block, 4);
+  if (previous == 0) store<u32>(region, <u32>next, FIRST);
+  else store<u32>(previous, <u32>next);
+  if (next != 0) store<u32>(next, <u32>previous, 4);
+  store<u32>(region, load<u32>(region, HELD) - <u32>heapCapacity(block), HELD);
+  heapFree(load<u32>(region), block);
+}
+
+/** Payload bytes that a block can hold (at least what was asked for). */
+export function regionCapacity(payload: usize): usize {
+  return heapCapacity(payload - LINKS) - LINKS;
+}
+
+/** A small zeroed piece that lives as long as the region, 16-byte aligned; 0 when memory is exhausted. */
+export function regionCut(region: usize, bytes: usize): usize {
+  const size: usize = (bytes + 15) & ~(<usize>15);
+  if (size > CHUNK / 4) {
+    const own = regionBlock(region, size);
+    if (own != 0) memory.fill(own, 0, size);
+    return own;
+  }
+  let cursor: usize = load<u32>(region, CURSOR);
+  if (cursor == 0 || cursor + size > <usize>load<u32>(region, END)) {
+    cursor = regionBlock(region, CHUNK);
+    if (cursor == 0) return 0;
+    store<u32>(region, <u32>(cursor + CHUNK), END);
+  }
+  store<u32>(region, <u32>(cursor + size), CURSOR);
+  memory.fill(cursor, 0, size);
+  return cursor;
+}
+
+/** Bytes that the region holds of the heap. */
+export function regionBytes(region: usize): u32 {
+  return load<u32>(region, HELD);
+}
+
+/** Frees every block. The region itself (which may lie in one of them) is not touched afterwards. */
+export function regionDestroy(region: usize): void {
+  const root: usize = load<u32>(region);
+  let block: usize = load<u32>(region, FIRST);
+  while (block != 0) {
+    const next: usize = load<u32>(block);
+    heapFree(root, block);
+    block = next;
+  }
+}
