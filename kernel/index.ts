@@ -1,5 +1,68 @@
-import { contextCreate } from "./memory/context";
+// The exports of the kernel, nothing else. ABI.md says how to call them.
+
+import { contextCreate, contextError, contextRoot } from "./memory/context";
 import { heapAllocate, heapFree } from "./memory/heap";
-export function ctx_init(base: usize, length: usize, flags: u32): usize { return contextCreate(base, length, flags); }
-export function mem_alloc(c: usize, n: usize): usize { return heapAllocate(load<u32>(c), n); }
-export function mem_free(c: usize, n: usize): bool { return heapFree(load<u32>(c), n); }
+import { Root } from "./abi/layout";
+import * as operators from "./operator/dispatch";
+
+export function ctx_init(base: usize, length: usize, flags: u32): usize {
+  return contextCreate(base, length, flags);
+}
+
+export function last_error(ctx: usize): usize {
+  return contextError(ctx);
+}
+
+export function mem_alloc(ctx: usize, bytes: usize): usize {
+  return heapAllocate(contextRoot(ctx), bytes);
+}
+
+export function mem_free(ctx: usize, address: usize): bool {
+  return heapFree(contextRoot(ctx), address);
+}
+
+export function mem_budget(ctx: usize, bytes: u32): void {
+  store<u32>(contextRoot(ctx), bytes, <usize>Root.BUDGET);
+}
+
+/** A fault switch for tests: the `nth` allocation from now on fails once; 0 turns it off. */
+export function mem_fail(ctx: usize, nth: u32): void {
+  const root = contextRoot(ctx);
+  store<u32>(root, nth == 0 ? 0 : load<u32>(root, <usize>Root.ALLOCATIONS) + nth, <usize>Root.FAIL_AT);
+}
+
+export function op_create(ctx: usize, kind: u32, config: usize, length: u32): u32 {
+  return operators.create(ctx, kind, config, length);
+}
+
+export function op_push(ctx: usize, handle: u32, port: u32, batch: usize): i32 {
+  return operators.push(ctx, handle, port, batch);
+}
+
+export function op_watermark(ctx: usize, handle: u32, port: u32, time: i64): i32 {
+  return operators.watermark(ctx, handle, port, time);
+}
+
+export function op_pull(ctx: usize, handle: u32, out: usize, max_rows: u32, max_bytes: u32): i32 {
+  return operators.pull(ctx, handle, out, max_rows, max_bytes);
+}
+
+export function op_snapshot(ctx: usize, handle: u32, out: usize, max_rows: u32): i32 {
+  return operators.snapshot(ctx, handle, out, max_rows);
+}
+
+export function op_merge(ctx: usize, handle: u32, batch: usize): i32 {
+  return operators.merge(ctx, handle, batch);
+}
+
+export function op_release(ctx: usize, handle: u32): i32 {
+  return operators.release(ctx, handle);
+}
+
+export function op_destroy(ctx: usize, handle: u32): i32 {
+  return operators.destroy(ctx, handle);
+}
+
+export function op_stats(ctx: usize, handle: u32, out: usize): i32 {
+  return operators.stats(ctx, handle, out);
+}

@@ -1,0 +1,289 @@
+// Builders: output columns in Arrow layout, in the memory of the operator's region.
+//
+// A builder is reserved for a number of rows (and bytes), written row by row or vector by vector, then
+// described as a `Column`. It keeps its buffers for the next batch. Validity is written only when a null
+// comes; until then the bitmap is all ones and the descriptor says "no bitmap".
+//
+// `reserve` is the only part that can fail, so that callers reserve the worst case first and then write
+// without a way back.
+
+import { Batch, Column, ColumnFlag, Type } from "../abi/layout";
+import { regionBlock, regionCapacity, regionCut, regionFree } from "../memory/region";
+import { dictionaryAddress, dictionaryLength, dictionaryValue } from "./dictionary";
+import { typeWidth } from "./type";
+import { Vector } from "./vector";
+
+// @ts-ignore: decorator
+@unmanaged
+export class Builder {
+  type: u32;
+  /** Rows written. */
+  length: u32;
+  nulls: u32;
+  /** Rows that the buffers can hold. */
+  capacity: u32;
+  values: usize;
+  validity: usize;
+  /** i32 offsets, `length + 1` of them, for BYTES. */
+  offsets: usize;
+  /** Bytes of BYTES values written, and that the buffer can hold. */
+  bytes: u32;
+  bytesCapacity: u32;
+  reserved: u32;
+}
+
+const BUILDER_SIZE: usize = 40;
+
+/**
+ * A set of builders and the batch they make:
+ *   +0 region  +4 columns  +8 builders  +12 descriptors
+ */
+export const OUTPUT_SIZE: usize = 16;
+
+/** An output of `columns` builders, whose types `outputColumn(...).type` the caller sets; 0 when out of memory. */
+export function outputCreate(region: usize, columns: u32): usize {
+  const output = regionCut(region, OUTPUT_SIZE);
+  const builders = regionCut(region, <usize>max<u32>(columns, 1) * BUILDER_SIZE);
+  const descriptors = regionCut(region, <usize>max<u32>(columns, 1) * <usize>Column.SIZE);
+  if (output == 0 || builders == 0 || descriptors == 0) return 0;
+  store<u32>(output, <u32>region);
+  store<u32>(output, columns, 4);
+  store<u32>(output, <u32>builders, 8);
+  store<u32>(output, <u32>descriptors, 12);
+  return output;
+}
+
+// @ts-ignore: decorator
+@inline
+export function outputColumn(output: usize, column: u32): Builder {
+  return changetype<Builder>(<usize>load<u32>(output, 8) + <usize>column * BUILDER_SIZE);
+}
+
+/** Empties every builder and makes room for `rows` rows; false when out of memory. */
+export function outputReset(output: usize, rows: u32): bool {
+  const region: usize = load<u32>(output);
+  const columns = load<u32>(output, 4);
+  for (let column: u32 = 0; column < columns; column++) {
+    const builder = outputColumn(output, column);
+    builder.length = 0;
+    builder.nulls = 0;
+    builder.bytes = 0;
+    if (!builderReserve(region, builder, rows)) return false;
+    const bitmap = bitmapBytes(builder.capacity);
+    memory.fill(builder.validity, 0xff, bitmap);
+    if (builder.type == <u32>Type.BYTES) store<u32>(builder.offsets, 0);
+  }
+  return true;
+}
+
+/** Fills the batch descriptor at `batch` with what the builders hold. */
+export function outputDescribe(output: usize, batch: usize, rows: u32, section: u32): void {
+  const columns = load<u32>(output, 4);
+  const descriptors: usize = load<u32>(output, 12);
+  for (let column: u32 = 0; column < columns; column++) {
+    builderDescribe(outputColumn(output, column), descriptors + <usize>column * <usize>Column.SIZE);
+  }
+  memory.fill(batch, 0, <usize>Batch.SIZE);
+  store<u32>(batch, rows, <usize>Batch.ROWS);
+  store<u32>(batch, columns, <usize>Batch.COLUMNS);
+  store<u32>(batch, <u32>descriptors, <usize>Batch.DESCRIPTORS);
+  store<u32>(batch, section, <usize>Batch.SECTION);
+}
+
+// @ts-ignore: decorator
+@inline
+function bitmapBytes(rows: u32): usize {
+  return ((<usize>rows + 63) >> 6) << 3;
+}
+
+/** Room for `rows` rows in all; keeps what is written. False when out of memory. */
+export function builderReserve(region: usize, builder: Builder, rows: u32): bool {
+  if (rows <= builder.capacity && builder.validity != 0) return true;
+  const capacity = max<u32>(rows, 64);
+  const type = builder.type;
+  const oldBitmap = builder.validity == 0 ? 0 : bitmapBytes(builder.capacity);
+  const bitmap = bitmapBytes(capacity);
+  const validity = regrow(region, builder.validity, oldBitmap, bitmap);
+  if (validity == 0) return false;
+  builder.validity = validity;
+  memory.fill(validity + oldBitmap, 0xff, bitmap - oldBitmap);
+  if (type == <u32>Type.BYTES) {
+    const used: usize = builder.offsets == 0 ? 0 : (<usize>builder.length + 1) << 2;
+    const offsets = regrow(region, builder.offsets, used, (<usize>capacity + 1) << 2);
+    if (offsets == 0) return false;
+    if (used == 0) store<u32>(offsets, 0);
+    builder.offsets = offsets;
+  } else {
+    const width = typeWidth(type);
+    const used: usize = builder.values == 0 ? 0 : width == 0 ? bitmapBytes(builder.length) : <usize>builder.length * width;
+    const values = regrow(region, builder.values, used, width == 0 ? bitmap : <usize>capacity * width);
+    if (values == 0) return false;
+    builder.values = values;
+  }
+  builder.capacity = capacity;
+  return true;
+}
+
+/** Room for `more` further bytes of BYTES values; false when out of memory or past 2 GiB. */
+export function builderReserveBytes(region: usize, builder: Builder, more: usize): bool {
+  const need: u64 = <u64>builder.bytes + <u64>more;
+  if (need <= <u64>builder.bytesCapacity && builder.values != 0) return true;
+  if (need > 0x7fffffff) return false;
+  const capacity = max<usize>(<usize>need, min<usize>(<usize>builder.bytesCapacity << 1, 0x7fffffff));
+  const values = regrow(region, builder.values, builder.bytes, max<usize>(capacity, 256));
+  if (values == 0) return false;
+  builder.values = values;
+  builder.bytesCapacity = <u32>max<usize>(capacity, 256);
+  return true;
+}
+
+/** A block of at least `bytes` with the first `used` bytes of `old`, which is freed; 0 (and `old` kept) when out of memory. */
+export function regrow(region: usize, old: usize, used: usize, bytes: usize): usize {
+  if (old != 0 && regionCapacity(old) >= bytes) return old;
+  const fresh = regionBlock(region, bytes);
+  if (fresh == 0) return 0;
+  if (used != 0) memory.copy(fresh, old, used);
+  regionFree(region, old);
+  return fresh;
+}
+
+/** Marks `row` null. Its value stays whatever the caller wrote: write zero. */
+// @ts-ignore: decorator
+@inline
+export function builderSetNull(builder: Builder, row: u32): void {
+  const byte = builder.validity + <usize>(row >> 3);
+  store<u8>(byte, load<u8>(byte) & ~(<u8>1 << <u8>(row & 7)));
+  builder.nulls++;
+}
+
+/** Appends one BYTES value; room for it must have been reserved. */
+// @ts-ignore: decorator
+@inline
+export function builderAppendBytes(builder: Builder, address: usize, length: u32): void {
+  memory.copy(builder.values + <usize>builder.bytes, address, length);
+  builder.bytes += length;
+  builder.length++;
+  store<u32>(builder.offsets + (<usize>builder.length << 2), builder.bytes);
+}
+
+/** Bytes that the first `rows` rows of a BYTES vector (plain or dictionary) hold. */
+export function vectorBytes(vector: Vector, rows: u32): usize {
+  let total: usize = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!vectorIsValid(vector, row)) continue;
+    total +=
+      vector.dictionary == 0
+        ? load<u32>(vector.values + (<usize>row << 3), 4)
+        : dictionaryLength(vector.dictionary, load<u32>(vector.values + (<usize>row << 2)));
+  }
+  return total;
+}
+
+// @ts-ignore: decorator
+@inline
+export function vectorIsValid(vector: Vector, row: u32): bool {
+  return vector.validity == 0 || (load<u8>(vector.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1;
+}
+
+/** Appends a vector; dictionary codes are resolved. Room for its rows and bytes must have been reserved. */
+export function builderAppendVector(builder: Builder, vector: Vector, rows: u32): void {
+  const start = builder.length;
+  if (vector.type == <u32>Type.BYTES || vector.type == <u32>Type.LARGE_BYTES) appendText(builder, vector, rows);
+  else if (vector.type == <u32>Type.BOOL) appendBits(builder, vector, rows);
+  else appendFixed(builder, vector, rows);
+  if (vector.validity == 0) return;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!vectorIsValid(vector, row)) builderSetNull(builder, start + row);
+  }
+}
+
+function appendText(builder: Builder, vector: Vector, rows: u32): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!vectorIsValid(vector, row)) builderAppendBytes(builder, 0, 0);
+    else if (vector.dictionary == 0) {
+      const view = vector.values + (<usize>row << 3);
+      builderAppendBytes(builder, load<u32>(view), load<u32>(view, 4));
+    } else {
+      const code = load<u32>(vector.values + (<usize>row << 2));
+      builderAppendBytes(builder, dictionaryAddress(vector.dictionary, code), dictionaryLength(vector.dictionary, code));
+    }
+  }
+}
+
+function appendBits(builder: Builder, vector: Vector, rows: u32): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    let bit: u8 = 0;
+    if (vectorIsValid(vector, row)) {
+      let index: usize = row;
+      let bits = vector.values;
+      if (vector.dictionary != 0) {
+        index = <usize>load<u32>(vector.values + (<usize>row << 2)) + <usize>load<u32>(vector.dictionary, <usize>Column.OFFSET);
+        bits = load<u32>(vector.dictionary, <usize>Column.VALUES);
+      }
+      bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
+    }
+    builderSetBit(builder, builder.length + row, bit);
+  }
+  builder.length += rows;
+}
+
+/** Writes bit `row` of a BOOL builder. */
+// @ts-ignore: decorator
+@inline
+export function builderSetBit(builder: Builder, row: u32, bit: u8): void {
+  const byte = builder.values + <usize>(row >> 3);
+  const shift = <u8>(row & 7);
+  store<u8>(byte, (load<u8>(byte) & ~(<u8>1 << shift)) | (bit << shift));
+}
+
+function appendFixed(builder: Builder, vector: Vector, rows: u32): void {
+  const width = typeWidth(vector.type);
+  const target = builder.values + <usize>builder.length * width;
+  if (vector.dictionary == 0) memory.copy(target, vector.values, <usize>rows * width);
+  else {
+    for (let row: u32 = 0; row < rows; row++) {
+      if (!vectorIsValid(vector, row)) continue;
+      const code = load<u32>(vector.values + (<usize>row << 2));
+      memory.copy(target + <usize>row * width, dictionaryValue(vector.dictionary, code, width), width);
+    }
+  }
+  if (vector.validity != 0) {
+    for (let row: u32 = 0; row < rows; row++) {
+      if (!vectorIsValid(vector, row)) memory.fill(target + <usize>row * width, 0, width);
+    }
+  }
+  builder.length += rows;
+}
+
+/** Fills a column descriptor; clears the bitmap bits past the last row. */
+export function builderDescribe(builder: Builder, column: usize): void {
+  const rows = builder.length;
+  memory.fill(column, 0, <usize>Column.SIZE);
+  store<u32>(column, builder.type, <usize>Column.TYPE);
+  store<u32>(column, <u32>ColumnFlag.TRUSTED, <usize>Column.FLAGS);
+  store<u32>(column, rows, <usize>Column.LENGTH);
+  store<u32>(column, builder.nulls, <usize>Column.NULL_COUNT);
+  if (builder.nulls != 0) {
+    clearTail(builder.validity, rows);
+    store<u32>(column, <u32>builder.validity, <usize>Column.VALIDITY);
+    store<u32>(column, <u32>bitmapBytes(rows), <usize>Column.VALIDITY_BYTES);
+  }
+  store<u32>(column, <u32>builder.values, <usize>Column.VALUES);
+  const width = typeWidth(builder.type);
+  if (builder.type == <u32>Type.BYTES) {
+    store<u32>(column, builder.bytes, <usize>Column.VALUES_BYTES);
+    store<u32>(column, <u32>builder.offsets, <usize>Column.OFFSETS);
+    store<u32>(column, (rows + 1) << 2, <usize>Column.OFFSETS_BYTES);
+  } else if (width == 0) {
+    clearTail(builder.values, rows);
+    store<u32>(column, <u32>bitmapBytes(rows), <usize>Column.VALUES_BYTES);
+  } else {
+    store<u32>(column, <u32>(<usize>rows * width), <usize>Column.VALUES_BYTES);
+  }
+}
+
+function clearTail(bits: usize, rows: u32): void {
+  if ((rows & 63) == 0) return;
+  const word = bits + (<usize>(rows >> 6) << 3);
+  store<u64>(word, load<u64>(word) & ((<u64>1 << (rows & 63)) - 1));
+}

@@ -1,0 +1,194 @@
+// From handle to operator: argument checks that every kind shares, then one switch on the kind.
+//
+// A switch instead of function pointers: first-class functions would put a table and a data segment into
+// the module. Whatever fails after an operator has begun to apply a batch marks it failed, and from then
+// on it can only be destroyed; OUT_OF_MEMORY before any row was applied leaves it as it was.
+
+import { Abi, Batch, ErrorRecord } from "../abi/layout";
+import { OperatorKind, OperatorStats } from "../abi/operator";
+import { Reason, Status } from "../abi/status";
+import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
+import { regionBytes } from "../memory/region";
+import {
+  aggregateCreate,
+  aggregateGroups,
+  aggregateMerge,
+  aggregatePending,
+  aggregatePull,
+  aggregatePush,
+  aggregateSlots,
+  aggregateSnapshot,
+  aggregateTier,
+} from "./hash-aggregate";
+import { Operator, handleCreate, handleFree, handleOperator, operatorAllocate, operatorFree } from "./operator";
+import { projectCreate, projectPending, projectPull, projectPush } from "./project";
+
+/** The end of time: the watermark after the last row. */
+const END: i64 = i64.MAX_VALUE;
+
+export function create(context: usize, kind: u32, config: usize, length: u32): u32 {
+  contextEnter(context);
+  store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
+  if (kind != <u32>OperatorKind.HASH_AGGREGATE && kind != <u32>OperatorKind.PROJECT) {
+    fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+    return 0;
+  }
+  const operator = operatorAllocate(context, kind);
+  if (operator == 0) {
+    fail(context, Status.OUT_OF_MEMORY, Reason.MEMORY_LIMIT);
+    return 0;
+  }
+  const made =
+    kind == <u32>OperatorKind.HASH_AGGREGATE
+      ? aggregateCreate(context, operator, config, length)
+      : projectCreate(context, operator, config, length);
+  if (made) {
+    const handle = handleCreate(contextRoot(context), operator);
+    if (handle != 0) return handle;
+    fail(context, Status.OUT_OF_MEMORY, Reason.BAD_HANDLE);
+  }
+  operatorFree(context, operator);
+  return 0;
+}
+
+/** Resolves the handle and refuses a failed operator; 0 with the error recorded. */
+function enter(context: usize, handle: u32): usize {
+  contextEnter(context);
+  const operator = handleOperator(context, handle);
+  if (operator == 0) return 0;
+  store<u32>(contextError(context), changetype<Operator>(operator).kind, <usize>ErrorRecord.KIND);
+  if (changetype<Operator>(operator).failed) {
+    fail(context, Status.FAILED, Reason.NONE);
+    return 0;
+  }
+  return operator;
+}
+
+function status(context: usize): i32 {
+  return load<i32>(contextError(context), <usize>ErrorRecord.STATUS);
+}
+
+function pending(operator: usize): bool {
+  switch (changetype<Operator>(operator).kind) {
+    case OperatorKind.HASH_AGGREGATE:
+      return aggregatePending(operator);
+    default:
+      return projectPending(operator);
+  }
+}
+
+export function push(context: usize, handle: u32, port: u32, batch: usize): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  const head = changetype<Operator>(operator);
+  store<i32>(contextError(context), <i32>port, <usize>ErrorRecord.PORT);
+  if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
+  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const rows = load<u32>(batch, <usize>Batch.ROWS);
+  if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
+  let result: i32 = 0;
+  switch (head.kind) {
+    case OperatorKind.HASH_AGGREGATE:
+      result = aggregatePush(context, operator, batch);
+      break;
+    default:
+      result = projectPush(context, operator, batch);
+      break;
+  }
+  if (result >= 0) {
+    head.rowsIn += rows;
+    head.batchesIn++;
+  }
+  return result;
+}
+
+export function watermark(context: usize, handle: u32, port: u32, time: i64): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
+  const head = changetype<Operator>(operator);
+  if (head.snapshotOpen) return fail(context, Status.BUSY, Reason.NONE);
+  if (time == END) head.ended = 1;
+  return pending(operator) || head.ended ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxBytes: u32): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const head = changetype<Operator>(operator);
+  if (head.snapshotOpen) return fail(context, Status.BUSY, Reason.NONE);
+  memory.fill(out, 0, <usize>Batch.SIZE);
+  let result: i32 = 0;
+  switch (head.kind) {
+    case OperatorKind.HASH_AGGREGATE:
+      result = aggregatePull(context, operator, out, maxRows, maxBytes);
+      break;
+    default:
+      result = projectPull(context, operator, out);
+      break;
+  }
+  head.rowsOut += load<u32>(out, <usize>Batch.ROWS);
+  return result;
+}
+
+export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const head = changetype<Operator>(operator);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (pending(operator) || head.ended) return fail(context, Status.BUSY, Reason.NONE);
+  memory.fill(out, 0, <usize>Batch.SIZE);
+  const result = aggregateSnapshot(context, operator, out, maxRows);
+  head.snapshotOpen = result == <i32>Status.HAS_MORE ? 1 : 0;
+  return result;
+}
+
+export function merge(context: usize, handle: u32, batch: usize): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  const head = changetype<Operator>(operator);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  return aggregateMerge(context, operator, batch);
+}
+
+/** Ends an open pull or snapshot: output memory may be reused, a half-read snapshot is dropped. */
+export function release(context: usize, handle: u32): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  changetype<Operator>(operator).snapshotOpen = 0;
+  return Status.NEED_INPUT;
+}
+
+export function destroy(context: usize, handle: u32): i32 {
+  contextEnter(context);
+  const operator = handleOperator(context, handle);
+  if (operator == 0) return status(context);
+  handleFree(contextRoot(context), handle);
+  operatorFree(context, operator);
+  return Status.NEED_INPUT;
+}
+
+export function stats(context: usize, handle: u32, out: usize): i32 {
+  contextEnter(context);
+  const operator = handleOperator(context, handle);
+  if (operator == 0) return status(context);
+  if (out == 0 || (out & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const head = changetype<Operator>(operator);
+  const aggregate = head.kind == <u32>OperatorKind.HASH_AGGREGATE;
+  store<u64>(out, head.rowsIn, <usize>OperatorStats.ROWS_IN);
+  store<u64>(out, head.rowsSelected, <usize>OperatorStats.ROWS_SELECTED);
+  store<u64>(out, head.rowsOut, <usize>OperatorStats.ROWS_OUT);
+  store<u64>(out, head.batchesIn, <usize>OperatorStats.BATCHES_IN);
+  store<u64>(out, aggregate ? aggregateGroups(operator) : 0, <usize>OperatorStats.GROUPS);
+  store<u64>(out, regionBytes(operator), <usize>OperatorStats.STATE_BYTES);
+  store<u64>(out, aggregate ? aggregateSlots(operator) : 0, <usize>OperatorStats.TABLE_SLOTS);
+  store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
+  return Status.NEED_INPUT;
+}
