@@ -7,6 +7,7 @@ export default defineConfig({
       "bindings/**/*.test.ts",
       "bench/**/*.test.ts",
       "fixtures/**/*.test.ts",
+      "twin/**/*.test.ts",
       "test/**/*.test.ts",
     ],
     testTimeout: 60_000,

@@ -1,0 +1,178 @@
+// Key columns: each group key brought to a fixed-width form in which equal means bit-equal.
+//
+// Texts become interned ids, booleans and narrow integers widen to 4 bytes, floats lose the two
+// ambiguities of their bits (-0 becomes +0, every NaN becomes 0x7ff8000000000000), fixed-width
+// dictionaries are resolved. What is already in that form is used in place, without a copy.
+
+import { Type } from "../abi/layout";
+import { Vector } from "../column/vector";
+import { dictionaryValue } from "../column/dictionary";
+import { vectorIsValid } from "../column/builder";
+import { typeWidth } from "../column/type";
+import { Column } from "../abi/layout";
+import { NO_ID, internCode, internText, internerUseDictionary } from "./interner";
+
+// @ts-ignore: decorator
+@unmanaged
+export class KeyColumn {
+  /** `Type` of the key in results. */
+  type: u32;
+  /** Bytes of the normal form: 4, 8 or 16. */
+  width: u32;
+  /** Byte offset in a packed row. */
+  offset: u32;
+  /** Output of the program that holds the key. */
+  output: u32;
+  /** Interner of BYTES keys, else 0. */
+  interner: usize;
+  /** VECTOR_ROWS x `width` bytes for keys that need a copy. */
+  buffer: usize;
+  /** The vector at hand, in normal form. */
+  values: usize;
+  validity: usize;
+  /** Direct tier: smallest and largest value so far. */
+  low: i64;
+  high: i64;
+  /** Direct tier: slots (a power of two) less one, and the distance between two codes. */
+  mask: u32;
+  stride: u32;
+}
+
+export const KEY_COLUMN_SIZE: usize = 64;
+
+export function keyWidth(type: u32): u32 {
+  if (type == <u32>Type.BYTES || type == <u32>Type.BOOL) return 4;
+  return max<u32>(4, <u32>typeWidth(type));
+}
+
+/** Brings the first `rows` rows of `vector` to normal form; false when out of memory. */
+export function keyLoad(key: KeyColumn, vector: Vector, rows: u32): bool {
+  key.validity = vector.validity;
+  if (key.interner != 0) return internVector(key, vector, rows);
+  let values = vector.values;
+  if (vector.dictionary != 0) values = resolve(key, vector, rows);
+  key.values = key.buffer;
+  switch (key.type) {
+    case Type.BOOL:
+      loadBits(values, rows, key.buffer);
+      break;
+    case Type.I8:
+      widen<i8>(values, rows, key.buffer);
+      break;
+    case Type.U8:
+      widen<u8>(values, rows, key.buffer);
+      break;
+    case Type.I16:
+      widen<i16>(values, rows, key.buffer);
+      break;
+    case Type.U16:
+      widen<u16>(values, rows, key.buffer);
+      break;
+    case Type.F32:
+      loadFloat32(values, rows, key.buffer);
+      break;
+    case Type.F64:
+      loadFloat64(values, rows, key.buffer);
+      break;
+    default:
+      key.values = values;
+  }
+  return true;
+}
+
+/** Values of a fixed-width dictionary behind the codes; null rows get zero. Booleans come out as bits. */
+function resolve(key: KeyColumn, vector: Vector, rows: u32): usize {
+  const width = typeWidth(key.type);
+  const buffer = key.buffer;
+  const dictionary = vector.dictionary;
+  if (width == 0) {
+    memory.fill(buffer, 0, ((<usize>rows + 63) >> 6) << 3);
+    const bits: usize = load<u32>(dictionary, <usize>Column.VALUES);
+    for (let row: u32 = 0; row < rows; row++) {
+      if (!vectorIsValid(vector, row)) continue;
+      const index = <usize>load<u32>(vector.values + (<usize>row << 2)) + <usize>load<u32>(dictionary, <usize>Column.OFFSET);
+      const bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
+      const byte = buffer + <usize>(row >> 3);
+      store<u8>(byte, load<u8>(byte) | (bit << <u8>(row & 7)));
+    }
+    return buffer;
+  }
+  memory.fill(buffer, 0, <usize>rows * width);
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!vectorIsValid(vector, row)) continue;
+    const code = load<u32>(vector.values + (<usize>row << 2));
+    memory.copy(buffer + <usize>row * width, dictionaryValue(dictionary, code, width), width);
+  }
+  return buffer;
+}
+
+// Source and target may be the same buffer: elements grow, so these walk backwards.
+
+function loadBits(values: usize, rows: u32, buffer: usize): void {
+  for (let row: i32 = <i32>rows - 1; row >= 0; row--) {
+    store<u32>(buffer + (<usize>row << 2), (load<u8>(values + <usize>(row >> 3)) >> <u8>(row & 7)) & 1);
+  }
+}
+
+function widen<T>(values: usize, rows: u32, buffer: usize): void {
+  for (let row: i32 = <i32>rows - 1; row >= 0; row--) {
+    store<i32>(buffer + (<usize>row << 2), <i32>load<T>(values + <usize>row * sizeof<T>()));
+  }
+}
+
+function loadFloat32(values: usize, rows: u32, buffer: usize): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    const value = load<f32>(values + (<usize>row << 2));
+    const bits: u32 = value != value ? 0x7fc00000 : value == 0 ? 0 : reinterpret<u32>(value);
+    store<u32>(buffer + (<usize>row << 2), bits);
+  }
+}
+
+function loadFloat64(values: usize, rows: u32, buffer: usize): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    const value = load<f64>(values + (<usize>row << 3));
+    const bits: u64 = value != value ? 0x7ff8000000000000 : value == 0 ? 0 : reinterpret<u64>(value);
+    store<u64>(buffer + (<usize>row << 3), bits);
+  }
+}
+
+function internVector(key: KeyColumn, vector: Vector, rows: u32): bool {
+  const interner = key.interner;
+  const ids = key.buffer;
+  key.values = ids;
+  if (vector.dictionary != 0) {
+    if (!internerUseDictionary(interner, vector.dictionaryId, load<u32>(vector.dictionary, <usize>Column.LENGTH))) return false;
+    return internCodes(interner, vector, rows, ids);
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    let id: u32 = 0;
+    if (vectorIsValid(vector, row)) {
+      const view = vector.values + (<usize>row << 3);
+      id = internText(interner, load<u32>(view), load<u32>(view, 4));
+      if (id == NO_ID) return false;
+    }
+    store<u32>(ids + (<usize>row << 2), id);
+  }
+  return true;
+}
+
+function internCodes(interner: usize, vector: Vector, rows: u32, ids: usize): bool {
+  const codes = vector.values;
+  const dictionary = vector.dictionary;
+  let worst: u32 = 0;
+  if (vector.validity == 0) {
+    for (let row: u32 = 0; row < rows; row++) {
+      const id = internCode(interner, dictionary, load<u32>(codes + (<usize>row << 2)));
+      worst = max(worst, id);
+      store<u32>(ids + (<usize>row << 2), id);
+    }
+  } else {
+    for (let row: u32 = 0; row < rows; row++) {
+      let id: u32 = 0;
+      if (vectorIsValid(vector, row)) id = internCode(interner, dictionary, load<u32>(codes + (<usize>row << 2)));
+      worst = max(worst, id);
+      store<u32>(ids + (<usize>row << 2), id);
+    }
+  }
+  return worst != NO_ID;
+}

@@ -1,0 +1,168 @@
+// Row table: fixed-width rows -> dense entry numbers in the order of first appearance.
+//
+// A row is W bytes (a multiple of 8): the packed key columns of a group, or a (group, value) pair of a
+// distinct set. Rows lie dense by entry number, apart from the slots (slots.ts), so that output,
+// snapshots and merges walk them in order. Work goes a vector at a time in two loops, hashing then
+// probing: the probes of neighbouring rows do not depend on each other, and the processor overlaps their
+// cache misses.
+//
+//   table: +0 slots (32 bytes)  +32 region  +36 row width  +40 rows  +44 entries  +48 capacity  +52 hash zero
+
+import { regionBlock, regionFree } from "../memory/region";
+import { hashRow, hashWord } from "../hash/hash";
+import {
+  SLOTS_SIZE,
+  pieceMask,
+  pieceSlots,
+  slotsCount,
+  slotsFeed,
+  slotsFill,
+  slotsInit,
+  slotsPiece,
+  tagOf,
+} from "../hash/slots";
+
+export const ROW_TABLE_SIZE: usize = 64;
+
+// @ts-ignore: decorator
+@unmanaged
+export class RowTable {
+  slots0: u64;
+  slots1: u64;
+  slots2: u64;
+  slots3: u64;
+  region: usize;
+  /** Bytes of a row. */
+  width: usize;
+  rows: usize;
+  /** Entries so far. */
+  entries: u32;
+  /** Rows that `rows` can hold. */
+  capacity: u32;
+  /** Fault switch: every hash is 0. */
+  hashZero: u32;
+}
+
+/** Makes an empty table at `table`; false when out of memory. */
+export function rowTableInit(table: usize, region: usize, width: usize, hashZero: bool, tiny: bool): bool {
+  memory.fill(table, 0, ROW_TABLE_SIZE);
+  const self = changetype<RowTable>(table);
+  self.region = region;
+  self.width = width;
+  self.hashZero = hashZero ? 1 : 0;
+  return slotsInit(table, region, tiny);
+}
+
+/** Room for `more` further entries; false when out of memory. Nothing is lost then. */
+export function rowTableReserve(table: usize, more: u32): bool {
+  const self = changetype<RowTable>(table);
+  if (!slotsFeed(table)) return false;
+  const need: u64 = <u64>self.entries + <u64>more;
+  if (need <= <u64>self.capacity) return true;
+  if (need > 0xfffffff0) return false;
+  const wanted = min<u64>(max<u64>(need, <u64>self.capacity << 1), 0xfffffff0);
+  let capacity = wanted;
+  let rows: usize = wanted * <u64>self.width > 0xffe00000 ? 0 : regionBlock(self.region, <usize>capacity * self.width);
+  if (rows == 0) {
+    capacity = need;
+    if (need * <u64>self.width > 0xffe00000) return false;
+    rows = regionBlock(self.region, <usize>capacity * self.width);
+    if (rows == 0) return false;
+  }
+  if (self.entries != 0) memory.copy(rows, self.rows, <usize>self.entries * self.width);
+  regionFree(self.region, self.rows);
+  self.rows = rows;
+  self.capacity = <u32>capacity;
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function rowTableRow(table: usize, entry: u32): usize {
+  const self = changetype<RowTable>(table);
+  return self.rows + <usize>entry * self.width;
+}
+
+/**
+ * Looks `count` rows up, adding those that are new: their entry numbers go to `entries` (u32 each).
+ * `tags` is scratch of u32 each. Room must have been reserved. False when the slots are full and cannot
+ * grow (out of memory).
+ */
+export function rowTableMap(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
+  const self = changetype<RowTable>(table);
+  const width = self.width;
+  if (self.hashZero) memory.fill(tags, 0, <usize>count << 2);
+  else if (width == 8) {
+    for (let row: u32 = 0; row < count; row++) {
+      store<u32>(tags + (<usize>row << 2), tagOf(hashWord(load<u64>(rows + (<usize>row << 3)))));
+    }
+  } else {
+    for (let row: u32 = 0; row < count; row++) {
+      store<u32>(tags + (<usize>row << 2), tagOf(hashRow(rows + <usize>row * width, width)));
+    }
+  }
+  if (width == 8) return probe<u64>(table, rows, count, entries, tags);
+  if (width == 16) return probe<v16>(table, rows, count, entries, tags);
+  return probe<wide>(table, rows, count, entries, tags);
+}
+
+// Row shapes for which the probe is compiled apart: 8 bytes, 16 bytes, any multiple of 8.
+type v16 = u32;
+type wide = u8;
+
+// @ts-ignore: decorator
+@inline
+function rowsEqual<S>(a: usize, b: usize, width: usize): bool {
+  if (sizeof<S>() == 8) return load<u64>(a) == load<u64>(b);
+  if (sizeof<S>() == 4) return ((load<u64>(a) ^ load<u64>(b)) | (load<u64>(a, 8) ^ load<u64>(b, 8))) == 0;
+  for (let at: usize = 0; at < width; at += 8) {
+    if (load<u64>(a + at) != load<u64>(b + at)) return false;
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function rowAddress<S>(rows: usize, row: u32, width: usize): usize {
+  if (sizeof<S>() == 8) return rows + (<usize>row << 3);
+  if (sizeof<S>() == 4) return rows + (<usize>row << 4);
+  return rows + <usize>row * width;
+}
+
+function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
+  const self = changetype<RowTable>(table);
+  const width = self.width;
+  for (let row: u32 = 0; row < count; row++) {
+    const tag = load<u32>(tags + (<usize>row << 2));
+    const key = rowAddress<S>(rows, row, width);
+    const piece = slotsPiece(table, tag);
+    const slots = pieceSlots(piece);
+    const mask = pieceMask(piece);
+    let index = tag & mask;
+    let slot = slots + (<usize>index << 3);
+    let found: u64 = load<u64>(slot);
+    while (found != 0) {
+      if (<u32>(found >> 32) == tag && rowsEqual<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width)) break;
+      index = (index + 1) & mask;
+      slot = slots + (<usize>index << 3);
+      found = load<u64>(slot);
+    }
+    if (found == 0) {
+      const entry = self.entries;
+      if (!slotsFill(table, piece, slot, tag, entry)) return false;
+      memory.copy(rowAddress<S>(self.rows, entry, width), key, width);
+      self.entries = entry + 1;
+      found = <u64>entry + 1;
+    }
+    store<u32>(entries + (<usize>row << 2), <u32>found - 1);
+  }
+  return true;
+}
+
+/** Slots of the index, free ones included. */
+export function rowTableSlots(table: usize): u32 {
+  return slotsCount(table);
+}
+
+/** Bytes of the slots' head inside a table. */
+export const ROW_TABLE_SLOTS: usize = SLOTS_SIZE;

@@ -1,0 +1,190 @@
+// Slots: the open-addressing index under every hash table of the kernel.
+//
+// A slot is 8 bytes: the tag (upper 32 bits of the hash) above the entry's number plus one; 0 is free.
+// Keys lie elsewhere, dense, by entry number, so that a table's users iterate, output and save them
+// without the table. Linear probing; the tag decides nearly every comparison without touching a key.
+//
+// A small table is one piece. Past SPLIT_SLOTS it becomes 256 sub-tables by the tag's top byte which grow
+// one at a time: the longest pause is the rehash of one sub-table, never of the whole table.
+// Growing is wanted at a load of 5/8 and needed only when a piece is nearly full: when memory runs out in
+// between, the table keeps working and `slotsStarved` says so, for the operator to refuse the next batch
+// before any of its rows is applied.
+//
+//   slots: +0 region  +4 pieces (1 or 256)  +8 address of pieces  +12 starved  +16 slots in all  +20 fault
+//   piece: +0 address of slots  +4 mask  +8 used  +12 grow at
+
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+
+export const SLOTS_SIZE: usize = 32;
+const PIECE: usize = 16;
+const FIRST_SLOTS: u32 = 1024;
+const SPLIT_SLOTS: u32 = 32768;
+const PIECES: u32 = 256;
+
+/** Makes an empty index at `slots`; `tiny` starts with 4 slots (a fault switch). False when out of memory. */
+export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
+  memory.fill(slots, 0, SLOTS_SIZE);
+  store<u32>(slots, <u32>region);
+  const piece = regionCut(region, PIECE);
+  if (piece == 0) return false;
+  store<u32>(slots, 1, 4);
+  store<u32>(slots, <u32>piece, 8);
+  return pieceInit(slots, piece, tiny ? 4 : FIRST_SLOTS);
+}
+
+function pieceInit(slots: usize, piece: usize, count: u32): bool {
+  const bytes: usize = <usize>count << 3;
+  const block = regionBlock(load<u32>(slots), bytes);
+  if (block == 0) return false;
+  memory.fill(block, 0, bytes);
+  store<u32>(piece, <u32>block);
+  store<u32>(piece, count - 1, 4);
+  store<u32>(piece, 0, 8);
+  store<u32>(piece, count - (count >> 2) - (count >> 3), 12);
+  store<u32>(slots, load<u32>(slots, 16) + count, 16);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function slotsStarved(slots: usize): bool {
+  return load<u32>(slots, 12) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function slotsCount(slots: usize): u32 {
+  return load<u32>(slots, 16);
+}
+
+// @ts-ignore: decorator
+@inline
+export function tagOf(hash: u64): u32 {
+  return <u32>(hash >> 32);
+}
+
+/** The piece that a tag belongs to. */
+// @ts-ignore: decorator
+@inline
+export function slotsPiece(slots: usize, tag: u32): usize {
+  return <usize>load<u32>(slots, 8) + (load<u32>(slots, 4) == 1 ? 0 : <usize>(tag >> 24) * PIECE);
+}
+
+// @ts-ignore: decorator
+@inline
+export function pieceSlots(piece: usize): usize {
+  return load<u32>(piece);
+}
+
+// @ts-ignore: decorator
+@inline
+export function pieceMask(piece: usize): u32 {
+  return load<u32>(piece, 4);
+}
+
+/**
+ * Fills the free slot at `slot` (where a probe of `tag` ended) with entry `entry`, growing when due.
+ * False when the piece is full and memory is exhausted: the entry is then not in the table.
+ */
+// @ts-ignore: decorator
+@inline
+export function slotsFill(slots: usize, piece: usize, slot: usize, tag: u32, entry: u32): bool {
+  const used = load<u32>(piece, 8) + 1;
+  if (used > load<u32>(piece, 4)) return false;
+  store<u64>(slot, (<u64>tag << 32) | <u64>(entry + 1));
+  store<u32>(piece, used, 8);
+  if (used >= load<u32>(piece, 12)) grow(slots, piece);
+  return true;
+}
+
+/** Retries the growth that memory refused earlier; false when it is refused again. */
+export function slotsFeed(slots: usize): bool {
+  if (load<u32>(slots, 12) == 0) return true;
+  store<u32>(slots, 0, 12);
+  const pieces = load<u32>(slots, 4);
+  for (let index: u32 = 0; index < pieces && load<u32>(slots, 4) == pieces; index++) {
+    const piece = <usize>load<u32>(slots, 8) + <usize>index * PIECE;
+    if (load<u32>(piece, 8) >= load<u32>(piece, 12)) grow(slots, piece);
+  }
+  return load<u32>(slots, 12) == 0;
+}
+
+function grow(slots: usize, piece: usize): void {
+  const count = load<u32>(piece, 4) + 1;
+  const ok = load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS ? split(slots, piece) : enlarge(slots, piece, count);
+  if (!ok) store<u32>(slots, 1, 12);
+}
+
+function enlarge(slots: usize, piece: usize, count: u32): bool {
+  // The tag's low 24 bits choose the slot; past that a piece only gets fuller.
+  if (count >= 1 << 24) return false;
+  const old: usize = load<u32>(piece);
+  const used = load<u32>(piece, 8);
+  if (!pieceInit(slots, piece, count << (count < 4096 ? 2 : 1))) return false;
+  const end = old + (<usize>count << 3);
+  for (let at = old; at < end; at += 8) {
+    const entry = load<u64>(at);
+    if (entry != 0) place(piece, entry);
+  }
+  store<u32>(piece, used, 8);
+  store<u32>(slots, load<u32>(slots, 16) - count, 16);
+  regionFree(load<u32>(slots), old);
+  return true;
+}
+
+function split(slots: usize, whole: usize): bool {
+  const region: usize = load<u32>(slots);
+  const pieces = regionBlock(region, <usize>PIECES * PIECE);
+  if (pieces == 0) return false;
+  memory.fill(pieces, 0, <usize>PIECES * PIECE);
+  const count = load<u32>(whole, 4) + 1;
+  const old: usize = load<u32>(whole);
+  const end = old + (<usize>count << 3);
+  // Count first: skewed tags (all of them equal, say) need a larger piece from the start.
+  for (let at = old; at < end; at += 8) {
+    const entry = load<u64>(at);
+    if (entry == 0) continue;
+    const piece = pieceOf(pieces, entry);
+    store<u32>(piece, load<u32>(piece, 8) + 1, 8);
+  }
+  const before = load<u32>(slots, 16);
+  for (let index: u32 = 0; index < PIECES; index++) {
+    const piece = pieces + <usize>index * PIECE;
+    const used = load<u32>(piece, 8);
+    let size: u32 = (count << 2) / PIECES;
+    while (size < used << 1) size <<= 1;
+    if (pieceInit(slots, piece, size)) continue;
+    for (let made: u32 = 0; made < index; made++) regionFree(region, load<u32>(pieces + <usize>made * PIECE));
+    regionFree(region, pieces);
+    store<u32>(slots, before, 16);
+    return false;
+  }
+  for (let at = old; at < end; at += 8) {
+    const entry = load<u64>(at);
+    if (entry == 0) continue;
+    const piece = pieceOf(pieces, entry);
+    place(piece, entry);
+    store<u32>(piece, load<u32>(piece, 8) + 1, 8);
+  }
+  regionFree(region, old);
+  store<u32>(slots, PIECES, 4);
+  store<u32>(slots, <u32>pieces, 8);
+  store<u32>(slots, load<u32>(slots, 16) - count, 16);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function pieceOf(pieces: usize, entry: u64): usize {
+  return pieces + <usize>(<u32>(entry >> 56)) * PIECE;
+}
+
+// @ts-ignore: decorator
+@inline
+function place(piece: usize, entry: u64): void {
+  const block: usize = load<u32>(piece);
+  const mask = load<u32>(piece, 4);
+  let index = <u32>(entry >> 32) & mask;
+  while (load<u64>(block + (<usize>index << 3)) != 0) index = (index + 1) & mask;
+  store<u64>(block + (<usize>index << 3), entry);
+}
