@@ -60,9 +60,9 @@ export const enum Column {
   DICTIONARY = 44,
   /** u32, not 0: equal ids mean the same dictionary, perhaps grown at its end. */
   DICTIONARY_ID = 48,
-  RESERVED0 = 52,
-  RESERVED1 = 56,
-  RESERVED2 = 60,
+  RESERVED = 52,
+  /** i64: offset at which VALUES begins (BYTES, LARGE_BYTES), so that a slice's offsets need no rewriting. */
+  BASE = 56,
   SIZE = 64,
 }
 

@@ -101,7 +101,7 @@ export function builderReserve(region: usize, builder: Builder, rows: u32): bool
   if (rows <= builder.capacity && builder.validity != 0) return true;
   const capacity = max<u32>(rows, 64);
   const type = builder.type;
-  const oldBitmap = builder.validity == 0 ? 0 : bitmapBytes(builder.capacity);
+  const oldBitmap: usize = builder.validity == 0 ? 0 : bitmapBytes(builder.capacity);
   const bitmap = bitmapBytes(capacity);
   const validity = regrow(region, builder.validity, oldBitmap, bitmap);
   if (validity == 0) return false;

@@ -1,12 +1,12 @@
 // Groups: rows -> dense group numbers, by the cheapest way that the keys allow.
 //
-// Three tiers behind one call, `groupsMap`:
+// Three tiers behind one pair of calls, `groupsPrepare` and `groupsAssign`:
 //   NONE    no keys: one group, which exists before the first row
 //   DIRECT  every key is a text (interned), a boolean or an integer of a small range: the group number is
 //           computed, not looked up. A key's code is its value modulo a power of two, plus one (0 is null),
 //           which stays unique while all values so far lie within that many of each other, wherever the
 //           next smaller or larger value comes; codes combine by strides. Numbers without rows ("holes")
-//           are told apart by a byte each.
+//           are told apart by their count, where rows are counted anyway, or else by a byte each.
 //   HASH    anything else: the keys packed into a row, looked up in a row table
 // DIRECT turns into HASH when the data outgrows it: the groups keep their numbers, so that accumulators
 // never move.
@@ -17,13 +17,14 @@
 
 import { Abi, Type } from "../abi/layout";
 import { AggregateFault } from "../abi/operator";
-import { Builder, builderAppendBytes, builderSetBit, builderSetNull } from "../column/builder";
+import { builderAppendFixed } from "../column/append";
+import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { KEY_COLUMN_SIZE, KeyColumn, keyLoad, keyWidth } from "./key-column";
-import { INTERNER_SIZE, Interner, internedAddress, internedLength, internerInit, internerReserve } from "./interner";
-import { ROW_TABLE_SIZE, RowTable, rowTableInit, rowTableMap, rowTableReserve, rowTableRow, rowTableSlots } from "./row-table";
+import { INTERNER_SIZE, Interner, internedAddress, internedLength, internerInit } from "./interner";
+import { ROW_TABLE_SIZE, RowTable, rowTableClear, rowTableInit, rowTableMap, rowTableReserve, rowTableRow, rowTableSlots } from "./row-table";
 
 export const enum Tier {
   NONE = 0,
@@ -68,6 +69,8 @@ export class Groups {
   /** VECTOR_ROWS packed rows, and as many tags. */
   packed: usize;
   tags: usize;
+  /** i64 rows of each group where an accumulator counts them: it then tells holes, and no bytes are kept. 0 = none. */
+  counts: usize;
 }
 
 export const GROUPS_SIZE: usize = 64;
@@ -126,14 +129,10 @@ function layoutRow(groups: Groups): void {
 }
 
 /**
- * Room for `rows` further rows in tables that must not fail while rows are applied; `textBytes` bounds
- * the bytes of new texts. False when out of memory, with nothing lost.
+ * Room for `rows` further rows in the table that must not fail while they are applied (interners of text
+ * keys are reserved by the caller, who knows their bytes). False when out of memory, with nothing lost.
  */
-export function groupsReserve(groups: Groups, rows: u32, textBytes: usize): bool {
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    const interner = groupsKey(groups, index).interner;
-    if (interner != 0 && !internerReserve(interner, rows, textBytes)) return false;
-  }
+export function groupsReserve(groups: Groups, rows: u32): bool {
   return groups.tier != <u32>Tier.HASH || rowTableReserve(groups.table, rows + 1);
 }
 
@@ -143,37 +142,50 @@ export function groupsNeed(groups: Groups, rows: u32): u32 {
 }
 
 /**
- * Writes the group number of each of the first `rows` rows of the program's outputs to `numbers` (u32
- * each). `batchRows` is the size of the batch at hand. False when out of memory.
+ * Makes the first `rows` rows of the program's outputs ready for `groupsAssign`: afterwards `groupsSpan`
+ * bounds the numbers it will give. `batchRows` bounds the rows that are still to come before the next
+ * reservation. Changes no group; false when out of memory.
  */
-export function groupsMap(groups: Groups, program: usize, rows: u32, batchRows: u32, numbers: usize): bool {
-  if (groups.tier == <u32>Tier.NONE) {
-    memory.fill(numbers, 0, <usize>rows << 2);
-    return true;
-  }
+export function groupsPrepare(groups: Groups, program: usize, rows: u32, batchRows: u32): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (!keyLoad(key, changetype<Vector>(programOutput(program, key.output)), rows)) return false;
   }
-  return groupsMapLoaded(groups, rows, batchRows, numbers);
+  return groupsPrepareLoaded(groups, rows, batchRows);
 }
 
-/** The same for keys that are already in normal form in their `values` and `validity`. */
-export function groupsMapLoaded(groups: Groups, rows: u32, batchRows: u32, numbers: usize): bool {
-  if (groups.tier == <u32>Tier.UNDECIDED && !decide(groups, rows, batchRows)) return false;
-  if (groups.tier == <u32>Tier.DIRECT) {
-    if (fits(groups, rows)) return mapDirect(groups, rows, numbers);
-    if (!toHash(groups)) return false;
-  }
-  return mapHash(groups, rows, numbers);
+/** The same for keys that `keyLoad` has brought to normal form. */
+export function groupsPrepareLoaded(groups: Groups, rows: u32, batchRows: u32): bool {
+  if (groups.tier == <u32>Tier.NONE || rows == 0) return true;
+  if (groups.tier == <u32>Tier.UNDECIDED) return decide(groups, rows, batchRows);
+  if (groups.tier == <u32>Tier.HASH || fits(groups, rows)) return groups.tier == <u32>Tier.HASH || growDirect(groups);
+  return toHash(groups, batchRows);
+}
+
+/** One more than the largest group number that assigning `rows` prepared rows can give. */
+export function groupsSpan(groups: Groups, rows: u32): u32 {
+  return groups.tier == <u32>Tier.HASH ? groups.count + rows + 1 : groups.count;
+}
+
+/** Writes the group number of each of the prepared rows to `numbers` (u32 each). False when out of memory. */
+export function groupsAssign(groups: Groups, rows: u32, numbers: usize): bool {
+  if (groups.tier == <u32>Tier.HASH) return mapHash(groups, rows, numbers);
+  if (groups.tier == <u32>Tier.DIRECT) mapDirect(groups, rows, numbers);
+  else memory.fill(numbers, 0, <usize>rows << 2);
+  return true;
 }
 
 // ---- DIRECT
 
 function decide(groups: Groups, rows: u32, batchRows: u32): bool {
-  const direct = (groups.fault & <u32>AggregateFault.NO_DIRECT) == 0 && layoutDirect(groups, rows, batchRows);
-  groups.tier = direct ? Tier.DIRECT : Tier.HASH;
-  return direct ? growDirect(groups) : rowTableReserve(groups.table, batchRows + 1);
+  if ((groups.fault & <u32>AggregateFault.NO_DIRECT) == 0 && layoutDirect(groups, rows, batchRows)) {
+    if (!growDirect(groups)) return false;
+    groups.tier = Tier.DIRECT;
+    return true;
+  }
+  if (!rowTableReserve(groups.table, batchRows + 1)) return false;
+  groups.tier = Tier.HASH;
+  return true;
 }
 
 /** Chooses slots for each key from the vector at hand; false when there would be too many groups. */
@@ -187,6 +199,8 @@ function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     key.high = i64.MIN_VALUE;
     if (!isDiscrete(key.type)) return false;
     observe(key, rows);
+    key.low = key.nextLow;
+    key.high = key.nextHigh;
     let slots: u64 = 2;
     if (key.type != <u32>Type.BOOL) {
       const range: u64 = key.high < key.low ? 1 : <u64>(key.high - key.low) + 1;
@@ -219,37 +233,49 @@ function directSpan(groups: Groups): u32 {
 function growDirect(groups: Groups): bool {
   const span = directSpan(groups);
   if (span <= groups.count) return true;
-  if (span > groups.occupiedCapacity) {
-    const capacity = max<u32>(span + (span >> 1), 1024);
-    const occupied = regionBlock(groups.region, capacity);
-    if (occupied == 0) return false;
-    if (groups.count != 0) memory.copy(occupied, groups.occupied, groups.count);
-    memory.fill(occupied + <usize>groups.count, 0, <usize>(capacity - groups.count));
-    regionFree(groups.region, groups.occupied);
-    groups.occupied = occupied;
-    groups.occupiedCapacity = capacity;
-  }
+  if (groups.counts == 0 && span > groups.occupiedCapacity && !growOccupied(groups, span)) return false;
   groups.count = span;
   groups.holesBelow = span;
   return true;
 }
 
-/** Widens each key's range by the vector at hand; whether every key still fits its slots. */
+function growOccupied(groups: Groups, span: u32): bool {
+  const capacity = max<u32>(span + (span >> 1), 1024);
+  const occupied = regionBlock(groups.region, capacity);
+  if (occupied == 0) return false;
+  if (groups.count != 0) memory.copy(occupied, groups.occupied, groups.count);
+  memory.fill(occupied + <usize>groups.count, 0, <usize>(capacity - groups.count));
+  regionFree(groups.region, groups.occupied);
+  groups.occupied = occupied;
+  groups.occupiedCapacity = capacity;
+  return true;
+}
+
+/** Whether the vector at hand fits every key's slots; the ranges are widened by it then, else kept. */
 function fits(groups: Groups, rows: u32): bool {
-  let ok = true;
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     observe(key, rows);
-    if (key.high >= key.low && <u64>(key.high - key.low) > <u64>key.mask) ok = false;
+    if (key.nextHigh >= key.nextLow && <u64>(key.nextHigh - key.nextLow) > <u64>key.mask) return false;
   }
-  return ok && growDirect(groups);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    key.low = key.nextLow;
+    key.high = key.nextHigh;
+  }
+  return true;
 }
 
-/** Folds the vector's valid values into `low` and `high`. Unsigned 64-bit values compare as signed: only distances matter. */
+/**
+ * Folds the vector's valid values into the range so far, giving `nextLow` and `nextHigh`. Unsigned 64-bit
+ * values compare as signed: only distances matter.
+ */
 function observe(key: KeyColumn, rows: u32): void {
+  key.nextLow = key.low;
+  key.nextHigh = key.high;
   if (key.interner != 0) {
-    key.low = 0;
-    key.high = max<i64>(0, <i64>changetype<Interner>(key.interner).count - 1);
+    key.nextLow = 0;
+    key.nextHigh = max<i64>(0, <i64>changetype<Interner>(key.interner).count - 1);
   } else if (key.width == 8) observeScalar<i64>(key, rows);
   else if (key.type == <u32>Type.U32) observeNarrow<u32>(key, rows);
   else observeNarrow<i32>(key, rows);
@@ -284,35 +310,35 @@ function observeNarrow<T>(key: KeyColumn, rows: u32): void {
 @inline
 function fold<T>(key: KeyColumn, bits: i32): void {
   const value: i64 = isSigned<T>() ? <i64>bits : <i64>(<u64>(<u32>bits));
-  key.low = min(key.low, value);
-  key.high = max(key.high, value);
+  key.nextLow = min(key.nextLow, value);
+  key.nextHigh = max(key.nextHigh, value);
 }
 
 function observeScalar<T>(key: KeyColumn, rows: u32): void {
   const values = key.values;
   const validity = key.validity;
-  let low = key.low;
-  let high = key.high;
+  let low = key.nextLow;
+  let high = key.nextHigh;
   for (let row: u32 = 0; row < rows; row++) {
     if (validity != 0 && !((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1)) continue;
     const value: i64 = <i64>load<T>(values + <usize>row * sizeof<T>());
     low = min(low, value);
     high = max(high, value);
   }
-  key.low = low;
-  key.high = high;
+  key.nextLow = low;
+  key.nextHigh = high;
 }
 
-function mapDirect(groups: Groups, rows: u32, numbers: usize): bool {
+function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (key.width == 8) addCodes<u64>(key, rows, numbers, index == 0);
     else if (index == 0 && key.validity == 0) firstCodes(key, rows, numbers);
     else addCodes<u32>(key, rows, numbers, index == 0);
   }
+  if (groups.counts != 0) return;
   const occupied = groups.occupied;
   for (let row: u32 = 0; row < rows; row++) store<u8>(occupied + <usize>load<u32>(numbers + (<usize>row << 2)), 1);
-  return true;
 }
 
 /** Codes of a 4-byte key without nulls whose stride is 1. */
@@ -366,24 +392,21 @@ function directValue(key: KeyColumn, code: u32): i64 {
 
 // ---- HASH
 
-/** Moves from DIRECT: packs every occupied group's keys into the table under the number it has. */
-function toHash(groups: Groups): bool {
+/** Moves from DIRECT: packs every occupied group's keys into the table under the number it has. False when out of memory. */
+function toHash(groups: Groups, batchRows: u32): bool {
   const count = groups.count;
   const table = groups.table;
-  if (!rowTableReserve(table, count + ROWS + 1)) return false;
-  // The ranges were widened by the vector that does not fit; low must be what the codes were made with.
+  // What an attempt that ran out of memory left behind goes first.
+  rowTableClear(table);
+  if (!rowTableReserve(table, count + batchRows + 1)) return false;
   const entry = groups.tags;
   const single = groups.packed + (<usize>ROWS - 1) * <usize>groups.rowWidth;
   for (let group: u32 = 0; group < count; group++) {
     changetype<RowTable>(table).entries = group;
-    if (!load<u8>(groups.occupied + <usize>group)) {
+    const occupied = groupsIsOccupied(groups, group);
+    if (!occupied || (packDirect(groups, group, single) && groups.maskOffset == NO_GROUP)) {
       memory.fill(rowTableRow(table, group), 0, groups.rowWidth);
-      continue;
-    }
-    const hasNull = packDirect(groups, group, single);
-    if (groups.maskOffset == NO_GROUP && hasNull) {
-      memory.fill(rowTableRow(table, group), 0, groups.rowWidth);
-      groups.nullGroup = group;
+      if (occupied) groups.nullGroup = group;
     } else if (!rowTableMap(table, single, 1, entry, entry + 4)) return false;
   }
   changetype<RowTable>(table).entries = count;
@@ -451,10 +474,6 @@ function pack(groups: Groups, rows: u32): void {
   // Padding and mask are zero; keys overwrite the rest.
   const tail = packed + width - 8;
   for (let row: u32 = 0; row < rows; row++) store<u64>(tail + <usize>row * width, 0);
-  if (width >= 16) {
-    const before = packed + width - 16;
-    for (let row: u32 = 0; row < rows; row++) store<u64>(before + <usize>row * width, 0);
-  }
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (key.width == 4) packColumn<u32>(groups, key, index, rows);
@@ -505,7 +524,10 @@ function packWide(groups: Groups, key: KeyColumn, index: u32, rows: u32): void {
 // @ts-ignore: decorator
 @inline
 export function groupsIsOccupied(groups: Groups, group: u32): bool {
-  return group >= groups.holesBelow || load<u8>(groups.occupied + <usize>group) != 0;
+  if (group >= groups.holesBelow) return true;
+  return groups.counts != 0
+    ? load<i64>(groups.counts + (<usize>group << 3)) != 0
+    : load<u8>(groups.occupied + <usize>group) != 0;
 }
 
 /** Slots of the tables, for statistics. */
@@ -554,35 +576,6 @@ export function groupsEmitKey(groups: Groups, index: u32, list: usize, count: u3
       store<u64>(scratch, 0, 8);
       builderSetNull(builder, builder.length);
     }
-    emitFixed(builder, key.type, scratch);
-    builder.length++;
-  }
-}
-
-function emitFixed(builder: Builder, type: u32, value: usize): void {
-  const row: usize = builder.length;
-  switch (type) {
-    case Type.BOOL:
-      builderSetBit(builder, builder.length, load<u8>(value));
-      break;
-    case Type.I8:
-    case Type.U8:
-      store<u8>(builder.values + row, load<u8>(value));
-      break;
-    case Type.I16:
-    case Type.U16:
-      store<u16>(builder.values + (row << 1), load<u16>(value));
-      break;
-    case Type.I128:
-      store<u64>(builder.values + (row << 4), load<u64>(value));
-      store<u64>(builder.values + (row << 4), load<u64>(value, 8), 8);
-      break;
-    case Type.I32:
-    case Type.U32:
-    case Type.F32:
-      store<u32>(builder.values + (row << 2), load<u32>(value));
-      break;
-    default:
-      store<u64>(builder.values + (row << 3), load<u64>(value));
+    builderAppendFixed(builder, scratch);
   }
 }

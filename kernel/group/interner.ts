@@ -6,14 +6,15 @@
 //
 //   entry: u32 address, u32 length (dense by id)
 
-import { regionBlock, regionFree } from "../memory/region";
+import { regionFree } from "../memory/region";
+import { ARENA_SIZE, Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesEqual, hashBytes } from "../hash/hash";
 import { pieceMask, pieceSlots, slotsFeed, slotsFill, slotsInit, slotsPiece, tagOf } from "../hash/slots";
 import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
 import { regrow } from "../column/builder";
 
-export const INTERNER_SIZE: usize = 96;
-const CHUNK: usize = 65536;
+export const INTERNER_SIZE: usize = 128;
+const SLOTS: usize = 32;
 export const NO_ID: u32 = 0xffffffff;
 
 // @ts-ignore: decorator
@@ -23,21 +24,28 @@ export class Interner {
   slots1: u64;
   slots2: u64;
   slots3: u64;
+  arena0: u64;
+  arena1: u64;
+  arena2: u64;
+  arena3: u64;
   region: usize;
   entries: usize;
   /** Ids given so far. */
   count: u32;
   capacity: u32;
-  arena: usize;
-  arenaEnd: usize;
   hashZero: u32;
-  /** Bytes of all texts. */
-  bytes: u32;
   /** The dictionary whose codes `remap` translates; 0 when none. */
   dictionaryId: u32;
   remap: usize;
   remapLength: u32;
-  reserved: u32;
+  /** Bytes of all texts. */
+  bytes: u64;
+}
+
+// @ts-ignore: decorator
+@inline
+function internerArena(interner: usize): Arena {
+  return changetype<Arena>(interner + SLOTS);
 }
 
 export function internerInit(interner: usize, region: usize, hashZero: bool, tiny: bool): bool {
@@ -45,6 +53,7 @@ export function internerInit(interner: usize, region: usize, hashZero: bool, tin
   const self = changetype<Interner>(interner);
   self.region = region;
   self.hashZero = hashZero ? 1 : 0;
+  arenaInit(internerArena(interner), region);
   return slotsInit(interner, region, tiny);
 }
 
@@ -54,30 +63,25 @@ export function internerReserve(interner: usize, more: u32, bytes: usize): bool 
   if (!slotsFeed(interner)) return false;
   const need: u64 = <u64>self.count + <u64>more;
   if (need > <u64>self.capacity) {
-    const capacity = max<u64>(need, <u64>self.capacity << 1);
-    if (capacity > 0x1fffffff) return false;
-    const entries = regrow(self.region, self.entries, <usize>self.count << 3, <usize>capacity << 3);
+    if (need > 0x1fffffff) return false;
+    const wanted: u64 = min<u64>(max<u64>(need, <u64>self.capacity + (<u64>self.capacity >> 1)), 0x1fffffff);
+    let capacity = wanted;
+    let entries = regrow(self.region, self.entries, <usize>self.count << 3, <usize>wanted << 3);
+    if (entries == 0) {
+      capacity = need;
+      entries = regrow(self.region, self.entries, <usize>self.count << 3, <usize>need << 3);
+    }
     if (entries == 0) return false;
     self.entries = entries;
     self.capacity = <u32>capacity;
   }
-  return self.arenaEnd - self.arena >= bytes || newChunk(self, bytes);
+  return arenaReserve(internerArena(interner), bytes);
 }
 
-/** The rest of the last chunk is given up: at most one push's worth of text. */
-function newChunk(self: Interner, bytes: usize): bool {
-  const size = max<usize>(CHUNK, bytes);
-  const chunk = regionBlock(self.region, size);
-  if (chunk == 0) return false;
-  self.arena = chunk;
-  self.arenaEnd = chunk + size;
-  return true;
-}
-
-/** Id of a text, which is added when new; NO_ID when out of memory. */
+/** Id of a text, which is added when new (room for it must have been reserved); NO_ID when out of memory. */
 export function internText(interner: usize, address: usize, length: u32): u32 {
   const self = changetype<Interner>(interner);
-  const tag = self.hashZero ? 0 : tagOf(hashBytes(address, length));
+  const tag: u32 = self.hashZero ? 0 : tagOf(hashBytes(address, length));
   const piece = slotsPiece(interner, tag);
   const slots = pieceSlots(piece);
   const mask = pieceMask(piece);
@@ -99,14 +103,13 @@ export function internText(interner: usize, address: usize, length: u32): u32 {
 function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: usize, length: u32): u32 {
   const self = changetype<Interner>(interner);
   const id = self.count;
-  if (id >= self.capacity && !internerReserve(interner, 1, 0)) return NO_ID;
-  if (self.arenaEnd - self.arena < <usize>length && !newChunk(self, length)) return NO_ID;
-  if (!slotsFill(interner, piece, slot, tag, id)) return NO_ID;
-  memory.copy(self.arena, address, length);
+  if (id >= self.capacity) return NO_ID;
+  const text = arenaTake(internerArena(interner), length);
+  if (text == 0 || !slotsFill(interner, piece, slot, tag, id)) return NO_ID;
+  memory.copy(text, address, length);
   const entry = self.entries + (<usize>id << 3);
-  store<u32>(entry, <u32>self.arena);
+  store<u32>(entry, <u32>text);
   store<u32>(entry, length, 4);
-  self.arena += length;
   self.bytes += length;
   self.count = id + 1;
   return id;

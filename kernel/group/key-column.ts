@@ -4,12 +4,11 @@
 // ambiguities of their bits (-0 becomes +0, every NaN becomes 0x7ff8000000000000), fixed-width
 // dictionaries are resolved. What is already in that form is used in place, without a copy.
 
-import { Type } from "../abi/layout";
+import { Column, Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { dictionaryValue } from "../column/dictionary";
 import { vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
-import { Column } from "../abi/layout";
 import { NO_ID, internCode, internText, internerUseDictionary } from "./interner";
 
 // @ts-ignore: decorator
@@ -33,12 +32,15 @@ export class KeyColumn {
   /** Direct tier: smallest and largest value so far. */
   low: i64;
   high: i64;
+  /** Direct tier: the same with the vector at hand, which may turn out not to fit. */
+  nextLow: i64;
+  nextHigh: i64;
   /** Direct tier: slots (a power of two) less one, and the distance between two codes. */
   mask: u32;
   stride: u32;
 }
 
-export const KEY_COLUMN_SIZE: usize = 64;
+export const KEY_COLUMN_SIZE: usize = 80;
 
 export function keyWidth(type: u32): u32 {
   if (type == <u32>Type.BYTES || type == <u32>Type.BOOL) return 4;

@@ -11,9 +11,9 @@
 import { regionBlock, regionFree } from "../memory/region";
 import { hashRow, hashWord } from "../hash/hash";
 import {
-  SLOTS_SIZE,
   pieceMask,
   pieceSlots,
+  slotsClear,
   slotsCount,
   slotsFeed,
   slotsFill,
@@ -60,13 +60,13 @@ export function rowTableReserve(table: usize, more: u32): bool {
   const need: u64 = <u64>self.entries + <u64>more;
   if (need <= <u64>self.capacity) return true;
   if (need > 0xfffffff0) return false;
-  const wanted = min<u64>(max<u64>(need, <u64>self.capacity << 1), 0xfffffff0);
-  let capacity = wanted;
-  let rows: usize = wanted * <u64>self.width > 0xffe00000 ? 0 : regionBlock(self.region, <usize>capacity * self.width);
+  // Half as much again past a million rows: a doubling copy of a large table would need three times its size.
+  const spare: u64 = self.capacity < 1 << 20 ? self.capacity : self.capacity >> 1;
+  let capacity = min<u64>(max<u64>(need, <u64>self.capacity + spare), 0xfffffff0);
+  let rows = rowsBlock(self, capacity);
   if (rows == 0) {
     capacity = need;
-    if (need * <u64>self.width > 0xffe00000) return false;
-    rows = regionBlock(self.region, <usize>capacity * self.width);
+    rows = rowsBlock(self, capacity);
     if (rows == 0) return false;
   }
   if (self.entries != 0) memory.copy(rows, self.rows, <usize>self.entries * self.width);
@@ -74,6 +74,17 @@ export function rowTableReserve(table: usize, more: u32): bool {
   self.rows = rows;
   self.capacity = <u32>capacity;
   return true;
+}
+
+function rowsBlock(self: RowTable, capacity: u64): usize {
+  const bytes: u64 = capacity * <u64>self.width;
+  return bytes > 0xffe00000 ? 0 : regionBlock(self.region, <usize>bytes);
+}
+
+/** Forgets every row; memory stays for the next ones. */
+export function rowTableClear(table: usize): void {
+  slotsClear(table);
+  changetype<RowTable>(table).entries = 0;
 }
 
 // @ts-ignore: decorator
@@ -163,6 +174,3 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
 export function rowTableSlots(table: usize): u32 {
   return slotsCount(table);
 }
-
-/** Bytes of the slots' head inside a table. */
-export const ROW_TABLE_SLOTS: usize = SLOTS_SIZE;

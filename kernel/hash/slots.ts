@@ -7,8 +7,8 @@
 // A small table is one piece. Past SPLIT_SLOTS it becomes 256 sub-tables by the tag's top byte which grow
 // one at a time: the longest pause is the rehash of one sub-table, never of the whole table.
 // Growing is wanted at a load of 5/8 and needed only when a piece is nearly full: when memory runs out in
-// between, the table keeps working and `slotsStarved` says so, for the operator to refuse the next batch
-// before any of its rows is applied.
+// between, the table keeps working, and `slotsFeed` retries before the next batch: when memory is refused
+// again, the operator refuses that batch before any of its rows is applied.
 //
 //   slots: +0 region  +4 pieces (1 or 256)  +8 address of pieces  +12 starved  +16 slots in all  +20 fault
 //   piece: +0 address of slots  +4 mask  +8 used  +12 grow at
@@ -45,10 +45,14 @@ function pieceInit(slots: usize, piece: usize, count: u32): bool {
   return true;
 }
 
-// @ts-ignore: decorator
-@inline
-export function slotsStarved(slots: usize): bool {
-  return load<u32>(slots, 12) != 0;
+/** Frees every slot, keeping their number. */
+export function slotsClear(slots: usize): void {
+  const pieces = load<u32>(slots, 4);
+  for (let index: u32 = 0; index < pieces; index++) {
+    const piece = <usize>load<u32>(slots, 8) + <usize>index * PIECE;
+    memory.fill(load<u32>(piece), 0, (<usize>load<u32>(piece, 4) + 1) << 3);
+    store<u32>(piece, 0, 8);
+  }
 }
 
 // @ts-ignore: decorator

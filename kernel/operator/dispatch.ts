@@ -13,9 +13,11 @@ import {
   aggregateCreate,
   aggregateGroups,
   aggregateMerge,
+  aggregateMergeOpen,
   aggregatePending,
   aggregatePull,
   aggregatePush,
+  aggregateRelease,
   aggregateSlots,
   aggregateSnapshot,
   aggregateTier,
@@ -77,6 +79,11 @@ function pending(operator: usize): bool {
   }
 }
 
+/** Whether a merge is half done: only the rest of it may come then. */
+function merging(operator: usize): bool {
+  return changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE && aggregateMergeOpen(operator);
+}
+
 export function push(context: usize, handle: u32, port: u32, batch: usize): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
@@ -84,7 +91,7 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
   store<i32>(contextError(context), <i32>port, <usize>ErrorRecord.PORT);
   if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
-  if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.snapshotOpen || pending(operator) || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
@@ -109,7 +116,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (operator == 0) return status(context);
   if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   const head = changetype<Operator>(operator);
-  if (head.snapshotOpen) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (time == END) head.ended = 1;
   return pending(operator) || head.ended ? Status.HAS_MORE : Status.NEED_INPUT;
 }
@@ -119,7 +126,7 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   if (operator == 0) return status(context);
   if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
-  if (head.snapshotOpen) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   memory.fill(out, 0, <usize>Batch.SIZE);
   let result: i32 = 0;
   switch (head.kind) {
@@ -140,7 +147,7 @@ export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32):
   if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   if (head.kind != <u32>OperatorKind.HASH_AGGREGATE) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (pending(operator) || head.ended) return fail(context, Status.BUSY, Reason.NONE);
+  if (pending(operator) || merging(operator) || head.ended) return fail(context, Status.BUSY, Reason.NONE);
   memory.fill(out, 0, <usize>Batch.SIZE);
   const result = aggregateSnapshot(context, operator, out, maxRows);
   head.snapshotOpen = result == <i32>Status.HAS_MORE ? 1 : 0;
@@ -162,7 +169,9 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
 export function release(context: usize, handle: u32): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
-  changetype<Operator>(operator).snapshotOpen = 0;
+  const head = changetype<Operator>(operator);
+  head.snapshotOpen = 0;
+  if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) aggregateRelease(operator);
   return Status.NEED_INPUT;
 }
 

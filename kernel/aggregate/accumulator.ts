@@ -1,0 +1,113 @@
+// An accumulator: what one (function, argument, filter) keeps for every group, as flat arrays by dense
+// group number.
+//
+// Accumulators are not aggregates: sum(x) and avg(x) read the same sums, avg(x) and count(x) the same
+// counts. The operator makes each kind once per argument and filter, and a result (results.ts) is a view
+// of one or two of them. Each family has a file of its own with the verbs reserve, update, merge and state;
+// accumulators.ts dispatches to them, once per vector.
+
+import { regionBlock, regionFree } from "../memory/region";
+
+export const enum Family {
+  /** i64 rows per group. */
+  COUNT = 1,
+  /** One byte per group: whether a value has come. */
+  SEEN = 2,
+  SUM_INTEGER = 3,
+  SUM_EXACT = 4,
+  SUM_FAST = 5,
+  MIN = 6,
+  MAX = 7,
+  MIN_TEXT = 8,
+  MAX_TEXT = 9,
+  DISTINCT = 10,
+}
+
+// @ts-ignore: decorator
+@unmanaged
+export class Accumulator {
+  /** `Family`. */
+  family: u32;
+  /** Output of the program that holds the argument; -1: rows themselves. */
+  argument: i32;
+  /** Output of the program that holds the filter; -1: none. */
+  filter: i32;
+  /** `Type` of the argument. */
+  type: u32;
+  region: usize;
+  /** The flat array, `stride` bytes a group, and the groups that it can hold. */
+  values: usize;
+  stride: u32;
+  capacity: u32;
+  /**
+   * COUNT and SEEN without a filter: 0 while no argument has ever been null, when counting rows (or having
+   * rows) says the same and nothing needs to be kept.
+   */
+  tracking: u32;
+  /** SUM_INTEGER: whether sums are 192 bits wide. */
+  wide: u32;
+  /** SUM_EXACT: lowest dense limb, and dense limbs (0 to 4). */
+  lowLimb: u32;
+  limbs: u32;
+  /** SUM_INTEGER: no lane is farther from 0. */
+  bound: u64;
+  /** SUM_EXACT: rows since carries were passed on. */
+  rows: u64;
+  /** SUM_EXACT: per group the first side entry + 1 (u32), the entries, how many, and room for how many. */
+  heads: usize;
+  headsCapacity: u32;
+  side: usize;
+  sideCount: u32;
+  sideCapacity: u32;
+  /** SUM_EXACT: one chunk's values and limbs. DISTINCT: a vector's packed (group, value) rows. */
+  scratch: usize;
+  /** DISTINCT: the row table. MIN_TEXT, MAX_TEXT: the arena. */
+  table: usize;
+  /** DISTINCT: the key column that brings values to normal form, and a vector's entry numbers and tags. */
+  key: usize;
+  entries: usize;
+  tags: usize;
+  /** MIN_TEXT, MAX_TEXT: bytes of the arena in use, and given up. */
+  live: u64;
+  waste: u64;
+  /** `AggregateFault` switches. */
+  fault: u32;
+  /** MIN, MAX: the accumulator that tells whether a group has a value. */
+  presence: usize;
+}
+
+export const ACCUMULATOR_SIZE: usize = 160;
+
+/**
+ * Room for `groups` groups of `stride` bytes, new ones filled with `fill` (repeated u64). False when out of
+ * memory, with nothing lost. Arrays double while small and then grow by half: a copy of a large array would
+ * otherwise need three times its size at once; when even that is refused, just what is needed is tried.
+ */
+export function accumulatorReserve(self: Accumulator, groups: u32, fill: u64): bool {
+  if (groups <= self.capacity) return true;
+  const spare: u64 = self.capacity < 1 << 20 ? self.capacity : self.capacity >> 1;
+  // A multiple of 8 groups, so that the fill may run in whole words.
+  let capacity: u64 = (max<u64>(max<u64>(groups, <u64>self.capacity + spare), 16) + 7) & ~7;
+  let values = groupsBlock(self, capacity);
+  if (values == 0) {
+    capacity = (<u64>groups + 7) & ~7;
+    values = groupsBlock(self, capacity);
+    if (values == 0) return false;
+  }
+  const used: usize = <usize>self.capacity * <usize>self.stride;
+  if (used != 0) memory.copy(values, self.values, used);
+  regionFree(self.region, self.values);
+  self.values = values;
+  self.capacity = <u32>capacity;
+  const end = values + <usize>capacity * <usize>self.stride;
+  if (fill == 0) memory.fill(values + used, 0, end - values - used);
+  else {
+    for (let at = values + used; at < end; at += 8) store<u64>(at, fill);
+  }
+  return true;
+}
+
+function groupsBlock(self: Accumulator, capacity: u64): usize {
+  const bytes: u64 = capacity * <u64>self.stride;
+  return bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
+}

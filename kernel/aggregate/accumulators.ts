@@ -1,0 +1,139 @@
+// The verbs of every accumulator behind one switch on its family, taken once a vector.
+
+import { Vector } from "../column/vector";
+import { programOutput, programOutputTextBytes } from "../expression/program";
+import { scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { Accumulator, Family, accumulatorReserve } from "./accumulator";
+import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues } from "./argument";
+import { countReserve, countUpdate, seenUpdate } from "./count";
+import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
+import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
+import { textInit, textReserve, textUpdate } from "./minmax-text";
+import { sumExactInit, sumExactReserve, sumExactUpdate } from "./sum-exact";
+import { sumFastReserve, sumFastUpdate } from "./sum-fast";
+import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integer";
+import { typeWidth } from "../column/type";
+
+/** Finishes an accumulator whose family, argument, filter, type, region and fault are set. False when out of memory. */
+export function accumulatorInit(self: Accumulator): bool {
+  switch (self.family) {
+    case Family.SEEN:
+      self.stride = 1;
+      self.tracking = self.filter >= 0 ? 1 : 0;
+      return true;
+    case Family.COUNT:
+      self.stride = 8;
+      self.tracking = self.argument < 0 || self.filter >= 0 ? 1 : 0;
+      return true;
+    case Family.SUM_INTEGER:
+      sumIntegerInit(self);
+      return true;
+    case Family.SUM_EXACT:
+      return sumExactInit(self);
+    case Family.MIN:
+    case Family.MAX:
+      self.stride = <u32>typeWidth(minmaxType(self.type));
+      return true;
+    case Family.MIN_TEXT:
+    case Family.MAX_TEXT:
+      self.stride = 8;
+      return textInit(self);
+    case Family.DISTINCT:
+      self.stride = 8;
+      return distinctInit(self);
+    default:
+      self.stride = 8;
+      return true;
+  }
+}
+
+/** Room for `groups` groups. False when out of memory, with nothing lost. */
+export function accumulatorReserveGroups(self: Accumulator, groups: u32): bool {
+  switch (self.family) {
+    case Family.COUNT:
+    case Family.SEEN:
+      return self.tracking == 0 || countReserve(self, groups);
+    case Family.SUM_INTEGER:
+      return sumIntegerReserve(self, groups);
+    case Family.SUM_EXACT:
+      return sumExactReserve(self, groups, 0);
+    case Family.MIN:
+    case Family.MAX:
+      return minmaxReserve(self, groups);
+    case Family.SUM_FAST:
+      return sumFastReserve(self, groups);
+    default:
+      return accumulatorReserve(self, groups, 0);
+  }
+}
+
+/** Room for what a batch of `rows` rows with `textBytes` of texts in the argument can bring to `groups` groups. */
+export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32, textBytes: usize): bool {
+  switch (self.family) {
+    case Family.SUM_EXACT:
+      return sumExactReserve(self, groups, rows);
+    case Family.MIN_TEXT:
+    case Family.MAX_TEXT:
+      return textReserve(self, groups, textBytes);
+    case Family.DISTINCT:
+      return distinctReserve(self, groups, rows, textBytes);
+    default:
+      return accumulatorReserveGroups(self, groups);
+  }
+}
+
+/** Upper bound for the bytes of texts that the bound batch can bring. */
+export function accumulatorTextBytes(self: Accumulator, program: usize): usize {
+  const keepsText = self.family == <u32>Family.MIN_TEXT || self.family == <u32>Family.MAX_TEXT || self.family == <u32>Family.DISTINCT;
+  return keepsText ? programOutputTextBytes(program, <u32>self.argument) : 0;
+}
+
+/**
+ * Whether the vector at hand is the first to tell the argument's values from rows, so that tracking has to
+ * begin before its rows are counted.
+ */
+export function accumulatorMustTrack(self: Accumulator, program: usize): bool {
+  if (self.tracking || (self.family != <u32>Family.COUNT && self.family != <u32>Family.SEEN)) return false;
+  return changetype<Vector>(programOutput(program, <u32>self.argument)).validity != 0;
+}
+
+/** Folds the program's outputs for `rows` rows in. False when out of memory. */
+export function accumulatorUpdate(self: Accumulator, context: usize, program: usize, numbers: usize, rows: u32): bool {
+  const isCount = self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
+  if (isCount && self.tracking == 0) return true;
+  const mark = scratchMark(context);
+  const words = scratchTake(context, MASK_BYTES);
+  const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
+  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
+  const mask = argumentMask(argument, filter, rows, words);
+  let ok = true;
+  if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
+  else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
+  else ok = updateValues(self, changetype<Vector>(argument), mask, numbers, rows, scratchTake(context, VALUES_BYTES));
+  scratchReset(context, mark);
+  return ok;
+}
+
+function updateValues(self: Accumulator, vector: Vector, mask: usize, numbers: usize, rows: u32, buffer: usize): bool {
+  switch (self.family) {
+    case Family.DISTINCT:
+      return distinctUpdate(self, numbers, vector, mask, rows);
+    case Family.MIN_TEXT:
+    case Family.MAX_TEXT:
+      return textUpdate(self, numbers, vector, mask, rows);
+    default:
+  }
+  const values = argumentValues(vector, rows, buffer);
+  switch (self.family) {
+    case Family.SUM_INTEGER:
+      return sumIntegerUpdate(self, numbers, values, mask, rows);
+    case Family.SUM_EXACT:
+      return sumExactUpdate(self, numbers, values, mask, rows);
+    case Family.SUM_FAST:
+      sumFastUpdate(self, numbers, values, mask, rows);
+      return true;
+    default:
+      minmaxUpdate(self, numbers, values, mask, rows, buffer);
+      return true;
+  }
+}

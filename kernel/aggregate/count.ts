@@ -1,0 +1,42 @@
+// COUNT and SEEN: how many rows, and whether any.
+//
+// A count of an argument that has never been null is the count of rows, and a sum's "has any value" is
+// "has any row". So without a filter neither keeps anything until the first null comes (`tracking`);
+// `countTrack` then takes over what the rows' count said so far, before that vector is counted.
+//
+// Tried and lost: u32 counts with a carry array (half the memory, no faster at 100,000 groups).
+
+import { Accumulator, accumulatorReserve } from "./accumulator";
+import { maskBit } from "./argument";
+
+export function countReserve(self: Accumulator, groups: u32): bool {
+  return accumulatorReserve(self, groups, 0);
+}
+
+/** Counts the rows of a vector. `mask` 0: all of them. */
+export function countUpdate(self: Accumulator, numbers: usize, mask: usize, rows: u32): void {
+  const counts = self.values;
+  if (mask == 0) {
+    for (let row: u32 = 0; row < rows; row++) {
+      const at = counts + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
+      store<i64>(at, load<i64>(at) + 1);
+    }
+    return;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    const at = counts + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
+    store<i64>(at, load<i64>(at) + <i64>maskBit(mask, row));
+  }
+}
+
+export function seenUpdate(self: Accumulator, numbers: usize, mask: usize, rows: u32): void {
+  const seen = self.values;
+  if (mask == 0) {
+    for (let row: u32 = 0; row < rows; row++) store<u8>(seen + <usize>load<u32>(numbers + (<usize>row << 2)), 1);
+    return;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    const at = seen + <usize>load<u32>(numbers + (<usize>row << 2));
+    store<u8>(at, load<u8>(at) | <u8>maskBit(mask, row));
+  }
+}

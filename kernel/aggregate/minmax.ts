@@ -1,0 +1,178 @@
+// MIN and MAX of fixed-width values.
+//
+// Every type is compared as an integer. Floats become one whose order is the total order
+// -Inf .. -0 < +0 .. +Inf < NaN (so that the answer does not depend on the order of rows where zeros or
+// NaNs meet), booleans a byte. A group without a value holds the neutral element, which spares the loop a
+// test; whether a value came is another accumulator's to know.
+
+import { Type } from "../abi/layout";
+import { Accumulator, Family, accumulatorReserve } from "./accumulator";
+import { maskBit } from "./argument";
+
+/** `Type` in which values of `type` are compared and kept. */
+export function minmaxType(type: u32): u32 {
+  switch (type) {
+    case Type.BOOL:
+      return Type.U8;
+    case Type.F32:
+      return Type.I32;
+    case Type.F64:
+      return Type.I64;
+    default:
+      return type;
+  }
+}
+
+export function minmaxReserve(self: Accumulator, groups: u32): bool {
+  const least = self.family == <u32>Family.MAX;
+  switch (minmaxType(self.type)) {
+    case Type.I8:
+      return accumulatorReserve(self, groups, least ? 0x8080808080808080 : 0x7f7f7f7f7f7f7f7f);
+    case Type.I16:
+      return accumulatorReserve(self, groups, least ? 0x8000800080008000 : 0x7fff7fff7fff7fff);
+    case Type.I32:
+      return accumulatorReserve(self, groups, least ? 0x8000000080000000 : 0x7fffffff7fffffff);
+    case Type.I64:
+      return accumulatorReserve(self, groups, least ? 0x8000000000000000 : 0x7fffffffffffffff);
+    case Type.I128: {
+      const before = self.capacity;
+      if (!accumulatorReserve(self, groups, least ? 0 : u64.MAX_VALUE)) return false;
+      for (let group = before; group < self.capacity; group++) {
+        store<u64>(self.values + (<usize>group << 4), least ? 0x8000000000000000 : 0x7fffffffffffffff, 8);
+      }
+      return true;
+    }
+    default:
+      return accumulatorReserve(self, groups, least ? 0 : u64.MAX_VALUE);
+  }
+}
+
+/** Folds a vector in. `buffer` is VALUES_BYTES of scratch and may be where `values` are. */
+export function minmaxUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, buffer: usize): void {
+  let source = values;
+  if (self.type == <u32>Type.BOOL || self.type == <u32>Type.F32 || self.type == <u32>Type.F64) {
+    source = buffer;
+    if (self.type == <u32>Type.BOOL) spreadBits(values, rows, buffer);
+    else if (self.type == <u32>Type.F32) orderFloats32(values, rows, buffer);
+    else orderFloats64(values, rows, buffer);
+  }
+  fold(self, numbers, source, mask, rows);
+}
+
+function fold(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  const kept = self.values;
+  const least = self.family == <u32>Family.MIN;
+  switch (minmaxType(self.type)) {
+    case Type.I8:
+      foldRows<i8>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.U8:
+      foldRows<u8>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.I16:
+      foldRows<i16>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.U16:
+      foldRows<u16>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.I32:
+      foldRows<i32>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.U32:
+      foldRows<u32>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.I64:
+      foldRows<i64>(kept, numbers, values, mask, rows, least);
+      break;
+    case Type.U64:
+      foldRows<u64>(kept, numbers, values, mask, rows, least);
+      break;
+    default:
+      foldWide(kept, numbers, values, mask, rows, least);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function foldRows<T>(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
+  if (least) foldLoop<T>(kept, numbers, values, mask, rows, true);
+  else foldLoop<T>(kept, numbers, values, mask, rows, false);
+}
+
+// @ts-ignore: decorator
+@inline
+function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
+  if (mask == 0) {
+    for (let row: u32 = 0; row < rows; row++) {
+      const at = kept + <usize>load<u32>(numbers + (<usize>row << 2)) * sizeof<T>();
+      const value = load<T>(values + <usize>row * sizeof<T>());
+      const old = load<T>(at);
+      store<T>(at, least ? (value < old ? value : old) : value > old ? value : old);
+    }
+    return;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    const at = kept + <usize>load<u32>(numbers + (<usize>row << 2)) * sizeof<T>();
+    const value = load<T>(values + <usize>row * sizeof<T>());
+    const old = load<T>(at);
+    const better = least ? value < old : value > old;
+    store<T>(at, <u32>better & maskBit(mask, row) ? value : old);
+  }
+}
+
+function foldWide(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    const at = kept + (<usize>load<u32>(numbers + (<usize>row << 2)) << 4);
+    const from = values + (<usize>row << 4);
+    if (least ? isLess128(from, at) : isLess128(at, from)) {
+      store<u64>(at, load<u64>(from));
+      store<u64>(at, load<u64>(from, 8), 8);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function isLess128(a: usize, b: usize): bool {
+  const highA = load<i64>(a, 8);
+  const highB = load<i64>(b, 8);
+  return highA < highB || (highA == highB && load<u64>(a) < load<u64>(b));
+}
+
+// Source and target may be the same: bits spread backwards, floats keep their width.
+
+function spreadBits(values: usize, rows: u32, buffer: usize): void {
+  for (let row = <i32>rows - 1; row >= 0; row--) {
+    store<u8>(buffer + <usize>row, (load<u8>(values + <usize>(row >> 3)) >> <u8>(row & 7)) & 1);
+  }
+}
+
+function orderFloats32(values: usize, rows: u32, buffer: usize): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    const value = load<f32>(values + (<usize>row << 2));
+    const bits = value != value ? 0x7fc00000 : reinterpret<i32>(value);
+    store<i32>(buffer + (<usize>row << 2), bits ^ <i32>(<u32>(bits >> 31) >> 1));
+  }
+}
+
+function orderFloats64(values: usize, rows: u32, buffer: usize): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    const value = load<f64>(values + (<usize>row << 3));
+    const bits = value != value ? 0x7ff8000000000000 : reinterpret<i64>(value);
+    store<i64>(buffer + (<usize>row << 3), bits ^ <i64>(<u64>(bits >> 63) >> 1));
+  }
+}
+
+/** Writes a group's value, as bits of `self.type` (a byte for BOOL), to `target` (16 bytes). */
+export function minmaxLoad(self: Accumulator, group: u32, target: usize): void {
+  const width: usize = self.stride;
+  const at = self.values + <usize>group * width;
+  if (self.type == <u32>Type.F64) {
+    const bits = load<i64>(at);
+    store<i64>(target, bits ^ <i64>(<u64>(bits >> 63) >> 1));
+  } else if (self.type == <u32>Type.F32) {
+    const bits = load<i32>(at);
+    store<i32>(target, bits ^ <i32>(<u32>(bits >> 31) >> 1));
+  } else memory.copy(target, at, width);
+}

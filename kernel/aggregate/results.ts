@@ -1,0 +1,173 @@
+// Results: what an aggregate shows of the accumulators that it reads.
+
+import { Type } from "../abi/layout";
+import { AggregateFunction, AggregateEntryFlag } from "../abi/operator";
+import { ErrorFlag, ErrorRecord } from "../abi/layout";
+import { Reason, Status } from "../abi/status";
+import { builderAppendFixed } from "../column/append";
+import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
+import { contextError, fail, failAt, failValue } from "../memory/context";
+import { Accumulator, Family } from "./accumulator";
+import { minmaxLoad } from "./minmax";
+import { textAddress, textLength } from "./minmax-text";
+import { roundAverage192 } from "./round";
+import { EXACT_SUM_BYTES, sumExactAverage, sumExactValue } from "./sum-exact";
+import { sumIntegerLoad } from "./sum-integer";
+
+/** 10^38 as two words: decimals stay below. */
+const LIMIT_LOW: u64 = 0x098a224000000000;
+const LIMIT_HIGH: u64 = 0x4b3b4ca85a86c47a;
+
+// @ts-ignore: decorator
+@unmanaged
+export class Result {
+  /** `AggregateFunction`. */
+  fn: u32;
+  /** `Type` of the argument, and of the result. */
+  argumentType: u32;
+  type: u32;
+  scale: u32;
+  /** Accumulator of the values (COUNT: of the count). */
+  values: usize;
+  /** COUNT or SEEN accumulator that tells whether there is a value, and how many; 0 where not needed. */
+  counts: usize;
+  /** Output column, for errors. */
+  column: u32;
+  reserved: u32;
+}
+
+export const RESULT_SIZE: usize = 32;
+
+/** Scratch for `resultValue`. */
+export const RESULT_SCRATCH: usize = EXACT_SUM_BYTES;
+
+/** `Type` of a function's result; NONE where the function is not defined for `type`. */
+export function resultType(fn: u32, type: u32, flags: u32): u32 {
+  const isFloat = type == <u32>Type.F32 || type == <u32>Type.F64;
+  const isInteger = type >= <u32>Type.I8 && type <= <u32>Type.U64;
+  if ((flags & <u32>AggregateEntryFlag.FAST) != 0 && !isFloat) return Type.NONE;
+  switch (fn) {
+    case AggregateFunction.COUNT_ROWS:
+    case AggregateFunction.COUNT:
+    case AggregateFunction.COUNT_DISTINCT:
+      return Type.I64;
+    case AggregateFunction.SUM:
+      if (isFloat) return Type.F64;
+      if (type == <u32>Type.I128) return Type.I128;
+      return isInteger ? (type >= <u32>Type.U8 ? Type.U64 : Type.I64) : Type.NONE;
+    case AggregateFunction.AVG:
+      return isFloat || isInteger || type == <u32>Type.I128 ? Type.F64 : Type.NONE;
+    case AggregateFunction.MIN:
+    case AggregateFunction.MAX:
+      return type;
+    default:
+      return Type.NONE;
+  }
+}
+
+/**
+ * A group's result: 1 with the value at `target` (16 bytes; a byte for BOOL; u32 address and u32 length for
+ * BYTES), 0 for null, or an error's status. `hasRows` is for groups of which nothing was tracked; `rows` the
+ * accumulator that counts rows, 0 when none does.
+ */
+export function resultValue(context: usize, self: Result, rows: usize, group: u32, hasRows: bool, target: usize, scratch: usize): i32 {
+  const values = changetype<Accumulator>(self.values);
+  switch (self.fn) {
+    case AggregateFunction.COUNT_ROWS:
+    case AggregateFunction.COUNT:
+    case AggregateFunction.COUNT_DISTINCT:
+      store<i64>(target, countOf(values, rows, group));
+      return 1;
+    default:
+  }
+  if (values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT) {
+    store<u32>(target, <u32>textAddress(values, group));
+    store<u32>(target, textLength(values, group), 4);
+    return textAddress(values, group) != 0 ? 1 : 0;
+  }
+  const counts = changetype<Accumulator>(self.counts);
+  if (!isPresent(counts, rows, group, hasRows)) return 0;
+  if (values.family == <u32>Family.MIN || values.family == <u32>Family.MAX) {
+    minmaxLoad(values, group, target);
+    return 1;
+  }
+  if (self.fn == <u32>AggregateFunction.AVG) {
+    store<f64>(target, average(self, values, group, <u64>countOf(counts, rows, group), scratch));
+    return 1;
+  }
+  if (values.family == <u32>Family.SUM_INTEGER) return integerSum(context, self, values, group, target, scratch);
+  store<f64>(target, values.family == <u32>Family.SUM_FAST ? canonical(load<f64>(values.values + (<usize>group << 3))) : sumExactValue(values, group, scratch));
+  return 1;
+}
+
+/** A count, be it tracked or still the count of rows. */
+// @ts-ignore: decorator
+@inline
+export function countOf(counts: Accumulator, rows: usize, group: u32): i64 {
+  const array = counts.family == <u32>Family.DISTINCT || counts.tracking ? counts.values : changetype<Accumulator>(rows).values;
+  return load<i64>(array + (<usize>group << 3));
+}
+
+/** Whether a group has a value, as a COUNT or SEEN accumulator tells. */
+// @ts-ignore: decorator
+@inline
+export function isPresent(counts: Accumulator, rows: usize, group: u32, hasRows: bool): bool {
+  if (counts.family != <u32>Family.SEEN) return countOf(counts, rows, group) != 0;
+  return counts.tracking ? load<u8>(counts.values + <usize>group) != 0 : hasRows;
+}
+
+// @ts-ignore: decorator
+@inline
+function canonical(value: f64): f64 {
+  return value != value ? reinterpret<f64>(0x7ff8000000000000) : value;
+}
+
+function average(self: Result, values: Accumulator, group: u32, count: u64, scratch: usize): f64 {
+  if (values.family == <u32>Family.SUM_FAST) return canonical(load<f64>(values.values + (<usize>group << 3)) / <f64>count);
+  if (values.family == <u32>Family.SUM_EXACT) return sumExactAverage(values, group, count, scratch);
+  sumIntegerLoad(values, group, scratch);
+  return roundAverage192(scratch, count, self.scale, scratch + 32);
+}
+
+/** A sum of integers in its result type, or an error that names the sum. */
+function integerSum(context: usize, self: Result, values: Accumulator, group: u32, target: usize, scratch: usize): i32 {
+  sumIntegerLoad(values, group, scratch);
+  const low = load<u64>(scratch);
+  const middle = load<u64>(scratch, 8);
+  const high = load<i64>(scratch, 16);
+  let fits: bool;
+  if (self.type == <u32>Type.I64) fits = middle == <u64>(<i64>low >> 63) && high == <i64>low >> 63;
+  else if (self.type == <u32>Type.U64) fits = middle == 0 && high == 0;
+  else fits = high == <i64>middle >> 63 && isDecimal(low, middle);
+  if (fits) {
+    store<u64>(target, low);
+    store<u64>(target, middle, 8);
+    return 1;
+  }
+  const decimal = self.type == <u32>Type.I128;
+  const status = fail(context, Status.OVERFLOW, decimal ? Reason.DECIMAL_OVERFLOW : Reason.SUM_OVERFLOW);
+  failAt(context, <i32>self.column, 0xffffffff);
+  store<u32>(contextError(context), <u32>ErrorFlag.OUTPUT, <usize>ErrorRecord.FLAGS);
+  failValue(context, Type.I128, low, middle);
+  return status;
+}
+
+/** Whether a 128-bit number has at most 38 digits. */
+function isDecimal(low: u64, high: u64): bool {
+  if (<i64>high < 0) {
+    low = ~low + 1;
+    high = ~high + <u64>(low == 0);
+  }
+  return high < LIMIT_HIGH || (high == LIMIT_HIGH && low < LIMIT_LOW);
+}
+
+/** Appends the value of `resultValue` (`valid` 0: null) to a builder with room for it. */
+export function resultAppend(builder: Builder, valid: bool, value: usize): void {
+  if (!valid) {
+    store<u64>(value, 0);
+    store<u64>(value, 0, 8);
+    builderSetNull(builder, builder.length);
+  }
+  if (builder.type == <u32>Type.BYTES) builderAppendBytes(builder, load<u32>(value), load<u32>(value, 4));
+  else builderAppendFixed(builder, value);
+}

@@ -1,0 +1,278 @@
+// SUM_INTEGER: exact sums of integers and decimals.
+//
+// A group has one i64 lane as long as that is certain to hold: `bound` is no less than any lane's
+// magnitude, and each vector adds to it what its rows could add at most (for 64-bit and wider inputs found
+// by OR-ing their bits). When the bound reaches 2^62 the lanes are looked at; only when one of them really
+// has come near does the accumulator widen to 192 bits, for good. So a sum of int32, of small int64 and of
+// everyday decimals is one load and one add a row, and no sum ever wraps: 192 bits hold 2^65 decimals.
+//
+//   lane: i64           wide: u64 low, u64 middle, i64 high
+
+import { Type } from "../abi/layout";
+import { regionBlock, regionFree } from "../memory/region";
+import { Accumulator, accumulatorReserve } from "./accumulator";
+import { maskBit } from "./argument";
+
+const LANE: u32 = 8;
+const WIDE: u32 = 24;
+/** Beyond this a lane might wrap while the next vector is added. */
+const BOUND_MAX: u64 = 1 << 62;
+
+export function sumIntegerInit(self: Accumulator): void {
+  self.stride = LANE;
+}
+
+export function sumIntegerReserve(self: Accumulator, groups: u32): bool {
+  return accumulatorReserve(self, groups, 0);
+}
+
+/** Adds a vector. False when it must widen and memory is exhausted; nothing was added then. */
+export function sumIntegerUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): bool {
+  if (self.wide == 0) {
+    const magnitude = largest(self.type, values, rows);
+    if (magnitude != u64.MAX_VALUE && makeRoom(self, magnitude, rows)) {
+      addLanes(self, numbers, values, mask, rows);
+      return true;
+    }
+    if (!widen(self)) return false;
+  }
+  addWide(self, numbers, values, mask, rows);
+  return true;
+}
+
+/** Whether `rows` values no larger than `magnitude` still fit the lanes. */
+function makeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
+  if (magnitude >= BOUND_MAX >> 11) return false;
+  const more: u64 = magnitude * <u64>rows;
+  if (self.bound + more >= BOUND_MAX) self.bound = lanesBound(self);
+  if (self.bound + more >= BOUND_MAX) return false;
+  self.bound += more;
+  return true;
+}
+
+function lanesBound(self: Accumulator): u64 {
+  let bits: u64 = 0;
+  const end = self.values + (<usize>self.capacity << 3);
+  for (let at = self.values; at < end; at += 8) {
+    const lane = load<i64>(at);
+    bits |= <u64>(lane ^ (lane >> 63));
+  }
+  return bits + 1;
+}
+
+/** No value of the vector is farther from 0; u64.MAX_VALUE when one does not fit an i64. */
+function largest(type: u32, values: usize, rows: u32): u64 {
+  switch (type) {
+    case Type.I8:
+    case Type.U8:
+      return 1 << 8;
+    case Type.I16:
+    case Type.U16:
+      return 1 << 16;
+    case Type.I32:
+    case Type.U32:
+      return 1 << 32;
+    case Type.I64:
+      return largest64(values, rows, true);
+    case Type.U64:
+      return largest64(values, rows, false);
+    default:
+      return largest128(values, rows);
+  }
+}
+
+function largest64(values: usize, rows: u32, signed: bool): u64 {
+  let bits: u64 = 0;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let a = i64x2.splat(0);
+    let b = i64x2.splat(0);
+    const signs: i32 = signed ? 63 : 0;
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const at = values + (<usize>row << 3);
+      const x = v128.load(at);
+      const y = v128.load(at, 16);
+      a = v128.or(a, signed ? v128.xor(x, i64x2.shr_s(x, signs)) : x);
+      b = v128.or(b, signed ? v128.xor(y, i64x2.shr_s(y, signs)) : y);
+    }
+    a = v128.or(a, b);
+    bits = <u64>i64x2.extract_lane(a, 0) | <u64>i64x2.extract_lane(a, 1);
+  }
+  for (; row < rows; row++) {
+    const value = load<i64>(values + (<usize>row << 3));
+    bits |= <u64>(signed ? value ^ (value >> 63) : value);
+  }
+  // Rows outside the mask count too: at worst the lanes widen early.
+  return bits >= 1 << 63 ? u64.MAX_VALUE : bits + 1;
+}
+
+function largest128(values: usize, rows: u32): u64 {
+  let bits: u64 = 0;
+  let spread: u64 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const at = values + (<usize>row << 4);
+    const value = load<i64>(at);
+    bits |= <u64>(value ^ (value >> 63));
+    spread |= <u64>((value >> 63) ^ load<i64>(at, 8));
+  }
+  return spread != 0 ? u64.MAX_VALUE : bits + 1;
+}
+
+function addLanes(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  const lanes = self.values;
+  switch (self.type) {
+    case Type.I8:
+      add<i8>(lanes, numbers, values, mask, rows, 0);
+      break;
+    case Type.U8:
+      add<u8>(lanes, numbers, values, mask, rows, 0);
+      break;
+    case Type.I16:
+      add<i16>(lanes, numbers, values, mask, rows, 1);
+      break;
+    case Type.U16:
+      add<u16>(lanes, numbers, values, mask, rows, 1);
+      break;
+    case Type.I32:
+      add<i32>(lanes, numbers, values, mask, rows, 2);
+      break;
+    case Type.U32:
+      add<u32>(lanes, numbers, values, mask, rows, 2);
+      break;
+    case Type.I128:
+      add<i64>(lanes, numbers, values, mask, rows, 4);
+      break;
+    default:
+      add<i64>(lanes, numbers, values, mask, rows, 3);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: u32, shift: usize): void {
+  if (mask == 0) {
+    for (let row: u32 = 0; row < rows; row++) {
+      const at = lanes + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
+      store<i64>(at, load<i64>(at) + <i64>load<T>(values + (<usize>row << shift)));
+    }
+    return;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    const at = lanes + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
+    const keep: i64 = -(<i64>maskBit(mask, row));
+    store<i64>(at, load<i64>(at) + (<i64>load<T>(values + (<usize>row << shift)) & keep));
+  }
+}
+
+/** Turns every lane into 192 bits; false when out of memory, with nothing changed. */
+function widen(self: Accumulator): bool {
+  const capacity = self.capacity;
+  const bytes: u64 = <u64>capacity * <u64>WIDE;
+  const values: usize = bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
+  if (values == 0) return false;
+  for (let group: u32 = 0; group < capacity; group++) {
+    const lane = load<i64>(self.values + (<usize>group << 3));
+    const at = values + <usize>group * <usize>WIDE;
+    store<i64>(at, lane);
+    store<i64>(at, lane >> 63, 8);
+    store<i64>(at, lane >> 63, 16);
+  }
+  regionFree(self.region, self.values);
+  self.values = values;
+  self.stride = WIDE;
+  self.wide = 1;
+  return true;
+}
+
+function addWide(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  const type = self.type;
+  const sums = self.values;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    const at = sums + <usize>load<u32>(numbers + (<usize>row << 2)) * <usize>WIDE;
+    let low: u64 = 0;
+    let high: i64 = 0;
+    switch (type) {
+      case Type.I128:
+        low = load<u64>(values + (<usize>row << 4));
+        high = load<i64>(values + (<usize>row << 4), 8);
+        break;
+      case Type.I64:
+        low = load<u64>(values + (<usize>row << 3));
+        high = <i64>low >> 63;
+        break;
+      case Type.U64:
+        low = load<u64>(values + (<usize>row << 3));
+        break;
+      default:
+        high = narrow(type, values, row);
+        low = <u64>high;
+        high >>= 63;
+    }
+    addTo(at, low, <u64>high, high >> 63);
+  }
+}
+
+function narrow(type: u32, values: usize, row: u32): i64 {
+  switch (type) {
+    case Type.I8:
+      return load<i8>(values + <usize>row);
+    case Type.U8:
+      return load<u8>(values + <usize>row);
+    case Type.I16:
+      return load<i16>(values + (<usize>row << 1));
+    case Type.U16:
+      return load<u16>(values + (<usize>row << 1));
+    case Type.I32:
+      return load<i32>(values + (<usize>row << 2));
+    default:
+      return load<u32>(values + (<usize>row << 2));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function addTo(at: usize, low: u64, middle: u64, high: i64): void {
+  const oldLow = load<u64>(at);
+  const newLow = oldLow + low;
+  const carry: u64 = <u64>(newLow < low);
+  const oldMiddle = load<u64>(at, 8);
+  const partial = oldMiddle + middle;
+  const newMiddle = partial + carry;
+  store<u64>(at, newLow);
+  store<u64>(at, newMiddle, 8);
+  store<i64>(at, load<i64>(at, 16) + high + <i64>(partial < middle) + <i64>(newMiddle < partial), 16);
+}
+
+/** Adds a 192-bit sum to a group's, as a merge does; false when it must widen and memory is exhausted. */
+export function sumIntegerMerge(self: Accumulator, group: u32, low: u64, middle: u64, high: i64): bool {
+  if (self.wide == 0) {
+    const sign = <i64>low >> 63;
+    const magnitude = <u64>(<i64>low ^ sign) + 1;
+    if (<i64>middle == sign && high == sign && magnitude < BOUND_MAX >> 1) {
+      const at = self.values + (<usize>group << 3);
+      const lane = load<i64>(at);
+      if (<u64>(lane ^ (lane >> 63)) < BOUND_MAX >> 1) {
+        const sum = lane + <i64>low;
+        store<i64>(at, sum);
+        self.bound = max<u64>(self.bound, <u64>(sum ^ (sum >> 63)) + 1);
+        return true;
+      }
+    }
+    if (!widen(self)) return false;
+  }
+  addTo(self.values + <usize>group * <usize>WIDE, low, middle, high);
+  return true;
+}
+
+/** Writes the 192-bit sum of a group to `target` (24 bytes). */
+export function sumIntegerLoad(self: Accumulator, group: u32, target: usize): void {
+  if (self.wide) {
+    memory.copy(target, self.values + <usize>group * <usize>WIDE, WIDE);
+    return;
+  }
+  const lane = load<i64>(self.values + (<usize>group << 3));
+  store<i64>(target, lane);
+  store<i64>(target, lane >> 63, 8);
+  store<i64>(target, lane >> 63, 16);
+}

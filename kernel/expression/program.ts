@@ -1,0 +1,408 @@
+// Programs: the filters and computed columns of an operator, run a vector at a time.
+//
+// A program is checked and laid out once (`programCreate`), bound to each batch (`programBind`: the whole
+// batch is checked, and memory for a vector's texts reserved, so that a run cannot fail for want of
+// memory), and run per vector (`programRun`): one switch per instruction, then a loop over the vector.
+//
+// Registers share buffers where their lives do not overlap. Literals are filled in once and keep theirs.
+
+import { Abi, Batch, Column, Type } from "../abi/layout";
+import { Instruction, Opcode, ProgramHeader, ProgramLimit } from "../abi/instruction";
+import { Reason, Status } from "../abi/status";
+import { bitmapClearTail } from "../column/bitmap";
+import { typeIsKnown, typeWidth } from "../column/type";
+import { BITMAP_BYTES, VECTOR_SIZE } from "../column/vector";
+import { fail, failDetail, failMemory } from "../memory/context";
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { checkInstruction } from "./check";
+import { BOUND_COLUMN_SIZE, bindColumns, valueType } from "./column-check";
+import { executeFilter, executeLiteral, executeLoad, executeRowIndex } from "./load";
+import { TEXT_BOUND_SIZE, outputDistinctBytes, outputTextBytes, reserveTexts, textBound } from "./text-bound";
+import { INSTRUCTION_STATE_SIZE, PROGRAM_SIZE, Program, ownVector, registerVector } from "./machine";
+
+const ROWS: usize = <usize>Abi.VECTOR_ROWS;
+/** A register's life that never ends. */
+const FOREVER: u32 = 0xffffffff;
+
+/**
+ * A program from its bytes (see abi/instruction.ts), in memory of `region`; 0 when refused, with the
+ * error recorded: BAD_PROGRAM (DETAIL = the index of the instruction at fault) or OUT_OF_MEMORY.
+ */
+export function programCreate(context: usize, region: usize, bytes: usize, length: u32): usize {
+  if (length < <u32>ProgramHeader.SIZE || load<u32>(bytes, <usize>ProgramHeader.VERSION) != <u32>Abi.VERSION) {
+    return refuse(context, 0);
+  }
+  const address = regionCut(region, PROGRAM_SIZE);
+  if (address == 0) return outOfMemory(context, PROGRAM_SIZE);
+  const program = changetype<Program>(address);
+  program.region = region;
+  program.context = context;
+  if (!readHeader(program, bytes, length)) return refuse(context, 0);
+  const copy = regionBlock(region, length);
+  if (copy == 0) return outOfMemory(context, length);
+  memory.copy(copy, bytes, length);
+  locate(program, copy);
+  if (!readTypes(program, copy)) return refuse(context, 0);
+  if (!allocateTables(program)) return outOfMemory(context, 0);
+  if (!checkAll(context, program)) return 0;
+  if (!allocateRegisters(program)) return outOfMemory(context, 0);
+  runLiterals(program);
+  return prepareAll(program) ? address : outOfMemory(context, 0);
+}
+
+function refuse(context: usize, instruction: u32): usize {
+  failDetail(context, instruction);
+  fail(context, Status.BAD_ARGUMENT, Reason.BAD_PROGRAM);
+  return 0;
+}
+
+function outOfMemory(context: usize, bytes: usize): usize {
+  failMemory(context, bytes);
+  return 0;
+}
+
+/** Counts within their limits, and sections within `length`. */
+function readHeader(program: Program, bytes: usize, length: u32): bool {
+  const columns = load<u32>(bytes, <usize>ProgramHeader.COLUMNS);
+  const registers = load<u32>(bytes, <usize>ProgramHeader.REGISTERS);
+  const instructions = load<u32>(bytes, <usize>ProgramHeader.INSTRUCTIONS);
+  const outputs = load<u32>(bytes, <usize>ProgramHeader.OUTPUTS);
+  if (
+    columns > <u32>ProgramLimit.MAX_COLUMNS ||
+    registers > <u32>ProgramLimit.MAX_REGISTERS ||
+    instructions > <u32>ProgramLimit.MAX_INSTRUCTIONS ||
+    outputs > <u32>ProgramLimit.MAX_OUTPUTS
+  ) {
+    return false;
+  }
+  program.columnCount = columns;
+  program.registerCount = registers;
+  program.instructionCount = instructions;
+  program.outputCount = outputs;
+  program.poolBytes = load<u32>(bytes, <usize>ProgramHeader.LITERAL_BYTES);
+  return <u64>poolStart(program) + <u64>program.poolBytes <= <u64>length;
+}
+
+function instructionStart(program: Program): usize {
+  return (<usize>ProgramHeader.SIZE + (<usize>(program.columnCount + program.registerCount) << 2) + 7) & ~(<usize>7);
+}
+
+function outputStart(program: Program): usize {
+  return instructionStart(program) + <usize>program.instructionCount * <usize>Instruction.SIZE;
+}
+
+function poolStart(program: Program): usize {
+  return (outputStart(program) + (<usize>program.outputCount << 2) + 7) & ~(<usize>7);
+}
+
+function locate(program: Program, copy: usize): void {
+  program.columnTypes = copy + <usize>ProgramHeader.SIZE;
+  program.instructions = copy + instructionStart(program);
+  program.outputs = copy + outputStart(program);
+  program.pool = copy + poolStart(program);
+}
+
+/** Known types of columns and registers; LARGE_BYTES is read as BYTES. */
+function readTypes(program: Program, copy: usize): bool {
+  const count = program.columnCount + program.registerCount;
+  const types = copy + <usize>ProgramHeader.SIZE;
+  for (let index: u32 = 0; index < count; index++) {
+    const type = load<u32>(types + (<usize>index << 2));
+    if (!typeIsKnown(type)) return false;
+    store<u32>(types + (<usize>index << 2), valueType(type));
+  }
+  return true;
+}
+
+function allocateTables(program: Program): bool {
+  const region = program.region;
+  const registers: usize = program.registerCount;
+  program.registers = regionCut(region, registers * VECTOR_SIZE + 1);
+  program.buffers = regionCut(region, (registers << 3) + 1);
+  program.textBounds = regionCut(region, registers * TEXT_BOUND_SIZE + 1);
+  program.states = regionCut(region, <usize>program.instructionCount * INSTRUCTION_STATE_SIZE + 1);
+  program.columns = regionCut(region, <usize>program.columnCount * (BOUND_COLUMN_SIZE + <usize>Column.SIZE) + 1);
+  const work = regionBlock(region, ROWS * 26 + BITMAP_BYTES * 2);
+  if (program.registers == 0 || program.buffers == 0 || program.textBounds == 0) return false;
+  if (program.states == 0 || program.columns == 0 || work == 0) return false;
+  program.scratchA = work;
+  program.scratchB = work + ROWS * 8;
+  program.scratchC = work + ROWS * 16;
+  program.selectionBuffer = work + ROWS * 24;
+  program.bad = work + ROWS * 26;
+  program.zeros = program.bad + BITMAP_BYTES;
+  memory.fill(program.zeros, 0, BITMAP_BYTES);
+  const types = program.columnTypes + (<usize>program.columnCount << 2);
+  for (let register: u32 = 0; register < program.registerCount; register++) {
+    registerVector(program, register).type = load<u32>(types + (<usize>register << 2));
+  }
+  return true;
+}
+
+/** Checks every instruction and output; false with the error recorded. */
+function checkAll(context: usize, program: Program): bool {
+  const bytes = (<usize>program.registerCount << 2) + 4;
+  const written = regionBlock(program.region, bytes);
+  if (written == 0) {
+    failMemory(context, bytes);
+    return false;
+  }
+  memory.fill(written, 0, bytes);
+  const sound = checkInstructions(context, program, written);
+  regionFree(program.region, written);
+  return sound;
+}
+
+function checkInstructions(context: usize, program: Program, written: usize): bool {
+  let filters: u32 = 0;
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    const opcode = <u32>load<u16>(instruction, <usize>Instruction.OPCODE);
+    if (!checkInstruction(program, instruction, written, filters)) {
+      refuse(context, index);
+      return false;
+    }
+    if (opcode == <u32>Opcode.FILTER) filters++;
+    else noteWriter(program, load<u16>(instruction, <usize>Instruction.TARGET), opcode, index);
+  }
+  for (let output: u32 = 0; output < program.outputCount; output++) {
+    const register = load<u32>(program.outputs + (<usize>output << 2));
+    const when = register < program.registerCount ? load<u32>(written + (<usize>register << 2)) : 0;
+    if (when != FOREVER && when != filters + 1) {
+      refuse(context, program.instructionCount);
+      return false;
+    }
+  }
+  return true;
+}
+
+function noteWriter(program: Program, register: u32, opcode: u32, index: u32): void {
+  const vector = registerVector(program, register);
+  textBound(program, register).writer = index;
+  if (opcode == <u32>Opcode.LITERAL) vector.constant = 1;
+  else if (opcode != <u32>Opcode.LOAD && vector.type == <u32>Type.BYTES) program.makesTexts = 1;
+}
+
+// @ts-ignore: decorator
+@inline
+function instructionAt(program: Program, index: u32): usize {
+  return program.instructions + <usize>index * <usize>Instruction.SIZE;
+}
+
+// ---- registers
+
+/** Bytes of a register's values. */
+function bufferBytes(type: u32): usize {
+  return type == <u32>Type.BYTES ? ROWS * 8 : max<usize>(ROWS * typeWidth(type), BITMAP_BYTES);
+}
+
+/**
+ * Gives each register a buffer (values, then validity). Two u32 a buffer while they are dealt out: bytes
+ * of its values, and the last instruction that needs it.
+ */
+function allocateRegisters(program: Program): bool {
+  const registers: usize = program.registerCount;
+  const work = regionBlock(program.region, registers * 16 + 4);
+  if (work == 0) return false;
+  const lastUse = work;
+  const slotOf = work + (registers << 2);
+  const slots = work + (registers << 3);
+  measureLives(program, lastUse);
+  const count = dealSlots(program, lastUse, slotOf, slots);
+  const made = placeSlots(program, slotOf, slots, count);
+  regionFree(program.region, work);
+  return made;
+}
+
+function measureLives(program: Program, lastUse: usize): void {
+  memory.fill(lastUse, 0, <usize>program.registerCount << 2);
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    for (let field: usize = <usize>Instruction.TARGET; field <= <usize>Instruction.MASK; field += 2) {
+      const register = <u32>load<u16>(instruction + field);
+      if (register < program.registerCount) store<u32>(lastUse + (<usize>register << 2), index);
+    }
+  }
+  for (let output: u32 = 0; output < program.outputCount; output++) {
+    store<u32>(lastUse + (<usize>load<u32>(program.outputs + (<usize>output << 2)) << 2), FOREVER);
+  }
+}
+
+function dealSlots(program: Program, lastUse: usize, slotOf: usize, slots: usize): u32 {
+  let count: u32 = 0;
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    const opcode = <u32>load<u16>(instruction, <usize>Instruction.OPCODE);
+    if (opcode == <u32>Opcode.FILTER) continue;
+    const register = <usize>load<u16>(instruction, <usize>Instruction.TARGET);
+    const bytes = <u32>bufferBytes(registerVector(program, <u32>register).type);
+    const literal = opcode == <u32>Opcode.LITERAL;
+    let slot: u32 = literal ? count : 0;
+    while (slot < count) {
+      const entry = slots + (<usize>slot << 3);
+      if (load<u32>(entry) == bytes && load<u32>(entry, 4) < index) break;
+      slot++;
+    }
+    store<u32>(slots + (<usize>slot << 3), bytes);
+    store<u32>(slots + (<usize>slot << 3), literal ? FOREVER : load<u32>(lastUse + (register << 2)), 4);
+    store<u32>(slotOf + (register << 2), slot);
+    if (slot == count) count++;
+  }
+  return count;
+}
+
+function placeSlots(program: Program, slotOf: usize, slots: usize, count: u32): bool {
+  for (let slot: u32 = 0; slot < count; slot++) {
+    const entry = slots + (<usize>slot << 3);
+    const bytes: usize = load<u32>(entry);
+    const block = regionBlock(program.region, bytes + BITMAP_BYTES);
+    if (block == 0) return false;
+    store<u32>(entry, <u32>block);
+    store<u32>(entry, <u32>(block + bytes), 4);
+  }
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    if (load<u16>(instruction, <usize>Instruction.OPCODE) == <u16>Opcode.FILTER) continue;
+    const register = <usize>load<u16>(instruction, <usize>Instruction.TARGET);
+    const entry = slots + (<usize>load<u32>(slotOf + (register << 2)) << 3);
+    store<u64>(program.buffers + (register << 3), load<u64>(entry));
+    ownVector(program, <u32>register);
+  }
+  return true;
+}
+
+function runLiterals(program: Program): void {
+  for (let output: u32 = 0; output < program.outputCount; output++) {
+    const vector = registerVector(program, load<u32>(program.outputs + (<usize>output << 2)));
+    if (vector.constant != 0 && vector.type == <u32>Type.BOOL) program.literalOutputs = 1;
+  }
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    if (load<u16>(instruction, <usize>Instruction.OPCODE) == <u16>Opcode.LITERAL) executeLiteral(program, instruction);
+  }
+}
+
+/** Whatever instructions keep from vector to vector. False when out of memory. */
+function prepareAll(program: Program): bool {
+  return true;
+}
+
+// ---- running
+
+/**
+ * Checks the whole batch and binds the program to it. Negative status with the error recorded and nothing
+ * changed: BAD_ARGUMENT, TYPE_MISMATCH, MALFORMED, OUT_OF_MEMORY.
+ */
+export function programBind(context: usize, address: usize, batch: usize): i32 {
+  const program = changetype<Program>(address);
+  program.context = context;
+  program.batchRows = 0;
+  const status = bindColumns(context, program, batch);
+  if (status < 0) return status;
+  if (reserveTexts(program)) return 0;
+  program.batchRows = 0;
+  return failMemory(context, 0);
+}
+
+/**
+ * Evaluates rows [start, start + rows) of the bound batch; `start` is a multiple of VECTOR_ROWS, `rows` at
+ * most VECTOR_ROWS. Answers how many rows passed the filters (outputs hold that many), or a negative
+ * status with the error recorded.
+ */
+export function programRun(context: usize, address: usize, start: u32, rows: u32): i32 {
+  const program = changetype<Program>(address);
+  if (rows > <u32>Abi.VECTOR_ROWS || <u64>start + <u64>rows > <u64>program.batchRows) {
+    return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
+  }
+  program.context = context;
+  program.start = start;
+  program.rows = rows;
+  program.count = rows;
+  program.selection = 0;
+  if (program.literalOutputs) untrimLiterals(program);
+  const count = program.instructionCount;
+  for (let index: u32 = 0; index < count && program.count != 0; index++) {
+    program.at = index;
+    const status = execute(program, instructionAt(program, index));
+    if (status < 0) return status;
+  }
+  if (program.literalOutputs) trimLiterals(program);
+  return program.count;
+}
+
+/**
+ * Outputs promise bitmaps that are zero past the last row, while boolean literals hold a whole vector of
+ * ones: those that are outputs hand out a trimmed copy after a run.
+ */
+function trimLiterals(program: Program): void {
+  for (let output: u32 = 0; output < program.outputCount; output++) {
+    const register = load<u32>(program.outputs + (<usize>output << 2));
+    const vector = registerVector(program, register);
+    if (vector.type != <u32>Type.BOOL || vector.constant == 0) continue;
+    const buffers = program.buffers + (<usize>register << 3);
+    const trimmed: usize = load<u32>(buffers, 4);
+    memory.copy(trimmed, load<u32>(buffers), BITMAP_BYTES);
+    bitmapClearTail(trimmed, program.count);
+    vector.values = trimmed;
+  }
+}
+
+function untrimLiterals(program: Program): void {
+  for (let output: u32 = 0; output < program.outputCount; output++) {
+    const register = load<u32>(program.outputs + (<usize>output << 2));
+    const vector = registerVector(program, register);
+    if (vector.type == <u32>Type.BOOL && vector.constant != 0) vector.values = load<u32>(program.buffers + (<usize>register << 3));
+  }
+}
+
+function execute(program: Program, instruction: usize): i32 {
+  const opcode = <u32>load<u16>(instruction, <usize>Instruction.OPCODE);
+  switch (opcode) {
+    case Opcode.LOAD:
+      executeLoad(program, instruction);
+      return 0;
+    case Opcode.LITERAL:
+      return 0;
+    case Opcode.FILTER:
+      executeFilter(program, instruction);
+      return 0;
+    case Opcode.ROW_INDEX:
+      executeRowIndex(program, instruction);
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+export function programOutputs(address: usize): u32 {
+  return changetype<Program>(address).outputCount;
+}
+
+/** Type of an output's values, known from creation on. */
+export function programOutputType(address: usize, output: u32): u32 {
+  const program = changetype<Program>(address);
+  return registerVector(program, load<u32>(program.outputs + (<usize>output << 2))).type;
+}
+
+/** The `Vector` of an output, valid until the next run. */
+// @ts-ignore: decorator
+@inline
+export function programOutput(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  return program.registers + <usize>load<u32>(program.outputs + (<usize>output << 2)) * VECTOR_SIZE;
+}
+
+/**
+ * Upper bound of the bytes of a BYTES output over the whole bound batch: what appending all of its rows can
+ * take. u32 max where it is larger.
+ */
+export function programOutputTextBytes(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  return outputTextBytes(program, load<u32>(program.outputs + (<usize>output << 2)));
+}
+
+/** Upper bound of the bytes of a BYTES output's distinct texts, a dictionary's values counted once each. */
+export function programOutputDistinctBytes(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  return outputDistinctBytes(program, load<u32>(program.outputs + (<usize>output << 2)));
+}

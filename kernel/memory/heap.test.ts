@@ -1,0 +1,195 @@
+// The heap through its exports, against a model that knows every block: in each build, at low addresses
+// and above 2 GiB, where a signed comparison would go wrong.
+
+import { Worker } from "node:worker_threads";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
+import { Root } from "../abi/layout.js";
+
+const BUILDS = ["simd", "threads", "scalar"] as const;
+const BASES = [1024, 0x7fff0000, 0x9000_0040] as const;
+const MEBIBYTE = 2 ** 20;
+
+const cases = BUILDS.flatMap((build) => BASES.map((base) => [build, base] as const));
+
+interface Block {
+  readonly address: number;
+  readonly bytes: number;
+  readonly mark: number;
+}
+
+/** Fills the first and last bytes, so that a block which overlaps another is noticed. */
+function stamp(kernel: Kernel, { address, bytes, mark }: Block): void {
+  const end = address + bytes;
+  kernel.memory.bytes.fill(mark, address, Math.min(address + 16, end));
+  kernel.memory.bytes.fill(mark, Math.max(end - 16, address), end);
+}
+
+function isIntact(kernel: Kernel, { address, bytes, mark }: Block): boolean {
+  const memory = kernel.memory.bytes;
+  const head = memory.subarray(address, Math.min(address + 16, address + bytes));
+  const tail = memory.subarray(Math.max(address + bytes - 16, address), address + bytes);
+  return head.every((byte) => byte === mark) && tail.every((byte) => byte === mark);
+}
+
+/** What a block of `bytes` takes of the budget, at least: a header of 64 and whole grains of 64. */
+const taken = (bytes: number) => Math.ceil((Math.max(bytes, 1) + 64) / 64) * 64;
+
+describe.each(cases)("%s build, root block at %i", (build, base) => {
+  let kernel: Kernel;
+  let start = { used: 0, blocks: 0 };
+  beforeAll(async () => {
+    kernel = await Kernel.open({ build, base, budget: 64 * MEBIBYTE });
+    start = { used: kernel.usedBytes, blocks: kernel.blocks };
+  });
+  afterAll(() => kernel.close());
+
+  const root = (field: Root) => kernel.memory.view.getUint32(base + field, true);
+
+  test("blocks are aligned, apart from each other, counted, and merge back when freed", () => {
+    const action = fc.record({
+      allocate: fc.boolean(),
+      bytes: fc.oneof(fc.nat(300), fc.nat(100_000)),
+      pick: fc.nat(1000),
+    });
+    const top = root(Root.HEAP_TOP);
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 120 }), (actions) => {
+        const blocks: Block[] = [];
+        actions.forEach(({ allocate, bytes, pick }, step) => {
+          if (allocate || blocks.length === 0) {
+            const block = { address: kernel.allocate(bytes), bytes, mark: (step % 255) + 1 };
+            expect(block.address % 64).toBe(0);
+            expect(block.address).toBeGreaterThan(base);
+            stamp(kernel, block);
+            blocks.push(block);
+          } else {
+            const [block] = blocks.splice(pick % blocks.length, 1);
+            expect(isIntact(kernel, block!)).toBe(true);
+            kernel.free(block!.address);
+          }
+          expect(kernel.blocks).toBe(start.blocks + blocks.length);
+        });
+        const least = blocks.reduce((sum, { bytes }) => sum + taken(bytes), start.used);
+        expect(kernel.usedBytes).toBeGreaterThanOrEqual(least);
+        expect(kernel.usedBytes).toBeLessThan(least + blocks.length * 256 + 1);
+        for (const block of blocks) {
+          expect(isIntact(kernel, block)).toBe(true);
+          kernel.free(block.address);
+        }
+        expect([kernel.usedBytes, kernel.blocks]).toEqual([start.used, start.blocks]);
+        expect([root(Root.FREE_LIST), root(Root.HEAP_TOP)]).toEqual([0, top]);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  test("the budget is kept, and what is freed can be used again", () => {
+    const half = kernel.allocate(32 * MEBIBYTE);
+    expect(() => kernel.allocate(32 * MEBIBYTE)).toThrow(MemoryLimitError);
+    expect(() => kernel.allocate(2 ** 33)).toThrow(MemoryLimitError);
+    kernel.free(half);
+    const most = kernel.allocate(64 * MEBIBYTE - start.used - 64);
+    expect(kernel.usedBytes).toBe(64 * MEBIBYTE);
+    expect(kernel.peakBytes).toBe(64 * MEBIBYTE);
+    expect(() => kernel.allocate(1)).toThrow(/64 MiB of the budget of 64 MiB/);
+    kernel.free(most);
+    expect(kernel.usedBytes).toBe(start.used);
+  });
+
+  test("the nth allocation fails on demand, once", () => {
+    kernel.failAllocation(2);
+    const first = kernel.allocate(100);
+    expect(() => kernel.allocate(100)).toThrow(MemoryLimitError);
+    const third = kernel.allocate(100);
+    kernel.failAllocation(1);
+    kernel.failAllocation(0);
+    kernel.free(kernel.allocate(100));
+    kernel.free(first);
+    kernel.free(third);
+  });
+
+  test("an address that is no block's is refused", () => {
+    const block = kernel.allocate(1000);
+    kernel.memory.bytes.fill(0, block, block + 1000);
+    for (const wrong of [block + 64, block + 8, base, 64, block + 10 * MEBIBYTE]) {
+      expect(() => kernel.free(wrong)).toThrow(ArgumentError);
+    }
+    kernel.free(block);
+    expect(() => kernel.free(block)).toThrow(ArgumentError);
+  });
+});
+
+test("a heap larger than 2 GiB", async () => {
+  const kernel = await Kernel.open({ budget: "4290000000" });
+  const large = kernel.allocate(2.5 * 2 ** 30);
+  const beyond = kernel.allocate(MEBIBYTE);
+  expect(beyond).toBeGreaterThan(2.5 * 2 ** 30);
+  const block = { address: beyond, bytes: MEBIBYTE, mark: 77 };
+  stamp(kernel, block);
+  expect(isIntact(kernel, block)).toBe(true);
+  expect(() => kernel.allocate(1.5 * 2 ** 30)).toThrow(MemoryLimitError);
+  kernel.free(large);
+  const again = kernel.allocate(2.25 * 2 ** 30);
+  expect(again).toBe(large);
+  expect(isIntact(kernel, block)).toBe(true);
+  kernel.free(beyond);
+  kernel.free(again);
+  expect(kernel.memory.view.getUint32(kernel.memory.root + Root.FREE_LIST, true)).toBe(0);
+});
+
+/** Allocates, stamps, checks and frees in a loop; reports the number of blocks that another worker wrote to. */
+const HAMMER = `
+  const { workerData, parentPort } = require("node:worker_threads");
+  const { module, memory, base, mark, rounds } = workerData;
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const context = exports.ctx_init(base, 0, 1) >>> 0;
+  let broken = 0;
+  let held = [];
+  for (let round = 0; round < rounds; round++) {
+    const bytes = 64 + ((round * 7919 + mark * 104729) % 5000);
+    const address = exports.mem_alloc(context, bytes) >>> 0;
+    if (address === 0) { broken++; continue; }
+    new Uint8Array(memory.buffer, address, bytes).fill(mark);
+    held.push([address, bytes]);
+    if (held.length < 20) continue;
+    const [old, size] = held.splice((round * 31) % held.length, 1)[0];
+    if (new Uint8Array(memory.buffer, old, size).some((byte) => byte !== mark)) broken++;
+    if (!exports.mem_free(context, old)) broken++;
+  }
+  for (const [address] of held) if (!exports.mem_free(context, address)) broken++;
+  if (!exports.mem_free(context, context)) broken++;
+  parentPort.postMessage(broken);
+`;
+
+test("workers that share a memory share its heap without treading on each other", async () => {
+  const kernel = await Kernel.open({ build: "threads", budget: 256 * MEBIBYTE });
+  const before = [kernel.usedBytes, kernel.blocks];
+  const run = (mark: number) =>
+    new Promise<number>((resolve, reject) => {
+      const worker = new Worker(HAMMER, {
+        eval: true,
+        workerData: { ...kernel.share(), mark, rounds: 3000 },
+      });
+      worker.on("message", resolve);
+      worker.on("error", reject);
+    });
+  expect(await Promise.all([run(1), run(2)])).toEqual([0, 0]);
+  expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+  expect(kernel.memory.view.getUint32(kernel.memory.root + Root.FREE_LIST, true)).toBe(0);
+});
+
+test("a second context in the same process attaches to a shared memory only", async () => {
+  const kernel = await Kernel.open({ build: "threads" });
+  const other = await Kernel.attach(kernel.share());
+  const [a, b] = [kernel.allocate(1000), other.allocate(1000)];
+  expect(Math.abs(a - b)).toBeGreaterThanOrEqual(1000);
+  kernel.free(b);
+  other.free(a);
+  other.close();
+  expect(kernel.blocks).toBe(1);
+  const unshared = await Kernel.open({ build: "scalar" });
+  expect(() => unshared.share()).toThrow(ArgumentError);
+});

@@ -1,0 +1,123 @@
+// Results of a hash aggregation: one batch a pull, groups by number, a column at a time.
+
+import { Type } from "../abi/layout";
+import { Status } from "../abi/status";
+import { RESULT_SCRATCH, resultAppend, resultValue } from "../aggregate/results";
+import { Accumulator, Family } from "../aggregate/accumulator";
+import { textLength } from "../aggregate/minmax-text";
+import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow } from "../column/builder";
+
+import { groupTextBytes, groupsEmitKey, groupsIsOccupied } from "../group/groups";
+import { failMemory, scratchTake } from "../memory/context";
+import { changelogPull } from "./aggregate-changelog";
+import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
+import { Operator } from "./operator";
+
+/** Most rows of one pull, whatever the host asks for. */
+const PULL_ROWS: u32 = 65536;
+
+/** Writes the next results to `out`: at most `maxRows` rows, and `maxBytes` bytes of texts unless one row has more. 0 = no limit. */
+export function aggregatePull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
+  const self = aggregationOf(operator);
+  if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
+  if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
+  const groups = groupsOf(self);
+  if (self.cursor >= groups.count) return Status.FINISHED;
+  const limit = min(maxRows, PULL_ROWS);
+  const list = regrow(operator, self.list, 0, <usize>min(limit, groups.count - self.cursor) << 2);
+  if (list == 0) return failMemory(context, 0);
+  self.list = list;
+  const scratch = scratchTake(context, RESULT_SCRATCH);
+  let cursor = self.cursor;
+  const rows = listGroups(self, list, limit, aggregateTextLimit(maxBytes), scratch, cursor);
+  cursor = rows == 0 ? groups.count : load<u32>(list + (<usize>(rows - 1) << 2)) + 1;
+  if (!reserveTexts(self, operator, list, rows, scratch)) return failMemory(context, 0);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    groupsEmitKey(groups, index, list, rows, outputColumn(self.output, index), scratch);
+  }
+  for (let index: u32 = 0; index < self.resultCount; index++) {
+    const status = emitResult(context, operator, index, list, rows, scratch);
+    if (status >= 0) continue;
+    changetype<Operator>(operator).failed = 1;
+    return status;
+  }
+  self.cursor = cursor;
+  outputDescribe(self.output, out, rows, 0);
+  return cursor < groups.count ? Status.HAS_MORE : Status.FINISHED;
+}
+
+/** Bytes of texts that a batch may hold: offsets have 31 bits. */
+export function aggregateTextLimit(maxBytes: u32): u64 {
+  return maxBytes == 0 || maxBytes > 0x7fffffff ? 0x7fffffff : maxBytes;
+}
+
+/** Lists groups from `from` on until there are `limit` or their texts are `bytes`; at least one when any is left. */
+function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scratch: usize, from: u32): u32 {
+  const groups = groupsOf(self);
+  const texts = hasTexts(self);
+  let rows: u32 = 0;
+  let total: u64 = 0;
+  for (let group = from; group < groups.count && rows < limit; group++) {
+    if (!groupsIsOccupied(groups, group)) continue;
+    if (texts) {
+      total += aggregateTextBytes(self, group, scratch);
+      if (total > bytes && rows != 0) break;
+    }
+    store<u32>(list + (<usize>rows << 2), group);
+    rows++;
+  }
+  return rows;
+}
+
+function hasTexts(self: Aggregation): bool {
+  for (let column: u32 = 0; column < groupsOf(self).keyCount + self.resultCount; column++) {
+    if (outputColumn(self.output, column).type == <u32>Type.BYTES) return true;
+  }
+  return false;
+}
+
+/** Bytes of texts in a group's row of results. */
+export function aggregateTextBytes(self: Aggregation, group: u32, scratch: usize): u64 {
+  const groups = groupsOf(self);
+  let total: u64 = 0;
+  for (let index: u32 = 0; index < groups.keyCount; index++) total += groupTextBytes(groups, index, group, scratch);
+  for (let index: u32 = 0; index < self.resultCount; index++) total += resultTextBytes(self, index, group);
+  return total;
+}
+
+export function resultTextBytes(self: Aggregation, index: u32, group: u32): u32 {
+  const values = changetype<Accumulator>(resultAt(self, index).values);
+  const isText = values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT;
+  return isText ? textLength(values, group) : 0;
+}
+
+/** Empties the output and makes room for the listed groups. False when out of memory. */
+function reserveTexts(self: Aggregation, operator: usize, list: usize, rows: u32, scratch: usize): bool {
+  if (!outputReset(self.output, rows)) return false;
+  const groups = groupsOf(self);
+  for (let column: u32 = 0; column < groups.keyCount + self.resultCount; column++) {
+    const builder = outputColumn(self.output, column);
+    if (builder.type != <u32>Type.BYTES) continue;
+    let bytes: usize = 0;
+    for (let row: u32 = 0; row < rows; row++) {
+      const group = load<u32>(list + (<usize>row << 2));
+      bytes += column < groups.keyCount ? groupTextBytes(groups, column, group, scratch) : resultTextBytes(self, column - groups.keyCount, group);
+    }
+    if (!builderReserveBytes(operator, builder, bytes)) return false;
+  }
+  return true;
+}
+
+function emitResult(context: usize, operator: usize, index: u32, list: usize, rows: u32, scratch: usize): i32 {
+  const self = aggregationOf(operator);
+  const result = resultAt(self, index);
+  const builder = outputColumn(self.output, result.column);
+  const hasRows = groupsHaveRows(operator);
+  const value = scratchTake(context, 16);
+  for (let row: u32 = 0; row < rows; row++) {
+    const status = resultValue(context, result, self.rowsCounter, load<u32>(list + (<usize>row << 2)), hasRows, value, scratch);
+    if (status < 0) return status;
+    resultAppend(builder, status != 0, value);
+  }
+  return 0;
+}

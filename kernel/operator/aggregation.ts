@@ -1,0 +1,67 @@
+// What a hash aggregation holds: shared by the files that create, feed, read, save and restore it.
+
+import { Accumulator, ACCUMULATOR_SIZE } from "../aggregate/accumulator";
+import { RESULT_SIZE, Result } from "../aggregate/results";
+import { Groups } from "../group/groups";
+import { OPERATOR_BODY, Operator } from "./operator";
+
+// @ts-ignore: decorator
+@unmanaged
+export class Aggregation {
+  program: usize;
+  groups: usize;
+  accumulators: usize;
+  accumulatorCount: u32;
+  results: usize;
+  resultCount: u32;
+  /** The accumulator that counts the rows of each group, 0 when nothing needs it. */
+  rowsCounter: usize;
+  /** Builders of results. */
+  output: usize;
+  /** Group numbers of one vector, u32 each. */
+  numbers: usize;
+  /** Groups that every accumulator has room for. */
+  reserved: u32;
+  /** `AggregateFlag`, `AggregateFault`. */
+  flags: u32;
+  fault: u32;
+  configHash: u64;
+  /** Pull: the next group number to look at, and the list of those that make up a batch. */
+  cursor: u32;
+  list: usize;
+  /** Changelog: see aggregate-changelog.ts. */
+  changelog: usize;
+  /** Snapshot and merge: see aggregate-state.ts. */
+  state: usize;
+}
+
+// @ts-ignore: decorator
+@inline
+export function aggregationOf(operator: usize): Aggregation {
+  return changetype<Aggregation>(operator + OPERATOR_BODY);
+}
+
+// @ts-ignore: decorator
+@inline
+export function groupsOf(self: Aggregation): Groups {
+  return changetype<Groups>(self.groups);
+}
+
+// @ts-ignore: decorator
+@inline
+export function accumulatorAt(self: Aggregation, index: u32): Accumulator {
+  return changetype<Accumulator>(self.accumulators + <usize>index * ACCUMULATOR_SIZE);
+}
+
+// @ts-ignore: decorator
+@inline
+export function resultAt(self: Aggregation, index: u32): Result {
+  return changetype<Result>(self.results + <usize>index * RESULT_SIZE);
+}
+
+/** Whether a listed group has rows: all have, but the one group of an ungrouped aggregation may not. */
+// @ts-ignore: decorator
+@inline
+export function groupsHaveRows(operator: usize): bool {
+  return groupsOf(aggregationOf(operator)).keyCount != 0 || changetype<Operator>(operator).rowsSelected != 0;
+}

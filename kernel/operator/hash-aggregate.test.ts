@@ -1,0 +1,584 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { StateBatch } from "../../bindings/ts/kernel/state.js";
+import * as types from "../../bindings/ts/type/data-type.js";
+import {
+  CorruptStateError,
+  MemoryLimitError,
+  MillraceError,
+  OverflowError,
+} from "../../bindings/ts/type/error.js";
+import { TwinOverflow } from "../../twin/aggregate.js";
+import type { Value } from "../../twin/values.js";
+import { AggregateFault, RowKind } from "../abi/operator.js";
+import {
+  type Aggregate,
+  BUILDS,
+  batchOf,
+  cases,
+  expected,
+  multiset,
+  open,
+  pushAll,
+  type Query,
+  rowsOf,
+  slice,
+  type Table,
+} from "./testing.js";
+
+const RUNS = 150;
+const ALL_FAULTS =
+  AggregateFault.HASH_ZERO |
+  AggregateFault.NO_DIRECT |
+  AggregateFault.NORMALISE_ALWAYS |
+  AggregateFault.TINY_TABLES;
+const faults = fc.constantFrom(
+  AggregateFault.NONE,
+  AggregateFault.NO_DIRECT,
+  AggregateFault.HASH_ZERO | AggregateFault.NO_DIRECT,
+  AggregateFault.TINY_TABLES,
+  AggregateFault.NORMALISE_ALWAYS,
+  ALL_FAULTS,
+);
+const splits = fc.array(fc.integer({ min: 1, max: 90 }), { maxLength: 12 });
+
+/** The results, or the overflow that the twin meets. */
+function oracle(query: Query, table: Table): string[] | "overflow" {
+  try {
+    return multiset(expected(query, table));
+  } catch (error) {
+    if (error instanceof TwinOverflow) return "overflow";
+    throw error;
+  }
+}
+
+function outcome(run: () => Value[][]): string[] | "overflow" {
+  try {
+    return multiset(run());
+  } catch (error) {
+    if (error instanceof OverflowError) return "overflow";
+    throw error;
+  }
+}
+
+function runAll(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]): string[] | "overflow" {
+  const operator = open(kernel, query);
+  try {
+    return outcome(() => {
+      pushAll(operator, query, table, sizes);
+      return rowsOf(operator.finish(sizes[0]));
+    });
+  } finally {
+    operator.destroy();
+  }
+}
+
+describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
+  const kernel = await Kernel.open({ build });
+
+  test("agrees with the twin for any types, splits, offsets and faults", () => {
+    fc.assert(
+      fc.property(cases, splits, faults, ({ query, table }, sizes, fault) => {
+        expect(runAll(kernel, { ...query, faults: fault }, table, sizes)).toEqual(oracle(query, table));
+      }),
+      { numRuns: RUNS * 2 },
+    );
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("merges partitions, snapshotted at any point, to the same results", () => {
+    fc.assert(
+      fc.property(
+        cases,
+        splits,
+        faults,
+        fc.integer({ min: 1, max: 50 }),
+        ({ query, table }, sizes, fault, maxRows) => {
+          const whole = open(kernel, query);
+          try {
+            const rows = table[0]!.length;
+            const third = Math.ceil(rows / 3);
+            for (let start = 0; start < Math.max(1, rows); start += Math.max(1, third)) {
+              const part = open(kernel, { ...query, faults: fault });
+              pushAll(part, query, slice(table, start, Math.min(rows, start + Math.max(1, third))), sizes);
+              // Twice over: what was restored from a state has the same state.
+              const states = [...part.snapshot(maxRows)];
+              part.destroy();
+              const again = open(kernel, query);
+              for (const state of states) again.merge(state);
+              for (const state of again.snapshot()) whole.merge(state);
+              again.destroy();
+            }
+            expect(outcome(() => rowsOf(whole.finish()))).toEqual(oracle(query, table));
+          } finally {
+            whole.destroy();
+          }
+        },
+      ),
+      { numRuns: RUNS },
+    );
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("a restored operator goes on as if nothing had happened", () => {
+    fc.assert(
+      fc.property(cases, splits, faults, ({ query, table }, sizes, fault) => {
+        let operator = open(kernel, { ...query, faults: fault });
+        try {
+          const rows = table[0]!.length;
+          let start = 0;
+          for (let i = 0; start < rows; i++) {
+            const end = Math.min(rows, start + (sizes[i] ?? 100));
+            operator.push(batchOf(query.types, slice(table, start, end)));
+            const states = [...operator.snapshot()];
+            operator.destroy();
+            operator = open(kernel, { ...query, faults: fault });
+            for (const state of states) operator.merge(state);
+            start = end;
+          }
+          expect(outcome(() => rowsOf(operator.finish()))).toEqual(oracle(query, table));
+        } finally {
+          operator.destroy();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("a changelog consolidates to the results, each change from what was emitted before", () => {
+    fc.assert(
+      fc.property(cases, splits, fc.integer({ min: 1, max: 9 }), ({ query, table }, sizes, maxRows) => {
+        const wanted = oracle(query, table);
+        const operator = open(kernel, { ...query, changelog: true });
+        try {
+          const got = outcome(() => consolidate(operator, query, table, sizes, maxRows));
+          // A sum may overflow on the way and come back: then the changelog stops where the batch does not.
+          if (got !== "overflow") expect(got).toEqual(wanted);
+        } finally {
+          operator.destroy();
+        }
+      }),
+      { numRuns: RUNS * 2 },
+    );
+  });
+
+  test("when any allocation fails the kernel stays usable and gives everything back", () => {
+    fc.assert(
+      fc.property(
+        cases,
+        fc.integer({ min: 1, max: 120 }),
+        fc.boolean(),
+        ({ query, table }, nth, changelog) => {
+          const before = [kernel.usedBytes, kernel.blocks];
+          kernel.failAllocation(nth);
+          const failed = attempt(() => {
+            const operator = open(kernel, { ...query, changelog });
+            try {
+              const retry = <T>(run: () => T): T => {
+                try {
+                  return run();
+                } catch (error) {
+                  // Refused before a row was applied: the same push again must work, and give the same results.
+                  if (!(error instanceof MemoryLimitError)) throw error;
+                  return run();
+                }
+              };
+              for (const sizes of [[20], [40]]) void sizes;
+              retry(() => pushAll(operator, query, table));
+              if (!changelog) return outcome(() => retry(() => rowsOf(operator.finish())));
+              return null;
+            } finally {
+              operator.destroy();
+            }
+          });
+          kernel.failAllocation(0);
+          expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+          if (failed !== null) expect(failed).toEqual(oracle(query, table));
+          expect(runAll(kernel, query, table, [])).toEqual(oracle(query, table));
+          expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+        },
+      ),
+      { numRuns: RUNS * 2 },
+    );
+  });
+
+  test("state that is not its own, out of order or damaged is refused with nothing changed", () => {
+    const query = simple([
+      { name: "sum", of: 1 },
+      { name: "countDistinct", of: 1 },
+    ]);
+    const table = simpleTable(100);
+    const states = snapshotOf(kernel, query, table);
+    const other = open(
+      kernel,
+      simple([
+        { name: "avg", of: 1 },
+        { name: "countDistinct", of: 1 },
+      ]),
+    );
+    expect(() => other.merge(states[0]!)).toThrow(CorruptStateError);
+    other.destroy();
+    const operator = open(kernel, query);
+    const used = kernel.usedBytes;
+    expect(() => operator.merge(states[1]!)).toThrow(CorruptStateError);
+    for (let column = 0; column < 8; column++) {
+      const header = states[0]!;
+      const damaged = header.columns.map((data, i) =>
+        i === column && ![3, 4, 5].includes(i)
+          ? { ...data, values: data.values.map((byte) => byte ^ 0x81) }
+          : data,
+      );
+      if ([3, 4, 5].includes(column)) continue;
+      expect(() => operator.merge({ ...header, columns: damaged }), `column ${column}`).toThrow(
+        CorruptStateError,
+      );
+    }
+    expect(kernel.usedBytes - used).toBeLessThan(600_000);
+    for (const state of states) operator.merge(state);
+    expect(multiset(rowsOf(operator.finish()))).toEqual(oracle(query, table));
+    operator.destroy();
+  });
+
+  test("damaged bytes in a state never trap", () => {
+    const query: Query = {
+      types: [types.utf8, types.float64, types.decimal(30, 2), types.utf8],
+      keys: [0],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "avg", of: 2 },
+        { name: "min", of: 3 },
+        { name: "countDistinct", of: 3 },
+        { name: "max", of: 1 },
+      ],
+    };
+    const table: Table = [
+      Array.from({ length: 60 }, (_, i) => `k${i % 7}`),
+      Array.from({ length: 60 }, (_, i) => i * 0.1),
+      Array.from({ length: 60 }, (_, i) => BigInt(i) ** 20n),
+      Array.from({ length: 60 }, (_, i) => `v${i % 11}`),
+    ];
+    const states = snapshotOf(kernel, query, table);
+    const places = fc.record({
+      batch: fc.nat(states.length - 1),
+      column: fc.nat(20),
+      part: fc.constantFrom("values" as const, "offsets" as const, "validity" as const),
+      at: fc.nat(),
+      bit: fc.nat(7),
+    });
+    fc.assert(
+      fc.property(places, ({ batch, column, part, at, bit }) => {
+        const operator = open(kernel, query);
+        try {
+          attempt(() => {
+            states.forEach((state, i) => {
+              operator.merge(i === batch ? damage(state, column, part, at, bit) : state);
+            });
+            rowsOf(operator.finish());
+          });
+        } finally {
+          operator.destroy();
+        }
+      }),
+      { numRuns: RUNS * 4 },
+    );
+  });
+
+  test("an unfinished merge blocks everything else, and its release fails the operator", () => {
+    const query = simple([{ name: "countDistinct", of: 1 }]);
+    const states = snapshotOf(kernel, query, simpleTable(50));
+    const operator = open(kernel, query);
+    operator.merge(states[0]!);
+    expect(() => operator.push(batchOf(query.types, simpleTable(5)))).toThrow();
+    expect(() => operator.pull()).toThrow();
+    operator.release();
+    expect(() => operator.pull()).toThrow(/failed|closed/i);
+    operator.destroy();
+  });
+
+  test.each([
+    ["no rows", 0],
+    ["only nulls", 5],
+  ])("ungrouped over %s gives one row of null sums and zero counts", (_, rows) => {
+    const query = simple(
+      [
+        { name: "count", of: 1 },
+        { name: "sum", of: 1 },
+        { name: "min", of: 1 },
+        { name: "avg", of: 1 },
+      ],
+      [],
+    );
+    const table: Table = [Array(rows).fill(1n), Array(rows).fill(null), Array(rows).fill(true)];
+    for (const sizes of [[], [2]])
+      expect(runAll(kernel, query, table, sizes)).toEqual(multiset([[0n, null, null, null]]));
+  });
+
+  test("a lone 64-bit key equal to the empty marker, zero and null are groups of their own", () => {
+    const keys: Value[] = [0n, null, -1n, 0n, 2n ** 63n - 1n, -(2n ** 63n), null, 2n ** 32n - 1n, -1n];
+    const query: Query = { types: [types.int64], keys: [0], aggregates: [{ name: "count" }] };
+    for (const fault of [0, ALL_FAULTS]) {
+      expect(runAll(kernel, { ...query, faults: fault }, [keys], [2, 3])).toEqual(oracle(query, [keys]));
+    }
+  });
+
+  test("validity bits of packed keys are read at their own offset", () => {
+    const bits: Value[] = Array.from({ length: 200 }, (_, i) => (i % 3 === 0 ? null : BigInt(i % 5)));
+    const query: Query = {
+      types: [types.int32, types.int64, types.int16],
+      keys: [0, 1, 2],
+      aggregates: [{ name: "count" }],
+    };
+    const table: Table = [bits, [...bits].reverse(), bits.map((x) => (x === 1n ? null : x))];
+    for (const fault of [0, AggregateFault.NO_DIRECT, ALL_FAULTS]) {
+      expect(runAll(kernel, { ...query, faults: fault }, table, [7, 13, 64, 1])).toEqual(
+        oracle(query, table),
+      );
+    }
+  });
+
+  test("keys that leave the range of the direct tier keep their groups", () => {
+    const keys: Value[] = [
+      5n,
+      6n,
+      null,
+      5n,
+      ...Array.from({ length: 50 }, (_, i) => BigInt(i) * 1_000_003n - 9n),
+      6n,
+      null,
+    ];
+    const values: Value[] = keys.map((_, i) => BigInt(i));
+    for (const extra of [[], [{ name: "count" } as Aggregate]]) {
+      const query: Query = {
+        types: [types.int64, types.int32],
+        keys: [0],
+        aggregates: [{ name: "sum", of: 1 }, ...extra],
+      };
+      expect(runAll(kernel, query, [keys, values], [2, 2, 10, 40])).toEqual(oracle(query, [keys, values]));
+    }
+  });
+
+  test("an integer sum that leaves int64 on the way and comes back is right; one that stays out is an error with its value", () => {
+    const top = 2n ** 63n - 1n;
+    const query: Query = {
+      types: [types.int64],
+      keys: [],
+      aggregates: [{ name: "count" }, { name: "sum", of: 0 }],
+    };
+    const back: Value[] = [...Array(3000).fill(top), ...Array(3000).fill(-top), 7n];
+    expect(runAll(kernel, query, [back], [1000])).toEqual(multiset([[6001n, 7n]]));
+    const operator = open(kernel, query);
+    pushAll(operator, query, [[top, top, top]]);
+    expect(catchError(() => rowsOf(operator.finish()))).toMatchObject({
+      code: "OVERFLOW",
+      column: "a1",
+      value: top * 3n,
+    });
+    operator.destroy();
+  });
+
+  test("decimal sums may pass 10^38 and even 2^127 on the way", () => {
+    const top = 10n ** 38n - 1n;
+    const query: Query = {
+      types: [types.decimal(38, 0)],
+      keys: [],
+      aggregates: [
+        { name: "sum", of: 0 },
+        { name: "avg", of: 0 },
+      ],
+    };
+    const values: Value[] = [...Array(2500).fill(top), ...Array(2500).fill(-top), 5n];
+    expect(runAll(kernel, query, [values], [])).toEqual(oracle(query, [values]));
+    const operator = open(kernel, query);
+    pushAll(operator, query, [[top, 1n]]);
+    expect(catchError(() => rowsOf(operator.finish()))).toMatchObject({ code: "OVERFLOW", column: "a0" });
+    operator.destroy();
+  });
+
+  test("exact sums hold past 2^22 rows at the top of their window", () => {
+    // 2^22 rows of the largest value that two limbs take, then all but one of them again with the other sign.
+    const rows = 65536;
+    const value = 2 ** 40 * (2 - 2 ** -52);
+    const query: Query = { types: [types.float64], keys: [], aggregates: [{ name: "sum", of: 0 }] };
+    const operator = open(kernel, query);
+    const up = kernelBatch(query, Array(rows).fill(value));
+    const down = kernelBatch(query, Array(rows).fill(-value));
+    for (let i = 0; i < 66; i++) operator.push(up);
+    for (let i = 0; i < 66; i++) operator.push(down);
+    operator.push(kernelBatch(query, [2 ** -40]));
+    expect(rowsOf(operator.finish())).toEqual([[2 ** -40]]);
+    operator.destroy();
+  });
+
+  test("a late batch of another magnitude widens an exact sum", () => {
+    const query: Query = {
+      types: [types.int32, types.float64],
+      keys: [0],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "avg", of: 1 },
+      ],
+    };
+    const keys: Value[] = Array.from({ length: 600 }, (_, i) => BigInt(i % 3));
+    const magnitudes = [1, 2 ** -60, 2 ** 70, 5e-324, 1e308, 2 ** 1023, 1e-200];
+    for (const first of magnitudes) {
+      for (const late of magnitudes) {
+        const values: Value[] = keys.map(
+          (_, i) => (i < 300 ? first : i % 7 === 0 ? -late : late) * (1 + (i % 5) / 8),
+        );
+        const table: Table = [keys, values];
+        expect(runAll(kernel, query, table, [100, 200, 150])).toEqual(oracle(query, table));
+      }
+    }
+  });
+
+  test("a push that memory refuses changes nothing and can be repeated", async () => {
+    const small = await Kernel.open({ build, budget: 3 * 2 ** 20 });
+    const query: Query = { types: [types.int64], keys: [0], aggregates: [{ name: "count" }] };
+    const operator = open(small, query);
+    let pushed = 0;
+    const batch = (i: number) =>
+      batchOf(query.types, [Array.from({ length: 5000 }, (_, row) => BigInt(i * 5000 + row) * 7919n)]);
+    expect(() => {
+      for (; ; pushed++) operator.push(batch(pushed));
+    }).toThrow(MemoryLimitError);
+    expect(pushed).toBeGreaterThan(3);
+    expect(() => operator.push(batch(pushed))).toThrow(MemoryLimitError);
+    const rows = rowsOf(operator.finish(100));
+    expect(rows.length).toBe(pushed * 5000);
+    expect(rows.every((row) => row[1] === 1n)).toBe(true);
+    operator.destroy();
+    small.close();
+  });
+
+  test("min and max of texts do not hoard the texts that they replace", () => {
+    const query: Query = { types: [types.utf8], keys: [], aggregates: [{ name: "max", of: 0 }] };
+    const operator = open(kernel, query);
+    const text = (i: number) => String(i).padStart(8, "0") + "x".repeat(i % 1000);
+    for (let start = 0; start < 40_000; start += 1000) {
+      operator.push(batchOf(query.types, [Array.from({ length: 1000 }, (_, i) => text(start + i))]));
+    }
+    expect(operator.stats().stateBytes).toBeLessThan(5_000_000);
+    expect(rowsOf(operator.finish())).toEqual([[text(39_999)]]);
+    operator.destroy();
+  });
+
+  test("a configuration that does not add up is refused", () => {
+    const query = simple([{ name: "sum", of: 1 }]);
+    const before = [kernel.usedBytes, kernel.blocks];
+    expect(() =>
+      open(kernel, { ...query, keys: [0], aggregates: [{ name: "sum", of: 1, filter: 0 }] }),
+    ).toThrow(MillraceError);
+    expect(() => open(kernel, { ...query, aggregates: [{ name: "sum", of: 1, fast: true }] })).toThrow(
+      MillraceError,
+    );
+    expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+  });
+});
+
+// ---- helpers of these tests alone
+
+function simple(aggregates: readonly Aggregate[], keys: readonly number[] = [0]): Query {
+  return { types: [types.int32, types.int64, types.bool], keys, aggregates };
+}
+
+function simpleTable(rows: number): Table {
+  return [
+    Array.from({ length: rows }, (_, i) => BigInt(i % 7)),
+    Array.from({ length: rows }, (_, i) => BigInt(i % 13)),
+    Array.from({ length: rows }, (_, i) => i % 2 === 0),
+  ];
+}
+
+function kernelBatch(query: Query, values: readonly Value[]) {
+  return batchOf(query.types, [values]);
+}
+
+function snapshotOf(kernel: Kernel, query: Query, table: Table): StateBatch[] {
+  const operator = open(kernel, query);
+  pushAll(operator, query, table);
+  const states = [...operator.snapshot()];
+  operator.destroy();
+  return states;
+}
+
+function attempt<T>(run: () => T): T | null {
+  try {
+    return run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(MillraceError);
+    expect((error as MillraceError).code).not.toBe("KERNEL_TRAP");
+    return null;
+  }
+}
+
+function catchError(run: () => unknown): unknown {
+  try {
+    run();
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
+
+function damage(
+  state: StateBatch,
+  column: number,
+  part: "values" | "offsets" | "validity",
+  at: number,
+  bit: number,
+): StateBatch {
+  const index = column % state.columns.length;
+  const columns = state.columns.map((data, i) => {
+    const bytes = data[part];
+    if (i !== index || bytes === null || bytes.length === 0) return data;
+    const copy = bytes.slice();
+    copy[at % copy.length]! ^= 1 << bit;
+    return { ...data, [part]: copy };
+  });
+  return { ...state, columns };
+}
+
+/** Applies a changelog to a multiset, checking each change against it. */
+function consolidate(
+  operator: ReturnType<typeof open>,
+  query: Query,
+  table: Table,
+  sizes: readonly number[],
+  maxRows: number,
+): Value[][] {
+  const rows = new Map<string, Value[]>();
+  const apply = (changes: Value[][]) => {
+    changes.forEach((change, i) => {
+      const kind = Number(change.at(-1));
+      const row = change.slice(0, -1);
+      const name = multiset([row])[0]!;
+      if (kind === RowKind.UPDATE_BEFORE) {
+        expect(rows.delete(name)).toBe(true);
+        const next = changes[i + 1];
+        if (next !== undefined) expect(Number(next.at(-1))).toBe(RowKind.UPDATE_AFTER);
+        if (next !== undefined) expect(multiset([next.slice(0, -1)])[0]).not.toBe(name);
+      } else {
+        expect(rows.has(name)).toBe(false);
+        rows.set(name, row);
+      }
+    });
+  };
+  const drain = () => {
+    const changes: Value[][] = [];
+    for (let batch = operator.pull(maxRows); batch !== null; batch = operator.pull(maxRows)) {
+      expect(batch.length).toBeLessThanOrEqual(Math.max(1, maxRows));
+      changes.push(...rowsOf([batch]));
+    }
+    apply(changes);
+  };
+  const count = table[0]!.length;
+  for (let start = 0, i = 0; start < count; i++) {
+    const end = Math.min(count, start + (sizes[i] ?? 30));
+    operator.push(batchOf(query.types, slice(table, start, end)));
+    drain();
+    start = end;
+  }
+  apply(rowsOf(operator.finish(maxRows)));
+  return [...rows.values()];
+}

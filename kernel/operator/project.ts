@@ -1,0 +1,128 @@
+// PROJECT: filters and computed columns, one batch in, at most one batch out.
+//
+// A push evaluates the batch vector by vector and appends the outputs to builders; the pull after it hands
+// them out. Memory for the worst case (every row selected, every text in full) is taken before the first
+// vector, so that a push either happens or does not.
+//
+//   operator body:  +80 program  +84 output builders  +88 u32 rows to hand out
+
+import { Abi, Batch, Type } from "../abi/layout";
+import { ProjectConfig } from "../abi/operator";
+import { Reason, Status } from "../abi/status";
+import {
+  builderAppendVector,
+  builderReserveBytes,
+  outputColumn,
+  outputCreate,
+  outputDescribe,
+  outputReset,
+} from "../column/builder";
+import { Vector } from "../column/vector";
+import {
+  programBind,
+  programCreate,
+  programOutput,
+  programOutputTextBytes,
+  programOutputType,
+  programOutputs,
+  programRun,
+} from "../expression/program";
+import { fail, failMemory } from "../memory/context";
+import { OPERATOR_BODY, Operator } from "./operator";
+
+const PROGRAM: usize = OPERATOR_BODY;
+const OUTPUT: usize = OPERATOR_BODY + 4;
+const PENDING: usize = OPERATOR_BODY + 8;
+
+/** Reads the configuration (abi/operator.ts, ProjectConfig); false with the error recorded. */
+export function projectCreate(context: usize, operator: usize, config: usize, length: u32): bool {
+  const program = createProgram(context, operator, config, length);
+  if (program == 0) return false;
+  const columns = programOutputs(program);
+  const output = outputCreate(operator, columns);
+  if (output == 0) {
+    failMemory(context, 0);
+    return false;
+  }
+  for (let column: u32 = 0; column < columns; column++) outputColumn(output, column).type = programOutputType(program, column);
+  store<u32>(operator, <u32>program, PROGRAM);
+  store<u32>(operator, <u32>output, OUTPUT);
+  return true;
+}
+
+function createProgram(context: usize, operator: usize, config: usize, length: u32): usize {
+  const size = <u32>ProjectConfig.SIZE;
+  if (config == 0 || length < size || load<u32>(config, <usize>ProjectConfig.VERSION) != <u32>Abi.VERSION) {
+    fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+    return 0;
+  }
+  const start = load<u32>(config, <usize>ProjectConfig.PROGRAM);
+  const bytes = load<u32>(config, <usize>ProjectConfig.PROGRAM_BYTES);
+  if (start < size || (start & 7) != 0 || <u64>start + <u64>bytes > <u64>length) {
+    fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+    return 0;
+  }
+  const program = programCreate(context, operator, config + <usize>start, bytes);
+  if (program == 0 || programOutputs(program) == load<u32>(config, <usize>ProjectConfig.OUTPUTS)) return program;
+  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  return 0;
+}
+
+export function projectPending(operator: usize): bool {
+  return load<u32>(operator, PENDING) != 0;
+}
+
+/** HAS_MORE when rows passed the filters, else NEED_INPUT. Any error but OUT_OF_MEMORY ends the operator. */
+export function projectPush(context: usize, operator: usize, batch: usize): i32 {
+  const status = pushBatch(context, operator, batch);
+  if (status < 0 && status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+  return status;
+}
+
+function pushBatch(context: usize, operator: usize, batch: usize): i32 {
+  const program: usize = load<u32>(operator, PROGRAM);
+  const bound = programBind(context, program, batch);
+  if (bound < 0) return bound;
+  const rows = load<u32>(batch, <usize>Batch.ROWS);
+  if (!reserve(operator, program, rows)) return failMemory(context, 0);
+  let selected: u32 = 0;
+  for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
+    const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
+    if (count < 0) return count;
+    append(operator, program, count);
+    selected += count;
+  }
+  changetype<Operator>(operator).rowsSelected += selected;
+  store<u32>(operator, selected, PENDING);
+  return selected == 0 ? Status.NEED_INPUT : Status.HAS_MORE;
+}
+
+/** Empties the builders and makes room for the batch at hand; false when out of memory. */
+function reserve(operator: usize, program: usize, rows: u32): bool {
+  const output: usize = load<u32>(operator, OUTPUT);
+  if (!outputReset(output, rows)) return false;
+  const columns = programOutputs(program);
+  for (let column: u32 = 0; column < columns; column++) {
+    const builder = outputColumn(output, column);
+    if (builder.type != <u32>Type.BYTES) continue;
+    if (!builderReserveBytes(operator, builder, programOutputTextBytes(program, column))) return false;
+  }
+  return true;
+}
+
+function append(operator: usize, program: usize, rows: u32): void {
+  if (rows == 0) return;
+  const output: usize = load<u32>(operator, OUTPUT);
+  const columns = programOutputs(program);
+  for (let column: u32 = 0; column < columns; column++) {
+    builderAppendVector(outputColumn(output, column), changetype<Vector>(programOutput(program, column)), rows);
+  }
+}
+
+/** The batch made by the last push; it is valid until the operator's next push or pull. */
+export function projectPull(context: usize, operator: usize, out: usize): i32 {
+  const rows = load<u32>(operator, PENDING);
+  if (rows != 0) outputDescribe(load<u32>(operator, OUTPUT), out, rows, 0);
+  store<u32>(operator, 0, PENDING);
+  return changetype<Operator>(operator).ended ? Status.FINISHED : Status.NEED_INPUT;
+}

@@ -1,0 +1,281 @@
+// What the tests of aggregation share: a hash aggregation over plain columns, and its twin.
+
+import fc from "fast-check";
+import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
+import type { DataType, Field } from "../../bindings/ts/type/data-type.js";
+import { physicalType, typeName, valueType } from "../../bindings/ts/type/data-type.js";
+import { type AggregateName, aggregateFunction, aggregateType } from "../../bindings/ts/type/aggregate.js";
+import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import {
+  binary,
+  bool,
+  date32,
+  decimal,
+  dictionary,
+  float32,
+  float64,
+  int8,
+  int16,
+  int32,
+  int64,
+  largeUtf8,
+  timestamp,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  utf8,
+} from "../../bindings/ts/type/data-type.js";
+import { aggregateTwin, valueName } from "../../twin/aggregate.js";
+import { readColumn, type Value, writeColumn } from "../../twin/values.js";
+import { Type } from "../abi/layout.js";
+
+export const BUILDS = ["simd", "scalar", "threads"] as const;
+
+export interface Aggregate {
+  readonly name: AggregateName;
+  /** Column of the argument; absent: rows are counted. */
+  readonly of?: number | undefined;
+  /** Column of a boolean filter. */
+  readonly filter?: number | undefined;
+  readonly fast?: boolean | undefined;
+}
+
+/** An aggregation over columns of these types. */
+export interface Query {
+  readonly types: readonly DataType[];
+  readonly keys: readonly number[];
+  readonly aggregates: readonly Aggregate[];
+  /** Column of a boolean that rows must satisfy. */
+  readonly where?: number | undefined;
+  readonly changelog?: boolean | undefined;
+  readonly faults?: number | undefined;
+}
+
+export function open(kernel: Kernel, query: Query): Operator {
+  const program = new ProgramBuilder();
+  const physical = query.types.map((type) => physicalType(valueType(type)));
+  const columns = physical.map((type) => program.column(type));
+  if (query.where !== undefined) program.filter(program.load(columns[query.where]!));
+  const outputs = columns.map((column) => program.output(program.load(column)));
+  const keys = query.keys.map((column) => ({ output: outputs[column]!, type: normal(physical[column]!) }));
+  const aggregates = query.aggregates.map(({ name, of, filter, fast }) => {
+    const value = of === undefined ? null : valueType(query.types[of]!);
+    return {
+      function: aggregateFunction(name, of !== undefined),
+      argument: of === undefined ? undefined : outputs[of],
+      filter: filter === undefined ? undefined : outputs[filter],
+      type: of === undefined ? undefined : normal(physical[of]!),
+      fast,
+      scale: value?.kind === "decimal" ? value.scale : 0,
+    };
+  });
+  return kernel.hashAggregate({
+    program: program.encode(),
+    keys,
+    aggregates,
+    changelog: query.changelog,
+    faults: query.faults,
+    columns: query.types.map((_, i) => i),
+    output: { fields: resultFields(query) },
+  });
+}
+
+function normal(type: Type): Type {
+  return type === Type.LARGE_BYTES ? Type.BYTES : type;
+}
+
+export function resultFields(query: Query): Field[] {
+  const fields = query.keys.map(
+    (column, i): Field => ({ name: `k${i}`, type: valueType(query.types[column]!), nullable: true }),
+  );
+  query.aggregates.forEach(({ name, of }, i) => {
+    const type = aggregateType(name, of === undefined ? null : query.types[of]!);
+    if (type === null) throw new Error(`no ${name} over ${typeName(query.types[of!]!)}`);
+    fields.push({ name: `a${i}`, type, nullable: true });
+  });
+  if (query.changelog) fields.push({ name: "row_kind", type: int8, nullable: false });
+  return fields;
+}
+
+/** Columns of plain values. */
+export type Table = readonly (readonly Value[])[];
+
+export function batchOf(types: readonly DataType[], table: Table, offset = 0, bitmap = false): BatchData {
+  const columns: ColumnData[] = types.map((type, i) => writeColumn(type, table[i]!, { offset, bitmap }));
+  const fields = types.map((type, i) => ({ name: `c${i}`, type, nullable: true }));
+  return { schema: { fields }, length: table[0]?.length ?? 0, columns };
+}
+
+export function slice(table: Table, start: number, end: number): Table {
+  return table.map((column) => column.slice(start, end));
+}
+
+/** Rows of batches, as arrays of values. */
+export function rowsOf(batches: Iterable<BatchData>): Value[][] {
+  const rows: Value[][] = [];
+  for (const batch of batches) {
+    const columns = batch.columns.map((column) => readColumn(column));
+    for (let row = 0; row < batch.length; row++) rows.push(columns.map((column) => column[row]!));
+  }
+  return rows;
+}
+
+/** A multiset of rows in a form that compares by bits. */
+export function multiset(rows: readonly (readonly Value[])[]): string[] {
+  return rows.map((row) => row.map(valueName).join(" | ")).sort();
+}
+
+/** What the twin makes of a table. */
+export function expected(query: Query, table: Table): Value[][] {
+  const kept = query.where === undefined ? null : table[query.where]!;
+  const admitted = kept === null ? table : table.map((column) => column.filter((_, row) => kept[row] === true));
+  return aggregateTwin(
+    admitted[0]?.length ?? 0,
+    query.keys.map((column) => admitted[column]!),
+    query.aggregates.map(({ name, of, filter }) => ({
+      name,
+      argument: of === undefined ? undefined : admitted[of],
+      filter: filter === undefined ? undefined : admitted[filter],
+      type: of === undefined ? undefined : query.types[of],
+    })),
+  );
+}
+
+/** Pushes a table in batches of the given sizes (the last one takes the rest); column offsets vary with them. */
+export function pushAll(operator: Operator, query: Query, table: Table, sizes: readonly number[] = []): void {
+  const rows = table[0]?.length ?? 0;
+  let start = 0;
+  for (let i = 0; start < rows; i++) {
+    const end = Math.min(rows, start + (sizes[i] ?? rows));
+    operator.push(batchOf(query.types, slice(table, start, end), i % 9, i % 2 === 1));
+    start = end;
+  }
+}
+
+
+// ---- arbitrary tables
+
+const INTEGERS: { readonly [name: string]: readonly [bigint, bigint] } = Object.fromEntries(
+  ([8, 16, 32, 64] as const).flatMap((bits) => [
+    [`int${bits}`, [-(2n ** BigInt(bits - 1)), 2n ** BigInt(bits - 1) - 1n] as const],
+    [`uint${bits}`, [0n, 2n ** BigInt(bits) - 1n] as const],
+  ]),
+);
+
+/** Values that have broken aggregations before: extremes, zeros of both signs, NaN, neighbours in bits, prefixes. */
+export function valuesOf(type: DataType): fc.Arbitrary<Value> {
+  return fc.oneof(
+    { weight: 1, arbitrary: fc.constant(null) },
+    { weight: 5, arbitrary: validValuesOf(valueType(type)) },
+  );
+}
+
+function validValuesOf(type: DataType): fc.Arbitrary<Value> {
+  const range = INTEGERS[typeName(type)];
+  if (range !== undefined) {
+    const [min, max] = range;
+    return fc.oneof(
+      { weight: 4, arbitrary: fc.bigInt({ min: min < 0n ? -3n : 0n, max: 5n }) },
+      { weight: 1, arbitrary: fc.constantFrom(min, max, max - 1n, 0n, max / 2n) },
+      { weight: 1, arbitrary: fc.bigInt({ min, max }) },
+    );
+  }
+  switch (type.kind) {
+    case "bool":
+      return fc.boolean();
+    case "float":
+      return type.bits === 64 ? floats64 : floats32;
+    case "decimal":
+      return fc.oneof(
+        { weight: 3, arbitrary: fc.bigInt({ min: -500n, max: 500n }) },
+        { weight: 1, arbitrary: fc.bigInt({ min: -(10n ** 37n), max: 10n ** 37n }) },
+        { weight: 1, arbitrary: fc.constantFrom(10n ** 38n - 1n, 1n - 10n ** 38n, 2n ** 64n, -(2n ** 63n)) },
+      );
+    case "utf8":
+    case "largeUtf8":
+      return fc.oneof(
+        fc.constantFrom("", "a", "ab", "abcdefgh", "abcdefghi", "abcdefgi", "\0", "a\0", "häß", "日本語", "😀", "zz"),
+        fc.string({ unit: "grapheme", maxLength: 12 }),
+      );
+    case "binary":
+    case "largeBinary":
+      return fc.uint8Array({ maxLength: 9 });
+    default:
+      return fc.bigInt({ min: -(2n ** 31n), max: 2n ** 31n - 1n });
+  }
+}
+
+const NAN = Number.NaN;
+const floats64: fc.Arbitrary<Value> = fc.oneof(
+  { weight: 12, arbitrary: fc.integer({ min: -400, max: 400 }).map((x) => x / 100) },
+  { weight: 4, arbitrary: fc.double({ noNaN: true, noDefaultInfinity: true }) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(0, -0, 5e-324, -5e-324, 1e16, -1e16, 1e300, -1e300, 2 ** 53 + 2, 2 ** -40, 1),
+  },
+  { weight: 1, arbitrary: fc.constantFrom(NAN, Infinity, -Infinity, Number.MAX_VALUE, -Number.MAX_VALUE) },
+);
+const floats32: fc.Arbitrary<Value> = floats64.map((x) => Math.fround(x as number));
+
+export const TYPES: readonly DataType[] = [
+  bool,
+  int8,
+  int16,
+  int32,
+  int64,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
+  float32,
+  float64,
+  decimal(38, 3),
+  utf8,
+  largeUtf8,
+  binary,
+  date32,
+  timestamp("us"),
+  dictionary(utf8, int16),
+  dictionary(int64, int16),
+  dictionary(float64, uint16),
+  dictionary(bool, int32),
+  dictionary(decimal(20, 2), int32),
+];
+
+/** A query over random types and a table for it. The last two columns are booleans: a filter and a where. */
+export const cases: fc.Arbitrary<{ query: Query; table: Table }> = fc
+  .record({
+    types: fc.array(fc.constantFrom(...TYPES), { minLength: 1, maxLength: 4 }),
+    keyCount: fc.integer({ min: 0, max: 3 }),
+    rows: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 300 })),
+    where: fc.boolean(),
+  })
+  .chain(({ types, keyCount, rows, where }) => {
+    const all = [...types, bool, bool];
+    const columns = all.map((type) => fc.array(valuesOf(type), { minLength: rows, maxLength: rows }));
+    return fc.record({
+      table: fc.tuple(...columns),
+      query: fc
+        .array(aggregateOf(all), { minLength: keyCount === 0 ? 1 : 0, maxLength: 6 })
+        .map((aggregates) => ({
+          types: all,
+          keys: all.map((_, i) => i).slice(0, Math.min(keyCount, types.length)),
+          aggregates,
+          where: where ? all.length - 1 : undefined,
+        })),
+    });
+  });
+
+function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
+  const names: AggregateName[] = ["count", "countDistinct", "sum", "avg", "min", "max"];
+  const choices = types.flatMap((type, of) =>
+    names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
+  );
+  return fc.record({
+    choice: fc.constantFrom<{ name: AggregateName; of?: number }>({ name: "count" }, ...choices),
+    filter: fc.option(fc.constant(types.length - 2), { nil: undefined, freq: 3 }),
+  }).map(({ choice, filter }) => ({ ...choice, filter }));
+}
