@@ -8,6 +8,7 @@ export type ErrorCode =
   | "TYPE"
   | "SCHEMA_MISMATCH"
   | "MALFORMED_ARROW"
+  | "MALFORMED_FILE"
   | "OVERFLOW"
   | "CAST"
   | "MEMORY_LIMIT"

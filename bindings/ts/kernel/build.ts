@@ -1,0 +1,102 @@
+// Which build of the kernel to run, and where its bytes come from.
+//
+// Modules are compiled once a process and shared by all kernels. The files lie in `build/` of the package
+// root: three levels up when this runs from source, four when it runs from `dist/`. Node reads them from
+// the disk, other hosts fetch them; nothing here needs Node when it is imported.
+
+import { ArgumentError } from "../type/error.js";
+
+/** `threads` has SIMD and a shared memory; `debug` is `simd` with names, for profiles. */
+export type KernelBuild = "simd" | "threads" | "scalar" | "debug";
+
+/** Where to take the module from instead of the package's own files. A string is a URL or, in Node, a path. */
+export type WasmSource = URL | string | BufferSource | WebAssembly.Module;
+
+const FILES: Record<KernelBuild, string> = {
+  simd: "millrace.wasm",
+  threads: "millrace.threads.wasm",
+  scalar: "millrace.scalar.wasm",
+  debug: "millrace.debug.wasm",
+};
+
+/** The shortest module with a SIMD instruction: (func (result v128) i32.const 0 i8x16.splat). */
+const SIMD_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 8, 1, 6, 0, 65, 0, 253, 15, 11,
+]);
+
+/** Whether this host compiles WebAssembly SIMD. */
+export function hasSimd(): boolean {
+  return WebAssembly.validate(SIMD_PROBE);
+}
+
+/** The build that `auto` stands for here. `threads` needs a host that shares memory, so it is only ever asked for. */
+export function chooseBuild(wanted: KernelBuild | "auto"): KernelBuild {
+  if (wanted !== "auto") {
+    if (!(wanted in FILES)) {
+      throw new ArgumentError(`there is no build "${wanted}": choose auto, simd, threads, scalar or debug`, {
+        value: wanted,
+      });
+    }
+    return wanted;
+  }
+  return hasSimd() ? "simd" : "scalar";
+}
+
+const compiled = new Map<string, Promise<WebAssembly.Module>>();
+
+/** The compiled module of `build`, from the package's files or from `source`. */
+export function loadModule(build: KernelBuild, source?: WasmSource): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return Promise.resolve(source);
+  if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
+    return WebAssembly.compile(source);
+  }
+  const key = source === undefined ? build : `=${source}`;
+  let module = compiled.get(key);
+  if (module === undefined) {
+    module = source === undefined ? readPackaged(build).then(compile) : readSource(source).then(compile);
+    compiled.set(key, module);
+    module.catch(() => compiled.delete(key));
+  }
+  return module;
+}
+
+function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(bytes);
+}
+
+function runsInNode(): boolean {
+  return typeof process !== "undefined" && typeof process.versions?.node === "string";
+}
+
+async function readPackaged(build: KernelBuild): Promise<BufferSource> {
+  const file = FILES[build];
+  const candidates = [
+    new URL(`../../../../build/${file}`, import.meta.url),
+    new URL(`../../../build/${file}`, import.meta.url),
+  ];
+  if (!import.meta.url.includes("/dist/")) candidates.reverse();
+  let failure: unknown;
+  for (const candidate of candidates) {
+    try {
+      return await readSource(candidate);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw new ArgumentError(
+    `the kernel ${file} was not found at ${candidates[0]!.href}: build it (npm run build:kernel) or pass its bytes as \`wasm\``,
+    { cause: failure },
+  );
+}
+
+async function readSource(source: URL | string): Promise<BufferSource> {
+  const url = source instanceof URL ? source : URL.canParse(source) ? new URL(source) : null;
+  if (runsInNode() && (url === null || url.protocol === "file:")) {
+    const { readFile } = await import("node:fs/promises");
+    return readFile(url ?? (source as string));
+  }
+  const response = await fetch(url ?? (source as string));
+  if (!response.ok)
+    throw new ArgumentError(`${source}: HTTP status ${response.status}`, { value: response.status });
+  return response.arrayBuffer();
+}

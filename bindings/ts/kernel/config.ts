@@ -1,0 +1,109 @@
+// Configurations of operators as the bytes that `op_create` reads (kernel/abi/operator.ts).
+
+import { Abi, type Type } from "../../../kernel/abi/layout.js";
+import {
+  AggregateConfig,
+  AggregateEntry,
+  AggregateEntryFlag,
+  type AggregateFault,
+  AggregateFlag,
+  type AggregateFunction,
+  KeyConfig,
+  ProjectConfig,
+} from "../../../kernel/abi/operator.js";
+import { ArgumentError } from "../type/error.js";
+
+export interface AggregateConfigSpec {
+  /** The encoded program whose outputs the keys and aggregates name by index. */
+  readonly program: Uint8Array;
+  readonly keys: readonly KeySpec[];
+  readonly aggregates: readonly AggregateEntrySpec[];
+  /** Emit changes after each push instead of one result at the end. */
+  readonly changelog?: boolean | undefined;
+  /** Fault switches for tests. */
+  readonly faults?: AggregateFault | undefined;
+}
+
+export interface KeySpec {
+  /** Index of a program output. */
+  readonly output: number;
+  /** Type of the key column in results. */
+  readonly type: Type;
+}
+
+export interface AggregateEntrySpec {
+  readonly function: AggregateFunction;
+  /** Index of a program output; absent for count(*). */
+  readonly argument?: number | undefined;
+  /** Index of a boolean output: only its true rows count. */
+  readonly filter?: number | undefined;
+  /** Type of the argument; absent for count(*). */
+  readonly type?: Type | undefined;
+  readonly fast?: boolean | undefined;
+  /** Decimal scale of the argument, for averages. */
+  readonly scale?: number | undefined;
+}
+
+/** Most keys and aggregates of one operator. */
+const MAX_KEYS = 32;
+const MAX_AGGREGATES = 1024;
+
+/** @throws ArgumentError for more keys or aggregates than one operator takes. */
+export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
+  if (spec.keys.length > MAX_KEYS || spec.aggregates.length > MAX_AGGREGATES) {
+    throw new ArgumentError(
+      `${spec.keys.length} keys and ${spec.aggregates.length} aggregates: one operator takes at most ${MAX_KEYS} and ${MAX_AGGREGATES}`,
+    );
+  }
+  const keys = AggregateConfig.SIZE;
+  const aggregates = keys + spec.keys.length * KeyConfig.SIZE;
+  const program = align8(aggregates + spec.aggregates.length * AggregateEntry.SIZE);
+  const bytes = new Uint8Array(align8(program + spec.program.length));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(AggregateConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(AggregateConfig.FLAGS, spec.changelog ? AggregateFlag.CHANGELOG : AggregateFlag.NONE, true);
+  view.setUint32(AggregateConfig.KEYS, spec.keys.length, true);
+  view.setUint32(AggregateConfig.AGGREGATES, spec.aggregates.length, true);
+  view.setUint32(AggregateConfig.PROGRAM, program, true);
+  view.setUint32(AggregateConfig.PROGRAM_BYTES, spec.program.length, true);
+  view.setUint32(AggregateConfig.FAULT, spec.faults ?? 0, true);
+  spec.keys.forEach((key, i) => {
+    view.setUint32(keys + i * KeyConfig.SIZE + KeyConfig.OUTPUT, key.output, true);
+    view.setUint32(keys + i * KeyConfig.SIZE + KeyConfig.TYPE, key.type, true);
+  });
+  spec.aggregates.forEach((entry, i) => {
+    writeAggregate(view, aggregates + i * AggregateEntry.SIZE, entry);
+  });
+  bytes.set(spec.program, program);
+  return bytes;
+}
+
+function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): void {
+  view.setUint32(at + AggregateEntry.FUNCTION, entry.function, true);
+  view.setInt32(at + AggregateEntry.ARGUMENT, entry.argument ?? -1, true);
+  view.setInt32(at + AggregateEntry.FILTER, entry.filter ?? -1, true);
+  view.setUint32(at + AggregateEntry.TYPE, entry.type ?? 0, true);
+  view.setUint32(
+    at + AggregateEntry.FLAGS,
+    entry.fast ? AggregateEntryFlag.FAST : AggregateEntryFlag.NONE,
+    true,
+  );
+  view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);
+}
+
+/** @param outputs number of outputs of the program, all of which become columns. */
+export function encodeProjectConfig(program: Uint8Array, outputs: number): Uint8Array {
+  const start = align8(ProjectConfig.SIZE);
+  const bytes = new Uint8Array(align8(start + program.length));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(ProjectConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(ProjectConfig.OUTPUTS, outputs, true);
+  view.setUint32(ProjectConfig.PROGRAM, start, true);
+  view.setUint32(ProjectConfig.PROGRAM_BYTES, program.length, true);
+  bytes.set(program, start);
+  return bytes;
+}
+
+function align8(bytes: number): number {
+  return (bytes + 7) & ~7;
+}

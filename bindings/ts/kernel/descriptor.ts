@@ -1,0 +1,95 @@
+// Writing and reading the descriptors that cross the ABI (kernel/abi/layout.ts).
+
+import { Batch, Column, ColumnFlag, type Type } from "../../../kernel/abi/layout.js";
+
+/** A column in kernel memory: an Arrow array with its pointers spelled out. Addresses and sizes in bytes. */
+export interface ColumnDescriptor {
+  readonly type: Type;
+  readonly trusted: boolean;
+  readonly length: number;
+  readonly offset: number;
+  readonly nullCount: number;
+  readonly validity: number;
+  readonly validityBytes: number;
+  readonly values: number;
+  readonly valuesBytes: number;
+  readonly offsets: number;
+  readonly offsetsBytes: number;
+  /** Offset at which `values` begins. */
+  readonly base: number;
+  /** Address of the dictionary's descriptor; 0 when the column has none. */
+  readonly dictionary: number;
+  readonly dictionaryId: number;
+}
+
+export function writeColumn(view: DataView, at: number, column: ColumnDescriptor): void {
+  const flags =
+    (column.dictionary === 0 ? ColumnFlag.NONE : ColumnFlag.DICTIONARY) |
+    (column.trusted ? ColumnFlag.TRUSTED : ColumnFlag.NONE);
+  view.setUint32(at + Column.TYPE, column.type, true);
+  view.setUint32(at + Column.FLAGS, flags, true);
+  view.setUint32(at + Column.LENGTH, column.length, true);
+  view.setUint32(at + Column.OFFSET, column.offset, true);
+  view.setInt32(at + Column.NULL_COUNT, column.nullCount, true);
+  view.setUint32(at + Column.VALIDITY, column.validity, true);
+  view.setUint32(at + Column.VALIDITY_BYTES, column.validityBytes, true);
+  view.setUint32(at + Column.VALUES, column.values, true);
+  view.setUint32(at + Column.VALUES_BYTES, column.valuesBytes, true);
+  view.setUint32(at + Column.OFFSETS, column.offsets, true);
+  view.setUint32(at + Column.OFFSETS_BYTES, column.offsetsBytes, true);
+  view.setUint32(at + Column.DICTIONARY, column.dictionary, true);
+  view.setUint32(at + Column.DICTIONARY_ID, column.dictionaryId, true);
+  view.setUint32(at + Column.RESERVED, 0, true);
+  view.setUint32(at + Column.BASE, column.base >>> 0, true);
+  view.setUint32(at + Column.BASE + 4, Math.floor(column.base / 2 ** 32), true);
+}
+
+export function readColumn(view: DataView, at: number): ColumnDescriptor {
+  const u32 = (field: Column) => view.getUint32(at + field, true);
+  return {
+    type: u32(Column.TYPE),
+    trusted: (u32(Column.FLAGS) & ColumnFlag.TRUSTED) !== 0,
+    length: u32(Column.LENGTH),
+    offset: u32(Column.OFFSET),
+    nullCount: view.getInt32(at + Column.NULL_COUNT, true),
+    validity: u32(Column.VALIDITY),
+    validityBytes: u32(Column.VALIDITY_BYTES),
+    values: u32(Column.VALUES),
+    valuesBytes: u32(Column.VALUES_BYTES),
+    offsets: u32(Column.OFFSETS),
+    offsetsBytes: u32(Column.OFFSETS_BYTES),
+    base: u32(Column.BASE) + view.getUint32(at + Column.BASE + 4, true) * 2 ** 32,
+    dictionary: u32(Column.DICTIONARY),
+    dictionaryId: u32(Column.DICTIONARY_ID),
+  };
+}
+
+export interface BatchDescriptor {
+  readonly rows: number;
+  /** Rows to skip in every column, on top of its own offset. */
+  readonly offset: number;
+  readonly columns: number;
+  /** Address of the column descriptors. */
+  readonly descriptors: number;
+  /** Section of a state batch; 0 elsewhere. */
+  readonly section: number;
+}
+
+export function writeBatch(view: DataView, at: number, batch: BatchDescriptor): void {
+  for (let word = 0; word < Batch.SIZE; word += 4) view.setUint32(at + word, 0, true);
+  view.setUint32(at + Batch.ROWS, batch.rows, true);
+  view.setUint32(at + Batch.OFFSET, batch.offset, true);
+  view.setUint32(at + Batch.COLUMNS, batch.columns, true);
+  view.setUint32(at + Batch.DESCRIPTORS, batch.descriptors, true);
+  view.setUint32(at + Batch.SECTION, batch.section, true);
+}
+
+export function readBatch(view: DataView, at: number): BatchDescriptor {
+  return {
+    rows: view.getUint32(at + Batch.ROWS, true),
+    offset: view.getUint32(at + Batch.OFFSET, true),
+    columns: view.getUint32(at + Batch.COLUMNS, true),
+    descriptors: view.getUint32(at + Batch.DESCRIPTORS, true),
+    section: view.getUint32(at + Batch.SECTION, true),
+  };
+}

@@ -1,0 +1,22 @@
+// The exports of a kernel module, as TypeScript sees them: the signatures of kernel/index.ts.
+//
+// Every address and handle is an unsigned 32-bit number, but comes back from WebAssembly as a signed
+// one: callers write `>>> 0`.
+
+export interface KernelExports {
+  ctx_init(base: number, length: number, flags: number): number;
+  last_error(context: number): number;
+  mem_alloc(context: number, bytes: number): number;
+  mem_free(context: number, address: number): number;
+  mem_budget(context: number, bytes: number): void;
+  mem_fail(context: number, nth: number): void;
+  op_create(context: number, kind: number, config: number, length: number): number;
+  op_push(context: number, handle: number, port: number, batch: number): number;
+  op_watermark(context: number, handle: number, port: number, time: bigint): number;
+  op_pull(context: number, handle: number, out: number, maxRows: number, maxBytes: number): number;
+  op_snapshot(context: number, handle: number, out: number, maxRows: number): number;
+  op_merge(context: number, handle: number, batch: number): number;
+  op_release(context: number, handle: number): number;
+  op_destroy(context: number, handle: number): number;
+  op_stats(context: number, handle: number, out: number): number;
+}

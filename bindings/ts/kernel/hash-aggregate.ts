@@ -1,0 +1,138 @@
+// The hash aggregation as an operator handle: a friendly form over column names, and the general one.
+
+import { type AggregateFault, OperatorKind } from "../../../kernel/abi/operator.js";
+import { type AggregateName, aggregateAccepts, aggregateFunction, aggregateType } from "../type/aggregate.js";
+import { type Field, int8, type Schema, typeName, valueType } from "../type/data-type.js";
+import { ArgumentError, TypeMismatchError } from "../type/error.js";
+import { ColumnLoader, type ColumnSpec, loadedType, refuseDuplicates } from "./column-loader.js";
+import {
+  type AggregateConfigSpec,
+  type AggregateEntrySpec,
+  encodeAggregateConfig,
+  type KeySpec,
+} from "./config.js";
+import type { Kernel } from "./kernel.js";
+import type { Operator } from "./operator.js";
+
+export interface AggregateSpec {
+  /** Name of the result column. */
+  readonly name: string;
+  readonly function: AggregateName;
+  /** Column to aggregate; absent for `count` of rows. */
+  readonly column?: string | undefined;
+  /** A bool column: only rows where it is true count. */
+  readonly filter?: string | undefined;
+  /** Plain float adds: faster, but the last bits depend on the order of the rows. */
+  readonly fast?: boolean | undefined;
+}
+
+/** Groups by columns as they are. Results: the keys in order, then the aggregates. */
+export interface NamedAggregateSpec {
+  /** All columns of the input batches; only those that are named below are copied and read. */
+  readonly columns: readonly ColumnSpec[];
+  /** Names of the key columns; none for one group over everything. */
+  readonly keys: readonly string[];
+  readonly aggregates: readonly AggregateSpec[];
+  /** A bool column: only rows where it is true take part. */
+  readonly where?: string | undefined;
+  /** Emit changes after each push, with a column `row_kind`, instead of one result at the end. */
+  readonly changelog?: boolean | undefined;
+  /** Fault switches for tests. */
+  readonly faults?: AggregateFault | undefined;
+}
+
+/** The general form: an encoded program, keys and aggregates by index of its outputs. What the planner uses. */
+export interface ProgramAggregateSpec extends AggregateConfigSpec {
+  /** Columns of the input batches, in the program's column order. */
+  readonly columns: readonly number[];
+  /** Fields of those columns, to check batches against. */
+  readonly input?: readonly Field[] | undefined;
+  /** Fields of the results: keys, aggregates, and `row_kind` for a changelog. */
+  readonly output: Schema;
+  /** What to call the results in messages, such as `sum "total"`. */
+  readonly labels?: readonly string[] | undefined;
+  /** What to call the program's instructions in messages. */
+  readonly instruction?: ((index: number) => string | undefined) | undefined;
+}
+
+export type HashAggregateSpec = NamedAggregateSpec | ProgramAggregateSpec;
+
+/** The last column of a changelog: 0 insert, 1 update before, 2 update after, 3 delete. */
+export const ROW_KIND_FIELD: Field = { name: "row_kind", type: int8, nullable: false };
+
+export function hashAggregateOperator(kernel: Kernel, spec: HashAggregateSpec): Operator {
+  const general = "program" in spec ? spec : compileAggregate(spec);
+  return kernel.operator({
+    kind: OperatorKind.HASH_AGGREGATE,
+    config: encodeAggregateConfig(general),
+    columns: general.columns,
+    input: general.input,
+    output: general.output,
+    emitsPerPush: general.changelog,
+    labels: general.labels,
+    instruction: general.instruction,
+  });
+}
+
+function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
+  if (spec.keys.length + spec.aggregates.length === 0) {
+    throw new ArgumentError("an aggregation needs a key or an aggregate");
+  }
+  const loader = new ColumnLoader(spec.columns);
+  if (spec.where !== undefined) loader.filter(spec.where);
+  const keys = spec.keys.map((name): KeySpec => {
+    const { type } = loader.field(name);
+    return { output: loader.output(name), type: loadedType(type) };
+  });
+  const aggregates = spec.aggregates.map((aggregate) => compileEntry(aggregate, loader));
+  const fields = outputFields(spec, loader);
+  refuseDuplicates(fields);
+  return {
+    program: loader.program.encode(),
+    keys,
+    aggregates,
+    changelog: spec.changelog,
+    faults: spec.faults,
+    columns: loader.columns,
+    input: loader.input,
+    output: { fields },
+    labels: [
+      ...spec.keys.map((name) => `key "${name}"`),
+      ...spec.aggregates.map(({ name, function: called }) => `${called} "${name}"`),
+    ],
+  };
+}
+
+function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): AggregateEntrySpec {
+  const { column, filter, fast } = aggregate;
+  if (filter !== undefined) loader.requireBool(filter);
+  const value = column === undefined ? null : valueType(loader.field(column).type);
+  return {
+    function: aggregateFunction(aggregate.function, column !== undefined),
+    argument: column === undefined ? undefined : loader.output(column),
+    filter: filter === undefined ? undefined : loader.output(filter),
+    type: value === null ? undefined : loadedType(value),
+    fast,
+    scale: value?.kind === "decimal" ? value.scale : undefined,
+  };
+}
+
+function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
+  const keys = spec.keys.map((name) => {
+    const { type, nullable } = loader.field(name);
+    return { name, type: valueType(type), nullable };
+  });
+  const aggregates = spec.aggregates.map(({ name, function: called, column }) => {
+    const argument = column === undefined ? null : loader.field(column).type;
+    const type = aggregateType(called, argument);
+    if (type === null) {
+      const over = argument === null ? "nothing" : `"${column}", which is ${typeName(argument)}`;
+      throw new TypeMismatchError(`${called} takes ${aggregateAccepts(called)}, not ${over}`, {
+        column,
+        expected: aggregateAccepts(called),
+      });
+    }
+    return { name, type, nullable: called !== "count" && called !== "countDistinct" };
+  });
+  return [...keys, ...aggregates, ...(spec.changelog ? [ROW_KIND_FIELD] : [])];
+}

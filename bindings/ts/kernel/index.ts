@@ -1,0 +1,32 @@
+// `millrace/kernel`: single operators for people who have their own engine. Needs no apache-arrow.
+
+export * from "../type/aggregate.js";
+export * from "../type/column.js";
+export * from "../type/data-type.js";
+export * from "../type/error.js";
+export { hasSimd, type KernelBuild, type WasmSource } from "./build.js";
+export { defaultBudget, formatBytes, MAX_BUDGET_BYTES, parseBytes } from "./bytes.js";
+export type { ColumnSpec } from "./column-loader.js";
+export {
+  type AggregateConfigSpec,
+  type AggregateEntrySpec,
+  encodeAggregateConfig,
+  encodeProjectConfig,
+  type KeySpec,
+} from "./config.js";
+export type { ColumnDescriptor } from "./descriptor.js";
+export {
+  type AggregateSpec,
+  type HashAggregateSpec,
+  type NamedAggregateSpec,
+  type ProgramAggregateSpec,
+  ROW_KIND_FIELD,
+} from "./hash-aggregate.js";
+export { type InputBatch, Stage, StagedBatch } from "./input.js";
+export { Kernel, type KernelOptions, type KernelShare } from "./kernel.js";
+export type { KernelMemory } from "./memory.js";
+export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec } from "./operator.js";
+export { type Literal, type Operation, ProgramBuilder, type Register } from "./program.js";
+export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
+export { ResidentBatch, ResidentTable } from "./resident.js";
+export type { StateBatch } from "./state.js";

@@ -1,0 +1,211 @@
+// Input of operators: batches that are copied into kernel memory a morsel at a time.
+//
+// A `Stage` is the memory for that: one block for the buffers, reused from push to push (so it stays in
+// the cache), and one per dictionary column, kept for as long as the column's dictionary stays the same.
+
+import { Batch, Column } from "../../../kernel/abi/layout.js";
+import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
+import type { Field, Schema } from "../type/data-type.js";
+import { ArgumentError, MalformedArrowError } from "../type/error.js";
+import { type ColumnDescriptor, writeBatch, writeColumn } from "./descriptor.js";
+import type { Kernel } from "./kernel.js";
+import { type ColumnSlice, padded, placeSlice, sliceColumn } from "./slice.js";
+
+/** A batch that operators can read: staged (`StagedBatch`) or already in kernel memory (`ResidentBatch`). */
+export interface InputBatch {
+  readonly rows: number;
+  readonly schema: Schema;
+  /**
+   * Makes rows [start, start + rows) of these columns readable for the kernel.
+   * @returns address of a `Batch` descriptor, valid until the next `describe`.
+   */
+  describe(columns: readonly number[], start: number, rows: number, firstRow?: number): number;
+  /** A column that the kernel does not read, as it came; null when it is not at hand. */
+  source(column: number): ColumnData | null;
+}
+
+/** Blocks grow by at least this factor, so that growing morsels do not allocate each time. */
+const HEADROOM = 1.25;
+
+interface StagedDictionary {
+  readonly id: number;
+  readonly block: number;
+  readonly descriptor: ColumnDescriptor;
+}
+
+/** Reusable kernel memory for one source of batches. Its bytes count towards the budget. */
+export class Stage {
+  readonly kernel: Kernel;
+  #block = 0;
+  #capacity = 0;
+  readonly #dictionaries = new Map<number, StagedDictionary>();
+
+  constructor(kernel: Kernel) {
+    this.kernel = kernel;
+  }
+
+  /** `data` as an operator's input. */
+  batch(data: BatchData): StagedBatch {
+    return new StagedBatch(this, data);
+  }
+
+  /** A block of at least `bytes`; what the last one held is gone. */
+  reserve(bytes: number): number {
+    if (bytes > this.#capacity) {
+      this.kernel.free(this.#block);
+      this.#block = 0;
+      this.#capacity = 0;
+      const capacity = padded(Math.ceil(bytes * HEADROOM));
+      this.#block = this.kernel.allocate(capacity);
+      this.#capacity = capacity;
+    }
+    return this.#block;
+  }
+
+  /** The values of a column's dictionary in kernel memory: copied only when the dictionary changed or grew. */
+  dictionary(column: number, field: Field, dictionary: DictionaryData): ColumnDescriptor {
+    const { id, values } = dictionary;
+    const staged = this.#dictionaries.get(column);
+    if (staged?.id === id && staged.descriptor.length >= values.length) {
+      return { ...staged.descriptor, length: values.length };
+    }
+    if (staged !== undefined) {
+      this.#dictionaries.delete(column);
+      this.kernel.free(staged.block);
+    }
+    const slice = sliceColumn(values, field, 0, values.length);
+    const block = this.kernel.allocate(Math.max(slice.bytes, 1));
+    const descriptor = placeSlice(this.kernel.memory, slice, block);
+    this.#dictionaries.set(column, { id, block, descriptor });
+    return descriptor;
+  }
+
+  /** Gives all memory back. The stage can be used again. */
+  free(): void {
+    this.kernel.free(this.#block);
+    this.#block = 0;
+    this.#capacity = 0;
+    for (const { block } of this.#dictionaries.values()) this.kernel.free(block);
+    this.#dictionaries.clear();
+  }
+}
+
+/** A batch in the host's memory. `describe` copies just the columns and rows that are asked for, once. */
+export class StagedBatch implements InputBatch {
+  readonly data: BatchData;
+  readonly rows: number;
+  readonly schema: Schema;
+  /** Section of a state batch; 0 for input. */
+  readonly section: number;
+  readonly #stage: Stage;
+
+  constructor(stage: Stage, data: BatchData, section = 0) {
+    this.#stage = stage;
+    this.data = data;
+    this.rows = data.length;
+    this.schema = data.schema;
+    this.section = section;
+    checkBatch(data);
+  }
+
+  describe(columns: readonly number[], start: number, rows: number, firstRow = 0): number {
+    checkRange(this.rows, start, rows);
+    const fields = columns.map((column) => fieldAt(this.schema, column));
+    const sources = columns.map((column) => this.data.columns[column]!);
+    const slices = sources.map((source, i) => sliceColumn(source, fields[i]!, start, rows, firstRow));
+    const dictionaries = sources.map((source, i) =>
+      source.dictionary === null
+        ? null
+        : this.#stage.dictionary(columns[i]!, dictionaryField(fields[i]!), source.dictionary),
+    );
+    const descriptors = padded(Batch.SIZE);
+    const values = descriptors + columns.length * 2 * Column.SIZE;
+    const total = slices.reduce((sum, slice) => sum + slice.bytes, values);
+    const block = this.#stage.reserve(total);
+    this.#write(block, block + descriptors, block + values, slices, dictionaries, sources, rows);
+    return block;
+  }
+
+  #write(
+    batch: number,
+    descriptors: number,
+    buffers: number,
+    slices: readonly ColumnSlice[],
+    dictionaries: readonly (ColumnDescriptor | null)[],
+    sources: readonly ColumnData[],
+    rows: number,
+  ): void {
+    const { memory } = this.#stage.kernel;
+    const { view } = memory;
+    let cursor = buffers;
+    slices.forEach((slice, i) => {
+      const dictionary = dictionaries[i]!;
+      const dictionaryAt = descriptors + (slices.length + i) * Column.SIZE;
+      if (dictionary !== null) writeColumn(view, dictionaryAt, dictionary);
+      const id = sources[i]!.dictionary?.id ?? 0;
+      const column = placeSlice(memory, slice, cursor, dictionary === null ? 0 : dictionaryAt, id);
+      writeColumn(view, descriptors + i * Column.SIZE, column);
+      cursor += slice.bytes;
+    });
+    writeBatch(view, batch, { rows, offset: 0, columns: slices.length, descriptors, section: this.section });
+  }
+
+  source(column: number): ColumnData | null {
+    return this.data.columns[column] ?? null;
+  }
+}
+
+/** Refuses a batch whose columns do not fit its schema and length. */
+export function checkBatch(data: BatchData): void {
+  const { fields } = data.schema;
+  if (fields.length !== data.columns.length) {
+    throw new MalformedArrowError(`a batch has ${data.columns.length} columns, its schema ${fields.length}`);
+  }
+  data.columns.forEach((column, i) => {
+    if (column.length !== data.length) {
+      throw new MalformedArrowError(
+        `column "${fields[i]!.name}" has ${column.length} rows, its batch ${data.length}`,
+        { column: fields[i]!.name, value: column.length, expected: `${data.length} rows` },
+      );
+    }
+    if (column.type.kind === "dictionary" && column.dictionary === null) {
+      throw new MalformedArrowError(`column "${fields[i]!.name}": the dictionary is missing`, {
+        column: fields[i]!.name,
+      });
+    }
+  });
+}
+
+export function checkRange(available: number, start: number, rows: number): void {
+  if (
+    !(
+      start >= 0 &&
+      rows >= 0 &&
+      start + rows <= available &&
+      Number.isInteger(start) &&
+      Number.isInteger(rows)
+    )
+  ) {
+    throw new ArgumentError(
+      `rows ${start} to ${start + rows} lie outside the batch, which has ${available} rows`,
+      {
+        value: start,
+      },
+    );
+  }
+}
+
+export function fieldAt(schema: Schema, column: number): Field {
+  const field = schema.fields[column];
+  if (field === undefined) {
+    throw new ArgumentError(`there is no column ${column}: the batch has ${schema.fields.length} columns`, {
+      value: column,
+    });
+  }
+  return field;
+}
+
+/** The field of a dictionary's values, for messages. */
+export function dictionaryField(field: Field): Field {
+  return { ...field, name: `${field.name} (dictionary)` };
+}

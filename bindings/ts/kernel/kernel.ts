@@ -1,0 +1,246 @@
+// One kernel: a module instance, its memory and its context.
+//
+// Whatever leaves the kernel goes through `call`, so that a trap is noticed once and for all: the memory
+// may be half-written then, and every later call throws at once.
+
+import { ContextFlag } from "../../../kernel/abi/layout.js";
+import type { BatchData } from "../type/column.js";
+import {
+  ArgumentError,
+  ClosedError,
+  KernelTrapError,
+  MemoryLimitError,
+  type MillraceError,
+} from "../type/error.js";
+import { chooseBuild, type KernelBuild, loadModule, type WasmSource } from "./build.js";
+import { defaultBudget, formatBytes, parseBudget } from "./bytes.js";
+import type { KernelExports } from "./exports.js";
+import { type FailureContext, failureError, memoryError, readFailure } from "./failure.js";
+import { type HashAggregateSpec, hashAggregateOperator } from "./hash-aggregate.js";
+import { KernelMemory } from "./memory.js";
+import { Operator, type OperatorSpec } from "./operator.js";
+import { type ProjectSpec, projectOperator } from "./project.js";
+import { ResidentTable } from "./resident.js";
+
+export interface KernelOptions {
+  /** `auto` (the default) takes SIMD where the host has it. `threads` has a shared memory. */
+  readonly build?: KernelBuild | "auto" | undefined;
+  /** The module, or where to get it, instead of the package's own files. */
+  readonly wasm?: WasmSource | undefined;
+  /** Most memory in bytes, or a text such as "2 GiB". Default: half of the machine's, at most 3.5 GiB. */
+  readonly budget?: number | string | undefined;
+  /** Address of the root block, a multiple of 64; what lies below stays free for the host. */
+  readonly base?: number | undefined;
+}
+
+/** What another worker needs to attach to the memory of a `threads` kernel; passes through postMessage. */
+export interface KernelShare {
+  readonly build: KernelBuild;
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  readonly base: number;
+}
+
+const PAGE = 65536;
+const MAX_PAGES = 65536;
+/** Memory that is there from the start: root block, one context, and a few small operators. */
+const INITIAL_BYTES = 2 ** 21;
+const DEFAULT_BASE = 1024;
+
+export class Kernel {
+  readonly build: KernelBuild;
+  readonly memory: KernelMemory;
+  readonly #module: WebAssembly.Module;
+  readonly #exports: KernelExports;
+  readonly #context: number;
+  #trap: KernelTrapError | null = null;
+  #closed = false;
+
+  private constructor(
+    build: KernelBuild,
+    module: WebAssembly.Module,
+    memory: KernelMemory,
+    exports: KernelExports,
+    context: number,
+  ) {
+    this.build = build;
+    this.memory = memory;
+    this.#module = module;
+    this.#exports = exports;
+    this.#context = context;
+  }
+
+  /**
+   * A kernel with a memory of its own.
+   * @throws ArgumentError when an option is out of range or the module is not found.
+   */
+  static async open(options: KernelOptions = {}): Promise<Kernel> {
+    const build = chooseBuild(options.build ?? "auto");
+    const base = options.base ?? DEFAULT_BASE;
+    if (!Number.isInteger(base) || base < 64 || base % 64 !== 0 || base > 2 ** 32 - PAGE - INITIAL_BYTES) {
+      throw new ArgumentError(`base ${base} is not a multiple of 64 that leaves room in 4 GiB`, {
+        value: base,
+      });
+    }
+    const budget = options.budget === undefined ? await defaultBudget() : parseBudget(options.budget);
+    const module = await loadModule(build, options.wasm);
+    const initial = Math.ceil((base + INITIAL_BYTES) / PAGE);
+    let memory: WebAssembly.Memory;
+    try {
+      memory = new WebAssembly.Memory({ initial, maximum: MAX_PAGES, shared: build === "threads" });
+    } catch (error) {
+      throw new MemoryLimitError(`the host refused a WebAssembly memory of ${formatBytes(initial * PAGE)}`, {
+        cause: error,
+      });
+    }
+    const kernel = await Kernel.#start(build, module, memory, base, ContextFlag.GROW);
+    kernel.#exports.mem_budget(kernel.#context, budget);
+    return kernel;
+  }
+
+  /** A second context on the memory of a `threads` kernel, for another worker. Its budget and heap are shared. */
+  static attach(share: KernelShare): Promise<Kernel> {
+    return Kernel.#start(share.build, share.module, share.memory, share.base, ContextFlag.ATTACH);
+  }
+
+  static async #start(
+    build: KernelBuild,
+    module: WebAssembly.Module,
+    memory: WebAssembly.Memory,
+    base: number,
+    flags: number,
+  ) {
+    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const exports = instance.exports as unknown as KernelExports;
+    const length = memory.buffer.byteLength - base;
+    const context = exports.ctx_init(base, length, flags) >>> 0;
+    if (context === 0)
+      throw new MemoryLimitError("the kernel found no room for its context", { value: base });
+    return new Kernel(build, module, new KernelMemory(memory, base), exports, context);
+  }
+
+  /** What `Kernel.attach` needs in another worker. Only a `threads` kernel can be shared. */
+  share(): KernelShare {
+    if (this.build !== "threads") {
+      throw new ArgumentError(
+        `the ${this.build} build has no shared memory: open the kernel with build: "threads"`,
+      );
+    }
+    return { build: this.build, module: this.#module, memory: this.memory.memory, base: this.memory.root };
+  }
+
+  /** Bytes in use: inputs, state, results and headers. */
+  get usedBytes(): number {
+    return this.memory.usedBytes;
+  }
+
+  /** Highest `usedBytes` so far. */
+  get peakBytes(): number {
+    return this.memory.peakBytes;
+  }
+
+  get budgetBytes(): number {
+    return this.memory.budgetBytes;
+  }
+
+  /** Blocks in use. */
+  get blocks(): number {
+    return this.memory.blocks;
+  }
+
+  /** Whether calls are still possible: not closed, and no trap happened. */
+  get isAlive(): boolean {
+    return !this.#closed && this.#trap === null;
+  }
+
+  /** Changes the budget; what is over it already stays. */
+  setBudget(budget: number | string): void {
+    const bytes = parseBudget(budget);
+    this.call((exports, context) => exports.mem_budget(context, bytes));
+  }
+
+  /**
+   * Address of `bytes` fresh bytes, 64-byte aligned, contents undefined.
+   * @throws MemoryLimitError past the budget or the 4 GiB.
+   */
+  allocate(bytes: number): number {
+    const address =
+      bytes <= 0xffffffff ? this.call((exports, context) => exports.mem_alloc(context, bytes)) >>> 0 : 0;
+    if (address === 0) throw memoryError(this.memory, bytes);
+    return address;
+  }
+
+  /** Gives back what `allocate` answered; nothing happens when the kernel is closed or dead. */
+  free(address: number): void {
+    if (!this.isAlive || address === 0) return;
+    if (this.call((exports, context) => exports.mem_free(context, address)) === 0) {
+      throw new ArgumentError(`address ${address} is not that of a block in use`, { value: address });
+    }
+  }
+
+  /** Fault switch for tests: the `nth` allocation from now fails once; 0 turns it off. */
+  failAllocation(nth: number): void {
+    this.call((exports, context) => exports.mem_fail(context, nth));
+  }
+
+  /**
+   * Runs one export. Addresses in its answer are signed: `>>> 0`.
+   * @throws KernelTrapError when the kernel traps, and on every call after that.
+   * @throws ClosedError after `close`.
+   */
+  call<T>(run: (exports: KernelExports, context: number) => T): T {
+    if (this.#trap !== null) throw this.#trap;
+    if (this.#closed) throw new ClosedError("the kernel is closed");
+    try {
+      return run(this.#exports, this.#context);
+    } catch (error) {
+      this.#trap = new KernelTrapError(
+        `the kernel trapped (${String(error)}): this is a defect of Millrace; open another kernel`,
+        {
+          cause: error,
+        },
+      );
+      throw this.#trap;
+    }
+  }
+
+  /** The exception for the error record that the last call left. */
+  lastError(context: FailureContext = {}): MillraceError {
+    const record = this.call((exports, ctx) => exports.last_error(ctx)) >>> 0;
+    return failureError(readFailure(this.memory, record), this.memory, context);
+  }
+
+  /** An operator from configuration bytes (config.ts); `hashAggregate` and `project` are the friendlier forms. */
+  operator(spec: OperatorSpec): Operator {
+    return new Operator(this, spec);
+  }
+
+  /** Groups rows by keys and aggregates them. See `HashAggregateSpec`. */
+  hashAggregate(spec: HashAggregateSpec): Operator {
+    return hashAggregateOperator(this, spec);
+  }
+
+  /** Filters rows and computes columns. See `ProjectSpec`. */
+  project(spec: ProjectSpec): Operator {
+    return projectOperator(this, spec);
+  }
+
+  /**
+   * Copies batches into kernel memory, where operators read them without another copy.
+   * @param columns names of the columns to load; all that the kernel can compute on when absent.
+   */
+  load(batches: readonly BatchData[], columns?: readonly string[]): ResidentTable {
+    return ResidentTable.load(this, batches, columns);
+  }
+
+  /** Gives the context back; operators and tables of this kernel cannot be used afterwards. */
+  close(): void {
+    if (this.#closed) return;
+    if (this.#trap === null) this.#exports.mem_free(this.#context, this.#context);
+    this.#closed = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,344 @@
+// A handle on one operator: the ABI's calls with types, statuses turned into exceptions.
+
+import { Abi } from "../../../kernel/abi/layout.js";
+import { type OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
+import { Status } from "../../../kernel/abi/status.js";
+import type { BatchData } from "../type/column.js";
+import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
+import { ArgumentError, ClosedError, type MillraceError, SchemaMismatchError } from "../type/error.js";
+import { type BatchDescriptor, readBatch } from "./descriptor.js";
+import type { KernelExports } from "./exports.js";
+import type { FailureContext } from "./failure.js";
+import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
+import type { Kernel } from "./kernel.js";
+import { copyBatch } from "./output.js";
+import { ResidentBatch } from "./resident.js";
+import { physicalSchema, type StateBatch } from "./state.js";
+
+/** An operator as the kernel is told of it. */
+export interface OperatorSpec {
+  readonly kind: OperatorKind;
+  /** The kind's configuration: `encodeAggregateConfig`, `encodeProjectConfig`. */
+  readonly config: Uint8Array;
+  /** Columns of the input batches that the program reads, in its order. */
+  readonly columns: readonly number[];
+  /** Fields of those columns. Where given, a batch with other names or types is refused before it is read. */
+  readonly input?: readonly Field[] | undefined;
+  readonly output: Schema;
+  /** Every push yields output at once (a projection, a changelog): pull before the next push. */
+  readonly emitsPerPush?: boolean | undefined;
+  /** Names of the results in messages, such as `sum "total"`. */
+  readonly labels?: readonly string[] | undefined;
+  /** Names of the program's instructions in messages. */
+  readonly instruction?: ((index: number) => string | undefined) | undefined;
+}
+
+/** What an operator has done and holds. */
+export interface OperatorCounts {
+  readonly rowsIn: number;
+  /** Rows that passed the filters. */
+  readonly rowsSelected: number;
+  readonly rowsOut: number;
+  readonly batchesIn: number;
+  readonly groups: number;
+  readonly stateBytes: number;
+  readonly tableSlots: number;
+  /** Which key tier is in use: see kernel/group. */
+  readonly keyTier: number;
+}
+
+/** Watermark after the last row. */
+export const END_OF_INPUT = 2n ** 63n - 1n;
+
+const DEFAULT_MAX_ROWS = 65536;
+const DEFAULT_MAX_BYTES = 2 ** 28;
+const ALL_ROWS = 2 ** 32 - 1;
+const ALL_BYTES = 2 ** 31 - 1;
+const OUT_BYTES = 64;
+
+export class Operator {
+  readonly kernel: Kernel;
+  readonly kind: OperatorKind;
+  readonly columns: readonly number[];
+  readonly output: Schema;
+  readonly #spec: OperatorSpec;
+  /** A batch descriptor and, after it, the operator's numbers. */
+  #out: number;
+  #handle: number;
+  #stage: Stage | null = null;
+  #checked: Schema | null = null;
+  #failure: MillraceError | null = null;
+  #resident: ResidentBatch | null = null;
+
+  /** @throws ArgumentError for a configuration that the kernel refuses, MemoryLimitError past the budget. */
+  constructor(kernel: Kernel, spec: OperatorSpec) {
+    this.kernel = kernel;
+    this.kind = spec.kind;
+    this.columns = spec.columns;
+    this.output = spec.output;
+    this.#spec = spec;
+    this.#out = kernel.allocate(Math.max(OUT_BYTES, OperatorStats.SIZE));
+    try {
+      this.#handle = this.#create(spec);
+    } catch (error) {
+      kernel.free(this.#out);
+      throw error;
+    }
+  }
+
+  #create(spec: OperatorSpec): number {
+    const { kernel } = this;
+    const config = kernel.allocate(spec.config.length);
+    try {
+      kernel.memory.bytes.set(spec.config, config);
+      const handle =
+        kernel.call((exports, context) =>
+          exports.op_create(context, spec.kind, config, spec.config.length),
+        ) >>> 0;
+      if (handle === 0) throw kernel.lastError(this.#context(0));
+      return handle;
+    } finally {
+      kernel.free(config);
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#handle !== 0;
+  }
+
+  /**
+   * Applies rows [start, start + rows) of a batch: all of them or, when it throws, none of the morsel at hand.
+   * More than 65,536 rows are pushed in morsels, unless each push yields output: then use `process`.
+   * @param input a plain batch (copied to kernel memory a morsel at a time) or one that is staged or resident
+   * @param firstRow number of the batch's row 0 in the whole input, for messages
+   * @returns NEED_INPUT, or HAS_MORE when output is ready
+   */
+  push(input: InputBatch | BatchData, start = 0, rows?: number, firstRow = 0): Status {
+    const batch = this.#input(input);
+    const count = rows ?? batch.rows - start;
+    if (count <= Abi.MORSEL_ROWS) return this.#push(batch, start, count, firstRow);
+    if (this.#spec.emitsPerPush) {
+      throw new ArgumentError(
+        `${count} rows in one push: this operator takes at most ${Abi.MORSEL_ROWS}, as each push yields output; use process()`,
+        { value: count },
+      );
+    }
+    let status: Status = Status.NEED_INPUT;
+    for (let at = start; at < start + count; at += Abi.MORSEL_ROWS) {
+      status = this.#push(batch, at, Math.min(Abi.MORSEL_ROWS, start + count - at), firstRow);
+    }
+    return status;
+  }
+
+  #push(batch: InputBatch, start: number, rows: number, firstRow: number): Status {
+    this.#checkSchema(batch.schema);
+    const address = batch.describe(this.columns, start, rows, firstRow);
+    return this.#run((exports, context) => exports.op_push(context, this.#handle, 0, address), {
+      ...this.#context(firstRow + start),
+      inputs: this.columns.map((column) => fieldAt(batch.schema, column)),
+    });
+  }
+
+  /** Pushes a whole batch, a morsel at a time, and yields the output that becomes ready meanwhile. */
+  *process(input: InputBatch | BatchData, firstRow = 0): Generator<BatchData> {
+    const batch = this.#input(input);
+    for (let start = 0; start < batch.rows; start += Abi.MORSEL_ROWS) {
+      const status = this.#push(batch, start, Math.min(Abi.MORSEL_ROWS, batch.rows - start), firstRow);
+      if (status === Status.HAS_MORE) yield* this.#drain();
+    }
+  }
+
+  /** No more rows at or before `time` will come; `END_OF_INPUT` ends the input. */
+  watermark(time: bigint): Status {
+    return this.#run(
+      (exports, context) => exports.op_watermark(context, this.#handle, 0, time),
+      this.#context(0),
+    );
+  }
+
+  /** Ends the input and yields the remaining results. */
+  *finish(maxRows?: number): Generator<BatchData> {
+    this.watermark(END_OF_INPUT);
+    yield* this.#drain(maxRows);
+  }
+
+  *#drain(maxRows?: number): Generator<BatchData> {
+    for (let batch = this.pull(maxRows); batch !== null; batch = this.pull(maxRows)) yield batch;
+  }
+
+  /** The next result batch in memory of its own; null when there is none (now). */
+  pull(maxRows = DEFAULT_MAX_ROWS, maxBytes = DEFAULT_MAX_BYTES): BatchData | null {
+    const batch = this.#pull(maxRows, maxBytes);
+    return batch === null ? null : copyBatch(this.kernel.memory, batch, this.output);
+  }
+
+  /**
+   * The next result batch where it lies in kernel memory, without a copy: valid until this operator's next
+   * call. `copy()` keeps it for longer. Null when there is none (now).
+   */
+  pullResident(maxRows = DEFAULT_MAX_ROWS, maxBytes = DEFAULT_MAX_BYTES): ResidentBatch | null {
+    this.#resident?.free();
+    this.#resident = null;
+    const batch = this.#pull(maxRows, maxBytes);
+    if (batch === null) return null;
+    this.#resident = ResidentBatch.borrow(this.kernel, this.output, batch);
+    return this.#resident;
+  }
+
+  /**
+   * Ends the input and leaves the results in kernel memory: the last batch where the operator made it, valid
+   * until the operator is destroyed, earlier ones (past 2 GiB of texts) as copies. Free them all, then the operator.
+   */
+  finishResident(): ResidentBatch[] {
+    const { kernel, output } = this;
+    const batches: ResidentBatch[] = [];
+    try {
+      for (let status = this.watermark(END_OF_INPUT); status === Status.HAS_MORE; ) {
+        status = this.#run(
+          (exports, context) => exports.op_pull(context, this.#handle, this.#out, ALL_ROWS, ALL_BYTES),
+          this.#context(0),
+        );
+        const batch = ResidentBatch.borrow(kernel, output, readBatch(kernel.memory.view, this.#out));
+        if (batch.rows > 0) batches.push(status === Status.HAS_MORE ? batch.copy() : batch);
+      }
+    } catch (error) {
+      for (const batch of batches) batch.free();
+      throw error;
+    }
+    return batches;
+  }
+
+  #pull(maxRows: number, maxBytes: number): BatchDescriptor | null {
+    for (;;) {
+      const status = this.#run(
+        (exports, context) => exports.op_pull(context, this.#handle, this.#out, maxRows, maxBytes),
+        this.#context(0),
+      );
+      const batch = readBatch(this.kernel.memory.view, this.#out);
+      if (batch.rows > 0) return batch;
+      if (status !== Status.HAS_MORE) return null;
+    }
+  }
+
+  /** The state as batches, in the order in which `merge` takes them. The operator takes no input meanwhile. */
+  *snapshot(maxRows = DEFAULT_MAX_ROWS): Generator<StateBatch> {
+    let open = true;
+    try {
+      while (open) {
+        const status = this.#run(
+          (exports, context) => exports.op_snapshot(context, this.#handle, this.#out, maxRows),
+          this.#context(0),
+        );
+        open = status === Status.HAS_MORE;
+        const { memory } = this.kernel;
+        const batch = readBatch(memory.view, this.#out);
+        if (batch.columns === 0) continue;
+        const schema = physicalSchema(memory.view, batch);
+        yield { ...copyBatch(memory, batch, schema), section: batch.section };
+      }
+    } finally {
+      if (open && this.isOpen && this.#failure === null && this.kernel.isAlive) this.release();
+    }
+  }
+
+  /** Merges one batch of another operator's (or an earlier run's) snapshot in. */
+  merge(state: StateBatch): Status {
+    this.#stage ??= new Stage(this.kernel);
+    const staged = new StagedBatch(this.#stage, state, state.section);
+    const columns = state.columns.map((_, index) => index);
+    const address = staged.describe(columns, 0, state.length);
+    return this.#run((exports, context) => exports.op_merge(context, this.#handle, address), {
+      ...this.#context(0),
+      inputs: state.schema.fields,
+    });
+  }
+
+  /** Ends an open pull or snapshot. */
+  release(): void {
+    this.#run((exports, context) => exports.op_release(context, this.#handle), this.#context(0));
+  }
+
+  stats(): OperatorCounts {
+    const at = this.#out;
+    this.#run((exports, context) => exports.op_stats(context, this.#handle, at), this.#context(0));
+    const { view } = this.kernel.memory;
+    const number = (field: OperatorStats) =>
+      view.getUint32(at + field, true) + view.getUint32(at + field + 4, true) * 2 ** 32;
+    return {
+      rowsIn: number(OperatorStats.ROWS_IN),
+      rowsSelected: number(OperatorStats.ROWS_SELECTED),
+      rowsOut: number(OperatorStats.ROWS_OUT),
+      batchesIn: number(OperatorStats.BATCHES_IN),
+      groups: number(OperatorStats.GROUPS),
+      stateBytes: number(OperatorStats.STATE_BYTES),
+      tableSlots: number(OperatorStats.TABLE_SLOTS),
+      keyTier: number(OperatorStats.KEY_TIER),
+    };
+  }
+
+  /** Gives the operator's memory back. Safe to call twice, and after a failure. */
+  destroy(): void {
+    if (this.#handle === 0) return;
+    const handle = this.#handle;
+    this.#handle = 0;
+    if (!this.kernel.isAlive) return;
+    this.#resident?.free();
+    this.#stage?.free();
+    this.kernel.call((exports, context) => exports.op_destroy(context, handle));
+    this.kernel.free(this.#out);
+  }
+
+  [Symbol.dispose](): void {
+    this.destroy();
+  }
+
+  #input(input: InputBatch | BatchData): InputBatch {
+    if ("describe" in input) return input;
+    this.#stage ??= new Stage(this.kernel);
+    return this.#stage.batch(input);
+  }
+
+  #context(firstRow: number): FailureContext {
+    const { labels, instruction } = this.#spec;
+    return { outputs: this.output.fields, labels, instruction, firstRow };
+  }
+
+  /** Runs one export; a negative status becomes the exception for the error record. */
+  #run(run: (exports: KernelExports, context: number) => number, context: FailureContext): Status {
+    if (this.#handle === 0) throw new ClosedError("the operator is closed");
+    const status: Status = this.kernel.call(run);
+    if (status >= 0) return status;
+    const error = this.kernel.lastError(context);
+    if (status !== Status.FAILED) {
+      if (status !== Status.OUT_OF_MEMORY && status !== Status.BUSY) this.#failure ??= error;
+      throw error;
+    }
+    throw new ClosedError(
+      `the operator failed earlier${this.#failure === null ? "" : ` (${this.#failure.message})`}: it can only be destroyed`,
+      { cause: this.#failure ?? error },
+    );
+  }
+
+  /** Batches differ in their schemas more often by mistake than on purpose: look at each schema once. */
+  #checkSchema(schema: Schema): void {
+    const expected = this.#spec.input;
+    if (schema === this.#checked || expected === undefined) return;
+    this.columns.forEach((column, i) => {
+      const field = fieldAt(schema, column);
+      const wanted = expected[i]!;
+      if (field.name !== wanted.name) {
+        throw new SchemaMismatchError(
+          `column ${column} of the batch is "${field.name}" where "${wanted.name}" is expected`,
+          { column: wanted.name, value: field.name, expected: wanted.name },
+        );
+      }
+      if (!sameType(valueType(field.type), valueType(wanted.type))) {
+        throw new SchemaMismatchError(
+          `column "${field.name}" is ${typeName(field.type)} in this batch where ${typeName(wanted.type)} is expected`,
+          { column: field.name, value: typeName(field.type), expected: typeName(wanted.type) },
+        );
+      }
+    });
+    this.#checked = schema;
+  }
+}

@@ -1,0 +1,207 @@
+// Results leave kernel memory as fresh buffers: one allocation a batch, padded with zeros as Arrow wants.
+
+import { Type } from "../../../kernel/abi/layout.js";
+import type { BatchData, ColumnData } from "../type/column.js";
+import {
+  byteWidth,
+  type DataType,
+  type Field,
+  physicalType,
+  type Schema,
+  typeName,
+} from "../type/data-type.js";
+import { MillraceError } from "../type/error.js";
+import { type BatchDescriptor, type ColumnDescriptor, readColumn } from "./descriptor.js";
+import type { KernelMemory } from "./memory.js";
+import { padded } from "./slice.js";
+
+const COLUMN_BYTES = 64;
+
+/** A column to copy: where its rows begin in every buffer, and how large its copy is. */
+interface Plan {
+  readonly field: Field;
+  readonly source: ColumnDescriptor;
+  readonly rows: number;
+  readonly start: number;
+  /** Bytes of validity, values and offsets in the copy; 0 where there is none. */
+  readonly validity: number;
+  readonly values: number;
+  readonly offsets: number;
+  /** Texts: the first byte of the values in kernel memory, and the offset that it has. */
+  readonly from: number;
+  readonly first: number;
+}
+
+/** Copies a batch out. `schema` has the logical types of its columns; large types get 64-bit offsets. */
+export function copyBatch(memory: KernelMemory, batch: BatchDescriptor, schema: Schema): BatchData {
+  if (batch.columns !== schema.fields.length) {
+    throw new MillraceError(
+      "ARGUMENT",
+      `the operator gave ${batch.columns} columns where ${schema.fields.length} were declared`,
+    );
+  }
+  const plans = schema.fields.map((field, i) =>
+    planColumn(memory, readColumn(memory.view, batch.descriptors + i * COLUMN_BYTES), field, batch),
+  );
+  const total = plans.reduce(
+    (sum, plan) => sum + padded(plan.validity) + padded(plan.values) + padded(plan.offsets),
+    0,
+  );
+  const buffer = new ArrayBuffer(total);
+  let cursor = 0;
+  const take = (bytes: number): Uint8Array => {
+    const view = new Uint8Array(buffer, cursor, bytes);
+    cursor += padded(bytes);
+    return view;
+  };
+  const columns = plans.map((plan) => copyColumn(memory, plan, take));
+  return { schema, length: batch.rows, columns };
+}
+
+function isBytes(type: Type): boolean {
+  return type === Type.BYTES || type === Type.LARGE_BYTES;
+}
+
+function readOffset(view: DataView, { type, offsets }: ColumnDescriptor, row: number): number {
+  if (type === Type.BYTES) return view.getUint32(offsets + row * 4, true);
+  return view.getUint32(offsets + row * 8, true) + view.getUint32(offsets + row * 8 + 4, true) * 2 ** 32;
+}
+
+function isLarge(type: DataType): boolean {
+  return type.kind === "largeUtf8" || type.kind === "largeBinary";
+}
+
+function planColumn(
+  memory: KernelMemory,
+  source: ColumnDescriptor,
+  field: Field,
+  batch: BatchDescriptor,
+): Plan {
+  checkType(source, field);
+  const { rows } = batch;
+  const start = source.offset + batch.offset;
+  const validity = source.validity === 0 ? 0 : Math.ceil(rows / 8);
+  if (isBytes(source.type)) {
+    const offset = (row: number) => (rows === 0 ? 0 : readOffset(memory.view, source, row));
+    const first = offset(start);
+    return {
+      field,
+      source,
+      rows,
+      start,
+      validity,
+      values: offset(start + rows) - first,
+      offsets: (rows + 1) * (isLarge(field.type) ? 8 : 4),
+      from: source.values + first - source.base,
+      first,
+    };
+  }
+  const width = byteWidth(source.type);
+  const values = width === 0 ? Math.ceil(rows / 8) : rows * width;
+  return {
+    field,
+    source,
+    rows,
+    start,
+    validity,
+    values,
+    offsets: 0,
+    from: source.values + start * width,
+    first: 0,
+  };
+}
+
+function checkType(source: ColumnDescriptor, field: Field): void {
+  const declared = physicalType(field.type);
+  const fits = source.type === declared || (source.type === Type.BYTES && declared === Type.LARGE_BYTES);
+  if (!fits || source.dictionary !== 0) {
+    throw new MillraceError(
+      "ARGUMENT",
+      `result "${field.name}" was declared as ${typeName(field.type)}, but the operator gives another type`,
+      { column: field.name },
+    );
+  }
+}
+
+function copyColumn(memory: KernelMemory, plan: Plan, take: (bytes: number) => Uint8Array): ColumnData {
+  const { field, source, rows, start } = plan;
+  let validity: Uint8Array | null = null;
+  let nullCount = 0;
+  if (plan.validity > 0) {
+    validity = take(plan.validity);
+    copyBits(memory.bytes, source.validity, start, rows, validity);
+    nullCount = rows - countBits(validity);
+    if (nullCount === 0) validity = null;
+  }
+  const values = take(plan.values);
+  if (source.type === Type.BOOL) copyBits(memory.bytes, source.values, start, rows, values);
+  else values.set(memory.bytes.subarray(plan.from, plan.from + plan.values));
+  const offsets = isBytes(source.type) ? copyOffsets(memory, plan, take(plan.offsets)) : null;
+  return {
+    type: field.type,
+    length: rows,
+    offset: 0,
+    nullCount,
+    validity,
+    offsets,
+    values,
+    dictionary: null,
+  };
+}
+
+/** Offsets from 0 on, as wide as the field's type has them. */
+function copyOffsets(memory: KernelMemory, plan: Plan, target: Uint8Array): Uint8Array {
+  const { rows, first } = plan;
+  if (rows === 0) return target;
+  const width = plan.source.type === Type.BYTES ? 4 : 8;
+  const source = plan.source.offsets + plan.start * width;
+  if (first === 0 && target.length === (rows + 1) * width) {
+    target.set(memory.bytes.subarray(source, source + target.length));
+    return target;
+  }
+  const from = new Uint32Array(memory.memory.buffer, source, ((rows + 1) * width) / 4);
+  const to = new Uint32Array(target.buffer, target.byteOffset, target.length / 4);
+  const [step, stride] = [to.length / (rows + 1), width / 4];
+  // Differences are below 2^32, as the bytes are in kernel memory: the low words are enough.
+  const low = first >>> 0;
+  for (let row = 0; row <= rows; row++) to[row * step] = from[row * stride]! - low;
+  return target;
+}
+
+/** `rows` bits from bit `start` of the bitmap at `address`; bits of `target` past the last row are 0. */
+export function copyBits(
+  source: Uint8Array,
+  address: number,
+  start: number,
+  rows: number,
+  target: Uint8Array,
+): void {
+  const bytes = Math.ceil(rows / 8);
+  const begin = address + (start >>> 3);
+  const shift = start & 7;
+  if (shift === 0) target.set(source.subarray(begin, begin + bytes));
+  else {
+    const last = address + ((start + rows - 1) >>> 3);
+    for (let i = 0; i < bytes; i++) {
+      const at = begin + i;
+      target[i] = (source[at]! >> shift) | (at < last ? source[at + 1]! << (8 - shift) : 0);
+    }
+  }
+  if ((rows & 7) !== 0) target[bytes - 1]! &= (1 << (rows & 7)) - 1;
+}
+
+/** Bits that are set. */
+export function countBits(bytes: Uint8Array): number {
+  let count = 0;
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const whole = bytes.length & ~3;
+  for (let at = 0; at < whole; at += 4) count += countWord(words.getUint32(at, true));
+  for (let at = whole; at < bytes.length; at++) count += countWord(bytes[at]!);
+  return count;
+}
+
+function countWord(word: number): number {
+  let bits = word - ((word >>> 1) & 0x55555555);
+  bits = (bits & 0x33333333) + ((bits >>> 2) & 0x33333333);
+  return (((bits + (bits >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24;
+}

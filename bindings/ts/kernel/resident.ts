@@ -1,0 +1,326 @@
+// Batches in kernel memory: tables loaded once and read many times, and results that stay where they are.
+//
+// Operators read them without a copy: `describe` writes descriptors only, and says by the batch's OFFSET
+// where a morsel begins.
+
+import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
+import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
+import { byteWidth, physicalType, type Schema, valueType } from "../type/data-type.js";
+import { ArgumentError, UnknownColumnError } from "../type/error.js";
+import {
+  type BatchDescriptor,
+  type ColumnDescriptor,
+  readColumn,
+  writeBatch,
+  writeColumn,
+} from "./descriptor.js";
+import { checkBatch, checkRange, dictionaryField, fieldAt, type InputBatch } from "./input.js";
+import type { Kernel } from "./kernel.js";
+import { copyBatch } from "./output.js";
+import { padded, placeSlice, sliceColumn } from "./slice.js";
+
+/** A batch in kernel memory, as an operator's input. */
+export class ResidentBatch implements InputBatch {
+  readonly kernel: Kernel;
+  readonly schema: Schema;
+  readonly rows: number;
+  /** One a field; null for a column that was not loaded. */
+  readonly #columns: readonly (ColumnDescriptor | null)[];
+  readonly #sources: readonly (ColumnData | null)[];
+  /** Blocks that go with this batch. */
+  readonly #owned: number[];
+  #selection = 0;
+  #selectionColumns = -1;
+
+  constructor(
+    kernel: Kernel,
+    schema: Schema,
+    rows: number,
+    columns: readonly (ColumnDescriptor | null)[],
+    owned: readonly number[] = [],
+    sources: readonly (ColumnData | null)[] = [],
+  ) {
+    this.kernel = kernel;
+    this.schema = schema;
+    this.rows = rows;
+    this.#columns = columns;
+    this.#owned = [...owned];
+    this.#sources = sources;
+  }
+
+  /** An operator's output where it lies. */
+  static borrow(kernel: Kernel, schema: Schema, batch: BatchDescriptor): ResidentBatch {
+    const columns = schema.fields.map((_, i) => {
+      const column = readColumn(kernel.memory.view, batch.descriptors + i * Column.SIZE);
+      return { ...column, offset: column.offset + batch.offset };
+    });
+    return new ResidentBatch(kernel, schema, batch.rows, columns);
+  }
+
+  /** Descriptor of a column; null when it was not loaded. Addresses are in kernel memory. */
+  column(index: number): ColumnDescriptor | null {
+    return this.#columns[index] ?? null;
+  }
+
+  describe(columns: readonly number[], start: number, rows: number): number {
+    checkRange(this.rows, start, rows);
+    const chosen = columns.map((column) => {
+      const descriptor = this.#columns[column];
+      if (descriptor) return descriptor;
+      const { name } = fieldAt(this.schema, column);
+      throw new ArgumentError(`column "${name}" is not in kernel memory: load it with the table`, {
+        column: name,
+      });
+    });
+    if (this.#selectionColumns < columns.length) {
+      this.kernel.free(this.#selection);
+      this.#selection = 0;
+      this.#selectionColumns = -1;
+      this.#selection = this.kernel.allocate(padded(Batch.SIZE) + columns.length * Column.SIZE);
+      this.#selectionColumns = columns.length;
+    }
+    const { view } = this.kernel.memory;
+    const descriptors = this.#selection + padded(Batch.SIZE);
+    chosen.forEach((descriptor, i) => {
+      writeColumn(view, descriptors + i * Column.SIZE, descriptor);
+    });
+    writeBatch(view, this.#selection, {
+      rows,
+      offset: start,
+      columns: columns.length,
+      descriptors,
+      section: 0,
+    });
+    return this.#selection;
+  }
+
+  source(column: number): ColumnData | null {
+    return this.#sources[column] ?? null;
+  }
+
+  /** A copy in kernel memory that lives until it is freed. Dictionary columns are not copied: results have none. */
+  copy(): ResidentBatch {
+    const sizes = this.#columns.map((column) => (column === null ? 0 : copySize(column, this.rows)));
+    const block = this.kernel.allocate(
+      Math.max(
+        sizes.reduce((sum, size) => sum + size, 0),
+        1,
+      ),
+    );
+    let cursor = block;
+    const columns = this.#columns.map((column, i) => {
+      if (column === null) return null;
+      const copied = copyColumn(this.kernel.memory.bytes, column, this.rows, cursor);
+      cursor += sizes[i]!;
+      return copied;
+    });
+    return new ResidentBatch(this.kernel, this.schema, this.rows, columns, [block], this.#sources);
+  }
+
+  /** The loaded columns in the host's memory. Only for batches whose every column is loaded, without dictionaries. */
+  toHost(): BatchData {
+    const all = this.schema.fields.map((_, index) => index);
+    const batch = this.describe(all, 0, this.rows);
+    const descriptors = batch + padded(Batch.SIZE);
+    const descriptor = { rows: this.rows, offset: 0, columns: all.length, descriptors, section: 0 };
+    return copyBatch(this.kernel.memory, descriptor, this.schema);
+  }
+
+  /** Gives back what belongs to this batch alone. Safe to call twice. */
+  free(): void {
+    this.kernel.free(this.#selection);
+    this.#selection = 0;
+    this.#selectionColumns = -1;
+    for (const block of this.#owned.splice(0)) this.kernel.free(block);
+  }
+}
+
+interface CopyParts {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** The byte range of rows [offset & ~7, offset + rows) in a buffer of `width` bytes a row (0 = bits). */
+function rowRange(offset: number, rows: number, width: number, extra = 0): CopyParts {
+  const from = offset & ~7;
+  if (width === 0) return { begin: from / 8, end: Math.ceil((offset + rows) / 8) };
+  return { begin: from * width, end: (offset + rows + extra) * width };
+}
+
+function copyParts(column: ColumnDescriptor, rows: number) {
+  const texts = column.type === Type.BYTES || column.type === Type.LARGE_BYTES;
+  const none = { begin: 0, end: 0 };
+  const validity = column.validity === 0 ? none : rowRange(column.offset, rows, 0);
+  const offsets =
+    texts && rows > 0 ? rowRange(column.offset, rows, column.type === Type.BYTES ? 4 : 8, 1) : none;
+  const values = texts
+    ? { begin: 0, end: column.valuesBytes }
+    : rowRange(column.offset, rows, byteWidth(column.type));
+  return { validity, offsets, values };
+}
+
+function size({ begin, end }: CopyParts): number {
+  return padded(end - begin);
+}
+
+function copySize(column: ColumnDescriptor, rows: number): number {
+  const { validity, offsets, values } = copyParts(column, rows);
+  return size(validity) + size(offsets) + size(values);
+}
+
+function copyColumn(bytes: Uint8Array, column: ColumnDescriptor, rows: number, at: number): ColumnDescriptor {
+  let cursor = at;
+  const place = (source: number, part: CopyParts): number => {
+    if (source === 0) return 0;
+    const address = cursor;
+    bytes.copyWithin(address, source + part.begin, source + part.end);
+    cursor += size(part);
+    return address;
+  };
+  const parts = copyParts(column, rows);
+  return {
+    ...column,
+    length: rows,
+    offset: column.offset & 7,
+    validity: place(column.validity, parts.validity),
+    validityBytes: parts.validity.end - parts.validity.begin,
+    offsets: place(column.offsets, parts.offsets),
+    offsetsBytes: parts.offsets.end - parts.offsets.begin,
+    values: place(column.values, parts.values),
+    valuesBytes: parts.values.end - parts.values.begin,
+  };
+}
+
+/** Batches of one schema in kernel memory. */
+export class ResidentTable {
+  readonly schema: Schema;
+  readonly batches: readonly ResidentBatch[];
+  readonly rows: number;
+  /** Bytes of kernel memory that the columns take. */
+  readonly bytes: number;
+  readonly #kernel: Kernel;
+  readonly #dictionaries: readonly number[];
+
+  private constructor(
+    kernel: Kernel,
+    schema: Schema,
+    batches: readonly ResidentBatch[],
+    bytes: number,
+    dictionaries: readonly number[],
+  ) {
+    this.#kernel = kernel;
+    this.schema = schema;
+    this.batches = batches;
+    this.rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+    this.bytes = bytes;
+    this.#dictionaries = dictionaries;
+  }
+
+  /** See `Kernel.load`. All or nothing: when it throws, every byte is given back. */
+  static load(kernel: Kernel, batches: readonly BatchData[], columns?: readonly string[]): ResidentTable {
+    const schema: Schema = batches[0]?.schema ?? { fields: [] };
+    const loader = new TableLoader(kernel, wantedColumns(schema, columns));
+    try {
+      loader.loadDictionaries(batches);
+      let row = 0;
+      for (const batch of batches) {
+        loader.load(batch, row);
+        row += batch.length;
+      }
+    } catch (error) {
+      for (const batch of loader.batches) batch.free();
+      for (const { block } of loader.dictionaries.values()) kernel.free(block);
+      throw error;
+    }
+    const blocks = [...loader.dictionaries.values()].map(({ block }) => block);
+    return new ResidentTable(kernel, schema, loader.batches, loader.bytes, blocks);
+  }
+
+  /** Gives the memory back. Safe to call twice. */
+  free(): void {
+    for (const batch of this.batches) batch.free();
+    for (const block of (this.#dictionaries as number[]).splice(0)) this.#kernel.free(block);
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+function wantedColumns(schema: Schema, names?: readonly string[]): readonly boolean[] {
+  const available = schema.fields.map(({ name }) => name);
+  for (const name of names ?? []) {
+    if (!available.includes(name)) throw new UnknownColumnError(name, available);
+  }
+  return schema.fields.map(({ name, type }) =>
+    names === undefined
+      ? physicalType(type) !== Type.NONE && physicalType(valueType(type)) !== Type.NONE
+      : names.includes(name),
+  );
+}
+
+interface LoadedDictionary {
+  readonly block: number;
+  readonly values: ColumnDescriptor;
+}
+
+class TableLoader {
+  readonly batches: ResidentBatch[] = [];
+  readonly dictionaries = new Map<number, LoadedDictionary>();
+  bytes = 0;
+  readonly #kernel: Kernel;
+  readonly #wanted: readonly boolean[];
+
+  constructor(kernel: Kernel, wanted: readonly boolean[]) {
+    this.#kernel = kernel;
+    this.#wanted = wanted;
+  }
+
+  /** Every dictionary once, in its longest form: batches of a growing dictionary read prefixes of it. */
+  loadDictionaries(batches: readonly BatchData[]): void {
+    const longest = new Map<number, { dictionary: DictionaryData; column: number; batch: BatchData }>();
+    for (const batch of batches) {
+      checkBatch(batch);
+      batch.columns.forEach(({ dictionary }, column) => {
+        if (dictionary === null || !this.#wanted[column]) return;
+        const known = longest.get(dictionary.id);
+        if (known === undefined || known.dictionary.values.length < dictionary.values.length) {
+          longest.set(dictionary.id, { dictionary, column, batch });
+        }
+      });
+    }
+    for (const [id, { dictionary, column, batch }] of longest) {
+      const field = dictionaryField(fieldAt(batch.schema, column));
+      const slice = sliceColumn(dictionary.values, field, 0, dictionary.values.length);
+      const block = this.#kernel.allocate(Math.max(slice.bytes, 1));
+      this.bytes += slice.bytes;
+      this.dictionaries.set(id, { block, values: placeSlice(this.#kernel.memory, slice, block) });
+    }
+  }
+
+  load(batch: BatchData, firstRow: number): void {
+    const slices = batch.columns.map((column, i) =>
+      this.#wanted[i] ? sliceColumn(column, fieldAt(batch.schema, i), 0, batch.length, firstRow) : null,
+    );
+    const descriptors = slices.length * Column.SIZE;
+    const total = slices.reduce((sum, slice) => sum + (slice?.bytes ?? 0), descriptors);
+    const block = this.#kernel.allocate(Math.max(total, 1));
+    this.bytes += total;
+    const { memory } = this.#kernel;
+    let cursor = block + descriptors;
+    const columns = slices.map((slice, i) => {
+      if (slice === null) return null;
+      const { dictionary } = batch.columns[i]!;
+      const at = block + i * Column.SIZE;
+      if (dictionary !== null) {
+        const values = this.dictionaries.get(dictionary.id)!.values;
+        writeColumn(memory.view, at, { ...values, length: dictionary.values.length });
+      }
+      const placed = placeSlice(memory, slice, cursor, dictionary === null ? 0 : at, dictionary?.id ?? 0);
+      cursor += slice.bytes;
+      return placed;
+    });
+    const sources = batch.columns.map((column, i) => (this.#wanted[i] ? null : column));
+    this.batches.push(new ResidentBatch(this.#kernel, batch.schema, batch.length, columns, [block], sources));
+  }
+}

@@ -1,0 +1,64 @@
+// The aggregates: names, what they accept and what they give. One table for plans and operators.
+
+import { AggregateFunction } from "../../../kernel/abi/operator.js";
+import { type DataType, decimal, float64, int64, uint64, valueType } from "./data-type.js";
+
+/** `count` of no column counts rows. */
+export type AggregateName = "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+
+/** The kernel's number for an aggregate; `count` without an argument is COUNT_ROWS. */
+export function aggregateFunction(name: AggregateName, hasArgument: boolean): AggregateFunction {
+  switch (name) {
+    case "count":
+      return hasArgument ? AggregateFunction.COUNT : AggregateFunction.COUNT_ROWS;
+    case "countDistinct":
+      return AggregateFunction.COUNT_DISTINCT;
+    case "sum":
+      return AggregateFunction.SUM;
+    case "avg":
+      return AggregateFunction.AVG;
+    case "min":
+      return AggregateFunction.MIN;
+    case "max":
+      return AggregateFunction.MAX;
+  }
+}
+
+/** What `name` accepts, in words for messages. */
+export function aggregateAccepts(name: AggregateName): string {
+  switch (name) {
+    case "sum":
+      return "an integer, float, decimal or duration column";
+    case "avg":
+      return "an integer, float or decimal column";
+    default:
+      return "a column of any type but lists, structs and other nested types";
+  }
+}
+
+/**
+ * Type of `name` over a column of `type` (null for `count()` of rows); null when it is not defined there.
+ * Dictionaries count as their values. Integer sums are 64 bits wide (accumulated in 128, an error past the
+ * type); decimal sums keep their scale at 38 digits; averages are float64.
+ */
+export function aggregateType(name: AggregateName, type: DataType | null): DataType | null {
+  if (name === "count" && type === null) return int64;
+  if (type === null) return null;
+  const value = valueType(type);
+  if (value.kind === "opaque" || value.kind === "dictionary") return null;
+  switch (name) {
+    case "count":
+    case "countDistinct":
+      return int64;
+    case "min":
+    case "max":
+      return value;
+    case "sum":
+      if (value.kind === "int") return value.signed ? int64 : uint64;
+      if (value.kind === "float") return float64;
+      if (value.kind === "decimal") return decimal(38, value.scale);
+      return value.kind === "duration" ? value : null;
+    case "avg":
+      return value.kind === "int" || value.kind === "float" || value.kind === "decimal" ? float64 : null;
+  }
+}
