@@ -1,0 +1,257 @@
+// Binding: a logical plan meets the schemas of its sources and becomes typed, or fails with a name.
+//
+// One node at a time, so that a plan over a known source is checked as it is built and a plan over a name
+// when `bind` is called; both go through `bindNode`.
+
+import { aggregateAccepts, aggregateType } from "../type/aggregate.js";
+import { type DataType, type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
+import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error.js";
+import { aggregateText } from "./aggregate.js";
+import { type BoundExpression, describe } from "./bound.js";
+import type {
+  BoundAggregate,
+  BoundOutput,
+  BoundPlan,
+  NamedExpression,
+  PlanNode,
+  SortColumn,
+  SourceNode,
+} from "./logical.js";
+import type { ExpressionNode } from "./node.js";
+import { bindCondition, bindExpression, columnIndex } from "./typing.js";
+
+/** A plan of any row type. */
+export interface PlanLike {
+  /** @internal */
+  readonly node: PlanNode;
+}
+
+/**
+ * Types a whole plan. `schemas` has the schema of every source that the plan names only; for a source whose
+ * columns the plan declares, these must be there with the declared types, and others are left out.
+ * Throws PlanError, UnknownColumnError, TypeMismatchError or SchemaMismatchError.
+ */
+export function bind(plan: PlanLike, schemas: Readonly<Record<string, Schema>> = {}): BoundPlan {
+  return bindTree(plan.node, schemas);
+}
+
+function bindTree(node: PlanNode, schemas: Readonly<Record<string, Schema>>): BoundPlan {
+  if (node.kind === "source") return bindSource(node, schemas);
+  return bindNode(node, bindTree(node.input, schemas));
+}
+
+/** The name of the plan's source, the data that came with it, and the columns that the plan declares. */
+export function sourceOf(plan: PlanLike): SourceNode {
+  let node = plan.node;
+  while (node.kind !== "source") node = node.input;
+  return node;
+}
+
+function bindSource(node: SourceNode, schemas: Readonly<Record<string, Schema>>): BoundPlan {
+  const actual = Object.hasOwn(schemas, node.name) ? schemas[node.name]! : null;
+  if (actual === null) {
+    if (node.schema !== null) return boundSource(node, node.schema, node.schema);
+    const given = Object.keys(schemas);
+    throw new PlanError(
+      `the plan reads "${node.name}", but no such source was given (given: ${given.length > 0 ? given.join(", ") : "none"})`,
+      { value: node.name, expected: node.name },
+    );
+  }
+  return boundSource(node, node.schema ?? actual, actual);
+}
+
+function boundSource(node: SourceNode, declared: Schema, actual: Schema): BoundPlan {
+  const used = new Set<number>();
+  const columns = declared.fields.map((field) => {
+    const names = actual.fields.map(({ name }) => name);
+    const index = declared === actual ? firstUnused(names, field.name, used) : names.indexOf(field.name);
+    if (index < 0) {
+      throw new SchemaMismatchError(
+        `source "${node.name}" has no column "${field.name}", which the plan declares as ${typeName(field.type)}; it has: ${names.join(", ")}`,
+        { column: field.name, expected: typeName(field.type) },
+      );
+    }
+    const found = actual.fields[index]!.type;
+    if (!sameType(valueType(found), valueType(field.type))) {
+      throw new SchemaMismatchError(
+        `source "${node.name}": column "${field.name}" is ${typeName(found)}, but the plan declares ${typeName(field.type)}`,
+        { column: field.name, expected: typeName(field.type) },
+      );
+    }
+    return index;
+  });
+  const fields = columns.map((index) => {
+    const field = actual.fields[index]!;
+    return { ...field, type: valueType(field.type) };
+  });
+  return {
+    kind: "source",
+    name: node.name,
+    data: node.data,
+    columns,
+    sourceSchema: actual,
+    schema: { fields },
+  };
+}
+
+/** Columns of one name keep their places when a schema stands for itself. */
+function firstUnused(names: readonly string[], name: string, used: Set<number>): number {
+  const index = names.findIndex((other, at) => other === name && !used.has(at));
+  used.add(index);
+  return index;
+}
+
+/** Types one node over its bound input. */
+export function bindNode(node: Exclude<PlanNode, SourceNode>, input: BoundPlan): BoundPlan {
+  const { schema } = input;
+  switch (node.kind) {
+    case "where":
+      return { kind: "filter", input, condition: bindCondition(node.condition, schema), schema };
+    case "select":
+      return project(
+        input,
+        node.columns.map((column) => bindOutput(column, schema)),
+      );
+    case "withColumns":
+      return bindWithColumns(node.columns, input);
+    case "drop": {
+      const dropped = new Set(node.names.map((name) => columnIndex(name, schema)));
+      return project(
+        input,
+        passThrough(schema).filter((_, index) => !dropped.has(index)),
+      );
+    }
+    case "rename": {
+      for (const name of node.names.keys()) columnIndex(name, schema);
+      const columns = passThrough(schema).map((output) => ({
+        ...output,
+        name: node.names.get(output.name) ?? output.name,
+      }));
+      return project(input, columns);
+    }
+    case "aggregate":
+      return bindAggregate(node, input);
+    case "orderBy":
+      return { kind: "sort", input, by: node.by.map((column) => bindSort(column, schema)), schema };
+    case "limit":
+      return { kind: "limit", input, count: node.count, offset: node.offset, schema };
+  }
+}
+
+function project(input: BoundPlan, columns: readonly BoundOutput[]): BoundPlan {
+  checkNames(columns.map(({ name }) => name));
+  const fields = columns.map((output) => outputField(output, input.schema));
+  return { kind: "project", input, columns, schema: { fields } };
+}
+
+function outputField(output: BoundOutput, schema: Schema): Field {
+  if ("opaque" in output) return { ...schema.fields[output.opaque]!, name: output.name };
+  const { type, nullable } = output.expression;
+  return { name: output.name, type, nullable };
+}
+
+function checkNames(names: readonly string[]): void {
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new PlanError(`the result would have two columns "${twice}"`, { column: twice });
+  }
+}
+
+/** A column's own name may stand for an opaque column; anything computed may not. */
+function bindOutput({ name, expression }: NamedExpression, schema: Schema): BoundOutput {
+  if (expression.kind === "column") {
+    const index = columnIndex(expression.name, schema);
+    if (schema.fields[index]!.type.kind === "opaque") return { name, opaque: index };
+  }
+  return { name, expression: bindExpression(expression, schema) };
+}
+
+/** Every column as it is, those of one name included. */
+export function passThrough(schema: Schema): BoundOutput[] {
+  return schema.fields.map((field, index) =>
+    field.type.kind === "opaque"
+      ? { name: field.name, opaque: index }
+      : { name: field.name, expression: columnAt(field, index) },
+  );
+}
+
+function columnAt(field: Field, index: number): BoundExpression {
+  const { name, nullable } = field;
+  return { kind: "column", index, name, type: valueType(field.type), nullable, text: name };
+}
+
+function bindWithColumns(added: readonly NamedExpression[], input: BoundPlan): BoundPlan {
+  checkNames(added.map(({ name }) => name));
+  const bound = new Map(added.map((column) => [column.name, bindOutput(column, input.schema)]));
+  const kept = passThrough(input.schema).map((output) => {
+    const replaced = bound.get(output.name);
+    bound.delete(output.name);
+    return replaced ?? output;
+  });
+  return project(input, [...kept, ...bound.values()]);
+}
+
+function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: BoundPlan): BoundPlan {
+  const keys = node.keys.map(({ name, expression }) => ({
+    name,
+    expression: bindKey(expression, input.schema),
+  }));
+  const aggregates = node.aggregates.map((column) => bindOneAggregate(column, input.schema));
+  checkNames([...keys, ...aggregates].map(({ name }) => name));
+  const fields = [
+    ...keys.map(({ name, expression }) => ({ name, type: expression.type, nullable: expression.nullable })),
+    ...aggregates.map(aggregateField),
+  ];
+  if (fields.length === 0) throw new PlanError("aggregate takes at least one aggregate or key");
+  return { kind: "aggregate", input, keys, aggregates, schema: { fields } };
+}
+
+function bindKey(expression: ExpressionNode, schema: Schema): BoundExpression {
+  return bindExpression(expression, schema);
+}
+
+function bindOneAggregate(
+  column: Extract<PlanNode, { kind: "aggregate" }>["aggregates"][number],
+  schema: Schema,
+): BoundAggregate {
+  const { name: fn, fast } = column.aggregate;
+  const text = aggregateText(column.aggregate);
+  const argument =
+    column.aggregate.argument === null ? null : bindExpression(column.aggregate.argument, schema);
+  const filter = column.aggregate.filter === null ? null : bindCondition(column.aggregate.filter, schema);
+  const type = argument === null ? null : argument.type;
+  if (aggregateType(fn, type) === null) throw wrongArgument(text, fn, argument);
+  if (fast && type?.kind !== "float") {
+    throw new TypeMismatchError(`${text}: fast applies to floats, not to ${describe(argument!)}`, {
+      column: argument?.kind === "column" ? argument.name : undefined,
+      expected: "a float",
+    });
+  }
+  return { name: column.name, fn, argument, filter, fast, text };
+}
+
+function wrongArgument(text: string, fn: BoundAggregate["fn"], argument: BoundExpression | null): PlanError {
+  const expected = aggregateAccepts(fn);
+  if (argument === null) return new PlanError(`${text}: takes ${expected}`, { expected });
+  return new TypeMismatchError(`${text}: takes ${expected}, not ${describe(argument)}`, {
+    column: argument.kind === "column" ? argument.name : undefined,
+    expected,
+  });
+}
+
+function aggregateField({ name, fn, argument }: BoundAggregate): Field {
+  const type = aggregateType(fn, argument === null ? null : argument.type) as DataType;
+  return { name, type, nullable: fn !== "count" && fn !== "countDistinct" };
+}
+
+function bindSort({ column, descending, nullsFirst }: SortColumn, schema: Schema) {
+  const index = columnIndex(column, schema);
+  const { type } = schema.fields[index]!;
+  if (type.kind === "opaque") {
+    throw new TypeMismatchError(`orderBy: column "${column}" is ${typeName(type)}, which has no order`, {
+      column,
+      expected: "a type that can be compared",
+    });
+  }
+  return { column: index, descending, nullsFirst };
+}

@@ -1,0 +1,63 @@
+// Plans: the public names, and (marked) what only the engine and the tests use.
+
+export {
+  Aggregate,
+  type AggregateOptions,
+  type Argument,
+  avg,
+  count,
+  countDistinct,
+  max,
+  min,
+  sum,
+} from "./aggregate.js";
+/** @internal */
+export { bind, type PlanLike, sourceOf } from "./bind.js";
+export { explain } from "./explain.js";
+export {
+  and,
+  coalesce,
+  col,
+  concat,
+  Expression,
+  lit,
+  not,
+  type Operand,
+  or,
+  type Then,
+  type When,
+  when,
+} from "./expression.js";
+export { type Interval, interval } from "./interval.js";
+/** @internal */
+export type { BoundPlan } from "./logical.js";
+/** @internal */
+export {
+  type AggregateStage,
+  type LimitStage,
+  type LoweredPlan,
+  lower,
+  type ProjectStage,
+  type SortStage,
+  type Stage,
+} from "./lower.js";
+export type { Plain, TruncateUnit } from "./node.js";
+export {
+  type Aggregated,
+  asc,
+  desc,
+  type Extended,
+  from,
+  type GroupedPlan,
+  Plan,
+  type Renamed,
+  type RowOf,
+  type RowOfTable,
+  type Selected,
+  type Selection,
+  type SortKey,
+  Source,
+  type SourceTypes,
+  source,
+} from "./plan.js";
+export type { AnyRow, ValueOf } from "./result.js";

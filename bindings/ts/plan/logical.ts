@@ -1,0 +1,93 @@
+// Logical plans: what is asked for, as trees. Without mode: nothing here knows streams from batches.
+//
+// Two forms of the same tree. PlanNode holds what the user wrote; BoundPlan holds it typed over a known
+// schema (bind.ts), with the sugar gone: select, withColumns, drop and rename are all projections.
+
+import type { AggregateName } from "../type/aggregate.js";
+import type { Schema } from "../type/data-type.js";
+import type { AggregateNode } from "./aggregate.js";
+import type { BoundExpression } from "./bound.js";
+import type { ExpressionNode } from "./node.js";
+
+export interface NamedExpression {
+  readonly name: string;
+  readonly expression: ExpressionNode;
+}
+
+export interface SortColumn {
+  readonly column: string;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+export interface SourceNode {
+  readonly kind: "source";
+  readonly name: string;
+  /** Null until the plan is bound. */
+  readonly schema: Schema | null;
+  /** The data itself, where the plan was built from it. */
+  readonly data: unknown;
+}
+
+export type PlanNode =
+  | SourceNode
+  | { readonly kind: "where"; readonly input: PlanNode; readonly condition: ExpressionNode }
+  | { readonly kind: "select"; readonly input: PlanNode; readonly columns: readonly NamedExpression[] }
+  | { readonly kind: "withColumns"; readonly input: PlanNode; readonly columns: readonly NamedExpression[] }
+  | { readonly kind: "drop"; readonly input: PlanNode; readonly names: readonly string[] }
+  | { readonly kind: "rename"; readonly input: PlanNode; readonly names: ReadonlyMap<string, string> }
+  | {
+      readonly kind: "aggregate";
+      readonly input: PlanNode;
+      readonly keys: readonly NamedExpression[];
+      readonly aggregates: readonly { readonly name: string; readonly aggregate: AggregateNode }[];
+    }
+  | { readonly kind: "orderBy"; readonly input: PlanNode; readonly by: readonly SortColumn[] }
+  | { readonly kind: "limit"; readonly input: PlanNode; readonly count: number; readonly offset: number };
+
+/** A column of a projection: computed, or an opaque column handed through. */
+export type BoundOutput =
+  | { readonly name: string; readonly expression: BoundExpression }
+  | { readonly name: string; readonly opaque: number };
+
+export interface BoundAggregate {
+  readonly name: string;
+  readonly fn: AggregateName;
+  readonly argument: BoundExpression | null;
+  readonly filter: BoundExpression | null;
+  readonly fast: boolean;
+  readonly text: string;
+}
+
+export type BoundPlan = {
+  /** Dictionary columns count as their values here. */
+  readonly schema: Schema;
+} & (
+  | {
+      readonly kind: "source";
+      readonly name: string;
+      readonly data: unknown;
+      /** Per column of `schema`, its index in the source's own schema. */
+      readonly columns: readonly number[];
+      /** The source's own schema, dictionaries and all. */
+      readonly sourceSchema: Schema;
+    }
+  | { readonly kind: "filter"; readonly input: BoundPlan; readonly condition: BoundExpression }
+  | { readonly kind: "project"; readonly input: BoundPlan; readonly columns: readonly BoundOutput[] }
+  | {
+      readonly kind: "aggregate";
+      readonly input: BoundPlan;
+      readonly keys: readonly { readonly name: string; readonly expression: BoundExpression }[];
+      readonly aggregates: readonly BoundAggregate[];
+    }
+  | {
+      readonly kind: "sort";
+      readonly input: BoundPlan;
+      readonly by: readonly {
+        readonly column: number;
+        readonly descending: boolean;
+        readonly nullsFirst: boolean;
+      }[];
+    }
+  | { readonly kind: "limit"; readonly input: BoundPlan; readonly count: number; readonly offset: number }
+);

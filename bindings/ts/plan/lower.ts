@@ -1,0 +1,318 @@
+// Lowering: a bound plan to the stages that the scheduler runs.
+//
+// Filters and projections that follow one another become one program over the columns of the stage's input
+// (expressions are substituted into each other; the compiler computes shared parts once), and those before
+// an aggregation become the aggregation's own program. So a filter runs below every projection, and a
+// column that nothing asks for is never read. Sorts and limits are stages of their own.
+//
+// The first stage is always a projection or an aggregation: it is what turns source batches into results
+// (dictionaries into their values, memory of its own).
+
+import { Type } from "../../../kernel/abi/layout.js";
+import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } from "../kernel/config.js";
+import { aggregateFunction } from "../type/aggregate.js";
+import type { Field, Schema } from "../type/data-type.js";
+import type { BoundExpression } from "./bound.js";
+import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
+import type { BoundAggregate, BoundOutput, BoundPlan } from "./logical.js";
+import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
+
+interface ProgramStage extends CompiledProgram {
+  /** Columns that leave the stage. */
+  readonly schema: Schema;
+  /** Per program output, what it computes: for messages. */
+  readonly outputs: readonly string[];
+}
+
+/** Filter and compute, row by row. */
+export interface ProjectStage extends ProgramStage {
+  readonly kind: "project";
+  /** For `op_create`. */
+  readonly config: Uint8Array;
+  /** Fields of the program's outputs, without the row index. */
+  readonly output: readonly Field[];
+  /**
+   * Opaque columns, gathered by row index. Where there are any, the program's last output is the row index
+   * within the pushed rows' batch, and `schema` is `output` with these put in at their positions.
+   */
+  readonly passthrough: readonly {
+    readonly field: Field;
+    /** Index in `schema`. */
+    readonly position: number;
+    /** Index in the stage's input. */
+    readonly inputColumn: number;
+  }[];
+  readonly filters: readonly string[];
+  /** Whether the stage only hands its input's rows and columns on (and turns dictionaries into values). */
+  readonly identity: boolean;
+}
+
+/** Filter, compute, group and aggregate. `schema` is the keys, then the aggregates. */
+export interface AggregateStage extends ProgramStage {
+  readonly kind: "aggregate";
+  /** What `config` encodes; `encodeAggregateConfig({ ...spec, changelog: true })` for changes after each push. */
+  readonly spec: AggregateConfigSpec;
+  /** For `op_create`: one result at the end. */
+  readonly config: Uint8Array;
+  /** For `op_create`: a changelog, whose last column is the row kind. */
+  readonly changelogConfig: Uint8Array;
+  readonly output: readonly Field[];
+  /** The first so many fields are keys. */
+  readonly keys: number;
+  readonly filters: readonly string[];
+  /** As `count(*)`, in the order of `output`: the keys' expressions, then the aggregates. */
+  readonly texts: readonly string[];
+}
+
+export interface SortStage {
+  readonly kind: "sort";
+  /** Ties are broken by all other columns, in schema order, ascending, nulls last. */
+  readonly by: readonly {
+    readonly column: number;
+    readonly descending: boolean;
+    readonly nullsFirst: boolean;
+  }[];
+  readonly schema: Schema;
+}
+
+export interface LimitStage {
+  readonly kind: "limit";
+  readonly count: number;
+  readonly offset: number;
+  readonly schema: Schema;
+}
+
+export type Stage = ProjectStage | AggregateStage | SortStage | LimitStage;
+
+export interface LoweredPlan {
+  readonly source: {
+    readonly name: string;
+    /** The table that the plan was built from; null for a source that is named. */
+    readonly data: unknown;
+    /** Of the batches as they arrive. */
+    readonly schema: Schema;
+    /** Indices of the columns that the plan reads, ascending. */
+    readonly columns: readonly number[];
+  };
+  readonly stages: readonly Stage[];
+  readonly output: Schema;
+}
+
+/** Filters and projections that wait for the stage they become part of. */
+interface Pending {
+  /** Schema of the stage's input. */
+  readonly input: Schema;
+  readonly filters: readonly BoundExpression[];
+  /** Columns so far, over `input`. */
+  readonly columns: readonly BoundOutput[];
+}
+
+/** Compiles a bound plan. */
+export function lower(plan: BoundPlan): LoweredPlan {
+  const stages: Stage[] = [];
+  const pending = lowerNode(plan, stages);
+  if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, plan.schema));
+  const first = stages[0] as ProjectStage | AggregateStage;
+  const gathered = first.kind === "project" ? first.passthrough.map(({ inputColumn }) => inputColumn) : [];
+  const columns = [...new Set([...first.columns, ...gathered])].sort((a, b) => a - b);
+  const { name, data, sourceSchema } = sourceNode(plan);
+  return { source: { name, data, schema: sourceSchema, columns }, stages, output: plan.schema };
+}
+
+function sourceNode(plan: BoundPlan): Extract<BoundPlan, { kind: "source" }> {
+  let node = plan;
+  while (node.kind !== "source") node = node.input;
+  return node;
+}
+
+function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
+  if (plan.kind === "source") return sourcePending(plan);
+  const pending = lowerNode(plan.input, stages);
+  switch (plan.kind) {
+    case "filter": {
+      const condition = over(pending)(plan.condition);
+      return { ...pending, filters: [...pending.filters, ...conjuncts(folding()(condition))] };
+    }
+    case "project": {
+      const move = over(pending);
+      const columns = plan.columns.map((output) => moveOutput(output, pending, move));
+      return { ...pending, columns };
+    }
+    case "aggregate":
+      stages.push(aggregateStage(pending, plan));
+      return untouched(plan.schema);
+    case "sort":
+    case "limit": {
+      flush(pending, plan.input.schema, stages);
+      const { schema } = plan;
+      stages.push(
+        plan.kind === "sort"
+          ? { kind: "sort", by: plan.by, schema }
+          : { kind: "limit", count: plan.count, offset: plan.offset, schema },
+      );
+      return untouched(schema);
+    }
+  }
+}
+
+function flush(pending: Pending, schema: Schema, stages: Stage[]): void {
+  if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, schema));
+}
+
+function sourcePending(plan: Extract<BoundPlan, { kind: "source" }>): Pending {
+  const columns = plan.schema.fields.map((field, index) => passed(field, plan.columns[index]!));
+  return { input: plan.sourceSchema, filters: [], columns };
+}
+
+function untouched(schema: Schema): Pending {
+  return { input: schema, filters: [], columns: schema.fields.map(passed) };
+}
+
+function passed({ name, type, nullable }: Field, index: number): BoundOutput {
+  if (type.kind === "opaque") return { name, opaque: index };
+  return { name, expression: { kind: "column", index, name, type, nullable, text: name } };
+}
+
+function isIdentity({ input, filters, columns }: Pending): boolean {
+  return (
+    filters.length === 0 &&
+    columns.length === input.fields.length &&
+    columns.every(
+      (output, index) => output.name === input.fields[index]!.name && inputColumn(output) === index,
+    )
+  );
+}
+
+/** The input column that an output is, unchanged; -1 when it is computed. */
+function inputColumn(output: BoundOutput): number {
+  if ("opaque" in output) return output.opaque;
+  return output.expression.kind === "column" ? output.expression.index : -1;
+}
+
+/** Expressions over the pending columns as expressions over the stage's input. */
+function over({ columns }: Pending): (expression: BoundExpression) => BoundExpression {
+  return substitution((index) => {
+    const output = columns[index];
+    if (output === undefined || "opaque" in output) throw new RangeError(`no column ${index} to compute on`);
+    return output.expression;
+  });
+}
+
+function moveOutput(
+  output: BoundOutput,
+  pending: Pending,
+  move: (expression: BoundExpression) => BoundExpression,
+): BoundOutput {
+  if (!("opaque" in output)) return { name: output.name, expression: move(output.expression) };
+  const source = pending.columns[output.opaque];
+  if (source === undefined || !("opaque" in source))
+    throw new RangeError(`no opaque column ${output.opaque}`);
+  return { name: output.name, opaque: source.opaque };
+}
+
+/** Emits the filters; answers what they were, for `explain`. */
+function emitFilters(compiler: ProgramCompiler, filters: readonly BoundExpression[]): string[] {
+  return filterGroups(filters).map((group) => {
+    compiler.filter(group);
+    return group.map((condition) => condition.text).join(" and ");
+  });
+}
+
+function projectStage(pending: Pending, schema: Schema): ProjectStage {
+  const compiler = new ProgramCompiler(pending.input);
+  const filters = emitFilters(compiler, pending.filters);
+  const fold = folding();
+  const outputs: string[] = [];
+  const output: Field[] = [];
+  const passthrough: ProjectStage["passthrough"][number][] = [];
+  pending.columns.forEach((column, position) => {
+    const field = schema.fields[position]!;
+    if ("opaque" in column) {
+      passthrough.push({ field, position, inputColumn: column.opaque });
+      return;
+    }
+    compiler.output(compiler.compute(fold(column.expression)));
+    outputs.push(column.expression.text);
+    output.push(field);
+  });
+  if (passthrough.length > 0) {
+    compiler.output(compiler.rowIndex());
+    outputs.push("row index");
+  }
+  const compiled = compiler.finish();
+  const config = encodeProjectConfig(compiled.program, outputs.length);
+  const identity = isIdentity(pending);
+  return { kind: "project", ...compiled, config, output, outputs, passthrough, filters, identity, schema };
+}
+
+/** Outputs of an aggregation's program: one per register, however many keys and arguments share it. */
+class SharedOutputs {
+  readonly texts: string[] = [];
+  readonly #compiler: ProgramCompiler;
+  readonly #indices = new Map<number, number>();
+
+  constructor(compiler: ProgramCompiler) {
+    this.#compiler = compiler;
+  }
+
+  add(expression: BoundExpression, reachedBy: BoundExpression | null = null): number {
+    const register = this.#compiler.compute(expression, reachedBy);
+    let index = this.#indices.get(register);
+    if (index === undefined) {
+      index = this.#compiler.output(register);
+      this.#indices.set(register, index);
+      this.texts.push(expression.text);
+    }
+    return index;
+  }
+}
+
+function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggregate" }>): AggregateStage {
+  const compiler = new ProgramCompiler(pending.input);
+  const filters = emitFilters(compiler, pending.filters);
+  const move = over(pending);
+  const fold = folding();
+  const place = (expression: BoundExpression) => fold(move(expression));
+  const outputs = new SharedOutputs(compiler);
+  const keys = plan.keys.map(({ expression }) => ({
+    output: outputs.add(place(expression)),
+    type: registerType(expression.type),
+  }));
+  const aggregates = plan.aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, place));
+  const compiled = compiler.finish();
+  const spec: AggregateConfigSpec = { program: compiled.program, keys, aggregates };
+  return {
+    kind: "aggregate",
+    ...compiled,
+    spec,
+    config: encodeAggregateConfig(spec),
+    changelogConfig: encodeAggregateConfig({ ...spec, changelog: true }),
+    output: plan.schema.fields,
+    outputs: outputs.texts,
+    keys: keys.length,
+    filters,
+    texts: [
+      ...plan.keys.map(({ expression }) => expression.text),
+      ...plan.aggregates.map(({ text }) => text),
+    ],
+    schema: plan.schema,
+  };
+}
+
+function aggregateEntry(
+  { fn, argument, filter, fast }: BoundAggregate,
+  outputs: SharedOutputs,
+  place: (expression: BoundExpression) => BoundExpression,
+): AggregateConfigSpec["aggregates"][number] {
+  const condition = filter === null ? null : place(filter);
+  const reached = condition === null ? {} : { filter: outputs.add(condition) };
+  if (argument === null) return { function: aggregateFunction(fn, false), type: Type.NONE, ...reached };
+  return {
+    function: aggregateFunction(fn, true),
+    argument: outputs.add(place(argument), condition),
+    type: registerType(argument.type),
+    scale: argument.type.kind === "decimal" ? argument.type.scale : 0,
+    fast,
+    ...reached,
+  };
+}

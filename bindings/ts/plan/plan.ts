@@ -1,0 +1,275 @@
+// Plans as users build them: `from("orders").where(...).groupBy("seller").aggregate({...})`.
+//
+// A Plan is immutable; every method answers a new one. Where the schema of the source is known each step is
+// typed at once, so a wrong column fails on the line that names it.
+
+import type { DataType, Field, Schema } from "../type/data-type.js";
+import { ArgumentError, PlanError } from "../type/error.js";
+import { Aggregate } from "./aggregate.js";
+import { bind, bindNode } from "./bind.js";
+import { explain } from "./explain.js";
+import { Expression, nodeOf, type Operand } from "./expression.js";
+import type { BoundPlan, NamedExpression, PlanNode, SortColumn, SourceNode } from "./logical.js";
+import type { AnyRow, Flat, NamesOf, Resolve, ValueOf } from "./result.js";
+import { readTableSchema } from "./table.js";
+
+declare const row: unique symbol;
+
+/** Columns by name, computed or plain. */
+export type Selection<Row> = NamesOf<Row> | Readonly<Record<string, Operand<NamesOf<Row>>>>;
+
+/** Row type of `select`. */
+export type Selected<Row, S extends readonly unknown[]> = Flat<
+  UnionToIntersection<SelectedOne<Row, S[number]>>
+>;
+
+type SelectedOne<Row, C> = C extends string
+  ? { [K in C]: K extends keyof Row ? Row[K] : unknown }
+  : { [K in keyof C & string]: OperandValue<Row, C[K]> };
+
+type OperandValue<Row, O> = O extends Expression<string, infer R> ? Resolve<Row, R> : O;
+
+type UnionToIntersection<U> = (U extends unknown ? (one: U) => void : never) extends (all: infer I) => void
+  ? I
+  : never;
+
+/** Row type of `withColumns`. */
+export type Extended<Row, C> = Flat<Omit<Row, keyof C> & { [K in keyof C]: OperandValue<Row, C[K]> }>;
+
+/** Row type of `rename`. */
+export type Renamed<Row, M> = Flat<{ [K in keyof Row as K extends keyof M ? M[K] & string : K]: Row[K] }>;
+
+/** Row type of `aggregate`. */
+export type Aggregated<Row, Keys, A> = Flat<
+  Keys & { [K in keyof A]: A[K] extends Aggregate<string, infer R> ? Resolve<Row, R> : unknown }
+>;
+
+/** A sort key: build it with `asc` or `desc`. */
+export interface SortKey<N extends string = string> {
+  readonly column: N;
+  readonly descending: boolean;
+  readonly nulls: "first" | "last";
+}
+
+interface NullOrder {
+  /** Where nulls go, whatever the direction; "last" when left out. */
+  readonly nulls?: "first" | "last";
+}
+
+/** Ascending by a column; nulls last unless told otherwise. */
+export function asc<const N extends string>(column: N, { nulls = "last" }: NullOrder = {}): SortKey<N> {
+  return { column, descending: false, nulls };
+}
+
+/** Descending by a column; nulls last unless told otherwise. */
+export function desc<const N extends string>(column: N, { nulls = "last" }: NullOrder = {}): SortKey<N> {
+  return { column, descending: true, nulls };
+}
+
+/** What is to be computed. Run it with an engine; look at it with `explain`. */
+export class Plan<out Row = AnyRow> {
+  declare readonly [row]: Row;
+  /** @internal */
+  readonly node: PlanNode;
+  /** @internal Null until the source's schema is known. */
+  readonly bound: BoundPlan | null;
+
+  /** @internal */
+  constructor(node: PlanNode, bound: BoundPlan | null) {
+    this.node = node;
+    this.bound = bound;
+    Object.freeze(this);
+  }
+
+  /** Columns of the result, where the source's schema is known already; else null. */
+  get schema(): Schema | null {
+    return this.bound === null ? null : this.bound.schema;
+  }
+
+  /** Rows where every condition is true (not false, not null). After an aggregate, SQL's HAVING. */
+  where(...conditions: Operand<NamesOf<Row>>[]): Plan<Row> {
+    let plan: Plan<Row> = this;
+    for (const condition of conditions) {
+      plan = plan.#then({ kind: "where", input: plan.node, condition: nodeOf(condition) });
+    }
+    return plan;
+  }
+
+  /** Only these columns, in this order: names, and objects of new names with expressions. */
+  select<const S extends readonly Selection<Row>[]>(...columns: S): Plan<Selected<Row, S>> {
+    if (columns.length === 0) throw new PlanError("select takes at least one column");
+    return this.#then({ kind: "select", input: this.node, columns: columns.flatMap(namedExpressions) });
+  }
+
+  /** All columns, with these added at the end or put in the place of those of the same name. */
+  withColumns<const C extends Readonly<Record<string, Operand<NamesOf<Row>>>>>(
+    columns: C,
+  ): Plan<Extended<Row, C>> {
+    return this.#then({ kind: "withColumns", input: this.node, columns: namedExpressions(columns) });
+  }
+
+  /** All columns but these. */
+  drop<const N extends NamesOf<Row>>(...names: N[]): Plan<Flat<Omit<Row, N>>> {
+    return this.#then({ kind: "drop", input: this.node, names });
+  }
+
+  /** The same columns under new names: `rename({ old: "new" })`. */
+  rename<const M extends { readonly [K in NamesOf<Row>]?: string }>(names: M): Plan<Renamed<Row, M>> {
+    const map = new Map(Object.entries(names as Record<string, string>));
+    return this.#then({ kind: "rename", input: this.node, names: map });
+  }
+
+  /**
+   * Groups of equal keys: names, and objects of new names with expressions. Nulls are a group of their own,
+   * -0 equals 0, all NaNs are one group.
+   */
+  groupBy<const S extends readonly Selection<Row>[]>(...keys: S): GroupedPlan<Row, Selected<Row, S>> {
+    return new GroupedPlan(this as Plan<Row>, keys.flatMap(namedExpressions));
+  }
+
+  /** One row over all rows, also over none. */
+  aggregate<const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>>(
+    aggregates: A,
+  ): Plan<Aggregated<Row, unknown, A>> {
+    return new GroupedPlan<Row, unknown>(this as Plan<Row>, []).aggregate(aggregates);
+  }
+
+  /**
+   * Rows in order: names (ascending), `asc(name)` and `desc(name)`. Rows that these do not tell apart are
+   * ordered by all other columns, so that the result is the same every time. -Inf .. -0 < 0 .. Inf < NaN.
+   */
+  orderBy(...keys: (NamesOf<Row> | SortKey<NamesOf<Row>>)[]): Plan<Row> {
+    if (keys.length === 0) throw new PlanError("orderBy takes at least one column");
+    return this.#then({ kind: "orderBy", input: this.node, by: keys.map(sortColumn) });
+  }
+
+  /** The first `count` rows after `offset`; without `orderBy`, by the order of all columns. */
+  limit(count: number, offset = 0): Plan<Row> {
+    for (const value of [count, offset]) {
+      if (!Number.isSafeInteger(value) || value < 0) {
+        throw new ArgumentError(`limit takes a whole number of rows, not ${value}`, { value });
+      }
+    }
+    return this.#then({ kind: "limit", input: this.node, count, offset });
+  }
+
+  /** The plan as readable text; `schemas` types a source that the plan only names. See `explain`. */
+  explain(schemas?: Readonly<Record<string, Schema>>): string {
+    return explain(this, schemas);
+  }
+
+  /** @internal The plan with one more node, typed at once where the schema is known. */
+  extend<Next>(node: Exclude<PlanNode, SourceNode>): Plan<Next> {
+    return this.#then(node);
+  }
+
+  #then<Next>(node: Exclude<PlanNode, SourceNode>): Plan<Next> {
+    return new Plan<Next>(node, this.bound === null ? null : bindNode(node, this.bound));
+  }
+}
+
+/** A plan whose rows are grouped and wait to be aggregated. */
+export class GroupedPlan<Row, Keys> {
+  readonly #plan: Plan<Row>;
+  readonly #keys: readonly NamedExpression[];
+
+  /** @internal */
+  constructor(plan: Plan<Row>, keys: readonly NamedExpression[]) {
+    this.#plan = plan;
+    this.#keys = keys;
+  }
+
+  /** One row per group: the keys, then these. Of no aggregates, the distinct keys. */
+  aggregate<const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>>(
+    aggregates: A,
+  ): Plan<Aggregated<Row, Keys, A>> {
+    const columns = Object.entries(aggregates).map(([name, aggregate]) => {
+      if (!(aggregate instanceof Aggregate)) {
+        throw new ArgumentError(`aggregate: "${name}" is not an aggregate such as sum("amount")`, {
+          column: name,
+          value: aggregate,
+        });
+      }
+      return { name, aggregate: aggregate.node };
+    });
+    const input = this.#plan.node;
+    return this.#plan.extend({ kind: "aggregate", input, keys: this.#keys, aggregates: columns });
+  }
+}
+
+function namedExpressions(selection: string | Readonly<Record<string, Operand>>): NamedExpression[] {
+  if (typeof selection === "string") {
+    return [{ name: selection, expression: { kind: "column", name: selection } }];
+  }
+  if (selection instanceof Expression) {
+    const { node } = selection as Expression;
+    if (node.kind === "column") return [{ name: node.name, expression: node }];
+    throw new PlanError(`${selection} needs a name: write { name: expression }`, { value: `${selection}` });
+  }
+  return Object.entries(selection).map(([name, operand]) => ({ name, expression: nodeOf(operand) }));
+}
+
+function sortColumn(key: string | SortKey): SortColumn {
+  const { column, descending, nulls } = typeof key === "string" ? asc(key) : key;
+  return { column, descending, nullsFirst: nulls === "first" };
+}
+
+/** Columns of a source with their types. */
+export type SourceTypes = Readonly<Record<string, DataType>>;
+
+/** Row type of a declared source. */
+export type RowOf<T extends SourceTypes> = { [K in keyof T]: ValueOf<T[K]> };
+
+/** A source whose columns are declared: see `source`. */
+export class Source<out Row = AnyRow> {
+  declare readonly [row]: Row;
+  readonly name: string;
+  readonly schema: Schema;
+
+  /** @internal */
+  constructor(name: string, schema: Schema) {
+    this.name = name;
+    this.schema = schema;
+    Object.freeze(this);
+  }
+}
+
+/**
+ * Declares a source's columns: `source("orders", { seller: utf8, amount: decimal(12, 2) })`. Plans over it
+ * are typed when they are written, by TypeScript as well. The data may have more columns; these must be there.
+ */
+export function source<const T extends SourceTypes>(name: string, types: T): Source<RowOf<T>> {
+  const fields: Field[] = Object.entries(types).map(([column, type]) => ({
+    name: column,
+    type,
+    nullable: true,
+  }));
+  return new Source(name, { fields });
+}
+
+/** The rows of an Arrow table, as far as its type says: structural, so any copy of apache-arrow will do. */
+export type RowOfTable<T> = T extends { get(index: number): infer R }
+  ? NonNullable<R> extends { toJSON(): infer Json }
+    ? string extends keyof Json
+      ? AnyRow
+      : Json
+    : AnyRow
+  : AnyRow;
+
+/**
+ * A plan that reads a source: one named when it runs, a declared `source(...)`, or an Arrow table (which
+ * then need not be named again).
+ */
+export function from(name: string): Plan;
+export function from<Row>(declared: Source<Row>): Plan<Row>;
+export function from<T extends object>(table: T): Plan<RowOfTable<T>>;
+export function from(what: string | object): Plan {
+  if (typeof what === "string") return start(what, null, null);
+  if (what instanceof Source) return start(what.name, what.schema, null);
+  return start("table", readTableSchema(what), what);
+}
+
+function start(name: string, schema: Schema | null, data: unknown): Plan {
+  const node: SourceNode = { kind: "source", name, schema, data };
+  return new Plan(node, schema === null ? null : bind({ node }));
+}

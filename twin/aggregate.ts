@@ -1,0 +1,198 @@
+// Hash aggregation, written for being obviously right: a Map of groups, and big integers for every sum.
+//
+// A float64 is an integer times 2^-1074, so sums of floats are sums of big integers, rounded once by the
+// definition of rounding: the nearest of two neighbours, the even one when they are as near.
+
+import type { DataType } from "../bindings/ts/type/data-type.js";
+import { valueType } from "../bindings/ts/type/data-type.js";
+import type { Value } from "./values.js";
+
+export interface TwinAggregate {
+  readonly name: "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+  /** Values of the argument by row; absent for count of rows. */
+  readonly argument?: readonly Value[] | undefined;
+  /** By row: only rows where it is true count. */
+  readonly filter?: readonly Value[] | undefined;
+  /** Type of the argument (a dictionary counts as its values). */
+  readonly type?: DataType | undefined;
+}
+
+export class TwinOverflow extends Error {
+  readonly aggregate: number;
+  readonly sum: bigint;
+
+  constructor(aggregate: number, sum: bigint) {
+    super(`aggregate ${aggregate}: the sum ${sum} does not fit`);
+    this.aggregate = aggregate;
+    this.sum = sum;
+  }
+}
+
+/**
+ * One row per group: its keys, then its results. Groups are in the order of their first rows; without keys
+ * there is exactly one.
+ * @throws TwinOverflow when a sum does not fit its type.
+ */
+export function aggregateTwin(
+  rows: number,
+  keys: readonly (readonly Value[])[],
+  aggregates: readonly TwinAggregate[],
+): Value[][] {
+  const groups = new Map<string, { keys: Value[]; rows: number[] }>();
+  if (keys.length === 0) groups.set("", { keys: [], rows: [] });
+  for (let row = 0; row < rows; row++) {
+    const values = keys.map((column) => keyValue(column[row]!));
+    const name = values.map(valueName).join("|");
+    const group = groups.get(name) ?? { keys: values, rows: [] };
+    group.rows.push(row);
+    groups.set(name, group);
+  }
+  return [...groups.values()].map((group) => [
+    ...group.keys,
+    ...aggregates.map((aggregate, i) => result(aggregate, i, group.rows)),
+  ]);
+}
+
+/** Zeros are one key, and NaNs. */
+function keyValue(value: Value): Value {
+  return typeof value === "number" ? (value === 0 ? 0 : value) : value;
+}
+
+/** A text that two values share only when they are the same. */
+export function valueName(value: Value): string {
+  if (value === null) return "null";
+  if (value instanceof Uint8Array) return `bytes:${value.join()}`;
+  if (Object.is(value, -0)) return "number:-0";
+  return `${typeof value}:${typeof value === "string" ? JSON.stringify(value) : value}`;
+}
+
+function result(aggregate: TwinAggregate, index: number, rows: readonly number[]): Value {
+  const { argument, filter } = aggregate;
+  const counted = filter === undefined ? rows : rows.filter((row) => filter[row] === true);
+  if (argument === undefined) return BigInt(counted.length);
+  const values = counted.map((row) => argument[row]!).filter((value) => value !== null);
+  if (aggregate.name === "count") return BigInt(values.length);
+  if (aggregate.name === "countDistinct") {
+    return BigInt(new Set(values.map((value) => valueName(keyValue(value)))).size);
+  }
+  if (values.length === 0) return null;
+  switch (aggregate.name) {
+    case "sum":
+      return sum(aggregate.type!, index, values);
+    case "avg":
+      return average(aggregate.type!, values);
+    case "min":
+      return values.reduce((best, value) => (compareValues(value, best) < 0 ? value : best));
+    default:
+      return values.reduce((best, value) => (compareValues(value, best) > 0 ? value : best));
+  }
+}
+
+function sum(type: DataType, index: number, values: readonly Value[]): Value {
+  const value = valueType(type);
+  if (value.kind === "float") return exactSum(values as number[]);
+  const total = (values as bigint[]).reduce((a, b) => a + b, 0n);
+  const limit = 10n ** 38n;
+  const fits =
+    value.kind === "decimal"
+      ? total < limit && total > -limit
+      : value.kind === "int" && !value.signed
+        ? total < 2n ** 64n
+        : BigInt.asIntN(64, total) === total;
+  if (!fits) throw new TwinOverflow(index, total);
+  return total;
+}
+
+function average(type: DataType, values: readonly Value[]): number {
+  const value = valueType(type);
+  const count = BigInt(values.length);
+  if (value.kind === "float") {
+    const special = specialSum(values as number[]);
+    if (special !== null) return special;
+    const total = (values as number[]).reduce((a, b) => a + toFixedPoint(b), 0n);
+    return roundRatio(total, count << 1074n);
+  }
+  const total = (values as bigint[]).reduce((a, b) => a + b, 0n);
+  return roundRatio(total, count * (value.kind === "decimal" ? 10n ** BigInt(value.scale) : 1n));
+}
+
+/** NaN or an infinity when the inputs decide that. */
+function specialSum(values: readonly number[]): number | null {
+  const special = values.filter((value) => !Number.isFinite(value));
+  return special.length === 0 ? null : special.reduce((a, b) => a + b);
+}
+
+/** The exact sum of float64 values, rounded once to the nearest; ties to even. */
+export function exactSum(values: readonly number[]): number {
+  const special = specialSum(values);
+  if (special !== null) return special;
+  const total = values.reduce((a, b) => a + toFixedPoint(b), 0n);
+  return roundRatio(total, 1n << 1074n);
+}
+
+const bits = new DataView(new ArrayBuffer(8));
+
+/** A finite float64 times 2^1074. */
+export function toFixedPoint(value: number): bigint {
+  bits.setFloat64(0, value);
+  const pattern = bits.getBigUint64(0);
+  const exponent = (pattern >> 52n) & 0x7ffn;
+  const fraction = pattern & 0xfffffffffffffn;
+  const magnitude = exponent === 0n ? fraction : (fraction | (1n << 52n)) << (exponent - 1n);
+  return value < 0 ? -magnitude : magnitude;
+}
+
+/** The float64 nearest to numerator / denominator (positive); ties to even. */
+export function roundRatio(numerator: bigint, denominator: bigint): number {
+  if (numerator === 0n) return 0;
+  const negative = numerator < 0n;
+  const magnitude = negative ? -numerator : numerator;
+  // Scale so that the quotient has 54 bits or more, but never finer than 2^-1074.
+  const length = (x: bigint) => x.toString(2).length;
+  const exponent = Math.max(length(magnitude) - length(denominator) - 54, -1075);
+  const scaled = exponent < 0 ? magnitude << BigInt(-exponent) : magnitude;
+  const divisor = exponent < 0 ? denominator : denominator << BigInt(exponent);
+  let quotient = scaled / divisor;
+  let rest = scaled % divisor !== 0n;
+  let power = exponent;
+  const drop = Math.max(length(quotient) - 53, -1074 - power);
+  if (drop > 0) {
+    const unit = 1n << BigInt(drop);
+    const low = quotient % unit;
+    quotient /= unit;
+    power += drop;
+    const half = unit / 2n;
+    if (low > half || (low === half && (rest || quotient % 2n === 1n))) quotient += 1n;
+    rest = false;
+  }
+  // At most 53 bits and a power of two that they can take: both steps are exact, or overflow to Infinity.
+  const high = Math.max(power, -1000);
+  const value =
+    Number(quotient) * 2 ** Math.min(high, 900) * 2 ** Math.max(high - 900, 0) * 2 ** (power - high);
+  return negative ? -value : value;
+}
+
+/** The order of MIN and MAX: numbers by value, -0 before +0, NaN last; texts and binary by their bytes. */
+export function compareValues(a: Value, b: Value): number {
+  if (typeof a === "number" && typeof b === "number") {
+    if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+    if (a === 0 && b === 0) return Number(Object.is(b, -0)) - Number(Object.is(a, -0));
+    return a < b ? -1 : Number(a > b);
+  }
+  if (typeof a === "string" || a instanceof Uint8Array) return compareBytes(toBytes(a), toBytes(b));
+  return a! < b! ? -1 : Number(a! > b!);
+}
+
+const encoder = new TextEncoder();
+
+function toBytes(value: Value): Uint8Array {
+  return value instanceof Uint8Array ? value : encoder.encode(value as string);
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) {
+    if (a[i] !== b[i]) return a[i]! - b[i]!;
+  }
+  return a.length - b.length;
+}

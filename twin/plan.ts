@@ -1,0 +1,89 @@
+// Whole plans, naively: every node turns a list of rows into a list of rows.
+//
+// The oracle of the engine, whatever its mode, batches or workers: `runPlan` on the same batches must give
+// the same rows, bit for bit. Without an `orderBy` or `limit` the order of rows means nothing.
+
+import { evaluate } from "../bindings/ts/plan/evaluate.js";
+import type { BoundPlan } from "../bindings/ts/plan/logical.js";
+import type { BatchData } from "../bindings/ts/type/column.js";
+import type { Schema } from "../bindings/ts/type/data-type.js";
+import { aggregateTwin, compareValues } from "./aggregate.js";
+import { readRows } from "./expression.js";
+import type { Value } from "./values.js";
+
+type Row = readonly Value[];
+
+export interface TwinResult {
+  readonly schema: Schema;
+  /** Values in column order; opaque columns are null. */
+  readonly rows: readonly Row[];
+}
+
+/** Runs a bound plan over all batches of its source. Throws what the kernel would, without rows. */
+export function runPlan(plan: BoundPlan, batches: readonly BatchData[]): TwinResult {
+  return { schema: plan.schema, rows: rowsOf(plan, batches) };
+}
+
+function rowsOf(plan: BoundPlan, batches: readonly BatchData[]): readonly Row[] {
+  if (plan.kind === "source") {
+    return batches.flatMap(readRows).map((row) => plan.columns.map((index) => row[index] ?? null));
+  }
+  const input = rowsOf(plan.input, batches);
+  switch (plan.kind) {
+    case "filter":
+      return input.filter((row) => evaluate(plan.condition, row) === true);
+    case "project":
+      return input.map((row) =>
+        plan.columns.map((output) => ("opaque" in output ? null : evaluate(output.expression, row))),
+      );
+    case "aggregate":
+      return aggregateRows(plan, input);
+    case "sort":
+      return sortRows(input, plan.by);
+    case "limit": {
+      const ordered = plan.input.kind === "sort" ? input : sortRows(input, []);
+      return ordered.slice(plan.offset, plan.offset + plan.count);
+    }
+  }
+}
+
+function aggregateRows(plan: Extract<BoundPlan, { kind: "aggregate" }>, input: readonly Row[]): Row[] {
+  const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
+  const aggregates = plan.aggregates.map(({ fn, argument, filter }) => {
+    const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
+    const values =
+      argument === null
+        ? undefined
+        : // What the filter drops is never computed, so that it cannot fail.
+          input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(argument, row) : null));
+    return { name: fn, argument: values, filter: kept, type: argument?.type };
+  });
+  return aggregateTwin(input.length, keys, aggregates);
+}
+
+interface SortKey {
+  readonly column: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+/** By the keys, then by every column from the first on, ascending with nulls last. */
+export function sortRows(rows: readonly Row[], by: readonly SortKey[]): Row[] {
+  return [...rows].sort((a, b) => {
+    for (const { column, descending, nullsFirst } of by) {
+      const order = compareCells(a[column]!, b[column]!, nullsFirst, descending);
+      if (order !== 0) return order;
+    }
+    for (let column = 0; column < a.length; column++) {
+      const order = compareCells(a[column]!, b[column]!, false, false);
+      if (order !== 0) return order;
+    }
+    return 0;
+  });
+}
+
+/** Nulls go where they are told whatever the direction; -0 before +0, NaN after all numbers. */
+function compareCells(a: Value, b: Value, nullsFirst: boolean, descending: boolean): number {
+  if (a === null || b === null) return (Number(a === null) - Number(b === null)) * (nullsFirst ? -1 : 1);
+  return compareValues(a, b) * (descending ? -1 : 1);
+}
