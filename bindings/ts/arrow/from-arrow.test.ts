@@ -143,6 +143,21 @@ describe("structure", () => {
   });
 });
 
+test("compressed bytes without a codec say what is missing", () => {
+  // The codec (a frame header and the bytes as they are) is registered in the second copy only.
+  const header = Uint8Array.of(4, 0x22, 0x4d, 0x18, 0x40, 0x40, 0);
+  const codec = {
+    encode: (bytes: Uint8Array) => Uint8Array.of(...header, ...bytes),
+    decode: (bytes: Uint8Array) => bytes.slice(header.length),
+  };
+  second.compressionRegistry.set(second.CompressionType.LZ4_FRAME, codec);
+  const table = new second.Table({ x: second.vectorFromArray([1, 2, 3], new second.Int32()) });
+  const writer = new second.RecordBatchStreamWriter({ compressionType: second.CompressionType.LZ4_FRAME });
+  const bytes = writer.writeAll(table).finish().toUint8Array(true);
+  expect(() => fromArrow(bytes)).toThrow(ArgumentError);
+  expect(() => fromArrow(bytes)).toThrow(/are compressed: register a codec/);
+});
+
 describe("dictionaries", () => {
   const type = new arrow.Dictionary(new arrow.Utf8(), new arrow.Int8());
   const coded = (codes: readonly (number | null)[], dictionary: arrow.Vector) =>

@@ -32,7 +32,7 @@ import {
   UnknownColumnError,
 } from "../type/error.js";
 import { bitsOf, PLAIN_TYPES } from "../type/testing.js";
-import { Kernel, type Operator, Stage } from "./index.js";
+import { Kernel, type Operator, ResidentTable, Stage } from "./index.js";
 
 const BUILDS = ["simd", "threads", "scalar"] as const;
 const BASES = [1024, 0x8000_0000] as const;
@@ -155,6 +155,25 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
         const again = operator.pull()!.columns[0]!;
         expect(again).toMatchObject({ nullCount: 0, validity: null });
       });
+    });
+
+    test("results can be kept in kernel memory as a table", () => {
+      const operator = kernel.project({ columns, select: ["x", "t"] });
+      const kept = [0, 2].map((start) => {
+        operator.push(batch, start, 2);
+        return operator.pullResident()!.copy();
+      });
+      const table = ResidentTable.of(kernel, operator.output, kept);
+      operator.destroy();
+      expect(table.rows).toBe(4);
+      expect(table.bytes).toBeGreaterThan(0);
+      expect(rowsOf(table.toHost())).toEqual([
+        [1n, "a"],
+        [null, "ß"],
+        [3n, "c"],
+        [4n, null],
+      ]);
+      table.free();
     });
 
     test("a result in kernel memory is another operator's input", () => {

@@ -126,6 +126,14 @@ export class ResidentBatch implements InputBatch {
     return copyBatch(this.kernel.memory, descriptor, this.schema);
   }
 
+  /** Bytes of the loaded columns, dictionaries not included. */
+  get bytes(): number {
+    return this.#columns.reduce(
+      (sum, column) => sum + (column === null ? 0 : copySize(column, this.rows)),
+      0,
+    );
+  }
+
   /** Gives back what belongs to this batch alone. Safe to call twice. */
   free(): void {
     this.kernel.free(this.#selection);
@@ -234,6 +242,20 @@ export class ResidentTable {
     }
     const blocks = [...loader.dictionaries.values()].map(({ block }) => block);
     return new ResidentTable(kernel, schema, loader.batches, loader.bytes, blocks);
+  }
+
+  /**
+   * A table of batches that are in kernel memory already, such as copies of an operator's results. They
+   * belong to it from now on.
+   */
+  static of(kernel: Kernel, schema: Schema, batches: readonly ResidentBatch[]): ResidentTable {
+    const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0);
+    return new ResidentTable(kernel, schema, [...batches], bytes, []);
+  }
+
+  /** The table in the host's memory. Only for tables whose every column is loaded, without dictionaries. */
+  toHost(): BatchData[] {
+    return this.batches.map((batch) => batch.toHost());
   }
 
   /** Gives the memory back. Safe to call twice. */

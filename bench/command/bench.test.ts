@@ -1,0 +1,69 @@
+// The command as people start it: a process of its own, engines in child processes, JSON on disk.
+
+import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, expect, test } from "vitest";
+import type { Report } from "../report/report.js";
+
+const main = fileURLToPath(new URL("../main.ts", import.meta.url));
+const tsx = createRequire(import.meta.url).resolve("tsx/cli");
+const folder = mkdtempSync(join(tmpdir(), "millrace-command-test-"));
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+function millrace(...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const env = { ...process.env, MILLRACE_DATA: folder, NO_COLOR: "1" };
+    execFile(process.execPath, [tsx, main, ...args], { env, cwd: folder }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+test("a measured case: table on stdout, nothing on stderr, the report as JSON", async () => {
+  const json = join(folder, "report.json");
+  const flags = ["--rows", "2k", "--peers", "js", "--runs", "2", "--target", "1e6", "--json", json];
+  const { code, stdout, stderr } = await millrace("bench", "groupby/int-sum", ...flags);
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/groupby\/int-sum +millrace +batch +1 +[\d.]+/);
+  expect(stdout).toMatch(/Double 11 \(groupby\/int-sum, stream\)/);
+  const report: Report = JSON.parse(readFileSync(json, "utf8"));
+  expect(report.schema).toBe("millrace-bench/1");
+  const engines = report.results.map(({ engine, mode, verified }) => [engine, mode, verified]);
+  expect(engines).toEqual([
+    ["millrace", "batch", true],
+    ["millrace", "stream", true],
+    ["js", "batch", true],
+  ]);
+  expect(report.ratios.map(({ case: name, mode }) => [name, mode])).toEqual([
+    ["int-sum", "batch"],
+    ["int-sum", "stream"],
+    ["geomean", "batch"],
+    ["geomean", "stream"],
+  ]);
+  expect(report.double11).toMatchObject({ recordsPerSec: 1e6, recordsPerSecPerCore: 2667 });
+  expect(code).toBe(0);
+});
+
+test("a missed target exits with 3, bad usage with 2", async () => {
+  const flags = ["--rows", "2k", "--peers", "js", "--runs", "1", "--fail-below", "1000000"];
+  const [missed, usage] = await Promise.all([
+    millrace("bench", "groupby/int-sum", ...flags),
+    millrace("bench", "nonsense"),
+  ]);
+  expect(missed.code).toBe(3);
+  expect(usage).toMatchObject({ code: 2, stdout: "" });
+  expect(usage.stderr).toMatch(/unknown suite or case "nonsense"/);
+});

@@ -1,0 +1,195 @@
+// `millrace bench`: which cases, which engines, and the report of what they did.
+
+import { writeFile } from "node:fs/promises";
+import type { CaseFiles, EngineName, PeerName } from "../engine/engine.js";
+import { type DataFile, type DataRequest, fixtureRows, prepareDataFile } from "../input/data-file.js";
+import { ChildContender, prepareInChild } from "../measure/child-process.js";
+import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
+import { type Outcome, race } from "../measure/race.js";
+import { verify } from "../measure/verify.js";
+import { type Machine, thisMachine } from "../report/machine.js";
+import { type Progress, progressOn } from "../report/progress.js";
+import {
+  caseRatios,
+  double11Verdict,
+  exactnessOf,
+  failedRow,
+  geometricMeans,
+  type Report,
+  type ResultRow,
+  resultRow,
+} from "../report/report.js";
+import { reportText } from "../report/table.js";
+import type { BenchCase, Mode } from "../suite/case.js";
+import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
+import type { BenchOptions } from "./options.js";
+import { ExitCode, UsageError } from "./usage.js";
+
+/** How contenders and data files are made: in child processes, or (for tests) in this one. */
+export interface Workshop {
+  readonly contender: (spec: ContenderSpec) => Contender;
+  readonly prepare: (request: DataRequest) => Promise<DataFile>;
+}
+
+export const CHILD_PROCESSES: Workshop = {
+  contender: (spec) => new ChildContender(spec),
+  prepare: prepareInChild,
+};
+
+/** Everything in this process, data files in `folder`. */
+export function inProcess(folder: string): Workshop {
+  return {
+    contender: (spec) => new LocalContender(spec),
+    prepare: (request) => prepareDataFile(request, folder),
+  };
+}
+
+const QUICK_ROWS = 1_000_000;
+const FULL_ROWS = 10_000_000;
+const USUAL_PEERS: readonly PeerName[] = ["duckdb", "polars", "js"];
+const SLOW_STARTERS: readonly PeerName[] = ["duckdb-wasm", "arquero"];
+/** Engines that use one thread whatever they are asked for. */
+const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js"];
+
+/** Past this many rows the naive twin takes longer than the whole race, and the loop is the witness instead. */
+const TWIN_ROWS = 100_000;
+
+/** Runs the command; answers the exit code. `names` as on the command line: none or `quick` is the quick tour. */
+export async function benchCommand(names: readonly string[], options: BenchOptions): Promise<number> {
+  const selection = select(names, options);
+  const progress = progressOn(process.stderr, options.quiet);
+  const report = await benchReport(selection, options, CHILD_PROCESSES, progress);
+  progress.clear();
+  process.stdout.write(reportText(report));
+  if (options.json !== null) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  return exitCode(report, options);
+}
+
+export interface SelectedCase {
+  readonly of: BenchCase;
+  readonly rows: number;
+  readonly peers: readonly PeerName[];
+}
+
+/** The cases that run, with their sizes and peers. Throws UsageError on unknown names. */
+export function select(names: readonly string[], options: BenchOptions): SelectedCase[] {
+  const quick = names.length === 0 || (names.length === 1 && names[0] === "quick");
+  if (!quick && names.includes("quick")) throw new UsageError("quick stands alone: it is a choice of cases");
+  const cases = quick ? ALL_CASES.filter((of) => of.quick !== undefined) : casesNamed(names);
+  return cases.map((of) => ({
+    of,
+    rows: options.rows ?? (quick ? QUICK_ROWS : FULL_ROWS),
+    peers: options.peers ?? (quick && of.quick === "all" ? [...USUAL_PEERS, ...SLOW_STARTERS] : USUAL_PEERS),
+  }));
+}
+
+/** Measures the selected cases one after the other. */
+export async function benchReport(
+  selection: readonly SelectedCase[],
+  options: BenchOptions,
+  workshop: Workshop,
+  progress: Progress,
+  machine: Machine = thisMachine(),
+): Promise<Report> {
+  const results: ResultRow[] = [];
+  for (const [index, selected] of selection.entries()) {
+    const where = `[${index + 1}/${selection.length}] ${caseName(selected.of)}`;
+    for (const threads of options.workers) {
+      const onStep = (step: string) => progress.show(`${where}  ${step}`);
+      results.push(...(await measureCase(selected, threads, options, workshop, onStep)));
+    }
+  }
+  const ratios = caseRatios(results);
+  const averaged = SUITES.filter((suite) => suite.geometricMean).map((suite) => suite.name);
+  const { workers, build, runs, seed, target } = options;
+  return {
+    schema: "millrace-bench/1",
+    machine,
+    options: { workers, build, runs, seed, modes: options.modes, target },
+    results,
+    ratios: [...ratios, ...geometricMeans(ratios, averaged)],
+    exactness: exactnessOf(results),
+    double11: double11Verdict(results, machine.cores, target ?? undefined),
+  };
+}
+
+async function measureCase(
+  selected: SelectedCase,
+  threads: number,
+  options: BenchOptions,
+  workshop: Workshop,
+  onStep: (step: string) => void,
+): Promise<ResultRow[]> {
+  const { of } = selected;
+  const peers = selected.peers.filter((peer) => threads === 1 || !SINGLE_THREADED.includes(peer));
+  const entries: [EngineName, Mode][] = [
+    ...options.modes.map((mode): [EngineName, Mode] => ["millrace", mode]),
+    ...peers.map((peer): [EngineName, Mode] => [peer, "batch"]),
+  ];
+  const size = { rows: rowsAsked(selected), bytes: null };
+  const specOf = (engine: EngineName, mode: Mode, files: CaseFiles): ContenderSpec => {
+    return { engine, case: caseName(of), files, options: { threads, mode, build: options.build } };
+  };
+  let files: CaseFiles;
+  try {
+    files = await prepareInputs(selected, options, workshop, onStep);
+  } catch (error) {
+    return entries.map(([engine, mode]) => failedRow(of, specOf(engine, mode, {}), error, size));
+  }
+  const contender = (engine: EngineName, mode: Mode) => workshop.contender(specOf(engine, mode, files));
+  const timed = entries.map(([engine, mode]) => contender(engine, mode));
+  const witnesses = witnessesFor(selected, peers).map((name) => contender(name, "batch"));
+  const outcomes = await race(timed, witnesses, { runs: options.runs, onStep });
+  onStep("verify");
+  try {
+    const verdicts = await verify(outcomes, of.inexact);
+    const bytes = outcomes.map(({ opened }) => opened?.inputBytes ?? null).find((count) => count !== null);
+    const input = { ...size, bytes: bytes ?? null };
+    return timed.map((_, index) => resultRow(of, outcomes[index]!, verdicts[index]!, input));
+  } finally {
+    await closeAll(outcomes);
+  }
+}
+
+async function prepareInputs(
+  { of, rows }: SelectedCase,
+  { seed }: BenchOptions,
+  workshop: Workshop,
+  onStep: (step: string) => void,
+): Promise<CaseFiles> {
+  const files: Record<string, DataFile> = {};
+  for (const [name, { fixture }] of Object.entries(of.inputs)) {
+    onStep(`data: ${fixture}`);
+    files[name] = await workshop.prepare({ fixture, rows, seed });
+  }
+  return files;
+}
+
+/** Engines that only verify: the naive twin where it is quick enough, and the loop where it does not race. */
+function witnessesFor({ rows }: SelectedCase, peers: readonly PeerName[]): EngineName[] {
+  if (rows <= TWIN_ROWS) return ["twin"];
+  return peers.includes("js") ? [] : ["js"];
+}
+
+function rowsAsked({ of, rows }: SelectedCase): number {
+  return Object.values(of.inputs).reduce((sum, { fixture }) => sum + fixtureRows(fixture, rows), 0);
+}
+
+async function closeAll(outcomes: readonly Outcome[]): Promise<void> {
+  const open = outcomes.filter((outcome) => outcome.error === null);
+  await Promise.all(open.map((outcome) => outcome.contender.close().catch(() => {})));
+}
+
+/** The exit code that a report earns under the options. */
+export function exitCode(report: Report, { failBelow }: Pick<BenchOptions, "failBelow">): number {
+  const failed = report.results.some((row) => isFailure(row));
+  if (failed) return ExitCode.failed;
+  const missed = failBelow !== null && report.ratios.some(({ ratio }) => ratio < failBelow);
+  return missed ? ExitCode.targetMissed : ExitCode.verified;
+}
+
+/** A result that failed verification, or Millrace failing to give one. A peer that cannot start is no failure. */
+function isFailure(row: ResultRow): boolean {
+  if (row.verified || row.unavailable) return false;
+  return row.engine === "millrace" || row.checksum !== undefined;
+}

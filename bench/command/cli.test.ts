@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { runCommandLine } from "./cli.js";
+
+describe("bad usage", () => {
+  let said = "";
+
+  beforeEach(() => {
+    said = "";
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      said += String(text);
+      return true;
+    });
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test.each([
+    [["profile", "groupby/q1"], /unknown verb "profile"; verbs: bench, gen, run/],
+    [[], /which verb\?/],
+    [["bench", "groupby/q55"], /unknown suite or case "groupby\/q55": did you mean groupby\/q5/],
+    [["bench", "quick", "exact"], /quick stands alone/],
+    [["bench", "--bogus", "1"], /Unknown option `--bogus`/],
+    [["bench", "--rows"], /value is missing/],
+    [["bench", "--rows", "many"], /--rows must be/],
+    [["bench", "--html", "x.html"], /--html is not there yet/],
+    [["bench", "--fail-below=-1"], /--fail-below/],
+    [["gen", "orders"], /gen needs --out FILE/],
+    [["gen", "order", "--out", "x.arrow"], /did you mean orders/],
+    [["run"], /missing required args/],
+    [["run", "plan.txt"], /a plan module is a/],
+    [["run", "none.mjs", "--input", "x"], /--input is NAME=FILE/],
+    [["run", "none.mjs", "--input", "x=1", "--input", "x=2"], /names "x" twice/],
+    [["run", "none.mjs"], /no such file/],
+  ])("%j exits with 2", async (args, message) => {
+    expect(await runCommandLine(args)).toBe(2);
+    expect(said).toMatch(message);
+  });
+});
+
+test("help and version exit with 0", async () => {
+  const print = vi.spyOn(console, "info").mockImplementation(() => {});
+  expect(await runCommandLine(["--help"])).toBe(0);
+  expect(await runCommandLine(["bench", "--help"])).toBe(0);
+  expect(await runCommandLine(["--version"])).toBe(0);
+  expect(print).toHaveBeenCalledTimes(3);
+  print.mockRestore();
+});

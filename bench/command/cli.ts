@@ -1,0 +1,107 @@
+// The `millrace` command line: verbs, options, and errors as exit codes.
+
+import { cac } from "cac";
+import picocolors from "picocolors";
+import { ArgumentError, MillraceError, PlanError } from "../../bindings/ts/type/error.js";
+import { millraceVersion } from "../report/machine.js";
+import type { RawOptions } from "./options.js";
+import { ExitCode, UsageError } from "./usage.js";
+
+/** Runs a command line (without node and script); answers the exit code. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  try {
+    return await dispatch(args);
+  } catch (error) {
+    const code = exitCodeOf(error);
+    if (code === null) throw error;
+    process.stderr.write(`${picocolors.red("millrace:")} ${(error as Error).message}\n`);
+    return code;
+  }
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const cli = cac("millrace");
+  cli.option("--no-color", "Plain text");
+  let code: number = ExitCode.verified;
+  cli
+    .command("bench [...cases]", "Measure SUITE or SUITE/CASE against peers; without names, the quick tour")
+    .option("--rows <n>", "Input rows, such as 10M, 1e7 or 500k (default: 1M in the quick tour, else 10M)")
+    .option("--mode <mode>", "batch, stream or both (default: both)")
+    .option("--workers <list>", "Thread counts, such as 1,2 (default: 1)")
+    .option("--build <build>", "simd, threads or scalar (default: simd)")
+    .option("--peers <list>", "duckdb,polars,duckdb-wasm,arquero,js, all or none")
+    .option("--runs <n>", "Runs that count (default: 5)")
+    .option("--seed <n>", "Seed of the generated data (default: 42)")
+    .option("--target <n>", "Records/s that you need, such as 4e9")
+    .option("--json <file>", "Write the report as JSON")
+    .option("--html <file>", "Write the report as HTML (not there yet)")
+    .option("--quiet", "No progress")
+    .option(
+      "--fail-below <ratio>",
+      "Exit 3 when Millrace is below this ratio to the fastest peer in any case",
+    )
+    .action(async (cases: string[], raw: RawOptions) => {
+      const [{ benchCommand }, { benchOptions }] = await Promise.all([
+        import("./bench.js"),
+        import("./options.js"),
+      ]);
+      code = await benchCommand(cases, benchOptions(raw));
+    });
+  cli
+    .command("gen <fixture>", "Write generated data")
+    .option("--out <file>", "File; its extension is the format: .arrow, .arrows, .ndjson, .csv, .parquet")
+    .option("--rows <n>", "Rows, such as 10M, 1e7 or 500k (default: 1M; flights: all)")
+    .option("--seed <n>", "Seed (default: 42)")
+    .option("--columns <list>", "Only these columns, in this order")
+    .option("--k <n>", "groupby: number of groups (default: 100)")
+    .option("--nulls <percent>", "groupby: percent of nulls")
+    .option("--sorted", "groupby: sorted by the ids")
+    .option("--strings <form>", "groupby and joins: dictionary or utf8 (default: dictionary)")
+    .option("--quiet", "No progress")
+    .action(async (fixture: string, raw: RawOptions) => {
+      if (raw.out === undefined) throw new UsageError("gen needs --out FILE");
+      const [{ gen }, { progressOn }] = await Promise.all([
+        import("./gen.js"),
+        import("../report/progress.js"),
+      ]);
+      const progress = progressOn(process.stderr, raw.quiet === true);
+      const onProgress = (rows: number, total: number) =>
+        progress.show(`${rows.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} rows`);
+      const done = await gen({ ...raw, fixture, out: String(raw.out), onProgress });
+      progress.clear();
+      const size = `${done.rows.toLocaleString("en-US")} rows, ${(done.bytes / 2 ** 20).toFixed(1)} MiB`;
+      console.log(`${done.path}: ${size}, ${(done.milliseconds / 1000).toFixed(1)} s`);
+    });
+  cli
+    .command("run <plan>", "Run a plan module (its default export) over files and print the result")
+    .option("--input <name=file>", "An input of the plan; once for each")
+    .option("--mode <mode>", "batch or stream (default: batch)")
+    .option("--out <file>", "Write the result to a file instead of printing it")
+    .option("--quiet", "No progress")
+    .action(async (plan: string, raw: RawOptions) => {
+      const { runCommand } = await import("./run.js");
+      code = await runCommand(plan, raw);
+    });
+  cli.help();
+  cli.version(millraceVersion());
+  cli.parse(["node", "millrace", ...args], { run: false });
+  if (cli.options.help || cli.options.version) return ExitCode.verified;
+  if (cli.matchedCommand === undefined) {
+    const verb = cli.args[0];
+    const verbs = cli.commands.map((command) => command.name).join(", ");
+    throw new UsageError(
+      verb === undefined ? `which verb? ${verbs}` : `unknown verb "${verb}"; verbs: ${verbs}`,
+    );
+  }
+  await cli.runMatchedCommand();
+  return code;
+}
+
+/** Errors that the user can mend are bad usage; other errors of Millrace failures; null: a defect of the command. */
+function exitCodeOf(error: unknown): number | null {
+  if (error instanceof UsageError || (error instanceof Error && error.name === "CACError")) {
+    return ExitCode.usage;
+  }
+  if (!(error instanceof MillraceError)) return null;
+  return error instanceof PlanError || error instanceof ArgumentError ? ExitCode.usage : ExitCode.failed;
+}

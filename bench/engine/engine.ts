@@ -1,0 +1,79 @@
+// What the race knows of an engine: load, run, show the result.
+
+import type { DataFile } from "../input/data-file.js";
+import type { RawResult } from "../result/canonical.js";
+import type { BenchCase, Mode } from "../suite/case.js";
+
+export type EngineName = "millrace" | "duckdb" | "polars" | "duckdb-wasm" | "arquero" | "js" | "twin";
+
+/** Peers in the order that tables list them; the twin verifies and is never timed. */
+export const PEERS = ["duckdb", "polars", "duckdb-wasm", "arquero", "js"] as const;
+
+export type PeerName = (typeof PEERS)[number];
+
+export type BuildName = "simd" | "threads" | "scalar";
+
+export interface EngineOptions {
+  readonly threads: number;
+  readonly mode: Mode;
+  readonly build: BuildName;
+}
+
+/** Files by the input names of the case. */
+export type CaseFiles = Readonly<Record<string, DataFile>>;
+
+export interface RunFigure {
+  readonly ms: number;
+  readonly outputRows: number;
+  /** Time to copy the result out of the engine's memory, where that is not part of `ms`. */
+  readonly copyMs?: number;
+}
+
+/** One engine with one case's data in its own form. */
+export interface EngineSession {
+  readonly version: string;
+  /** Threads that the engine says it works with, not those it was asked for. */
+  readonly threads: number;
+  readonly inputRows: number;
+  /** Bytes of the input columns in the engine's form, where it tells. */
+  readonly inputBytes: number | null;
+  run(): Promise<RunFigure>;
+  /** The rows of the last run, materialised again where the run did not keep them. */
+  result(): Promise<RawResult>;
+  close(): Promise<void>;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Whether it can work with more than one thread. */
+  readonly parallel: boolean;
+  open(of: BenchCase, files: CaseFiles, options: EngineOptions): Promise<EngineSession>;
+}
+
+/** An engine that cannot take part, for a reason that is no defect: not installed, no such query, one thread only. */
+export class UnavailableError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "UnavailableError";
+  }
+}
+
+/** Imports a peer's package. Throws UnavailableError where it is not installed. */
+export async function importPeer<T>(load: () => Promise<T>, packageName: string): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    const code = (cause as { code?: unknown }).code;
+    if (code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND") {
+      throw new UnavailableError(`${packageName} is not installed`);
+    }
+    throw cause;
+  }
+}
+
+/** Milliseconds that `work` took, with its answer. */
+export async function timed<T>(work: () => T | Promise<T>): Promise<{ ms: number; value: T }> {
+  const start = performance.now();
+  const value = await work();
+  return { ms: performance.now() - start, value };
+}

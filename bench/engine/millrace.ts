@@ -1,0 +1,137 @@
+// Millrace itself, on a table that it loaded into its own memory.
+//
+// Batch: the clock stops when the result lies complete in kernel memory; copying it out to Arrow is timed
+// apart. Stream: the same table through the streaming path in batches of 64K rows, timed until the consumer
+// holds the last result batch.
+
+import { type RecordBatch, Table } from "apache-arrow";
+import { type KernelTable, Engine as Millrace } from "../../bindings/ts/index.js";
+import { arrowTables, inputRows, scanBytes } from "../input/load.js";
+import { type PlainColumn, plainTable } from "../input/plain-table.js";
+import { millraceVersion } from "../report/machine.js";
+import type { RawColumn, RawResult } from "../result/canonical.js";
+import type { BenchCase } from "../suite/case.js";
+import {
+  type BuildName,
+  type CaseFiles,
+  type Engine,
+  type EngineOptions,
+  type EngineSession,
+  type RunFigure,
+  timed,
+  UnavailableError,
+} from "./engine.js";
+
+const STREAM_BATCH_ROWS = 65536;
+
+export const millrace: Engine = {
+  name: "millrace",
+  parallel: true,
+  async open(of, files, options) {
+    if (options.threads !== 1) {
+      throw new UnavailableError("Millrace has no worker pools yet: it runs on 1 thread");
+    }
+    return MillraceSession.open(of, files, options);
+  },
+};
+
+class MillraceSession implements EngineSession {
+  readonly version = millraceVersion();
+  readonly threads = 1;
+  readonly inputRows: number;
+  readonly inputBytes: number;
+  readonly #engine: Millrace;
+  readonly #of: BenchCase;
+  readonly #plan: ReturnType<BenchCase["plan"]>;
+  readonly #mode: EngineOptions["mode"];
+  readonly #inputs: Record<string, KernelTable> = {};
+  #kernelResult: KernelTable | null = null;
+  #batches: RecordBatch[] = [];
+
+  private constructor(
+    engine: Millrace,
+    of: BenchCase,
+    mode: EngineOptions["mode"],
+    tables: Readonly<Record<string, Table>>,
+  ) {
+    this.inputRows = inputRows(tables);
+    this.inputBytes = scanBytes(tables);
+    this.#engine = engine;
+    this.#of = of;
+    this.#plan = of.plan();
+    this.#mode = mode;
+  }
+
+  static async open(
+    of: BenchCase,
+    files: CaseFiles,
+    { mode, build }: EngineOptions,
+  ): Promise<MillraceSession> {
+    const engine = await openEngine(build);
+    const tables = arrowTables(of, files);
+    const session = new MillraceSession(engine, of, mode, tables);
+    for (const [name, table] of Object.entries(tables)) session.#inputs[name] = await engine.load(table);
+    return session;
+  }
+
+  run(): Promise<RunFigure> {
+    return this.#mode === "batch" ? this.#runBatch() : this.#runStream();
+  }
+
+  async #runBatch(): Promise<RunFigure> {
+    this.#kernelResult?.free();
+    this.#kernelResult = null;
+    const { ms, value } = await timed(() =>
+      this.#engine.collect(this.#plan, this.#inputs, { result: "kernel" }),
+    );
+    this.#kernelResult = value;
+    const copy = await timed(() => value.toArrow());
+    return { ms, outputRows: value.rows, copyMs: copy.ms };
+  }
+
+  async #runStream(): Promise<RunFigure> {
+    this.#batches = [];
+    const { ms } = await timed(async () => {
+      const run = this.#engine.stream(this.#plan, this.#inputs, { batchRows: STREAM_BATCH_ROWS });
+      for await (const batch of run) this.#batches.push(batch);
+    });
+    return { ms, outputRows: this.#batches.reduce((sum, batch) => sum + batch.numRows, 0) };
+  }
+
+  async result(): Promise<RawResult> {
+    if (this.#mode === "batch") {
+      if (this.#kernelResult === null) await this.#runBatch();
+      return rawResult(this.#of, this.#kernelResult!.toArrow());
+    }
+    if (this.#batches.length === 0) await this.#runStream();
+    return rawResult(this.#of, new Table(this.#batches));
+  }
+
+  async close(): Promise<void> {
+    await this.#engine.close();
+  }
+}
+
+async function openEngine(build: BuildName): Promise<Millrace> {
+  return Millrace.open({ workers: 1, build, memory: "3.5 GiB" });
+}
+
+/** An Arrow result in the form that canonical results are made from. */
+export function rawResult(of: BenchCase, table: Table): RawResult {
+  const names = of.output.map(({ name }) => name);
+  const plain = plainTable(table.select(names));
+  const columns: Record<string, RawColumn> = {};
+  for (const name of names) {
+    const column = plain.columns[name];
+    if (column !== undefined) columns[name] = rawColumn(column);
+  }
+  return { rows: table.numRows, columns };
+}
+
+function rawColumn(column: PlainColumn): RawColumn {
+  const { valid, values, kind, ticksPerSecond } = column;
+  if (kind === "text") return { values, valid, dictionary: column.dictionary! };
+  if (kind !== "timestamp" || ticksPerSecond === 1_000_000) return { values, valid };
+  const scale = (value: bigint) => (value * 1_000_000n) / BigInt(ticksPerSecond);
+  return { values: (values as BigInt64Array).map(scale), valid };
+}

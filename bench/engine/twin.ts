@@ -1,0 +1,62 @@
+// The naive twin: the plan over lists of rows, written for being obviously right. It verifies, and is never timed.
+
+import { fromArrow } from "../../bindings/ts/arrow/index.js";
+import { bind } from "../../bindings/ts/plan/index.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
+import type { DataType, Schema } from "../../bindings/ts/type/data-type.js";
+import { runPlan } from "../../twin/plan.js";
+import type { Value } from "../../twin/values.js";
+import { arrowTables, inputRows, scanBytes } from "../input/load.js";
+import { millraceVersion } from "../report/machine.js";
+import type { RawColumn, RawResult } from "../result/canonical.js";
+import { type Engine, timed, UnavailableError } from "./engine.js";
+
+export const twin: Engine = {
+  name: "twin",
+  parallel: false,
+  async open(of, files) {
+    const tables = arrowTables(of, files);
+    const [only, ...more] = Object.entries(tables);
+    if (only === undefined || more.length > 0) throw new UnavailableError("the twin reads one input");
+    const { schema, batches } = fromArrow(only[1]);
+    const run = () => twinResult(of.plan(), only[0], schema, batches);
+    return {
+      version: millraceVersion(),
+      threads: 1,
+      inputRows: inputRows(tables),
+      inputBytes: scanBytes(tables),
+      async run() {
+        const { ms, value } = await timed(run);
+        return { ms, outputRows: value.rows };
+      },
+      async result() {
+        return run();
+      },
+      async close() {},
+    };
+  },
+};
+
+function twinResult(
+  plan: Parameters<typeof bind>[0],
+  name: string,
+  schema: Schema,
+  batches: readonly BatchData[],
+): RawResult {
+  const { rows, schema: output } = runPlan(bind(plan, { [name]: schema }), batches);
+  const columns: Record<string, RawColumn> = {};
+  output.fields.forEach((field, index) => {
+    const scale = microseconds(field.type);
+    columns[field.name] = { values: rows.map((row) => scale(row[index] ?? null)) as never };
+  });
+  return { rows: rows.length, columns };
+}
+
+/** Timestamps become microseconds, as canonical results have them. */
+function microseconds(type: DataType): (value: Value) => Value {
+  if (type.kind !== "timestamp") return (value) => value;
+  const [factor, divisor] = { s: [1_000_000n, 1n], ms: [1000n, 1n], us: [1n, 1n], ns: [1n, 1000n] }[
+    type.unit
+  ] as [bigint, bigint];
+  return (value) => (typeof value === "bigint" ? (value * factor) / divisor : value);
+}

@@ -1,0 +1,39 @@
+// Reading data files: the Arrow table with just the columns that a case asks for.
+
+import { readFileSync } from "node:fs";
+import { type Table, tableFromIPC } from "apache-arrow";
+import type { CaseFiles } from "../engine/engine.js";
+import type { BenchCase } from "../suite/case.js";
+import { type PlainTable, plainTable } from "./plain-table.js";
+
+/** The case's inputs as apache-arrow tables. */
+export function arrowTables(of: BenchCase, files: CaseFiles): Record<string, Table> {
+  return mapInputs(of, (name, columns) => tableFromIPC(readFileSync(files[name]!.path)).select([...columns]));
+}
+
+/** Tables as typed arrays. */
+export function plainTables(tables: Readonly<Record<string, Table>>): Record<string, PlainTable> {
+  return Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, plainTable(table)]));
+}
+
+/** Bytes of values, offsets and validity, dictionaries left out: what a scan of the tables has to read. */
+export function scanBytes(tables: Readonly<Record<string, Table>>): number {
+  const columns = Object.values(tables).flatMap((table) =>
+    table.schema.fields.map((_, index) => table.getChildAt(index)!),
+  );
+  return columns.flatMap((column) => column.data).reduce((sum, data) => sum + data.byteLength, 0);
+}
+
+export function inputRows(tables: Readonly<Record<string, Table>>): number {
+  return Object.values(tables).reduce((sum, table) => sum + table.numRows, 0);
+}
+
+/** Something for every input of a case, by name. */
+export function mapInputs<T>(
+  of: BenchCase,
+  make: (name: string, columns: readonly string[]) => T,
+): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(of.inputs).map(([name, input]) => [name, make(name, input.columns)]),
+  );
+}

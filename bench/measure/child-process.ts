@@ -1,0 +1,138 @@
+// The parent's side of a child process: calls with a time limit, and a plain error when the child dies.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type RunFigure, UnavailableError } from "../engine/engine.js";
+import type { DataFile, DataRequest } from "../input/data-file.js";
+import type { CanonicalResult } from "../result/canonical.js";
+import type { Answer, Call } from "./child.js";
+import type { Checked, Contender, ContenderSpec, Opened } from "./contender.js";
+
+/** Longest that a call may take. Loading 100 million rows takes minutes; a run that long is a hang. */
+const OPEN_LIMIT_MS = 600_000;
+const CALL_LIMIT_MS = 120_000;
+
+/** Heap for peers that keep their data there. */
+const HEAP_MIB = 8192;
+
+type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
+
+class Child {
+  readonly #process: ChildProcess;
+  readonly #name: string;
+  readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  #lastId = 0;
+  #ended: string | null = null;
+  #errorText = "";
+
+  constructor(name: string, env: Record<string, string>) {
+    this.#name = name;
+    const here = fileURLToPath(import.meta.url);
+    // In a checkout the parent's loader for TypeScript is handed on in its execArgv.
+    this.#process = fork(here.replace(/child-process(\.[a-z]+)$/, `child${extname(here)}`), [], {
+      execArgv: [...process.execArgv, "--expose-gc", `--max-old-space-size=${HEAP_MIB}`],
+      env: { ...process.env, ...env },
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "pipe", "ipc"],
+    });
+    this.#process.stderr!.on("data", (text) => {
+      this.#errorText = `${this.#errorText}${text}`.slice(-2000);
+    });
+    this.#process.on("message", (answer: Answer) => this.#settle(answer));
+    this.#process.on("error", (error) => this.#end(error.message));
+    this.#process.on("exit", (code, signal) => this.#end(signal ?? `exit code ${code}`));
+  }
+
+  call(call: Unnumbered<Call>, limitMs = CALL_LIMIT_MS): Promise<unknown> {
+    if (this.#ended !== null) return Promise.reject(this.#deathError());
+    this.#lastId += 1;
+    const id = this.#lastId;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#waiting.delete(id);
+        this.kill();
+        reject(new Error(`${this.#name}: no answer to ${call.method} in ${limitMs / 1000} s`));
+      }, limitMs);
+      const settle =
+        <T>(then: (value: T) => void) =>
+        (value: T) => {
+          clearTimeout(timer);
+          then(value);
+        };
+      this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
+      this.#process.send({ ...call, id } as Call, (error) => {
+        if (error !== null) this.#settle({ id, error: error.message, unavailable: false });
+      });
+    });
+  }
+
+  kill(): void {
+    this.#process.kill("SIGKILL");
+  }
+
+  #settle(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id);
+    if (waiting === undefined) return;
+    this.#waiting.delete(answer.id);
+    if (!("error" in answer)) waiting.resolve(answer.value);
+    else waiting.reject(answer.unavailable ? new UnavailableError(answer.error) : new Error(answer.error));
+  }
+
+  #end(reason: string): void {
+    this.#ended ??= reason;
+    for (const { reject } of this.#waiting.values()) reject(this.#deathError());
+    this.#waiting.clear();
+  }
+
+  #deathError(): Error {
+    const said = this.#errorText.trim().split("\n").slice(-3).join(" | ");
+    return new Error(`the process of ${this.#name} died (${this.#ended})${said === "" ? "" : `: ${said}`}`);
+  }
+}
+
+/** A contender in a fresh process. */
+export class ChildContender implements Contender {
+  readonly spec: ContenderSpec;
+  readonly #child: Child;
+
+  constructor(spec: ContenderSpec) {
+    this.spec = spec;
+    const threads = String(spec.options.threads);
+    this.#child = new Child(`${spec.engine} on ${spec.case}`, { POLARS_MAX_THREADS: threads });
+  }
+
+  open(): Promise<Opened> {
+    return this.#child.call({ method: "open", spec: this.spec }, OPEN_LIMIT_MS) as Promise<Opened>;
+  }
+
+  run(): Promise<RunFigure> {
+    return this.#child.call({ method: "run" }) as Promise<RunFigure>;
+  }
+
+  peakRssMiB(): Promise<number> {
+    return this.#child.call({ method: "peakRssMiB" }) as Promise<number>;
+  }
+
+  check(): Promise<Checked> {
+    return this.#child.call({ method: "check" }, OPEN_LIMIT_MS) as Promise<Checked>;
+  }
+
+  table(): Promise<CanonicalResult> {
+    return this.#child.call({ method: "table" }, OPEN_LIMIT_MS) as Promise<CanonicalResult>;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#child.call({ method: "close" }, 5_000);
+    } catch {
+      this.#child.kill();
+    }
+  }
+}
+
+/** Generates a data file in a process of its own. */
+export async function prepareInChild(request: DataRequest): Promise<DataFile> {
+  const child = new Child(`the generator of ${request.fixture}`, {});
+  return child.call({ method: "prepare", request }, OPEN_LIMIT_MS) as Promise<DataFile>;
+}

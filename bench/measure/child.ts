@@ -1,0 +1,40 @@
+// The child process of a contender: waits for calls from the parent, one at a time, and answers them.
+//
+// Its first call names the contender; `prepare` generates a data file instead (in a process of its own, so
+// that the generator's memory is given back).
+
+import { UnavailableError } from "../engine/engine.js";
+import { type DataRequest, prepareDataFile } from "../input/data-file.js";
+import { type ContenderSpec, LocalContender } from "./contender.js";
+
+export type Call =
+  | { readonly id: number; readonly method: "prepare"; readonly request: DataRequest }
+  | { readonly id: number; readonly method: "open"; readonly spec: ContenderSpec }
+  | { readonly id: number; readonly method: "run" | "peakRssMiB" | "check" | "table" | "close" };
+
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: string; readonly unavailable: boolean };
+
+let contender: LocalContender | null = null;
+
+async function answer(call: Call): Promise<unknown> {
+  if (call.method === "prepare") return prepareDataFile(call.request);
+  if (call.method === "open") {
+    contender = new LocalContender(call.spec);
+    return contender.open();
+  }
+  return contender![call.method]();
+}
+
+process.on("message", async (call: Call) => {
+  let message: Answer;
+  try {
+    message = { id: call.id, value: await answer(call) };
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    message = { id: call.id, error: text, unavailable: error instanceof UnavailableError };
+  }
+  process.send!(message);
+  if (call.method === "close" || call.method === "prepare") process.disconnect();
+});

@@ -1,0 +1,93 @@
+// A contender: one engine on one case, in this process or in one of its own.
+//
+// The race calls both alike, so the test suite drives the same code without child processes.
+
+import type { CaseFiles, EngineName, EngineOptions, EngineSession, RunFigure } from "../engine/engine.js";
+import { engineNamed } from "../engine/index.js";
+import { type CanonicalResult, canonicalResult } from "../result/canonical.js";
+import { checksum } from "../result/checksum.js";
+import { ALL_CASES, caseName } from "../suite/index.js";
+
+/** Everything that a contender is made from; plain data, so that it can be sent to a process. */
+export interface ContenderSpec {
+  readonly engine: EngineName;
+  /** `suite/case`. */
+  readonly case: string;
+  readonly files: CaseFiles;
+  readonly options: EngineOptions;
+}
+
+export interface Opened {
+  readonly version: string;
+  readonly threads: number;
+  readonly inputRows: number;
+  readonly inputBytes: number | null;
+}
+
+export interface Checked {
+  readonly rows: number;
+  readonly checksum: string;
+}
+
+export interface Contender {
+  readonly spec: ContenderSpec;
+  /** Starts the engine and loads the data. */
+  open(): Promise<Opened>;
+  run(): Promise<RunFigure>;
+  /** Most memory that the process has held so far, in MiB. */
+  peakRssMiB(): Promise<number>;
+  /** Brings the last result into canonical form. */
+  check(): Promise<Checked>;
+  /** The canonical result; after `check`. */
+  table(): Promise<CanonicalResult>;
+  close(): Promise<void>;
+}
+
+export class LocalContender implements Contender {
+  readonly spec: ContenderSpec;
+  #session: EngineSession | null = null;
+  #result: CanonicalResult | null = null;
+
+  constructor(spec: ContenderSpec) {
+    this.spec = spec;
+  }
+
+  get #case() {
+    const found = ALL_CASES.find((of) => caseName(of) === this.spec.case);
+    if (found === undefined) throw new RangeError(`no case "${this.spec.case}"`);
+    return found;
+  }
+
+  async open(): Promise<Opened> {
+    const engine = await engineNamed(this.spec.engine);
+    this.#session = await engine.open(this.#case, this.spec.files, this.spec.options);
+    const { version, threads, inputRows, inputBytes } = this.#session;
+    return { version, threads, inputRows, inputBytes };
+  }
+
+  async run(): Promise<RunFigure> {
+    // Where the process was started with --expose-gc: the last run's garbage is not this run's cost.
+    (globalThis as { gc?: () => void }).gc?.();
+    return this.#session!.run();
+  }
+
+  async peakRssMiB(): Promise<number> {
+    return Math.round(process.resourceUsage().maxRSS / 1024);
+  }
+
+  async check(): Promise<Checked> {
+    const of = this.#case;
+    this.#result = canonicalResult(of.output, await this.#session!.result(), of.ordered);
+    return { rows: this.#result.rows, checksum: checksum(this.#result) };
+  }
+
+  async table(): Promise<CanonicalResult> {
+    return this.#result!;
+  }
+
+  async close(): Promise<void> {
+    await this.#session?.close();
+    this.#session = null;
+    this.#result = null;
+  }
+}

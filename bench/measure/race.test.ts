@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { canonicalResult } from "../result/canonical.js";
+import { checksum } from "../result/checksum.js";
+import type { Mode } from "../suite/case.js";
+import type { Contender } from "./contender.js";
+import { race } from "./race.js";
+import { verify } from "./verify.js";
+
+interface FakeOptions {
+  mode?: Mode;
+  value?: number;
+  failOn?: "open" | "run" | "check";
+}
+
+const log: string[] = [];
+
+function fake(engine: string, options: FakeOptions = {}): Contender {
+  const { mode = "batch", value = 1, failOn } = options;
+  const result = canonicalResult([{ name: "v", kind: "float" }], {
+    rows: 1,
+    columns: { v: { values: [value] } },
+  });
+  const act = <T>(step: string, answer: T): Promise<T> => {
+    log.push(`${engine} ${step}`);
+    return step === failOn ? Promise.reject(new Error("broken")) : Promise.resolve(answer);
+  };
+  return {
+    spec: { engine, case: "s/c", files: {}, options: { mode, threads: 1, build: "simd" } } as never,
+    open: () => act("open", { version: "1", threads: 1, inputRows: 10, inputBytes: null }),
+    run: () => act("run", { ms: 1, outputRows: 1, copyMs: 0.5 }),
+    peakRssMiB: async () => 1,
+    check: () => act("check", { rows: 1, checksum: checksum(result) }),
+    table: async () => result,
+    close: () => act("close", undefined),
+  };
+}
+
+async function verdicts(...contenders: Contender[]) {
+  return verify(await race(contenders, [], { runs: 1 }));
+}
+
+describe("race", () => {
+  test("engines take turns: cold, warm-up, then the runs that count", async () => {
+    log.length = 0;
+    const outcomes = await race([fake("a"), fake("b")], [fake("twin")], { runs: 3 });
+    const runs = log.filter((line) => line.endsWith("run"));
+    // Warm-up runs stay together; the three rounds and the cold run alternate.
+    expect(runs.slice(0, 2)).toEqual(["a run", "b run"]);
+    expect(runs.slice(-6)).toEqual(["a run", "b run", "a run", "b run", "a run", "b run"]);
+    expect(outcomes[0]!.runMs).toEqual([1, 1, 1]);
+    expect(outcomes[0]!.copyMs).toEqual([0.5, 0.5, 0.5]);
+    expect(outcomes[2]!.runMs).toEqual([]);
+    expect(outcomes[2]!.checked).not.toBeNull();
+  });
+
+  test.each(["open", "run", "check"] as const)(
+    "an engine that fails on %s is out, the others go on",
+    async (failOn) => {
+      const [a, b] = await race([fake("a", { failOn }), fake("b")], [], { runs: 2 });
+      expect(a).toMatchObject({ error: new Error("broken"), checked: null });
+      expect(b).toMatchObject({ error: null, runMs: [1, 1] });
+    },
+  );
+});
+
+describe("verification", () => {
+  test("takes another engine: Millrace is no witness for itself", async () => {
+    const [batch, stream] = await verdicts(fake("millrace"), fake("millrace", { mode: "stream" }));
+    expect(batch).toEqual({ verified: false, verifiedBy: [], mismatch: null });
+    expect(stream!.verified).toBe(false);
+  });
+
+  test("lists every engine that agrees, each once", async () => {
+    const all = await verdicts(
+      fake("millrace"),
+      fake("millrace", { mode: "stream" }),
+      fake("duckdb", { value: 1 + 1e-12 }),
+      fake("twin"),
+    );
+    expect(all.map(({ verified }) => verified)).toEqual([true, true, true, true]);
+    expect(all[0]!.verifiedBy).toEqual(["duckdb", "twin"]);
+    expect(all[2]!.verifiedBy).toEqual(["millrace", "twin"]);
+  });
+
+  test("one engine with another result fails Millrace, and the outvoted peer", async () => {
+    const all = await verdicts(fake("millrace"), fake("js"), fake("duckdb", { value: 2 }));
+    expect(all.map(({ verified }) => verified)).toEqual([false, true, false]);
+    expect(all[0]!.mismatch).toBe("differs from duckdb: v, sorted row 0: 1 against 2");
+  });
+
+  test("Millrace outvoted: the peers stand", async () => {
+    const all = await verdicts(fake("millrace", { value: 2 }), fake("js"), fake("duckdb"));
+    expect(all.map(({ verified }) => verified)).toEqual([false, true, true]);
+  });
+
+  test("modes of Millrace must agree bit for bit, unless the sums are plain", async () => {
+    const contenders = [fake("millrace"), fake("millrace", { mode: "stream", value: 1 + 1e-12 }), fake("js")];
+    const outcomes = await race(contenders, [], { runs: 1 });
+    expect((await verify(outcomes)).map(({ verified }) => verified)).toEqual([false, false, true]);
+    expect((await verify(outcomes, true)).map(({ verified }) => verified)).toEqual([true, true, true]);
+  });
+
+  test("an engine that failed neither verifies nor is verified", async () => {
+    const all = await verdicts(fake("millrace"), fake("js", { failOn: "run" }));
+    expect(all.map(({ verified }) => verified)).toEqual([false, false]);
+  });
+});

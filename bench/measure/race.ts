@@ -1,0 +1,129 @@
+// One case, all contenders: load, then run in turn, round by round, so that whatever slows the machine for a
+// while slows every engine alike.
+//
+// A cold run first, reported apart; then warm-up runs, as V8 compiles a loop's fast form only after some calls;
+// then the runs that count. Results are checked at the end, outside of any clock.
+
+import type { Checked, Contender, Opened } from "./contender.js";
+
+export interface RaceOptions {
+  readonly runs: number;
+  /** Told before each call: what happens now, in a few words. */
+  readonly onStep?: (step: string) => void;
+}
+
+export interface Outcome {
+  readonly contender: Contender;
+  opened: Opened | null;
+  coldMs: number;
+  /** Of the runs that count, in order. */
+  runMs: number[];
+  copyMs: number[];
+  outputRows: number;
+  peakRssMiB: number;
+  checked: Checked | null;
+  /** An UnavailableError where the engine cannot take part, which is no failure. */
+  error: Error | null;
+}
+
+/** Warm-up: at least one run, and more until this long or this many. */
+const WARM_UP_MS = 200;
+const WARM_UP_RUNS = 5;
+
+/** Processes that load at the same time. */
+const LOADING_AT_ONCE = 2;
+
+/** Races timed contenders; `witnesses` only load and show their result. Contenders stay open for comparison. */
+export async function race(
+  timed: readonly Contender[],
+  witnesses: readonly Contender[],
+  { runs, onStep }: RaceOptions,
+): Promise<Outcome[]> {
+  const outcomes = [...timed, ...witnesses].map(newOutcome);
+  const racing = outcomes.slice(0, timed.length);
+  await loadAll(outcomes, onStep);
+  await eachInTurn(racing, "cold run", onStep, async (outcome) => {
+    outcome.coldMs = (await runOnce(outcome)).ms;
+  });
+  await eachInTurn(racing, "warm-up", onStep, warmUp);
+  for (let round = 1; round <= runs; round++) {
+    await eachInTurn(racing, `run ${round} of ${runs}`, onStep, async (outcome) => {
+      const figure = await runOnce(outcome);
+      outcome.runMs.push(figure.ms);
+      if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
+    });
+  }
+  await eachInTurn(outcomes, "check", onStep, async (outcome) => {
+    outcome.peakRssMiB = await outcome.contender.peakRssMiB();
+    outcome.checked = await outcome.contender.check();
+    outcome.outputRows = outcome.checked.rows;
+  });
+  return outcomes;
+}
+
+function newOutcome(contender: Contender): Outcome {
+  return {
+    contender,
+    opened: null,
+    coldMs: 0,
+    runMs: [],
+    copyMs: [],
+    outputRows: 0,
+    peakRssMiB: 0,
+    checked: null,
+    error: null,
+  };
+}
+
+async function loadAll(outcomes: readonly Outcome[], onStep: RaceOptions["onStep"]): Promise<void> {
+  const queue = [...outcomes];
+  const load = async () => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const outcome = next;
+      onStep?.(`${label(outcome)}: load`);
+      await guarded(outcome, async () => {
+        outcome.opened = await outcome.contender.open();
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: LOADING_AT_ONCE }, load));
+}
+
+async function eachInTurn(
+  outcomes: readonly Outcome[],
+  step: string,
+  onStep: RaceOptions["onStep"],
+  act: (outcome: Outcome) => Promise<void>,
+): Promise<void> {
+  for (const outcome of outcomes) {
+    if (outcome.error !== null) continue;
+    onStep?.(`${label(outcome)}: ${step}`);
+    await guarded(outcome, () => act(outcome));
+  }
+}
+
+async function warmUp(outcome: Outcome): Promise<void> {
+  const start = performance.now();
+  for (let run = 0; run < WARM_UP_RUNS; run++) {
+    await runOnce(outcome);
+    if (performance.now() - start > WARM_UP_MS) return;
+  }
+}
+
+async function runOnce(outcome: Outcome) {
+  return outcome.contender.run();
+}
+
+/** An engine that fails is out of the race; the others go on. */
+async function guarded(outcome: Outcome, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    outcome.error = error instanceof Error ? error : new Error(String(error));
+    await outcome.contender.close().catch(() => {});
+  }
+}
+
+function label({ contender: { spec } }: Outcome): string {
+  return `${spec.engine}${spec.engine === "millrace" ? ` ${spec.options.mode}` : ""}`;
+}

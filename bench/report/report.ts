@@ -1,0 +1,257 @@
+// The report of a bench run: JSON schema `millrace-bench/1`, and the figures derived from its rows.
+
+import { type EngineName, UnavailableError } from "../engine/engine.js";
+import type { ContenderSpec } from "../measure/contender.js";
+import type { Outcome } from "../measure/race.js";
+import type { Verdict } from "../measure/verify.js";
+import type { BenchCase, Mode } from "../suite/case.js";
+import type { Machine } from "./machine.js";
+
+export interface ResultRow {
+  readonly suite: string;
+  readonly case: string;
+  readonly engine: EngineName;
+  readonly engineVersion?: string;
+  /** Millrace only. */
+  readonly build?: string;
+  readonly mode: Mode;
+  readonly threads: number;
+  /** Input rows. */
+  readonly rows: number;
+  readonly bytesPerRecord?: number;
+  readonly runs?: number;
+  readonly coldMs?: number;
+  readonly medianMs?: number;
+  readonly minMs?: number;
+  readonly maxMs?: number;
+  /** Copying the result out to Arrow, where the clock stopped before that. */
+  readonly copyMs?: number;
+  readonly rowsPerSec?: number;
+  readonly rowsPerSecPerCore?: number;
+  readonly outputRows?: number;
+  readonly peakRssMiB?: number;
+  readonly checksum?: string;
+  readonly verified: boolean;
+  readonly verifiedBy: readonly string[];
+  readonly error?: string;
+  /** With `error`: the engine cannot take part here, which is no failure. */
+  readonly unavailable?: boolean;
+}
+
+export interface Ratio {
+  readonly suite: string;
+  /** A case, or `geomean` over the suite's cases. */
+  readonly case: string;
+  readonly mode: Mode;
+  readonly threads: number;
+  /** The fastest peer; `fastest` in a geometric mean, where it may differ from case to case. */
+  readonly best: string;
+  /** Millrace's rows/s over that peer's. */
+  readonly ratio: number;
+  /** Cases in a geometric mean. */
+  readonly cases?: number;
+}
+
+export interface Double11 {
+  /** Records/s that are needed. */
+  readonly recordsPerSec: number;
+  /** What Flink's fleet did per core on Double 11, 2020. */
+  readonly recordsPerSecPerCore: number;
+  /** Cores like this one that would carry `recordsPerSec`. */
+  readonly coresNeeded: number;
+  readonly case: string;
+  readonly mode: Mode;
+  readonly measuredPerSecPerCore: number;
+  /** Of this machine, its cores scaling evenly. */
+  readonly machinePerSec: number;
+}
+
+export interface Report {
+  readonly schema: "millrace-bench/1";
+  readonly machine: Machine;
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly results: readonly ResultRow[];
+  readonly ratios: readonly Ratio[];
+  readonly exactness: readonly Exactness[];
+  readonly double11: Double11 | null;
+}
+
+/** What exact float sums cost over a whole query. */
+export interface Exactness {
+  readonly groups: "few" | "many";
+  readonly mode: Mode;
+  /** Time with exact sums over time with plain ones. */
+  readonly timeRatio: number;
+}
+
+export const GEOMETRIC_MEAN = "geomean";
+
+/** What engines that failed to open, or do not tell, read: from the others, or as asked for. */
+export interface InputSize {
+  readonly rows: number;
+  readonly bytes: number | null;
+}
+
+/** The row of an engine that gave no figure. */
+export function failedRow(of: BenchCase, spec: ContenderSpec, error: unknown, input: InputSize): ResultRow {
+  const { engine, options } = spec;
+  return {
+    suite: of.suite,
+    case: of.name,
+    engine,
+    ...(engine === "millrace" ? { build: options.build } : {}),
+    mode: options.mode,
+    threads: options.threads,
+    rows: input.rows,
+    verified: false,
+    verifiedBy: [],
+    error: error instanceof Error ? error.message : String(error),
+    ...(error instanceof UnavailableError ? { unavailable: true } : {}),
+  };
+}
+
+/** The report's row of one outcome. */
+export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, input: InputSize): ResultRow {
+  const { spec } = outcome.contender;
+  const { engine, options } = spec;
+  if (outcome.error !== null) return failedRow(of, spec, outcome.error, input);
+  const { version, threads, inputRows } = outcome.opened!;
+  const base = {
+    suite: of.suite,
+    case: of.name,
+    engine,
+    engineVersion: version,
+    ...(engine === "millrace" ? { build: options.build } : {}),
+    mode: options.mode,
+    threads,
+    rows: inputRows,
+  };
+  if (threads !== options.threads) {
+    const error = `worked with ${threads} threads, not ${options.threads}`;
+    return { ...base, verified: false, verifiedBy: [], error };
+  }
+  const medianMs = median(outcome.runMs);
+  const rowsPerSec = (base.rows / medianMs) * 1000;
+  const bytes = outcome.opened!.inputBytes ?? input.bytes;
+  return {
+    ...base,
+    ...(bytes === null || base.rows === 0 ? {} : { bytesPerRecord: rounded(bytes / base.rows, 1) }),
+    runs: outcome.runMs.length,
+    coldMs: rounded(outcome.coldMs),
+    medianMs: rounded(medianMs),
+    minMs: rounded(Math.min(...outcome.runMs)),
+    maxMs: rounded(Math.max(...outcome.runMs)),
+    ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
+    rowsPerSec: Math.round(rowsPerSec),
+    rowsPerSecPerCore: Math.round(rowsPerSec / base.threads),
+    outputRows: outcome.outputRows,
+    peakRssMiB: outcome.peakRssMiB,
+    checksum: outcome.checked!.checksum,
+    verified: verdict.verified,
+    verifiedBy: verdict.verifiedBy,
+    ...(verdict.verified ? {} : { error: verdict.mismatch ?? "nothing to verify the result against" }),
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function rounded(value: number, digits = 3): number {
+  return Number(value.toFixed(digits));
+}
+
+/** A row whose figure counts. */
+function counts(
+  row: ResultRow,
+): row is ResultRow & { rowsPerSec: number; rowsPerSecPerCore: number; medianMs: number } {
+  return row.verified && row.rowsPerSec !== undefined;
+}
+
+/** Millrace against the fastest verified peer of the same case and thread count. */
+export function caseRatios(results: readonly ResultRow[]): Ratio[] {
+  return results.flatMap((row) => {
+    if (row.engine !== "millrace" || !counts(row)) return [];
+    const best = fastestPeer(results, row);
+    if (best === null) return [];
+    const { suite, case: name, mode, threads } = row;
+    const ratio = rounded(row.rowsPerSec / best.rowsPerSec);
+    return [{ suite, case: name, mode, threads, best: best.engine, ratio }];
+  });
+}
+
+/** The fastest verified peer beside `row`; null when there is none. */
+export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
+  return results
+    .filter((peer) => peer.suite === row.suite && peer.case === row.case && peer.threads === row.threads)
+    .filter((peer) => peer.engine !== "millrace")
+    .filter(counts)
+    .reduce<(ResultRow & { rowsPerSec: number }) | null>(
+      (best, peer) => (best === null || peer.rowsPerSec > best.rowsPerSec ? peer : best),
+      null,
+    );
+}
+
+/** Geometric means of the case ratios of each of `suites`, by mode and threads. */
+export function geometricMeans(ratios: readonly Ratio[], suites: readonly string[]): Ratio[] {
+  const groups = new Map<string, Ratio[]>();
+  for (const ratio of ratios) {
+    if (!suites.includes(ratio.suite)) continue;
+    const key = `${ratio.suite} ${ratio.mode} ${ratio.threads}`;
+    groups.set(key, [...(groups.get(key) ?? []), ratio]);
+  }
+  return [...groups.values()].map((group) => {
+    const { suite, mode, threads } = group[0]!;
+    const meanLog = group.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / group.length;
+    const ratio = rounded(Math.exp(meanLog));
+    return { suite, case: GEOMETRIC_MEAN, mode, threads, best: "fastest", ratio, cases: group.length };
+  });
+}
+
+/** Exact against plain sums, from the suite `exact`. */
+export function exactnessOf(results: readonly ResultRow[]): Exactness[] {
+  const own = results.filter((row) => row.suite === "exact" && row.engine === "millrace").filter(counts);
+  return own.flatMap((exact) => {
+    const [groups, kind] = exact.case.split("-") as ["few" | "many", string];
+    const plain = own.find(
+      (row) => row.case === `${groups}-plain` && row.mode === exact.mode && row.threads === exact.threads,
+    );
+    if (kind !== "exact" || plain === undefined) return [];
+    return [{ groups, mode: exact.mode, timeRatio: rounded(exact.medianMs / plain.medianMs) }];
+  });
+}
+
+/** 4 billion records/s on 1.5 million cores: Flink at Alibaba on Double 11, 2020. */
+export const FLINK_PER_CORE = 2667;
+export const DOUBLE11_PEAK = 4e9;
+
+/**
+ * How many cores like this one would carry `target` records/s: by double11/gmv as a stream where it was
+ * measured, else by the slowest verified figure of Millrace, streams first. Null when there is none.
+ */
+export function double11Verdict(
+  results: readonly ResultRow[],
+  cores: number,
+  target = DOUBLE11_PEAK,
+): Double11 | null {
+  const own = results.filter((row) => row.engine === "millrace").filter(counts);
+  const streams = own.filter((row) => row.mode === "stream");
+  const candidates = streams.length > 0 ? streams : own;
+  const gmv = candidates.filter((row) => row.suite === "double11" && row.case === "gmv");
+  const slowestFirst = [...(gmv.length > 0 ? gmv : candidates)].sort(
+    (a, b) => a.rowsPerSecPerCore - b.rowsPerSecPerCore,
+  );
+  const row = slowestFirst[0];
+  if (row === undefined) return null;
+  return {
+    recordsPerSec: target,
+    recordsPerSecPerCore: FLINK_PER_CORE,
+    coresNeeded: rounded(target / row.rowsPerSecPerCore, 1),
+    case: `${row.suite}/${row.case}`,
+    mode: row.mode,
+    measuredPerSecPerCore: row.rowsPerSecPerCore,
+    machinePerSec: row.rowsPerSecPerCore * cores,
+  };
+}

@@ -1,0 +1,133 @@
+// The report as text: an aligned table and the verdicts below it.
+
+import picocolors from "picocolors";
+import { caseName } from "../suite/index.js";
+import type { Double11, Exactness, Ratio, Report, ResultRow } from "./report.js";
+import { fastestPeer, GEOMETRIC_MEAN } from "./report.js";
+
+type Colours = ReturnType<typeof picocolors.createColors>;
+
+interface Cell {
+  readonly text: string;
+  readonly paint?: (text: string) => string;
+}
+
+const HEADER = [
+  "case",
+  "engine",
+  "mode",
+  "threads",
+  "median ms",
+  "M rows/s",
+  "of fastest peer",
+  "verified by",
+];
+/** Columns of numbers, set flush right. */
+const NUMERIC = new Set([3, 4, 5, 6]);
+
+/** Columns padded to their widest cell, two spaces apart, no spaces at line ends. */
+export function alignedTable(rows: readonly (readonly Cell[])[], numeric: ReadonlySet<number>): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, index) => {
+      widths[index] = Math.max(widths[index] ?? 0, displayWidth(cell.text));
+    });
+  }
+  const line = (row: readonly Cell[]) => {
+    const cells = row.map((cell, index) => {
+      const gap = " ".repeat(widths[index]! - displayWidth(cell.text));
+      const text = cell.paint === undefined ? cell.text : cell.paint(cell.text);
+      if (numeric.has(index)) return gap + text;
+      return index === row.length - 1 ? text : text + gap;
+    });
+    return cells.join("  ").trimEnd();
+  };
+  return rows.map(line).join("\n");
+}
+
+/** Terminal columns that a text takes: two for wide East Asian characters. */
+export function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0)!;
+    const wide = (code >= 0x1100 && code <= 0x115f) || (code >= 0x2e80 && code <= 0xffdc && code !== 0x303f);
+    width += wide && !(code >= 0xd800 && code <= 0xf8ff) ? 2 : 1;
+  }
+  return width;
+}
+
+export function resultTable(results: readonly ResultRow[], colours: Colours = picocolors): string {
+  const lines: Cell[][] = [HEADER.map((text) => ({ text, paint: colours.bold }))];
+  let previous = "";
+  for (const row of results) {
+    const name = caseName({ suite: row.suite, name: row.case });
+    lines.push(resultLine(row, name === previous ? "" : name, results, colours));
+    previous = name;
+  }
+  return alignedTable(lines, NUMERIC);
+}
+
+function resultLine(row: ResultRow, name: string, results: readonly ResultRow[], colours: Colours): Cell[] {
+  const own = row.engine === "millrace";
+  const start = [
+    { text: name },
+    { text: row.engine, ...(own ? { paint: colours.cyan } : {}) },
+    { text: row.mode },
+    { text: String(row.threads) },
+  ];
+  if (row.medianMs === undefined || !row.verified) {
+    const text = row.unavailable ? "-" : "failed";
+    const paint = row.unavailable ? colours.dim : colours.red;
+    return [...start, { text, paint }, { text: "" }, { text: "" }, { text: row.error ?? "", paint }];
+  }
+  const best = fastestPeer(results, row);
+  const ratio = best === null ? "" : times(row.rowsPerSec! / best.rowsPerSec);
+  return [
+    ...start,
+    { text: row.medianMs < 100 ? row.medianMs.toFixed(2) : row.medianMs.toFixed(0) },
+    { text: millions(row.rowsPerSec!) },
+    { text: ratio, ...(own ? { paint: colours.bold } : {}) },
+    { text: row.verifiedBy.join(", "), paint: colours.green },
+  ];
+}
+
+function times(ratio: number): string {
+  return `${ratio >= 10 ? ratio.toFixed(1) : ratio.toFixed(2)}x`;
+}
+
+function millions(rowsPerSec: number): string {
+  const value = rowsPerSec / 1e6;
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** Everything that a terminal shows of a report. */
+export function reportText(report: Report, colours: Colours = picocolors): string {
+  const { machine } = report;
+  const title = `Millrace ${machine.millrace} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`;
+  const parts = [colours.bold(title), resultTable(report.results, colours)];
+  const means = report.ratios.filter((ratio) => ratio.case === GEOMETRIC_MEAN);
+  const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine)];
+  if (summary.length > 0) parts.push(summary.join("\n"));
+  if (report.double11 !== null) parts.push(double11Text(report.double11, machine.cores));
+  return `${parts.join("\n\n")}\n`;
+}
+
+function meanLine({ suite, mode, threads, ratio, cases }: Ratio): string {
+  const on = threads === 1 ? "1 thread" : `${threads} threads`;
+  return `${suite}, ${mode}, ${on}: ${times(ratio)} the fastest peer (geometric mean of ${cases} cases)`;
+}
+
+function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
+  return `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`;
+}
+
+export function double11Text(verdict: Double11, cores: number): string {
+  const { recordsPerSec, coresNeeded, measuredPerSecPerCore, machinePerSec } = verdict;
+  const perCore = `${millions(measuredPerSecPerCore)} million records/s on one core`;
+  const flink = Math.round(measuredPerSecPerCore / verdict.recordsPerSecPerCore).toLocaleString("en-US");
+  const share = (part: number) => `${((100 * part) / recordsPerSec).toPrecision(2)} %`;
+  return [
+    `Double 11 (${verdict.case}, ${verdict.mode}): ${perCore}; Flink's fleet did ${verdict.recordsPerSecPerCore.toLocaleString("en-US")} on each of its 1.5 million cores in 2020 (${flink} times less).`,
+    `${recordsPerSec.toExponential().replace("e+", "e")} records/s take ${coresNeeded.toLocaleString("en-US")} cores like this one. One core carries ${share(measuredPerSecPerCore)}; the ${cores} of this machine, scaling evenly, ${share(machinePerSec)} (${millions(machinePerSec)} million records/s).`,
+  ].join("\n");
+}

@@ -1,0 +1,66 @@
+// What a benchmark case is: one question over one fixture, worded for every engine.
+//
+// A suite file lists its cases; nothing else has to know of them (suite/index.ts gathers the suites). Every
+// case runs at a smoke size inside the test suite, so none rots.
+
+import type * as Arquero from "arquero";
+import type Polars from "nodejs-polars";
+import type { Plan } from "../../bindings/ts/index.js";
+import type { PlainTable } from "../input/plain-table.js";
+import type { OutputColumn, RawResult } from "../result/canonical.js";
+
+export type Mode = "batch" | "stream";
+
+/** An input of a case: a fixture of input/catalog.ts and the columns that are loaded of it. */
+export interface CaseInput {
+  readonly fixture: string;
+  readonly columns: readonly string[];
+}
+
+/** Inputs by the name that plans and SQL use; most cases have one, named `t`. */
+export type CaseInputs = Readonly<Record<string, CaseInput>>;
+
+/** A tight loop over typed arrays. The outer call may prepare (untimed: its own form of the data), the inner one is timed. */
+export type JavaScriptLoop = (tables: Readonly<Record<string, PlainTable>>) => () => RawResult;
+
+export type PolarsQuery = (
+  pl: typeof Polars,
+  tables: Readonly<Record<string, ReturnType<typeof Polars.DataFrame>>>,
+) => ReturnType<ReturnType<typeof Polars.DataFrame>["lazy"]>;
+
+export type ArqueroTable = ReturnType<typeof Arquero.fromArrow>;
+
+export type ArqueroQuery = (
+  aq: typeof Arquero,
+  tables: Readonly<Record<string, ArqueroTable>>,
+) => ArqueroTable;
+
+export interface BenchCase {
+  readonly suite: string;
+  readonly name: string;
+  /** The question in a line. */
+  readonly question: string;
+  readonly inputs: CaseInputs;
+  /** The result's columns. Keys first reads best. */
+  readonly output: readonly OutputColumn[];
+  /** Whether the result's row order is part of the answer. */
+  readonly ordered?: boolean;
+  readonly plan: () => Plan;
+  /** For DuckDB and DuckDB-Wasm. */
+  readonly sql: string;
+  readonly polars: PolarsQuery;
+  readonly arquero?: ArqueroQuery;
+  readonly javascript: JavaScriptLoop;
+  /** Plain float sums: modes may differ in the last bits, and are compared as peers are. */
+  readonly inexact?: boolean;
+  /** In the quick tour: every engine, or all but the slow starters DuckDB-Wasm and Arquero. */
+  readonly quick?: "all" | "fast";
+}
+
+export interface Suite {
+  readonly name: string;
+  readonly title: string;
+  readonly cases: readonly BenchCase[];
+  /** Whether reports carry the geometric mean of the suite's ratios. */
+  readonly geometricMean?: boolean;
+}

@@ -1,0 +1,38 @@
+// The suites, and how a command line names cases of them.
+
+import { nearestNames } from "../../bindings/ts/type/error.js";
+import { UsageError } from "../command/usage.js";
+import type { BenchCase, Suite } from "./case.js";
+import { double11Suite } from "./double11.js";
+import { exactSuite } from "./exact.js";
+import { flightsSuite } from "./flights.js";
+import { groupbySuite } from "./groupby.js";
+
+export const SUITES: readonly Suite[] = [groupbySuite, flightsSuite, double11Suite, exactSuite];
+
+export const ALL_CASES: readonly BenchCase[] = SUITES.flatMap((suite) => suite.cases);
+
+export function caseName(of: Pick<BenchCase, "suite" | "name">): string {
+  return `${of.suite}/${of.name}`;
+}
+
+/** The cases that `SUITE` or `SUITE/CASE` names, in suite order. Throws UsageError on unknown names. */
+export function casesNamed(names: readonly string[]): BenchCase[] {
+  const chosen = new Set<BenchCase>();
+  for (const name of names) {
+    const found = ALL_CASES.filter((of) => of.suite === name || caseName(of) === name);
+    if (found.length === 0) throw unknownName(name);
+    for (const of of found) chosen.add(of);
+  }
+  return ALL_CASES.filter((of) => chosen.has(of));
+}
+
+function unknownName(name: string): UsageError {
+  const known = [...SUITES.map((suite) => suite.name), ...ALL_CASES.map(caseName)];
+  const near = nearestNames(name, known);
+  const hint =
+    near.length > 0
+      ? `did you mean ${near.join(" or ")}?`
+      : `suites: ${known.slice(0, SUITES.length).join(", ")}`;
+  return new UsageError(`unknown suite or case "${name}": ${hint}`);
+}

@@ -1,0 +1,80 @@
+// Every case at a smoke size, through the same race, verification and report as the real thing, in one process.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { benchReport, exitCode, inProcess, select } from "../command/bench.js";
+import { benchOptions } from "../command/options.js";
+import type { ResultRow } from "../report/report.js";
+import { ALL_CASES, caseName, SUITES } from "./index.js";
+
+const ROWS = 2000;
+const folder = mkdtempSync(join(tmpdir(), "millrace-bench-test-"));
+const silent = { show() {}, clear() {} };
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function figures(row: ResultRow | undefined) {
+  return { verified: row?.verified, verifiedBy: row?.verifiedBy, error: row?.error, rows: row?.rows };
+}
+
+describe.each(ALL_CASES.map(caseName))("%s", (name) => {
+  test("both modes agree with the loop and the twin, bit for bit with each other", async () => {
+    const options = benchOptions({ rows: String(ROWS), peers: "js", runs: 1 });
+    const report = await benchReport(select([name], options), options, inProcess(folder), silent);
+    const [batch, stream, js] = report.results;
+    const expected = { verified: true, verifiedBy: ["js", "twin"], error: undefined, rows: ROWS };
+    expect(figures(batch)).toEqual(expected);
+    expect(figures(stream)).toEqual(expected);
+    expect(figures(js)).toEqual({ ...expected, verifiedBy: ["millrace", "twin"] });
+    expect(stream!.checksum).toBe(batch!.checksum);
+    expect(batch!.outputRows).toBeGreaterThan(1);
+    expect(exitCode(report, { failBelow: null })).toBe(0);
+    expect(exitCode(report, { failBelow: 1e9 })).toBe(3);
+  });
+
+  test("has a form for every peer", () => {
+    const of = ALL_CASES.find((candidate) => caseName(candidate) === name)!;
+    expect(of.sql).toMatch(/select/i);
+    expect(of.polars).toBeTypeOf("function");
+    for (const input of Object.keys(of.inputs)) expect(of.sql).toMatch(new RegExp(`\\b${input}\\b`));
+  });
+});
+
+describe("the quick tour", () => {
+  test("has cases of every suite, and DuckDB-Wasm and Arquero in one at least", () => {
+    const tour = select([], benchOptions({}));
+    expect(new Set(tour.map(({ of }) => of.suite))).toEqual(new Set(SUITES.map(({ name }) => name)));
+    for (const peer of ["duckdb", "polars", "js"] as const) {
+      expect(tour.every(({ peers }) => peers.includes(peer))).toBe(true);
+    }
+    for (const peer of ["duckdb-wasm", "arquero"] as const) {
+      expect(tour.some(({ of, peers }) => peers.includes(peer) && (peer !== "arquero" || of.arquero))).toBe(
+        true,
+      );
+    }
+    expect(tour.every(({ rows }) => rows === 1_000_000)).toBe(true);
+    expect(select(["quick"], benchOptions({}))).toEqual(tour);
+  });
+
+  test("named cases come at full size; names may repeat and overlap", () => {
+    const chosen = select(["exact", "groupby/q1", "exact/few-exact"], benchOptions({}));
+    expect(chosen.map(({ of }) => caseName(of))).toEqual([
+      "groupby/q1",
+      ...ALL_CASES.filter(({ suite }) => suite === "exact").map(caseName),
+    ]);
+    expect(chosen.every(({ rows }) => rows === 10_000_000)).toBe(true);
+  });
+});
+
+test("worker counts that are not there yet are rows that say so, and no failure", async () => {
+  const options = benchOptions({ rows: "500", peers: "none", runs: 1, workers: 2, mode: "batch" });
+  const report = await benchReport(select(["groupby/q1"], options), options, inProcess(folder), silent);
+  expect(report.results).toHaveLength(1);
+  expect(report.results[0]).toMatchObject({ threads: 2, verified: false, unavailable: true });
+  expect(report.results[0]!.error).toMatch(/no worker pools yet/);
+  expect(exitCode(report, { failBelow: null })).toBe(0);
+});

@@ -1,0 +1,88 @@
+// `millrace`: plans, and the engine that runs them as a batch or as a stream.
+
+export {
+  type BatchInput,
+  type FileSource,
+  type ReadOptions,
+  readFile,
+  type WriteOptions,
+  type WriteResult,
+  writeFile,
+} from "./io/file.js";
+export { MalformedFileError } from "./io/file-error.js";
+export { type KernelBuild, parseBytes, type WasmSource } from "./kernel/index.js";
+export {
+  Aggregate,
+  type Aggregated,
+  type AggregateOptions,
+  type AnyRow,
+  type Argument,
+  and,
+  asc,
+  avg,
+  coalesce,
+  col,
+  concat,
+  count,
+  countDistinct,
+  desc,
+  Expression,
+  type Extended,
+  explain,
+  from,
+  type GroupedPlan,
+  type Interval,
+  interval,
+  lit,
+  max,
+  min,
+  not,
+  type Operand,
+  or,
+  type Plain,
+  Plan,
+  type Renamed,
+  type RowOf,
+  type RowOfTable,
+  type Selected,
+  type Selection,
+  type SortKey,
+  Source,
+  type SourceTypes,
+  source,
+  sum,
+  type Then,
+  type TruncateUnit,
+  type ValueOf,
+  type When,
+  when,
+} from "./plan/index.js";
+export {
+  type CollectOptions,
+  Engine,
+  type EngineOptions,
+  type EngineStats,
+  type Inputs,
+  type StreamOptions,
+} from "./scheduler/engine.js";
+export type { Run, RunStats } from "./scheduler/run.js";
+export type { SourceInput } from "./scheduler/source.js";
+export type { KernelTable } from "./scheduler/table.js";
+export * from "./type/data-type.js";
+export {
+  ArgumentError,
+  CastError,
+  ClosedError,
+  CorruptStateError,
+  type ErrorCode,
+  type ErrorDetails,
+  KernelTrapError,
+  MalformedArrowError,
+  MemoryLimitError,
+  MillraceError,
+  OverflowError,
+  PlanError,
+  SchemaMismatchError,
+  TypeMismatchError,
+  UnknownColumnError,
+} from "./type/error.js";

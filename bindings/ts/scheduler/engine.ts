@@ -1,0 +1,276 @@
+// The engine: one kernel, and the two ways to run a plan on it.
+//
+// `collect` and `stream` differ in what they do with results, in nothing else: both drive the same pipeline
+// over the same morsels.
+
+import type { RecordBatch, Table } from "apache-arrow";
+import { fromArrow, toTable } from "../arrow/index.js";
+import { Kernel, type KernelBuild, type Operator, Stage, type WasmSource } from "../kernel/index.js";
+import { bind, lower, type Plan, sourceOf } from "../plan/index.js";
+import type { BatchData } from "../type/column.js";
+import type { Schema } from "../type/data-type.js";
+import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
+import { Pipeline } from "./pipeline.js";
+import { Counters, type DriveOptions, drive, feed, type Opened, Run } from "./run.js";
+import { isBatchData, Source, type SourceInput } from "./source.js";
+import { KernelTable } from "./table.js";
+
+export interface EngineOptions {
+  /** Threads. This version runs on the calling thread only: 1. */
+  readonly workers?: number;
+  /** Most memory of inputs, state and results together, in bytes or as a text like "2 GiB". Default: half of the machine's, at most 3.5 GiB. */
+  readonly memory?: number | string;
+  /** Which build of the kernel; "auto" (the default) takes SIMD where the host has it. */
+  readonly build?: KernelBuild | "auto";
+  /** The kernel's module, or where to get it, where the package's own files cannot be read. */
+  readonly wasm?: WasmSource;
+}
+
+/** Data by the name under which the plan reads it. */
+export type Inputs = Readonly<Record<string, SourceInput>>;
+
+export interface CollectOptions {
+  readonly signal?: AbortSignal;
+  /** "arrow" (the default): a copy that outlives the engine. "kernel": the result stays in the kernel's memory. */
+  readonly result?: "arrow" | "kernel";
+}
+
+export interface StreamOptions {
+  readonly signal?: AbortSignal;
+  /**
+   * What an aggregation without windows emits: "onClose" (the default) its result at the end of input,
+   * "onUpdate" a changelog as rows arrive, with the int8 column `row_kind` (0 +I, 1 -U, 2 +U, 3 -D).
+   */
+  readonly emit?: "onClose" | "onUpdate";
+  /** Most rows of a result batch; 65,536 by default. */
+  readonly batchRows?: number;
+}
+
+export interface EngineStats {
+  readonly build: KernelBuild;
+  /** Bytes of the kernel's memory in use, the most so far, and the budget. */
+  readonly usedBytes: number;
+  readonly peakBytes: number;
+  readonly budgetBytes: number;
+  /** Runs that have begun and not ended. */
+  readonly activeRuns: number;
+}
+
+const DEFAULT_BATCH_ROWS = 65_536;
+/** `collect` hands results on in larger pieces: fewer chunks in the table. */
+const COLLECT_BATCH_ROWS = 1 << 20;
+
+export class Engine {
+  readonly #kernel: Kernel;
+  #activeRuns = 0;
+  #closed = false;
+
+  private constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /**
+   * @throws ArgumentError for an option out of range.
+   */
+  static async open(options: EngineOptions = {}): Promise<Engine> {
+    const { workers = 1, memory, build, wasm } = options;
+    if (workers !== 1) {
+      throw new ArgumentError(
+        `workers: ${workers}: this version runs on one thread; leave it out or give 1`,
+        {
+          value: workers,
+          expected: "1",
+        },
+      );
+    }
+    return new Engine(await Kernel.open({ budget: memory, build, wasm }));
+  }
+
+  /**
+   * Copies a table into the kernel's memory, where runs read it without another copy. Lists, structs and
+   * other types that Millrace does not compute on stay on the host.
+   * @param columns names of the columns to load; all by default
+   * @throws MemoryLimitError when it does not fit; nothing is held then.
+   */
+  async load(table: object, columns?: readonly string[]): Promise<KernelTable> {
+    this.#check();
+    const { schema, batches } = readTable(table);
+    const resident = this.#kernel.load(batches, columns);
+    return new KernelTable(schema, resident.batches, () => resident.free());
+  }
+
+  /**
+   * Runs a plan to its end and answers the whole result.
+   * @throws MillraceError: what is wrong with plan, data or memory; the signal's reason when it aborts.
+   */
+  collect(
+    plan: Plan<unknown>,
+    inputs?: Inputs,
+    options?: CollectOptions & { result?: "arrow" },
+  ): Promise<Table>;
+  collect(
+    plan: Plan<unknown>,
+    inputs: Inputs,
+    options: CollectOptions & { result: "kernel" },
+  ): Promise<KernelTable>;
+  async collect(
+    plan: Plan<unknown>,
+    inputs: Inputs = {},
+    { signal, result = "arrow" }: CollectOptions = {},
+  ): Promise<Table | KernelTable> {
+    const stage = new Stage(this.#kernelForRun());
+    return this.#track(async () => {
+      const opened = await this.#open(plan, inputs, stage, {
+        changelog: false,
+        batchRows: COLLECT_BATCH_ROWS,
+      });
+      let kept: Operator | null = null;
+      try {
+        const options = { signal: signal ?? null, check: () => this.#check() };
+        if (result === "kernel") {
+          const made = await this.#collectResident(opened, options);
+          kept = made.operator;
+          return made.table;
+        }
+        const batches: BatchData[] = [];
+        for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
+        return toTable(opened.pipeline.schema, batches);
+      } finally {
+        opened.pipeline.free(kept);
+        await opened.source.close();
+      }
+    });
+  }
+
+  /**
+   * Runs a plan over data as it arrives. Nothing is read before the first `next()`; each later one reads
+   * only what it needs for the next batch of results.
+   */
+  stream(plan: Plan<unknown>, inputs: Inputs = {}, options: StreamOptions = {}): Run {
+    const kernel = this.#kernelForRun();
+    const { signal, emit = "onClose", batchRows = DEFAULT_BATCH_ROWS } = options;
+    if (!Number.isInteger(batchRows) || batchRows < 1) {
+      throw new ArgumentError(`batchRows must be a whole number above 0, not ${batchRows}`, {
+        value: batchRows,
+      });
+    }
+    const controller = new AbortController();
+    const signals = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+    const counters = new Counters();
+    let pipeline: Pipeline | null = null;
+    const engine = this;
+    async function* results(): AsyncGenerator<BatchData> {
+      signals.throwIfAborted();
+      const stage = new Stage(kernel);
+      engine.#activeRuns += 1;
+      let opened: Opened | null = null;
+      try {
+        opened = await engine.#open(plan, inputs, stage, { changelog: emit === "onUpdate", batchRows });
+        pipeline = opened.pipeline;
+        yield* drive(opened, counters, { signal: signals, check: () => engine.#check() });
+      } finally {
+        engine.#activeRuns -= 1;
+        pipeline = null;
+        opened?.pipeline.free();
+        await opened?.source.close();
+      }
+    }
+    return new Run(results(), counters, controller, () => pipeline?.stateBytes ?? 0);
+  }
+
+  stats(): EngineStats {
+    const { build, usedBytes, peakBytes, budgetBytes } = this.#kernel;
+    return { build, usedBytes, peakBytes, budgetBytes, activeRuns: this.#activeRuns };
+  }
+
+  /** Ends the engine. Runs still going throw ClosedError at their next morsel; tables in its memory are gone. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#kernel.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #check(): void {
+    if (this.#closed) throw new ClosedError("the engine is closed");
+  }
+
+  #kernelForRun(): Kernel {
+    this.#check();
+    return this.#kernel;
+  }
+
+  async #track<T>(work: () => Promise<T>): Promise<T> {
+    this.#activeRuns += 1;
+    try {
+      return await work();
+    } finally {
+      this.#activeRuns -= 1;
+    }
+  }
+
+  async #open(
+    plan: Plan<unknown>,
+    inputs: Inputs,
+    stage: Stage,
+    options: { changelog: boolean; batchRows: number },
+  ): Promise<Opened> {
+    const { name, data, schema } = sourceOf(plan);
+    const given = Object.hasOwn(inputs, name) ? inputs[name] : data;
+    if (given === undefined || given === null) bind(plan, schemasOf(inputs));
+    const source = await Source.open(name, given, stage, schema);
+    try {
+      const physical = lower(bind(plan, { [name]: source.schema }));
+      return {
+        source,
+        columns: physical.source.columns,
+        pipeline: new Pipeline(this.#kernel, physical, options),
+      };
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  /** The result without a copy where one aggregation made it: the table then owns the operator. */
+  async #collectResident(
+    opened: Opened,
+    options: DriveOptions,
+  ): Promise<{ table: KernelTable; operator: Operator | null }> {
+    const { pipeline } = opened;
+    const operator = pipeline.lastOperator;
+    if (operator === null) {
+      const batches: BatchData[] = [];
+      for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
+      const resident = this.#kernel.load(batches);
+      return { table: new KernelTable(pipeline.schema, resident.batches, () => resident.free()), operator };
+    }
+    for await (const _ of feed(opened, new Counters(), options)) {
+      throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
+    }
+    pipeline.finishAllButLast();
+    const batches = operator.finishResident();
+    const release = () => {
+      for (const batch of batches) batch.free();
+      operator.destroy();
+    };
+    return { table: new KernelTable(pipeline.schema, batches, release), operator };
+  }
+}
+
+function schemasOf(inputs: Inputs): Record<string, Schema> {
+  return Object.fromEntries(Object.keys(inputs).map((name) => [name, { fields: [] }]));
+}
+
+function readTable(table: object): { schema: Schema; batches: readonly BatchData[] } {
+  if (isBatchData(table)) return { schema: table.schema, batches: [table] };
+  if (Array.isArray(table) && table.length > 0 && table.every(isBatchData)) {
+    return { schema: (table[0] as BatchData).schema, batches: table };
+  }
+  return fromArrow(table);
+}
+
+export type { RecordBatch, Table };

@@ -1,0 +1,85 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { sortRows } from "../../../twin/plan.js";
+import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
+import type { BatchData } from "../type/column.js";
+import { binary, bool, type DataType, decimal, float64, int32, int64, utf8 } from "../type/data-type.js";
+import { Sorter } from "./order.js";
+
+const CELLS: readonly (readonly [DataType, fc.Arbitrary<Value>])[] = [
+  [int32, fc.integer({ min: -2, max: 2 }).map(BigInt)],
+  [int64, fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n)],
+  [float64, fc.constantFrom(0, -0, 1, -1, Number.NaN, Infinity, -Infinity, 5e-324)],
+  [decimal(38, 2), fc.bigInt(-(2n ** 100n), 2n ** 100n)],
+  [utf8, fc.constantFrom("", "a", "ab", "ä", "\u{1f600}", "\uffee", "aa")],
+  [binary, fc.uint8Array({ maxLength: 3 }).map((bytes) => Uint8Array.from(bytes))],
+  [bool, fc.boolean()],
+];
+
+const column = fc.constantFrom(...CELLS);
+
+const table = fc.array(column, { minLength: 1, maxLength: 4 }).chain((columns) =>
+  fc.record({
+    types: fc.constant(columns.map(([type]) => type)),
+    rows: fc.array(fc.tuple(...columns.map(([, cell]) => fc.option(cell))), { maxLength: 30 }),
+    by: fc.array(
+      fc.record({
+        column: fc.nat(columns.length - 1),
+        descending: fc.boolean(),
+        nullsFirst: fc.boolean(),
+      }),
+      { maxLength: 2 },
+    ),
+    split: fc.nat(30),
+    offset: fc.nat(5),
+  }),
+);
+
+function batchOf(types: readonly DataType[], rows: readonly (readonly Value[])[], offset: number): BatchData {
+  const fields = types.map((type, at) => ({ name: `c${at}`, type, nullable: true }));
+  const columns = types.map((type, at) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[at]!),
+      { offset },
+    ),
+  );
+  return { schema: { fields }, length: rows.length, columns };
+}
+
+function rowsOf(batch: BatchData): Value[][] {
+  const columns = batch.columns.map(readColumn);
+  return Array.from({ length: batch.length }, (_, row) => columns.map((values) => values[row]!));
+}
+
+describe("Sorter", () => {
+  it("orders like the twin, however the rows are split", () => {
+    fc.assert(
+      fc.property(table, ({ types, rows, by, split, offset }) => {
+        const sorter = new Sorter(batchOf(types, [], 0).schema, by, null);
+        sorter.push(batchOf(types, rows.slice(0, split), offset));
+        sorter.push(batchOf(types, rows.slice(split), 0));
+        expect(rowsOf(sorter.finish())).toEqual(sortRows(rows, by));
+      }),
+    );
+  });
+
+  it("keeps the right rows when it cuts to a limit on the way", () => {
+    const schema = batchOf([int32], [], 0).schema;
+    const limit = { count: 3, offset: 2 };
+    const sorter = new Sorter(schema, [{ column: 0, descending: true, nullsFirst: false }], limit);
+    const values = Array.from({ length: 200_000 }, (_, row) => [BigInt((row * 7919) % 200_000)]);
+    for (let at = 0; at < values.length; at += 30_000) {
+      sorter.push(batchOf([int32], values.slice(at, at + 30_000), at % 8));
+    }
+    expect(rowsOf(sorter.finish())).toEqual([[199_997n], [199_996n], [199_995n]]);
+  });
+
+  it("gives an empty batch when no rows came or the offset is past them", () => {
+    const { schema } = batchOf([utf8, int32], [], 0);
+    expect(new Sorter(schema, [], null).finish().length).toBe(0);
+    const sorter = new Sorter(schema, [], { count: 5, offset: 9 });
+    sorter.push(batchOf([utf8, int32], [["a", 1n]], 0));
+    expect(sorter.finish().length).toBe(0);
+  });
+});

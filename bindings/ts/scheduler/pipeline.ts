@@ -1,0 +1,266 @@
+// A running physical plan: a chain of steps through which batches flow, the same in both modes.
+//
+// A step takes a morsel and yields the batches that became ready; the end of input makes it yield the rest.
+// Steps are generators, so a consumer that stops pulling stops the work, and `return()` ends it anywhere.
+// Dropping a pipeline (`free`) gives back all kernel memory of its steps.
+
+import { Abi } from "../../../kernel/abi/layout.js";
+import { OperatorKind } from "../../../kernel/abi/operator.js";
+import { Status } from "../../../kernel/abi/status.js";
+import { takeOpaque } from "../arrow/index.js";
+import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
+import type { AggregateStage, LoweredPlan, Stage as PhysicalStage, ProjectStage } from "../plan/index.js";
+import type { BatchData, ColumnData } from "../type/column.js";
+import { type Schema, uint32 } from "../type/data-type.js";
+import { type Limit, Sorter } from "./order.js";
+import { sliceRows } from "./rows.js";
+
+/** Rows of a batch that every operator takes in one push. */
+export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
+
+interface Step {
+  /** Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. */
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData>;
+  finish(): Generator<BatchData>;
+  free(): void;
+}
+
+export interface PipelineOptions {
+  /** Aggregations emit their changes after each push, not their result at the end. */
+  readonly changelog: boolean;
+  /** Most rows of a result batch. */
+  readonly batchRows: number;
+}
+
+export class Pipeline {
+  readonly schema: Schema;
+  readonly #kernel: Kernel;
+  readonly #steps: Step[] = [];
+  readonly #stages: Stage[] = [];
+
+  constructor(kernel: Kernel, plan: LoweredPlan, options: PipelineOptions) {
+    this.#kernel = kernel;
+    this.schema = plan.output;
+    try {
+      for (const step of stepsOf(kernel, plan.stages, options)) {
+        this.#steps.push(step);
+        this.#stages.push(new Stage(kernel));
+      }
+    } catch (error) {
+      this.free();
+      throw error;
+    }
+  }
+
+  /** Rows [start, start + rows) of the source, at most MORSEL_ROWS of them; yields what became ready. */
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    return this.#feed(0, input, start, rows, firstRow);
+  }
+
+  /** The end of input: yields everything that is left. */
+  *finish(): Generator<BatchData> {
+    for (const [index, step] of this.#steps.entries()) {
+      for (const batch of step.finish()) yield* this.#pass(index + 1, batch);
+    }
+  }
+
+  *#feed(
+    index: number,
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+  ): Generator<BatchData> {
+    for (const batch of this.#steps[index]!.push(input, start, rows, firstRow)) {
+      yield* this.#pass(index + 1, batch);
+    }
+  }
+
+  *#pass(index: number, batch: BatchData): Generator<BatchData> {
+    if (index === this.#steps.length) {
+      yield batch;
+      return;
+    }
+    const input = this.#stages[index]!.batch(batch);
+    for (let start = 0; start < batch.length; start += MORSEL_ROWS) {
+      yield* this.#feed(index, input, start, Math.min(MORSEL_ROWS, batch.length - start), 0);
+    }
+  }
+
+  /** The operator of the last step, when its results may stay in the kernel's memory; else null. */
+  get lastOperator(): Operator | null {
+    const last = this.#steps.at(-1);
+    return last instanceof AggregateStep ? last.operator : null;
+  }
+
+  /** Ends every step but the last. For `lastOperator`, whose results the caller pulls himself. */
+  finishAllButLast(): void {
+    for (const [index, step] of this.#steps.slice(0, -1).entries()) {
+      for (const batch of step.finish()) {
+        for (const _ of this.#pass(index + 1, batch))
+          throw new Error("a step that was not last gave a result");
+      }
+    }
+  }
+
+  /** Bytes of operators' state now. */
+  get stateBytes(): number {
+    return this.#steps.reduce((sum, step) => sum + (step instanceof OperatorStep ? step.stateBytes : 0), 0);
+  }
+
+  /** Gives all memory back, except the operator that `keep` names. */
+  free(keep: Operator | null = null): void {
+    if (!this.#kernel.isAlive) return;
+    for (const step of this.#steps) {
+      if (keep === null || !(step instanceof OperatorStep) || step.operator !== keep) step.free();
+    }
+    for (const stage of this.#stages) stage.free();
+  }
+}
+
+function* stepsOf(
+  kernel: Kernel,
+  stages: readonly PhysicalStage[],
+  options: PipelineOptions,
+): Generator<Step> {
+  for (let index = 0; index < stages.length; index++) {
+    const stage = stages[index]!;
+    if (stage.kind === "aggregate") yield new AggregateStep(kernel, stage, options);
+    else if (stage.kind === "project") yield new ProjectStep(kernel, stage);
+    else if (stage.kind === "limit") yield new OrderStep(stage.schema, [], stage);
+    else {
+      const next = stages[index + 1];
+      const limit = next?.kind === "limit" ? next : null;
+      if (limit !== null) index++;
+      yield new OrderStep(stage.schema, stage.by, limit);
+    }
+  }
+}
+
+abstract class OperatorStep implements Step {
+  readonly operator: Operator;
+
+  constructor(operator: Operator) {
+    this.operator = operator;
+  }
+
+  get stateBytes(): number {
+    return this.operator.isOpen ? this.operator.stats().stateBytes : 0;
+  }
+
+  abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData>;
+  abstract finish(): Generator<BatchData>;
+
+  free(): void {
+    this.operator.destroy();
+  }
+}
+
+class AggregateStep extends OperatorStep {
+  readonly #batchRows: number;
+
+  constructor(kernel: Kernel, stage: AggregateStage, { changelog, batchRows }: PipelineOptions) {
+    const { columns, texts, instructions } = stage;
+    super(
+      kernel.operator({
+        kind: OperatorKind.HASH_AGGREGATE,
+        config: changelog ? stage.changelogConfig : stage.config,
+        columns,
+        output: stage.schema,
+        emitsPerPush: changelog,
+        labels: texts.map((text, index) => labelOf(text, stage.output[index]!.name)),
+        instruction: (index) => instructions[index],
+      }),
+    );
+    this.#batchRows = batchRows;
+  }
+
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
+    yield* drain(this.operator, this.#batchRows);
+  }
+
+  *finish(): Generator<BatchData> {
+    yield* this.operator.finish(this.#batchRows);
+  }
+}
+
+/** How messages name a result: `sum(amount)`, or `turnover = sum(amount)` under another name. */
+function labelOf(text: string, name: string): string {
+  return text === name ? `"${name}"` : `"${name}" = ${text}`;
+}
+
+const ROW_INDEX = { name: "row_index", type: uint32, nullable: false };
+
+class ProjectStep extends OperatorStep {
+  readonly #stage: ProjectStage;
+
+  constructor(kernel: Kernel, stage: ProjectStage) {
+    const { config, columns, output, passthrough, instructions } = stage;
+    super(
+      kernel.operator({
+        kind: OperatorKind.PROJECT,
+        config,
+        columns,
+        output: { fields: passthrough.length > 0 ? [...output, ROW_INDEX] : output },
+        emitsPerPush: true,
+        instruction: (index) => instructions[index],
+      }),
+    );
+    this.#stage = stage;
+  }
+
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
+    for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
+  }
+
+  *finish(): Generator<BatchData> {}
+
+  /** Columns that the kernel cannot read are picked on this side, by the row numbers in the last output. */
+  #withPassthrough(batch: BatchData, input: InputBatch, start: number): BatchData {
+    const { passthrough, schema } = this.#stage;
+    if (passthrough.length === 0) return { ...batch, schema };
+    const rows = rowNumbers(batch.columns.at(-1)!, start);
+    const columns = batch.columns.slice(0, -1);
+    for (const { position, inputColumn } of passthrough) {
+      columns.splice(position, 0, takeOpaque(input.source(inputColumn)!, rows));
+    }
+    return { schema, length: batch.length, columns };
+  }
+}
+
+function rowNumbers(column: ColumnData, start: number): Uint32Array {
+  const { buffer, byteOffset } = column.values;
+  return new Uint32Array(buffer, byteOffset, column.length).map((row) => row + start);
+}
+
+function* drain(operator: Operator, batchRows: number): Generator<BatchData> {
+  for (let batch = operator.pull(batchRows); batch !== null; batch = operator.pull(batchRows)) yield batch;
+}
+
+class OrderStep implements Step {
+  readonly #sorter: Sorter;
+  readonly #schema: Schema;
+
+  constructor(
+    schema: Schema,
+    by: readonly { column: number; descending: boolean; nullsFirst: boolean }[],
+    limit: Limit | null,
+  ) {
+    this.#schema = schema;
+    this.#sorter = new Sorter(schema, by, limit);
+  }
+
+  *push(input: InputBatch, start: number, rows: number): Generator<BatchData> {
+    const columns = this.#schema.fields.map((_, column) => input.source(column)!);
+    this.#sorter.push(sliceRows({ schema: this.#schema, length: input.rows, columns }, start, start + rows));
+  }
+
+  *finish(): Generator<BatchData> {
+    const batch = this.#sorter.finish();
+    if (batch.length > 0) yield batch;
+  }
+
+  free(): void {}
+}

@@ -1,0 +1,153 @@
+// One execution of a plan: the loop that moves morsels from a source through a pipeline, in both modes.
+//
+// There is no queue: the consumer's `next()` pulls, the source is asked for a batch only when everything
+// before it has been taken. That is the backpressure. Between two morsels the run looks at its signal and
+// at the engine, and whatever ends it (the end, an error, `break`, `cancel()`) frees all it holds.
+
+import type { RecordBatch } from "apache-arrow";
+import { toRecordBatch } from "../arrow/index.js";
+import type { BatchData } from "../type/column.js";
+import { ClosedError, type MillraceError } from "../type/error.js";
+import { MORSEL_ROWS, type Pipeline } from "./pipeline.js";
+import type { Source } from "./source.js";
+import { Breather } from "./yield.js";
+
+export interface RunStats {
+  /** Rows and batches read from the source so far. */
+  readonly rowsIn: number;
+  readonly batchesIn: number;
+  readonly rowsOut: number;
+  readonly batchesOut: number;
+  /** Bytes of state in the kernel's memory after the last morsel; 0 once the run is over. */
+  readonly stateBytes: number;
+  /** Rows that came too late for their window: none, as long as plans have no windows. 0 certifies equality with batch mode. */
+  readonly lateRows: number;
+}
+
+/** What a run is made of, once its source is open. */
+export interface Opened {
+  readonly source: Source;
+  /** The source's columns that the plan reads. */
+  readonly columns: readonly number[];
+  readonly pipeline: Pipeline;
+}
+
+export interface DriveOptions {
+  readonly signal: AbortSignal | null;
+  /** Throws when the engine was closed. */
+  readonly check: () => void;
+}
+
+export class Counters {
+  rowsIn = 0;
+  batchesIn = 0;
+  rowsOut = 0;
+  batchesOut = 0;
+}
+
+/** Runs to the end; yields results as they become ready. The caller frees. */
+export async function* drive(
+  opened: Opened,
+  counters: Counters,
+  options: DriveOptions,
+): AsyncGenerator<BatchData> {
+  yield* feed(opened, counters, options);
+  const pause = pauseOf(options);
+  for (const batch of opened.pipeline.finish()) {
+    counted(counters, batch);
+    yield batch;
+    await pause();
+  }
+}
+
+/** Pushes the whole source through, without the end of input; yields what is ready before that. */
+export async function* feed(
+  { source, columns, pipeline }: Opened,
+  counters: Counters,
+  options: DriveOptions,
+): AsyncGenerator<BatchData> {
+  const pause = pauseOf(options);
+  await pause();
+  for await (const input of source.batches(columns)) {
+    await pause();
+    const firstRow = counters.rowsIn;
+    counters.batchesIn += 1;
+    counters.rowsIn += input.rows;
+    for (let start = 0; start < input.rows; start += MORSEL_ROWS) {
+      const rows = Math.min(MORSEL_ROWS, input.rows - start);
+      for (const batch of pipeline.push(input, start, rows, firstRow)) {
+        counted(counters, batch);
+        yield batch;
+      }
+      const pausing = pause();
+      if (pausing !== null) await pausing;
+    }
+  }
+}
+
+/** Between morsels: throws when the run is to stop; a promise when the event loop is due for a turn. */
+function pauseOf({ signal, check }: DriveOptions): () => Promise<void> | null {
+  const breather = new Breather();
+  const stop = () => {
+    signal?.throwIfAborted();
+    check();
+  };
+  return () => {
+    stop();
+    return breather.due()?.then(stop) ?? null;
+  };
+}
+
+function counted(counters: Counters, batch: BatchData): void {
+  counters.rowsOut += batch.length;
+  counters.batchesOut += 1;
+}
+
+/** A stream of results: iterate it once. Breaking out of the loop, an error, or `cancel()` releases all that it holds. */
+export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch, undefined> {
+  readonly #results: AsyncGenerator<BatchData>;
+  readonly #counters: Counters;
+  readonly #controller: AbortController;
+  readonly #stateBytes: () => number;
+
+  /** @internal */
+  constructor(
+    results: AsyncGenerator<BatchData>,
+    counters: Counters,
+    controller: AbortController,
+    stateBytes: () => number,
+  ) {
+    this.#results = results;
+    this.#counters = counters;
+    this.#controller = controller;
+    this.#stateBytes = stateBytes;
+  }
+
+  get stats(): RunStats {
+    const { rowsIn, batchesIn, rowsOut, batchesOut } = this.#counters;
+    return { rowsIn, batchesIn, rowsOut, batchesOut, stateBytes: this.#stateBytes(), lateRows: 0 };
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<RecordBatch, undefined>> {
+    const next = await this.#results.next();
+    return next.done ? { done: true, value: undefined } : { done: false, value: toRecordBatch(next.value) };
+  }
+
+  async return(): Promise<IteratorResult<RecordBatch, undefined>> {
+    await this.#results.return(undefined);
+    return { done: true, value: undefined };
+  }
+
+  /** Stops the run within one morsel; a pending or later `next()` throws `reason`. Safe to call twice. */
+  cancel(reason: MillraceError | Error = new ClosedError("the run was cancelled")): void {
+    this.#controller.abort(reason);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.return();
+  }
+}

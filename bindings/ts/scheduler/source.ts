@@ -1,0 +1,237 @@
+// Inputs of a run: whatever holds Arrow data, as a schema and batches that operators can read.
+//
+// The schema must be known before the plan can be bound, so of an iterable the first batch is awaited when
+// the source is opened. Later batches may name their columns in any order, and need only those that the plan
+// reads; each schema is looked at once, and a batch that lacks such a column or has it with another type is
+// an error.
+
+import { fromArrow, fromRecordBatch, isArrow, isArrowBatch } from "../arrow/index.js";
+import type { InputBatch, Stage } from "../kernel/index.js";
+import type { BatchData, ColumnData } from "../type/column.js";
+import { type Schema, sameType, typeName, valueType } from "../type/data-type.js";
+import { ArgumentError, PlanError, SchemaMismatchError } from "../type/error.js";
+import { emptyBatch } from "./rows.js";
+import { KernelTable } from "./table.js";
+
+/** A batch in a form that `Source` takes: an apache-arrow `RecordBatch` or `Table` (any copy), IPC bytes, or plain views. */
+export type SourceItem = object;
+
+/**
+ * What a run reads: an apache-arrow `Table` or `RecordBatch`, Arrow IPC bytes, a `KernelTable`, or an
+ * iterable, async iterable or `ReadableStream` of record batches or tables.
+ */
+export type SourceInput = object;
+
+export class Source {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly #stage: Stage;
+  readonly #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
+  #started = false;
+  #needed: ReadonlySet<number> = new Set();
+  #first: readonly (BatchData | KernelTable)[];
+  #conform: Conform | null = null;
+
+  private constructor(name: string, stage: Stage, schema: Schema, opened: Opened) {
+    this.name = name;
+    this.schema = schema;
+    this.#stage = stage;
+    this.#items = opened.rest;
+    this.#first = opened.first;
+  }
+
+  /**
+   * @param declared the schema that the plan declares, if it does: an empty iterable is fine then
+   * @throws ArgumentError for an input of another kind
+   */
+  static async open(name: string, input: unknown, stage: Stage, declared: Schema | null): Promise<Source> {
+    const opened = openInput(name, input);
+    if (opened.schema !== null) return new Source(name, stage, opened.schema, opened);
+    const head = await opened.rest.next();
+    if (!head.done) return new Source(name, stage, head.value.schema, { ...opened, first: [head.value] });
+    if (declared === null) {
+      throw new PlanError(
+        `source "${name}" ended before its first batch, so its columns are unknown: declare them with source("${name}", {...})`,
+      );
+    }
+    return new Source(name, stage, declared, opened);
+  }
+
+  /**
+   * The batches, with their columns in the order of `schema`.
+   * @param needed the columns that are read: every batch must have them
+   */
+  async *batches(needed: readonly number[]): AsyncGenerator<InputBatch> {
+    this.#started = true;
+    this.#needed = new Set(needed);
+    for (const item of this.#first) yield* this.#read(item);
+    this.#first = [];
+    for (let next = await this.#items.next(); !next.done; next = await this.#items.next()) {
+      yield* this.#read(next.value);
+    }
+  }
+
+  *#read(item: BatchData | KernelTable): Generator<InputBatch> {
+    this.#conform =
+      this.#conform?.from === item.schema ? this.#conform : conform(this, this.#needed, item.schema);
+    const { columns } = this.#conform;
+    const inputs = item instanceof KernelTable ? item.batches : [this.#stage.batch(item)];
+    for (const input of inputs) yield columns === null ? input : new Reordered(input, this.schema, columns);
+  }
+
+  /** Lets the iterable go (its `return` is called) and frees the staging memory. */
+  async close(): Promise<void> {
+    this.#stage.free();
+    this.#first = [];
+    if (this.#started || this.#items.return !== undefined) await this.#items.return?.();
+  }
+}
+
+interface Opened {
+  /** Null when only the first batch will tell. */
+  readonly schema: Schema | null;
+  readonly first: readonly (BatchData | KernelTable)[];
+  readonly rest: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
+}
+
+function openInput(name: string, input: unknown): Opened {
+  if (input instanceof KernelTable) return { schema: input.schema, first: [input], rest: [].values() };
+  if (isBatchData(input)) return { schema: input.schema, first: [input], rest: [].values() };
+  if (isArrow(input)) {
+    const { schema, batches } = fromArrow(input);
+    return { schema, first: batches, rest: [].values() };
+  }
+  const iterator = iterate(input);
+  if (iterator === null) {
+    throw new ArgumentError(
+      `source "${name}" is ${describe(input)}: give an Arrow table, record batches (an iterable, async iterable or ReadableStream of them), IPC bytes or a KernelTable`,
+      { value: input },
+    );
+  }
+  return { schema: null, first: [], rest: readItems(name, iterator) };
+}
+
+async function* readItems(
+  name: string,
+  iterator: AsyncIterator<unknown> | Iterator<unknown>,
+): AsyncGenerator<BatchData> {
+  let ended = false;
+  try {
+    for (;;) {
+      const next = await iterator.next();
+      if (next.done) break;
+      yield* batchesOf(name, next.value);
+    }
+    ended = true;
+  } finally {
+    if (!ended) await iterator.return?.();
+  }
+}
+
+function batchesOf(name: string, item: unknown): readonly BatchData[] {
+  if (isBatchData(item)) return [item];
+  if (isArrowBatch(item)) return [fromRecordBatch(item)];
+  if (isArrow(item)) {
+    const { schema, batches } = fromArrow(item);
+    return batches.length > 0 ? batches : [emptyBatch(schema)];
+  }
+  throw new ArgumentError(`source "${name}" yielded ${describe(item)} where a record batch is expected`, {
+    value: item,
+  });
+}
+
+function iterate(input: unknown): AsyncIterator<unknown> | Iterator<unknown> | null {
+  if (typeof input !== "object" || input === null) return null;
+  const candidate = input as Partial<AsyncIterable<unknown> & Iterable<unknown> & ReadableStream<unknown>>;
+  if (typeof candidate[Symbol.asyncIterator] === "function") return candidate[Symbol.asyncIterator]!();
+  if (typeof candidate[Symbol.iterator] === "function") return candidate[Symbol.iterator]!();
+  if (typeof candidate.getReader === "function") return readStream(candidate as ReadableStream<unknown>);
+  return null;
+}
+
+/** For hosts whose streams are not async iterables yet. */
+async function* readStream(stream: ReadableStream<unknown>): AsyncGenerator<unknown> {
+  const reader = stream.getReader();
+  let ended = false;
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+    ended = true;
+  } finally {
+    if (!ended) await reader.cancel();
+    reader.releaseLock();
+  }
+}
+
+export function isBatchData(value: unknown): value is BatchData {
+  if (typeof value !== "object" || value === null) return false;
+  const { schema, columns, length } = value as Partial<BatchData>;
+  return (
+    typeof length === "number" &&
+    Array.isArray(columns) &&
+    Array.isArray(schema?.fields) &&
+    schema.fields.every((field) => typeof field?.type?.kind === "string")
+  );
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === "object"
+    ? `a ${value.constructor?.name ?? "Object"}`
+    : `${typeof value} ${String(value)}`;
+}
+
+interface Conform {
+  readonly from: Schema;
+  /** Per column of the source's schema the batch's column; null when they are the same. */
+  readonly columns: readonly number[] | null;
+}
+
+/** Columns that a batch lacks and nobody reads get -1. */
+function conform(source: Source, needed: ReadonlySet<number>, from: Schema): Conform {
+  const { name, schema } = source;
+  if (from === schema) return { from, columns: null };
+  const names = from.fields.map((field) => field.name);
+  const columns = schema.fields.map((field, at) => {
+    const index = names[at] === field.name ? at : names.indexOf(field.name);
+    if (!needed.has(at)) return index;
+    if (index < 0) {
+      throw new SchemaMismatchError(
+        `a batch of source "${name}" has no column "${field.name}"; it has: ${names.join(", ")}`,
+        { column: field.name, expected: typeName(field.type) },
+      );
+    }
+    const { type } = from.fields[index]!;
+    if (!sameType(valueType(type), valueType(field.type))) {
+      throw new SchemaMismatchError(
+        `a batch of source "${name}" has column "${field.name}" as ${typeName(type)} where the batches before have ${typeName(field.type)}`,
+        { column: field.name, value: typeName(type), expected: typeName(field.type) },
+      );
+    }
+    return index;
+  });
+  return { from, columns: columns.every((column, at) => column === at) ? null : columns };
+}
+
+/** A batch whose columns stand in another order. */
+class Reordered implements InputBatch {
+  readonly rows: number;
+  readonly schema: Schema;
+  readonly #input: InputBatch;
+  readonly #columns: readonly number[];
+
+  constructor(input: InputBatch, schema: Schema, columns: readonly number[]) {
+    this.#input = input;
+    this.rows = input.rows;
+    this.schema = schema;
+    this.#columns = columns;
+  }
+
+  describe(columns: readonly number[], start: number, rows: number, firstRow?: number): number {
+    const chosen = columns.map((column) => this.#columns[column]!);
+    return this.#input.describe(chosen, start, rows, firstRow);
+  }
+
+  source(column: number): ColumnData | null {
+    return this.#input.source(this.#columns[column]!);
+  }
+}

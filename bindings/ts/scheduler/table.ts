@@ -1,0 +1,53 @@
+// Tables in the kernel's memory: inputs loaded once and read many times, and results left where they were made.
+
+import type { Table } from "apache-arrow";
+import { toTable } from "../arrow/index.js";
+import type { InputBatch, ResidentBatch } from "../kernel/index.js";
+import type { Schema } from "../type/data-type.js";
+import { ClosedError } from "../type/error.js";
+
+export class KernelTable {
+  readonly schema: Schema;
+  readonly rows: number;
+  readonly #batches: readonly ResidentBatch[];
+  readonly #release: () => void;
+  #open = true;
+
+  /** @internal */
+  constructor(schema: Schema, batches: readonly ResidentBatch[], release: () => void) {
+    this.schema = schema;
+    this.rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+    this.#batches = batches;
+    this.#release = release;
+  }
+
+  /** @internal */
+  get batches(): readonly InputBatch[] {
+    this.#check();
+    return this.#batches;
+  }
+
+  /** A copy as an ordinary apache-arrow table. Only for results: their columns are all here, without dictionaries. */
+  toArrow(): Table {
+    this.#check();
+    return toTable(
+      this.schema,
+      this.#batches.map((batch) => batch.toHost()),
+    );
+  }
+
+  /** Gives the memory back. Safe to call twice. */
+  free(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#release();
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+
+  #check(): void {
+    if (!this.#open) throw new ClosedError("the table was freed");
+  }
+}
