@@ -134,8 +134,9 @@ export function toArrowSchema(schema: Schema): ArrowOutSchema {
   return known;
 }
 
-function toArrowField({ name, type, nullable }: Field): ArrowOutField {
-  return new ArrowOutField(name, toArrowType(type, name), nullable);
+function toArrowField({ name, type, nullable, metadata }: Field): ArrowOutField {
+  const marks = metadata === undefined ? null : new Map(Object.entries(metadata));
+  return new ArrowOutField(name, toArrowType(type, name), nullable, marks);
 }
 
 /** An apache-arrow type of the copy that Millrace imports. `column` is for messages. */

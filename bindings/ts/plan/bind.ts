@@ -203,7 +203,7 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     ...aggregates.map(aggregateField),
   ];
   if (fields.length === 0) throw new PlanError("aggregate takes at least one aggregate or key");
-  return { kind: "aggregate", input, keys, aggregates, schema: { fields } };
+  return { kind: "aggregate", input, keys, aggregates, changelog: false, schema: { fields } };
 }
 
 function bindKey(expression: ExpressionNode, schema: Schema): BoundExpression {
@@ -239,9 +239,10 @@ function wrongArgument(text: string, fn: BoundAggregate["fn"], argument: BoundEx
   });
 }
 
-function aggregateField({ name, fn, argument }: BoundAggregate): Field {
+function aggregateField({ name, fn, argument, fast }: BoundAggregate): Field {
   const type = aggregateType(fn, argument === null ? null : argument.type) as DataType;
-  return { name, type, nullable: fn !== "count" && fn !== "countDistinct" };
+  const field = { name, type, nullable: fn !== "count" && fn !== "countDistinct" };
+  return fast ? { ...field, metadata: { "millrace.exact": "false" } } : field;
 }
 
 function bindSort({ column, descending, nullsFirst }: SortColumn, schema: Schema) {

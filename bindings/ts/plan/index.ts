@@ -13,6 +13,8 @@ export {
 } from "./aggregate.js";
 /** @internal */
 export { bind, type PlanLike, sourceOf } from "./bind.js";
+/** @internal */
+export { asChangelog } from "./changelog.js";
 export { explain } from "./explain.js";
 export {
   and,

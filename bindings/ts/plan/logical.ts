@@ -79,6 +79,8 @@ export type BoundPlan = {
       readonly input: BoundPlan;
       readonly keys: readonly { readonly name: string; readonly expression: BoundExpression }[];
       readonly aggregates: readonly BoundAggregate[];
+      /** Emits changes after each push, with `row_kind` as the last column (changelog.ts). */
+      readonly changelog: boolean;
     }
   | {
       readonly kind: "sort";

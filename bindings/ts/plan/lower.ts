@@ -13,6 +13,7 @@ import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } 
 import { aggregateFunction } from "../type/aggregate.js";
 import type { Field, Schema } from "../type/data-type.js";
 import type { BoundExpression } from "./bound.js";
+import { ROW_KIND } from "./changelog.js";
 import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
 import type { BoundAggregate, BoundOutput, BoundPlan } from "./logical.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
@@ -50,12 +51,10 @@ export interface ProjectStage extends ProgramStage {
 /** Filter, compute, group and aggregate. `schema` is the keys, then the aggregates. */
 export interface AggregateStage extends ProgramStage {
   readonly kind: "aggregate";
-  /** What `config` encodes; `encodeAggregateConfig({ ...spec, changelog: true })` for changes after each push. */
-  readonly spec: AggregateConfigSpec;
-  /** For `op_create`: one result at the end. */
+  /** For `op_create`. */
   readonly config: Uint8Array;
-  /** For `op_create`: a changelog, whose last column is the row kind. */
-  readonly changelogConfig: Uint8Array;
+  /** Changes after each push instead of one result at the end; the row kind is the last column. */
+  readonly changelog: boolean;
   readonly output: readonly Field[];
   /** The first so many fields are keys. */
   readonly keys: number;
@@ -280,13 +279,13 @@ function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggr
   }));
   const aggregates = plan.aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, place));
   const compiled = compiler.finish();
-  const spec: AggregateConfigSpec = { program: compiled.program, keys, aggregates };
+  const { changelog } = plan;
+  const config = encodeAggregateConfig({ program: compiled.program, keys, aggregates, changelog });
   return {
     kind: "aggregate",
     ...compiled,
-    spec,
-    config: encodeAggregateConfig(spec),
-    changelogConfig: encodeAggregateConfig({ ...spec, changelog: true }),
+    config,
+    changelog,
     output: plan.schema.fields,
     outputs: outputs.texts,
     keys: keys.length,
@@ -294,6 +293,7 @@ function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggr
     texts: [
       ...plan.keys.map(({ expression }) => expression.text),
       ...plan.aggregates.map(({ text }) => text),
+      ...(changelog ? [ROW_KIND] : []),
     ],
     schema: plan.schema,
   };

@@ -6,7 +6,7 @@
 import type { RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toTable } from "../arrow/index.js";
 import { Kernel, type KernelBuild, type Operator, Stage, type WasmSource } from "../kernel/index.js";
-import { bind, lower, type Plan, sourceOf } from "../plan/index.js";
+import { asChangelog, bind, lower, type Plan, sourceOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
@@ -223,7 +223,8 @@ export class Engine {
     if (given === undefined || given === null) bind(plan, schemasOf(inputs));
     const source = await Source.open(name, given, stage, schema);
     try {
-      const physical = lower(bind(plan, { [name]: source.schema }));
+      const bound = bind(plan, { [name]: source.schema });
+      const physical = lower(options.changelog ? asChangelog(bound) : bound);
       return {
         source,
         columns: physical.source.columns,

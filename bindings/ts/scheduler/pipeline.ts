@@ -26,8 +26,6 @@ interface Step {
 }
 
 export interface PipelineOptions {
-  /** Aggregations emit their changes after each push, not their result at the end. */
-  readonly changelog: boolean;
   /** Most rows of a result batch. */
   readonly batchRows: number;
 }
@@ -159,12 +157,12 @@ abstract class OperatorStep implements Step {
 class AggregateStep extends OperatorStep {
   readonly #batchRows: number;
 
-  constructor(kernel: Kernel, stage: AggregateStage, { changelog, batchRows }: PipelineOptions) {
-    const { columns, texts, instructions } = stage;
+  constructor(kernel: Kernel, stage: AggregateStage, { batchRows }: PipelineOptions) {
+    const { columns, texts, instructions, config, changelog } = stage;
     super(
       kernel.operator({
         kind: OperatorKind.HASH_AGGREGATE,
-        config: changelog ? stage.changelogConfig : stage.config,
+        config,
         columns,
         output: stage.schema,
         emitsPerPush: changelog,

@@ -36,6 +36,8 @@ export interface Field {
   readonly name: string;
   readonly type: DataType;
   readonly nullable: boolean;
+  /** What results say about themselves: `millrace.exact` = "false" marks plain float sums. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export interface Schema {
