@@ -41,10 +41,16 @@ function rowsOf(plan: BoundPlan, batches: readonly BatchData[]): readonly Row[] 
     case "sort":
       return sortRows(input, plan.by);
     case "limit": {
-      const ordered = plan.input.kind === "sort" ? input : sortRows(input, []);
+      const ordered = isOrdered(plan.input) ? input : sortRows(input, []);
       return ordered.slice(plan.offset, plan.offset + plan.count);
     }
   }
+}
+
+/** Whether the plan's rows come in an order: filters and projections keep the one they get. */
+function isOrdered(plan: BoundPlan): boolean {
+  if (plan.kind === "filter" || plan.kind === "project") return isOrdered(plan.input);
+  return plan.kind === "sort" || plan.kind === "limit";
 }
 
 function aggregateRows(plan: Extract<BoundPlan, { kind: "aggregate" }>, input: readonly Row[]): Row[] {

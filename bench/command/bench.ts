@@ -1,7 +1,7 @@
 // `millrace bench`: which cases, which engines, and the report of what they did.
 
 import { writeFile } from "node:fs/promises";
-import type { CaseFiles, EngineName, PeerName } from "../engine/engine.js";
+import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine/engine.js";
 import { type DataFile, type DataRequest, fixtureRows, prepareDataFile } from "../input/data-file.js";
 import { ChildContender, prepareInChild } from "../measure/child-process.js";
 import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
@@ -47,7 +47,6 @@ export function inProcess(folder: string): Workshop {
 const QUICK_ROWS = 1_000_000;
 const FULL_ROWS = 10_000_000;
 const USUAL_PEERS: readonly PeerName[] = ["duckdb", "polars", "js"];
-const SLOW_STARTERS: readonly PeerName[] = ["duckdb-wasm", "arquero"];
 /** Engines that use one thread whatever they are asked for. */
 const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js"];
 
@@ -79,7 +78,7 @@ export function select(names: readonly string[], options: BenchOptions): Selecte
   return cases.map((of) => ({
     of,
     rows: options.rows ?? (quick ? QUICK_ROWS : FULL_ROWS),
-    peers: options.peers ?? (quick && of.quick === "all" ? [...USUAL_PEERS, ...SLOW_STARTERS] : USUAL_PEERS),
+    peers: options.peers ?? (quick && of.quick === "all" ? PEERS : USUAL_PEERS),
   }));
 }
 

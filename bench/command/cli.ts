@@ -30,7 +30,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--workers <list>", "Thread counts, such as 1,2 (default: 1)")
     .option("--build <build>", "simd, threads or scalar (default: simd)")
     .option("--peers <list>", "duckdb,polars,duckdb-wasm,arquero,js, all or none")
-    .option("--runs <n>", "Runs that count (default: 5)")
+    .option("--runs <n>", "Runs that count (default: at least 5)")
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--target <n>", "Records/s that you need, such as 4e9")
     .option("--json <file>", "Write the report as JSON")

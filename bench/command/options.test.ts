@@ -10,7 +10,7 @@ describe("options of bench", () => {
       workers: [1],
       build: "simd",
       peers: null,
-      runs: 5,
+      runs: null,
       seed: 42,
       target: null,
       json: null,

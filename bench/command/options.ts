@@ -13,7 +13,8 @@ export interface BenchOptions {
   readonly build: BuildName;
   /** Null: the peers that the chosen cases come with. */
   readonly peers: readonly PeerName[] | null;
-  readonly runs: number;
+  /** Runs that count, exactly; null: at least 5, and more where they are short. */
+  readonly runs: number | null;
   readonly seed: number;
   /** Records/s that the user needs; null when not given. */
   readonly target: number | null;
@@ -29,7 +30,6 @@ const MODES: Readonly<Record<string, readonly Mode[]>> = {
   both: ["batch", "stream"],
 };
 const BUILDS: readonly BuildName[] = ["simd", "threads", "scalar"];
-const MIN_RUNS = 1;
 
 /** What the command line gave, by option name, as cac reads it. */
 export type RawOptions = Readonly<Record<string, unknown>>;
@@ -45,7 +45,7 @@ export function benchOptions(raw: RawOptions): BenchOptions {
     workers: listOption(raw, "workers", "1").map(workerCount),
     build: buildOption(single(raw, "build") ?? "simd"),
     peers: raw.peers === undefined ? null : peersOption(listOption(raw, "peers", "")),
-    runs: integerOption(single(raw, "runs") ?? "5", "runs", MIN_RUNS, 1000),
+    runs: raw.runs === undefined ? null : integerOption(single(raw, "runs"), "runs", 1, 1000),
     seed: integerOption(single(raw, "seed") ?? "42", "seed", 0, 4294967295),
     target: raw.target === undefined ? null : positiveOption(single(raw, "target"), "target"),
     json: fileOption(single(raw, "json"), "json"),
@@ -114,7 +114,7 @@ function workerCount(text: string): number {
   return integerOption(text, "workers", 1, 1024);
 }
 
-function integerOption(text: string, name: string, least: number, most: number): number {
+function integerOption(text: string | undefined, name: string, least: number, most: number): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new UsageError(`--${name} takes whole numbers from ${least} to ${most}, not "${text}"`);

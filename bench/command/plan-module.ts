@@ -6,7 +6,7 @@
 // TypeScript: whatever this process was started with (tsx in a checkout), else Node's own type stripping
 // (22.18 and newer), else tsx where the user's project has it.
 
-import { createRequire, register } from "node:module";
+import * as nodeModule from "node:module";
 import { extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Plan } from "../../bindings/ts/index.js";
@@ -45,8 +45,9 @@ async function importModule(file: string, path: string): Promise<{ default?: unk
   }
 }
 
+/** Registers the tsx of the user's project in this process. */
 async function importByTsx(file: string, path: string): Promise<{ default?: unknown }> {
-  const fromProject = createRequire(join(process.cwd(), "package.json"));
+  const fromProject = nodeModule.createRequire(join(process.cwd(), "package.json"));
   let entry: string;
   try {
     entry = fromProject.resolve("tsx/esm/api");
@@ -55,9 +56,16 @@ async function importByTsx(file: string, path: string): Promise<{ default?: unkn
       `${path}: Node ${process.versions.node} reads no TypeScript; install tsx, use Node 22.18, or write .mjs`,
     );
   }
-  const { tsImport } = await import(pathToFileURL(entry).href);
-  return tsImport(pathToFileURL(file).href, import.meta.url);
+  const tsx: { register(): () => void } = await import(pathToFileURL(entry).href);
+  tsx.register();
+  return import(pathToFileURL(file).href);
 }
+
+type Resolve = (
+  specifier: string,
+  context: object,
+  next: (specifier: string, context: object) => unknown,
+) => unknown;
 
 let registered = false;
 
@@ -67,14 +75,21 @@ function resolveMillraceHere(): void {
   registered = true;
   const extension = extname(new URL(import.meta.url).pathname);
   const here = (path: string) => new URL(`../../bindings/ts/${path}${extension}`, import.meta.url).href;
-  const targets = { millrace: here("index"), "millrace/kernel": here("kernel/index") };
-  // The hook runs on a thread of its own, in a module that must not import anything: hence a text.
+  const targets: Record<string, string> = {
+    millrace: here("index"),
+    "millrace/kernel": here("kernel/index"),
+  };
+  // Node 22.15 and newer take hooks on this thread; older ones a module for a thread of its own.
+  const { registerHooks } = nodeModule as { registerHooks?: (hooks: { resolve: Resolve }) => void };
+  if (registerHooks !== undefined) {
+    registerHooks({
+      resolve: (specifier, context, next) =>
+        next(Object.hasOwn(targets, specifier) ? targets[specifier]! : specifier, context),
+    });
+    return;
+  }
   const hook = `
     const targets = ${JSON.stringify(targets)};
-    export function resolve(specifier, context, next) {
-      return Object.hasOwn(targets, specifier)
-        ? next(targets[specifier], context)
-        : next(specifier, context);
-    }`;
-  register(`data:text/javascript,${encodeURIComponent(hook)}`);
+    export const resolve = (specifier, context, next) => next(Object.hasOwn(targets, specifier) ? targets[specifier] : specifier, context);`;
+  nodeModule.register(`data:text/javascript,${encodeURIComponent(hook)}`);
 }

@@ -53,6 +53,11 @@ describe("race", () => {
     expect(outcomes[2]!.checked).not.toBeNull();
   });
 
+  test("short runs are repeated more often, unless the user says how often", async () => {
+    const [a] = await race([fake("a")], [], { runs: null });
+    expect(a!.runMs.length).toBe(25);
+  });
+
   test.each(["open", "run", "check"] as const)(
     "an engine that fails on %s is out, the others go on",
     async (failOn) => {

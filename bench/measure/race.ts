@@ -7,7 +7,8 @@
 import type { Checked, Contender, Opened } from "./contender.js";
 
 export interface RaceOptions {
-  readonly runs: number;
+  /** Rounds that count; null: at least 5, and more while they are short. */
+  readonly runs: number | null;
   /** Told before each call: what happens now, in a few words. */
   readonly onStep?: (step: string) => void;
 }
@@ -30,6 +31,11 @@ export interface Outcome {
 const WARM_UP_MS = 200;
 const WARM_UP_RUNS = 5;
 
+/** Rounds when the user does not say: a median of 5 runs of 3 ms each is too easily spoilt on a shared machine. */
+const LEAST_ROUNDS = 5;
+const MOST_ROUNDS = 25;
+const ROUNDS_MS = 1500;
+
 /** Processes that load at the same time. */
 const LOADING_AT_ONCE = 2;
 
@@ -43,12 +49,13 @@ export async function race(
   const racing = outcomes.slice(0, timed.length);
   await loadAll(outcomes, onStep);
   await eachInTurn(racing, "cold run", onStep, async (outcome) => {
-    outcome.coldMs = (await runOnce(outcome)).ms;
+    outcome.coldMs = (await outcome.contender.run()).ms;
   });
   await eachInTurn(racing, "warm-up", onStep, warmUp);
-  for (let round = 1; round <= runs; round++) {
-    await eachInTurn(racing, `run ${round} of ${runs}`, onStep, async (outcome) => {
-      const figure = await runOnce(outcome);
+  const start = performance.now();
+  for (let round = 1; isWanted(round, runs, performance.now() - start); round++) {
+    await eachInTurn(racing, `run ${round}`, onStep, async (outcome) => {
+      const figure = await outcome.contender.run();
       outcome.runMs.push(figure.ms);
       if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
     });
@@ -59,6 +66,11 @@ export async function race(
     outcome.outputRows = outcome.checked.rows;
   });
   return outcomes;
+}
+
+function isWanted(round: number, runs: number | null, elapsedMs: number): boolean {
+  if (runs !== null) return round <= runs;
+  return round <= LEAST_ROUNDS || (round <= MOST_ROUNDS && elapsedMs < ROUNDS_MS);
 }
 
 function newOutcome(contender: Contender): Outcome {
@@ -105,13 +117,9 @@ async function eachInTurn(
 async function warmUp(outcome: Outcome): Promise<void> {
   const start = performance.now();
   for (let run = 0; run < WARM_UP_RUNS; run++) {
-    await runOnce(outcome);
+    await outcome.contender.run();
     if (performance.now() - start > WARM_UP_MS) return;
   }
-}
-
-async function runOnce(outcome: Outcome) {
-  return outcome.contender.run();
 }
 
 /** An engine that fails is out of the race; the others go on. */

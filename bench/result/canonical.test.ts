@@ -125,6 +125,18 @@ describe("comparison", () => {
     expect(firstDifference(of(Number.NaN), of(1))).not.toBeNull();
   });
 
+  test("what is left when terms cancel is compared with the column's largest value", () => {
+    const of = (...sums: number[]) =>
+      canonicalResult([{ name: "sum", kind: "float" }], {
+        rows: sums.length,
+        columns: { sum: { values: sums } },
+      });
+    expect(firstDifference(of(0, 100), of(2e-16, 100))).toBeNull();
+    expect(firstDifference(of(0, 100), of(2e-16, 100), 0)).not.toBeNull();
+    expect(firstDifference(of(0, 100), of(1e-9, 100))).not.toBeNull();
+    expect(firstDifference(of(0), of(2e-16))).not.toBeNull();
+  });
+
   test("names what differs", () => {
     const a = canonical([{ key: "a", id: 1n, sum: 1 }]);
     expect(firstDifference(a, canonical([]))).toBe("1 rows against 0");

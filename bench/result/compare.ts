@@ -5,6 +5,12 @@ import type { CanonicalColumn, CanonicalResult } from "./canonical.js";
 /** What a peer that does not sum exactly may differ by, relative to the larger value. */
 export const FLOAT_TOLERANCE = 1e-9;
 
+/**
+ * And relative to the largest value of the column, for results whose terms cancel: a mean of 0 comes out as
+ * 2e-16 in a peer, and rounding errors go with the terms, not with what is left of them.
+ */
+const CANCELLATION_TOLERANCE = 1e-13;
+
 /** The first difference in words, or null when the results agree. A tolerance of 0 compares floats by bits. */
 export function firstDifference(
   ours: CanonicalResult,
@@ -40,16 +46,27 @@ function valueComparison(
     return (row) => a.dictionary[a.values[row]!] === b.dictionary[b.values[row]!];
   }
   if (a.kind === "float" && b.kind === "float") {
-    return (row) => sameFloat(a.values[row]!, b.values[row]!, tolerance);
+    const slack = tolerance === 0 ? 0 : CANCELLATION_TOLERANCE * largest(a.values);
+    return (row) => sameFloat(a.values[row]!, b.values[row]!, tolerance, slack);
   }
   if (a.kind === "int" && b.kind === "int") return (row) => a.values[row] === b.values[row];
   throw new TypeError(`column "${a.name}" is ${a.kind} here and ${b.kind} there`);
 }
 
-function sameFloat(a: number, b: number, tolerance: number): boolean {
+function sameFloat(a: number, b: number, tolerance: number, slack: number): boolean {
   if (Object.is(a, b)) return true;
   if (tolerance === 0 || !Number.isFinite(a) || !Number.isFinite(b)) return false;
-  return Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b));
+  return Math.abs(a - b) <= Math.max(slack, tolerance * Math.max(Math.abs(a), Math.abs(b)));
+}
+
+/** The largest finite magnitude; 0 of none. */
+function largest(values: Float64Array): number {
+  let most = 0;
+  for (const value of values) {
+    const magnitude = Math.abs(value);
+    if (magnitude > most && magnitude < Number.POSITIVE_INFINITY) most = magnitude;
+  }
+  return most;
 }
 
 function isValid(column: CanonicalColumn, row: number): boolean {

@@ -5,7 +5,7 @@ import { programOutput, programOutputTextBytes } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues } from "./argument";
-import { countReserve, countUpdate, seenUpdate } from "./count";
+import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
 import { textInit, textReserve, textUpdate } from "./minmax-text";
@@ -97,8 +97,8 @@ export function accumulatorMustTrack(self: Accumulator, program: usize): bool {
   return changetype<Vector>(programOutput(program, <u32>self.argument)).validity != 0;
 }
 
-/** Folds the program's outputs for `rows` rows in. False when out of memory. */
-export function accumulatorUpdate(self: Accumulator, context: usize, program: usize, numbers: usize, rows: u32): bool {
+/** Folds the program's outputs for `rows` rows in; `one` says that every row belongs to group 0. False when out of memory. */
+export function accumulatorUpdate(self: Accumulator, context: usize, program: usize, numbers: usize, rows: u32, one: bool): bool {
   const isCount = self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
   if (isCount && self.tracking == 0) return true;
   const mark = scratchMark(context);
@@ -107,14 +107,17 @@ export function accumulatorUpdate(self: Accumulator, context: usize, program: us
   const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
   const mask = argumentMask(argument, filter, rows, words);
   let ok = true;
-  if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
+  if (isCount && one) {
+    if (self.family == <u32>Family.COUNT) countUpdateOne(self, mask, rows);
+    else seenUpdateOne(self, mask, rows);
+  } else if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
-  else ok = updateValues(self, changetype<Vector>(argument), mask, numbers, rows, scratchTake(context, VALUES_BYTES));
+  else ok = updateValues(self, changetype<Vector>(argument), mask, numbers, rows, one, scratchTake(context, VALUES_BYTES));
   scratchReset(context, mark);
   return ok;
 }
 
-function updateValues(self: Accumulator, vector: Vector, mask: usize, numbers: usize, rows: u32, buffer: usize): bool {
+function updateValues(self: Accumulator, vector: Vector, mask: usize, numbers: usize, rows: u32, one: bool, buffer: usize): bool {
   switch (self.family) {
     case Family.DISTINCT:
       return distinctUpdate(self, numbers, vector, mask, rows);
@@ -126,9 +129,9 @@ function updateValues(self: Accumulator, vector: Vector, mask: usize, numbers: u
   const values = argumentValues(vector, rows, buffer);
   switch (self.family) {
     case Family.SUM_INTEGER:
-      return sumIntegerUpdate(self, numbers, values, mask, rows);
+      return sumIntegerUpdate(self, numbers, values, mask, rows, one);
     case Family.SUM_EXACT:
-      return sumExactUpdate(self, numbers, values, mask, rows);
+      return sumExactUpdate(self, numbers, values, mask, rows, one);
     case Family.SUM_FAST:
       sumFastUpdate(self, numbers, values, mask, rows);
       return true;

@@ -7,6 +7,7 @@ import { Column, Type } from "../abi/layout";
 import { vectorIsValid } from "../column/builder";
 import { dictionaryValue } from "../column/dictionary";
 import { typeWidth } from "../column/type";
+import { copyBytes } from "../memory/copy";
 import { Vector } from "../column/vector";
 
 /** Bytes of scratch that `argumentMask` and `argumentValues` need each. */
@@ -48,7 +49,7 @@ export function argumentValues(vector: Vector, rows: u32, buffer: usize): usize 
     const value = dictionaryValue(vector.dictionary, code, width);
     if (width == 8) store<u64>(at, load<u64>(value));
     else if (width == 4) store<u32>(at, load<u32>(value));
-    else memory.copy(at, value, width);
+    else copyBytes(at, value, width);
   }
   return buffer;
 }

@@ -6,6 +6,7 @@
 //
 // Tried and lost: u32 counts with a carry array (half the memory, no faster at 100,000 groups).
 
+import { bitmapCount, bitmapIsEmpty } from "../column/bitmap";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
 
@@ -17,16 +18,40 @@ export function countReserve(self: Accumulator, groups: u32): bool {
 export function countUpdate(self: Accumulator, numbers: usize, mask: usize, rows: u32): void {
   const counts = self.values;
   if (mask == 0) {
-    for (let row: u32 = 0; row < rows; row++) {
-      const at = counts + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
-      store<i64>(at, load<i64>(at) + 1);
+    let row: u32 = 0;
+    // Two group numbers a load, and four rows a turn.
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const first = load<u64>(numbers + (<usize>row << 2));
+      const second = load<u64>(numbers + (<usize>row << 2), 8);
+      increment(counts, <u32>first);
+      increment(counts, <u32>(first >> 32));
+      increment(counts, <u32>second);
+      increment(counts, <u32>(second >> 32));
     }
+    for (; row < rows; row++) increment(counts, load<u32>(numbers + (<usize>row << 2)));
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
     const at = counts + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
     store<i64>(at, load<i64>(at) + <i64>maskBit(mask, row));
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function increment(counts: usize, group: u32): void {
+  const at = counts + (<usize>group << 3);
+  store<i64>(at, load<i64>(at) + 1);
+}
+
+/** Counts the rows of a vector that all belong to group 0. */
+export function countUpdateOne(self: Accumulator, mask: usize, rows: u32): void {
+  const count: u32 = mask == 0 ? rows : bitmapCount(mask, rows);
+  store<i64>(self.values, load<i64>(self.values) + <i64>count);
+}
+
+export function seenUpdateOne(self: Accumulator, mask: usize, rows: u32): void {
+  if (rows != 0 && (mask == 0 || !bitmapIsEmpty(mask, rows))) store<u8>(self.values, 1);
 }
 
 export function seenUpdate(self: Accumulator, numbers: usize, mask: usize, rows: u32): void {

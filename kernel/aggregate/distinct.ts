@@ -11,7 +11,7 @@ import { Vector } from "../column/vector";
 import { regionBlock, regionCut } from "../memory/region";
 import { INTERNER_SIZE, internerInit, internerReserve } from "../group/interner";
 import { KEY_COLUMN_SIZE, KeyColumn, keyLoad, keyWidth } from "../group/key-column";
-import { ROW_TABLE_SIZE, RowTable, rowTableInit, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
+import { ROW_TABLE_SCRATCH, ROW_TABLE_SIZE, RowTable, rowTableInit, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
 
@@ -31,7 +31,7 @@ export function distinctInit(self: Accumulator): bool {
   const width = rowWidth(key);
   self.scratch = regionBlock(region, <usize>ROWS * width);
   self.entries = regionBlock(region, <usize>ROWS << 2);
-  self.tags = regionBlock(region, <usize>ROWS << 2);
+  self.tags = regionBlock(region, ROW_TABLE_SCRATCH);
   if (key.buffer == 0 || self.scratch == 0 || self.entries == 0 || self.tags == 0) return false;
   if (self.type == <u32>Type.BYTES) {
     key.interner = regionCut(region, INTERNER_SIZE);

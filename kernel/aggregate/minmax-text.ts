@@ -6,6 +6,7 @@
 //
 //   slot: u32 address, u32 length
 
+import { copyBytes } from "../memory/copy";
 import { regionCut } from "../memory/region";
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesCompare } from "../hash/hash";
@@ -99,7 +100,7 @@ export function textPut(self: Accumulator, group: u32, address: usize, length: u
     if (at == 0) return false;
     self.waste += oldLength;
   }
-  memory.copy(at, address, length);
+  copyBytes(at, address, length);
   store<u32>(slot, <u32>at);
   store<u32>(slot, length, 4);
   return true;

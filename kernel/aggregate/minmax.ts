@@ -6,6 +6,7 @@
 // test; whether a value came is another accumulator's to know.
 
 import { Type } from "../abi/layout";
+import { copyBytes } from "../memory/copy";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
 
@@ -174,5 +175,5 @@ export function minmaxLoad(self: Accumulator, group: u32, target: usize): void {
   } else if (self.type == <u32>Type.F32) {
     const bits = load<i32>(at);
     store<i32>(target, bits ^ <i32>(<u32>(bits >> 31) >> 1));
-  } else memory.copy(target, at, width);
+  } else copyBytes(target, at, width);
 }

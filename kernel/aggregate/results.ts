@@ -161,6 +161,40 @@ function isDecimal(low: u64, high: u64): bool {
   return high < LIMIT_HIGH || (high == LIMIT_HIGH && low < LIMIT_LOW);
 }
 
+/**
+ * Appends the results of the `count` groups listed at `list` (u32 each) to a builder with room for them.
+ * 0, or an error's status. `value` is 16 bytes of scratch.
+ */
+export function resultEmit(context: usize, self: Result, rows: usize, list: usize, count: u32, hasRows: bool, builder: Builder, value: usize, scratch: usize): i32 {
+  const lanes = plainLanes(self, rows, hasRows);
+  if (lanes != 0) {
+    const target = builder.values + (<usize>builder.length << 3);
+    for (let at: u32 = 0; at < count; at++) {
+      store<u64>(target + (<usize>at << 3), load<u64>(lanes + (<usize>load<u32>(list + (<usize>at << 2)) << 3)));
+    }
+    builder.length += count;
+    return 0;
+  }
+  for (let at: u32 = 0; at < count; at++) {
+    const status = resultValue(context, self, rows, load<u32>(list + (<usize>at << 2)), hasRows, value, scratch);
+    if (status < 0) return status;
+    resultAppend(builder, status != 0, value);
+  }
+  return 0;
+}
+
+/** The array whose 64-bit elements are the results as they stand, for groups that have rows; 0 when there is none. */
+function plainLanes(self: Result, rows: usize, hasRows: bool): usize {
+  const values = changetype<Accumulator>(self.values);
+  if (values.family == <u32>Family.DISTINCT) return values.values;
+  if (values.family == <u32>Family.COUNT) return values.tracking ? values.values : changetype<Accumulator>(rows).values;
+  const counts = changetype<Accumulator>(self.counts);
+  const plain = values.family == <u32>Family.SUM_INTEGER && self.fn == <u32>AggregateFunction.SUM && values.wide == 0 && self.type != <u32>Type.I128;
+  if (!plain || !hasRows) return 0;
+  // Where nothing was null, or rows themselves are counted, every group with rows has a value.
+  return counts.tracking == 0 || (counts.family == <u32>Family.COUNT && counts.argument < 0) ? values.values : 0;
+}
+
 /** Appends the value of `resultValue` (`valid` 0: null) to a builder with room for it. */
 export function resultAppend(builder: Builder, valid: bool, value: usize): void {
   if (!valid) {

@@ -76,7 +76,7 @@ export function sumExactReserve(self: Accumulator, groups: u32, rows: u32): bool
 }
 
 /** Adds a vector of F32 or F64. False when it must widen and memory is exhausted. */
-export function sumExactUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): bool {
+export function sumExactUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): bool {
   const x = self.scratch;
   const narrow = self.type == <u32>Type.F32;
   for (let start: u32 = 0; start < rows; start += CHUNK) {
@@ -87,7 +87,7 @@ export function sumExactUpdate(self: Accumulator, numbers: usize, values: usize,
       if (mask != 0) maskFloats(narrow ? x : source, mask, start, x, count);
       source = x;
     }
-    if (!addChunk(self, numbers + (<usize>start << 2), source, count)) return false;
+    if (!addChunk(self, numbers + (<usize>start << 2), source, count, one)) return false;
   }
   self.rows += rows;
   return (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0 || normalise(self);
@@ -107,13 +107,17 @@ function maskFloats(values: usize, mask: usize, start: u32, x: usize, count: u32
   }
 }
 
-function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32): bool {
+function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
   const limbs = self.scratch + X_BYTES;
   if (!cut(self, source, limbs, count)) {
     const x = self.scratch;
     if (source != x) memory.copy(x, source, <usize>count << 3);
     if (!chooseWindow(self, x, count) || !addMisfits(self, numbers, x, count)) return false;
     cut(self, x, limbs, count);
+  }
+  if (one) {
+    commitOne(self.values, limbs, count, self.limbs);
+    return true;
   }
   switch (self.limbs) {
     case 0:
@@ -274,10 +278,14 @@ function commit1(sums: usize, numbers: usize, limbs: usize, count: u32): void {
 }
 
 function commit2(sums: usize, numbers: usize, limbs: usize, count: u32): void {
-  for (let row: u32 = 0; row < count; row++) {
-    const at = sums + (<usize>load<u32>(numbers + (<usize>row << 2)) << 4);
-    add2(at, limbs + (<usize>row << 4));
+  let row: u32 = 0;
+  for (const whole = count & ~1; row < whole; row += 2) {
+    const pair = load<u64>(numbers + (<usize>row << 2));
+    const from = limbs + (<usize>row << 4);
+    add2(sums + (<usize>(<u32>pair) << 4), from);
+    add2(sums + (<usize>(pair >> 32) << 4), from + 16);
   }
+  if (row < count) add2(sums + (<usize>load<u32>(numbers + (<usize>row << 2)) << 4), limbs + (<usize>row << 4));
 }
 
 function commit3(sums: usize, numbers: usize, limbs: usize, count: u32): void {
@@ -295,6 +303,17 @@ function commit4(sums: usize, numbers: usize, limbs: usize, count: u32): void {
     const from = limbs + (<usize>row << 5);
     add2(at, from);
     add2(at + 16, from + 16);
+  }
+}
+
+/** All rows to group 0: a limb at a time. */
+function commitOne(sums: usize, limbs: usize, count: u32, width: u32): void {
+  const stride: usize = <usize>width << 3;
+  const end = limbs + <usize>count * stride;
+  for (let limb: usize = 0; limb < stride; limb += 8) {
+    let sum: i64 = 0;
+    for (let at = limbs + limb; at < end; at += stride) sum += load<i64>(at);
+    store<i64>(sums + limb, load<i64>(sums + limb) + sum);
   }
 }
 

@@ -9,6 +9,7 @@
 //   lane: i64           wide: u64 low, u64 middle, i64 high
 
 import { Type } from "../abi/layout";
+import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
@@ -26,12 +27,12 @@ export function sumIntegerReserve(self: Accumulator, groups: u32): bool {
   return accumulatorReserve(self, groups, 0);
 }
 
-/** Adds a vector. False when it must widen and memory is exhausted; nothing was added then. */
-export function sumIntegerUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): bool {
+/** Adds a vector; `one` says that every row belongs to group 0. False when it must widen and memory is exhausted; nothing was added then. */
+export function sumIntegerUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): bool {
   if (self.wide == 0) {
     const magnitude = largest(self.type, values, rows);
     if (magnitude != u64.MAX_VALUE && makeRoom(self, magnitude, rows)) {
-      addLanes(self, numbers, values, mask, rows);
+      addLanes(self, numbers, values, mask, rows, one);
       return true;
     }
     if (!widen(self)) return false;
@@ -118,40 +119,65 @@ function largest128(values: usize, rows: u32): u64 {
   return spread != 0 ? u64.MAX_VALUE : bits + 1;
 }
 
-function addLanes(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+function addLanes(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): void {
   const lanes = self.values;
   switch (self.type) {
     case Type.I8:
-      add<i8>(lanes, numbers, values, mask, rows, 0);
+      add<i8>(lanes, numbers, values, mask, rows, 0, one);
       break;
     case Type.U8:
-      add<u8>(lanes, numbers, values, mask, rows, 0);
+      add<u8>(lanes, numbers, values, mask, rows, 0, one);
       break;
     case Type.I16:
-      add<i16>(lanes, numbers, values, mask, rows, 1);
+      add<i16>(lanes, numbers, values, mask, rows, 1, one);
       break;
     case Type.U16:
-      add<u16>(lanes, numbers, values, mask, rows, 1);
+      add<u16>(lanes, numbers, values, mask, rows, 1, one);
       break;
     case Type.I32:
-      add<i32>(lanes, numbers, values, mask, rows, 2);
+      add<i32>(lanes, numbers, values, mask, rows, 2, one);
       break;
     case Type.U32:
-      add<u32>(lanes, numbers, values, mask, rows, 2);
+      add<u32>(lanes, numbers, values, mask, rows, 2, one);
       break;
     case Type.I128:
-      add<i64>(lanes, numbers, values, mask, rows, 4);
+      add<i64>(lanes, numbers, values, mask, rows, 4, one);
       break;
     default:
-      add<i64>(lanes, numbers, values, mask, rows, 3);
+      add<i64>(lanes, numbers, values, mask, rows, 3, one);
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: u32, shift: usize): void {
+function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: u32, shift: usize, one: bool): void {
+  if (one) {
+    addOne<T>(lanes, values, mask, rows, shift);
+    return;
+  }
   if (mask == 0) {
-    for (let row: u32 = 0; row < rows; row++) {
+    let row: u32 = 0;
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const first = load<u64>(numbers + (<usize>row << 2));
+      const second = load<u64>(numbers + (<usize>row << 2), 8);
+      const from = values + (<usize>row << shift);
+      if (sizeof<T>() == 4) {
+        // Two values a load, too.
+        const a = load<u64>(from);
+        const b = load<u64>(from, 8);
+        addLane(lanes, <u32>first, <i64><T>a);
+        addLane(lanes, <u32>(first >> 32), <i64><T>(a >> 32));
+        addLane(lanes, <u32>second, <i64><T>b);
+        addLane(lanes, <u32>(second >> 32), <i64><T>(b >> 32));
+      } else {
+        const step: usize = <usize>1 << shift;
+        addLane(lanes, <u32>first, <i64>load<T>(from));
+        addLane(lanes, <u32>(first >> 32), <i64>load<T>(from + step));
+        addLane(lanes, <u32>second, <i64>load<T>(from + step * 2));
+        addLane(lanes, <u32>(second >> 32), <i64>load<T>(from + step * 3));
+      }
+    }
+    for (; row < rows; row++) {
       const at = lanes + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
       store<i64>(at, load<i64>(at) + <i64>load<T>(values + (<usize>row << shift)));
     }
@@ -162,6 +188,28 @@ function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: 
     const keep: i64 = -(<i64>maskBit(mask, row));
     store<i64>(at, load<i64>(at) + (<i64>load<T>(values + (<usize>row << shift)) & keep));
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function addLane(lanes: usize, group: u32, value: i64): void {
+  const at = lanes + (<usize>group << 3);
+  store<i64>(at, load<i64>(at) + value);
+}
+
+/** The same for rows that all belong to group 0: the sum stays in a register. */
+// @ts-ignore: decorator
+@inline
+function addOne<T>(lanes: usize, values: usize, mask: usize, rows: u32, shift: usize): void {
+  let sum: i64 = 0;
+  if (mask == 0) {
+    for (let row: u32 = 0; row < rows; row++) sum += <i64>load<T>(values + (<usize>row << shift));
+  } else {
+    for (let row: u32 = 0; row < rows; row++) {
+      sum += <i64>load<T>(values + (<usize>row << shift)) & -(<i64>maskBit(mask, row));
+    }
+  }
+  store<i64>(lanes, load<i64>(lanes) + sum);
 }
 
 /** Turns every lane into 192 bits; false when out of memory, with nothing changed. */
@@ -268,7 +316,7 @@ export function sumIntegerMerge(self: Accumulator, group: u32, low: u64, middle:
 /** Writes the 192-bit sum of a group to `target` (24 bytes). */
 export function sumIntegerLoad(self: Accumulator, group: u32, target: usize): void {
   if (self.wide) {
-    memory.copy(target, self.values + <usize>group * <usize>WIDE, WIDE);
+    copyBytes(target, self.values + <usize>group * <usize>WIDE, WIDE);
     return;
   }
   const lane = load<i64>(self.values + (<usize>group << 3));

@@ -12,11 +12,11 @@ import { BUILDS, runProgram } from "./testing.js";
 function sample(type: DataType, count: number, nth = 5): Value[] {
   return Array.from(
     { length: count },
-    (_, row): Value => (row % nth === nth - 1 ? null : valueOf(type, row)),
+    (_, row): Value => (row % nth === nth - 1 ? null : exampleOf(type, row)),
   );
 }
 
-function valueOf(type: DataType, row: number): Value {
+function exampleOf(type: DataType, row: number): Value {
   switch (type.kind) {
     case "bool":
       return row % 3 === 0;
@@ -26,7 +26,7 @@ function valueOf(type: DataType, row: number): Value {
     case "largeUtf8":
       return `häß ${row % 37}`.repeat(row % 3);
     case "dictionary":
-      return valueOf(type.value, row % 50);
+      return exampleOf(type.value, row % 50);
     case "int":
       return BigInt(row % 100);
     default:
@@ -100,7 +100,7 @@ describe.each(BUILDS)("loads, %s build", async (build) => {
     const column = writeColumn(types.int32, sample(types.int32, 2100));
     for (const type of LOADED.filter(({ kind }) => kind !== "dictionary")) {
       const physical = types.physicalType(type);
-      for (const value of [valueOf(type, 47), type.kind === "bool" ? true : valueOf(type, 99), null]) {
+      for (const value of [exampleOf(type, 47), type.kind === "bool" ? true : exampleOf(type, 99), null]) {
         const [output] = runProgram(kernel, [column], [type], (program) => [
           program.literal(physical, value),
         ]);

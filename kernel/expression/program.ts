@@ -14,9 +14,17 @@ import { typeIsKnown, typeWidth } from "../column/type";
 import { BITMAP_BYTES, VECTOR_SIZE } from "../column/vector";
 import { fail, failDetail, failMemory } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { executeArithmetic } from "./arithmetic";
+import { executeCast } from "./cast";
 import { checkInstruction } from "./check";
 import { BOUND_COLUMN_SIZE, bindColumns, valueType } from "./column-check";
+import { executeComparison } from "./compare";
+import { executeIn, prepareList } from "./in-list";
 import { executeFilter, executeLiteral, executeLoad, executeRowIndex } from "./load";
+import { executeLogic } from "./logic";
+import { executeText, prepareCase } from "./text";
+import { prepareMemos } from "./text-predicate";
+import { executeTime } from "./time";
 import { TEXT_BOUND_SIZE, outputDistinctBytes, outputTextBytes, reserveTexts, textBound } from "./text-bound";
 import { INSTRUCTION_STATE_SIZE, PROGRAM_SIZE, Program, ownVector, registerVector } from "./machine";
 
@@ -284,6 +292,12 @@ function runLiterals(program: Program): void {
 
 /** Whatever instructions keep from vector to vector. False when out of memory. */
 function prepareAll(program: Program): bool {
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    const opcode = <u32>load<u16>(instruction, <usize>Instruction.OPCODE);
+    if (opcode == <u32>Opcode.IN && !prepareList(program, instruction, index)) return false;
+    if (opcode == <u32>Opcode.CASE_MAP && !prepareCase(program, instruction, index)) return false;
+  }
   return true;
 }
 
@@ -299,6 +313,7 @@ export function programBind(context: usize, address: usize, batch: usize): i32 {
   program.batchRows = 0;
   const status = bindColumns(context, program, batch);
   if (status < 0) return status;
+  prepareMemos(program);
   if (reserveTexts(program)) return 0;
   program.batchRows = 0;
   return failMemory(context, 0);
@@ -370,8 +385,24 @@ function execute(program: Program, instruction: usize): i32 {
       executeRowIndex(program, instruction);
       return 0;
     default:
-      return 0;
+      return executeOperation(program, instruction, opcode);
   }
+}
+
+function executeOperation(program: Program, instruction: usize, opcode: u32): i32 {
+  if (opcode < <u32>Opcode.EQUAL) return executeArithmetic(program, instruction, opcode);
+  if (opcode < <u32>Opcode.AND) {
+    if (opcode == <u32>Opcode.IN) executeIn(program, instruction, opcode);
+    else executeComparison(program, instruction, opcode);
+    return 0;
+  }
+  if (opcode < <u32>Opcode.CAST) {
+    executeLogic(program, instruction, opcode);
+    return 0;
+  }
+  if (opcode == <u32>Opcode.CAST) return executeCast(program, instruction);
+  if (opcode < <u32>Opcode.STARTS_WITH || opcode >= <u32>Opcode.TIME_PART) return executeTime(program, instruction, opcode);
+  return executeText(program, instruction, opcode);
 }
 
 export function programOutputs(address: usize): u32 {

@@ -40,16 +40,26 @@ export function runBytes(
   outputs: readonly DataType[],
   program: Uint8Array,
 ): Value[][] {
+  const results = outputs.map((): Value[] => []);
+  for (const batch of runBatches(kernel, columns, outputs, program)) {
+    batch.columns.forEach((column, i) => {
+      results[i]!.push(...readColumn(column));
+    });
+  }
+  return results;
+}
+
+/** The output batches themselves. */
+export function runBatches(
+  kernel: Kernel,
+  columns: readonly ColumnData[],
+  outputs: readonly DataType[],
+  program: Uint8Array,
+): BatchData[] {
   const fields = outputs.map((type, i) => ({ name: `o${i}`, type, nullable: true }));
   const operator = kernel.project({ program, columns: columns.map((_, i) => i), output: { fields } });
   try {
-    const results = outputs.map((): Value[] => []);
-    for (const batch of operator.process(batchOf(columns))) {
-      batch.columns.forEach((column, i) => {
-        results[i]!.push(...readColumn(column));
-      });
-    }
-    return results;
+    return [...operator.process(batchOf(columns))];
   } finally {
     operator.destroy();
   }

@@ -19,12 +19,14 @@ import { Abi, Type } from "../abi/layout";
 import { AggregateFault } from "../abi/operator";
 import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
+import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
+import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { KEY_COLUMN_SIZE, KeyColumn, keyLoad, keyWidth } from "./key-column";
 import { INTERNER_SIZE, Interner, internedAddress, internedLength, internerInit } from "./interner";
-import { ROW_TABLE_SIZE, RowTable, rowTableClear, rowTableInit, rowTableMap, rowTableReserve, rowTableRow, rowTableSlots } from "./row-table";
+import { ROW_TABLE_SCRATCH, ROW_TABLE_SIZE, RowTable, rowTableClear, rowTableInit, rowTableMap, rowTableReserve, rowTableRow, rowTableSlots } from "./row-table";
 
 export const enum Tier {
   NONE = 0,
@@ -69,11 +71,17 @@ export class Groups {
   /** VECTOR_ROWS packed rows, and as many tags. */
   packed: usize;
   tags: usize;
+  /**
+   * DIRECT, one key: 1 while every group of the key's range is known to have rows, so that a vector without
+   * nulls marks nothing; rows marked since that was last looked at.
+   */
+  full: u32;
+  marked: u32;
   /** i64 rows of each group where an accumulator counts them: it then tells holes, and no bytes are kept. 0 = none. */
   counts: usize;
 }
 
-export const GROUPS_SIZE: usize = 64;
+export const GROUPS_SIZE: usize = 80;
 
 // @ts-ignore: decorator
 @inline
@@ -92,7 +100,7 @@ export function groupsInit(groups: Groups, region: usize, keys: usize, keyCount:
   groups.count = keyCount == 0 ? 1 : 0;
   layoutRow(groups);
   groups.packed = regionBlock(region, <usize>ROWS * max<usize>(8, groups.rowWidth));
-  groups.tags = regionBlock(region, <usize>ROWS << 2);
+  groups.tags = regionBlock(region, ROW_TABLE_SCRATCH + 64);
   groups.table = regionCut(region, ROW_TABLE_SIZE);
   if (groups.packed == 0 || groups.tags == 0 || groups.table == 0) return false;
   const hashZero = (fault & <u32>AggregateFault.HASH_ZERO) != 0;
@@ -136,9 +144,21 @@ export function groupsReserve(groups: Groups, rows: u32): bool {
   return groups.tier != <u32>Tier.HASH || rowTableReserve(groups.table, rows + 1);
 }
 
-/** Most group numbers that `rows` further rows can need beside those given. */
+/**
+ * Group numbers to make room for before `rows` further rows: all that they can need, but for keys of small
+ * ranges, of which new ones are rare (should they outgrow their tier, room is made then).
+ */
 export function groupsNeed(groups: Groups, rows: u32): u32 {
-  return groups.tier == <u32>Tier.NONE ? 1 : groups.count + rows + 1;
+  if (groups.tier == <u32>Tier.NONE) return 1;
+  if (groups.tier != <u32>Tier.HASH && !hasTexts(groups)) return groups.count;
+  return groups.count + rows + 1;
+}
+
+function hasTexts(groups: Groups): bool {
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    if (groupsKey(groups, index).interner != 0) return true;
+  }
+  return false;
 }
 
 /**
@@ -260,6 +280,7 @@ function fits(groups: Groups, rows: u32): bool {
   }
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
+    if (key.low != key.nextLow || key.high != key.nextHigh) groups.full = 0;
     key.low = key.nextLow;
     key.high = key.nextHigh;
   }
@@ -337,8 +358,24 @@ function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
     else addCodes<u32>(key, rows, numbers, index == 0);
   }
   if (groups.counts != 0) return;
+  const only = groupsKey(groups, 0);
+  if (groups.full && only.validity == 0) return;
   const occupied = groups.occupied;
   for (let row: u32 = 0; row < rows; row++) store<u8>(occupied + <usize>load<u32>(numbers + (<usize>row << 2)), 1);
+  if (groups.keyCount == 1) lookFull(groups, only, rows);
+}
+
+/** Looks whether the range is full, once as many rows were marked as it has groups. */
+function lookFull(groups: Groups, key: KeyColumn, rows: u32): void {
+  groups.marked += rows;
+  const range = <u64>(key.high - key.low);
+  if (key.high < key.low || range >= <u64>groups.marked) return;
+  groups.marked = 0;
+  for (let offset: u64 = 0; offset <= range; offset++) {
+    const code = (<u32>(<u64>key.low + offset) & key.mask) + 1;
+    if (!load<u8>(groups.occupied + <usize>code)) return;
+  }
+  groups.full = 1;
 }
 
 /** Codes of a 4-byte key without nulls whose stride is 1. */
@@ -407,7 +444,7 @@ function toHash(groups: Groups, batchRows: u32): bool {
     if (!occupied || (packDirect(groups, group, single) && groups.maskOffset == NO_GROUP)) {
       memory.fill(rowTableRow(table, group), 0, groups.rowWidth);
       if (occupied) groups.nullGroup = group;
-    } else if (!rowTableMap(table, single, 1, entry, entry + 4)) return false;
+    } else if (!rowTableMap(table, single, 1, entry, entry + 64)) return false;
   }
   changetype<RowTable>(table).entries = count;
   groups.tier = Tier.HASH;
@@ -548,7 +585,7 @@ function groupValue(groups: Groups, index: u32, group: u32, value: usize): bool 
   if (groups.maskOffset == NO_GROUP) {
     if (group == groups.nullGroup) return false;
   } else if ((load<u32>(row + <usize>groups.maskOffset) >> index) & 1) return false;
-  memory.copy(value, row + <usize>key.offset, key.width);
+  copyBytes(value, row + <usize>key.offset, key.width);
   return true;
 }
 
@@ -561,6 +598,11 @@ export function groupTextBytes(groups: Groups, index: u32, group: u32, scratch: 
 /** Appends key `index` of the `count` groups listed at `list` (u32 each) to a builder with room for them. */
 export function groupsEmitKey(groups: Groups, index: u32, list: usize, count: u32, builder: Builder, scratch: usize): void {
   const key = groupsKey(groups, index);
+  if (groups.tier == <u32>Tier.HASH && key.interner == 0 && typeWidth(key.type) == key.width && key.width != 16) {
+    if (key.width == 8) emitPacked<u64>(groups, index, list, count, builder);
+    else emitPacked<u32>(groups, index, list, count, builder);
+    return;
+  }
   for (let at: u32 = 0; at < count; at++) {
     const group = load<u32>(list + (<usize>at << 2));
     const valid = groupValue(groups, index, group, scratch);
@@ -577,5 +619,21 @@ export function groupsEmitKey(groups: Groups, index: u32, list: usize, count: u3
       builderSetNull(builder, builder.length);
     }
     builderAppendFixed(builder, scratch);
+  }
+}
+
+/** Keys that leave as they are packed. */
+function emitPacked<T>(groups: Groups, index: u32, list: usize, count: u32, builder: Builder): void {
+  const key = groupsKey(groups, index);
+  const from = changetype<RowTable>(groups.table).rows + <usize>key.offset;
+  const width: usize = groups.rowWidth;
+  const masks: usize = groups.maskOffset == NO_GROUP ? 0 : changetype<RowTable>(groups.table).rows + <usize>groups.maskOffset;
+  for (let at: u32 = 0; at < count; at++) {
+    const group = load<u32>(list + (<usize>at << 2));
+    const row = <usize>group * width;
+    // A null key's value is zero in its row.
+    store<T>(builder.values + <usize>builder.length * sizeof<T>(), load<T>(from + row));
+    if (masks == 0 ? group == groups.nullGroup : ((load<u32>(masks + row) >> index) & 1) != 0) builderSetNull(builder, builder.length);
+    builder.length++;
   }
 }

@@ -7,7 +7,8 @@
 //   entry: u32 address, u32 length (dense by id)
 
 import { regionFree } from "../memory/region";
-import { ARENA_SIZE, Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
+import { copyBytes } from "../memory/copy";
+import { Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesEqual, hashBytes } from "../hash/hash";
 import { pieceMask, pieceSlots, slotsFeed, slotsFill, slotsInit, slotsPiece, tagOf } from "../hash/slots";
 import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
@@ -106,7 +107,7 @@ function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: 
   if (id >= self.capacity) return NO_ID;
   const text = arenaTake(internerArena(interner), length);
   if (text == 0 || !slotsFill(interner, piece, slot, tag, id)) return NO_ID;
-  memory.copy(text, address, length);
+  copyBytes(text, address, length);
   const entry = self.entries + (<usize>id << 3);
   store<u32>(entry, <u32>text);
   store<u32>(entry, length, 4);

@@ -9,6 +9,7 @@ import { Vector } from "../column/vector";
 import { dictionaryValue } from "../column/dictionary";
 import { vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
+import { copyBytes } from "../memory/copy";
 import { NO_ID, internCode, internText, internerUseDictionary } from "./interner";
 
 // @ts-ignore: decorator
@@ -103,7 +104,7 @@ function resolve(key: KeyColumn, vector: Vector, rows: u32): usize {
   for (let row: u32 = 0; row < rows; row++) {
     if (!vectorIsValid(vector, row)) continue;
     const code = load<u32>(vector.values + (<usize>row << 2));
-    memory.copy(buffer + <usize>row * width, dictionaryValue(dictionary, code, width), width);
+    copyBytes(buffer + <usize>row * width, dictionaryValue(dictionary, code, width), width);
   }
   return buffer;
 }

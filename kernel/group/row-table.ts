@@ -8,10 +8,12 @@
 //
 //   table: +0 slots (32 bytes)  +32 region  +36 row width  +40 rows  +44 entries  +48 capacity  +52 hash zero
 
+import { Abi } from "../abi/layout";
 import { regionBlock, regionFree } from "../memory/region";
 import { hashRow, hashWord } from "../hash/hash";
 import {
   pieceMask,
+  pieceOffset,
   pieceSlots,
   slotsClear,
   slotsCount,
@@ -19,10 +21,15 @@ import {
   slotsFill,
   slotsInit,
   slotsPiece,
+  slotsPieceMask,
+  slotsPieces,
   tagOf,
 } from "../hash/slots";
 
 export const ROW_TABLE_SIZE: usize = 64;
+/** Bytes of the scratch that lookups of a vector need: a tag and a place in the pending list for each row. */
+export const ROW_TABLE_SCRATCH: usize = <usize>Abi.VECTOR_ROWS * 6;
+const PENDING: usize = <usize>Abi.VECTOR_ROWS * 4;
 
 // @ts-ignore: decorator
 @unmanaged
@@ -96,40 +103,40 @@ export function rowTableRow(table: usize, entry: u32): usize {
 
 /**
  * Looks `count` rows up, adding those that are new: their entry numbers go to `entries` (u32 each).
- * `tags` is scratch of u32 each. Room must have been reserved. False when the slots are full and cannot
+ * `tags` is ROW_TABLE_SCRATCH. Room must have been reserved. False when the slots are full and cannot
  * grow (out of memory).
  */
 export function rowTableMap(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
   const self = changetype<RowTable>(table);
-  const width = self.width;
   if (self.hashZero) memory.fill(tags, 0, <usize>count << 2);
-  else if (width == 8) {
+  else hashRows(rows, count, self.width, tags);
+  if (self.width == 8) return map<u64>(table, rows, count, entries, tags);
+  if (self.width == 16) return map<u32>(table, rows, count, entries, tags);
+  return map<u8>(table, rows, count, entries, tags);
+}
+
+function hashRows(rows: usize, count: u32, width: usize, tags: usize): void {
+  if (width == 8) {
     for (let row: u32 = 0; row < count; row++) {
       store<u32>(tags + (<usize>row << 2), tagOf(hashWord(load<u64>(rows + (<usize>row << 3)))));
     }
-  } else {
-    for (let row: u32 = 0; row < count; row++) {
-      store<u32>(tags + (<usize>row << 2), tagOf(hashRow(rows + <usize>row * width, width)));
-    }
+    return;
   }
-  if (width == 8) return probe<u64>(table, rows, count, entries, tags);
-  if (width == 16) return probe<v16>(table, rows, count, entries, tags);
-  return probe<wide>(table, rows, count, entries, tags);
+  for (let row: u32 = 0; row < count; row++) {
+    store<u32>(tags + (<usize>row << 2), tagOf(hashRow(rows + <usize>row * width, width)));
+  }
 }
 
-// Row shapes for which the probe is compiled apart: 8 bytes, 16 bytes, any multiple of 8.
-type v16 = u32;
-type wide = u8;
+// Row shapes for which the loops are compiled apart: u64 = 8 bytes, u32 = 16, u8 = any multiple of 8.
 
 // @ts-ignore: decorator
 @inline
-function rowsEqual<S>(a: usize, b: usize, width: usize): bool {
-  if (sizeof<S>() == 8) return load<u64>(a) == load<u64>(b);
-  if (sizeof<S>() == 4) return ((load<u64>(a) ^ load<u64>(b)) | (load<u64>(a, 8) ^ load<u64>(b, 8))) == 0;
-  for (let at: usize = 0; at < width; at += 8) {
-    if (load<u64>(a + at) != load<u64>(b + at)) return false;
-  }
-  return true;
+function differs<S>(a: usize, b: usize, width: usize): u64 {
+  if (sizeof<S>() == 8) return load<u64>(a) ^ load<u64>(b);
+  let bits = (load<u64>(a) ^ load<u64>(b)) | (load<u64>(a, 8) ^ load<u64>(b, 8));
+  if (sizeof<S>() == 4) return bits;
+  for (let at: usize = 16; at < width; at += 8) bits |= load<u64>(a + at) ^ load<u64>(b + at);
+  return bits;
 }
 
 // @ts-ignore: decorator
@@ -140,28 +147,82 @@ function rowAddress<S>(rows: usize, row: u32, width: usize): usize {
   return rows + <usize>row * width;
 }
 
-function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
+// @ts-ignore: decorator
+@inline
+function copyRow<S>(to: usize, from: usize, width: usize): void {
+  store<u64>(to, load<u64>(from));
+  if (sizeof<S>() == 8) return;
+  store<u64>(to, load<u64>(from, 8), 8);
+  if (sizeof<S>() == 4) return;
+  for (let at: usize = 16; at < width; at += 8) store<u64>(to + at, load<u64>(from + at));
+}
+
+/**
+ * First every row is tried at the slot where its hash points, without a branch: the loads of many rows are
+ * under way at once, and most rows that are known end there. The others are listed (in `tags`, over those
+ * that are done) and probed one by one; their slots are in the cache by then.
+ */
+// @ts-ignore: decorator
+@inline
+function map<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
+  const self = changetype<RowTable>(table);
+  let left = count;
+  const pending = tags + PENDING;
+  if (self.entries != 0) left = tryFirst<S>(table, rows, count, entries, tags, pending);
+  else {
+    for (let row: u32 = 0; row < count; row++) store<u16>(pending + (<usize>row << 1), <u16>row);
+  }
+  return probe<S>(table, rows, left, entries, tags, pending);
+}
+
+function tryFirst<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize, pending: usize): u32 {
   const self = changetype<RowTable>(table);
   const width = self.width;
+  const known = self.rows;
+  const pieces = slotsPieces(table);
+  const choice = slotsPieceMask(table);
   for (let row: u32 = 0; row < count; row++) {
+    const tag = load<u32>(tags + (<usize>row << 2));
+    const piece = pieces + pieceOffset(tag, choice);
+    const found = load<u32>(pieceSlots(piece) + (<usize>(tag & pieceMask(piece)) << 3));
+    store<u32>(entries + (<usize>row << 2), found);
+  }
+  let left: u32 = 0;
+  for (let row: u32 = 0; row < count; row++) {
+    const found = load<u32>(entries + (<usize>row << 2));
+    // A free slot reads entry 0, whose key may be the row's.
+    const entry = max<u32>(found, 1) - 1;
+    const different = differs<S>(rowAddress<S>(known, entry, width), rowAddress<S>(rows, row, width), width);
+    store<u32>(entries + (<usize>row << 2), entry);
+    store<u16>(pending + (<usize>left << 1), <u16>row);
+    left += <u32>(different != 0) | <u32>(found == 0);
+  }
+  return left;
+}
+
+function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize, pending: usize): bool {
+  const self = changetype<RowTable>(table);
+  const width = self.width;
+  for (let index: u32 = 0; index < count; index++) {
+    const row = <u32>load<u16>(pending + (<usize>index << 1));
     const tag = load<u32>(tags + (<usize>row << 2));
     const key = rowAddress<S>(rows, row, width);
     const piece = slotsPiece(table, tag);
     const slots = pieceSlots(piece);
     const mask = pieceMask(piece);
-    let index = tag & mask;
-    let slot = slots + (<usize>index << 3);
+    let at = tag & mask;
+    let slot = slots + (<usize>at << 3);
     let found: u64 = load<u64>(slot);
     while (found != 0) {
-      if (<u32>(found >> 32) == tag && rowsEqual<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width)) break;
-      index = (index + 1) & mask;
-      slot = slots + (<usize>index << 3);
+      if (<u32>(found >> 32) == tag && differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0) break;
+      at = (at + 1) & mask;
+      slot = slots + (<usize>at << 3);
       found = load<u64>(slot);
     }
     if (found == 0) {
       const entry = self.entries;
       if (!slotsFill(table, piece, slot, tag, entry)) return false;
-      memory.copy(rowAddress<S>(self.rows, entry, width), key, width);
+      copyRow<S>(rowAddress<S>(self.rows, entry, width), key, width);
       self.entries = entry + 1;
       found = <u64>entry + 1;
     }

@@ -71,7 +71,27 @@ export function tagOf(hash: u64): u32 {
 // @ts-ignore: decorator
 @inline
 export function slotsPiece(slots: usize, tag: u32): usize {
-  return <usize>load<u32>(slots, 8) + (load<u32>(slots, 4) == 1 ? 0 : <usize>(tag >> 24) * PIECE);
+  return slotsPieces(slots) + pieceOffset(tag, slotsPieceMask(slots));
+}
+
+// The parts of that, for loops during which the table does not grow.
+
+// @ts-ignore: decorator
+@inline
+export function slotsPieces(slots: usize): usize {
+  return load<u32>(slots, 8);
+}
+
+// @ts-ignore: decorator
+@inline
+export function slotsPieceMask(slots: usize): u32 {
+  return load<u32>(slots, 4) - 1;
+}
+
+// @ts-ignore: decorator
+@inline
+export function pieceOffset(tag: u32, mask: u32): usize {
+  return <usize>((tag >> 24) & mask) * PIECE;
 }
 
 // @ts-ignore: decorator

@@ -2,7 +2,7 @@
 
 import { Type } from "../abi/layout";
 import { Status } from "../abi/status";
-import { RESULT_SCRATCH, resultAppend, resultValue } from "../aggregate/results";
+import { RESULT_SCRATCH, resultEmit } from "../aggregate/results";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { textLength } from "../aggregate/minmax-text";
 import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow } from "../column/builder";
@@ -113,11 +113,5 @@ function emitResult(context: usize, operator: usize, index: u32, list: usize, ro
   const result = resultAt(self, index);
   const builder = outputColumn(self.output, result.column);
   const hasRows = groupsHaveRows(operator);
-  const value = scratchTake(context, 16);
-  for (let row: u32 = 0; row < rows; row++) {
-    const status = resultValue(context, result, self.rowsCounter, load<u32>(list + (<usize>row << 2)), hasRows, value, scratch);
-    if (status < 0) return status;
-    resultAppend(builder, status != 0, value);
-  }
-  return 0;
+  return resultEmit(context, result, self.rowsCounter, list, rows, hasRows, builder, scratchTake(context, 16), scratch);
 }

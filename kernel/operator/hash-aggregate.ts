@@ -412,9 +412,10 @@ function applyVector(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
   if (!groupsAssign(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
   if (self.changelog != 0) changelogTouch(operator, self.numbers, rows);
+  const one = groupsOf(self).tier == <u32>Tier.NONE;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows)) return failMemory(context, 0);
+    if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows, one)) return failMemory(context, 0);
   }
   return 0;
 }

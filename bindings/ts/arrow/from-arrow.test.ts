@@ -243,6 +243,20 @@ describe("dictionaries", () => {
   });
 });
 
+/** 16-byte views: texts of up to 12 bytes inline, the n-th longer one at the start of buffer n. */
+function viewsOf(...texts: string[]): Uint8Array {
+  const views = new Uint8Array(texts.length * 16);
+  const out = new DataView(views.buffer);
+  let buffer = 0;
+  texts.forEach((text, i) => {
+    const bytes = new TextEncoder().encode(text);
+    out.setInt32(i * 16, bytes.length, true);
+    views.set(bytes.subarray(0, bytes.length > 12 ? 4 : 12), i * 16 + 4);
+    if (bytes.length > 12) out.setInt32(i * 16 + 8, buffer++, true);
+  });
+  return views;
+}
+
 describe("types that Millrace only carries along", () => {
   const field = (name: string, type: arrow.DataType) => new arrow.Field(name, type, true);
   const struct = new arrow.Struct([field("a", new arrow.Int32()), field("b", new arrow.Utf8())]);
@@ -299,6 +313,18 @@ describe("types that Millrace only carries along", () => {
           new arrow.FixedSizeBinary(1),
         ) as never,
       } as never),
+    ]),
+    view: new arrow.Vector([
+      arrow.makeData({
+        type: new arrow.Utf8View(),
+        length: 4,
+        nullBitmap: Uint8Array.of(0b1011),
+        views: viewsOf("short", "a text longer than twelve", "", "another one that is long"),
+        variadicBuffers: [
+          new TextEncoder().encode("a text longer than twelve"),
+          new TextEncoder().encode("another one that is long"),
+        ],
+      } as never) as never,
     ]),
     dense: new arrow.Vector([
       arrow.makeData({

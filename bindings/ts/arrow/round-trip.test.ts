@@ -10,7 +10,17 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
 import type { BatchData } from "../type/column.js";
-import { type DataType, dictionary, sameType, typeName, utf8 } from "../type/data-type.js";
+import {
+  type DataType,
+  decimal,
+  dictionary,
+  float32,
+  int64,
+  largeUtf8,
+  sameType,
+  typeName,
+  utf8,
+} from "../type/data-type.js";
 import { ALL_TYPES, arbitraryColumn, bitsOf, oneColumn } from "../type/testing.js";
 import { fromArrow, fromRecordBatch, toRecordBatch, toTable } from "./index.js";
 
@@ -61,6 +71,26 @@ describe.each(ALL_TYPES.map((type) => [typeName(type), type] as const))("%s", (_
       { numRuns: 10 },
     );
   });
+});
+
+test("buffers at odd addresses are copied where typed arrays need it", () => {
+  for (const type of [int64, decimal(20, 2), float32, utf8, largeUtf8]) {
+    const values =
+      type.kind === "utf8" || type.kind === "largeUtf8"
+        ? ["a", null, "bc"]
+        : type === float32
+          ? [1.5, null, 2]
+          : [1n, null, 3n];
+    const column = writeColumn(type, values);
+    const odd = (bytes: Uint8Array | null) => {
+      if (bytes === null) return null;
+      const moved = new Uint8Array(bytes.length + 1).subarray(1);
+      moved.set(bytes);
+      return moved;
+    };
+    const moved = { ...column, values: odd(column.values)!, offsets: odd(column.offsets) };
+    expect(valuesOf([fromRecordBatch(toRecordBatch(oneColumn(moved)))])).toEqual(values);
+  }
 });
 
 test("apache-arrow itself sees the values", () => {

@@ -5,12 +5,10 @@
 // the disk, other hosts fetch them; nothing here needs Node when it is imported.
 
 import { ArgumentError } from "../type/error.js";
+import type { WasmModule, WasmSource } from "./wasm.js";
 
 /** `threads` has SIMD and a shared memory; `debug` is `simd` with names, for profiles. */
 export type KernelBuild = "simd" | "threads" | "scalar" | "debug";
-
-/** Where to take the module from instead of the package's own files. A string is a URL or, in Node, a path. */
-export type WasmSource = URL | string | BufferSource | WebAssembly.Module;
 
 const FILES: Record<KernelBuild, string> = {
   simd: "millrace.wasm",
@@ -45,15 +43,22 @@ export function chooseBuild(wanted: KernelBuild | "auto"): KernelBuild {
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 /** The compiled module of `build`, from the package's files or from `source`. */
-export function loadModule(build: KernelBuild, source?: WasmSource): Promise<WebAssembly.Module> {
-  if (source instanceof WebAssembly.Module) return Promise.resolve(source);
-  if (source !== undefined && typeof source !== "string" && !(source instanceof URL)) {
-    return WebAssembly.compile(source);
+export async function loadModule(build: KernelBuild, source?: WasmSource): Promise<WasmModule> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) {
+    return compile(source as BufferSource);
   }
-  const key = source === undefined ? build : `=${source}`;
+  const place =
+    source === undefined || typeof source === "string" ? source : (source as { href?: unknown }).href;
+  if (place !== undefined && typeof place !== "string") {
+    throw new ArgumentError("wasm is neither a URL, a path, bytes nor a WebAssembly.Module", {
+      value: source,
+    });
+  }
+  const key = place === undefined ? build : `=${place}`;
   let module = compiled.get(key);
   if (module === undefined) {
-    module = source === undefined ? readPackaged(build).then(compile) : readSource(source).then(compile);
+    module = (place === undefined ? readPackaged(build) : readSource(place)).then(compile);
     compiled.set(key, module);
     module.catch(() => compiled.delete(key));
   }
@@ -78,7 +83,7 @@ async function readPackaged(build: KernelBuild): Promise<BufferSource> {
   let failure: unknown;
   for (const candidate of candidates) {
     try {
-      return await readSource(candidate);
+      return await readSource(candidate.href);
     } catch (error) {
       failure ??= error;
     }
@@ -89,14 +94,15 @@ async function readPackaged(build: KernelBuild): Promise<BufferSource> {
   );
 }
 
-async function readSource(source: URL | string): Promise<BufferSource> {
-  const url = source instanceof URL ? source : URL.canParse(source) ? new URL(source) : null;
+async function readSource(source: string): Promise<BufferSource> {
+  const url = URL.canParse(source) ? new URL(source) : null;
   if (runsInNode() && (url === null || url.protocol === "file:")) {
     const { readFile } = await import("node:fs/promises");
-    return readFile(url ?? (source as string));
+    return readFile(url ?? source);
   }
-  const response = await fetch(url ?? (source as string));
-  if (!response.ok)
+  const response = await fetch(source);
+  if (!response.ok) {
     throw new ArgumentError(`${source}: HTTP status ${response.status}`, { value: response.status });
+  }
   return response.arrayBuffer();
 }

@@ -4,7 +4,7 @@ export * from "../type/aggregate.js";
 export * from "../type/column.js";
 export * from "../type/data-type.js";
 export * from "../type/error.js";
-export { hasSimd, type KernelBuild, type WasmSource } from "./build.js";
+export { hasSimd, type KernelBuild } from "./build.js";
 export { defaultBudget, formatBytes, MAX_BUDGET_BYTES, parseBytes } from "./bytes.js";
 export type { ColumnSpec } from "./column-loader.js";
 export {
@@ -30,3 +30,4 @@ export { type Literal, type Operation, ProgramBuilder, type Register } from "./p
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
 export { ResidentBatch, ResidentTable } from "./resident.js";
 export type { StateBatch } from "./state.js";
+export type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";

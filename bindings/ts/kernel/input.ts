@@ -15,6 +15,8 @@ import { type ColumnSlice, padded, placeSlice, sliceColumn } from "./slice.js";
 export interface InputBatch {
   readonly rows: number;
   readonly schema: Schema;
+  /** Whose memory the described batch lies in. */
+  readonly kernel: Kernel;
   /**
    * Makes rows [start, start + rows) of these columns readable for the kernel.
    * @returns address of a `Batch` descriptor, valid until the next `describe`.
@@ -97,10 +99,12 @@ export class StagedBatch implements InputBatch {
   readonly schema: Schema;
   /** Section of a state batch; 0 for input. */
   readonly section: number;
+  readonly kernel: Kernel;
   readonly #stage: Stage;
 
   constructor(stage: Stage, data: BatchData, section = 0) {
     this.#stage = stage;
+    this.kernel = stage.kernel;
     this.data = data;
     this.rows = data.length;
     this.schema = data.schema;

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // One kernel: a module instance, its memory and its context.
 //
 // Whatever leaves the kernel goes through `call`, so that a trap is noticed once and for all: the memory
@@ -12,7 +13,7 @@ import {
   MemoryLimitError,
   type MillraceError,
 } from "../type/error.js";
-import { chooseBuild, type KernelBuild, loadModule, type WasmSource } from "./build.js";
+import { chooseBuild, type KernelBuild, loadModule } from "./build.js";
 import { defaultBudget, formatBytes, parseBudget } from "./bytes.js";
 import type { KernelExports } from "./exports.js";
 import { type FailureContext, failureError, memoryError, readFailure } from "./failure.js";
@@ -21,6 +22,7 @@ import { KernelMemory } from "./memory.js";
 import { Operator, type OperatorSpec } from "./operator.js";
 import { type ProjectSpec, projectOperator } from "./project.js";
 import { ResidentTable } from "./resident.js";
+import type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";
 
 export interface KernelOptions {
   /** `auto` (the default) takes SIMD where the host has it. `threads` has a shared memory. */
@@ -36,8 +38,8 @@ export interface KernelOptions {
 /** What another worker needs to attach to the memory of a `threads` kernel; passes through postMessage. */
 export interface KernelShare {
   readonly build: KernelBuild;
-  readonly module: WebAssembly.Module;
-  readonly memory: WebAssembly.Memory;
+  readonly module: WasmModule;
+  readonly memory: WasmMemory;
   readonly base: number;
 }
 
@@ -50,7 +52,7 @@ const DEFAULT_BASE = 1024;
 export class Kernel {
   readonly build: KernelBuild;
   readonly memory: KernelMemory;
-  readonly #module: WebAssembly.Module;
+  readonly #module: WasmModule;
   readonly #exports: KernelExports;
   readonly #context: number;
   #trap: KernelTrapError | null = null;
@@ -58,7 +60,7 @@ export class Kernel {
 
   private constructor(
     build: KernelBuild,
-    module: WebAssembly.Module,
+    module: WasmModule,
     memory: KernelMemory,
     exports: KernelExports,
     context: number,
@@ -85,7 +87,7 @@ export class Kernel {
     const budget = options.budget === undefined ? await defaultBudget() : parseBudget(options.budget);
     const module = await loadModule(build, options.wasm);
     const initial = Math.ceil((base + INITIAL_BYTES) / PAGE);
-    let memory: WebAssembly.Memory;
+    let memory: WasmMemory;
     try {
       memory = new WebAssembly.Memory({ initial, maximum: MAX_PAGES, shared: build === "threads" });
     } catch (error) {
@@ -105,12 +107,13 @@ export class Kernel {
 
   static async #start(
     build: KernelBuild,
-    module: WebAssembly.Module,
-    memory: WebAssembly.Memory,
+    module: WasmModule,
+    memory: WasmMemory,
     base: number,
     flags: number,
   ) {
-    const instance = await WebAssembly.instantiate(module, { env: { memory } });
+    const imports = { env: { memory: memory as WebAssembly.Memory } };
+    const instance = await WebAssembly.instantiate(module as WebAssembly.Module, imports);
     const exports = instance.exports as unknown as KernelExports;
     const length = memory.buffer.byteLength - base;
     const context = exports.ctx_init(base, length, flags) >>> 0;

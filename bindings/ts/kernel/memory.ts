@@ -4,19 +4,20 @@
 // keeps a view: `bytes` and `view` are looked up for every use, at the price of one comparison.
 
 import { Root } from "../../../kernel/abi/layout.js";
+import type { WasmMemory } from "./wasm.js";
 
 /** Bytes of the 4 GiB that are ever addressed; a Uint8Array over all 2^32 does not exist on every host. */
 const ADDRESSABLE = 2 ** 32 - 65536;
 
 export class KernelMemory {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   /** Address of the root block. */
   readonly root: number;
   #buffer: ArrayBufferLike | null = null;
-  #bytes = new Uint8Array(0);
-  #view = new DataView(new ArrayBuffer(0));
+  #bytes: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(new ArrayBuffer(0));
 
-  constructor(memory: WebAssembly.Memory, root: number) {
+  constructor(memory: WasmMemory, root: number) {
     this.memory = memory;
     this.root = root;
   }

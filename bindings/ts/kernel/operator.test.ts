@@ -319,6 +319,14 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
       expect(failures).toBeGreaterThan(3);
     });
 
+    test("a batch in another kernel's memory", async () => {
+      const other = await Kernel.open({ build: "scalar" });
+      const table = other.load([batchOf({ x: writeColumn(int32, [1n]) })]);
+      using(kernel.project({ columns: [{ name: "x", type: int32 }] }), (operator) => {
+        expect(thrown(() => operator.push(table.batches[0]!)).message).toMatch(/another kernel/);
+      });
+    });
+
     test("calls after destroy", () => {
       const operator = kernel.project({ columns: [{ name: "x", type: int32 }] });
       operator.destroy();

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // A handle on one operator: the ABI's calls with types, statuses turned into exceptions.
 
 import { Abi } from "../../../kernel/abi/layout.js";
@@ -293,7 +294,10 @@ export class Operator {
   }
 
   #input(input: InputBatch | BatchData): InputBatch {
-    if ("describe" in input) return input;
+    if ("describe" in input) {
+      if (input.kernel.memory.memory === this.kernel.memory.memory) return input;
+      throw new ArgumentError("the batch lies in the memory of another kernel");
+    }
     this.#stage ??= new Stage(this.kernel);
     return this.#stage.batch(input);
   }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // Batches in kernel memory: tables loaded once and read many times, and results that stay where they are.
 //
 // Operators read them without a copy: `describe` writes descriptors only, and says by the batch's OFFSET

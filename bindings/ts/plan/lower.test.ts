@@ -70,6 +70,28 @@ describe("stages", () => {
     expect(typeName(lowered(t).output.fields[3]!.type)).toBe("utf8");
   });
 
+  it("filter below a sort, and limit below a projection that keeps the order", () => {
+    const plan = t
+      .orderBy("a")
+      .where(col("x").gt(1))
+      .select({ s: col("s").upper() })
+      .limit(3, 1)
+      .limit(1, 1);
+    const { stages } = lowered(plan);
+    expect(stages.map(({ kind }) => kind)).toEqual(["project", "sort", "limit", "project"]);
+    expect((stages[0] as ProjectStage).filters).toEqual(["x > 1"]);
+    expect(stages[2]).toMatchObject({ count: 1, offset: 2, ordered: true });
+  });
+
+  it("leave a limit above a projection that has no order, and a filter above a limit", () => {
+    const unordered = lowered(t.select("x").limit(3)).stages;
+    expect(unordered.map(({ kind }) => kind)).toEqual(["project", "limit"]);
+    expect(unordered[1]).toMatchObject({ ordered: false });
+    const filtered = lowered(t.orderBy("a").limit(9).where(col("x").gt(1)).limit(2)).stages;
+    expect(filtered.map(({ kind }) => kind)).toEqual(["project", "sort", "limit", "project", "limit"]);
+    expect(filtered[4]).toMatchObject({ ordered: true });
+  });
+
   it("count rows without reading a column", () => {
     const { source, stages } = lowered(t.aggregate({ n: count() }));
     expect(source.columns).toEqual([]);

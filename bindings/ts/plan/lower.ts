@@ -3,7 +3,8 @@
 // Filters and projections that follow one another become one program over the columns of the stage's input
 // (expressions are substituted into each other; the compiler computes shared parts once), and those before
 // an aggregation become the aggregation's own program. So a filter runs below every projection, and a
-// column that nothing asks for is never read. Sorts and limits are stages of their own.
+// column that nothing asks for is never read. Sorts and limits are stages of their own, moved first to
+// where they cost least (arrange.ts).
 //
 // The first stage is always a projection or an aggregation: it is what turns source batches into results
 // (dictionaries into their values, memory of its own).
@@ -12,6 +13,7 @@ import { Type } from "../../../kernel/abi/layout.js";
 import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } from "../kernel/config.js";
 import { aggregateFunction } from "../type/aggregate.js";
 import type { Field, Schema } from "../type/data-type.js";
+import { arrange, isOrdered } from "./arrange.js";
 import type { BoundExpression } from "./bound.js";
 import { ROW_KIND } from "./changelog.js";
 import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
@@ -78,6 +80,8 @@ export interface LimitStage {
   readonly kind: "limit";
   readonly count: number;
   readonly offset: number;
+  /** Whether its input comes in order: then it takes rows as they come, else by the order of all columns. */
+  readonly ordered: boolean;
   readonly schema: Schema;
 }
 
@@ -109,7 +113,7 @@ interface Pending {
 /** Compiles a bound plan. */
 export function lower(plan: BoundPlan): LoweredPlan {
   const stages: Stage[] = [];
-  const pending = lowerNode(plan, stages);
+  const pending = lowerNode(arrange(plan), stages);
   if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, plan.schema));
   const first = stages[0] as ProjectStage | AggregateStage;
   const gathered = first.kind === "project" ? first.passthrough.map(({ inputColumn }) => inputColumn) : [];
@@ -147,7 +151,7 @@ function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
       stages.push(
         plan.kind === "sort"
           ? { kind: "sort", by: plan.by, schema }
-          : { kind: "limit", count: plan.count, offset: plan.offset, schema },
+          : { kind: "limit", count: plan.count, offset: plan.offset, ordered: isOrdered(plan.input), schema },
       );
       return untouched(schema);
     }

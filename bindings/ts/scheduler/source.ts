@@ -6,7 +6,7 @@
 // an error.
 
 import { fromArrow, fromRecordBatch, isArrow, isArrowBatch } from "../arrow/index.js";
-import type { InputBatch, Stage } from "../kernel/index.js";
+import type { InputBatch, Kernel, Stage } from "../kernel/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type Schema, sameType, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, PlanError, SchemaMismatchError } from "../type/error.js";
@@ -214,6 +214,7 @@ function conform(source: Source, needed: ReadonlySet<number>, from: Schema): Con
 
 /** A batch whose columns stand in another order. */
 class Reordered implements InputBatch {
+  readonly kernel: Kernel;
   readonly rows: number;
   readonly schema: Schema;
   readonly #input: InputBatch;
@@ -221,6 +222,7 @@ class Reordered implements InputBatch {
 
   constructor(input: InputBatch, schema: Schema, columns: readonly number[]) {
     this.#input = input;
+    this.kernel = input.kernel;
     this.rows = input.rows;
     this.schema = schema;
     this.#columns = columns;

@@ -1,0 +1,305 @@
+// Predicates on texts with a right side that is known when the program is made: comparisons, IN,
+// STARTS_WITH, ENDS_WITH, CONTAINS, LIKE.
+//
+// Over a dictionary each value is judged once: a byte a code (unknown, false, true), kept while the
+// dictionary stays the same or grows. Values that no row refers to are never judged. A dictionary above
+// MEMO_LIMIT values is judged row by row instead, as are plain texts.
+
+import { Instruction, Opcode, ProgramLimit } from "../abi/instruction";
+import { Column, Type } from "../abi/layout";
+import { Vector } from "../column/vector";
+import { bitmapBytes } from "../column/bitmap";
+import { bytesCompare, bytesEqual } from "../hash/hash";
+import { regionBlock, regionCapacity, regionFree } from "../memory/region";
+import { BoundColumn, boundColumn } from "./column-check";
+import { listHolds } from "./in-list";
+import { InstructionState, Program, dictionaryText, instructionState, registerVector, textViews } from "./machine";
+import { textBound } from "./text-bound";
+
+/** Codes that a memo holds at most: one byte each. */
+const MEMO_LIMIT: u32 = 1 << 20;
+
+const UNKNOWN: u8 = 0;
+const FALSE: u8 = 1;
+
+/** Whether the instruction is such a predicate, so that a memo pays. */
+export function isTextPredicate(program: Program, instruction: usize, opcode: u32): bool {
+  if (opcode == <u32>Opcode.IN) return load<u16>(instruction, <usize>Instruction.TYPE) == <u16>Type.BYTES;
+  const compares = opcode >= <u32>Opcode.EQUAL && opcode <= <u32>Opcode.GREATER_EQUAL;
+  const searches = opcode >= <u32>Opcode.STARTS_WITH && opcode <= <u32>Opcode.LIKE;
+  if (!searches && !(compares && load<u16>(instruction, <usize>Instruction.TYPE) == <u16>Type.BYTES)) return false;
+  const right = registerVector(program, load<u16>(instruction, <usize>Instruction.B));
+  return right.constant != 0 && right.validity == 0;
+}
+
+/** Makes memos ready for the dictionaries of the bound batch. Without memory a predicate does without. */
+export function prepareMemos(program: Program): void {
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = program.instructions + <usize>index * <usize>Instruction.SIZE;
+    const opcode = <u32>load<u16>(instruction, <usize>Instruction.OPCODE);
+    if (opcode < <u32>Opcode.EQUAL || !isTextPredicate(program, instruction, opcode)) continue;
+    const writer = textBound(program, load<u16>(instruction, <usize>Instruction.A)).writer;
+    const source = program.instructions + <usize>writer * <usize>Instruction.SIZE;
+    if (load<u16>(source, <usize>Instruction.OPCODE) != <u16>Opcode.LOAD) continue;
+    const bound = boundColumn(program, load<u32>(source, <usize>Instruction.ARG0));
+    if (bound.dictionary != 0) prepareMemo(program, instructionState(program, index), bound);
+  }
+}
+
+function prepareMemo(program: Program, state: InstructionState, bound: BoundColumn): void {
+  const length = bound.dictionaryLength;
+  const same = state.memo != 0 && state.memoDictionary == bound.dictionaryId && bound.dictionaryId != 0;
+  if (!same && state.memo != 0) memory.fill(state.memo, UNKNOWN, state.memoLength);
+  if (!same) state.memoLength = 0;
+  state.memoDictionary = bound.dictionaryId;
+  if (length > state.memoCapacity && !growMemo(program, state, length)) {
+    regionFree(program.region, state.memo);
+    state.memo = 0;
+    state.memoCapacity = 0;
+    return;
+  }
+  state.memoLength = max(state.memoLength, length);
+}
+
+/** Room for `length` codes; keeps what is known. */
+function growMemo(program: Program, state: InstructionState, length: u32): bool {
+  if (length > MEMO_LIMIT) return false;
+  const wanted = min<u32>(MEMO_LIMIT, max<u32>(256, length + (length >> 1)));
+  const fresh = regionBlock(program.region, wanted);
+  if (fresh == 0) return false;
+  const capacity = regionCapacity(fresh);
+  memory.fill(fresh, UNKNOWN, capacity);
+  if (state.memo != 0) memory.copy(fresh, state.memo, state.memoLength);
+  regionFree(program.region, state.memo);
+  state.memo = fresh;
+  state.memoCapacity = <u32>capacity;
+  return true;
+}
+
+/** Writes the predicate's bits to `out`. Null rows get any bit. */
+export function evaluatePredicate(program: Program, instruction: usize, opcode: u32, a: Vector, out: usize): void {
+  const state = instructionState(program, program.at);
+  if (a.dictionary != 0 && state.memo != 0 && state.memoDictionary == a.dictionaryId) {
+    byCode(program, instruction, opcode, a, state.memo, out);
+    return;
+  }
+  const views = textViews(program, a, program.scratchA);
+  switch (opcode) {
+    case Opcode.EQUAL:
+    case Opcode.NOT_EQUAL:
+      byRow(program, instruction, Opcode.EQUAL, views, out);
+      if (opcode == <u32>Opcode.NOT_EQUAL) invertWords(program.count, out);
+      break;
+    case Opcode.STARTS_WITH:
+      byRow(program, instruction, Opcode.STARTS_WITH, views, out);
+      break;
+    case Opcode.ENDS_WITH:
+      byRow(program, instruction, Opcode.ENDS_WITH, views, out);
+      break;
+    case Opcode.CONTAINS:
+      byRow(program, instruction, Opcode.CONTAINS, views, out);
+      break;
+    case Opcode.LIKE:
+      byRow(program, instruction, Opcode.LIKE, views, out);
+      break;
+    case Opcode.IN:
+      byRow(program, instruction, Opcode.IN, views, out);
+      break;
+    default:
+      byRowAny(program, instruction, opcode, views, out);
+  }
+}
+
+function invertWords(count: u32, out: usize): void {
+  const bytes = bitmapBytes(count);
+  for (let at: usize = 0; at < bytes; at += 8) store<u64>(out + at, ~load<u64>(out + at));
+}
+
+/** The constant right side as a view; 0 for IN, which has a list instead. */
+function rightView(program: Program, instruction: usize): u64 {
+  const register = <u32>load<u16>(instruction, <usize>Instruction.B);
+  return register == <u32>ProgramLimit.NO_REGISTER ? 0 : load<u64>(registerVector(program, register).values);
+}
+
+function byCode(program: Program, instruction: usize, opcode: u32, a: Vector, memo: usize, out: usize): void {
+  const codes = a.values;
+  const count = program.count;
+  const length = load<u32>(a.dictionary, <usize>Column.LENGTH);
+  if (length == 0) {
+    memory.fill(out, 0, bitmapBytes(count));
+    return;
+  }
+  const right = rightView(program, instruction);
+  for (let row: u32 = 0; row < count; row += 64) {
+    const some = min<u32>(64, count - row);
+    let word: u64 = 0;
+    for (let bit: u32 = 0; bit < some; bit++) {
+      let code = load<u32>(codes + (<usize>(row + bit) << 2));
+      // Codes of null rows may be anything.
+      code = code < length ? code : 0;
+      let known = load<u8>(memo + <usize>code);
+      if (known == UNKNOWN) {
+        known = FALSE + <u8>learn(program, instruction, opcode, dictionaryText(a.dictionary, code), right);
+        store<u8>(memo + <usize>code, known);
+      }
+      word |= <u64>(known >> 1) << bit;
+    }
+    store<u64>(out + <usize>(row >> 3), word);
+  }
+}
+
+/** The rare call of `byCode`, kept out of its loop. */
+function learn(program: Program, instruction: usize, opcode: u32, text: u64, right: u64): bool {
+  return judge(program, instruction, opcode, text, right);
+}
+
+/** Ordering comparisons, whose cost is that of comparing bytes: one loop for all. */
+function byRowAny(program: Program, instruction: usize, opcode: u32, views: usize, out: usize): void {
+  byRow(program, instruction, opcode, views, out);
+}
+
+/** Inlined per operator, so that the loop holds no switch. */
+// @ts-ignore: decorator
+@inline
+function byRow(program: Program, instruction: usize, opcode: u32, views: usize, out: usize): void {
+  const count = program.count;
+  const right = rightView(program, instruction);
+  for (let row: u32 = 0; row < count; row += 64) {
+    const some = min<u32>(64, count - row);
+    let word: u64 = 0;
+    for (let bit: u32 = 0; bit < some; bit++) {
+      word |= <u64>judge(program, instruction, opcode, load<u64>(views), right) << bit;
+      views += 8;
+    }
+    store<u64>(out + <usize>(row >> 3), word);
+  }
+}
+
+/** One text (as a view) against the right side. */
+// @ts-ignore: decorator
+@inline
+function judge(program: Program, instruction: usize, opcode: u32, left: u64, right: u64): bool {
+  const text = <usize>left;
+  const length = <u32>(left >> 32);
+  const other = <usize>right;
+  const size = <u32>(right >> 32);
+  switch (opcode) {
+    case Opcode.EQUAL:
+      return length == size && bytesEqual(text, other, length);
+    case Opcode.NOT_EQUAL:
+      return !(length == size && bytesEqual(text, other, length));
+    case Opcode.LESS:
+      return bytesCompare(text, length, other, size) < 0;
+    case Opcode.LESS_EQUAL:
+      return bytesCompare(text, length, other, size) <= 0;
+    case Opcode.GREATER:
+      return bytesCompare(text, length, other, size) > 0;
+    case Opcode.GREATER_EQUAL:
+      return bytesCompare(text, length, other, size) >= 0;
+    case Opcode.STARTS_WITH:
+      return startsWith(text, length, other, size);
+    case Opcode.ENDS_WITH:
+      return endsWith(text, length, other, size);
+    case Opcode.CONTAINS:
+      return contains(text, length, other, size);
+    case Opcode.LIKE:
+      return like(text, length, other, size, load<u32>(instruction, <usize>Instruction.ARG0));
+    default:
+      return listHolds(program, instruction, left);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+export function startsWith(text: usize, length: u32, prefix: usize, size: u32): bool {
+  return length >= size && bytesEqual(text, prefix, size);
+}
+
+// @ts-ignore: decorator
+@inline
+export function endsWith(text: usize, length: u32, suffix: usize, size: u32): bool {
+  return length >= size && bytesEqual(text + <usize>(length - size), suffix, size);
+}
+
+/** Candidates are places where first and last byte agree: 16 of them a step with SIMD. */
+export function contains(text: usize, length: u32, part: usize, size: u32): bool {
+  if (size == 0) return true;
+  if (size > length) return false;
+  const first = load<u8>(part);
+  const last = load<u8>(part + <usize>size - 1);
+  const places = length - size + 1;
+  let place: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const firsts = i8x16.splat(first);
+    const lasts = i8x16.splat(last);
+    for (; place + 16 <= places; place += 16) {
+      const at = text + <usize>place;
+      let found = i8x16.bitmask(
+        v128.and(i8x16.eq(v128.load(at), firsts), i8x16.eq(v128.load(at + <usize>size - 1), lasts)),
+      );
+      while (found != 0) {
+        if (bytesEqual(at + <usize>ctz<i32>(found), part, size)) return true;
+        found &= found - 1;
+      }
+    }
+  }
+  for (; place < places; place++) {
+    const at = text + <usize>place;
+    if (load<u8>(at) == first && load<u8>(at + <usize>size - 1) == last && bytesEqual(at, part, size)) return true;
+  }
+  return false;
+}
+
+/**
+ * SQL's LIKE over UTF-8: % is any run of bytes, _ one code point, `escape` (0 = none) takes the next byte of
+ * the pattern literally. Greedy with one point of return, which is enough as the last % may take anything.
+ */
+export function like(text: usize, length: u32, pattern: usize, size: u32, escape: u32): bool {
+  const end = text + <usize>length;
+  const stop = pattern + <usize>size;
+  let retryPattern: usize = 0;
+  let retryText: usize = 0;
+  while (true) {
+    if (pattern < stop && load<u8>(pattern) == 0x25 && escape != 0x25) {
+      pattern++;
+      retryPattern = pattern;
+      retryText = text;
+      continue;
+    }
+    const matched = text < end && pattern < stop ? step(text, end, pattern, stop, escape) : 0;
+    if (matched != 0) {
+      text += <usize>(matched & 0xff);
+      pattern += <usize>(matched >> 8);
+      continue;
+    }
+    if (text == end && pattern == stop) return true;
+    if (retryPattern == 0 || retryText >= end) return false;
+    retryText += <usize>codePointBytes(retryText, end);
+    text = retryText;
+    pattern = retryPattern;
+  }
+}
+
+/** Matches one pattern element that is not %: bytes of text | bytes of pattern << 8, or 0. */
+// @ts-ignore: decorator
+@inline
+function step(text: usize, end: usize, pattern: usize, stop: usize, escape: u32): u32 {
+  let byte: u32 = load<u8>(pattern);
+  if (byte == escape && escape != 0) {
+    if (pattern + 1 < stop) {
+      return load<u8>(text) == load<u8>(pattern + 1) ? 1 | (2 << 8) : 0;
+    }
+    return load<u8>(text) == byte ? 1 | (1 << 8) : 0;
+  }
+  if (byte == 0x5f) return codePointBytes(text, end) | (1 << 8);
+  return load<u8>(text) == byte ? 1 | (1 << 8) : 0;
+}
+
+/** Bytes of the code point at `at`: itself and the continuation bytes after it. */
+// @ts-ignore: decorator
+@inline
+export function codePointBytes(at: usize, end: usize): u32 {
+  let size: u32 = 1;
+  while (at + <usize>size < end && (load<u8>(at + <usize>size) & 0xc0) == 0x80) size++;
+  return size;
+}

@@ -1,0 +1,242 @@
+// The promise, tested whole: the same rows give the same result bit for bit, whatever the mode, the batch
+// sizes, the order of arrival, the encoding of columns, the build, or where the data lies; and it is the
+// result that the naive twin computes.
+
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { fromArrow } from "../bindings/ts/arrow/index.js";
+import {
+  avg,
+  bool,
+  col,
+  count,
+  countDistinct,
+  type DataType,
+  date32,
+  decimal,
+  dictionary,
+  Engine,
+  float32,
+  float64,
+  from,
+  int16,
+  int32,
+  int64,
+  max,
+  min,
+  type Plan,
+  sum,
+  timestamp,
+  uint8,
+  uint64,
+  utf8,
+} from "../bindings/ts/index.js";
+import { bind } from "../bindings/ts/plan/index.js";
+import type { BatchData } from "../bindings/ts/type/column.js";
+import { runPlan } from "../twin/plan.js";
+import { readColumn, type Value, writeColumn } from "../twin/values.js";
+
+const BUILDS = ["simd", "scalar", "threads"] as const;
+let engines: Engine[];
+beforeAll(async () => {
+  engines = await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "1 GiB" })));
+});
+afterAll(() => Promise.all(engines.map((engine) => engine.close())));
+
+const doubles = fc.oneof(
+  fc.double(),
+  fc.constantFrom(0, -0, Number.NaN, Infinity, -Infinity, 1e308, -1e308, 5e-324, 0.1, 1 / 3, 2 ** 53),
+);
+const texts = fc.constantFrom(
+  "",
+  "a",
+  "b",
+  "aa",
+  "ab",
+  "\u00e9t\u00e9",
+  "\u{1f600}",
+  "x".repeat(40),
+  `${"x".repeat(39)}y`,
+);
+const CELLS: readonly (readonly [DataType, fc.Arbitrary<Value>])[] = [
+  [int32, fc.integer({ min: -3, max: 3 }).map(BigInt)],
+  [int32, fc.integer().map(BigInt)],
+  [int16, fc.integer({ min: -32768, max: 32767 }).map(BigInt)],
+  [int64, fc.bigInt(-(2n ** 60n), 2n ** 60n)],
+  [uint8, fc.integer({ min: 0, max: 255 }).map(BigInt)],
+  [uint64, fc.bigInt(0n, 2n ** 62n)],
+  [float64, doubles],
+  [float32, doubles.map(Math.fround)],
+  [decimal(20, 3), fc.bigInt(-(10n ** 15n), 10n ** 15n)],
+  [bool, fc.boolean()],
+  [date32, fc.integer({ min: -3, max: 3 }).map(BigInt)],
+  [timestamp("ms"), fc.bigInt(-(10n ** 12n), 10n ** 12n)],
+  [utf8, texts],
+];
+
+const SUMMABLE = new Set(["int", "float", "decimal"]);
+
+interface Case {
+  readonly types: readonly DataType[];
+  readonly rows: readonly (readonly Value[])[];
+  readonly plan: Plan<unknown>;
+  readonly cuts: readonly number[];
+  readonly offset: number;
+  readonly order: readonly number[];
+}
+
+const cases: fc.Arbitrary<Case> = fc
+  .array(fc.constantFrom(...CELLS), { minLength: 2, maxLength: 5 })
+  .chain((columns) => {
+    const types = columns.map(([type]) => type);
+    const row = fc.tuple(...columns.map(([, cell]) => fc.option(cell, { freq: 6 })));
+    return fc.record({
+      types: fc.constant(types),
+      rows: fc.array(row, { maxLength: 60 }),
+      plan: plans(types),
+      cuts: fc.array(fc.nat(60), { maxLength: 5 }),
+      offset: fc.nat(9),
+      order: fc.array(fc.nat(), { minLength: 60, maxLength: 60 }),
+    });
+  });
+
+function plans(types: readonly DataType[]): fc.Arbitrary<Plan<unknown>> {
+  const column = fc.nat(types.length - 1);
+  return fc
+    .record({
+      keys: fc.uniqueArray(column, { maxLength: 3 }),
+      arguments_: fc.array(column, { minLength: 1, maxLength: 4 }),
+      filter: fc.option(column),
+      where: fc.option(column),
+    })
+    .map(({ keys, arguments_, filter, where }) => {
+      const aggregates: Record<string, ReturnType<typeof count>> = { rows: count() };
+      arguments_.forEach((at, index) => {
+        const options = filter === null ? {} : { filter: col(`c${filter}`).isNotNull() };
+        const name = `c${at}`;
+        Object.assign(aggregates, {
+          [`n${index}`]: count(name, options),
+          [`d${index}`]: countDistinct(name, options),
+          [`min${index}`]: min(name, options),
+          [`max${index}`]: max(name),
+        });
+        if (!SUMMABLE.has(types[at]!.kind)) return;
+        Object.assign(aggregates, { [`sum${index}`]: sum(name), [`avg${index}`]: avg(name, options) });
+      });
+      let plan = from("t") as Plan;
+      if (where !== null) plan = plan.where(col(`c${where}`).isNotNull());
+      return keys.length === 0
+        ? plan.aggregate(aggregates)
+        : plan.groupBy(...keys.map((key) => `c${key}`)).aggregate(aggregates);
+    });
+}
+
+function batchOf(
+  types: readonly DataType[],
+  rows: readonly (readonly Value[])[],
+  offset: number,
+  encode: (type: DataType) => DataType = (type) => type,
+): BatchData {
+  const fields = types.map((type, at) => ({ name: `c${at}`, type: encode(type), nullable: true }));
+  const columns = fields.map(({ type }, at) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[at]!),
+      { offset, bitmap: offset % 2 === 1 },
+    ),
+  );
+  return { schema: { fields }, length: rows.length, columns };
+}
+
+function cut({ types, rows, cuts, offset }: Case, encode?: (type: DataType) => DataType): BatchData[] {
+  const at = [0, ...cuts.map((one) => Math.min(one, rows.length)).sort((a, b) => a - b), rows.length];
+  return at
+    .slice(1)
+    .map((end, index) => batchOf(types, rows.slice(at[index], end), (offset + index) % 9, encode));
+}
+
+/** A result as sorted texts of its rows, in which every bit shows. */
+function fingerprint(rows: readonly (readonly Value[])[]): string[] {
+  return rows.map((row) => row.map(show).join("|")).sort();
+}
+
+function show(value: Value): string {
+  if (typeof value === "number") {
+    const bits = new BigUint64Array(Float64Array.of(value).buffer)[0]!;
+    return Number.isNaN(value) ? "NaN" : `f${bits.toString(16)}`;
+  }
+  return value instanceof Uint8Array ? `x${value.join()}` : `${typeof value}:${value}`;
+}
+
+function rowsOf(batches: readonly BatchData[]): Value[][] {
+  return batches.flatMap((batch) => {
+    const columns = batch.columns.map(readColumn);
+    return Array.from({ length: batch.length }, (_, row) => columns.map((values) => values[row]!));
+  });
+}
+
+async function collected(engine: Engine, plan: Plan<unknown>, t: object): Promise<string[]> {
+  return fingerprint(rowsOf(fromArrow(await engine.collect(plan, { t })).batches));
+}
+
+async function streamed(
+  engine: Engine,
+  plan: Plan<unknown>,
+  t: object,
+  batchRows: number,
+): Promise<string[]> {
+  const rows: Value[][] = [];
+  for await (const batch of engine.stream(plan, { t }, { batchRows }))
+    rows.push(...rowsOf(fromArrow(batch).batches));
+  return fingerprint(rows);
+}
+
+/** Changes folded together: what is left of +I, -U, +U and -D. */
+async function consolidated(engine: Engine, plan: Plan<unknown>, t: object): Promise<string[]> {
+  const counts = new Map<string, number>();
+  for await (const batch of engine.stream(plan, { t }, { emit: "onUpdate" })) {
+    for (const row of rowsOf(fromArrow(batch).batches)) {
+      const kind = row.pop() as bigint;
+      const [name] = fingerprint([row]);
+      counts.set(name!, (counts.get(name!) ?? 0) + (kind === 0n || kind === 2n ? 1 : -1));
+    }
+  }
+  const left = [...counts].filter(([, times]) => times !== 0);
+  expect(left.every(([, times]) => times === 1)).toBe(true);
+  return left.map(([name]) => name).sort();
+}
+
+it("the same rows give the same bits in every mode, split, order, encoding, build and place", {
+  timeout: 240_000,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, async (one) => {
+      const { types, rows, plan, order } = one;
+      const whole = batchOf(types, rows, 0);
+      const expected = fingerprint(runPlan(bind(plan, { t: whole.schema }), [whole]).rows);
+      const shuffled = rows
+        .map((row, at) => ({ row, at: order[at]! }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ row }) => row);
+      const encoded = (type: DataType) => (type.kind === "bool" ? type : dictionary(type, int16));
+      const simd = engines[0]!;
+      for (const engine of engines) expect(await collected(engine, plan, whole)).toEqual(expected);
+      expect(await streamed(simd, plan, cut(one), 1)).toEqual(expected);
+      expect(
+        await streamed(simd, plan, rows.length > 0 ? rows.map((row) => batchOf(types, [row], 0)) : whole, 7),
+      ).toEqual(expected);
+      expect(await collected(simd, plan, cut({ ...one, rows: shuffled }))).toEqual(expected);
+      const mixed = cut(one).map((batch, at) => (at % 2 === 0 ? batch : cut(one, encoded)[at]!));
+      expect(await streamed(simd, plan, mixed, 65536)).toEqual(expected);
+      const resident = await simd.load(cut(one, encoded));
+      expect(await collected(simd, plan, resident)).toEqual(expected);
+      const kept = await simd.collect(plan, { t: resident }, { result: "kernel" });
+      expect(fingerprint(rowsOf(fromArrow(kept.toArrow()).batches))).toEqual(expected);
+      kept.free();
+      resident.free();
+      expect(await consolidated(simd, plan, cut(one))).toEqual(expected);
+    }),
+    { numRuns: 150 },
+  );
+  for (const engine of engines) expect(engine.stats().activeRuns).toBe(0);
+});
