@@ -10,11 +10,27 @@ import type { WasmModule, WasmSource } from "./wasm.js";
 /** `threads` has SIMD and a shared memory; `debug` is `simd` with names, for profiles. */
 export type KernelBuild = "simd" | "threads" | "scalar" | "debug";
 
-const FILES: Record<KernelBuild, string> = {
-  simd: "millrace.wasm",
-  threads: "millrace.threads.wasm",
-  scalar: "millrace.scalar.wasm",
-  debug: "millrace.debug.wasm",
+/**
+ * Where each build may lie: from `dist/`, and from source. Spelled out, one `new URL("...", import.meta.url)`
+ * each, because that is the form that bundlers recognise and follow.
+ */
+const PLACES: Record<KernelBuild, readonly [dist: URL, source: URL]> = {
+  simd: [
+    new URL("../../../../build/millrace.wasm", import.meta.url),
+    new URL("../../../build/millrace.wasm", import.meta.url),
+  ],
+  threads: [
+    new URL("../../../../build/millrace.threads.wasm", import.meta.url),
+    new URL("../../../build/millrace.threads.wasm", import.meta.url),
+  ],
+  scalar: [
+    new URL("../../../../build/millrace.scalar.wasm", import.meta.url),
+    new URL("../../../build/millrace.scalar.wasm", import.meta.url),
+  ],
+  debug: [
+    new URL("../../../../build/millrace.debug.wasm", import.meta.url),
+    new URL("../../../build/millrace.debug.wasm", import.meta.url),
+  ],
 };
 
 /** The shortest module with a SIMD instruction: (func (result v128) i32.const 0 i8x16.splat). */
@@ -30,7 +46,7 @@ export function hasSimd(): boolean {
 /** The build that `auto` stands for here. `threads` needs a host that shares memory, so it is only ever asked for. */
 export function chooseBuild(wanted: KernelBuild | "auto"): KernelBuild {
   if (wanted !== "auto") {
-    if (!(wanted in FILES)) {
+    if (!(wanted in PLACES)) {
       throw new ArgumentError(`there is no build "${wanted}": choose auto, simd, threads, scalar or debug`, {
         value: wanted,
       });
@@ -74,12 +90,8 @@ function runsInNode(): boolean {
 }
 
 async function readPackaged(build: KernelBuild): Promise<BufferSource> {
-  const file = FILES[build];
-  const candidates = [
-    new URL(`../../../../build/${file}`, import.meta.url),
-    new URL(`../../../build/${file}`, import.meta.url),
-  ];
-  if (!import.meta.url.includes("/dist/")) candidates.reverse();
+  const [dist, source] = PLACES[build];
+  const candidates = import.meta.url.includes("/dist/") ? [dist, source] : [source, dist];
   let failure: unknown;
   for (const candidate of candidates) {
     try {
@@ -89,7 +101,7 @@ async function readPackaged(build: KernelBuild): Promise<BufferSource> {
     }
   }
   throw new ArgumentError(
-    `the kernel ${file} was not found at ${candidates[0]!.href}: build it (npm run build:kernel) or pass its bytes as \`wasm\``,
+    `the kernel was not found at ${candidates[0]!.href}: build it (npm run build:kernel) or pass its bytes as \`wasm\``,
     { cause: failure },
   );
 }

@@ -5,7 +5,8 @@
 
 export type CasePairs = readonly (readonly [from: number, to: number])[];
 
-const LAST_CODE_POINT = 0x10ffff;
+/** The planes above hold ideographs, tags and private use: nothing with case. */
+const LAST_CODE_POINT = 0x1ffff;
 const SURROGATES = { first: 0xd800, last: 0xdfff };
 
 const cache = new Map<"lower" | "upper", CasePairs>();

@@ -8,20 +8,28 @@ import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
 import { Kernel } from "../kernel/kernel.js";
 import type { BatchData } from "../type/column.js";
 import {
+  binary,
   bool,
   type DataType,
   date32,
+  date64,
   decimal,
   dictionary,
+  duration,
   float32,
   float64,
+  int8,
+  int16,
   int32,
   int64,
+  largeBinary,
   largeUtf8,
   type Schema,
   time,
   timestamp,
   uint8,
+  uint16,
+  uint32,
   uint64,
   utf8,
 } from "../type/data-type.js";
@@ -88,6 +96,18 @@ const columns: Readonly<Record<string, { type: DataType; values: readonly Value[
     ],
   },
   tm: { type: time("ms"), values: [0n, 45_000_500n, 86_399_999n] },
+  vi: { type: dictionary(int64), values: [0n, 3n, -7n, 12345678901n] },
+  vd: { type: dictionary(date32), values: [0n, 19782n, -400n] },
+  i8: { type: int8, values: [0n, 127n, -128n] },
+  i16: { type: int16, values: [1n, 32767n, -32768n] },
+  u16: { type: uint16, values: [0n, 65535n] },
+  u32: { type: uint32, values: [2n, 4294967295n] },
+  d64: { type: date64, values: [0n, 1_709_164_800_000n, -86_400_000n] },
+  tn: { type: time("ns"), values: [1n, 45_000_500_000_001n] },
+  du: { type: duration("ms"), values: [0n, 90_000n, -5n, 9223372036854775807n] },
+  bin: { type: binary, values: [new Uint8Array(), Uint8Array.of(0, 255), Uint8Array.of(97)] },
+  lb: { type: largeBinary, values: [Uint8Array.of(97), Uint8Array.of(97, 98)] },
+  tz: { type: timestamp("ns", "+05:30"), values: [0n, 1_711_846_800_000_000_001n] },
 };
 
 const names = Object.keys(columns);
@@ -116,9 +136,9 @@ function batchOf(rows: readonly (readonly Value[])[], offset: number): BatchData
 type Kind = "integer" | "float" | "decimal" | "bool" | "text" | "date" | "stamp" | "zoned";
 type Arbitraries = Record<Kind, Expression>;
 
-const unary = (arbitrary: fc.Arbitrary<Expression>, ...ops: ((a: Expression) => Expression)[]) =>
+const ones = (arbitrary: fc.Arbitrary<Expression>, ...ops: ((a: Expression) => Expression)[]) =>
   fc.tuple(arbitrary, fc.constantFrom(...ops)).map(([a, op]) => op(a));
-const binary = (
+const pairs = (
   a: fc.Arbitrary<Expression>,
   b: fc.Arbitrary<Expression>,
   ...ops: ((a: Expression, b: Expression) => Expression)[]
@@ -179,47 +199,50 @@ const {
   return {
     integer: node(
       "integer",
-      fc.oneof(column("i", "k", "j", "w"), constant(lit(3), lit(-2), lit(0), lit(10_000_000_000))),
-      binary(
+      fc.oneof(
+        column("i", "k", "j", "w", "vi", "i8", "u16", "u32"),
+        constant(lit(3), lit(-2), lit(0), lit(10_000_000_000)),
+      ),
+      pairs(
         of.integer,
         of.integer,
         (a, b) => a.add(b),
         (a, b) => a.sub(b),
         (a, b) => a.mul(b),
       ),
-      binary(
+      pairs(
         of.integer,
         of.integer,
         (a, b) => a.idiv(b),
         (a, b) => a.mod(b),
       ),
-      unary(
+      ones(
         of.integer,
         (a) => a.neg(),
         (a) => a.abs(),
         (a) => a.sign(),
         (a) => a.round(-1),
       ),
-      unary(
+      ones(
         of.text,
         (a) => a.length(),
         (a) => a.octetLength(),
         (a) => a.tryCast(int32),
         (a) => a.tryCast(int64),
       ),
-      unary(
+      ones(
         of.float,
         (a) => a.tryCast(int32),
         (a) => a.tryCast(int64),
         (a) => a.cast(int64),
       ),
-      unary(
+      ones(
         of.decimal,
         (a) => a.cast(int64),
         (a) => a.tryCast(int32),
       ),
-      unary(of.bool, (a) => a.cast(int32)),
-      unary(
+      ones(of.bool, (a) => a.cast(int32)),
+      ones(
         point,
         (a) => a.year(),
         (a) => a.quarter(),
@@ -237,19 +260,19 @@ const {
         (a) => a.isoYear(),
         (a) => a.epoch(),
       ),
-      unary(
+      ones(
         column("tm"),
         (a) => a.hour(),
         (a) => a.second(),
         (a) => a.cast(int32),
       ),
-      binary(of.date, of.date, (a, b) => a.sub(b)),
-      unary(of.stamp, (a) => a.cast(int64)),
+      pairs(of.date, of.date, (a, b) => a.sub(b)),
+      ones(of.stamp, (a) => a.cast(int64)),
     ),
     float: node(
       "float",
       fc.oneof(column("x", "y", "g"), constant(lit(0.5), lit(-3.25))),
-      binary(
+      pairs(
         of.float,
         of.float,
         (a, b) => a.add(b),
@@ -257,21 +280,21 @@ const {
         (a, b) => a.mul(b),
         (a, b) => a.div(b),
       ),
-      binary(of.float, of.float, (a, b) => a.mod(b)),
-      binary(
+      pairs(of.float, of.float, (a, b) => a.mod(b)),
+      pairs(
         of.integer,
         of.float,
         (a, b) => a.add(b),
         (a, b) => b.mul(a),
       ),
-      binary(of.integer, of.integer, (a, b) => a.div(b)),
-      binary(
+      pairs(of.integer, of.integer, (a, b) => a.div(b)),
+      pairs(
         of.decimal,
         of.float,
         (a, b) => a.sub(b),
         (a, b) => b.div(a),
       ),
-      unary(
+      ones(
         of.float,
         (a) => a.neg(),
         (a) => a.abs(),
@@ -285,24 +308,24 @@ const {
         (a) => a.cast(float32),
         (a) => a.cast(float64),
       ),
-      unary(
+      ones(
         of.integer,
         (a) => a.cast(float64),
         (a) => a.cast(float32),
         (a) => a.sqrt(),
       ),
-      unary(
+      ones(
         of.decimal,
         (a) => a.cast(float64),
         (a) => a.cast(float32),
       ),
-      unary(of.text, (a) => a.tryCast(float64)),
+      ones(of.text, (a) => a.tryCast(float64)),
     ),
     decimal: node(
       "decimal",
       fc.oneof(column("m", "n"), constant(lit("0.05", decimal(3, 2)), lit("7", decimal(2, 1)))),
-      binary(column("m", "n"), column("m", "n"), (a, b) => a.mul(b)),
-      binary(
+      pairs(column("m", "n"), column("m", "n"), (a, b) => a.mul(b)),
+      pairs(
         of.decimal,
         of.decimal,
         (a, b) => a.add(b),
@@ -310,13 +333,13 @@ const {
         (a, b) => a.mod(b),
         (a, b) => a.idiv(b),
       ),
-      binary(
+      pairs(
         of.decimal,
         column("i", "k", "w"),
         (a, b) => a.add(b),
         (a, b) => b.sub(a),
       ),
-      unary(
+      ones(
         of.decimal,
         (a) => a.neg(),
         (a) => a.abs(),
@@ -331,14 +354,14 @@ const {
         (a) => a.tryCast(decimal(6, 1)),
         (a) => a.cast(decimal(38, 6)),
       ),
-      unary(of.integer, (a) => a.cast(decimal(20, 2))),
-      unary(of.float, (a) => a.tryCast(decimal(15, 3))),
-      unary(of.text, (a) => a.tryCast(decimal(10, 2))),
+      ones(of.integer, (a) => a.cast(decimal(20, 2))),
+      ones(of.float, (a) => a.tryCast(decimal(15, 3))),
+      ones(of.text, (a) => a.tryCast(decimal(10, 2))),
     ),
     bool: node(
       "bool",
       fc.oneof(column("p", "q"), constant(lit(true), lit(false), lit(null, bool))),
-      binary(
+      pairs(
         of.bool,
         of.bool,
         (a, b) => a.and(b),
@@ -346,9 +369,9 @@ const {
         (a, b) => a.eq(b),
         (a, b) => a.sameAs(b),
       ),
-      unary(of.bool, (a) => a.not()),
+      ones(of.bool, (a) => a.not()),
       ...[of.integer, of.float, of.decimal, of.text, of.date, of.stamp, of.zoned].map((kind) =>
-        binary(
+        pairs(
           kind,
           kind,
           (a, b) => a.eq(b),
@@ -360,49 +383,49 @@ const {
           (a, b) => a.sameAs(b),
         ),
       ),
-      binary(of.integer, of.float, (a, b) => a.lt(b)),
-      binary(of.integer, of.decimal, (a, b) => a.ge(b)),
-      binary(of.date, of.stamp, (a, b) => a.lt(b)),
-      unary(
+      pairs(of.integer, of.float, (a, b) => a.lt(b)),
+      pairs(of.integer, of.decimal, (a, b) => a.ge(b)),
+      pairs(of.date, of.stamp, (a, b) => a.lt(b)),
+      ones(
         any,
         (a) => a.isNull(),
         (a) => a.isNotNull(),
       ),
-      unary(
+      ones(
         of.float,
         (a) => a.isNaN(),
         (a) => a.isIn([0, 2.5, Number.NaN]),
         (a) => a.gt(1),
       ),
-      unary(
+      ones(
         of.integer,
         (a) => a.isIn([1, 7, -13]),
         (a) => a.isIn([1, null]),
         (a) => a.between(-5, 7.5),
       ),
-      unary(
+      ones(
         of.decimal,
         (a) => a.isIn([2.5, "-1.25"]),
         (a) => a.gt(0.125),
       ),
-      unary(
+      ones(
         of.date,
         (a) => a.ge("2021-01-01"),
         (a) => a.isIn(["1970-01-01", "2024-02-29"]),
       ),
-      unary(of.stamp, (a) => a.lt("2024-02-29T12:00:00.5")),
-      unary(
+      ones(of.stamp, (a) => a.lt("2024-02-29T12:00:00.5")),
+      ones(
         of.zoned,
         (a) => a.lt("2024-03-31T03:00:00"),
         (a) => a.ge(new Date(1_711_846_800_000)),
       ),
-      unary(
+      ones(
         column("u"),
         (a) => a.gt(0),
         (a) => a.eq(2n ** 64n - 1n),
       ),
-      unary(column("tm"), (a) => a.lt("12:30:00.5")),
-      unary(
+      ones(column("tm"), (a) => a.lt("12:30:00.5")),
+      ones(
         of.text,
         (a) => a.eq("abc"),
         (a) => a.isIn(["a", "Ärger"]),
@@ -413,7 +436,7 @@ const {
         (a) => a.like("%a%c"),
         (a) => a.tryCast(bool),
       ),
-      binary(
+      pairs(
         of.text,
         of.text,
         (a, b) => a.startsWith(b),
@@ -424,13 +447,13 @@ const {
     text: node(
       "text",
       fc.oneof(column("s", "t", "v"), constant(lit("b"), lit(""), lit("😀"))),
-      binary(
+      pairs(
         of.text,
         of.text,
         (a, b) => a.concat(b),
         (a, b) => concat(a, "-", b),
       ),
-      unary(
+      ones(
         of.text,
         (a) => a.lower(),
         (a) => a.upper(),
@@ -441,57 +464,57 @@ const {
         (a) => a.substring(0, 2),
         (a) => a.substring(2, 1),
       ),
-      binary(
+      pairs(
         of.text,
         column("k", "i"),
         (a, b) => a.substring(b),
         (a, b) => a.substring(b, 2),
         (a, b) => a.substring(1, b),
       ),
-      unary(of.integer, (a) => a.cast(utf8)),
-      unary(of.float, (a) => a.cast(utf8)),
-      unary(of.decimal, (a) => a.cast(utf8)),
-      unary(of.bool, (a) => a.cast(utf8)),
-      unary(of.date, (a) => a.cast(utf8)),
-      unary(of.stamp, (a) => a.cast(utf8)),
+      ones(of.integer, (a) => a.cast(utf8)),
+      ones(of.float, (a) => a.cast(utf8)),
+      ones(of.decimal, (a) => a.cast(utf8)),
+      ones(of.bool, (a) => a.cast(utf8)),
+      ones(of.date, (a) => a.cast(utf8)),
+      ones(of.stamp, (a) => a.cast(utf8)),
     ),
     date: node(
       "date",
-      fc.oneof(column("d"), constant(lit("2024-02-29", date32))),
+      fc.oneof(column("d", "vd"), constant(lit("2024-02-29", date32))),
       fc.tuple(of.date, units).map(([a, unit]) => a.dateTrunc(unit)),
-      unary(
+      ones(
         of.date,
         (a) => a.add(30),
         (a) => a.sub(1),
       ),
-      binary(of.date, column("k"), (a, b) => a.add(b)),
-      unary(of.stamp, (a) => a.cast(date32)),
-      unary(of.zoned, (a) => a.cast(date32)),
-      unary(of.text, (a) => a.tryCast(date32)),
+      pairs(of.date, column("k"), (a, b) => a.add(b)),
+      ones(of.stamp, (a) => a.cast(date32)),
+      ones(of.zoned, (a) => a.cast(date32)),
+      ones(of.text, (a) => a.tryCast(date32)),
     ),
     stamp: node(
       "stamp",
       column("ts"),
       fc.tuple(of.stamp, units).map(([a, unit]) => a.dateTrunc(unit)),
       fc.tuple(fc.oneof(of.stamp, of.date), shifts).map(([a, span]) => a.plus(span)),
-      binary(of.stamp, of.stamp, (a, b) => a.add(b.sub("2024-01-01T00:00:00"))),
-      unary(of.date, (a) => a.cast(timestamp("us"))),
-      unary(of.zoned, (a) => a.cast(timestamp("us"))),
-      unary(
+      pairs(of.stamp, of.stamp, (a, b) => a.add(b.sub("2024-01-01T00:00:00"))),
+      ones(of.date, (a) => a.cast(timestamp("us"))),
+      ones(of.zoned, (a) => a.cast(timestamp("us"))),
+      ones(
         of.stamp,
         (a) => a.cast(timestamp("s")),
         (a) => a.tryCast(timestamp("ns")),
       ),
-      unary(of.text, (a) => a.tryCast(timestamp("us"))),
+      ones(of.text, (a) => a.tryCast(timestamp("us"))),
     ),
     zoned: node(
       "zoned",
       column("z"),
       fc.tuple(of.zoned, units).map(([a, unit]) => a.dateTrunc(unit)),
       fc.tuple(of.zoned, shifts).map(([a, span]) => a.minus(interval(span))),
-      unary(of.stamp, (a) => a.cast(timestamp("us", "America/New_York"))),
-      unary(of.zoned, (a) => a.cast(timestamp("ms", "Asia/Tokyo"))),
-      unary(of.date, (a) => a.cast(timestamp("ms", "+05:30"))),
+      ones(of.stamp, (a) => a.cast(timestamp("us", "America/New_York"))),
+      ones(of.zoned, (a) => a.cast(timestamp("ms", "Asia/Tokyo"))),
+      ones(of.date, (a) => a.cast(timestamp("ms", "+05:30"))),
     ),
   };
 });
@@ -573,6 +596,74 @@ function check(expression: Expression, rows: readonly (readonly Value[])[], offs
   }
 }
 
+const fixed: readonly Expression[] = [
+  col("u").add(1),
+  col("u").sub(1),
+  col("u").mul(2),
+  col("u").idiv(3),
+  col("u").mod(7n),
+  col("u").cast(int64),
+  col("u").tryCast(int32),
+  col("u").cast(float64),
+  col("u").cast(decimal(20, 0)),
+  col("u").cast(utf8),
+  col("i8").neg(),
+  col("i8").add(col("i8")),
+  col("i16").mul(col("u16")),
+  col("u32").add(col("u16")),
+  col("u32").eq(col("i8")),
+  col("u16").tryCast(int8),
+  col("i16").cast(uint16),
+  col("i").tryCast(uint32),
+  col("i8").isIn([1, -128, 300]),
+  col("bin").eq(col("lb")),
+  col("bin").lt(Uint8Array.of(97, 98)),
+  col("bin").octetLength(),
+  col("bin").isIn([Uint8Array.of(97)]),
+  col("s").cast(binary),
+  col("d64").add(1),
+  col("d64").sub(col("d")),
+  col("d64").dateTrunc("month"),
+  col("d64").eq(col("d")),
+  col("d64").cast(utf8),
+  col("d64").lt("2024-02-29T12:00"),
+  col("s").tryCast(date64),
+  col("ts").cast(date64),
+  col("d64").plus("1 month"),
+  col("tn").second(),
+  col("tn").microsecond(),
+  col("tn").lt(col("tm")),
+  col("tn").cast(time("s")),
+  col("ts").cast(time("us")),
+  col("z").cast(time("ms")),
+  col("i").tryCast(time("s")),
+  col("du").neg(),
+  col("du").abs(),
+  col("du").add(col("du")),
+  col("du").gt("90 seconds"),
+  col("du").cast(int64),
+  col("du").cast(duration("s")),
+  col("du").tryCast(duration("ns")),
+  col("ts").add(col("du")),
+  col("ts").sub(col("du")),
+  col("ts").sub(col("d")),
+  col("z").sub(col("tz")),
+  col("z").lt(col("tz")),
+  col("tz").hour(),
+  col("tz").dateTrunc("day"),
+  col("j").cast(timestamp("s")),
+  col("s").isIn([]),
+  col("s").isIn([null]),
+  col("i").eq(null),
+  coalesce(null, col("vi"), 5),
+  col("s").like("a%%%_c", "%"),
+  when(col("p")).then(null).otherwise(col("s")).upper(),
+  when(col("i").gt(0))
+    .then(lit(1).idiv(col("k")))
+    .otherwise(col("i").mul(-1)),
+  lit(2147483647).add(1).gt(col("i")),
+];
+
 const data = { rows: fc.array(row, { minLength: 1, maxLength: 40 }), offset: fc.nat(10) };
 const RUNS = 150;
 
@@ -594,6 +685,18 @@ describe("random expressions, kernel against twin", () => {
       { numRuns: RUNS },
     );
   });
+
+  it.each(fixed.map((expression) => ({ expression, text: String(expression) })))(
+    "$text",
+    ({ expression }) => {
+      fc.assert(
+        fc.property(data.rows, data.offset, (rows, offset) => {
+          check(expression, rows, offset);
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
 
   it("filters keep the rows that are true, and what they drop cannot fail", () => {
     fc.assert(

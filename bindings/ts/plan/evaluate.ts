@@ -257,7 +257,7 @@ function compareBytes(a: Uint8Array, b: Uint8Array): number {
 }
 
 function isIn(value: Value, { list, hasNull }: BoundIn): Value {
-  if (value === null) return list.length === 0 && !hasNull ? false : null;
+  if (value === null) return null;
   if (list.some((item) => compareValues(value, item as Present) === 0)) return true;
   return hasNull ? null : false;
 }

@@ -180,7 +180,7 @@ export class Expression<out Names extends string = string, out Result = unknown>
   }
 
   /**
-   * Whether this equals one of the literals. As in SQL, a null in the list makes the result null instead of
+   * Whether this equals one of the literals; false of none. As in SQL, a null in the list makes the result null instead of
    * false. Values are compared by this expression's type.
    */
   isIn(list: readonly (Plain | Expression<never, unknown>)[]): Expression<Names, Logical> {
@@ -243,8 +243,9 @@ export class Expression<out Names extends string = string, out Result = unknown>
   }
 
   /**
-   * Code points from `start` (1 is the first; negative counts from the end), `length` of them or to the end.
-   * As in SQL, positions before the first are counted but hold nothing.
+   * Code points from `start` (1 is the first), `length` of them or to the end. As in standard SQL, positions
+   * before the first are counted but hold nothing (DuckDB counts negative ones from the end); a length below
+   * 1 gives the empty text.
    */
   substring<N extends string = never>(
     start: Operand<N>,

@@ -3,7 +3,8 @@
 // The tables come from the host's own zone data (Intl), so no copy of it ships here. Offsets are probed
 // once a week between 1900 and 2100 and each change is found by bisection; before the first the first
 // offset holds, after the last the last one. Two changes within one week that cancel each other would be
-// missed; the zone database has none. A table is built once per zone and process (some 30 ms).
+// missed (a probe a month would be faster, but misses summer times that pause for Ramadan). A table is built
+// once per zone and process: some 100 ms.
 
 import { PlanError } from "../type/error.js";
 import { floorDivide, parseOffset } from "./calendar.js";

@@ -215,6 +215,7 @@ function bindIn(value: Draft, list: readonly Draft[], text: string): BoundExpres
     }
     return item.value;
   });
+  if (values.length === 0) return literal({ type: bool, value: false }, text);
   const hasNull = values.includes(null);
   const found: BoundIn = {
     kind: "in",
