@@ -2,7 +2,7 @@
 
 import { writeFile } from "node:fs/promises";
 import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine/engine.js";
-import { type DataFile, type DataRequest, fixtureRows, prepareDataFile } from "../input/data-file.js";
+import { type DataFolder, type DataRequest, fixtureRows, prepareData } from "../input/data-file.js";
 import { ChildContender, prepareInChild } from "../measure/child-process.js";
 import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
 import { type Outcome, race } from "../measure/race.js";
@@ -28,7 +28,7 @@ import { ExitCode, UsageError } from "./usage.js";
 /** How contenders and data files are made: in child processes, or (for tests) in this one. */
 export interface Workshop {
   readonly contender: (spec: ContenderSpec) => Contender;
-  readonly prepare: (request: DataRequest) => Promise<DataFile>;
+  readonly prepare: (request: DataRequest) => Promise<DataFolder>;
 }
 
 export const CHILD_PROCESSES: Workshop = {
@@ -40,7 +40,7 @@ export const CHILD_PROCESSES: Workshop = {
 export function inProcess(folder: string): Workshop {
   return {
     contender: (spec) => new LocalContender(spec),
-    prepare: (request) => prepareDataFile(request, folder),
+    prepare: (request) => prepareData(request, folder),
   };
 }
 
@@ -156,10 +156,10 @@ async function prepareInputs(
   workshop: Workshop,
   onStep: (step: string) => void,
 ): Promise<CaseFiles> {
-  const files: Record<string, DataFile> = {};
-  for (const [name, { fixture }] of Object.entries(of.inputs)) {
+  const files: Record<string, DataFolder> = {};
+  for (const [name, { fixture, columns }] of Object.entries(of.inputs)) {
     onStep(`data: ${fixture}`);
-    files[name] = await workshop.prepare({ fixture, rows, seed });
+    files[name] = await workshop.prepare({ fixture, rows, seed, columns });
   }
   return files;
 }

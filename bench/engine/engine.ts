@@ -1,6 +1,6 @@
 // What the race knows of an engine: load, run, show the result.
 
-import type { DataFile } from "../input/data-file.js";
+import type { DataFolder } from "../input/data-file.js";
 import type { RawResult } from "../result/canonical.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 
@@ -20,7 +20,7 @@ export interface EngineOptions {
 }
 
 /** Files by the input names of the case. */
-export type CaseFiles = Readonly<Record<string, DataFile>>;
+export type CaseFiles = Readonly<Record<string, DataFolder>>;
 
 export interface RunFigure {
   readonly ms: number;

@@ -6,6 +6,7 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import type Polars from "nodejs-polars";
+import { columnFile } from "../input/data-file.js";
 import { mapInputs } from "../input/load.js";
 import type { OutputColumn, RawColumn } from "../result/canonical.js";
 import { type Engine, importPeer, timed } from "./engine.js";
@@ -20,8 +21,8 @@ export const polars: Engine = {
     process.env.POLARS_MAX_THREADS ??= String(threads);
     const { default: pl } = await importPeer(() => import("nodejs-polars"), "nodejs-polars");
     const tables = mapInputs(of, (name, columns) => {
-      const frame = pl.readIPC(readFileSync(files[name]!.path), { columns: [...columns] });
-      return frame.rechunk();
+      const read = (column: string) => pl.readIPC(readFileSync(columnFile(files[name]!, column)));
+      return pl.DataFrame(columns.map((column) => read(column).getColumn(column))).rechunk();
     });
     const inputRows = Object.values(tables).reduce((sum, table) => sum + table.height, 0);
     const query = of.polars(pl, tables);

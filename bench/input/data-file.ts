@@ -1,6 +1,7 @@
-// Fixtures as Arrow files on disk: generated once, then read by every engine's process.
+// Fixtures on disk: generated once, then read by every engine's process.
 //
-// A file's name says everything that its bytes depend on, the generators' source text included, so that an
+// An Arrow file a column, so that a case reads (and an engine's process holds) what its query needs and no more.
+// The folder's name says everything that the bytes depend on, the generators' source text included, so that an
 // edited generator never meets yesterday's data.
 
 import { createHash } from "node:crypto";
@@ -10,12 +11,15 @@ import { tmpdir, userInfo } from "node:os";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeFile } from "../../bindings/ts/io/file.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
 import { ArgumentError } from "../../bindings/ts/type/error.js";
 import { openFixture } from "../../fixtures/catalog.js";
+import type { Fixture } from "../../fixtures/fixture.js";
 import { FLIGHTS_ROWS } from "../../fixtures/flights.js";
 import { UnavailableError } from "../engine/engine.js";
 
-export interface DataFile {
+/** A fixture's folder: one file a column. */
+export interface DataFolder {
   readonly path: string;
   readonly fixture: string;
 }
@@ -25,6 +29,7 @@ export interface DataRequest {
   readonly fixture: string;
   readonly rows: number;
   readonly seed: number;
+  readonly columns: readonly string[];
 }
 
 /** Rows that a fixture has when asked for `rows`: real data has no more than there are. */
@@ -32,21 +37,36 @@ export function fixtureRows(fixture: string, rows: number): number {
   return fixture === "flights" ? Math.min(rows, FLIGHTS_ROWS) : rows;
 }
 
-/** Where a request's file lies, whether or not it exists yet. */
-export function dataFile({ fixture, rows, seed }: DataRequest, folder = dataFolder()): DataFile {
-  const size = fixtureRows(fixture, rows);
-  return { fixture, path: join(folder, `${fixture}-${size}-seed${seed}-${sourceDigest()}.arrow`) };
+/** The file of one column. */
+export function columnFile(folder: DataFolder, column: string): string {
+  return join(folder.path, `${column}.arrow`);
 }
 
-/** Generates the request's file unless it is there. */
-export async function prepareDataFile(request: DataRequest, folder = dataFolder()): Promise<DataFile> {
-  const file = dataFile(request, folder);
-  if (existsSync(file.path)) return file;
-  await mkdir(folder, { recursive: true });
-  const rows = fixtureRows(request.fixture, request.rows);
-  const fixture = await openFixture(request.fixture, { rows, seed: request.seed }).catch(unavailable);
-  await writeFile(file.path, fixture.batches(), { schema: fixture.schema });
-  return file;
+/** Generates the columns of a request that are not there yet, in a folder below `base`. */
+export async function prepareData(request: DataRequest, base = dataFolder()): Promise<DataFolder> {
+  const { fixture, seed, columns } = request;
+  const rows = fixtureRows(fixture, request.rows);
+  const folder = { fixture, path: join(base, `${fixture}-${rows}-seed${seed}-${sourceDigest()}`) };
+  const missing = columns.filter((column) => !existsSync(columnFile(folder, column)));
+  if (missing.length === 0) return folder;
+  await mkdir(folder.path, { recursive: true });
+  const open = (only: readonly string[]) =>
+    openFixture(fixture, { rows, seed, columns: only }).catch(unavailable);
+  // Real data is loaded whole, so once for all columns; generators make a column at a time.
+  const loaded = fixture === "flights" ? await open(missing) : null;
+  for (const column of missing) {
+    await writeColumn(loaded ?? (await open([column])), column, columnFile(folder, column));
+  }
+  return folder;
+}
+
+async function writeColumn(fixture: Fixture, column: string, path: string): Promise<void> {
+  const index = fixture.schema.fields.findIndex(({ name }) => name === column);
+  const schema = { fields: [fixture.schema.fields[index]!] };
+  function* batches(): Generator<BatchData> {
+    for (const { length, columns } of fixture.batches()) yield { schema, length, columns: [columns[index]!] };
+  }
+  await writeFile(path, batches(), { schema });
 }
 
 /** Real data comes with packages that may not be there, which is no defect. */

@@ -1,14 +1,29 @@
-// Reading data files: the Arrow table with just the columns that a case asks for.
+// Reading data: the columns that a case asks for, put together as Arrow tables.
 
 import { readFileSync } from "node:fs";
-import { type Table, tableFromIPC } from "apache-arrow";
+import { DataType, Dictionary, makeVector, Table, tableFromIPC, type Vector } from "apache-arrow";
 import type { CaseFiles } from "../engine/engine.js";
 import type { BenchCase } from "../suite/case.js";
+import { columnFile } from "./data-file.js";
 import { type PlainTable, plainTable } from "./plain-table.js";
 
 /** The case's inputs as apache-arrow tables. */
 export function arrowTables(of: BenchCase, files: CaseFiles): Record<string, Table> {
-  return mapInputs(of, (name, columns) => tableFromIPC(readFileSync(files[name]!.path)).select([...columns]));
+  return mapInputs(of, (name, columns) => {
+    const vectors = columns.map((column, index): [string, Vector] => {
+      const table = tableFromIPC(readFileSync(columnFile(files[name]!, column)));
+      return [column, withDictionaryId(table.getChild(column)!, index)];
+    });
+    return new Table(Object.fromEntries(vectors));
+  });
+}
+
+/** Dictionaries are numbered within a file; columns of different files may have the same number. */
+function withDictionaryId(vector: Vector, id: number): Vector {
+  const { type } = vector;
+  if (!DataType.isDictionary(type)) return vector;
+  const renumbered = new Dictionary(type.dictionary, type.indices, id, type.isOrdered);
+  return makeVector(vector.data.map((data) => data.clone(renumbered)) as never);
 }
 
 /** Tables as typed arrays. */

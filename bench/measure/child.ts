@@ -4,7 +4,7 @@
 // that the generator's memory is given back).
 
 import { UnavailableError } from "../engine/engine.js";
-import { type DataRequest, prepareDataFile } from "../input/data-file.js";
+import { type DataRequest, prepareData } from "../input/data-file.js";
 import { type ContenderSpec, LocalContender } from "./contender.js";
 
 export type Call =
@@ -19,7 +19,7 @@ export type Answer =
 let contender: LocalContender | null = null;
 
 async function answer(call: Call): Promise<unknown> {
-  if (call.method === "prepare") return prepareDataFile(call.request);
+  if (call.method === "prepare") return prepareData(call.request);
   if (call.method === "open") {
     contender = new LocalContender(call.spec);
     return contender.open();

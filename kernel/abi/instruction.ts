@@ -1,8 +1,13 @@
 // Programs: the filters and computed columns of an operator, as bytes. Constant enums only: see status.ts.
 //
 // A program is a typed register machine. It runs over one vector (up to `Abi.VECTOR_ROWS` rows) at a time;
-// an instruction reads whole registers and writes one. Registers are written once a vector, except that
-// FILTER drops rows: registers written before it must not be read after it (load again instead).
+// an instruction reads whole registers and writes one. Every register is written by one instruction.
+// FILTER drops rows: registers written before it must not be read after it (load again instead), except
+// literals. Operands that an opcode does not name are NO_REGISTER.
+//
+// A row that raises an error (OVERFLOW, INVALID_CAST) is named in the error record by its number in the batch,
+// with the instruction's index as DETAIL and operand A as the value; where A has 8 bytes or fewer, the second 8
+// bytes of the value are operand B. Rows that are null, filtered out or outside MASK raise none.
 //
 //   header (ProgramHeader) | COLUMNS x u32 Type | REGISTERS x u32 Type | pad to 8
 //   INSTRUCTIONS x Instruction | OUTPUTS x u32 register | pad to 8 | literal pool
@@ -57,7 +62,7 @@ export const enum Instruction {
 
 export const enum InstructionFlag {
   NONE = 0,
-  /** CAST: a value that does not convert becomes null instead of an error. */
+  /** CAST, SCALE_UP and the times: a value that does not convert or fit becomes null instead of an error. */
   TRY = 1,
 }
 
@@ -91,10 +96,14 @@ export const enum Opcode {
   /** Floats only; I128: ARG0 = scale, to a multiple of 10^scale. */
   FLOOR = 18,
   CEIL = 19,
-  /** Half away from zero, to ARG0 (as i32) decimal digits. I128: ARG1 = scale. */
+  /**
+   * Half away from zero, to ARG0 (as i32) decimal digits. I128: ARG1 = scale. Floats as DuckDB: the nearest
+   * integer to x * 10^digits, divided back; x itself where that is not finite.
+   */
   ROUND = 20,
   /** Floats; NaN below zero. */
   SQRT = 21,
+  /** -1, 0 or 1 of the operand's type (I128: unscaled). Floats: zeros and NaN stay. */
   SIGN = 22,
 
   /** TARGET (BOOL) = A op B. Texts by bytes. Floats: -0 = 0, NaN = NaN and greater than all else. */
@@ -129,26 +138,42 @@ export const enum Opcode {
   IS_TRUE = 48,
 
   /**
-   * TARGET (of its register's type) = A of TYPE converted. ARG0 = scale of A, ARG1 = scale of the target,
-   * where they are I128 decimals (integers and floats convert by value). IMMEDIATE = the largest magnitude of an I128
-   * target as its number of digits (precision). Float to integer rounds half to even as DuckDB does, out of range
-   * and NaN are errors. Texts: integers, decimals, floats, booleans parse (surrounding blanks allowed) and print.
+   * TARGET (of its register's type) = A of TYPE converted; any type but BYTES to BYTES. ARG0 = scale of A, ARG1 =
+   * scale of the target, where they are I128 decimals (integers and floats convert by value). IMMEDIATE = the most
+   * digits (precision) of an I128 target.
+   *
+   * Float to integer rounds half to even as DuckDB does, out of range and NaN are errors; float to decimal is the
+   * integer nearest (half to even) to its float64 product with 10^scale. Decimals to integers and to fewer digits
+   * round half away from zero. Decimals and 64-bit integers become float32 by way of float64; a float64 beyond
+   * float32 is an infinity. To BOOL: not zero.
+   *
+   * Texts: surrounding ASCII blanks are allowed. Numbers are `[+-]digits[.digits][e[+-]d{1,4}]`, for integers and
+   * decimals too, which round half away from zero; floats also inf, infinity, nan; booleans true t yes y 1, false f
+   * no n 0; all in any case. Floats print the shortest digits that read back, laid out as DuckDB does (`1.0`,
+   * `1e+20`, `nan`, `-inf`, `-0.0`), decimals all digits of their scale, booleans true and false.
    */
   CAST = 50,
-  /** TARGET (I64) = A (I64) * IMMEDIATE, OVERFLOW error: to a finer time unit. */
+  /** TARGET (I64) = A (I64) * IMMEDIATE, OVERFLOW error (TIMESTAMP_OVERFLOW): to a finer time unit. */
   SCALE_UP = 51,
   /** TARGET (I64) = floor(A (I64) / IMMEDIATE): to a coarser time unit. */
   SCALE_DOWN = 52,
-  /** Date or timestamp to text, as ISO 8601: TYPE = I64, IMMEDIATE = ticks a day; `2024-02-29` or `2024-02-29 12:00:00.123`. */
+  /**
+   * Date or timestamp to text, as ISO 8601: TYPE = I64, IMMEDIATE = ticks a day; `2024-02-29` or `2024-02-29
+   * 12:00:00.123`, without the zeros at the end of the fraction. Ticks a day are 1 or 86400 times 1, 1e3, 1e6, 1e9.
+   */
   TIME_TO_TEXT = 53,
-  /** The reverse; IMMEDIATE = ticks a day. Errors are INVALID_CAST, TRY gives null. */
+  /**
+   * The reverse (TYPE = BYTES); IMMEDIATE = ticks a day. `[+-]YYYY-MM-DD`, years of 4 to 6 digits, then perhaps `T` or
+   * a blank, `HH:MM[:SS[.f{1,9}]]` and `Z` or `+HH[[:]MM]`, which is subtracted. What is finer than a tick is dropped.
+   * Errors are INVALID_CAST, TRY gives null.
+   */
   TEXT_TO_TIME = 54,
 
   /** TARGET (BOOL): A starts with / ends with / contains B. */
   STARTS_WITH = 60,
   ENDS_WITH = 61,
   CONTAINS = 62,
-  /** B = a literal pattern: % any run, _ one code point, ARG0 = escape byte or 0. */
+  /** B = a literal pattern: % any run, _ one code point, ARG0 = escape byte or 0. A trailing escape is itself. */
   LIKE = 63,
   /** TARGET (I64) = code points of A. */
   LENGTH = 64,
@@ -156,10 +181,10 @@ export const enum Opcode {
   OCTET_LENGTH = 65,
   /** Simple Unicode case mapping by the table at pool offset ARG0: u32 count, u32 0, then count x (u32 from, u32 to), ascending. */
   CASE_MAP = 66,
-  /** Code points of A from B (I64, 1 = the first; below 1 reaches before the start), C (I64) of them; C absent: to the end. */
+  /** A view into A: its code points from B (I64, 1 = the first; below 1 reaches before the start), C (I64) of them; C absent: to the end. */
   SUBSTRING = 67,
   CONCAT = 68,
-  /** ARG0: 1 = leading, 2 = trailing, 3 = both: ASCII blanks. */
+  /** ARG0: 1 = leading, 2 = trailing, 3 = both: ASCII blanks (space, tab, line feed, VT, FF, CR). */
   TRIM = 69,
 
   /** TARGET (I64) = ARG0 (`TimePart`) of A (I64 ticks since 1970); IMMEDIATE = ticks a day (1 = a date). */

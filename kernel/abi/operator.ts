@@ -119,7 +119,7 @@ export const enum OperatorStats {
   GROUPS = 32,
   STATE_BYTES = 40,
   TABLE_SLOTS = 48,
-  /** Which key tier is in use: see group/keys.ts. */
+  /** Which key tier is in use, `Tier` of group/groups.ts: 0 no keys, 1 undecided, 2 direct, 3 hash. */
   KEY_TIER = 56,
   SIZE = 64,
 }

@@ -51,7 +51,7 @@ export class Accumulator {
   limbs: u32;
   /** SUM_INTEGER: no lane is farther from 0. */
   bound: u64;
-  /** SUM_EXACT: rows since carries were passed on. */
+  /** SUM_EXACT: rows since carries were passed on. SUM_INTEGER: rows since the lanes were looked at. */
   rows: u64;
   /** SUM_EXACT: per group the first side entry + 1 (u32), the entries, how many, and room for how many. */
   heads: usize;

@@ -14,7 +14,10 @@ import { sumFastReserve, sumFastUpdate } from "./sum-fast";
 import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integer";
 import { typeWidth } from "../column/type";
 
-/** Finishes an accumulator whose family, argument, filter, type, region and fault are set. False when out of memory. */
+/**
+ * Finishes an accumulator whose family, argument, filter, type, region and fault are set. False when out of
+ * memory.
+ */
 export function accumulatorInit(self: Accumulator): bool {
   switch (self.family) {
     case Family.SEEN:
@@ -67,7 +70,10 @@ export function accumulatorReserveGroups(self: Accumulator, groups: u32): bool {
   }
 }
 
-/** Room for what a batch of `rows` rows with `textBytes` of texts in the argument can bring to `groups` groups. */
+/**
+ * Room for what a batch of `rows` rows with `textBytes` of texts in the argument can bring to `groups`
+ * groups.
+ */
 export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32, textBytes: usize): bool {
   switch (self.family) {
     case Family.SUM_EXACT:
@@ -84,7 +90,10 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
 
 /** Upper bound for the bytes of texts that the bound batch can bring. */
 export function accumulatorTextBytes(self: Accumulator, program: usize): usize {
-  const keepsText = self.family == <u32>Family.MIN_TEXT || self.family == <u32>Family.MAX_TEXT || self.family == <u32>Family.DISTINCT;
+  const keepsText =
+    self.family == <u32>Family.MIN_TEXT ||
+    self.family == <u32>Family.MAX_TEXT ||
+    self.family == <u32>Family.DISTINCT;
   return keepsText ? programOutputTextBytes(program, <u32>self.argument) : 0;
 }
 
@@ -97,8 +106,18 @@ export function accumulatorMustTrack(self: Accumulator, program: usize): bool {
   return changetype<Vector>(programOutput(program, <u32>self.argument)).validity != 0;
 }
 
-/** Folds the program's outputs for `rows` rows in; `one` says that every row belongs to group 0. False when out of memory. */
-export function accumulatorUpdate(self: Accumulator, context: usize, program: usize, numbers: usize, rows: u32, one: bool): bool {
+/**
+ * Folds the program's outputs for `rows` rows in; `one` says that every row belongs to group 0. False when
+ * out of memory.
+ */
+export function accumulatorUpdate(
+  self: Accumulator,
+  context: usize,
+  program: usize,
+  numbers: usize,
+  rows: u32,
+  one: bool,
+): bool {
   const isCount = self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
   if (isCount && self.tracking == 0) return true;
   const mark = scratchMark(context);
@@ -112,12 +131,29 @@ export function accumulatorUpdate(self: Accumulator, context: usize, program: us
     else seenUpdateOne(self, mask, rows);
   } else if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
-  else ok = updateValues(self, changetype<Vector>(argument), mask, numbers, rows, one, scratchTake(context, VALUES_BYTES));
+  else
+    ok = updateValues(
+      self,
+      changetype<Vector>(argument),
+      mask,
+      numbers,
+      rows,
+      one,
+      scratchTake(context, VALUES_BYTES),
+    );
   scratchReset(context, mark);
   return ok;
 }
 
-function updateValues(self: Accumulator, vector: Vector, mask: usize, numbers: usize, rows: u32, one: bool, buffer: usize): bool {
+function updateValues(
+  self: Accumulator,
+  vector: Vector,
+  mask: usize,
+  numbers: usize,
+  rows: u32,
+  one: bool,
+  buffer: usize,
+): bool {
   switch (self.family) {
     case Family.DISTINCT:
       return distinctUpdate(self, numbers, vector, mask, rows);

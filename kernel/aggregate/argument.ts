@@ -31,7 +31,7 @@ export function argumentMask(argument: usize, filter: usize, rows: u32, words: u
   // A filter's bits past the last row are not promised to be zero.
   if ((rows & 63) != 0) {
     const last = words + ((count - 1) << 3);
-    store<u64>(last, load<u64>(last) & ((<u64>1 << (rows & 63)) - 1));
+    store<u64>(last, load<u64>(last) & (((<u64>1) << (rows & 63)) - 1));
   }
   return words;
 }
@@ -44,7 +44,7 @@ export function argumentValues(vector: Vector, rows: u32, buffer: usize): usize 
   memory.fill(buffer, 0, <usize>rows * width);
   for (let row: u32 = 0; row < rows; row++) {
     if (!vectorIsValid(vector, row)) continue;
-    const code = load<u32>(vector.values + (<usize>row << 2));
+    const code = load<u32>(vector.values + ((<usize>row) << 2));
     const at = buffer + <usize>row * width;
     const value = dictionaryValue(vector.dictionary, code, width);
     if (width == 8) store<u64>(at, load<u64>(value));
@@ -61,10 +61,12 @@ function resolveBits(vector: Vector, rows: u32, words: usize): usize {
   const bits: usize = load<u32>(dictionary, <usize>Column.VALUES);
   for (let row: u32 = 0; row < rows; row++) {
     if (!vectorIsValid(vector, row)) continue;
-    const index = <usize>load<u32>(vector.values + (<usize>row << 2)) + <usize>load<u32>(dictionary, <usize>Column.OFFSET);
+    const index =
+      <usize>load<u32>(vector.values + ((<usize>row) << 2)) +
+      <usize>load<u32>(dictionary, <usize>Column.OFFSET);
     const bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
     const byte = words + <usize>(row >> 3);
-    store<u8>(byte, load<u8>(byte) | (bit << <u8>(row & 7)));
+    store<u8>(byte, load<u8>(byte) | (bit << (<u8>(row & 7))));
   }
   return words;
 }

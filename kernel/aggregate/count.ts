@@ -21,18 +21,18 @@ export function countUpdate(self: Accumulator, numbers: usize, mask: usize, rows
     let row: u32 = 0;
     // Two group numbers a load, and four rows a turn.
     for (const whole = rows & ~3; row < whole; row += 4) {
-      const first = load<u64>(numbers + (<usize>row << 2));
-      const second = load<u64>(numbers + (<usize>row << 2), 8);
+      const first = load<u64>(numbers + ((<usize>row) << 2));
+      const second = load<u64>(numbers + ((<usize>row) << 2), 8);
       increment(counts, <u32>first);
       increment(counts, <u32>(first >> 32));
       increment(counts, <u32>second);
       increment(counts, <u32>(second >> 32));
     }
-    for (; row < rows; row++) increment(counts, load<u32>(numbers + (<usize>row << 2)));
+    for (; row < rows; row++) increment(counts, load<u32>(numbers + ((<usize>row) << 2)));
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
-    const at = counts + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
+    const at = counts + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
     store<i64>(at, load<i64>(at) + <i64>maskBit(mask, row));
   }
 }
@@ -40,7 +40,7 @@ export function countUpdate(self: Accumulator, numbers: usize, mask: usize, rows
 // @ts-ignore: decorator
 @inline
 function increment(counts: usize, group: u32): void {
-  const at = counts + (<usize>group << 3);
+  const at = counts + ((<usize>group) << 3);
   store<i64>(at, load<i64>(at) + 1);
 }
 
@@ -57,11 +57,12 @@ export function seenUpdateOne(self: Accumulator, mask: usize, rows: u32): void {
 export function seenUpdate(self: Accumulator, numbers: usize, mask: usize, rows: u32): void {
   const seen = self.values;
   if (mask == 0) {
-    for (let row: u32 = 0; row < rows; row++) store<u8>(seen + <usize>load<u32>(numbers + (<usize>row << 2)), 1);
+    for (let row: u32 = 0; row < rows; row++)
+      store<u8>(seen + <usize>load<u32>(numbers + ((<usize>row) << 2)), 1);
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
-    const at = seen + <usize>load<u32>(numbers + (<usize>row << 2));
+    const at = seen + <usize>load<u32>(numbers + ((<usize>row) << 2));
     store<u8>(at, load<u8>(at) | <u8>maskBit(mask, row));
   }
 }

@@ -11,7 +11,15 @@ import { Vector } from "../column/vector";
 import { regionBlock, regionCut } from "../memory/region";
 import { INTERNER_SIZE, internerInit, internerReserve } from "../group/interner";
 import { KEY_COLUMN_SIZE, KeyColumn, keyLoad, keyWidth } from "../group/key-column";
-import { ROW_TABLE_SCRATCH, ROW_TABLE_SIZE, RowTable, rowTableInit, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
+import {
+  ROW_TABLE_SCRATCH,
+  ROW_TABLE_SIZE,
+  RowTable,
+  rowTableInit,
+  rowTableMap,
+  rowTableReserve,
+  rowTableRow,
+} from "../group/row-table";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
 
@@ -30,7 +38,7 @@ export function distinctInit(self: Accumulator): bool {
   key.buffer = regionBlock(region, <usize>ROWS * <usize>key.width);
   const width = rowWidth(key);
   self.scratch = regionBlock(region, <usize>ROWS * width);
-  self.entries = regionBlock(region, <usize>ROWS << 2);
+  self.entries = regionBlock(region, (<usize>ROWS) << 2);
   self.tags = regionBlock(region, ROW_TABLE_SCRATCH);
   if (key.buffer == 0 || self.scratch == 0 || self.entries == 0 || self.tags == 0) return false;
   if (self.type == <u32>Type.BYTES) {
@@ -52,7 +60,13 @@ export function distinctReserve(self: Accumulator, groups: u32, rows: u32, bytes
 }
 
 /** Adds a vector. False when out of memory. */
-export function distinctUpdate(self: Accumulator, numbers: usize, vector: Vector, mask: usize, rows: u32): bool {
+export function distinctUpdate(
+  self: Accumulator,
+  numbers: usize,
+  vector: Vector,
+  mask: usize,
+  rows: u32,
+): bool {
   const key = changetype<KeyColumn>(self.key);
   if (!keyLoad(key, vector, rows)) return false;
   let count: u32 = 0;
@@ -63,7 +77,7 @@ export function distinctUpdate(self: Accumulator, numbers: usize, vector: Vector
   const before = table.entries;
   if (!rowTableMap(self.table, self.scratch, count, self.entries, self.tags)) return false;
   for (let entry = before; entry < table.entries; entry++) {
-    const at = self.values + (<usize>load<u32>(rowTableRow(self.table, entry)) << 3);
+    const at = self.values + ((<usize>load<u32>(rowTableRow(self.table, entry))) << 3);
     store<i64>(at, load<i64>(at) + 1);
   }
   return true;
@@ -73,8 +87,8 @@ function pack4(rows: usize, numbers: usize, values: usize, mask: usize, count: u
   let at = rows;
   for (let row: u32 = 0; row < count; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
-    store<u32>(at, load<u32>(numbers + (<usize>row << 2)));
-    store<u32>(at, load<u32>(values + (<usize>row << 2)), 4);
+    store<u32>(at, load<u32>(numbers + ((<usize>row) << 2)));
+    store<u32>(at, load<u32>(values + ((<usize>row) << 2)), 4);
     at += 8;
   }
   return <u32>((at - rows) >> 3);
@@ -84,8 +98,8 @@ function pack8(rows: usize, numbers: usize, values: usize, mask: usize, count: u
   let at = rows;
   for (let row: u32 = 0; row < count; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
-    store<u64>(at, load<u32>(numbers + (<usize>row << 2)));
-    store<u64>(at, load<u64>(values + (<usize>row << 3)), 8);
+    store<u64>(at, load<u32>(numbers + ((<usize>row) << 2)));
+    store<u64>(at, load<u64>(values + ((<usize>row) << 3)), 8);
     at += 16;
   }
   return <u32>((at - rows) >> 4);
@@ -96,9 +110,9 @@ function pack16(rows: usize, numbers: usize, values: usize, mask: usize, count: 
   for (let row: u32 = 0; row < count; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
     const at = rows + <usize>packed * 24;
-    store<u64>(at, load<u32>(numbers + (<usize>row << 2)));
-    store<u64>(at, load<u64>(values + (<usize>row << 4)), 8);
-    store<u64>(at, load<u64>(values + (<usize>row << 4), 8), 16);
+    store<u64>(at, load<u32>(numbers + ((<usize>row) << 2)));
+    store<u64>(at, load<u64>(values + ((<usize>row) << 4)), 8);
+    store<u64>(at, load<u64>(values + ((<usize>row) << 4), 8), 16);
     packed++;
   }
   return packed;

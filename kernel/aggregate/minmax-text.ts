@@ -40,7 +40,7 @@ function compact(self: Accumulator): void {
   arenaInit(arena, self.region);
   if (self.live > 0x7fffffff || !arenaReserve(arena, <usize>self.live)) return;
   for (let group: u32 = 0; group < self.capacity; group++) {
-    const slot = self.values + (<usize>group << 3);
+    const slot = self.values + ((<usize>group) << 3);
     const length: usize = load<u32>(slot, 4);
     if (load<u32>(slot) == 0) continue;
     const at = arenaTake(arena, length);
@@ -53,19 +53,21 @@ function compact(self: Accumulator): void {
   self.waste = 0;
 }
 
-/** Folds a vector of texts (plain or dictionary) in. False when out of memory, which a reservation rules out. */
+/**
+ * Folds a vector of texts (plain or dictionary) in. False when out of memory, which a reservation rules out.
+ */
 export function textUpdate(self: Accumulator, numbers: usize, vector: Vector, mask: usize, rows: u32): bool {
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
-    const group = load<u32>(numbers + (<usize>row << 2));
+    const group = load<u32>(numbers + ((<usize>row) << 2));
     let address: usize;
     let length: u32;
     if (vector.dictionary == 0) {
-      const view = vector.values + (<usize>row << 3);
+      const view = vector.values + ((<usize>row) << 3);
       address = load<u32>(view);
       length = load<u32>(view, 4);
     } else {
-      const code = load<u32>(vector.values + (<usize>row << 2));
+      const code = load<u32>(vector.values + ((<usize>row) << 2));
       address = dictionaryAddress(vector.dictionary, code);
       length = dictionaryLength(vector.dictionary, code);
     }
@@ -78,7 +80,7 @@ export function textUpdate(self: Accumulator, numbers: usize, vector: Vector, ma
 // @ts-ignore: decorator
 @inline
 export function textFold(self: Accumulator, group: u32, address: usize, length: u32): bool {
-  const slot = self.values + (<usize>group << 3);
+  const slot = self.values + ((<usize>group) << 3);
   const old: usize = load<u32>(slot);
   if (old != 0) {
     const order = bytesCompare(address, length, old, load<u32>(slot, 4));
@@ -89,7 +91,7 @@ export function textFold(self: Accumulator, group: u32, address: usize, length: 
 
 /** Makes a text the group's, whatever it was before. */
 export function textPut(self: Accumulator, group: u32, address: usize, length: u32): bool {
-  const slot = self.values + (<usize>group << 3);
+  const slot = self.values + ((<usize>group) << 3);
   let at: usize = load<u32>(slot);
   const oldLength: u32 = at == 0 ? 0 : load<u32>(slot, 4);
   self.live += length;
@@ -110,11 +112,11 @@ export function textPut(self: Accumulator, group: u32, address: usize, length: u
 // @ts-ignore: decorator
 @inline
 export function textAddress(self: Accumulator, group: u32): usize {
-  return load<u32>(self.values + (<usize>group << 3));
+  return load<u32>(self.values + ((<usize>group) << 3));
 }
 
 // @ts-ignore: decorator
 @inline
 export function textLength(self: Accumulator, group: u32): u32 {
-  return load<u32>(self.values + (<usize>group << 3), 4);
+  return load<u32>(self.values + ((<usize>group) << 3), 4);
 }

@@ -39,7 +39,7 @@ export function minmaxReserve(self: Accumulator, groups: u32): bool {
       const before = self.capacity;
       if (!accumulatorReserve(self, groups, least ? 0 : u64.MAX_VALUE)) return false;
       for (let group = before; group < self.capacity; group++) {
-        store<u64>(self.values + (<usize>group << 4), least ? 0x8000000000000000 : 0x7fffffffffffffff, 8);
+        store<u64>(self.values + ((<usize>group) << 4), least ? 0x8000000000000000 : 0x7fffffffffffffff, 8);
       }
       return true;
     }
@@ -49,7 +49,14 @@ export function minmaxReserve(self: Accumulator, groups: u32): bool {
 }
 
 /** Folds a vector in. `buffer` is VALUES_BYTES of scratch and may be where `values` are. */
-export function minmaxUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, buffer: usize): void {
+export function minmaxUpdate(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  buffer: usize,
+): void {
   let source = values;
   if (self.type == <u32>Type.BOOL || self.type == <u32>Type.F32 || self.type == <u32>Type.F64) {
     source = buffer;
@@ -105,7 +112,7 @@ function foldRows<T>(kept: usize, numbers: usize, values: usize, mask: usize, ro
 function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
   if (mask == 0) {
     for (let row: u32 = 0; row < rows; row++) {
-      const at = kept + <usize>load<u32>(numbers + (<usize>row << 2)) * sizeof<T>();
+      const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * sizeof<T>();
       const value = load<T>(values + <usize>row * sizeof<T>());
       const old = load<T>(at);
       store<T>(at, least ? (value < old ? value : old) : value > old ? value : old);
@@ -113,7 +120,7 @@ function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, ro
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
-    const at = kept + <usize>load<u32>(numbers + (<usize>row << 2)) * sizeof<T>();
+    const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * sizeof<T>();
     const value = load<T>(values + <usize>row * sizeof<T>());
     const old = load<T>(at);
     const better = least ? value < old : value > old;
@@ -124,8 +131,8 @@ function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, ro
 function foldWide(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
-    const at = kept + (<usize>load<u32>(numbers + (<usize>row << 2)) << 4);
-    const from = values + (<usize>row << 4);
+    const at = kept + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 4);
+    const from = values + ((<usize>row) << 4);
     if (least ? isLess128(from, at) : isLess128(at, from)) {
       store<u64>(at, load<u64>(from));
       store<u64>(at, load<u64>(from, 8), 8);
@@ -151,17 +158,17 @@ function spreadBits(values: usize, rows: u32, buffer: usize): void {
 
 function orderFloats32(values: usize, rows: u32, buffer: usize): void {
   for (let row: u32 = 0; row < rows; row++) {
-    const value = load<f32>(values + (<usize>row << 2));
+    const value = load<f32>(values + ((<usize>row) << 2));
     const bits = value != value ? 0x7fc00000 : reinterpret<i32>(value);
-    store<i32>(buffer + (<usize>row << 2), bits ^ <i32>(<u32>(bits >> 31) >> 1));
+    store<i32>(buffer + ((<usize>row) << 2), bits ^ <i32>(<u32>(bits >> 31) >> 1));
   }
 }
 
 function orderFloats64(values: usize, rows: u32, buffer: usize): void {
   for (let row: u32 = 0; row < rows; row++) {
-    const value = load<f64>(values + (<usize>row << 3));
+    const value = load<f64>(values + ((<usize>row) << 3));
     const bits = value != value ? 0x7ff8000000000000 : reinterpret<i64>(value);
-    store<i64>(buffer + (<usize>row << 3), bits ^ <i64>(<u64>(bits >> 63) >> 1));
+    store<i64>(buffer + ((<usize>row) << 3), bits ^ <i64>(<u64>(bits >> 63) >> 1));
   }
 }
 

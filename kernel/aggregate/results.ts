@@ -11,7 +11,7 @@ import { Accumulator, Family } from "./accumulator";
 import { minmaxLoad } from "./minmax";
 import { textAddress, textLength } from "./minmax-text";
 import { roundAverage192 } from "./round";
-import { EXACT_SUM_BYTES, sumExactAverage, sumExactValue } from "./sum-exact";
+import { EXACT_SUM_BYTES, sumExactAverage, sumExactValue } from "./exact-read";
 import { sumIntegerLoad } from "./sum-integer";
 
 /** 10^38 as two words: decimals stay below. */
@@ -70,7 +70,15 @@ export function resultType(fn: u32, type: u32, flags: u32): u32 {
  * BYTES), 0 for null, or an error's status. `hasRows` is for groups of which nothing was tracked; `rows` the
  * accumulator that counts rows, 0 when none does.
  */
-export function resultValue(context: usize, self: Result, rows: usize, group: u32, hasRows: bool, target: usize, scratch: usize): i32 {
+export function resultValue(
+  context: usize,
+  self: Result,
+  rows: usize,
+  group: u32,
+  hasRows: bool,
+  target: usize,
+  scratch: usize,
+): i32 {
   const values = changetype<Accumulator>(self.values);
   switch (self.fn) {
     case AggregateFunction.COUNT_ROWS:
@@ -95,8 +103,14 @@ export function resultValue(context: usize, self: Result, rows: usize, group: u3
     store<f64>(target, average(self, values, group, <u64>countOf(counts, rows, group), scratch));
     return 1;
   }
-  if (values.family == <u32>Family.SUM_INTEGER) return integerSum(context, self, values, group, target, scratch);
-  store<f64>(target, values.family == <u32>Family.SUM_FAST ? canonical(load<f64>(values.values + (<usize>group << 3))) : sumExactValue(values, group, scratch));
+  if (values.family == <u32>Family.SUM_INTEGER)
+    return integerSum(context, self, values, group, target, scratch);
+  store<f64>(
+    target,
+    values.family == <u32>Family.SUM_FAST
+      ? canonical(load<f64>(values.values + ((<usize>group) << 3)))
+      : sumExactValue(values, group, scratch),
+  );
   return 1;
 }
 
@@ -104,8 +118,11 @@ export function resultValue(context: usize, self: Result, rows: usize, group: u3
 // @ts-ignore: decorator
 @inline
 export function countOf(counts: Accumulator, rows: usize, group: u32): i64 {
-  const array = counts.family == <u32>Family.DISTINCT || counts.tracking ? counts.values : changetype<Accumulator>(rows).values;
-  return load<i64>(array + (<usize>group << 3));
+  const array =
+    counts.family == <u32>Family.DISTINCT || counts.tracking
+      ? counts.values
+      : changetype<Accumulator>(rows).values;
+  return load<i64>(array + ((<usize>group) << 3));
 }
 
 /** Whether a group has a value, as a COUNT or SEEN accumulator tells. */
@@ -123,14 +140,22 @@ function canonical(value: f64): f64 {
 }
 
 function average(self: Result, values: Accumulator, group: u32, count: u64, scratch: usize): f64 {
-  if (values.family == <u32>Family.SUM_FAST) return canonical(load<f64>(values.values + (<usize>group << 3)) / <f64>count);
+  if (values.family == <u32>Family.SUM_FAST)
+    return canonical(load<f64>(values.values + ((<usize>group) << 3)) / <f64>count);
   if (values.family == <u32>Family.SUM_EXACT) return sumExactAverage(values, group, count, scratch);
   sumIntegerLoad(values, group, scratch);
   return roundAverage192(scratch, count, self.scale, scratch + 32);
 }
 
 /** A sum of integers in its result type, or an error that names the sum. */
-function integerSum(context: usize, self: Result, values: Accumulator, group: u32, target: usize, scratch: usize): i32 {
+function integerSum(
+  context: usize,
+  self: Result,
+  values: Accumulator,
+  group: u32,
+  target: usize,
+  scratch: usize,
+): i32 {
   sumIntegerLoad(values, group, scratch);
   const low = load<u64>(scratch);
   const middle = load<u64>(scratch, 8);
@@ -165,34 +190,65 @@ function isDecimal(low: u64, high: u64): bool {
  * Appends the results of the `count` groups listed at `list` (u32 each) to a builder with room for them.
  * 0, or an error's status. `value` is 16 bytes of scratch.
  */
-export function resultEmit(context: usize, self: Result, rows: usize, list: usize, count: u32, hasRows: bool, builder: Builder, value: usize, scratch: usize): i32 {
+export function resultEmit(
+  context: usize,
+  self: Result,
+  rows: usize,
+  list: usize,
+  count: u32,
+  hasRows: bool,
+  builder: Builder,
+  value: usize,
+  scratch: usize,
+): i32 {
   const lanes = plainLanes(self, rows, hasRows);
   if (lanes != 0) {
-    const target = builder.values + (<usize>builder.length << 3);
+    const target = builder.values + ((<usize>builder.length) << 3);
     for (let at: u32 = 0; at < count; at++) {
-      store<u64>(target + (<usize>at << 3), load<u64>(lanes + (<usize>load<u32>(list + (<usize>at << 2)) << 3)));
+      store<u64>(
+        target + ((<usize>at) << 3),
+        load<u64>(lanes + ((<usize>load<u32>(list + ((<usize>at) << 2))) << 3)),
+      );
     }
     builder.length += count;
     return 0;
   }
   for (let at: u32 = 0; at < count; at++) {
-    const status = resultValue(context, self, rows, load<u32>(list + (<usize>at << 2)), hasRows, value, scratch);
+    const status = resultValue(
+      context,
+      self,
+      rows,
+      load<u32>(list + ((<usize>at) << 2)),
+      hasRows,
+      value,
+      scratch,
+    );
     if (status < 0) return status;
     resultAppend(builder, status != 0, value);
   }
   return 0;
 }
 
-/** The array whose 64-bit elements are the results as they stand, for groups that have rows; 0 when there is none. */
+/**
+ * The array whose 64-bit elements are the results as they stand, for groups that have rows; 0 when there is
+ * none.
+ */
 function plainLanes(self: Result, rows: usize, hasRows: bool): usize {
   const values = changetype<Accumulator>(self.values);
   if (values.family == <u32>Family.DISTINCT) return values.values;
-  if (values.family == <u32>Family.COUNT) return values.tracking ? values.values : changetype<Accumulator>(rows).values;
+  if (values.family == <u32>Family.COUNT)
+    return values.tracking ? values.values : changetype<Accumulator>(rows).values;
   const counts = changetype<Accumulator>(self.counts);
-  const plain = values.family == <u32>Family.SUM_INTEGER && self.fn == <u32>AggregateFunction.SUM && values.wide == 0 && self.type != <u32>Type.I128;
+  const plain =
+    values.family == <u32>Family.SUM_INTEGER &&
+    self.fn == <u32>AggregateFunction.SUM &&
+    values.wide == 0 &&
+    self.type != <u32>Type.I128;
   if (!plain || !hasRows) return 0;
   // Where nothing was null, or rows themselves are counted, every group with rows has a value.
-  return counts.tracking == 0 || (counts.family == <u32>Family.COUNT && counts.argument < 0) ? values.values : 0;
+  return counts.tracking == 0 || (counts.family == <u32>Family.COUNT && counts.argument < 0)
+    ? values.values
+    : 0;
 }
 
 /** Appends the value of `resultValue` (`valid` 0: null) to a builder with room for it. */

@@ -13,13 +13,14 @@ const QUOTIENT_DIGITS: u32 = 4;
  * nonzero lies below the lowest digit. Zero digits without rest give +0.
  */
 export function roundDigits(digits: usize, count: u32, exponent: i32, negative: bool, rest: bool): f64 {
-  while (count > 0 && load<u64>(digits + (<usize>(count - 1) << 3)) == 0) count--;
+  while (count > 0 && load<u64>(digits + ((<usize>(count - 1)) << 3)) == 0) count--;
   if (count == 0) return 0;
-  const top = <i32>(count - 1) * <i32>DIGIT_BITS + 63 - <i32>clz<u64>(load<u64>(digits + (<usize>(count - 1) << 3)));
+  const top =
+    <i32>(count - 1) * <i32>DIGIT_BITS + 63 - <i32>clz<u64>(load<u64>(digits + ((<usize>(count - 1)) << 3)));
   // Position, within the digits, of the result's lowest bit: 53 bits in all, none below 2^-1074.
   const lowest = max<i32>(top - 52, -1074 - exponent);
   let mantissa: u64 = 0;
-  if (lowest <= 0) mantissa = bitsFrom(digits, count, 0) << <u64>(-lowest);
+  if (lowest <= 0) mantissa = bitsFrom(digits, count, 0) << (<u64>-lowest);
   else {
     mantissa = lowest > top ? 0 : bitsFrom(digits, count, lowest);
     const half = bitAt(digits, count, lowest - 1);
@@ -35,26 +36,26 @@ export function roundDigits(digits: usize, count: u32, exponent: i32, negative: 
 function bitsFrom(digits: usize, count: u32, at: i32): u64 {
   const digit = <u32>at / DIGIT_BITS;
   const shift = <u64>(<u32>at % DIGIT_BITS);
-  let bits = load<u64>(digits + (<usize>digit << 3)) >> shift;
-  if (digit + 1 < count) bits |= load<u64>(digits + (<usize>(digit + 1) << 3)) << (<u64>DIGIT_BITS - shift);
-  const third: u64 = (<u64>DIGIT_BITS << 1) - shift;
-  if (digit + 2 < count && third < 64) bits |= load<u64>(digits + (<usize>(digit + 2) << 3)) << third;
+  let bits = load<u64>(digits + ((<usize>digit) << 3)) >> shift;
+  if (digit + 1 < count) bits |= load<u64>(digits + ((<usize>(digit + 1)) << 3)) << (<u64>DIGIT_BITS - shift);
+  const third: u64 = ((<u64>DIGIT_BITS) << 1) - shift;
+  if (digit + 2 < count && third < 64) bits |= load<u64>(digits + ((<usize>(digit + 2)) << 3)) << third;
   return bits;
 }
 
 function bitAt(digits: usize, count: u32, at: i32): bool {
   const digit = <u32>at / DIGIT_BITS;
   if (digit >= count) return false;
-  return ((load<u64>(digits + (<usize>digit << 3)) >> <u64>(<u32>at % DIGIT_BITS)) & 1) != 0;
+  return ((load<u64>(digits + ((<usize>digit) << 3)) >> <u64>(<u32>at % DIGIT_BITS)) & 1) != 0;
 }
 
 function anyBelow(digits: usize, at: i32): bool {
   const digit = <u32>at / DIGIT_BITS;
   for (let index: u32 = 0; index < digit; index++) {
-    if (load<u64>(digits + (<usize>index << 3)) != 0) return true;
+    if (load<u64>(digits + ((<usize>index) << 3)) != 0) return true;
   }
-  const mask: u64 = ((<u64>1) << <u64>(<u32>at % DIGIT_BITS)) - 1;
-  return (load<u64>(digits + (<usize>digit << 3)) & mask) != 0;
+  const mask: u64 = ((<u64>1) << (<u64>(<u32>at % DIGIT_BITS))) - 1;
+  return (load<u64>(digits + ((<usize>digit) << 3)) & mask) != 0;
 }
 
 /**
@@ -64,15 +65,18 @@ function anyBelow(digits: usize, at: i32): bool {
 export function roundQuotient(digits: usize, count: u32, exponent: i32, divisor: u64, negative: bool): f64 {
   if (divisor == 1) return roundDigits(digits, count, exponent, negative, false);
   for (let index = <i32>count - 1; index >= 0; index--) {
-    store<u64>(digits + (<usize>(<u32>index + QUOTIENT_DIGITS) << 3), load<u64>(digits + (<usize>index << 3)));
+    store<u64>(
+      digits + ((<usize>(<u32>index + QUOTIENT_DIGITS)) << 3),
+      load<u64>(digits + ((<usize>index) << 3)),
+    );
   }
-  memory.fill(digits, 0, <usize>QUOTIENT_DIGITS << 3);
+  memory.fill(digits, 0, (<usize>QUOTIENT_DIGITS) << 3);
   const all = count + QUOTIENT_DIGITS;
   // The remainder, shifted by a piece of a digit, must fit 64 bits.
   const piece: u64 = divisor < 1 << 24 ? 40 : divisor < 1 << 44 ? 20 : divisor < 1 << 56 ? 8 : 1;
   let remainder: u64 = 0;
   for (let index = <i32>all - 1; index >= 0; index--) {
-    const at = digits + (<usize>index << 3);
+    const at = digits + ((<usize>index) << 3);
     const digit = load<u64>(at);
     let quotient: u64 = 0;
     for (let shift: i64 = 40 - <i64>piece; shift >= 0; shift -= <i64>piece) {
@@ -99,7 +103,7 @@ export function digitsOf192(source: usize, digits: usize): bool {
   }
   store<u64>(digits, low & DIGIT_MASK);
   store<u64>(digits, ((low >> 40) | (middle << 24)) & DIGIT_MASK, 8);
-  store<u64>(digits, ((middle >> 16)) & DIGIT_MASK, 16);
+  store<u64>(digits, (middle >> 16) & DIGIT_MASK, 16);
   store<u64>(digits, ((middle >> 56) | (high << 8)) & DIGIT_MASK, 24);
   store<u64>(digits, high >> 32, 32);
   return negative;
@@ -114,7 +118,7 @@ export function roundAverage192(source: usize, count: u64, scale: u32, digits: u
   // Powers of ten go into the divisor while it stays small.
   let divisor = count;
   let left = scale;
-  while (left > 0 && divisor < <u64>1 << 52) {
+  while (left > 0 && divisor < (<u64>1) << 52) {
     divisor *= 10;
     left--;
   }
@@ -128,7 +132,10 @@ const WORDS_BYTES: usize = 56;
 /** Bits of a quotient that decide its rounding: 53, one more, and the rest as "anything left". */
 const QUOTIENT_BITS: u32 = 64;
 
-/** The same by divisor * 10^left, bit by bit: shift in, compare, subtract. `digits` holds 5; 25 more are scratch. */
+/**
+ * The same by divisor * 10^left, bit by bit: shift in, compare, subtract. `digits` holds 5; 25 more are
+ * scratch.
+ */
 function roundWideQuotient(digits: usize, divisor: u64, left: u32, negative: bool): f64 {
   const wide = digits + 40;
   const remainder = wide + WORDS_BYTES;
@@ -175,8 +182,8 @@ function shiftIn(wide: usize, bit: u64): void {
 
 function isLess(a: usize, b: usize): bool {
   for (let word = <isize>WORDS - 1; word >= 0; word--) {
-    const x = load<u64>(a + (<usize>word << 3));
-    const y = load<u64>(b + (<usize>word << 3));
+    const x = load<u64>(a + ((<usize>word) << 3));
+    const y = load<u64>(b + ((<usize>word) << 3));
     if (x != y) return x < y;
   }
   return false;
@@ -193,7 +200,7 @@ function subtract(a: usize, b: usize): void {
 
 function isZero(words: usize, count: u32): bool {
   for (let index: u32 = 0; index < count; index++) {
-    if (load<u64>(words + (<usize>index << 3)) != 0) return false;
+    if (load<u64>(words + ((<usize>index) << 3)) != 0) return false;
   }
   return true;
 }

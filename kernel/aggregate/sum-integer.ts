@@ -27,8 +27,18 @@ export function sumIntegerReserve(self: Accumulator, groups: u32): bool {
   return accumulatorReserve(self, groups, 0);
 }
 
-/** Adds a vector; `one` says that every row belongs to group 0. False when it must widen and memory is exhausted; nothing was added then. */
-export function sumIntegerUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): bool {
+/**
+ * Adds a vector; `one` says that every row belongs to group 0. False when it must widen and memory is
+ * exhausted; nothing was added then.
+ */
+export function sumIntegerUpdate(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  one: bool,
+): bool {
   if (self.wide == 0) {
     const magnitude = largest(self.type, values, rows);
     if (magnitude != u64.MAX_VALUE && makeRoom(self, magnitude, rows)) {
@@ -45,7 +55,12 @@ export function sumIntegerUpdate(self: Accumulator, numbers: usize, values: usiz
 function makeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
   if (magnitude >= BOUND_MAX >> 11) return false;
   const more: u64 = magnitude * <u64>rows;
-  if (self.bound + more >= BOUND_MAX) self.bound = lanesBound(self);
+  self.rows += rows;
+  // Looking at every lane must pay: more often than once for as many rows, widening is cheaper.
+  if (self.bound + more >= BOUND_MAX && self.rows >= <u64>self.capacity) {
+    self.bound = lanesBound(self);
+    self.rows = 0;
+  }
   if (self.bound + more >= BOUND_MAX) return false;
   self.bound += more;
   return true;
@@ -53,7 +68,7 @@ function makeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
 
 function lanesBound(self: Accumulator): u64 {
   let bits: u64 = 0;
-  const end = self.values + (<usize>self.capacity << 3);
+  const end = self.values + ((<usize>self.capacity) << 3);
   for (let at = self.values; at < end; at += 8) {
     const lane = load<i64>(at);
     bits |= <u64>(lane ^ (lane >> 63));
@@ -90,7 +105,7 @@ function largest64(values: usize, rows: u32, signed: bool): u64 {
     let b = i64x2.splat(0);
     const signs: i32 = signed ? 63 : 0;
     for (const whole = rows & ~3; row < whole; row += 4) {
-      const at = values + (<usize>row << 3);
+      const at = values + ((<usize>row) << 3);
       const x = v128.load(at);
       const y = v128.load(at, 16);
       a = v128.or(a, signed ? v128.xor(x, i64x2.shr_s(x, signs)) : x);
@@ -100,7 +115,7 @@ function largest64(values: usize, rows: u32, signed: bool): u64 {
     bits = <u64>i64x2.extract_lane(a, 0) | <u64>i64x2.extract_lane(a, 1);
   }
   for (; row < rows; row++) {
-    const value = load<i64>(values + (<usize>row << 3));
+    const value = load<i64>(values + ((<usize>row) << 3));
     bits |= <u64>(signed ? value ^ (value >> 63) : value);
   }
   // Rows outside the mask count too: at worst the lanes widen early.
@@ -111,7 +126,7 @@ function largest128(values: usize, rows: u32): u64 {
   let bits: u64 = 0;
   let spread: u64 = 0;
   for (let row: u32 = 0; row < rows; row++) {
-    const at = values + (<usize>row << 4);
+    const at = values + ((<usize>row) << 4);
     const value = load<i64>(at);
     bits |= <u64>(value ^ (value >> 63));
     spread |= <u64>((value >> 63) ^ load<i64>(at, 8));
@@ -150,7 +165,15 @@ function addLanes(self: Accumulator, numbers: usize, values: usize, mask: usize,
 
 // @ts-ignore: decorator
 @inline
-function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: u32, shift: usize, one: bool): void {
+function add<T>(
+  lanes: usize,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  shift: usize,
+  one: bool,
+): void {
   if (one) {
     addOne<T>(lanes, values, mask, rows, shift);
     return;
@@ -158,19 +181,19 @@ function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: 
   if (mask == 0) {
     let row: u32 = 0;
     for (const whole = rows & ~3; row < whole; row += 4) {
-      const first = load<u64>(numbers + (<usize>row << 2));
-      const second = load<u64>(numbers + (<usize>row << 2), 8);
-      const from = values + (<usize>row << shift);
+      const first = load<u64>(numbers + ((<usize>row) << 2));
+      const second = load<u64>(numbers + ((<usize>row) << 2), 8);
+      const from = values + ((<usize>row) << shift);
       if (sizeof<T>() == 4) {
         // Two values a load, too.
         const a = load<u64>(from);
         const b = load<u64>(from, 8);
-        addLane(lanes, <u32>first, <i64><T>a);
-        addLane(lanes, <u32>(first >> 32), <i64><T>(a >> 32));
-        addLane(lanes, <u32>second, <i64><T>b);
-        addLane(lanes, <u32>(second >> 32), <i64><T>(b >> 32));
+        addLane(lanes, <u32>first, <i64>(<T>a));
+        addLane(lanes, <u32>(first >> 32), <i64>(<T>(a >> 32)));
+        addLane(lanes, <u32>second, <i64>(<T>b));
+        addLane(lanes, <u32>(second >> 32), <i64>(<T>(b >> 32)));
       } else {
-        const step: usize = <usize>1 << shift;
+        const step: usize = (<usize>1) << shift;
         addLane(lanes, <u32>first, <i64>load<T>(from));
         addLane(lanes, <u32>(first >> 32), <i64>load<T>(from + step));
         addLane(lanes, <u32>second, <i64>load<T>(from + step * 2));
@@ -178,22 +201,22 @@ function add<T>(lanes: usize, numbers: usize, values: usize, mask: usize, rows: 
       }
     }
     for (; row < rows; row++) {
-      const at = lanes + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
-      store<i64>(at, load<i64>(at) + <i64>load<T>(values + (<usize>row << shift)));
+      const at = lanes + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
+      store<i64>(at, load<i64>(at) + <i64>load<T>(values + ((<usize>row) << shift)));
     }
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
-    const at = lanes + (<usize>load<u32>(numbers + (<usize>row << 2)) << 3);
+    const at = lanes + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
     const keep: i64 = -(<i64>maskBit(mask, row));
-    store<i64>(at, load<i64>(at) + (<i64>load<T>(values + (<usize>row << shift)) & keep));
+    store<i64>(at, load<i64>(at) + (<i64>load<T>(values + ((<usize>row) << shift)) & keep));
   }
 }
 
 // @ts-ignore: decorator
 @inline
 function addLane(lanes: usize, group: u32, value: i64): void {
-  const at = lanes + (<usize>group << 3);
+  const at = lanes + ((<usize>group) << 3);
   store<i64>(at, load<i64>(at) + value);
 }
 
@@ -203,10 +226,10 @@ function addLane(lanes: usize, group: u32, value: i64): void {
 function addOne<T>(lanes: usize, values: usize, mask: usize, rows: u32, shift: usize): void {
   let sum: i64 = 0;
   if (mask == 0) {
-    for (let row: u32 = 0; row < rows; row++) sum += <i64>load<T>(values + (<usize>row << shift));
+    for (let row: u32 = 0; row < rows; row++) sum += <i64>load<T>(values + ((<usize>row) << shift));
   } else {
     for (let row: u32 = 0; row < rows; row++) {
-      sum += <i64>load<T>(values + (<usize>row << shift)) & -(<i64>maskBit(mask, row));
+      sum += <i64>load<T>(values + ((<usize>row) << shift)) & -(<i64>maskBit(mask, row));
     }
   }
   store<i64>(lanes, load<i64>(lanes) + sum);
@@ -219,7 +242,7 @@ function widen(self: Accumulator): bool {
   const values: usize = bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
   if (values == 0) return false;
   for (let group: u32 = 0; group < capacity; group++) {
-    const lane = load<i64>(self.values + (<usize>group << 3));
+    const lane = load<i64>(self.values + ((<usize>group) << 3));
     const at = values + <usize>group * <usize>WIDE;
     store<i64>(at, lane);
     store<i64>(at, lane >> 63, 8);
@@ -233,48 +256,56 @@ function widen(self: Accumulator): bool {
 }
 
 function addWide(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
-  const type = self.type;
   const sums = self.values;
-  for (let row: u32 = 0; row < rows; row++) {
-    if (mask != 0 && !maskBit(mask, row)) continue;
-    const at = sums + <usize>load<u32>(numbers + (<usize>row << 2)) * <usize>WIDE;
-    let low: u64 = 0;
-    let high: i64 = 0;
-    switch (type) {
-      case Type.I128:
-        low = load<u64>(values + (<usize>row << 4));
-        high = load<i64>(values + (<usize>row << 4), 8);
-        break;
-      case Type.I64:
-        low = load<u64>(values + (<usize>row << 3));
-        high = <i64>low >> 63;
-        break;
-      case Type.U64:
-        low = load<u64>(values + (<usize>row << 3));
-        break;
-      default:
-        high = narrow(type, values, row);
-        low = <u64>high;
-        high >>= 63;
-    }
-    addTo(at, low, <u64>high, high >> 63);
+  switch (self.type) {
+    case Type.I8:
+      addWideRows<i8>(sums, numbers, values, mask, rows, 0);
+      break;
+    case Type.U8:
+      addWideRows<u8>(sums, numbers, values, mask, rows, 0);
+      break;
+    case Type.I16:
+      addWideRows<i16>(sums, numbers, values, mask, rows, 1);
+      break;
+    case Type.U16:
+      addWideRows<u16>(sums, numbers, values, mask, rows, 1);
+      break;
+    case Type.I32:
+      addWideRows<i32>(sums, numbers, values, mask, rows, 2);
+      break;
+    case Type.U32:
+      addWideRows<u32>(sums, numbers, values, mask, rows, 2);
+      break;
+    case Type.I64:
+      addWideRows<i64>(sums, numbers, values, mask, rows, 3);
+      break;
+    case Type.U64:
+      addWideRows<u64>(sums, numbers, values, mask, rows, 3);
+      break;
+    default:
+      addWideRows<i64>(sums, numbers, values, mask, rows, 4);
   }
 }
 
-function narrow(type: u32, values: usize, row: u32): i64 {
-  switch (type) {
-    case Type.I8:
-      return load<i8>(values + <usize>row);
-    case Type.U8:
-      return load<u8>(values + <usize>row);
-    case Type.I16:
-      return load<i16>(values + (<usize>row << 1));
-    case Type.U16:
-      return load<u16>(values + (<usize>row << 1));
-    case Type.I32:
-      return load<i32>(values + (<usize>row << 2));
-    default:
-      return load<u32>(values + (<usize>row << 2));
+/** A shift of 4 stands for 128-bit integers. */
+// @ts-ignore: decorator
+@inline
+function addWideRows<T>(
+  sums: usize,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  shift: usize,
+): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    const at = sums + <usize>load<u32>(numbers + ((<usize>row) << 2)) * <usize>WIDE;
+    const from = values + ((<usize>row) << shift);
+    if (shift == 4) addTo(at, load<u64>(from), load<u64>(from, 8), load<i64>(from, 8) >> 63);
+    else if (isSigned<T>())
+      addTo(at, <u64>(<i64>load<T>(from)), <u64>(<i64>load<T>(from) >> 63), <i64>load<T>(from) >> 63);
+    else addTo(at, <u64>load<T>(from), 0, 0);
   }
 }
 
@@ -298,7 +329,7 @@ export function sumIntegerMerge(self: Accumulator, group: u32, low: u64, middle:
     const sign = <i64>low >> 63;
     const magnitude = <u64>(<i64>low ^ sign) + 1;
     if (<i64>middle == sign && high == sign && magnitude < BOUND_MAX >> 1) {
-      const at = self.values + (<usize>group << 3);
+      const at = self.values + ((<usize>group) << 3);
       const lane = load<i64>(at);
       if (<u64>(lane ^ (lane >> 63)) < BOUND_MAX >> 1) {
         const sum = lane + <i64>low;
@@ -319,7 +350,7 @@ export function sumIntegerLoad(self: Accumulator, group: u32, target: usize): vo
     copyBytes(target, self.values + <usize>group * <usize>WIDE, WIDE);
     return;
   }
-  const lane = load<i64>(self.values + (<usize>group << 3));
+  const lane = load<i64>(self.values + ((<usize>group) << 3));
   store<i64>(target, lane);
   store<i64>(target, lane >> 63, 8);
   store<i64>(target, lane >> 63, 16);

@@ -118,20 +118,26 @@ export function bitmapAnd(words: usize, other: usize, rows: u32): void {
   for (let at: usize = 0; at < bytes; at += 8) store<u64>(words + at, load<u64>(words + at) & load<u64>(other + at));
 }
 
-/** Ors the `rows` bits at `source` (words) into `target` from bit `offset` on; bits past them in `target` stay. */
-export function bitmapAppend(target: usize, offset: u32, source: usize, rows: u32): void {
+/**
+ * Writes `rows` bits of the words at `source` into `target` from bit `offset` on, zero where the bit of `mask`
+ * (words, or 0) is; answers how many are set. Bits of `target` before and after them stay.
+ */
+export function bitmapAppend(target: usize, offset: u32, source: usize, mask: usize, rows: u32): u32 {
   const shift: u64 = offset & 63;
   let to = target + (<usize>(offset >> 6) << 3);
+  let ones: u64 = 0;
   for (let row: u32 = 0; row < rows; row += 64) {
     const some = min<u32>(64, rows - row);
-    const mask = bitmapTail(some);
-    const word = load<u64>(source) & mask;
-    store<u64>(to, (load<u64>(to) & ~(mask << shift)) | (word << shift));
+    const span = bitmapTail(some);
+    let word = load<u64>(source + <usize>(row >> 3)) & span;
+    if (mask != 0) word &= load<u64>(mask + <usize>(row >> 3));
+    ones += popcnt<u64>(word);
+    store<u64>(to, (load<u64>(to) & ~(span << shift)) | (word << shift));
     if (shift + <u64>some > 64) {
-      const high = mask >> (64 - shift);
+      const high = span >> (64 - shift);
       store<u64>(to, (load<u64>(to, 8) & ~high) | (word >> (64 - shift)), 8);
     }
     to += 8;
-    source += 8;
   }
+  return <u32>ones;
 }

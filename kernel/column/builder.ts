@@ -8,8 +8,9 @@
 // without a way back.
 
 import { Batch, Column, ColumnFlag, Type } from "../abi/layout";
+import { bitmapAppend, bitmapBytes, bitmapClearTail, bitmapTail } from "./bitmap";
 import { regionBlock, regionCapacity, regionCut, regionFree } from "../memory/region";
-import { dictionaryAddress, dictionaryLength, dictionaryValue } from "./dictionary";
+import { dictionaryAddress, dictionaryLength } from "./dictionary";
 import { typeWidth } from "./type";
 import { Vector } from "./vector";
 
@@ -88,12 +89,6 @@ export function outputDescribe(output: usize, batch: usize, rows: u32, section: 
   store<u32>(batch, columns, <usize>Batch.COLUMNS);
   store<u32>(batch, <u32>descriptors, <usize>Batch.DESCRIPTORS);
   store<u32>(batch, section, <usize>Batch.SECTION);
-}
-
-// @ts-ignore: decorator
-@inline
-function bitmapBytes(rows: u32): usize {
-  return ((<usize>rows + 63) >> 6) << 3;
 }
 
 /** Room for `rows` rows in all; keeps what is written. False when out of memory. */
@@ -187,44 +182,76 @@ export function vectorIsValid(vector: Vector, row: u32): bool {
 
 /** Appends a vector; dictionary codes are resolved. Room for its rows and bytes must have been reserved. */
 export function builderAppendVector(builder: Builder, vector: Vector, rows: u32): void {
+  if (rows == 0) return;
   const start = builder.length;
-  if (vector.type == <u32>Type.BYTES || vector.type == <u32>Type.LARGE_BYTES) appendText(builder, vector, rows);
-  else if (vector.type == <u32>Type.BOOL) appendBits(builder, vector, rows);
-  else appendFixed(builder, vector, rows);
-  if (vector.validity == 0) return;
-  for (let row: u32 = 0; row < rows; row++) {
-    if (!vectorIsValid(vector, row)) builderSetNull(builder, start + row);
+  if (vector.validity != 0) builder.nulls += rows - bitmapAppend(builder.validity, start, vector.validity, 0, rows);
+  if (vector.type == <u32>Type.BYTES) {
+    if (vector.dictionary == 0) appendViews(builder, vector, rows);
+    else appendCodes(builder, vector, rows);
+  } else if (vector.type == <u32>Type.BOOL) {
+    bitmapAppend(builder.values, start, vector.values, vector.validity, rows);
+  } else {
+    appendFixed(builder, vector, rows);
   }
+  builder.length = start + rows;
 }
 
-function appendText(builder: Builder, vector: Vector, rows: u32): void {
+/** Texts that lie one after the other (a column's own, unfiltered) are copied as one piece. */
+function appendViews(builder: Builder, vector: Vector, rows: u32): void {
+  let offsets = builder.offsets + (<usize>builder.length << 2);
+  let to = builder.values + <usize>builder.bytes;
+  const base = builder.values;
+  let from: usize = 0;
+  let pending: usize = 0;
   for (let row: u32 = 0; row < rows; row++) {
-    if (!vectorIsValid(vector, row)) builderAppendBytes(builder, 0, 0);
-    else if (vector.dictionary == 0) {
-      const view = vector.values + (<usize>row << 3);
-      builderAppendBytes(builder, load<u32>(view), load<u32>(view, 4));
-    } else {
-      const code = load<u32>(vector.values + (<usize>row << 2));
-      builderAppendBytes(builder, dictionaryAddress(vector.dictionary, code), dictionaryLength(vector.dictionary, code));
-    }
-  }
-}
-
-function appendBits(builder: Builder, vector: Vector, rows: u32): void {
-  for (let row: u32 = 0; row < rows; row++) {
-    let bit: u8 = 0;
+    const view = vector.values + (<usize>row << 3);
     if (vectorIsValid(vector, row)) {
-      let index: usize = row;
-      let bits = vector.values;
-      if (vector.dictionary != 0) {
-        index = <usize>load<u32>(vector.values + (<usize>row << 2)) + <usize>load<u32>(vector.dictionary, <usize>Column.OFFSET);
-        bits = load<u32>(vector.dictionary, <usize>Column.VALUES);
+      const address: usize = load<u32>(view);
+      const length: usize = load<u32>(view, 4);
+      if (address != from + pending) {
+        copyBytes(to, from, pending);
+        to += pending;
+        from = address;
+        pending = 0;
       }
-      bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
+      pending += length;
     }
-    builderSetBit(builder, builder.length + row, bit);
+    offsets += 4;
+    store<u32>(offsets, <u32>(to + pending - base));
   }
-  builder.length += rows;
+  copyBytes(to, from, pending);
+  builder.bytes = <u32>(to + pending - base);
+}
+
+function appendCodes(builder: Builder, vector: Vector, rows: u32): void {
+  let offsets = builder.offsets + (<usize>builder.length << 2);
+  const base = builder.values;
+  let to = base + <usize>builder.bytes;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (vectorIsValid(vector, row)) {
+      const code = load<u32>(vector.values + (<usize>row << 2));
+      const length: usize = dictionaryLength(vector.dictionary, code);
+      copyBytes(to, dictionaryAddress(vector.dictionary, code), length);
+      to += length;
+    }
+    offsets += 4;
+    store<u32>(offsets, <u32>(to - base));
+  }
+  builder.bytes = <u32>(to - base);
+}
+
+/** memory.copy, with a short way for short texts: overlapping words, never beyond either end. */
+// @ts-ignore: decorator
+@inline
+export function copyBytes(to: usize, from: usize, length: usize): void {
+  if (length > 32) memory.copy(to, from, length);
+  else if (length >= 8) {
+    const last = length - 8;
+    for (let at: usize = 0; at < last; at += 8) store<u64>(to + at, load<u64>(from + at));
+    store<u64>(to + last, load<u64>(from + last));
+  } else {
+    for (let at: usize = 0; at < length; at++) store<u8>(to + at, load<u8>(from + at));
+  }
 }
 
 /** Writes bit `row` of a BOOL builder. */
@@ -236,23 +263,18 @@ export function builderSetBit(builder: Builder, row: u32, bit: u8): void {
   store<u8>(byte, (load<u8>(byte) & ~(<u8>1 << shift)) | (bit << shift));
 }
 
+/** Fixed-width values; those of null rows become zero, so that equal results have equal bytes. */
 function appendFixed(builder: Builder, vector: Vector, rows: u32): void {
   const width = typeWidth(vector.type);
   const target = builder.values + <usize>builder.length * width;
-  if (vector.dictionary == 0) memory.copy(target, vector.values, <usize>rows * width);
-  else {
-    for (let row: u32 = 0; row < rows; row++) {
-      if (!vectorIsValid(vector, row)) continue;
-      const code = load<u32>(vector.values + (<usize>row << 2));
-      memory.copy(target + <usize>row * width, dictionaryValue(vector.dictionary, code, width), width);
+  memory.copy(target, vector.values, <usize>rows * width);
+  if (vector.validity == 0) return;
+  for (let row: u32 = 0; row < rows; row += 64) {
+    let nulls = ~load<u64>(vector.validity + <usize>(row >> 3)) & bitmapTail(min<u32>(64, rows - row));
+    for (; nulls != 0; nulls &= nulls - 1) {
+      memory.fill(target + <usize>(row + <u32>ctz<u64>(nulls)) * width, 0, width);
     }
   }
-  if (vector.validity != 0) {
-    for (let row: u32 = 0; row < rows; row++) {
-      if (!vectorIsValid(vector, row)) memory.fill(target + <usize>row * width, 0, width);
-    }
-  }
-  builder.length += rows;
 }
 
 /** Fills a column descriptor; clears the bitmap bits past the last row. */
@@ -264,7 +286,7 @@ export function builderDescribe(builder: Builder, column: usize): void {
   store<u32>(column, rows, <usize>Column.LENGTH);
   store<u32>(column, builder.nulls, <usize>Column.NULL_COUNT);
   if (builder.nulls != 0) {
-    clearTail(builder.validity, rows);
+    bitmapClearTail(builder.validity, rows);
     store<u32>(column, <u32>builder.validity, <usize>Column.VALIDITY);
     store<u32>(column, <u32>bitmapBytes(rows), <usize>Column.VALIDITY_BYTES);
   }
@@ -275,15 +297,9 @@ export function builderDescribe(builder: Builder, column: usize): void {
     store<u32>(column, <u32>builder.offsets, <usize>Column.OFFSETS);
     store<u32>(column, (rows + 1) << 2, <usize>Column.OFFSETS_BYTES);
   } else if (width == 0) {
-    clearTail(builder.values, rows);
+    bitmapClearTail(builder.values, rows);
     store<u32>(column, <u32>bitmapBytes(rows), <usize>Column.VALUES_BYTES);
   } else {
     store<u32>(column, <u32>(<usize>rows * width), <usize>Column.VALUES_BYTES);
   }
-}
-
-function clearTail(bits: usize, rows: u32): void {
-  if ((rows & 63) == 0) return;
-  const word = bits + (<usize>(rows >> 6) << 3);
-  store<u64>(word, load<u64>(word) & ((<u64>1 << (rows & 63)) - 1));
 }

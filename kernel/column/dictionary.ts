@@ -1,6 +1,8 @@
 // Reading a dictionary's values by code: the one place that knows how a dictionary's descriptor lies.
 //
-// A code is checked before it gets here (a vector's codes are in range where its row is valid).
+// A code is checked before it gets here (a vector's codes are in range where its row is valid). The
+// descriptor is the copy that binding a batch makes (expression/column-check.ts): BASE is folded into
+// VALUES, OFFSET still counts.
 
 import { Column, Type } from "../abi/layout";
 

@@ -8,8 +8,9 @@
 //   fixed-width types  values = elements of the type's width, naturally laid out
 //   BOOL               values = bitmap words like validity's
 //   BYTES              values = 8-byte views: u32 address, u32 length
-//   dictionary codes   type = the values' type, dictionary != 0, values = u32 codes; a code is in range where
-//                      the row is valid, and the rows whose dictionary value is null are invalid
+//   dictionary codes   type = BYTES, dictionary != 0, values = u32 codes; a code is in range where the row is
+//                      valid, and the rows whose dictionary value is null are invalid. Dictionaries of
+//                      fixed-width values never get here: LOAD resolves them
 
 /** Offsets of a vector's fields. */
 // @ts-ignore: decorator

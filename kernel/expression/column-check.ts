@@ -132,8 +132,10 @@ export function valueType(type: u32): u32 {
 /** Checks and binds validity, values and offsets for rows [first, first + rows). */
 function bindBuffers(context: usize, bound: BoundColumn, column: usize, type: u32, first: u32, rows: u32): u32 {
   const end: u64 = <u64>first + <u64>rows;
-  const validity: usize = load<u32>(column, <usize>Column.VALIDITY);
   bound.validity = 0;
+  // Where nothing is read, nothing need be there: the buffers of an empty column may be missing.
+  if (rows == 0) return Reason.NONE;
+  const validity: usize = load<u32>(column, <usize>Column.VALIDITY);
   if (validity != 0 && load<i32>(column, <usize>Column.NULL_COUNT) != 0) {
     const bytes = load<u32>(column, <usize>Column.VALIDITY_BYTES);
     if (end > <u64>bytes << 3 || !readable(validity, bytes)) return Reason.VALIDITY_TOO_SHORT;
@@ -155,7 +157,6 @@ function bindTexts(context: usize, bound: BoundColumn, column: usize, type: u32,
   bound.large = type == <u32>Type.LARGE_BYTES ? 1 : 0;
   bound.offsets = offsets;
   bound.values = <usize>load<u32>(column, <usize>Column.VALUES) - <usize>base;
-  if (rows == 0) return Reason.NONE;
   const width: u64 = bound.large ? 8 : 4;
   if (offsets == 0 || (<u64>first + <u64>rows + 1) * width > <u64>bytes || !readable(offsets, bytes)) {
     return Reason.VALUES_TOO_SHORT;

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import * as types from "../../bindings/ts/type/data-type.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
+import * as types from "../../bindings/ts/type/data-type.js";
 import { physicalType, valueType } from "../../bindings/ts/type/data-type.js";
 import { type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
@@ -46,18 +46,30 @@ describe.each(BUILDS)("comparisons, %s build", async (build) => {
     const physical = physicalType(valueType(type));
     fc.assert(
       fc.property(
-        fc.nat(6).chain((size) =>
-          fc.tuple(arbitraryColumn(type, size), arbitraryColumn(type, size), arbitraryValue(valueType(type))),
-        ),
+        fc
+          .nat(6)
+          .chain((size) =>
+            fc.tuple(
+              arbitraryColumn(type, size),
+              arbitraryColumn(type, size),
+              arbitraryValue(valueType(type)),
+            ),
+          ),
         ([left, right, constant]) => {
           const columns = [left.column, right.column];
           const outputs = Array.from({ length: 20 }, () => types.bool);
           const results = runProgram(kernel, columns, outputs, (program, a, b) => {
             const literal = program.literal(physical, constant);
             return [
-              ...OPERATORS.map(([opcode]) => program.emit(opcode, physical, { target: Type.BOOL, a: a!, b: b! })),
-              ...OPERATORS.map(([opcode]) => program.emit(opcode, physical, { target: Type.BOOL, a: a!, b: literal })),
-              ...OPERATORS.map(([opcode]) => program.emit(opcode, physical, { target: Type.BOOL, a: literal, b: b! })),
+              ...OPERATORS.map(([opcode]) =>
+                program.emit(opcode, physical, { target: Type.BOOL, a: a!, b: b! }),
+              ),
+              ...OPERATORS.map(([opcode]) =>
+                program.emit(opcode, physical, { target: Type.BOOL, a: a!, b: literal }),
+              ),
+              ...OPERATORS.map(([opcode]) =>
+                program.emit(opcode, physical, { target: Type.BOOL, a: literal, b: b! }),
+              ),
               program.emit(Opcode.SAME, physical, { target: Type.BOOL, a: a!, b: b! }),
               program.emit(Opcode.SAME, physical, { target: Type.BOOL, a: a!, b: literal }),
             ];
@@ -86,12 +98,23 @@ describe.each(BUILDS)("comparisons, %s build", async (build) => {
     const physical = physicalType(valueType(type));
     fc.assert(
       fc.property(
-        fc.nat(6).chain((size) => fc.tuple(arbitraryColumn(type, size), fc.array(arbitraryValue(valueType(type)), { maxLength: 40 }))),
+        fc
+          .nat(6)
+          .chain((size) =>
+            fc.tuple(
+              arbitraryColumn(type, size),
+              fc.array(arbitraryValue(valueType(type)), { maxLength: 40 }),
+            ),
+          ),
         ([{ column, values }, more]) => {
           const list = [...values.filter((_value, row) => row % 3 === 0).slice(0, 30), ...more];
           const present = list.filter((value) => value !== null);
           const [result] = runProgram(kernel, [column], [types.bool], (program, a) => [
-            program.emit(Opcode.IN, physical, { target: Type.BOOL, a: a!, arg0: program.list(physical, list) }),
+            program.emit(Opcode.IN, physical, {
+              target: Type.BOOL,
+              a: a!,
+              arg0: program.list(physical, list),
+            }),
           ]);
           const expected = values.map((value) => {
             if (value === null) return null;
@@ -108,7 +131,12 @@ describe.each(BUILDS)("comparisons, %s build", async (build) => {
   test("texts order by bytes, prefixes first", () => {
     const texts = ["", "a", "ab", "abcdefgh", "abcdefghi", "abcdefgz", "ä", "€", "😀", "\u{ffff}"];
     const pairs = texts.flatMap((x) => texts.map((y) => [x, y] as const));
-    const columns = [0, 1].map((side) => writeColumn(types.utf8, pairs.map((pair) => pair[side]!)));
+    const columns = [0, 1].map((side) =>
+      writeColumn(
+        types.utf8,
+        pairs.map((pair) => pair[side]!),
+      ),
+    );
     const [less] = runProgram(kernel, columns, [types.bool], (program, a, b) => [
       program.emit(Opcode.LESS, Type.BYTES, { target: Type.BOOL, a: a!, b: b! }),
     ]);

@@ -159,7 +159,7 @@ function holds<T, Op>(x: T, y: T): bool {
     if (isFloat<T>()) return (x == y) | ((x != x) & (y != y));
     return x == y;
   }
-  if (isFloat<T>()) return (x < y) | ((x == x) & (y != y));
+  if (isFloat<T>()) return (x == x) & !(x >= y);
   return x < y;
 }
 
@@ -237,7 +237,7 @@ function lanes<T, Op>(a: usize, b: usize): v128 {
     if (isFloat<T>()) return v128.or(equal, v128.and(v128.ne<T>(x, x), v128.ne<T>(y, y)));
     return equal;
   }
-  if (isFloat<T>()) return v128.or(v128.lt<T>(x, y), v128.and(v128.eq<T>(x, x), v128.ne<T>(y, y)));
+  if (isFloat<T>()) return v128.andnot(v128.eq<T>(x, x), v128.ge<T>(x, y));
   if (!isSigned<T>() && sizeof<T>() == 8) {
     // There is no unsigned 64-bit comparison: flipping the top bits turns it into the signed one.
     const top = i64x2.splat(i64.MIN_VALUE);

@@ -155,7 +155,10 @@ export function writeFloat<T>(value: T, out: usize, work: usize): u32 {
   if (whole < (sizeof<T>() == 8 ? 9007199254740992 : 16777216) && whole == floor<f64>(whole)) {
     point = integerDigits(<u64>whole, digits);
   } else {
-    point = sizeof<T>() == 8 ? shortest64(reinterpret<u64>(<f64>magnitude), digits, work) : shortest32(reinterpret<u32>(<f32>magnitude), digits, work);
+    point = shortDigits<T>(magnitude, digits);
+    if (point == NO_POINT) {
+      point = sizeof<T>() == 8 ? shortest64(reinterpret<u64>(<f64>magnitude), digits, work) : shortest32(reinterpret<u32>(<f32>magnitude), digits, work);
+    }
   }
   return <u32>(out - start) + layOut(digits + 4, load<u32>(digits), point - 1, out);
 }
@@ -167,6 +170,25 @@ function writeWord(out: usize, letters: u32, count: u32): u32 {
   store<u8>(out, <u8>(letters >> 8), 1);
   store<u8>(out, <u8>(letters >> 16), 2);
   return count;
+}
+
+const NO_POINT: i32 = 0x7fffffff;
+
+/**
+ * A float that few decimal digits make: at most 15 (6 for f32), of which no two strings read as the same
+ * float, so that the first one found is the shortest. NO_POINT when there is none.
+ */
+function shortDigits<T>(magnitude: T, digits: usize): i32 {
+  const value = <f64>magnitude;
+  if (value < 1e-5) return NO_POINT;
+  let power: f64 = 1;
+  for (let places = 1; places <= 20; places++) {
+    power *= 10;
+    const scaled = nearest<f64>(value * power);
+    if (scaled >= (sizeof<T>() == 8 ? 1e15 : 1e6)) return NO_POINT;
+    if (<T>(scaled / power) == magnitude) return integerDigits(<u64>scaled, digits) - places;
+  }
+  return NO_POINT;
 }
 
 /** Digits of a whole number without its trailing zeros: count, then the digits; answers where the point is. */

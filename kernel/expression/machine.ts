@@ -78,12 +78,15 @@ export class InstructionState {
   memoCapacity: u32;
   memoDictionary: u32;
   memoLength: u32;
-  /** IN: hash table of the list, and its mask; CASE_MAP: growth in twelfths. */
+  /** Codes below this one are all known. */
+  memoKnown: u32;
+  reserved: u32;
+  /** IN: hash table of the list, and its mask. CASE_MAP: what ASCII maps to, and growth in twelfths. */
   table: usize;
   tableMask: u32;
 }
 
-export const INSTRUCTION_STATE_SIZE: usize = 32;
+export const INSTRUCTION_STATE_SIZE: usize = 40;
 
 // @ts-ignore: decorator
 @inline

@@ -2,8 +2,11 @@
 // STARTS_WITH, ENDS_WITH, CONTAINS, LIKE.
 //
 // Over a dictionary each value is judged once: a byte a code (unknown, false, true), kept while the
-// dictionary stays the same or grows. Values that no row refers to are never judged. A dictionary above
-// MEMO_LIMIT values is judged row by row instead, as are plain texts.
+// dictionary stays the same or grows. New values are judged at once when they are no more than the rows of
+// the batch, so that the loop over codes asks nothing; in a larger dictionary when a row first refers to
+// them. A dictionary above MEMO_LIMIT values is judged row by row, as are plain texts.
+//
+// Searches read up to 16 bytes past a text: harmless inside the memory, whose end is watched.
 
 import { Instruction, Opcode, ProgramLimit } from "../abi/instruction";
 import { Column, Type } from "../abi/layout";
@@ -42,7 +45,10 @@ export function prepareMemos(program: Program): void {
     const source = program.instructions + <usize>writer * <usize>Instruction.SIZE;
     if (load<u16>(source, <usize>Instruction.OPCODE) != <u16>Opcode.LOAD) continue;
     const bound = boundColumn(program, load<u32>(source, <usize>Instruction.ARG0));
-    if (bound.dictionary != 0) prepareMemo(program, instructionState(program, index), bound);
+    if (bound.dictionary == 0) continue;
+    const state = instructionState(program, index);
+    prepareMemo(program, state, bound);
+    if (state.memo != 0) judgeNew(program, instruction, opcode, state, bound);
   }
 }
 
@@ -50,7 +56,10 @@ function prepareMemo(program: Program, state: InstructionState, bound: BoundColu
   const length = bound.dictionaryLength;
   const same = state.memo != 0 && state.memoDictionary == bound.dictionaryId && bound.dictionaryId != 0;
   if (!same && state.memo != 0) memory.fill(state.memo, UNKNOWN, state.memoLength);
-  if (!same) state.memoLength = 0;
+  if (!same) {
+    state.memoLength = 0;
+    state.memoKnown = 0;
+  }
   state.memoDictionary = bound.dictionaryId;
   if (length > state.memoCapacity && !growMemo(program, state, length)) {
     regionFree(program.region, state.memo);
@@ -59,6 +68,17 @@ function prepareMemo(program: Program, state: InstructionState, bound: BoundColu
     return;
   }
   state.memoLength = max(state.memoLength, length);
+}
+
+/** Judges the values that are not known, unless they are more than the rows at hand. */
+function judgeNew(program: Program, instruction: usize, opcode: u32, state: InstructionState, bound: BoundColumn): void {
+  const length = bound.dictionaryLength;
+  if (length <= state.memoKnown || length - state.memoKnown > program.batchRows) return;
+  const right = rightView(program, instruction);
+  for (let code = state.memoKnown; code < length; code++) {
+    store<u8>(state.memo + <usize>code, FALSE + <u8>learn(program, instruction, opcode, dictionaryText(bound.dictionary, code), right));
+  }
+  state.memoKnown = length;
 }
 
 /** Room for `length` codes; keeps what is known. */
@@ -80,7 +100,10 @@ function growMemo(program: Program, state: InstructionState, length: u32): bool 
 export function evaluatePredicate(program: Program, instruction: usize, opcode: u32, a: Vector, out: usize): void {
   const state = instructionState(program, program.at);
   if (a.dictionary != 0 && state.memo != 0 && state.memoDictionary == a.dictionaryId) {
-    byCode(program, instruction, opcode, a, state.memo, out);
+    const length = load<u32>(a.dictionary, <usize>Column.LENGTH);
+    if (length == 0) memory.fill(out, 0, bitmapBytes(program.count));
+    else if (state.memoKnown >= length) byKnownCode(a, program.count, state.memo, length, out);
+    else byCode(program, instruction, opcode, a, state.memo, length, out);
     return;
   }
   const views = textViews(program, a, program.scratchA);
@@ -121,14 +144,36 @@ function rightView(program: Program, instruction: usize): u64 {
   return register == <u32>ProgramLimit.NO_REGISTER ? 0 : load<u64>(registerVector(program, register).values);
 }
 
-function byCode(program: Program, instruction: usize, opcode: u32, a: Vector, memo: usize, out: usize): void {
+/** Every code of the dictionary is known: bits are only gathered, four a step. */
+function byKnownCode(a: Vector, count: u32, memo: usize, length: u32, out: usize): void {
+  let codes = a.values;
+  // Codes of null rows may be anything: they are clamped, the others need not be.
+  const last: u32 = a.validity == 0 ? 0xffffffff : length - 1;
+  let row: u32 = 0;
+  for (const whole = count & ~63; row < whole; row += 64) {
+    let word: u64 = 0;
+    for (let bit: u64 = 0; bit < 64; bit += 4) {
+      const b0 = <u32>load<u8>(memo + <usize>min<u32>(load<u32>(codes), last));
+      const b1 = <u32>load<u8>(memo + <usize>min<u32>(load<u32>(codes, 4), last));
+      const b2 = <u32>load<u8>(memo + <usize>min<u32>(load<u32>(codes, 8), last));
+      const b3 = <u32>load<u8>(memo + <usize>min<u32>(load<u32>(codes, 12), last));
+      word |= <u64>((b0 >> 1) | (b1 & 2) | ((b2 & 2) << 1) | ((b3 & 2) << 2)) << bit;
+      codes += 16;
+    }
+    store<u64>(out + <usize>(row >> 3), word);
+  }
+  if (row == count) return;
+  let word: u64 = 0;
+  for (let bit: u64 = 0; row + <u32>bit < count; bit++) {
+    word |= <u64>(load<u8>(memo + <usize>min<u32>(load<u32>(codes), last)) >> 1) << bit;
+    codes += 4;
+  }
+  store<u64>(out + <usize>(row >> 3), word);
+}
+
+function byCode(program: Program, instruction: usize, opcode: u32, a: Vector, memo: usize, length: u32, out: usize): void {
   const codes = a.values;
   const count = program.count;
-  const length = load<u32>(a.dictionary, <usize>Column.LENGTH);
-  if (length == 0) {
-    memory.fill(out, 0, bitmapBytes(count));
-    return;
-  }
   const right = rightView(program, instruction);
   for (let row: u32 = 0; row < count; row += 64) {
     const some = min<u32>(64, count - row);
@@ -232,15 +277,18 @@ export function contains(text: usize, length: u32, part: usize, size: u32): bool
   if (ASC_FEATURE_SIMD) {
     const firsts = i8x16.splat(first);
     const lasts = i8x16.splat(last);
-    for (; place + 16 <= places; place += 16) {
+    const end: u64 = <u64>memory.size() << 16;
+    while (place < places && <u64>text + <u64>place + <u64>size + 16 <= end) {
       const at = text + <usize>place;
       let found = i8x16.bitmask(
         v128.and(i8x16.eq(v128.load(at), firsts), i8x16.eq(v128.load(at + <usize>size - 1), lasts)),
       );
+      if (places - place < 16) found &= (1 << (places - place)) - 1;
       while (found != 0) {
         if (bytesEqual(at + <usize>ctz<i32>(found), part, size)) return true;
         found &= found - 1;
       }
+      place += 16;
     }
   }
   for (; place < places; place++) {
@@ -252,17 +300,22 @@ export function contains(text: usize, length: u32, part: usize, size: u32): bool
 
 /**
  * SQL's LIKE over UTF-8: % is any run of bytes, _ one code point, `escape` (0 = none) takes the next byte of
- * the pattern literally. Greedy with one point of return, which is enough as the last % may take anything.
+ * the pattern literally. Greedy with one point of return, which is enough as the last % may take anything;
+ * a % before a literal byte goes on to where that byte is next.
  */
 export function like(text: usize, length: u32, pattern: usize, size: u32, escape: u32): bool {
   const end = text + <usize>length;
   const stop = pattern + <usize>size;
   let retryPattern: usize = 0;
   let retryText: usize = 0;
+  let wanted: u32 = ANY_BYTE;
   while (true) {
     if (pattern < stop && load<u8>(pattern) == 0x25 && escape != 0x25) {
       pattern++;
+      if (pattern == stop) return true;
       retryPattern = pattern;
+      wanted = literalByte(pattern, escape);
+      text = seek(text, end, wanted);
       retryText = text;
       continue;
     }
@@ -274,10 +327,29 @@ export function like(text: usize, length: u32, pattern: usize, size: u32, escape
     }
     if (text == end && pattern == stop) return true;
     if (retryPattern == 0 || retryText >= end) return false;
-    retryText += <usize>codePointBytes(retryText, end);
+    retryText = seek(retryText + <usize>codePointBytes(retryText, end), end, wanted);
     text = retryText;
     pattern = retryPattern;
   }
+}
+
+const ANY_BYTE: u32 = 256;
+
+/** The byte that the pattern wants next, ANY_BYTE where it is none. */
+// @ts-ignore: decorator
+@inline
+function literalByte(pattern: usize, escape: u32): u32 {
+  const byte: u32 = load<u8>(pattern);
+  return byte == 0x25 || byte == 0x5f || byte == escape ? ANY_BYTE : byte;
+}
+
+/** First place of a byte in [text, end), else `end`. Never within a code point: patterns begin with a whole one. */
+// @ts-ignore: decorator
+@inline
+function seek(text: usize, end: usize, byte: u32): usize {
+  if (byte == ANY_BYTE) return text;
+  while (text < end && <u32>load<u8>(text) != byte) text++;
+  return text;
 }
 
 /** Matches one pattern element that is not %: bytes of text | bytes of pattern << 8, or 0. */

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import * as types from "../../bindings/ts/type/data-type.js";
-import type { DataType } from "../../bindings/ts/type/data-type.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import type { DataType } from "../../bindings/ts/type/data-type.js";
+import * as types from "../../bindings/ts/type/data-type.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
@@ -20,14 +20,20 @@ const byName = TEXTS.map((type) => [types.typeName(type), type] as const);
 const encoder = new TextEncoder();
 
 /** LIKE as a regular expression over code points. */
-function like(text: string, pattern: string, escape: string): boolean {
+function like(text: string, pattern: string, escapeWith: string): boolean {
   const quote = (letter: string) => letter.replace(/[\\^$.*+?()[\]{}|/]/u, "\\$&");
   const letters = [...pattern];
   let source = "";
   for (let i = 0; i < letters.length; i++) {
     const letter = letters[i]!;
-    if (letter === escape && i + 1 < letters.length) source += quote(letters[++i]!);
-    else source += letter === "%" && escape !== "%" ? ".*" : letter === "_" && letter !== escape ? "." : quote(letter);
+    if (letter === escapeWith && i + 1 < letters.length) source += quote(letters[++i]!);
+    else
+      source +=
+        letter === "%" && escapeWith !== "%"
+          ? ".*"
+          : letter === "_" && letter !== escapeWith
+            ? "."
+            : quote(letter);
   }
   return new RegExp(`^${source}$`, "su").test(text);
 }
@@ -65,15 +71,24 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
     const opcodes = [Opcode.STARTS_WITH, Opcode.ENDS_WITH, Opcode.CONTAINS];
     const apply = (which: number, text: string, part: string) =>
       which === 0 ? text.startsWith(part) : which === 1 ? text.endsWith(part) : text.includes(part);
-    const sides = fc.nat(6).chain((size) => fc.tuple(arbitraryColumn(type, size), arbitraryColumn(type, size)));
+    const sides = fc
+      .nat(6)
+      .chain((size) => fc.tuple(arbitraryColumn(type, size), arbitraryColumn(type, size)));
     fc.assert(
       fc.property(sides, arbitraryValue(types.utf8), ([left, right], literal) => {
-        const results = runProgram(kernel, [left.column, right.column], Array.from({ length: 6 }, () => types.bool), (program, a, b) => {
-          const constant = program.literal(Type.BYTES, literal);
-          return [b!, constant].flatMap((part) =>
-            opcodes.map((opcode) => program.emit(opcode, Type.BYTES, { target: Type.BOOL, a: a!, b: part })),
-          );
-        });
+        const results = runProgram(
+          kernel,
+          [left.column, right.column],
+          Array.from({ length: 6 }, () => types.bool),
+          (program, a, b) => {
+            const constant = program.literal(Type.BYTES, literal);
+            return [b!, constant].flatMap((part) =>
+              opcodes.map((opcode) =>
+                program.emit(opcode, Type.BYTES, { target: Type.BOOL, a: a!, b: part }),
+              ),
+            );
+          },
+        );
         const expected = [right.values, left.values.map(() => literal)].flatMap((parts) =>
           opcodes.map((_opcode, which) =>
             left.values.map((text, row) => {
@@ -89,36 +104,64 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
   });
 
   test.each(byName)("long %s contain parts anywhere", (_, type) => {
-    const texts = Array.from({ length: 120 }, (_value, row): Value => `${"xy".repeat(row % 50)}needle${"xz".repeat(row % 7)}`.slice(row % 11));
+    const texts = Array.from(
+      { length: 120 },
+      (_value, row): Value => `${"xy".repeat(row % 50)}needle${"xz".repeat(row % 7)}`.slice(row % 11),
+    );
     const parts = ["needle", "n", "yneedlex", "xyxyxyxyxyxyxyxyxyxyn", "nothing", ""];
-    const results = runProgram(kernel, [writeColumn(type, texts)], parts.map(() => types.bool), (program, a) =>
-      parts.map((part) => program.emit(Opcode.CONTAINS, Type.BYTES, { target: Type.BOOL, a: a!, b: program.literal(Type.BYTES, part) })),
+    const results = runProgram(
+      kernel,
+      [writeColumn(type, texts)],
+      parts.map(() => types.bool),
+      (program, a) =>
+        parts.map((part) =>
+          program.emit(Opcode.CONTAINS, Type.BYTES, {
+            target: Type.BOOL,
+            a: a!,
+            b: program.literal(Type.BYTES, part),
+          }),
+        ),
     );
     expect(results).toEqual(parts.map((part) => texts.map((text) => (text as string).includes(part))));
   });
 
   test.each(byName)("%s like", (_, type) => {
-    const pattern = fc.string({ unit: fc.constantFrom("%", "_", "a", "b", "ä", "\\", "😀", " "), maxLength: 7 });
-    const text = fc.option(fc.string({ unit: fc.constantFrom("a", "b", "ä", "%", "_", "\\", "😀", " "), maxLength: 9 }), { freq: 6 });
+    const pattern = fc.string({
+      unit: fc.constantFrom("%", "_", "a", "b", "ä", "\\", "😀", " "),
+      maxLength: 7,
+    });
+    const text = fc.option(
+      fc.string({ unit: fc.constantFrom("a", "b", "ä", "%", "_", "\\", "😀", " "), maxLength: 9 }),
+      { freq: 6 },
+    );
     const columns = fc.nat(6).chain((size) => arbitraryColumn(type, size, text));
     fc.assert(
-      fc.property(columns, pattern, fc.constantFrom("", "\\", "%", "_", "a"), ({ column: texts, values }, literal, escape) => {
-        const [result] = runProgram(kernel, [texts], [types.bool], (program, a) => [
-          program.emit(Opcode.LIKE, Type.BYTES, {
-            target: Type.BOOL,
-            a: a!,
-            b: program.literal(Type.BYTES, literal),
-            arg0: escape === "" ? 0 : escape.charCodeAt(0),
-          }),
-        ]);
-        expect(result).toEqual(values.map((value) => (value === null ? null : like(value as string, literal, escape))));
-      }),
+      fc.property(
+        columns,
+        pattern,
+        fc.constantFrom("", "\\", "%", "_", "a"),
+        ({ column: texts, values }, literal, escapeWith) => {
+          const [result] = runProgram(kernel, [texts], [types.bool], (program, a) => [
+            program.emit(Opcode.LIKE, Type.BYTES, {
+              target: Type.BOOL,
+              a: a!,
+              b: program.literal(Type.BYTES, literal),
+              arg0: escapeWith === "" ? 0 : escapeWith.charCodeAt(0),
+            }),
+          ]);
+          expect(result).toEqual(
+            values.map((value) => (value === null ? null : like(value as string, literal, escapeWith))),
+          );
+        },
+      ),
       { numRuns: 150 },
     );
   });
 
   test.each(byName)("lengths, trims and concatenation of %s", (_, type) => {
-    const sides = fc.nat(6).chain((size) => fc.tuple(arbitraryColumn(type, size), arbitraryColumn(type, size)));
+    const sides = fc
+      .nat(6)
+      .chain((size) => fc.tuple(arbitraryColumn(type, size), arbitraryColumn(type, size)));
     fc.assert(
       fc.property(sides, arbitraryValue(types.utf8), ([left, right], literal) => {
         const outputs = [types.int64, types.int64, ...Array.from({ length: 6 }, () => types.utf8)];
@@ -156,17 +199,28 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
   test.each(byName)("substrings of %s", (_, type) => {
     const number = fc.oneof(fc.bigInt(-5n, 9n), fc.constantFrom(2n ** 63n - 1n, -(2n ** 63n)));
     const optional = fc.option(number, { freq: 6 });
-    const sides = fc.nat(6).chain((size) =>
-      fc.tuple(arbitraryColumn(type, size), arbitraryColumn(types.int64, size, optional), arbitraryColumn(types.int64, size, optional)),
-    );
+    const sides = fc
+      .nat(6)
+      .chain((size) =>
+        fc.tuple(
+          arbitraryColumn(type, size),
+          arbitraryColumn(types.int64, size, optional),
+          arbitraryColumn(types.int64, size, optional),
+        ),
+      );
     fc.assert(
       fc.property(sides, number, ([texts, starts, counts], start) => {
         const outputs = [types.utf8, types.utf8, types.utf8];
-        const results = runProgram(kernel, [texts.column, starts.column, counts.column], outputs, (program, a, b, c) => [
-          program.emit(Opcode.SUBSTRING, Type.BYTES, { a: a!, b: b!, c: c! }),
-          program.emit(Opcode.SUBSTRING, Type.BYTES, { a: a!, b: b! }),
-          program.emit(Opcode.SUBSTRING, Type.BYTES, { a: a!, b: program.literal(Type.I64, start), c: c! }),
-        ]);
+        const results = runProgram(
+          kernel,
+          [texts.column, starts.column, counts.column],
+          outputs,
+          (program, a, b, c) => [
+            program.emit(Opcode.SUBSTRING, Type.BYTES, { a: a!, b: b!, c: c! }),
+            program.emit(Opcode.SUBSTRING, Type.BYTES, { a: a!, b: b! }),
+            program.emit(Opcode.SUBSTRING, Type.BYTES, { a: a!, b: program.literal(Type.I64, start), c: c! }),
+          ],
+        );
         const expected = (from: readonly Value[], count: readonly Value[] | null) =>
           texts.values.map((text, row) => {
             const x = from[row]!;
@@ -177,7 +231,10 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
         expect(results).toEqual([
           expected(starts.values, counts.values),
           expected(starts.values, null),
-          expected(texts.values.map(() => start), counts.values),
+          expected(
+            texts.values.map(() => start),
+            counts.values,
+          ),
         ]);
       }),
       { numRuns: 60 },
@@ -206,20 +263,41 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
       [0x61, 0x10000],
       [0xe4, 0x61],
     ];
-    const values: Value[] = [Uint8Array.of(0x61, 0xff, 0xc3, 0x61, 0xe2, 0x82), Uint8Array.of(0xc3, 0xa4, 0xf0, 0x9f)];
+    const values: Value[] = [
+      Uint8Array.of(0x61, 0xff, 0xc3, 0x61, 0xe2, 0x82),
+      Uint8Array.of(0xc3, 0xa4, 0xf0, 0x9f),
+    ];
     const long = Array.from({ length: 3000 }, () => new Uint8Array(40).fill(0x61));
-    const [result] = runProgram(kernel, [writeColumn(types.binary, [...values, ...long])], [types.binary], (program, a) => [
-      program.emit(Opcode.CASE_MAP, Type.BYTES, { a: a!, arg0: program.caseTable(table) }),
-    ]);
+    const [result] = runProgram(
+      kernel,
+      [writeColumn(types.binary, [...values, ...long])],
+      [types.binary],
+      (program, a) => [program.emit(Opcode.CASE_MAP, Type.BYTES, { a: a!, arg0: program.caseTable(table) })],
+    );
     const high = [0xf0, 0x90, 0x80, 0x80];
-    expect(result!.slice(0, 2)).toEqual([Uint8Array.of(...high, 0xff, 0xc3, ...high, 0xe2, 0x82), Uint8Array.of(0x61, 0xf0, 0x9f)]);
-    expect(result!.slice(2).every((text) => Buffer.from(text as Uint8Array).equals(Buffer.from(Array.from({ length: 40 }, () => high).flat())))).toBe(true);
+    expect(result!.slice(0, 2)).toEqual([
+      Uint8Array.of(...high, 0xff, 0xc3, ...high, 0xe2, 0x82),
+      Uint8Array.of(0x61, 0xf0, 0x9f),
+    ]);
+    expect(
+      result!
+        .slice(2)
+        .every((text) =>
+          Buffer.from(text as Uint8Array).equals(Buffer.from(Array.from({ length: 40 }, () => high).flat())),
+        ),
+    ).toBe(true);
   });
 
   test("a predicate over a dictionary follows it when it grows, shrinks and is replaced", () => {
     const program = (part: string) => (builder: ProgramBuilder) => {
       const a = builder.load(builder.column(Type.BYTES));
-      builder.output(builder.emit(Opcode.CONTAINS, Type.BYTES, { target: Type.BOOL, a, b: builder.literal(Type.BYTES, part) }));
+      builder.output(
+        builder.emit(Opcode.CONTAINS, Type.BYTES, {
+          target: Type.BOOL,
+          a,
+          b: builder.literal(Type.BYTES, part),
+        }),
+      );
       return builder.encode();
     };
     const type = types.dictionary(types.utf8, types.int16);
@@ -231,9 +309,16 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
       output: { fields: [{ name: "o", type: types.bool, nullable: true }] },
     });
     const batch = (id: number, dictionary: readonly string[], codes: readonly (number | null)[]) => {
-      const indices = writeColumn(types.int16, codes.map((code) => (code === null ? null : BigInt(code))));
+      const indices = writeColumn(
+        types.int16,
+        codes.map((code) => (code === null ? null : BigInt(code))),
+      );
       const data = { ...indices, type, dictionary: { id, values: writeColumn(types.utf8, dictionary) } };
-      return { schema: { fields: [{ name: "c0", type, nullable: true }] }, length: codes.length, columns: [data] };
+      return {
+        schema: { fields: [{ name: "c0", type, nullable: true }] },
+        length: codes.length,
+        columns: [data],
+      };
     };
     const steps: [number, readonly string[], (number | null)[]][] = [
       [1001, words.slice(0, 2), [0, 1, null, 0]],
@@ -241,10 +326,16 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
       [1001, words.slice(0, 3), [2, 0]],
       [1001, words, [4, 3, 5]],
       [1002, [...words].reverse(), [0, 1, 2, 3, 4, 5]],
-      [1003, Array.from({ length: 3000 }, (_value, code) => `ap${code}`.slice(code % 2)), [0, 1, 2999, 2998, null]],
+      [
+        1003,
+        Array.from({ length: 3000 }, (_value, code) => `ap${code}`.slice(code % 2)),
+        [0, 1, 2999, 2998, null],
+      ],
     ];
     for (const [id, dictionary, codes] of steps) {
-      const results = [...operator.process(batch(id, dictionary, codes))].flatMap(({ columns }) => readColumn(columns[0]!));
+      const results = [...operator.process(batch(id, dictionary, codes))].flatMap(({ columns }) =>
+        readColumn(columns[0]!),
+      );
       expect(results).toEqual(codes.map((code) => (code === null ? null : dictionary[code]!.includes("ap"))));
     }
     operator.destroy();

@@ -9,6 +9,7 @@ import { Instruction, Opcode, ProgramLimit } from "../abi/instruction";
 import { Reason, Status } from "../abi/status";
 import { Vector } from "../column/vector";
 import { bitmapClearTail, bitmapGet } from "../column/bitmap";
+import { copyBytes } from "../column/builder";
 import {
   Program,
   andValidity,
@@ -190,8 +191,8 @@ function concatenate(program: Program, instruction: usize, a: usize, b: usize, t
     const right = load<u32>(b + at, 4);
     const length: u64 = <u64>left + <u64>right;
     if (length > <u64>(end - cursor)) return tooLong(program, row);
-    memory.copy(cursor, <usize>load<u32>(a + at), left);
-    memory.copy(cursor + <usize>left, <usize>load<u32>(b + at), right);
+    copyBytes(cursor, <usize>load<u32>(a + at), left);
+    copyBytes(cursor + <usize>left, <usize>load<u32>(b + at), right);
     store<u64>(target.values + at, <u64>cursor | (length << 32));
     cursor += <usize>length;
   }

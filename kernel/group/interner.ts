@@ -1,20 +1,33 @@
 // Interner: texts -> dense ids in the order of first appearance, each text kept once.
 //
 // It turns a variable-length key into a fixed-width one, so that every key tier above works on numbers.
-// Plain columns look each row's text up; dictionary columns look a code up once and remember its id
-// (`InternedDictionary`), so that rows cost one load. Texts live in an arena of chunks and never move.
+// Plain columns look each row's text up; dictionary columns look a code up once and remember its id (`remap`),
+// so that rows cost one load. Texts live in an arena and never move.
 //
 //   entry: u32 address, u32 length (dense by id)
 
-import { regionFree } from "../memory/region";
+import { regionCut, regionFree } from "../memory/region";
 import { copyBytes } from "../memory/copy";
 import { Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesEqual, hashBytes } from "../hash/hash";
-import { pieceMask, pieceSlots, slotsFeed, slotsFill, slotsInit, slotsPiece, tagOf } from "../hash/slots";
+import {
+  pieceMask,
+  pieceOffset,
+  pieceSlots,
+  slotsFeed,
+  slotsFill,
+  slotsInit,
+  slotsPiece,
+  slotsPieceMask,
+  slotsPieces,
+  tagOf,
+} from "../hash/slots";
 import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
 import { regrow } from "../column/builder";
 
-export const INTERNER_SIZE: usize = 128;
+export const INTERNER_SIZE: usize = 144;
+/** Rows that are looked up together: see row-table.ts. */
+const BLOCK: u32 = 128;
 const SLOTS: usize = 32;
 export const NO_ID: u32 = 0xffffffff;
 
@@ -39,6 +52,10 @@ export class Interner {
   dictionaryId: u32;
   remap: usize;
   remapLength: u32;
+  /** Bytes of the longest text. */
+  longest: u32;
+  /** A block's tags (u32) and the rows to probe one by one (u16). */
+  scratch: usize;
   /** Bytes of all texts. */
   bytes: u64;
 }
@@ -55,7 +72,8 @@ export function internerInit(interner: usize, region: usize, hashZero: bool, tin
   self.region = region;
   self.hashZero = hashZero ? 1 : 0;
   arenaInit(internerArena(interner), region);
-  return slotsInit(interner, region, tiny);
+  self.scratch = regionCut(region, <usize>BLOCK * 6);
+  return self.scratch != 0 && slotsInit(interner, region, tiny);
 }
 
 /** Room for `more` further texts of `bytes` bytes in all; false when out of memory. */
@@ -67,10 +85,10 @@ export function internerReserve(interner: usize, more: u32, bytes: usize): bool 
     if (need > 0x1fffffff) return false;
     const wanted: u64 = min<u64>(max<u64>(need, <u64>self.capacity + (<u64>self.capacity >> 1)), 0x1fffffff);
     let capacity = wanted;
-    let entries = regrow(self.region, self.entries, <usize>self.count << 3, <usize>wanted << 3);
+    let entries = regrow(self.region, self.entries, (<usize>self.count) << 3, (<usize>wanted) << 3);
     if (entries == 0) {
       capacity = need;
-      entries = regrow(self.region, self.entries, <usize>self.count << 3, <usize>need << 3);
+      entries = regrow(self.region, self.entries, (<usize>self.count) << 3, (<usize>need) << 3);
     }
     if (entries == 0) return false;
     self.entries = entries;
@@ -81,21 +99,119 @@ export function internerReserve(interner: usize, more: u32, bytes: usize): bool 
 
 /** Id of a text, which is added when new (room for it must have been reserved); NO_ID when out of memory. */
 export function internText(interner: usize, address: usize, length: u32): u32 {
+  return internTagged(interner, textTag(changetype<Interner>(interner), address, length), address, length);
+}
+
+// @ts-ignore: decorator
+@inline
+function textTag(self: Interner, address: usize, length: u32): u32 {
+  return self.hashZero ? 0 : tagOf(hashBytes(address, length));
+}
+
+/**
+ * Ids of the valid texts among `rows` views (u32 address, u32 length), to `ids` (u32 each); null rows get 0.
+ * Room for all of them must have been reserved. False when out of memory.
+ *
+ * Slot, entry and text are three loads that depend on each other: a block's rows take each step together, so
+ * that their cache misses overlap. Rows whose first slot is not theirs go one by one at the end.
+ */
+export function internViews(interner: usize, views: usize, validity: usize, rows: u32, ids: usize): bool {
   const self = changetype<Interner>(interner);
-  const tag: u32 = self.hashZero ? 0 : tagOf(hashBytes(address, length));
+  const tags = self.scratch;
+  const pending = tags + ((<usize>BLOCK) << 2);
+  for (let start: u32 = 0; start < rows; start += BLOCK) {
+    const count = min<u32>(BLOCK, rows - start);
+    const from = views + ((<usize>start) << 3);
+    const to = ids + ((<usize>start) << 2);
+    findSlots(interner, from, validity, start, count, to);
+    const left = compareTexts(self, from, validity, start, count, to, pending);
+    for (let index: u32 = 0; index < left; index++) {
+      const row: usize = load<u16>(pending + ((<usize>index) << 1));
+      const view = from + (row << 3);
+      const id = internTagged(interner, load<u32>(tags + (row << 2)), load<u32>(view), load<u32>(view, 4));
+      if (id == NO_ID) return false;
+      store<u32>(to + (row << 2), id);
+    }
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function isValid(validity: usize, row: u32): bool {
+  return validity == 0 || ((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) != 0;
+}
+
+/** Writes the tag of each text, and entry + 1 where its first slot has that tag, else 0. */
+function findSlots(
+  interner: usize,
+  views: usize,
+  validity: usize,
+  start: u32,
+  count: u32,
+  found: usize,
+): void {
+  const self = changetype<Interner>(interner);
+  const pieces = slotsPieces(interner);
+  const choice = slotsPieceMask(interner);
+  for (let row: u32 = 0; row < count; row++) {
+    const view = views + ((<usize>row) << 3);
+    let tag: u32 = 0;
+    if (isValid(validity, start + row)) tag = textTag(self, load<u32>(view), load<u32>(view, 4));
+    const piece = pieces + pieceOffset(tag, choice);
+    const slot = load<u64>(pieceSlots(piece) + ((<usize>(tag & pieceMask(piece))) << 3));
+    store<u32>(self.scratch + ((<usize>row) << 2), tag);
+    store<u32>(found + ((<usize>row) << 2), <u32>(slot >> 32) == tag ? <u32>slot : 0);
+  }
+}
+
+/** Turns entries + 1 that hold the row's text into ids, and lists the other valid rows; how many. */
+function compareTexts(
+  self: Interner,
+  views: usize,
+  validity: usize,
+  start: u32,
+  count: u32,
+  found: usize,
+  pending: usize,
+): u32 {
+  let left: u32 = 0;
+  for (let row: u32 = 0; row < count; row++) {
+    const at = found + ((<usize>row) << 2);
+    const slot = load<u32>(at);
+    const id = max<u32>(slot, 1) - 1;
+    store<u32>(at, id);
+    if (!isValid(validity, start + row)) {
+      store<u32>(at, 0);
+      continue;
+    }
+    const view = views + ((<usize>row) << 3);
+    const length = load<u32>(view, 4);
+    const entry = self.entries + ((<usize>id) << 3);
+    if (slot != 0 && load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), load<u32>(view), length))
+      continue;
+    store<u16>(pending + ((<usize>left) << 1), <u16>row);
+    left++;
+  }
+  return left;
+}
+
+function internTagged(interner: usize, tag: u32, address: usize, length: u32): u32 {
+  const self = changetype<Interner>(interner);
   const piece = slotsPiece(interner, tag);
   const slots = pieceSlots(piece);
   const mask = pieceMask(piece);
   let index = tag & mask;
-  let slot = slots + (<usize>index << 3);
+  let slot = slots + ((<usize>index) << 3);
   let found: u64 = load<u64>(slot);
   while (found != 0) {
     if (<u32>(found >> 32) == tag) {
-      const entry = self.entries + (<usize>(<u32>found - 1) << 3);
-      if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length)) return <u32>found - 1;
+      const entry = self.entries + ((<usize>(<u32>found - 1)) << 3);
+      if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length))
+        return <u32>found - 1;
     }
     index = (index + 1) & mask;
-    slot = slots + (<usize>index << 3);
+    slot = slots + ((<usize>index) << 3);
     found = load<u64>(slot);
   }
   return addText(interner, piece, slot, tag, address, length);
@@ -108,10 +224,11 @@ function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: 
   const text = arenaTake(internerArena(interner), length);
   if (text == 0 || !slotsFill(interner, piece, slot, tag, id)) return NO_ID;
   copyBytes(text, address, length);
-  const entry = self.entries + (<usize>id << 3);
+  const entry = self.entries + ((<usize>id) << 3);
   store<u32>(entry, <u32>text);
   store<u32>(entry, length, 4);
   self.bytes += length;
+  self.longest = max(self.longest, length);
   self.count = id + 1;
   return id;
 }
@@ -119,13 +236,13 @@ function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: 
 // @ts-ignore: decorator
 @inline
 export function internedAddress(interner: usize, id: u32): usize {
-  return load<u32>(changetype<Interner>(interner).entries + (<usize>id << 3));
+  return load<u32>(changetype<Interner>(interner).entries + ((<usize>id) << 3));
 }
 
 // @ts-ignore: decorator
 @inline
 export function internedLength(interner: usize, id: u32): u32 {
-  return load<u32>(changetype<Interner>(interner).entries + (<usize>id << 3), 4);
+  return load<u32>(changetype<Interner>(interner).entries + ((<usize>id) << 3), 4);
 }
 
 /**
@@ -136,9 +253,9 @@ export function internerUseDictionary(interner: usize, id: u32, length: u32): bo
   const self = changetype<Interner>(interner);
   const known: u32 = self.dictionaryId == id && id != 0 ? self.remapLength : 0;
   if (known >= length && known != 0) return true;
-  const remap = regrow(self.region, self.remap, <usize>known << 2, max<usize>(<usize>length << 2, 64));
+  const remap = regrow(self.region, self.remap, (<usize>known) << 2, max<usize>((<usize>length) << 2, 64));
   if (remap == 0) return false;
-  memory.fill(remap + (<usize>known << 2), 0xff, <usize>(length - known) << 2);
+  memory.fill(remap + ((<usize>known) << 2), 0xff, (<usize>(length - known)) << 2);
   self.remap = remap;
   self.remapLength = length;
   self.dictionaryId = id;
@@ -149,7 +266,7 @@ export function internerUseDictionary(interner: usize, id: u32, length: u32): bo
 // @ts-ignore: decorator
 @inline
 export function internCode(interner: usize, dictionary: usize, code: u32): u32 {
-  const at = changetype<Interner>(interner).remap + (<usize>code << 2);
+  const at = changetype<Interner>(interner).remap + ((<usize>code) << 2);
   const id = load<u32>(at);
   return id != NO_ID ? id : learnCode(interner, dictionary, code, at);
 }

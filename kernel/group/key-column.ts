@@ -10,7 +10,7 @@ import { dictionaryValue } from "../column/dictionary";
 import { vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
-import { NO_ID, internCode, internText, internerUseDictionary } from "./interner";
+import { NO_ID, internCode, internViews, internerUseDictionary } from "./interner";
 
 // @ts-ignore: decorator
 @unmanaged
@@ -93,17 +93,19 @@ function resolve(key: KeyColumn, vector: Vector, rows: u32): usize {
     const bits: usize = load<u32>(dictionary, <usize>Column.VALUES);
     for (let row: u32 = 0; row < rows; row++) {
       if (!vectorIsValid(vector, row)) continue;
-      const index = <usize>load<u32>(vector.values + (<usize>row << 2)) + <usize>load<u32>(dictionary, <usize>Column.OFFSET);
+      const index =
+        <usize>load<u32>(vector.values + ((<usize>row) << 2)) +
+        <usize>load<u32>(dictionary, <usize>Column.OFFSET);
       const bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
       const byte = buffer + <usize>(row >> 3);
-      store<u8>(byte, load<u8>(byte) | (bit << <u8>(row & 7)));
+      store<u8>(byte, load<u8>(byte) | (bit << (<u8>(row & 7))));
     }
     return buffer;
   }
   memory.fill(buffer, 0, <usize>rows * width);
   for (let row: u32 = 0; row < rows; row++) {
     if (!vectorIsValid(vector, row)) continue;
-    const code = load<u32>(vector.values + (<usize>row << 2));
+    const code = load<u32>(vector.values + ((<usize>row) << 2));
     copyBytes(buffer + <usize>row * width, dictionaryValue(dictionary, code, width), width);
   }
   return buffer;
@@ -113,29 +115,29 @@ function resolve(key: KeyColumn, vector: Vector, rows: u32): usize {
 
 function loadBits(values: usize, rows: u32, buffer: usize): void {
   for (let row: i32 = <i32>rows - 1; row >= 0; row--) {
-    store<u32>(buffer + (<usize>row << 2), (load<u8>(values + <usize>(row >> 3)) >> <u8>(row & 7)) & 1);
+    store<u32>(buffer + ((<usize>row) << 2), (load<u8>(values + <usize>(row >> 3)) >> <u8>(row & 7)) & 1);
   }
 }
 
 function widen<T>(values: usize, rows: u32, buffer: usize): void {
   for (let row: i32 = <i32>rows - 1; row >= 0; row--) {
-    store<i32>(buffer + (<usize>row << 2), <i32>load<T>(values + <usize>row * sizeof<T>()));
+    store<i32>(buffer + ((<usize>row) << 2), <i32>load<T>(values + <usize>row * sizeof<T>()));
   }
 }
 
 function loadFloat32(values: usize, rows: u32, buffer: usize): void {
   for (let row: u32 = 0; row < rows; row++) {
-    const value = load<f32>(values + (<usize>row << 2));
+    const value = load<f32>(values + ((<usize>row) << 2));
     const bits: u32 = value != value ? 0x7fc00000 : value == 0 ? 0 : reinterpret<u32>(value);
-    store<u32>(buffer + (<usize>row << 2), bits);
+    store<u32>(buffer + ((<usize>row) << 2), bits);
   }
 }
 
 function loadFloat64(values: usize, rows: u32, buffer: usize): void {
   for (let row: u32 = 0; row < rows; row++) {
-    const value = load<f64>(values + (<usize>row << 3));
+    const value = load<f64>(values + ((<usize>row) << 3));
     const bits: u64 = value != value ? 0x7ff8000000000000 : value == 0 ? 0 : reinterpret<u64>(value);
-    store<u64>(buffer + (<usize>row << 3), bits);
+    store<u64>(buffer + ((<usize>row) << 3), bits);
   }
 }
 
@@ -144,19 +146,17 @@ function internVector(key: KeyColumn, vector: Vector, rows: u32): bool {
   const ids = key.buffer;
   key.values = ids;
   if (vector.dictionary != 0) {
-    if (!internerUseDictionary(interner, vector.dictionaryId, load<u32>(vector.dictionary, <usize>Column.LENGTH))) return false;
+    if (
+      !internerUseDictionary(
+        interner,
+        vector.dictionaryId,
+        load<u32>(vector.dictionary, <usize>Column.LENGTH),
+      )
+    )
+      return false;
     return internCodes(interner, vector, rows, ids);
   }
-  for (let row: u32 = 0; row < rows; row++) {
-    let id: u32 = 0;
-    if (vectorIsValid(vector, row)) {
-      const view = vector.values + (<usize>row << 3);
-      id = internText(interner, load<u32>(view), load<u32>(view, 4));
-      if (id == NO_ID) return false;
-    }
-    store<u32>(ids + (<usize>row << 2), id);
-  }
-  return true;
+  return internViews(interner, vector.values, vector.validity, rows, ids);
 }
 
 function internCodes(interner: usize, vector: Vector, rows: u32, ids: usize): bool {
@@ -165,16 +165,17 @@ function internCodes(interner: usize, vector: Vector, rows: u32, ids: usize): bo
   let worst: u32 = 0;
   if (vector.validity == 0) {
     for (let row: u32 = 0; row < rows; row++) {
-      const id = internCode(interner, dictionary, load<u32>(codes + (<usize>row << 2)));
+      const id = internCode(interner, dictionary, load<u32>(codes + ((<usize>row) << 2)));
       worst = max(worst, id);
-      store<u32>(ids + (<usize>row << 2), id);
+      store<u32>(ids + ((<usize>row) << 2), id);
     }
   } else {
     for (let row: u32 = 0; row < rows; row++) {
       let id: u32 = 0;
-      if (vectorIsValid(vector, row)) id = internCode(interner, dictionary, load<u32>(codes + (<usize>row << 2)));
+      if (vectorIsValid(vector, row))
+        id = internCode(interner, dictionary, load<u32>(codes + ((<usize>row) << 2)));
       worst = max(worst, id);
-      store<u32>(ids + (<usize>row << 2), id);
+      store<u32>(ids + ((<usize>row) << 2), id);
     }
   }
   return worst != NO_ID;

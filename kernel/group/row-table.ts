@@ -27,8 +27,14 @@ import {
 } from "../hash/slots";
 
 export const ROW_TABLE_SIZE: usize = 64;
-/** Bytes of the scratch that lookups of a vector need: a tag and a place in the pending list for each row. */
-export const ROW_TABLE_SCRATCH: usize = <usize>Abi.VECTOR_ROWS * 6;
+/**
+ * Rows that are tried together: few enough that their slots' lines are still in the first-level cache, and
+ * their pages in the translation buffer, when they are probed. Measured, M rows/s at 100,000 known keys and
+ * at 4 M new ones: 2048 rows 42 and 14, 512 rows 70 and 16, 128 rows 85 and 16; without the first try 30 and 11.
+ */
+const BLOCK: u32 = 128;
+/** Bytes of the scratch that lookups of a vector need: a tag for each row, and a block's pending list. */
+export const ROW_TABLE_SCRATCH: usize = <usize>Abi.VECTOR_ROWS * 4 + <usize>BLOCK * 2;
 const PENDING: usize = <usize>Abi.VECTOR_ROWS * 4;
 
 // @ts-ignore: decorator
@@ -108,7 +114,7 @@ export function rowTableRow(table: usize, entry: u32): usize {
  */
 export function rowTableMap(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
   const self = changetype<RowTable>(table);
-  if (self.hashZero) memory.fill(tags, 0, <usize>count << 2);
+  if (self.hashZero) memory.fill(tags, 0, (<usize>count) << 2);
   else hashRows(rows, count, self.width, tags);
   if (self.width == 8) return map<u64>(table, rows, count, entries, tags);
   if (self.width == 16) return map<u32>(table, rows, count, entries, tags);
@@ -118,12 +124,12 @@ export function rowTableMap(table: usize, rows: usize, count: u32, entries: usiz
 function hashRows(rows: usize, count: u32, width: usize, tags: usize): void {
   if (width == 8) {
     for (let row: u32 = 0; row < count; row++) {
-      store<u32>(tags + (<usize>row << 2), tagOf(hashWord(load<u64>(rows + (<usize>row << 3)))));
+      store<u32>(tags + ((<usize>row) << 2), tagOf(hashWord(load<u64>(rows + ((<usize>row) << 3)))));
     }
     return;
   }
   for (let row: u32 = 0; row < count; row++) {
-    store<u32>(tags + (<usize>row << 2), tagOf(hashRow(rows + <usize>row * width, width)));
+    store<u32>(tags + ((<usize>row) << 2), tagOf(hashRow(rows + <usize>row * width, width)));
   }
 }
 
@@ -142,8 +148,8 @@ function differs<S>(a: usize, b: usize, width: usize): u64 {
 // @ts-ignore: decorator
 @inline
 function rowAddress<S>(rows: usize, row: u32, width: usize): usize {
-  if (sizeof<S>() == 8) return rows + (<usize>row << 3);
-  if (sizeof<S>() == 4) return rows + (<usize>row << 4);
+  if (sizeof<S>() == 8) return rows + ((<usize>row) << 3);
+  if (sizeof<S>() == 4) return rows + ((<usize>row) << 4);
   return rows + <usize>row * width;
 }
 
@@ -165,36 +171,65 @@ function copyRow<S>(to: usize, from: usize, width: usize): void {
 // @ts-ignore: decorator
 @inline
 function map<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
-  const self = changetype<RowTable>(table);
+  const width = changetype<RowTable>(table).width;
+  for (let start: u32 = 0; start < count; start += BLOCK) {
+    const block = min<u32>(BLOCK, count - start);
+    const at: usize = (<usize>start) << 2;
+    if (
+      !mapBlock<S>(table, rowAddress<S>(rows, start, width), block, entries + at, tags + at, tags + PENDING)
+    )
+      return false;
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function mapBlock<S>(
+  table: usize,
+  rows: usize,
+  count: u32,
+  entries: usize,
+  tags: usize,
+  pending: usize,
+): bool {
   let left = count;
-  const pending = tags + PENDING;
-  if (self.entries != 0) left = tryFirst<S>(table, rows, count, entries, tags, pending);
+  if (changetype<RowTable>(table).entries != 0)
+    left = tryFirst<S>(table, rows, count, entries, tags, pending);
   else {
-    for (let row: u32 = 0; row < count; row++) store<u16>(pending + (<usize>row << 1), <u16>row);
+    for (let row: u32 = 0; row < count; row++) store<u16>(pending + ((<usize>row) << 1), <u16>row);
   }
   return probe<S>(table, rows, left, entries, tags, pending);
 }
 
-function tryFirst<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize, pending: usize): u32 {
+function tryFirst<S>(
+  table: usize,
+  rows: usize,
+  count: u32,
+  entries: usize,
+  tags: usize,
+  pending: usize,
+): u32 {
   const self = changetype<RowTable>(table);
   const width = self.width;
   const known = self.rows;
   const pieces = slotsPieces(table);
   const choice = slotsPieceMask(table);
   for (let row: u32 = 0; row < count; row++) {
-    const tag = load<u32>(tags + (<usize>row << 2));
+    const tag = load<u32>(tags + ((<usize>row) << 2));
     const piece = pieces + pieceOffset(tag, choice);
-    const found = load<u32>(pieceSlots(piece) + (<usize>(tag & pieceMask(piece)) << 3));
-    store<u32>(entries + (<usize>row << 2), found);
+    const found = load<u64>(pieceSlots(piece) + ((<usize>(tag & pieceMask(piece))) << 3));
+    // 0 where another tag is in the way: comparing keys would be a cache miss for nothing.
+    store<u32>(entries + ((<usize>row) << 2), <u32>(found >> 32) == tag ? <u32>found : 0);
   }
   let left: u32 = 0;
   for (let row: u32 = 0; row < count; row++) {
-    const found = load<u32>(entries + (<usize>row << 2));
-    // A free slot reads entry 0, whose key may be the row's.
+    const found = load<u32>(entries + ((<usize>row) << 2));
+    // 0 reads the key of entry 0, which may be the row's.
     const entry = max<u32>(found, 1) - 1;
     const different = differs<S>(rowAddress<S>(known, entry, width), rowAddress<S>(rows, row, width), width);
-    store<u32>(entries + (<usize>row << 2), entry);
-    store<u16>(pending + (<usize>left << 1), <u16>row);
+    store<u32>(entries + ((<usize>row) << 2), entry);
+    store<u16>(pending + ((<usize>left) << 1), <u16>row);
     left += <u32>(different != 0) | <u32>(found == 0);
   }
   return left;
@@ -204,19 +239,23 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
   const self = changetype<RowTable>(table);
   const width = self.width;
   for (let index: u32 = 0; index < count; index++) {
-    const row = <u32>load<u16>(pending + (<usize>index << 1));
-    const tag = load<u32>(tags + (<usize>row << 2));
+    const row = <u32>load<u16>(pending + ((<usize>index) << 1));
+    const tag = load<u32>(tags + ((<usize>row) << 2));
     const key = rowAddress<S>(rows, row, width);
     const piece = slotsPiece(table, tag);
     const slots = pieceSlots(piece);
     const mask = pieceMask(piece);
     let at = tag & mask;
-    let slot = slots + (<usize>at << 3);
+    let slot = slots + ((<usize>at) << 3);
     let found: u64 = load<u64>(slot);
     while (found != 0) {
-      if (<u32>(found >> 32) == tag && differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0) break;
+      if (
+        <u32>(found >> 32) == tag &&
+        differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0
+      )
+        break;
       at = (at + 1) & mask;
-      slot = slots + (<usize>at << 3);
+      slot = slots + ((<usize>at) << 3);
       found = load<u64>(slot);
     }
     if (found == 0) {
@@ -226,7 +265,7 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
       self.entries = entry + 1;
       found = <u64>entry + 1;
     }
-    store<u32>(entries + (<usize>row << 2), <u32>found - 1);
+    store<u32>(entries + ((<usize>row) << 2), <u32>found - 1);
   }
   return true;
 }

@@ -59,12 +59,12 @@ export function hashBytes(address: usize, length: u32): u64 {
 // @ts-ignore: decorator
 @inline
 function shortWord(address: usize, length: u32): u64 {
-  if (length >= 4) return (<u64>load<u32>(address) << 32) | <u64>load<u32>(address + <usize>length - 4);
+  if (length >= 4) return ((<u64>load<u32>(address)) << 32) | <u64>load<u32>(address + <usize>length - 4);
   if (length == 0) return 0;
   return (
     <u64>load<u8>(address) |
-    (<u64>load<u8>(address + <usize>(length >> 1)) << 8) |
-    (<u64>load<u8>(address + <usize>length - 1) << 16)
+    ((<u64>load<u8>(address + <usize>(length >> 1))) << 8) |
+    ((<u64>load<u8>(address + <usize>length - 1)) << 16)
   );
 }
 

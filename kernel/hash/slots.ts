@@ -33,7 +33,7 @@ export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
 }
 
 function pieceInit(slots: usize, piece: usize, count: u32): bool {
-  const bytes: usize = <usize>count << 3;
+  const bytes: usize = (<usize>count) << 3;
   const block = regionBlock(load<u32>(slots), bytes);
   if (block == 0) return false;
   memory.fill(block, 0, bytes);
@@ -115,7 +115,7 @@ export function pieceMask(piece: usize): u32 {
 export function slotsFill(slots: usize, piece: usize, slot: usize, tag: u32, entry: u32): bool {
   const used = load<u32>(piece, 8) + 1;
   if (used > load<u32>(piece, 4)) return false;
-  store<u64>(slot, (<u64>tag << 32) | <u64>(entry + 1));
+  store<u64>(slot, ((<u64>tag) << 32) | <u64>(entry + 1));
   store<u32>(piece, used, 8);
   if (used >= load<u32>(piece, 12)) grow(slots, piece);
   return true;
@@ -135,7 +135,8 @@ export function slotsFeed(slots: usize): bool {
 
 function grow(slots: usize, piece: usize): void {
   const count = load<u32>(piece, 4) + 1;
-  const ok = load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS ? split(slots, piece) : enlarge(slots, piece, count);
+  const ok =
+    load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS ? split(slots, piece) : enlarge(slots, piece, count);
   if (!ok) store<u32>(slots, 1, 12);
 }
 
@@ -145,7 +146,7 @@ function enlarge(slots: usize, piece: usize, count: u32): bool {
   const old: usize = load<u32>(piece);
   const used = load<u32>(piece, 8);
   if (!pieceInit(slots, piece, count << (count < 4096 ? 2 : 1))) return false;
-  const end = old + (<usize>count << 3);
+  const end = old + ((<usize>count) << 3);
   for (let at = old; at < end; at += 8) {
     const entry = load<u64>(at);
     if (entry != 0) place(piece, entry);
@@ -163,7 +164,7 @@ function split(slots: usize, whole: usize): bool {
   memory.fill(pieces, 0, <usize>PIECES * PIECE);
   const count = load<u32>(whole, 4) + 1;
   const old: usize = load<u32>(whole);
-  const end = old + (<usize>count << 3);
+  const end = old + ((<usize>count) << 3);
   // Count first: skewed tags (all of them equal, say) need a larger piece from the start.
   for (let at = old; at < end; at += 8) {
     const entry = load<u64>(at);
@@ -209,6 +210,6 @@ function place(piece: usize, entry: u64): void {
   const block: usize = load<u32>(piece);
   const mask = load<u32>(piece, 4);
   let index = <u32>(entry >> 32) & mask;
-  while (load<u64>(block + (<usize>index << 3)) != 0) index = (index + 1) & mask;
-  store<u64>(block + (<usize>index << 3), entry);
+  while (load<u64>(block + ((<usize>index) << 3)) != 0) index = (index + 1) & mask;
+  store<u64>(block + ((<usize>index) << 3), entry);
 }

@@ -5,13 +5,16 @@
 //
 //   context: +0 root   +4 scratch start   +8 scratch end   +12 scratch cursor   +16.. error record (64 bytes)
 
-import { Abi, ContextFlag, ErrorRecord, Type } from "../abi/layout";
+import { ContextFlag, ErrorRecord, Type } from "../abi/layout";
 import { Reason, Status } from "../abi/status";
 import { heapAllocate, heapInit, heapIsRoot } from "./heap";
 
 const SIZE: usize = 128;
 const ERROR: usize = 16;
-/** Scratch of one worker: group ids, hashes, selections and masks of one vector. Registers are the program's own. */
+/**
+ * Scratch of one worker: group ids, hashes, selections and masks of one vector. Registers are the program's
+ * own.
+ */
 const SCRATCH: usize = 512 * 1024;
 
 /** Address of a new context, or 0. See `ctx_init` in ABI.md. */
@@ -50,7 +53,10 @@ export function contextEnter(context: usize): void {
   store<u32>(context, 0xffffffff, ERROR + <usize>ErrorRecord.ROW);
 }
 
-/** Scratch of `bytes`, 64-byte aligned; 0 when there is no room left. Dead when the export returns or `scratchReset`. */
+/**
+ * Scratch of `bytes`, 64-byte aligned; 0 when there is no room left. Dead when the export returns or
+ * `scratchReset`.
+ */
 export function scratchTake(context: usize, bytes: usize): usize {
   const start: usize = (<usize>load<u32>(context, 12) + 63) & ~(<usize>63);
   if (start + bytes > <usize>load<u32>(context, 8)) return 0;

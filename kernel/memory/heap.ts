@@ -65,7 +65,9 @@ export function unlock(root: usize): void {
   if (ASC_FEATURE_THREADS) atomic.store<i32>(root, 0, <usize>Root.LOCK);
 }
 
-/** Address of `bytes` fresh bytes (contents undefined), 64-byte aligned; 0 when budget or memory is exhausted. */
+/**
+ * Address of `bytes` fresh bytes (contents undefined), 64-byte aligned; 0 when budget or memory is exhausted.
+ */
 export function heapAllocate(root: usize, bytes: usize): usize {
   if (bytes > 0xfff00000) return 0;
   const need: usize = (max<usize>(bytes, 1) + HEADER + GRAIN - 1) & ~(GRAIN - 1);
@@ -124,7 +126,10 @@ function link(root: usize, previous: usize, next: usize): void {
   else store<u32>(previous, <u32>next, NEXT);
 }
 
-/** Grows the memory until `need` bytes fit above `top`. The last page of the 4 GiB is never used: its end wraps to 0. */
+/**
+ * Grows the memory until `need` bytes fit above `top`. The last page of the 4 GiB is never used: its end
+ * wraps to 0.
+ */
 function grow(root: usize, top: usize, need: usize): bool {
   if (load<u32>(root, <usize>Root.GROWABLE) == 0) return false;
   const limit: u64 = <u64>memory.size() * PAGE;
@@ -143,7 +148,8 @@ function grow(root: usize, top: usize, need: usize): bool {
 
 /** Gives a block back. False when `payload` is not the address of a block in use. */
 export function heapFree(root: usize, payload: usize): bool {
-  if (payload < <usize>load<u32>(root, <usize>Root.HEAP_START) + HEADER || (payload & (GRAIN - 1)) != 0) return false;
+  if (payload < <usize>load<u32>(root, <usize>Root.HEAP_START) + HEADER || (payload & (GRAIN - 1)) != 0)
+    return false;
   const block = payload - HEADER;
   lock(root);
   const known = block < <usize>load<u32>(root, <usize>Root.HEAP_TOP) && load<u32>(block, STATE) == USED;

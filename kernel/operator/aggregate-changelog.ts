@@ -12,8 +12,16 @@ import { Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, accumulatorReserve } from "../aggregate/accumulator";
 import { textAddress, textInit, textLength, textPut, textReserve } from "../aggregate/minmax-text";
 import { RESULT_SCRATCH, resultAppend, resultValue } from "../aggregate/results";
-import { Builder, builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow } from "../column/builder";
-import { Tier, groupTextBytes, groupsEmitKey } from "../group/groups";
+import {
+  Builder,
+  builderReserveBytes,
+  outputColumn,
+  outputDescribe,
+  outputReset,
+  regrow,
+} from "../column/builder";
+import { groupTextBytes, groupsEmitKey } from "../group/emit";
+import { Tier } from "../group/state";
 import { bytesEqual } from "../hash/hash";
 import { failMemory, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
@@ -39,6 +47,8 @@ class Changelog {
   open: u32;
   /** 1 when the -U of the group at the cursor has left and its +U has not (pulls of one row). */
   half: u32;
+  /** 1 once any group was emitted. */
+  begun: u32;
   /** Stamps (u32) and whether a group was emitted (u8), as flat arrays. */
   stamps: usize;
   emitted: usize;
@@ -107,7 +117,7 @@ export function changelogReserve(operator: usize, rows: u32, groups: u32): bool 
   const log = changelogOf(operator);
   const need = log.count + rows + 1;
   if (need > log.capacity) {
-    const list = regrow(operator, log.list, <usize>log.count << 2, <usize>need << 2);
+    const list = regrow(operator, log.list, (<usize>log.count) << 2, (<usize>need) << 2);
     if (list == 0) return false;
     log.list = list;
     log.capacity = need;
@@ -115,7 +125,11 @@ export function changelogReserve(operator: usize, rows: u32, groups: u32): bool 
   if (!accumulatorReserve(changetype<Accumulator>(log.stamps), groups, 0)) return false;
   if (!accumulatorReserve(changetype<Accumulator>(log.emitted), groups, 0)) return false;
   for (let index: u32 = 0; index < self.resultCount; index++) {
-    if (!accumulatorReserve(valuesAt(log, index), groups, 0) || !accumulatorReserve(validAt(log, index), groups, 0)) return false;
+    if (
+      !accumulatorReserve(valuesAt(log, index), groups, 0) ||
+      !accumulatorReserve(validAt(log, index), groups, 0)
+    )
+      return false;
   }
   return true;
 }
@@ -125,16 +139,19 @@ export function changelogTouch(operator: usize, numbers: usize, rows: u32): void
   const log = changelogOf(operator);
   const stamps = changetype<Accumulator>(log.stamps).values;
   for (let row: u32 = 0; row < rows; row++) {
-    const group = load<u32>(numbers + (<usize>row << 2));
-    const stamp = stamps + (<usize>group << 2);
+    const group = load<u32>(numbers + ((<usize>row) << 2));
+    const stamp = stamps + ((<usize>group) << 2);
     if (load<u32>(stamp) == log.round) continue;
     store<u32>(stamp, log.round);
-    store<u32>(log.list + (<usize>log.count << 2), group);
+    store<u32>(log.list + ((<usize>log.count) << 2), group);
     log.count++;
   }
 }
 
-/** An ungrouped aggregation has its group before the first row: it is emitted with the first push, or at the end. */
+/**
+ * An ungrouped aggregation has its group before the first row: it is emitted with the first push, or at the
+ * end.
+ */
 export function changelogTouchFirst(operator: usize): void {
   const log = changelogOf(operator);
   if (groupsOf(aggregationOf(operator)).tier != <u32>Tier.NONE || log.count != 0) return;
@@ -151,18 +168,31 @@ export function changelogOpen(operator: usize): bool {
   return log.open != 0;
 }
 
+/**
+ * Whether the results of all groups have been emitted: 1 yes, 0 of none, -1 of some (a merge's wait for the
+ * next push).
+ */
+export function changelogEmitted(operator: usize): i32 {
+  const log = changelogOf(operator);
+  if (log.begun == 0) return 0;
+  return log.cursor < log.count ? -1 : 1;
+}
+
 export function changelogPending(operator: usize): bool {
   return changelogOf(operator).open != 0;
 }
 
-/** Takes the results of every listed group as emitted, without emitting them. False when out of memory; negative results never come. */
+/**
+ * Takes the results of every listed group as emitted, without emitting them. False when out of memory;
+ * negative results never come.
+ */
 export function changelogAdopt(context: usize, operator: usize): i32 {
   const self = aggregationOf(operator);
   const log = changelogOf(operator);
   const row = scratchTake(context, rowBytes(self));
   const scratch = scratchTake(context, RESULT_SCRATCH);
   for (; log.cursor < log.count; log.cursor++) {
-    const group = load<u32>(log.list + (<usize>log.cursor << 2));
+    const group = load<u32>(log.list + ((<usize>log.cursor) << 2));
     const status = evaluate(context, operator, group, row, scratch);
     if (status < 0) return status;
     if (!reserveKept(self, log, log.cursor, log.cursor + 1)) return failMemory(context, 0);
@@ -192,7 +222,13 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
   }
   if (log.open == 0) return ended ? Status.FINISHED : Status.NEED_INPUT;
   const scratch = scratchTake(context, RESULT_SCRATCH);
-  const last = lastGroup(self, log, min(max<u32>(1, maxRows >> 1), PULL_GROUPS), aggregateTextLimit(maxBytes), scratch);
+  const last = lastGroup(
+    self,
+    log,
+    min(max<u32>(1, maxRows >> 1), PULL_GROUPS),
+    aggregateTextLimit(maxBytes),
+    scratch,
+  );
   if (!reservePull(operator, log, last, scratch)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
   for (; log.cursor < last; log.cursor++) {
@@ -225,7 +261,7 @@ function lastGroup(self: Aggregation, log: Changelog, limit: u32, bytes: u64, sc
   let total: u64 = 0;
   const end = min(log.count, log.cursor + limit);
   for (let at = log.cursor; at < end; at++) {
-    const group = load<u32>(log.list + (<usize>at << 2));
+    const group = load<u32>(log.list + ((<usize>at) << 2));
     total += aggregateTextBytes(self, group, scratch) * 2 + keptBytes(self, log, group);
     if (total > bytes && at != log.cursor) return at;
   }
@@ -240,7 +276,10 @@ function keptBytes(self: Aggregation, log: Changelog, group: u32): u64 {
   return total;
 }
 
-/** Room for two rows of each group from the cursor to `last`, and to keep their new texts. False when out of memory. */
+/**
+ * Room for two rows of each group from the cursor to `last`, and to keep their new texts. False when out of
+ * memory.
+ */
 function reservePull(operator: usize, log: Changelog, last: u32, scratch: usize): bool {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
@@ -250,8 +289,8 @@ function reservePull(operator: usize, log: Changelog, last: u32, scratch: usize)
     if (builder.type != <u32>Type.BYTES) continue;
     let bytes: usize = 0;
     for (let at = log.cursor; at < last; at++) {
-      const group = load<u32>(log.list + (<usize>at << 2));
-      if (column < groups.keyCount) bytes += <usize>groupTextBytes(groups, column, group, scratch) << 1;
+      const group = load<u32>(log.list + ((<usize>at) << 2));
+      if (column < groups.keyCount) bytes += (<usize>groupTextBytes(groups, column, group, scratch)) << 1;
       else {
         const index = column - groups.keyCount;
         bytes += <usize>resultTextBytes(self, index, group) + <usize>textLength(valuesAt(log, index), group);
@@ -266,7 +305,8 @@ function reserveKept(self: Aggregation, log: Changelog, first: u32, last: u32): 
   for (let index: u32 = 0; index < self.resultCount; index++) {
     if (resultAt(self, index).type != <u32>Type.BYTES) continue;
     let bytes: usize = 0;
-    for (let at = first; at < last; at++) bytes += resultTextBytes(self, index, load<u32>(log.list + (<usize>at << 2)));
+    for (let at = first; at < last; at++)
+      bytes += resultTextBytes(self, index, load<u32>(log.list + ((<usize>at) << 2)));
     if (!textReserve(valuesAt(log, index), 0, bytes)) return false;
   }
   return true;
@@ -280,7 +320,15 @@ function evaluate(context: usize, operator: usize, group: u32, row: usize, scrat
     const slot = row + <usize>index * SLOT;
     store<u64>(slot, 0);
     store<u64>(slot, 0, 8);
-    const status = resultValue(context, resultAt(self, index), self.rowsCounter, group, hasRows, slot, scratch);
+    const status = resultValue(
+      context,
+      resultAt(self, index),
+      self.rowsCounter,
+      group,
+      hasRows,
+      slot,
+      scratch,
+    );
     if (status < 0) return status;
     if (status == 0) {
       store<u64>(slot, 0);
@@ -292,9 +340,16 @@ function evaluate(context: usize, operator: usize, group: u32, row: usize, scrat
 }
 
 /** Emits the group at the cursor. 0, 1 when it is only half done, or an error. */
-function emitGroup(context: usize, operator: usize, log: Changelog, row: usize, scratch: usize, single: bool): i32 {
+function emitGroup(
+  context: usize,
+  operator: usize,
+  log: Changelog,
+  row: usize,
+  scratch: usize,
+  single: bool,
+): i32 {
   const self = aggregationOf(operator);
-  const at = log.list + (<usize>log.cursor << 2);
+  const at = log.list + ((<usize>log.cursor) << 2);
   const group = load<u32>(at);
   const status = evaluate(context, operator, group, row, scratch);
   if (status < 0) return status;
@@ -312,7 +367,15 @@ function emitGroup(context: usize, operator: usize, log: Changelog, row: usize, 
 }
 
 /** Appends one row: the kept values (`old`) or those of `row`. `at` is the address of the group's number. */
-function emitRow(self: Aggregation, log: Changelog, at: usize, row: usize, scratch: usize, old: bool, kind: RowKind): void {
+function emitRow(
+  self: Aggregation,
+  log: Changelog,
+  at: usize,
+  row: usize,
+  scratch: usize,
+  old: bool,
+  kind: RowKind,
+): void {
   const groups = groupsOf(self);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     groupsEmitKey(groups, index, at, 1, outputColumn(self.output, index), scratch);
@@ -353,7 +416,11 @@ function isKept(self: Aggregation, log: Changelog, group: u32, row: usize): bool
     const values = valuesAt(log, index);
     if (resultAt(self, index).type == <u32>Type.BYTES) {
       const length = load<u32>(slot, 4);
-      if (length != textLength(values, group) || !bytesEqual(load<u32>(slot), textAddress(values, group), length)) return false;
+      if (
+        length != textLength(values, group) ||
+        !bytesEqual(load<u32>(slot), textAddress(values, group), length)
+      )
+        return false;
       continue;
     }
     const at = values.values + <usize>group * <usize>values.stride;
@@ -364,6 +431,7 @@ function isKept(self: Aggregation, log: Changelog, group: u32, row: usize): bool
 }
 
 function keep(self: Aggregation, log: Changelog, group: u32, row: usize): void {
+  log.begun = 1;
   store<u8>(changetype<Accumulator>(log.emitted).values + <usize>group, 1);
   for (let index: u32 = 0; index < self.resultCount; index++) {
     const slot = row + <usize>index * SLOT;

@@ -7,7 +7,8 @@ import { Accumulator, Family } from "../aggregate/accumulator";
 import { textLength } from "../aggregate/minmax-text";
 import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow } from "../column/builder";
 
-import { groupTextBytes, groupsEmitKey, groupsIsOccupied } from "../group/groups";
+import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
+import { groupsIsOccupied } from "../group/state";
 import { failMemory, scratchTake } from "../memory/context";
 import { changelogPull } from "./aggregate-changelog";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
@@ -15,8 +16,13 @@ import { Operator } from "./operator";
 
 /** Most rows of one pull, whatever the host asks for. */
 const PULL_ROWS: u32 = 65536;
+/** Up to this, room for a column's texts is made for the longest in every row, without adding them up. */
+const ROUGH_BYTES: u64 = 1 << 22;
 
-/** Writes the next results to `out`: at most `maxRows` rows, and `maxBytes` bytes of texts unless one row has more. 0 = no limit. */
+/**
+ * Writes the next results to `out`: at most `maxRows` rows, and `maxBytes` bytes of texts unless one row has
+ * more. 0 = no limit.
+ */
 export function aggregatePull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
   const self = aggregationOf(operator);
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
@@ -24,13 +30,13 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   const groups = groupsOf(self);
   if (self.cursor >= groups.count) return Status.FINISHED;
   const limit = min(maxRows, PULL_ROWS);
-  const list = regrow(operator, self.list, 0, <usize>min(limit, groups.count - self.cursor) << 2);
+  const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count - self.cursor)) << 2);
   if (list == 0) return failMemory(context, 0);
   self.list = list;
   const scratch = scratchTake(context, RESULT_SCRATCH);
   let cursor = self.cursor;
   const rows = listGroups(self, list, limit, aggregateTextLimit(maxBytes), scratch, cursor);
-  cursor = rows == 0 ? groups.count : load<u32>(list + (<usize>(rows - 1) << 2)) + 1;
+  cursor = rows == 0 ? groups.count : load<u32>(list + ((<usize>(rows - 1)) << 2)) + 1;
   if (!reserveTexts(self, operator, list, rows, scratch)) return failMemory(context, 0);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     groupsEmitKey(groups, index, list, rows, outputColumn(self.output, index), scratch);
@@ -51,10 +57,14 @@ export function aggregateTextLimit(maxBytes: u32): u64 {
   return maxBytes == 0 || maxBytes > 0x7fffffff ? 0x7fffffff : maxBytes;
 }
 
-/** Lists groups from `from` on until there are `limit` or their texts are `bytes`; at least one when any is left. */
+/**
+ * Lists groups from `from` on until there are `limit` or their texts are `bytes`; at least one when any is
+ * left.
+ */
 function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scratch: usize, from: u32): u32 {
   const groups = groupsOf(self);
-  const texts = hasTexts(self);
+  // Where even the longest texts would fit, nothing needs to be added up.
+  const texts = hasTextResults(self) || groupsTextBound(groups) * <u64>limit > bytes;
   let rows: u32 = 0;
   let total: u64 = 0;
   for (let group = from; group < groups.count && rows < limit; group++) {
@@ -63,15 +73,15 @@ function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scra
       total += aggregateTextBytes(self, group, scratch);
       if (total > bytes && rows != 0) break;
     }
-    store<u32>(list + (<usize>rows << 2), group);
+    store<u32>(list + ((<usize>rows) << 2), group);
     rows++;
   }
   return rows;
 }
 
-function hasTexts(self: Aggregation): bool {
-  for (let column: u32 = 0; column < groupsOf(self).keyCount + self.resultCount; column++) {
-    if (outputColumn(self.output, column).type == <u32>Type.BYTES) return true;
+function hasTextResults(self: Aggregation): bool {
+  for (let index: u32 = 0; index < self.resultCount; index++) {
+    if (resultAt(self, index).type == <u32>Type.BYTES) return true;
   }
   return false;
 }
@@ -80,7 +90,8 @@ function hasTexts(self: Aggregation): bool {
 export function aggregateTextBytes(self: Aggregation, group: u32, scratch: usize): u64 {
   const groups = groupsOf(self);
   let total: u64 = 0;
-  for (let index: u32 = 0; index < groups.keyCount; index++) total += groupTextBytes(groups, index, group, scratch);
+  for (let index: u32 = 0; index < groups.keyCount; index++)
+    total += groupTextBytes(groups, index, group, scratch);
   for (let index: u32 = 0; index < self.resultCount; index++) total += resultTextBytes(self, index, group);
   return total;
 }
@@ -98,20 +109,42 @@ function reserveTexts(self: Aggregation, operator: usize, list: usize, rows: u32
   for (let column: u32 = 0; column < groups.keyCount + self.resultCount; column++) {
     const builder = outputColumn(self.output, column);
     if (builder.type != <u32>Type.BYTES) continue;
-    let bytes: usize = 0;
-    for (let row: u32 = 0; row < rows; row++) {
-      const group = load<u32>(list + (<usize>row << 2));
-      bytes += column < groups.keyCount ? groupTextBytes(groups, column, group, scratch) : resultTextBytes(self, column - groups.keyCount, group);
+    const bound: u64 =
+      column < groups.keyCount ? <u64>groupsKeyBound(groups, column) * <u64>rows : u64.MAX_VALUE;
+    let bytes: usize = bound <= ROUGH_BYTES ? <usize>bound : 0;
+    for (let row: u32 = 0; row < rows && bound > ROUGH_BYTES; row++) {
+      const group = load<u32>(list + ((<usize>row) << 2));
+      bytes +=
+        column < groups.keyCount
+          ? groupTextBytes(groups, column, group, scratch)
+          : resultTextBytes(self, column - groups.keyCount, group);
     }
     if (!builderReserveBytes(operator, builder, bytes)) return false;
   }
   return true;
 }
 
-function emitResult(context: usize, operator: usize, index: u32, list: usize, rows: u32, scratch: usize): i32 {
+function emitResult(
+  context: usize,
+  operator: usize,
+  index: u32,
+  list: usize,
+  rows: u32,
+  scratch: usize,
+): i32 {
   const self = aggregationOf(operator);
   const result = resultAt(self, index);
   const builder = outputColumn(self.output, result.column);
   const hasRows = groupsHaveRows(operator);
-  return resultEmit(context, result, self.rowsCounter, list, rows, hasRows, builder, scratchTake(context, 16), scratch);
+  return resultEmit(
+    context,
+    result,
+    self.rowsCounter,
+    list,
+    rows,
+    hasRows,
+    builder,
+    scratchTake(context, 16),
+    scratch,
+  );
 }

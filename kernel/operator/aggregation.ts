@@ -2,7 +2,7 @@
 
 import { Accumulator, ACCUMULATOR_SIZE } from "../aggregate/accumulator";
 import { RESULT_SIZE, Result } from "../aggregate/results";
-import { Groups } from "../group/groups";
+import { Groups } from "../group/state";
 import { OPERATOR_BODY, Operator } from "./operator";
 
 // @ts-ignore: decorator

@@ -9,20 +9,25 @@ import { OperatorKind, OperatorStats } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
+import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
+import { aggregatePull } from "./aggregate-output";
+import { aggregateSnapshot } from "./aggregate-snapshot";
 import {
   aggregateCreate,
   aggregateGroups,
-  aggregateMerge,
-  aggregateMergeOpen,
   aggregatePending,
-  aggregatePull,
   aggregatePush,
-  aggregateRelease,
   aggregateSlots,
-  aggregateSnapshot,
   aggregateTier,
 } from "./hash-aggregate";
-import { Operator, handleCreate, handleFree, handleOperator, operatorAllocate, operatorFree } from "./operator";
+import {
+  Operator,
+  handleCreate,
+  handleFree,
+  handleOperator,
+  operatorAllocate,
+  operatorFree,
+} from "./operator";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
 
 /** The end of time: the watermark after the last row. */
@@ -81,7 +86,9 @@ function pending(operator: usize): bool {
 
 /** Whether a merge is half done: only the rest of it may come then. */
 function merging(operator: usize): bool {
-  return changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE && aggregateMergeOpen(operator);
+  return (
+    changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE && aggregateMergeOpen(operator)
+  );
 }
 
 export function push(context: usize, handle: u32, port: u32, batch: usize): i32 {
@@ -91,7 +98,8 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
   store<i32>(contextError(context), <i32>port, <usize>ErrorRecord.PORT);
   if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
-  if (head.snapshotOpen || pending(operator) || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.snapshotOpen || pending(operator) || merging(operator))
+    return fail(context, Status.BUSY, Reason.NONE);
   if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
@@ -146,7 +154,8 @@ export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32):
   if (operator == 0) return status(context);
   if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
-  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (pending(operator) || merging(operator) || head.ended) return fail(context, Status.BUSY, Reason.NONE);
   memory.fill(out, 0, <usize>Batch.SIZE);
   const result = aggregateSnapshot(context, operator, out, maxRows);
@@ -158,7 +167,8 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
   const head = changetype<Operator>(operator);
-  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);

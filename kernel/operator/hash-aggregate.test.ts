@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import {
@@ -163,6 +164,49 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     );
   });
 
+  test("a changelog goes on after a restore, and takes a batch's history over", () => {
+    const query = simple(
+      [
+        { name: "sum", of: 1 },
+        { name: "max", of: 3 },
+        { name: "countDistinct", of: 3 },
+      ],
+      [0],
+    );
+    const withText: Query = { ...query, types: [...query.types, types.utf8], changelog: true };
+    const table = (rows: number): Table => [
+      ...simpleTable(rows),
+      Array.from({ length: rows }, (_, i) => `t${i % 17}`),
+    ];
+    const first = open(kernel, withText);
+    first.push(batchOf(withText.types, table(40)));
+    const emitted = rowsOf(drain(first));
+    expect(emitted.every((row) => row.at(-1) === 0n)).toBe(true);
+    const states = [...first.snapshot()];
+    first.destroy();
+
+    const restored = open(kernel, withText);
+    for (const state of states) restored.merge(state);
+    restored.push(batchOf(withText.types, slice(table(40), 1, 2)));
+    const changes = rowsOf(drain(restored));
+    const old = emitted.find((row) => row[0] === 1n)!;
+    expect(changes[0]).toEqual([...old.slice(0, -1), 1n]);
+    expect(changes[1]!.at(-1)).toBe(2n);
+    expect(changes.length).toBe(2);
+    expect(rowsOf(restored.finish())).toEqual([]);
+    restored.destroy();
+
+    const batch = open(kernel, { ...withText, changelog: false });
+    batch.push(batchOf(withText.types, table(40)));
+    const history = open(kernel, withText);
+    for (const state of batch.snapshot()) history.merge(state);
+    batch.destroy();
+    expect(history.pull()).toBeNull();
+    history.push(batchOf(withText.types, table(0)));
+    expect(multiset(rowsOf(drain(history)))).toEqual(multiset(emitted));
+    history.destroy();
+  });
+
   test("when any allocation fails the kernel stays usable and gives everything back", () => {
     fc.assert(
       fc.property(
@@ -184,7 +228,6 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
                   return run();
                 }
               };
-              for (const sizes of [[20], [40]]) void sizes;
               retry(() => pushAll(operator, query, table));
               if (!changelog) return outcome(() => retry(() => rowsOf(operator.finish())));
               return null;
@@ -201,6 +244,63 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
       ),
       { numRuns: RUNS * 2 },
     );
+  });
+
+  test("when any allocation of a snapshot or merge fails, nothing traps and everything is given back", () => {
+    fc.assert(
+      fc.property(cases, fc.integer({ min: 1, max: 60 }), fc.boolean(), ({ query, table }, nth, late) => {
+        const before = [kernel.usedBytes, kernel.blocks];
+        const part = open(kernel, query);
+        pushAll(part, query, table, [50]);
+        if (!late) kernel.failAllocation(nth);
+        const states = attempt(() => [...part.snapshot(7)]);
+        // A snapshot that memory refused can be taken again.
+        kernel.failAllocation(0);
+        const again = [...part.snapshot(7)];
+        if (states !== null) expect(again).toEqual(states);
+        part.destroy();
+        const whole = open(kernel, query);
+        if (late) kernel.failAllocation(nth);
+        const rows = attempt(() => {
+          for (const state of again) whole.merge(state);
+          return outcome(() => rowsOf(whole.finish()));
+        });
+        kernel.failAllocation(0);
+        whole.destroy();
+        if (rows !== null) expect(rows).toEqual(oracle(query, table));
+        expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+      }),
+      { numRuns: RUNS },
+    );
+  });
+
+  test("a pull ends before its texts pass max_bytes, but always brings a row", () => {
+    const query: Query = {
+      types: [types.utf8, types.utf8],
+      keys: [0],
+      aggregates: [{ name: "max", of: 1 }],
+    };
+    const texts = Array.from({ length: 50 }, (_, i) => `${i}`.padEnd(40 + i, "x"));
+    for (const changelog of [false, true]) {
+      const operator = open(kernel, { ...query, changelog });
+      operator.push(batchOf(query.types, [texts, texts]));
+      if (!changelog) operator.watermark(END_OF_INPUT);
+      const batches = [];
+      for (let batch = operator.pull(1000, 300); batch !== null; batch = operator.pull(1000, 300))
+        batches.push(batch);
+      expect(batches.length).toBeGreaterThan(15);
+      for (const batch of batches) {
+        const bytes = rowsOf([batch]).reduce((sum, row) => sum + `${row[0]}${row[1]}`.length, 0);
+        expect(batch.length === 1 || bytes <= 300).toBe(true);
+      }
+      expect(rowsOf(batches).map((row) => row[1])).toEqual(texts);
+      operator.destroy();
+      const wide = open(kernel, { ...query, changelog });
+      wide.push(batchOf(query.types, [texts, texts]));
+      if (!changelog) wide.watermark(END_OF_INPUT);
+      expect(wide.pull(1000, 1)!.length).toBe(1);
+      wide.destroy();
+    }
   });
 
   test("state that is not its own, out of order or damaged is refused with nothing changed", () => {
@@ -477,6 +577,10 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
 });
 
 // ---- helpers of these tests alone
+
+function* drain(operator: ReturnType<typeof open>) {
+  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) yield batch;
+}
 
 function simple(aggregates: readonly Aggregate[], keys: readonly number[] = [0]): Query {
   return { types: [types.int32, types.int64, types.bool], keys, aggregates };

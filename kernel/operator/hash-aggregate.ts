@@ -6,7 +6,7 @@
 // operator failed. Results come out by group number.
 //
 // This file creates and feeds; aggregate-output.ts reads, aggregate-changelog.ts emits changes after each
-// push, aggregate-state.ts saves and restores.
+// push, aggregate-snapshot.ts saves and aggregate-merge.ts restores.
 
 import { Abi, Batch, Type } from "../abi/layout";
 import {
@@ -18,51 +18,42 @@ import {
   KeyConfig,
 } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { ACCUMULATOR_SIZE, Accumulator, Family, accumulatorReserve } from "../aggregate/accumulator";
-import {
-  accumulatorInit,
-  accumulatorMustTrack,
-  accumulatorReserveGroups,
-  accumulatorReserveRows,
-  accumulatorTextBytes,
-  accumulatorUpdate,
-} from "../aggregate/accumulators";
+import { ACCUMULATOR_SIZE, Accumulator, Family } from "../aggregate/accumulator";
+import { accumulatorInit, accumulatorMustTrack, accumulatorUpdate } from "../aggregate/accumulators";
 import { RESULT_SIZE, resultType } from "../aggregate/results";
 import { outputColumn, outputCreate } from "../column/builder";
 import { typeIsKnown } from "../column/type";
 import {
   programBind,
   programCreate,
-  programOutputDistinctBytes,
   programOutputType,
   programOutputs,
   programRun,
 } from "../expression/program";
 import {
-  GROUPS_SIZE,
-  MAX_KEYS,
-  Tier,
   groupsAssign,
   groupsInit,
-  groupsIsOccupied,
-  groupsKey,
   groupsNeed,
   groupsPrepare,
-  groupsReserve,
   groupsSlots,
   groupsSpan,
 } from "../group/groups";
-import { internerReserve } from "../group/interner";
+import { GROUPS_SIZE, MAX_KEYS, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
 import { fail, failDetail, failMemory } from "../memory/context";
 import { regionBlock, regionCut } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
-import { changelogCreate, changelogOpen, changelogPending, changelogReserve, changelogTouch, changelogTouchFirst } from "./aggregate-changelog";
+import {
+  changelogCreate,
+  changelogOpen,
+  changelogPending,
+  changelogReserve,
+  changelogTouch,
+  changelogTouchFirst,
+} from "./aggregate-changelog";
+import { aggregateReserveBatch, aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import { Operator } from "./operator";
-
-export { aggregatePull } from "./aggregate-output";
-export { aggregateMerge, aggregateMergeOpen, aggregateRelease, aggregateSnapshot } from "./aggregate-state";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 const MAX_AGGREGATES: u32 = 256;
@@ -79,7 +70,12 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
   const program = load<u32>(config, <usize>AggregateConfig.PROGRAM);
   self.flags = load<u32>(config, <usize>AggregateConfig.FLAGS);
   self.fault = load<u32>(config, <usize>AggregateConfig.FAULT);
-  self.program = programCreate(context, operator, config + <usize>program, load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES));
+  self.program = programCreate(
+    context,
+    operator,
+    config + <usize>program,
+    load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES),
+  );
   if (self.program == 0) return false;
   self.configHash = hashConfig(config, keys, results);
   const keysAt = config + <usize>AggregateConfig.SIZE;
@@ -95,7 +91,11 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
 
 /** The group of an ungrouped aggregation can be read before any row has come. */
 function createFirstGroup(context: usize, operator: usize): bool {
-  return groupsOf(aggregationOf(operator)).keyCount != 0 || aggregateReserveSpan(operator, 1) || outOfMemory(context);
+  return (
+    groupsOf(aggregationOf(operator)).keyCount != 0 ||
+    aggregateReserveSpan(operator, 1) ||
+    outOfMemory(context)
+  );
 }
 
 function refuse(context: usize, detail: u32): bool {
@@ -113,7 +113,8 @@ function checkHeader(config: usize, length: u32): bool {
   if (load<u32>(config, <usize>AggregateConfig.VERSION) != <u32>Abi.VERSION) return false;
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
   if (load<u32>(config, <usize>AggregateConfig.FLAGS) > <u32>AggregateFlag.CHANGELOG) return false;
-  const end: u64 = <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
+  const end: u64 =
+    <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
@@ -123,7 +124,7 @@ function hashConfig(config: usize, keys: u32, results: u32): u64 {
   const program = config + <usize>load<u32>(config, <usize>AggregateConfig.PROGRAM);
   const first = hashBytes(config + <usize>AggregateConfig.SIZE, entries);
   const second = hashBytes(program, load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES));
-  return (first * 31 + second) ^ ((<u64>keys << 32) | <u64>results);
+  return (first * 31 + second) ^ (((<u64>keys) << 32) | <u64>results);
 }
 
 function createGroups(context: usize, operator: usize, config: usize, count: u32): bool {
@@ -137,7 +138,11 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
     const from = config + <usize>index * <usize>KeyConfig.SIZE;
     key.output = load<u32>(from, <usize>KeyConfig.OUTPUT);
     key.type = load<u32>(from, <usize>KeyConfig.TYPE);
-    if (key.output >= outputs || !isValueType(key.type) || programOutputType(self.program, key.output) != key.type) {
+    if (
+      key.output >= outputs ||
+      !isValueType(key.type) ||
+      programOutputType(self.program, key.output) != key.type
+    ) {
       return refuse(context, index);
     }
   }
@@ -162,7 +167,8 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
   self.resultCount = count;
   const keys = groupsOf(self).keyCount;
   for (let index: u32 = 0; index < count; index++) {
-    if (!createResult(self, index, config + <usize>index * <usize>AggregateEntry.SIZE)) return refuse(context, keys + index);
+    if (!createResult(self, index, config + <usize>index * <usize>AggregateEntry.SIZE))
+      return refuse(context, keys + index);
     resultAt(self, index).column = keys + index;
   }
   return true;
@@ -177,9 +183,10 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   const outputs = <i32>programOutputs(self.program);
   if (filter < -1 || filter >= outputs || argument < -1 || argument >= outputs) return false;
   if (filter >= 0 && programOutputType(self.program, <u32>filter) != <u32>Type.BOOL) return false;
-  if ((argument < 0) != (fn == <u32>AggregateFunction.COUNT_ROWS)) return false;
+  if (argument < 0 != (fn == <u32>AggregateFunction.COUNT_ROWS)) return false;
   const type: u32 = argument < 0 ? Type.NONE : load<u32>(entry, <usize>AggregateEntry.TYPE);
-  if (argument >= 0 && (!isValueType(type) || programOutputType(self.program, <u32>argument) != type)) return false;
+  if (argument >= 0 && (!isValueType(type) || programOutputType(self.program, <u32>argument) != type))
+    return false;
   if (flags > <u32>AggregateEntryFlag.FAST) return false;
   result.fn = fn;
   result.argumentType = type;
@@ -187,8 +194,12 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   result.scale = load<u32>(entry, <usize>AggregateEntry.SCALE);
   if (result.type == <u32>Type.NONE || result.scale > 38) return false;
   result.values = accumulatorFor(self, valuesFamily(fn, type, flags), argument, filter, type);
-  if (fn == <u32>AggregateFunction.AVG) result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
-  else if (fn == <u32>AggregateFunction.SUM || ((fn == <u32>AggregateFunction.MIN || fn == <u32>AggregateFunction.MAX) && type != <u32>Type.BYTES)) {
+  if (fn == <u32>AggregateFunction.AVG)
+    result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
+  else if (
+    fn == <u32>AggregateFunction.SUM ||
+    ((fn == <u32>AggregateFunction.MIN || fn == <u32>AggregateFunction.MAX) && type != <u32>Type.BYTES)
+  ) {
     result.counts = accumulatorFor(self, Family.SEEN, argument, filter, type);
   }
   if (fn != <u32>AggregateFunction.AVG || type != <u32>Type.I128) result.scale = 0;
@@ -217,7 +228,8 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
 function accumulatorFor(self: Aggregation, family: u32, argument: i32, filter: i32, type: u32): usize {
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const known = accumulatorAt(self, index);
-    if (known.family == family && known.argument == argument && known.filter == filter) return changetype<usize>(known);
+    if (known.family == family && known.argument == argument && known.filter == filter)
+      return changetype<usize>(known);
   }
   const fresh = accumulatorAt(self, self.accumulatorCount);
   self.accumulatorCount++;
@@ -252,7 +264,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     accumulator.fault = self.fault;
     if (!accumulatorInit(accumulator)) return outOfMemory(context);
   }
-  self.numbers = regionBlock(operator, <usize>ROWS << 2);
+  self.numbers = regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || outOfMemory(context);
 }
 
@@ -263,7 +275,8 @@ function replaceSeen(self: Aggregation, index: u32): void {
   if (seen.family != <u32>Family.SEEN) return;
   for (let other: u32 = 0; other < self.accumulatorCount; other++) {
     const count = accumulatorAt(self, other);
-    if (count.family != <u32>Family.COUNT || count.argument != seen.argument || count.filter != seen.filter) continue;
+    if (count.family != <u32>Family.COUNT || count.argument != seen.argument || count.filter != seen.filter)
+      continue;
     result.counts = changetype<usize>(count);
   }
 }
@@ -285,7 +298,11 @@ function removeUnused(self: Aggregation): void {
     if (from != to) memory.copy(to, from, ACCUMULATOR_SIZE);
     kept++;
   }
-  memory.fill(changetype<usize>(accumulatorAt(self, kept)), 0, <usize>(self.accumulatorCount - kept) * ACCUMULATOR_SIZE);
+  memory.fill(
+    changetype<usize>(accumulatorAt(self, kept)),
+    0,
+    <usize>(self.accumulatorCount - kept) * ACCUMULATOR_SIZE,
+  );
   self.accumulatorCount = kept;
 }
 
@@ -295,7 +312,8 @@ function createOutput(context: usize, operator: usize): bool {
   const changelog = (self.flags & <u32>AggregateFlag.CHANGELOG) != 0;
   self.output = outputCreate(operator, keys + self.resultCount + (changelog ? 1 : 0));
   if (self.output == 0) return outOfMemory(context);
-  for (let index: u32 = 0; index < keys; index++) outputColumn(self.output, index).type = groupsKey(groupsOf(self), index).type;
+  for (let index: u32 = 0; index < keys; index++)
+    outputColumn(self.output, index).type = groupsKey(groupsOf(self), index).type;
   for (let index: u32 = 0; index < self.resultCount; index++) {
     outputColumn(self.output, keys + index).type = resultAt(self, index).type;
   }
@@ -312,9 +330,11 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
-  if (<u64>groupsOf(self).count + <u64>rows + 1 > MAX_GROUPS) return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
-  if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows))) return failMemory(context, 0);
-  if (!reserveBatch(self, rows)) return failMemory(context, 0);
+  if (<u64>groupsOf(self).count + <u64>rows + 1 > MAX_GROUPS)
+    return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
+  if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows)))
+    return failMemory(context, 0);
+  if (!aggregateReserveBatch(self, rows)) return failMemory(context, 0);
   if (self.changelog != 0) changelogTouchFirst(operator);
   let applied = false;
   for (let start: u32 = 0; start < rows; start += ROWS) {
@@ -337,75 +357,22 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
-/** Room for the worst case of a batch; false when out of memory, with nothing changed. */
-function reserveBatch(self: Aggregation, rows: u32): bool {
-  const groups = groupsOf(self);
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    const key = groupsKey(groups, index);
-    if (key.interner == 0) continue;
-    if (!internerReserve(key.interner, rows, programOutputDistinctBytes(self.program, key.output))) return false;
-  }
-  if (!groupsReserve(groups, rows)) return false;
-  const need = groupsNeed(groups, rows);
-  let ok = true;
-  for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
-    const accumulator = accumulatorAt(self, index);
-    ok = accumulatorReserveRows(accumulator, need, rows, accumulatorTextBytes(accumulator, self.program));
-  }
-  return reserved(self, need, ok);
-}
-
-/** After an attempt to reserve: arrays may have moved even when the last one was refused. */
-function reserved(self: Aggregation, groups: u32, ok: bool): bool {
-  if (ok) self.reserved = max(self.reserved, groups);
-  if (self.rowsCounter != 0) groupsOf(self).counts = changetype<Accumulator>(self.rowsCounter).values;
-  return ok;
-}
-
-/** Makes room for `span` groups, which preparing keys has brought into reach. False when out of memory. */
-export function aggregateReserveSpan(operator: usize, span: u32): bool {
-  const self = aggregationOf(operator);
-  if (span <= self.reserved) return true;
-  let ok = self.changelog == 0 || changelogReserve(operator, 0, span);
-  for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
-    ok = accumulatorReserveGroups(accumulatorAt(self, index), span);
-  }
-  return reserved(self, span, ok);
-}
-
 /** All that can be refused before a vector's rows are applied. 0, or OUT_OF_MEMORY. */
 function prepareVector(context: usize, operator: usize, rows: u32, batchRows: u32): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!groupsPrepare(groups, self.program, rows, batchRows) || !aggregateReserveSpan(operator, groupsSpan(groups, rows))) {
+  if (
+    !groupsPrepare(groups, self.program, rows, batchRows) ||
+    !aggregateReserveSpan(operator, groupsSpan(groups, rows))
+  ) {
     return failMemory(context, 0);
   }
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator)) return failMemory(context, 0);
+    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator))
+      return failMemory(context, 0);
   }
   return 0;
-}
-
-/** An argument's count, or whether it was seen, parts from that of rows: it starts where they are now. False when out of memory. */
-export function startTracking(operator: usize, accumulator: Accumulator): bool {
-  const self = aggregationOf(operator);
-  const groups = groupsOf(self);
-  if (!accumulatorReserve(accumulator, max<u32>(self.reserved, 1), 0)) return false;
-  accumulator.tracking = 1;
-  if (accumulator.family == <u32>Family.COUNT) {
-    const rows = changetype<Accumulator>(self.rowsCounter);
-    memory.copy(accumulator.values, rows.values, <usize>min(rows.capacity, accumulator.capacity) << 3);
-    return true;
-  }
-  if (groups.tier == <u32>Tier.NONE) {
-    store<u8>(accumulator.values, changetype<Operator>(operator).rowsSelected != 0 ? 1 : 0);
-    return true;
-  }
-  for (let group: u32 = 0; group < groups.count; group++) {
-    store<u8>(accumulator.values + <usize>group, groupsIsOccupied(groups, group) ? 1 : 0);
-  }
-  return true;
 }
 
 function applyVector(context: usize, operator: usize, rows: u32): i32 {
@@ -415,7 +382,8 @@ function applyVector(context: usize, operator: usize, rows: u32): i32 {
   const one = groupsOf(self).tier == <u32>Tier.NONE;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows, one)) return failMemory(context, 0);
+    if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows, one))
+      return failMemory(context, 0);
   }
   return 0;
 }

@@ -11,10 +11,10 @@ import { regionBlock, regionFree } from "../memory/region";
  * error recorded when out of memory.
  */
 export function loadProgramCreate(context: usize, region: usize, types: usize, count: u32): usize {
-  const typesBytes: usize = <usize>count << 3;
+  const typesBytes: usize = (<usize>count) << 3;
   const instructions: usize = <usize>ProgramHeader.SIZE + typesBytes;
   const outputs = instructions + <usize>count * <usize>Instruction.SIZE;
-  const length = (outputs + (<usize>count << 2) + 7) & ~7;
+  const length = (outputs + ((<usize>count) << 2) + 7) & ~7;
   const bytes = regionBlock(region, length);
   if (bytes == 0) return 0;
   memory.fill(bytes, 0, length);
@@ -24,10 +24,10 @@ export function loadProgramCreate(context: usize, region: usize, types: usize, c
   store<u32>(bytes, count, <usize>ProgramHeader.INSTRUCTIONS);
   store<u32>(bytes, count, <usize>ProgramHeader.OUTPUTS);
   for (let index: u32 = 0; index < count; index++) {
-    const at: usize = <usize>index << 2;
+    const at: usize = (<usize>index) << 2;
     const type = load<u32>(types + at);
     store<u32>(bytes + <usize>ProgramHeader.SIZE + at, type);
-    store<u32>(bytes + <usize>ProgramHeader.SIZE + (<usize>count << 2) + at, type);
+    store<u32>(bytes + <usize>ProgramHeader.SIZE + ((<usize>count) << 2) + at, type);
     store<u32>(bytes + outputs + at, index);
     writeLoad(bytes + instructions + <usize>index * <usize>Instruction.SIZE, type, index);
   }

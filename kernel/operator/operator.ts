@@ -59,7 +59,7 @@ export function handleCreate(root: usize, operator: usize): u32 {
   let handle: u32 = 0;
   lock(root);
   for (let slot: u32 = 1; slot < <u32>Root.HANDLE_COUNT; slot++) {
-    const entry = root + <usize>Root.HANDLES + (<usize>slot << 3);
+    const entry = root + <usize>Root.HANDLES + ((<usize>slot) << 3);
     if (load<u32>(entry) != 0) continue;
     const generation = (load<u32>(entry, 4) + 1) & 0x3fffff;
     store<u32>(entry, <u32>operator);
@@ -73,7 +73,7 @@ export function handleCreate(root: usize, operator: usize): u32 {
 
 /** The operator of a handle; 0 (and the error recorded) when there is none. */
 export function handleOperator(context: usize, handle: u32): usize {
-  const entry = contextRoot(context) + <usize>Root.HANDLES + (<usize>(handle & SLOT_MASK) << 3);
+  const entry = contextRoot(context) + <usize>Root.HANDLES + ((<usize>(handle & SLOT_MASK)) << 3);
   if ((handle & SLOT_MASK) != 0 && load<u32>(entry, 4) == handle >>> SLOT_BITS && load<u32>(entry) != 0) {
     return load<u32>(entry);
   }
@@ -83,6 +83,6 @@ export function handleOperator(context: usize, handle: u32): usize {
 
 export function handleFree(root: usize, handle: u32): void {
   lock(root);
-  store<u32>(root + <usize>Root.HANDLES + (<usize>(handle & SLOT_MASK) << 3), 0);
+  store<u32>(root + <usize>Root.HANDLES + ((<usize>(handle & SLOT_MASK)) << 3), 0);
   unlock(root);
 }

@@ -144,7 +144,9 @@ export function expected(query: Query, table: Table): Value[][] {
   );
 }
 
-/** Pushes a table in batches of the given sizes (the last one takes the rest); column offsets vary with them. */
+/**
+ * Pushes a table in batches of the given sizes (the last one takes the rest); column offsets vary with them.
+ */
 export function pushAll(operator: Operator, query: Query, table: Table, sizes: readonly number[] = []): void {
   const rows = table[0]?.length ?? 0;
   let start = 0;
@@ -165,7 +167,10 @@ const INTEGERS: { readonly [name: string]: readonly [bigint, bigint] } = Object.
   ]),
 );
 
-/** Values that have broken aggregations before: extremes, zeros of both signs, NaN, neighbours in bits, prefixes. */
+/**
+ * Values that have broken aggregations before: extremes, zeros of both signs, NaN, neighbours in bits,
+ * prefixes.
+ */
 export function valuesOf(type: DataType): fc.Arbitrary<Value> {
   return fc.oneof(
     { weight: 1, arbitrary: fc.constant(null) },

@@ -17,7 +17,7 @@ export interface AggregateOptions<Names extends string = string> {
   readonly fast?: boolean;
 }
 
-/** @internal */
+/** An aggregate as the user wrote it. */
 export interface AggregateNode {
   readonly name: AggregateName;
   /** Null: count of rows. */

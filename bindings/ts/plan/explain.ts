@@ -2,9 +2,10 @@
 
 import { type Field, type Schema, typeName } from "../type/data-type.js";
 import { aggregateText } from "./aggregate.js";
-import { bind, type PlanLike, sourceOf } from "./bind.js";
+import { bind, sourceOf } from "./bind.js";
 import type { BoundPlan, PlanNode } from "./logical.js";
 import { lower, type Stage } from "./lower.js";
+import type { Plan } from "./plan.js";
 import { expressionText } from "./text.js";
 
 /**
@@ -12,7 +13,7 @@ import { expressionText } from "./text.js";
  * stages that run. `schemas` types the sources that the plan only names; where one is missing, the logical plan
  * is printed without types and without stages.
  */
-export function explain(plan: PlanLike, schemas: Readonly<Record<string, Schema>> = {}): string {
+export function explain(plan: Plan<unknown>, schemas: Readonly<Record<string, Schema>> = {}): string {
   const source = sourceOf(plan);
   const known = source.schema !== null || Object.hasOwn(schemas, source.name);
   if (!known) return ["Plan (not bound)", ...indent(nodeLines(plan.node))].join("\n");

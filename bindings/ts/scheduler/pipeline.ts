@@ -9,7 +9,13 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
 import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
-import type { AggregateStage, LoweredPlan, Stage as PhysicalStage, ProjectStage } from "../plan/index.js";
+import type {
+  AggregateStage,
+  LimitStage,
+  LoweredPlan,
+  Stage as PhysicalStage,
+  ProjectStage,
+} from "../plan/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type Schema, uint32 } from "../type/data-type.js";
 import { type Limit, Sorter } from "./order.js";
@@ -20,8 +26,8 @@ export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 
 interface Step {
   /** Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. */
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData>;
-  finish(): Generator<BatchData>;
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
+  finish(): Iterable<BatchData>;
   free(): void;
 }
 
@@ -125,8 +131,9 @@ function* stepsOf(
     const stage = stages[index]!;
     if (stage.kind === "aggregate") yield new AggregateStep(kernel, stage, options);
     else if (stage.kind === "project") yield new ProjectStep(kernel, stage);
-    else if (stage.kind === "limit") yield new OrderStep(stage.schema, [], stage);
-    else {
+    else if (stage.kind === "limit") {
+      yield stage.ordered ? new SliceStep(stage) : new OrderStep(stage.schema, [], stage);
+    } else {
       const next = stages[index + 1];
       const limit = next?.kind === "limit" ? next : null;
       if (limit !== null) index++;
@@ -146,8 +153,8 @@ abstract class OperatorStep implements Step {
     return this.operator.isOpen ? this.operator.stats().stateBytes : 0;
   }
 
-  abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData>;
-  abstract finish(): Generator<BatchData>;
+  abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
+  abstract finish(): Iterable<BatchData>;
 
   free(): void {
     this.operator.destroy();
@@ -213,7 +220,9 @@ class ProjectStep extends OperatorStep {
     for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
   }
 
-  *finish(): Generator<BatchData> {}
+  finish(): Iterable<BatchData> {
+    return [];
+  }
 
   /** Columns that the kernel cannot read are picked on this side, by the row numbers in the last output. */
   #withPassthrough(batch: BatchData, input: InputBatch, start: number): BatchData {
@@ -237,6 +246,36 @@ function* drain(operator: Operator, batchRows: number): Generator<BatchData> {
   for (let batch = operator.pull(batchRows); batch !== null; batch = operator.pull(batchRows)) yield batch;
 }
 
+/** A limit over rows that come in order: the first rows after `offset`. */
+class SliceStep implements Step {
+  readonly #limit: LimitStage;
+  #seen = 0;
+
+  constructor(limit: LimitStage) {
+    this.#limit = limit;
+  }
+
+  *push(input: InputBatch, start: number, rows: number): Generator<BatchData> {
+    const { count, offset, schema } = this.#limit;
+    const first = Math.max(offset - this.#seen, 0);
+    const last = Math.min(offset + count - this.#seen, rows);
+    this.#seen += rows;
+    if (first < last) yield sliceRows(hostBatch(input, schema), start + first, start + last);
+  }
+
+  finish(): Iterable<BatchData> {
+    return [];
+  }
+
+  free(): void {}
+}
+
+/** An intermediate result: it lies on the host. */
+function hostBatch(input: InputBatch, schema: Schema): BatchData {
+  const columns = schema.fields.map((_, column) => input.source(column)!);
+  return { schema, length: input.rows, columns };
+}
+
 class OrderStep implements Step {
   readonly #sorter: Sorter;
   readonly #schema: Schema;
@@ -250,9 +289,9 @@ class OrderStep implements Step {
     this.#sorter = new Sorter(schema, by, limit);
   }
 
-  *push(input: InputBatch, start: number, rows: number): Generator<BatchData> {
-    const columns = this.#schema.fields.map((_, column) => input.source(column)!);
-    this.#sorter.push(sliceRows({ schema: this.#schema, length: input.rows, columns }, start, start + rows));
+  push(input: InputBatch, start: number, rows: number): Iterable<BatchData> {
+    this.#sorter.push(sliceRows(hostBatch(input, this.#schema), start, start + rows));
+    return [];
   }
 
   *finish(): Generator<BatchData> {

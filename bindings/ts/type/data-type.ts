@@ -44,7 +44,8 @@ export interface Schema {
   readonly fields: readonly Field[];
 }
 
-const int = (bits: 8 | 16 | 32 | 64, signed: boolean) => ({ kind: "int", bits, signed }) as const;
+const int = <const B extends 8 | 16 | 32 | 64, const S extends boolean>(bits: B, signed: S) =>
+  ({ kind: "int", bits, signed }) as const;
 
 export const bool = { kind: "bool" } as const;
 export const int8 = int(8, true);
@@ -66,7 +67,7 @@ export const date64 = { kind: "date", unit: "ms" } as const;
 export const decimal = (precision: number, scale: number) => ({ kind: "decimal", precision, scale }) as const;
 export const timestamp = (unit: TimeUnit, timezone: string | null = null) =>
   ({ kind: "timestamp", unit, timezone }) as const;
-export const time = (unit: TimeUnit) => ({ kind: "time", unit }) as const;
+export const time = <const U extends TimeUnit>(unit: U) => ({ kind: "time", unit }) as const;
 export const duration = (unit: TimeUnit) => ({ kind: "duration", unit }) as const;
 export const dictionary = (value: DataType, index: Extract<DataType, { kind: "int" }> = int32) =>
   ({ kind: "dictionary", index, value, ordered: false }) as const;

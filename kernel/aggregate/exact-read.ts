@@ -1,0 +1,176 @@
+// Exact sums, read: their digits put together from dense limbs and side list, rounded, or saved as state.
+
+import { Accumulator } from "./accumulator";
+import { DIGITS, KINDS, NAN, NEGATIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
+import { DIGIT_BITS, DIGIT_MASK, roundDigits, roundQuotient } from "./round";
+
+/**
+ * A sum as it is read: its digits (see round.ts) with room for a quotient's, then
+ *   +512 u32 digits  +516 u32 limb of the lowest  +520 u32 negative  +528 u64 NaNs  +536 u64 +Inf  +544 u64 -Inf
+ *   +552 limbs while they are put together
+ */
+export const EXACT_SUM_BYTES: usize = 1664;
+const COUNT: usize = 512;
+const FIRST: usize = 516;
+const NEGATIVE: usize = 520;
+const NANS: usize = 528;
+const WORK: usize = 552;
+
+/** Reads a group's sum into `sum` (EXACT_SUM_BYTES). */
+function sumExactLoad(self: Accumulator, group: u32, sum: usize): void {
+  memory.fill(sum + NANS, 0, 24);
+  if (self.heads != 0 && load<u32>(self.heads + ((<usize>group) << 2)) != 0) loadSide(self, group, sum);
+  else loadDense(self, group, sum);
+}
+
+function loadDense(self: Accumulator, group: u32, sum: usize): void {
+  const limbs = self.limbs;
+  const at = self.values + <usize>group * <usize>self.stride;
+  let carry: i64 = 0;
+  for (let limb: u32 = 0; limb < limbs; limb++) {
+    const value = load<i64>(at + ((<usize>limb) << 3)) + carry;
+    carry = value >> 40;
+    store<u64>(sum + ((<usize>limb) << 3), value & <i64>DIGIT_MASK);
+  }
+  store<u64>(sum + ((<usize>limbs) << 3), <u64>carry & DIGIT_MASK);
+  finishLoad(sum, limbs + 1, self.lowLimb, carry < 0);
+}
+
+function loadSide(self: Accumulator, group: u32, sum: usize): void {
+  const work = sum + WORK;
+  memory.fill(work, 0, (<usize>KINDS) << 4);
+  const at = self.values + <usize>group * <usize>self.stride;
+  for (let limb: u32 = 0; limb < self.limbs; limb++) {
+    const value = load<i64>(at + ((<usize>limb) << 3));
+    const target = work + ((<usize>(self.lowLimb + limb)) << 4);
+    store<i64>(target, value);
+    store<i64>(target, value >> 63, 8);
+  }
+  for (let next = load<u32>(self.heads + ((<usize>group) << 2)); next != 0; ) {
+    const entry = self.side + <usize>(next - 1) * SIDE_ENTRY;
+    add128(work + ((<usize>load<u32>(entry, 20)) << 4), load<u64>(entry), load<i64>(entry, 8));
+    next = load<u32>(entry, 16);
+  }
+  memory.fill(sum + NANS, 0, 24);
+  for (let kind = NAN; kind <= NEGATIVE_INFINITY; kind++) {
+    store<u64>(sum + NANS + ((<usize>(kind - NAN)) << 3), load<u64>(work + ((<usize>kind) << 4)));
+  }
+  let low: u64 = 0;
+  let high: i64 = 0;
+  for (let limb: u32 = 0; limb < DIGITS; limb++) {
+    const from = work + ((<usize>limb) << 4);
+    add128(from, low, high);
+    low = load<u64>(from);
+    high = load<i64>(from, 8);
+    store<u64>(sum + ((<usize>limb) << 3), low & DIGIT_MASK);
+    low = (low >> 40) | ((<u64>high) << 24);
+    high >>= 40;
+  }
+  finishLoad(sum, DIGITS, 0, high < 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function add128(at: usize, low: u64, high: i64): void {
+  const sum = load<u64>(at) + low;
+  store<u64>(at, sum);
+  store<i64>(at, load<i64>(at, 8) + high + <i64>(sum < low), 8);
+}
+
+/** Turns the complement of a negative sum into its magnitude. */
+function finishLoad(sum: usize, count: u32, first: u32, negative: bool): void {
+  if (negative) {
+    let carry: u64 = 1;
+    for (let digit: u32 = 0; digit < count; digit++) {
+      const at = sum + ((<usize>digit) << 3);
+      const value = (load<u64>(at) ^ DIGIT_MASK) + carry;
+      carry = value >> 40;
+      store<u64>(at, value & DIGIT_MASK);
+    }
+  }
+  store<u32>(sum, count, COUNT);
+  store<u32>(sum, first, FIRST);
+  store<u32>(sum, negative ? 1 : 0, NEGATIVE);
+}
+
+/** NaN or an infinity when the inputs decide that, else 0. */
+function special(sum: usize): f64 {
+  const positive = load<u64>(sum, NANS + 8) != 0;
+  const negative = load<u64>(sum, NANS + 16) != 0;
+  if (load<u64>(sum, NANS) != 0 || (positive && negative)) return reinterpret<f64>(0x7ff8000000000000);
+  return positive ? Infinity : negative ? -Infinity : 0;
+}
+
+/** A group's sum, rounded. `scratch` is EXACT_SUM_BYTES. */
+export function sumExactValue(self: Accumulator, group: u32, scratch: usize): f64 {
+  sumExactLoad(self, group, scratch);
+  const exception = special(scratch);
+  if (exception != 0) return exception;
+  return roundDigits(
+    scratch,
+    load<u32>(scratch, COUNT),
+    exponentOf(scratch),
+    load<u32>(scratch, NEGATIVE) != 0,
+    false,
+  );
+}
+
+/** A group's sum divided by `count` (not 0), rounded once. */
+export function sumExactAverage(self: Accumulator, group: u32, count: u64, scratch: usize): f64 {
+  sumExactLoad(self, group, scratch);
+  const exception = special(scratch);
+  if (exception != 0) return exception;
+  return roundQuotient(
+    scratch,
+    load<u32>(scratch, COUNT),
+    exponentOf(scratch),
+    count,
+    load<u32>(scratch, NEGATIVE) != 0,
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function exponentOf(sum: usize): i32 {
+  return <i32>(load<u32>(sum, FIRST) * DIGIT_BITS) - 1074;
+}
+
+/**
+ * Writes a group's state to `target` (EXACT_STATE_BYTES) and answers its length; 0 for a sum of nothing but
+ * zeros.
+ */
+export function sumExactState(self: Accumulator, group: u32, target: usize, scratch: usize): u32 {
+  sumExactLoad(self, group, scratch);
+  let at = target + 1;
+  const count = load<u32>(scratch, COUNT);
+  const first = load<u32>(scratch, FIRST);
+  for (let digit: u32 = 0; digit < count; digit++)
+    at = putState(at, first + digit, load<u64>(scratch + ((<usize>digit) << 3)));
+  for (let kind = NAN; kind <= NEGATIVE_INFINITY; kind++) {
+    at = putState(at, kind, load<u64>(scratch + NANS + ((<usize>(kind - NAN)) << 3)));
+  }
+  store<u8>(target, load<u8>(scratch, NEGATIVE));
+  return at == target + 1 ? 0 : <u32>(at - target);
+}
+
+function putState(at: usize, limb: u32, value: u64): usize {
+  if (value == 0) return at;
+  store<u8>(at, <u8>limb);
+  store<u64>(at, value, 1);
+  return at + <usize>STATE_ENTRY;
+}
+
+/** Whether `length` bytes are a state that `sumExactState` could have written. */
+export function sumExactStateIsValid(state: usize, length: u32): bool {
+  if (length == 0) return true;
+  if (length % STATE_ENTRY != 1 || length == 1 || load<u8>(state) > 1) return false;
+  let previous: i32 = -1;
+  for (let at: u32 = 1; at < length; at += STATE_ENTRY) {
+    const limb = <i32>load<u8>(state + <usize>at);
+    const value = load<u64>(state + <usize>at, 1);
+    if (limb <= previous || value == 0 || limb > <i32>NEGATIVE_INFINITY) return false;
+    if (limb < <i32>NAN ? limb >= <i32>DIGITS || value > DIGIT_MASK : value >> 62 != 0) return false;
+    previous = limb;
+  }
+  return true;
+}

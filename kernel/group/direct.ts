@@ -1,0 +1,268 @@
+// The DIRECT tier: group numbers computed from keys.
+//
+// A key's code is its value modulo a power of two, plus one (0 is null), which stays unique while all values
+// so far lie within that many of each other, wherever the next smaller or larger value comes; codes combine
+// by strides. A lone key stops marking its groups once its whole range is known to have rows: that pass costs
+// as much as a sum.
+// Not taken: a table from code to dense number (no holes, but a dependent load more a row), and a base to
+// subtract instead of the modulus (smaller values that come later would force a rebuild).
+
+import { Type } from "../abi/layout";
+import { regionBlock, regionFree } from "../memory/region";
+import { Interner } from "./interner";
+import { KeyColumn } from "./key-column";
+import { Groups, groupsKey } from "./state";
+
+/** A lone integer key gets at least this many slots: their accumulators still fit the first-level cache. */
+const DIRECT_SLOTS_MIN: u64 = 4096;
+/** Group numbers that DIRECT may spend on any input, and at most. */
+const DIRECT_GROUPS: u64 = 65536;
+const DIRECT_GROUPS_MAX: u64 = 1 << 22;
+/** ... and for each row of the first batch. */
+const DIRECT_GROUPS_PER_ROW: u64 = 8;
+
+/** Chooses slots for each key from the vector at hand; false when there would be too many groups. */
+export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
+  const alone = groups.keyCount == 1;
+  const limit = min<u64>(DIRECT_GROUPS_MAX, max<u64>(DIRECT_GROUPS, <u64>batchRows * DIRECT_GROUPS_PER_ROW));
+  let total: u64 = 1;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    key.low = i64.MAX_VALUE;
+    key.high = i64.MIN_VALUE;
+    if (!isDiscrete(key.type)) return false;
+    observe(key, rows);
+    key.low = key.nextLow;
+    key.high = key.nextHigh;
+    let slots: u64 = 2;
+    if (key.type != <u32>Type.BOOL) {
+      const range: u64 = key.high < key.low ? 1 : <u64>(key.high - key.low) + 1;
+      if (range == 0 || range > limit) return false;
+      const wanted = alone ? max<u64>(range << 1, DIRECT_SLOTS_MIN) : range + (range >> 3) + 1;
+      while (slots < wanted) slots <<= 1;
+      if (slots > limit && slots >> 1 >= range + (range >> 4)) slots >>= 1;
+    }
+    if (alone && key.interner != 0) slots = 1 << 31;
+    else if (total * (slots + 1) > limit) return false;
+    key.mask = <u32>slots - 1;
+    key.stride = <u32>total;
+    total *= slots + 1;
+  }
+  return true;
+}
+
+function isDiscrete(type: u32): bool {
+  return type == <u32>Type.BYTES || type == <u32>Type.BOOL || (type >= <u32>Type.I8 && type <= <u32>Type.U64);
+}
+
+/** Group numbers that the layout spans now. */
+function directSpan(groups: Groups): u32 {
+  const last = groupsKey(groups, groups.keyCount - 1);
+  if (groups.keyCount == 1 && last.interner != 0) return changetype<Interner>(last.interner).count + 1;
+  return last.stride * (last.mask + 2);
+}
+
+/** Makes `count` and `occupied` follow the span; false when out of memory. */
+export function growDirect(groups: Groups): bool {
+  const span = directSpan(groups);
+  if (span <= groups.count) return true;
+  if (groups.counts == 0 && span > groups.occupiedCapacity && !growOccupied(groups, span)) return false;
+  groups.count = span;
+  groups.holesBelow = span;
+  return true;
+}
+
+function growOccupied(groups: Groups, span: u32): bool {
+  const capacity = max<u32>(span + (span >> 1), 1024);
+  const occupied = regionBlock(groups.region, capacity);
+  if (occupied == 0) return false;
+  if (groups.count != 0) memory.copy(occupied, groups.occupied, groups.count);
+  memory.fill(occupied + <usize>groups.count, 0, <usize>(capacity - groups.count));
+  regionFree(groups.region, groups.occupied);
+  groups.occupied = occupied;
+  groups.occupiedCapacity = capacity;
+  return true;
+}
+
+/** Whether the vector at hand fits every key's slots; the ranges are widened by it then, else kept. */
+export function fits(groups: Groups, rows: u32): bool {
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    observe(key, rows);
+    if (key.nextHigh >= key.nextLow && <u64>(key.nextHigh - key.nextLow) > <u64>key.mask) return false;
+  }
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.low != key.nextLow || key.high != key.nextHigh) groups.full = 0;
+    key.low = key.nextLow;
+    key.high = key.nextHigh;
+  }
+  return true;
+}
+
+/**
+ * Folds the vector's valid values into the range so far, giving `nextLow` and `nextHigh`. Unsigned 64-bit
+ * values compare as signed: only distances matter.
+ */
+function observe(key: KeyColumn, rows: u32): void {
+  key.nextLow = key.low;
+  key.nextHigh = key.high;
+  if (key.interner != 0) {
+    key.nextLow = 0;
+    key.nextHigh = max<i64>(0, <i64>changetype<Interner>(key.interner).count - 1);
+  } else if (key.width == 8) observeLong(key, rows);
+  else if (key.type == <u32>Type.U32) observeNarrow<u32>(key, rows);
+  else observeNarrow<i32>(key, rows);
+}
+
+function observeNarrow<T>(key: KeyColumn, rows: u32): void {
+  if (!ASC_FEATURE_SIMD || key.validity != 0 || rows < 8) {
+    observeScalar<T>(key, rows);
+    return;
+  }
+  const values = key.values;
+  let lows = v128.load(values);
+  let highs = lows;
+  const whole = rows & ~3;
+  for (let row: u32 = 4; row < whole; row += 4) {
+    const value = v128.load(values + ((<usize>row) << 2));
+    lows = isSigned<T>() ? i32x4.min_s(lows, value) : i32x4.min_u(lows, value);
+    highs = isSigned<T>() ? i32x4.max_s(highs, value) : i32x4.max_u(highs, value);
+  }
+  fold<T>(key, i32x4.extract_lane(lows, 0));
+  fold<T>(key, i32x4.extract_lane(lows, 1));
+  fold<T>(key, i32x4.extract_lane(lows, 2));
+  fold<T>(key, i32x4.extract_lane(lows, 3));
+  fold<T>(key, i32x4.extract_lane(highs, 0));
+  fold<T>(key, i32x4.extract_lane(highs, 1));
+  fold<T>(key, i32x4.extract_lane(highs, 2));
+  fold<T>(key, i32x4.extract_lane(highs, 3));
+  for (let row = whole; row < rows; row++) fold<T>(key, load<i32>(values + ((<usize>row) << 2)));
+}
+
+/** 64-bit values: SIMD has no minimum of them, but a comparison to select by. */
+function observeLong(key: KeyColumn, rows: u32): void {
+  if (!ASC_FEATURE_SIMD || key.validity != 0 || rows < 4) {
+    observeScalar<i64>(key, rows);
+    return;
+  }
+  const values = key.values;
+  let lows = i64x2.splat(key.nextLow);
+  let highs = i64x2.splat(key.nextHigh);
+  const whole = rows & ~1;
+  for (let row: u32 = 0; row < whole; row += 2) {
+    const value = v128.load(values + ((<usize>row) << 3));
+    lows = v128.bitselect(value, lows, i64x2.lt_s(value, lows));
+    highs = v128.bitselect(value, highs, i64x2.gt_s(value, highs));
+  }
+  let low = min(i64x2.extract_lane(lows, 0), i64x2.extract_lane(lows, 1));
+  let high = max(i64x2.extract_lane(highs, 0), i64x2.extract_lane(highs, 1));
+  if (whole < rows) {
+    const last = load<i64>(values + ((<usize>whole) << 3));
+    low = min(low, last);
+    high = max(high, last);
+  }
+  key.nextLow = low;
+  key.nextHigh = high;
+}
+
+// @ts-ignore: decorator
+@inline
+function fold<T>(key: KeyColumn, bits: i32): void {
+  const value: i64 = isSigned<T>() ? <i64>bits : <i64>(<u64>(<u32>bits));
+  key.nextLow = min(key.nextLow, value);
+  key.nextHigh = max(key.nextHigh, value);
+}
+
+function observeScalar<T>(key: KeyColumn, rows: u32): void {
+  const values = key.values;
+  const validity = key.validity;
+  let low = key.nextLow;
+  let high = key.nextHigh;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (validity != 0 && !((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1)) continue;
+    const value: i64 = <i64>load<T>(values + <usize>row * sizeof<T>());
+    low = min(low, value);
+    high = max(high, value);
+  }
+  key.nextLow = low;
+  key.nextHigh = high;
+}
+
+export function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.width == 8) addCodes<u64>(key, rows, numbers, index == 0);
+    else if (index == 0 && key.validity == 0) firstCodes(key, rows, numbers);
+    else addCodes<u32>(key, rows, numbers, index == 0);
+  }
+  if (groups.counts != 0) return;
+  const only = groupsKey(groups, 0);
+  if (groups.full && only.validity == 0) return;
+  const occupied = groups.occupied;
+  for (let row: u32 = 0; row < rows; row++)
+    store<u8>(occupied + <usize>load<u32>(numbers + ((<usize>row) << 2)), 1);
+  if (groups.keyCount == 1) lookFull(groups, only, rows);
+}
+
+/** Looks whether the range is full, once as many rows were marked as it has groups. */
+function lookFull(groups: Groups, key: KeyColumn, rows: u32): void {
+  groups.marked += rows;
+  const range = <u64>(key.high - key.low);
+  if (key.high < key.low || range >= <u64>groups.marked) return;
+  groups.marked = 0;
+  for (let offset: u64 = 0; offset <= range; offset++) {
+    const code = (<u32>(<u64>key.low + offset) & key.mask) + 1;
+    if (!load<u8>(groups.occupied + <usize>code)) return;
+  }
+  groups.full = 1;
+}
+
+/** Codes of a 4-byte key without nulls whose stride is 1. */
+function firstCodes(key: KeyColumn, rows: u32, numbers: usize): void {
+  const values = key.values;
+  const mask = key.mask;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const masks = i32x4.splat(mask);
+    const ones = i32x4.splat(1);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const at = (<usize>row) << 2;
+      v128.store(numbers + at, i32x4.add(v128.and(v128.load(values + at), masks), ones));
+    }
+  }
+  for (; row < rows; row++) {
+    const at = (<usize>row) << 2;
+    store<u32>(numbers + at, (load<u32>(values + at) & mask) + 1);
+  }
+}
+
+function addCodes<T>(key: KeyColumn, rows: u32, numbers: usize, first: bool): void {
+  const values = key.values;
+  const validity = key.validity;
+  const mask = key.mask;
+  const stride = key.stride;
+  for (let row: u32 = 0; row < rows; row++) {
+    let code: u32 = 0;
+    if (validity == 0 || (load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) {
+      code = (<u32>load<T>(values + <usize>row * sizeof<T>()) & mask) + 1;
+    }
+    const at = numbers + ((<usize>row) << 2);
+    store<u32>(at, (first ? 0 : load<u32>(at)) + code * stride);
+  }
+}
+
+/** The code of `key` in group number `group`: 0 is null. */
+// @ts-ignore: decorator
+@inline
+export function directCode(key: KeyColumn, group: u32): u32 {
+  return key.mask == 0x7fffffff ? group : (group / key.stride) % (key.mask + 2);
+}
+
+/** The value that a code other than 0 stands for: the one within the slots that start at `low`. */
+// @ts-ignore: decorator
+@inline
+export function directValue(key: KeyColumn, code: u32): i64 {
+  const slot: u64 = code - 1;
+  return key.low + <i64>((slot - <u64>key.low) & <u64>key.mask);
+}

@@ -1,0 +1,119 @@
+// Keys of groups, on their way out: to results and to state.
+
+import { builderAppendFixed } from "../column/append";
+import { Builder, builderSetNull } from "../column/builder";
+import { typeWidth } from "../column/type";
+import { copyBytes } from "../memory/copy";
+import { directCode, directValue } from "./direct";
+import { Interner, internedAddress, internedLength } from "./interner";
+import { RowTable, rowTableRow } from "./row-table";
+import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
+
+/** Whether key `index` of a group is null; else its normal form is at `value` (16 bytes of room). */
+function groupValue(groups: Groups, index: u32, group: u32, value: usize): bool {
+  const key = groupsKey(groups, index);
+  if (groups.tier == <u32>Tier.DIRECT) {
+    const code = directCode(key, group);
+    if (code == 0) return false;
+    store<i64>(value, directValue(key, code));
+    return true;
+  }
+  const row = rowTableRow(groups.table, group);
+  if (groups.maskOffset == NO_GROUP) {
+    if (group == groups.nullGroup) return false;
+  } else if ((load<u32>(row + <usize>groups.maskOffset) >> index) & 1) return false;
+  copyBytes(value, row + <usize>key.offset, key.width);
+  return true;
+}
+
+/** Bytes of key `index` of a group when it is a text, else 0. */
+export function groupTextBytes(groups: Groups, index: u32, group: u32, scratch: usize): u32 {
+  const interner = groupsKey(groups, index).interner;
+  return interner != 0 && groupValue(groups, index, group, scratch)
+    ? internedLength(interner, load<u32>(scratch))
+    : 0;
+}
+
+/** Bytes of texts that no group's keys exceed, and that those of key `index` do not. */
+export function groupsTextBound(groups: Groups): u64 {
+  let total: u64 = 0;
+  for (let index: u32 = 0; index < groups.keyCount; index++) total += groupsKeyBound(groups, index);
+  return total;
+}
+
+export function groupsKeyBound(groups: Groups, index: u32): u32 {
+  const interner = groupsKey(groups, index).interner;
+  return interner == 0 ? 0 : changetype<Interner>(interner).longest;
+}
+
+/** Appends key `index` of the `count` groups listed at `list` (u32 each) to a builder with room for them. */
+export function groupsEmitKey(
+  groups: Groups,
+  index: u32,
+  list: usize,
+  count: u32,
+  builder: Builder,
+  scratch: usize,
+): void {
+  const key = groupsKey(groups, index);
+  if (key.interner != 0) {
+    emitTexts(groups, index, list, count, builder, scratch);
+    return;
+  }
+  if (groups.tier == <u32>Tier.HASH && typeWidth(key.type) == key.width && key.width != 16) {
+    if (key.width == 8) emitPacked<u64>(groups, index, list, count, builder);
+    else emitPacked<u32>(groups, index, list, count, builder);
+    return;
+  }
+  for (let at: u32 = 0; at < count; at++) {
+    if (!groupValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
+      store<u64>(scratch, 0);
+      store<u64>(scratch, 0, 8);
+      builderSetNull(builder, builder.length);
+    }
+    builderAppendFixed(builder, scratch);
+  }
+}
+
+function emitTexts(
+  groups: Groups,
+  index: u32,
+  list: usize,
+  count: u32,
+  builder: Builder,
+  scratch: usize,
+): void {
+  const interner = groupsKey(groups, index).interner;
+  let row = builder.length;
+  let end = builder.bytes;
+  for (let at: u32 = 0; at < count; at++) {
+    if (groupValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
+      const id = load<u32>(scratch);
+      const length = internedLength(interner, id);
+      copyBytes(builder.values + <usize>end, internedAddress(interner, id), length);
+      end += length;
+    } else builderSetNull(builder, row);
+    row++;
+    store<u32>(builder.offsets + ((<usize>row) << 2), end);
+  }
+  builder.length = row;
+  builder.bytes = end;
+}
+
+/** Keys that leave as they are packed. */
+function emitPacked<T>(groups: Groups, index: u32, list: usize, count: u32, builder: Builder): void {
+  const key = groupsKey(groups, index);
+  const from = changetype<RowTable>(groups.table).rows + <usize>key.offset;
+  const width: usize = groups.rowWidth;
+  const masks: usize =
+    groups.maskOffset == NO_GROUP ? 0 : changetype<RowTable>(groups.table).rows + <usize>groups.maskOffset;
+  for (let at: u32 = 0; at < count; at++) {
+    const group = load<u32>(list + ((<usize>at) << 2));
+    const row = <usize>group * width;
+    // A null key's value is zero in its row.
+    store<T>(builder.values + <usize>builder.length * sizeof<T>(), load<T>(from + row));
+    if (masks == 0 ? group == groups.nullGroup : ((load<u32>(masks + row) >> index) & 1) != 0)
+      builderSetNull(builder, builder.length);
+    builder.length++;
+  }
+}

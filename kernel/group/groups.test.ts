@@ -1,0 +1,253 @@
+// Keys to groups: the tiers, the ways from one to the next, and dictionaries that change.
+
+import { describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
+import { nextDictionaryId } from "../../bindings/ts/type/column.js";
+import type { DataType } from "../../bindings/ts/type/data-type.js";
+import * as types from "../../bindings/ts/type/data-type.js";
+import { readColumn, type Value, writeColumn } from "../../twin/values.js";
+import { AggregateFault } from "../abi/operator.js";
+import {
+  BUILDS,
+  batchOf,
+  expected,
+  multiset,
+  open,
+  pushAll,
+  type Query,
+  rowsOf,
+  type Table,
+} from "../operator/testing.js";
+
+const NONE = 0;
+const DIRECT = 2;
+const HASH = 3;
+
+const ints = (count: number, f: (i: number) => number | null): Value[] =>
+  Array.from({ length: count }, (_, i) => {
+    const value = f(i);
+    return value === null ? null : BigInt(value);
+  });
+
+describe.each(BUILDS)("groups, %s build", async (build) => {
+  const kernel = await Kernel.open({ build });
+
+  function run(query: Query, table: Table, sizes: readonly number[] = []) {
+    const operator = open(kernel, query);
+    pushAll(operator, query, table, sizes);
+    const { keyTier, groups } = operator.stats();
+    const rows = rowsOf(operator.finish());
+    operator.destroy();
+    expect(multiset(rows)).toEqual(multiset(expected(query, table)));
+    expect(groups).toBe(rows.length);
+    return keyTier;
+  }
+
+  const counted = (...keys: DataType[]): Query => ({
+    types: [...keys, types.int32],
+    keys: keys.map((_, i) => i),
+    aggregates: [{ name: "sum", of: keys.length }],
+  });
+
+  test("each kind of key takes the tier that fits it", () => {
+    const n = 3000;
+    const values = ints(n, (i) => i % 7);
+    const small = ints(n, (i) => (i % 11 === 0 ? null : (i % 100) - 50));
+    const large: Value[] = Array.from({ length: n }, (_, i) => BigInt(i % 100) * 2n ** 40n);
+    const texts: Value[] = Array.from({ length: n }, (_, i) => (i % 13 === 0 ? null : `t${i % 300}`));
+    const flags: Value[] = Array.from({ length: n }, (_, i) => (i % 3 === 0 ? null : i % 2 === 0));
+    expect(run(counted(), [values])).toBe(NONE);
+    expect(run(counted(types.int32), [small, values])).toBe(DIRECT);
+    expect(run(counted(types.int64), [small, values])).toBe(DIRECT);
+    expect(run(counted(types.int64), [large, values])).toBe(HASH);
+    expect(run(counted(types.utf8), [texts, values])).toBe(DIRECT);
+    expect(run(counted(types.bool), [flags, values])).toBe(DIRECT);
+    const few = texts.map((_, i): Value => (i % 17 === 0 ? null : `t${i % 20}`));
+    expect(run(counted(types.utf8, types.int8, types.bool), [few, small, flags, values])).toBe(DIRECT);
+    expect(run(counted(types.utf8, types.int8, types.bool), [texts, small, flags, values])).toBe(HASH);
+    expect(run(counted(types.float64), [small.map((x) => (x === null ? null : Number(x) / 8)), values])).toBe(
+      HASH,
+    );
+    expect(run(counted(types.decimal(20, 2)), [small, values])).toBe(HASH);
+    expect(run({ ...counted(types.int32), faults: AggregateFault.NO_DIRECT }, [small, values])).toBe(HASH);
+  });
+
+  test("a direct range grows downwards and upwards and wraps around its slots", () => {
+    const keys = ints(9000, (i) => 1000 + (i % 2 === 0 ? 1 : -1) * Math.floor(i / 5));
+    expect(run(counted(types.int32), [keys, ints(9000, (i) => i)], [1, 10, 100, 1000, 5])).toBe(DIRECT);
+  });
+
+  test("unsigned and extreme keys keep their values, direct or not", () => {
+    const tops = [2n ** 64n - 1n, 2n ** 64n - 3n, 2n ** 63n, 2n ** 63n - 1n];
+    for (const faults of [0, AggregateFault.NO_DIRECT]) {
+      const query = { ...counted(types.uint64), faults };
+      run(query, [[...tops.slice(0, 2), null], ints(3, (i) => i)]);
+      run(query, [[...tops, null, ...tops], ints(9, (i) => i)], [2, 1, 1]);
+      run(
+        { ...counted(types.uint32), faults },
+        [[2n ** 32n - 1n, 2n ** 32n - 2n, 0n, null], ints(4, (i) => i)],
+        [2],
+      );
+      run({ ...counted(types.int64), faults }, [[-(2n ** 63n), 2n ** 63n - 1n, null, 0n], ints(4, (i) => i)]);
+    }
+  });
+
+  test.each([false, true])(
+    "what outgrows the direct tier keeps its numbers, with rows counted: %s",
+    (count) => {
+      const keys = ints(400, (i) => (i % 9 === 0 ? null : i < 200 ? i % 20 : i * 1_000_000));
+      const others = ints(400, (i) => (i % 7 === 0 ? null : i % 3));
+      for (const wide of [types.int32, types.int64]) {
+        const query: Query = {
+          types: [wide, types.int16, types.int32],
+          keys: [0, 1],
+          aggregates: [{ name: "sum", of: 2 }, ...(count ? [{ name: "count" } as const] : [])],
+        };
+        expect(run(query, [keys, others, ints(400, (i) => i)], [50, 50, 50, 60])).toBe(HASH);
+        const lone: Query = {
+          ...query,
+          types: [wide, types.int32],
+          keys: [0],
+          aggregates: [{ name: "sum", of: 1 }, ...query.aggregates.slice(1)],
+        };
+        expect(run(lone, [keys, ints(400, (i) => i)], [50, 50, 50, 60])).toBe(HASH);
+      }
+    },
+  );
+
+  test("tables grow through their sub-tables without losing a key", () => {
+    const n = 90_000;
+    const keys: Value[] = Array.from({ length: n }, (_, i) =>
+      i % 1000 === 0 ? null : BigInt(i) * 0x9e3779b97f4an,
+    );
+    const operator = open(kernel, counted(types.int64));
+    const query = counted(types.int64);
+    for (let round = 0; round < 2; round++)
+      pushAll(operator, query, [keys, ints(n, () => 1)], [40_000, 40_000]);
+    expect(operator.stats().groups).toBe(n - n / 1000 + 1);
+    const rows = rowsOf(operator.finish());
+    expect(new Set(rows.map((row) => row[0])).size).toBe(rows.length);
+    expect(rows.every((row) => row[1] === (row[0] === null ? 180n : 2n))).toBe(true);
+    operator.destroy();
+  });
+
+  test("equal hashes fall back on comparing keys", () => {
+    const keys = ints(700, (i) => i * 77);
+    const texts: Value[] = keys.map((key) => `prefix-of-eight-${key}`);
+    const faults = AggregateFault.HASH_ZERO | AggregateFault.NO_DIRECT | AggregateFault.TINY_TABLES;
+    run({ ...counted(types.int64), faults }, [[...keys, ...keys], ints(1400, (i) => i)], [300]);
+    run(
+      { ...counted(types.utf8, types.int64), faults },
+      [[...texts, ...texts], [...keys, ...keys], ints(1400, (i) => i)],
+      [300],
+    );
+  });
+
+  test("thirty-two keys of mixed widths pack into one row", () => {
+    const kinds = [
+      types.int8,
+      types.decimal(30, 1),
+      types.utf8,
+      types.float64,
+      types.bool,
+      types.int16,
+      types.int64,
+      types.float32,
+    ];
+    const keys = Array.from({ length: 32 }, (_, i) => kinds[i % kinds.length]!);
+    const n = 120;
+    const columns = keys.map((type, column): Value[] =>
+      Array.from({ length: n }, (_, row) => {
+        const value = (row * (column + 3)) % 5;
+        if (value === 4) return null;
+        if (type.kind === "utf8") return `v${value}`;
+        if (type.kind === "bool") return value % 2 === 0;
+        return type.kind === "float" ? value / 2 - 1 : BigInt(value);
+      }),
+    );
+    run(counted(...keys), [...columns, ints(n, (i) => i)], [50]);
+  });
+
+  test("floats: zeros of both signs are one group, NaNs are one group", () => {
+    const keys: Value[] = [0, -0, Number.NaN, 0 / 0, 1, null, -0, Number.NaN];
+    for (const type of [types.float32, types.float64]) {
+      const operator = open(kernel, counted(type));
+      const query = counted(type);
+      pushAll(operator, query, [keys, ints(8, () => 1)]);
+      const rows = rowsOf(operator.finish());
+      expect(multiset(rows)).toEqual(
+        multiset([
+          [0, 3n],
+          [Number.NaN, 3n],
+          [1, 1n],
+          [null, 1n],
+        ]),
+      );
+      operator.destroy();
+    }
+  });
+
+  test("dictionaries may grow, be replaced, hold duplicates and nulls, and mix with plain texts", () => {
+    const query = counted(types.dictionary(types.utf8));
+    const plain = counted(types.utf8);
+    const values = (texts: Value[]): ColumnData => writeColumn(types.utf8, texts);
+    const coded = (dictionary: { id: number; values: ColumnData }, codes: (number | null)[]): BatchData => {
+      const indices = writeColumn(
+        types.int32,
+        codes.map((code) => (code === null ? null : BigInt(code))),
+      );
+      const key = { ...indices, type: types.dictionary(types.utf8), dictionary };
+      const batch = batchOf(query.types, [[], codes.map(() => 1n)]);
+      return { ...batch, length: codes.length, columns: [key, batch.columns[1]!] };
+    };
+    const operator = open(kernel, query);
+    const id = nextDictionaryId();
+    const expectedTexts: Value[] = [];
+    const push = (batch: BatchData) => {
+      operator.push(batch);
+      const key = batch.columns[0]!;
+      const texts = readColumn(key.dictionary!.values);
+      readColumn({ ...key, type: types.int32, dictionary: null }).forEach((code) => {
+        expectedTexts.push(code === null ? null : texts[Number(code)]!);
+      });
+    };
+    push(coded({ id, values: values(["a", "b"]) }, [0, 1, null, 1]));
+    // The same dictionary, grown.
+    push(coded({ id, values: values(["a", "b", "c", ""]) }, [3, 2, 1, 0]));
+    // Another one, in another order.
+    push(coded({ id: nextDictionaryId(), values: values(["c", "d", "a"]) }, [0, 1, 2, null]));
+    // Duplicates and a null inside.
+    push(
+      coded({ id: nextDictionaryId(), values: values(["d", "d", null, "a", "a"]) }, [0, 1, 2, 3, 4, null]),
+    );
+    // The first one again.
+    push(coded({ id, values: values(["a", "b", "c", ""]) }, [3, 3]));
+    const table: Table = [expectedTexts, expectedTexts.map(() => 1n)];
+    // Plain texts join the same groups through the state, whose keys are plain.
+    const other = open(kernel, plain);
+    other.push(
+      batchOf(plain.types, [
+        ["a", "zz", null],
+        [1n, 1n, 1n],
+      ]),
+    );
+    for (const state of other.snapshot()) operator.merge(state);
+    other.destroy();
+    const all: Table = [
+      [...table[0]!, "a", "zz", null],
+      [...table[1]!, 1n, 1n, 1n],
+    ];
+    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(plain, all)));
+    operator.destroy();
+  });
+
+  test("long texts with equal beginnings and lengths stay apart", () => {
+    const base = "x".repeat(200);
+    const texts: Value[] = Array.from({ length: 300 }, (_, i) => {
+      const at = i % 200;
+      return i < 200 ? `${base.slice(0, at)}y${base.slice(at + 1)}` : base.slice(0, i - 200);
+    });
+    run(counted(types.utf8), [[...texts, ...texts], ints(600, () => 1)], [100]);
+  });
+});

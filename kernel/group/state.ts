@@ -1,0 +1,74 @@
+// What is known of the groups: shared by the files that assign numbers to rows and keys to groups.
+
+import { Abi } from "../abi/layout";
+import { KEY_COLUMN_SIZE, KeyColumn } from "./key-column";
+
+export const enum Tier {
+  NONE = 0,
+  /** Keys exist, no row has come: the first one decides. */
+  UNDECIDED = 1,
+  DIRECT = 2,
+  HASH = 3,
+}
+
+export const ROWS: u32 = Abi.VECTOR_ROWS;
+export const MAX_KEYS: u32 = 32;
+export const NO_GROUP: u32 = 0xffffffff;
+
+// @ts-ignore: decorator
+@unmanaged
+export class Groups {
+  region: usize;
+  keys: usize;
+  keyCount: u32;
+  tier: u32;
+  /** Group numbers given so far, holes included. */
+  count: u32;
+  fault: u32;
+  /**
+   * DIRECT: one byte a group, 1 where it has rows. Kept for groups below `holesBelow` after the change to
+   * HASH.
+   */
+  occupied: usize;
+  occupiedCapacity: u32;
+  holesBelow: u32;
+  /** HASH: the row table, and bytes of a packed row. */
+  table: usize;
+  rowWidth: u32;
+  /** Offset of the null mask in a packed row; NO_GROUP when the row has none (one 8-byte key). */
+  maskOffset: u32;
+  /** Group of the null key where the row has no mask; NO_GROUP until it comes. */
+  nullGroup: u32;
+  /** VECTOR_ROWS packed rows, and as many tags. */
+  packed: usize;
+  tags: usize;
+  /**
+   * DIRECT, one key: 1 while every group of the key's range is known to have rows, so that a vector without
+   * nulls marks nothing; rows marked since that was last looked at.
+   */
+  full: u32;
+  marked: u32;
+  /**
+   * i64 rows of each group where an accumulator counts them: it then tells holes, and no bytes are kept. 0 =
+   * none.
+   */
+  counts: usize;
+}
+
+export const GROUPS_SIZE: usize = 80;
+
+// @ts-ignore: decorator
+@inline
+export function groupsKey(groups: Groups, index: u32): KeyColumn {
+  return changetype<KeyColumn>(groups.keys + <usize>index * KEY_COLUMN_SIZE);
+}
+
+/** Whether a group number has rows (or is the one group of an ungrouped aggregation). */
+// @ts-ignore: decorator
+@inline
+export function groupsIsOccupied(groups: Groups, group: u32): bool {
+  if (group >= groups.holesBelow) return true;
+  return groups.counts != 0
+    ? load<i64>(groups.counts + ((<usize>group) << 3)) != 0
+    : load<u8>(groups.occupied + <usize>group) != 0;
+}

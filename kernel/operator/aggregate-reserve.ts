@@ -1,0 +1,76 @@
+// Room for a hash aggregation: what is made before rows are applied, so that want of memory is told first.
+
+import { Accumulator, Family, accumulatorReserve } from "../aggregate/accumulator";
+import {
+  accumulatorReserveGroups,
+  accumulatorReserveRows,
+  accumulatorTextBytes,
+} from "../aggregate/accumulators";
+import { programOutputDistinctBytes } from "../expression/program";
+import { groupsNeed, groupsReserve } from "../group/groups";
+import { internerReserve } from "../group/interner";
+import { Tier, groupsIsOccupied, groupsKey } from "../group/state";
+import { changelogReserve } from "./aggregate-changelog";
+import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { Operator } from "./operator";
+
+/** Room for the worst case of a batch; false when out of memory, with nothing changed. */
+export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
+  const groups = groupsOf(self);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.interner == 0) continue;
+    if (!internerReserve(key.interner, rows, programOutputDistinctBytes(self.program, key.output)))
+      return false;
+  }
+  if (!groupsReserve(groups, rows)) return false;
+  const need = groupsNeed(groups, rows);
+  let ok = true;
+  for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
+    const accumulator = accumulatorAt(self, index);
+    ok = accumulatorReserveRows(accumulator, need, rows, accumulatorTextBytes(accumulator, self.program));
+  }
+  return reserved(self, need, ok);
+}
+
+/** After an attempt to reserve: arrays may have moved even when the last one was refused. */
+function reserved(self: Aggregation, groups: u32, ok: bool): bool {
+  if (ok) self.reserved = max(self.reserved, groups);
+  if (self.rowsCounter != 0) groupsOf(self).counts = changetype<Accumulator>(self.rowsCounter).values;
+  return ok;
+}
+
+/** Makes room for `span` groups, which preparing keys has brought into reach. False when out of memory. */
+export function aggregateReserveSpan(operator: usize, span: u32): bool {
+  const self = aggregationOf(operator);
+  if (span <= self.reserved) return true;
+  let ok = self.changelog == 0 || changelogReserve(operator, 0, span);
+  for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
+    ok = accumulatorReserveGroups(accumulatorAt(self, index), span);
+  }
+  return reserved(self, span, ok);
+}
+
+/**
+ * An argument's count, or whether it was seen, parts from that of rows: it starts where they are now. False
+ * when out of memory.
+ */
+export function startTracking(operator: usize, accumulator: Accumulator): bool {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  if (!accumulatorReserve(accumulator, max<u32>(self.reserved, 1), 0)) return false;
+  accumulator.tracking = 1;
+  if (accumulator.family == <u32>Family.COUNT) {
+    const rows = changetype<Accumulator>(self.rowsCounter);
+    memory.copy(accumulator.values, rows.values, (<usize>min(rows.capacity, accumulator.capacity)) << 3);
+    return true;
+  }
+  if (groups.tier == <u32>Tier.NONE) {
+    store<u8>(accumulator.values, changetype<Operator>(operator).rowsSelected != 0 ? 1 : 0);
+    return true;
+  }
+  for (let group: u32 = 0; group < groups.count; group++) {
+    store<u8>(accumulator.values + <usize>group, groupsIsOccupied(groups, group) ? 1 : 0);
+  }
+  return true;
+}

@@ -1,0 +1,296 @@
+// Saving the state of a hash aggregation: see aggregate-state.ts for what it is.
+
+import { Abi, Type } from "../abi/layout";
+import { OperatorKind } from "../abi/operator";
+import { Reason, Status } from "../abi/status";
+import { Accumulator, Family } from "../aggregate/accumulator";
+import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
+import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
+import { EXACT_SUM_BYTES, sumExactState } from "../aggregate/exact-read";
+import { minmaxLoad } from "../aggregate/minmax";
+import { textAddress, textLength } from "../aggregate/minmax-text";
+import { countOf, isPresent, resultAppend } from "../aggregate/results";
+import { sumIntegerLoad } from "../aggregate/sum-integer";
+import {
+  Builder,
+  builderAppendBytes,
+  builderReserveBytes,
+  outputColumn,
+  outputCreate,
+  outputDescribe,
+  outputReset,
+  regrow,
+} from "../column/builder";
+import { groupTextBytes, groupsEmitKey } from "../group/emit";
+import { internedAddress, internedLength } from "../group/interner";
+import { KeyColumn } from "../group/key-column";
+import { groupsIsOccupied } from "../group/state";
+import { fail, failMemory, scratchTake } from "../memory/context";
+import { regionBlock, regionFree } from "../memory/region";
+import { changelogEmitted } from "./aggregate-changelog";
+import {
+  EMITTED,
+  HEADER_COLUMNS,
+  STATE_ROWS,
+  State,
+  distinctAt,
+  isTwoColumns,
+  scratchTypes,
+  sectionTypes,
+  stateOf,
+} from "./aggregate-state";
+import { Aggregation, accumulatorAt, aggregationOf, groupsHaveRows, groupsOf } from "./aggregation";
+import { Operator } from "./operator";
+
+/** Writes the next batch of the state to `out`. HAS_MORE while there is more, then FINISHED. */
+export function aggregateSnapshot(context: usize, operator: usize, out: usize, maxRows: u32): i32 {
+  const self = aggregationOf(operator);
+  const address = stateOf(operator);
+  if (address == 0) return failMemory(context, 0);
+  const state = changetype<State>(address);
+  if (state.open || (self.changelog != 0 && changelogEmitted(operator) < 0))
+    return fail(context, Status.BUSY, Reason.NONE);
+  if (changetype<Operator>(operator).snapshotOpen == 0) {
+    state.section = 0;
+    state.cursor = 0;
+  }
+  const output = sectionOutput(context, operator, state, state.section);
+  if (output == 0) return failMemory(context, 0);
+  const limit = min(maxRows, STATE_ROWS);
+  let rows: i32 = 0;
+  if (state.section == 0) rows = saveHeader(operator, state, output);
+  else if (state.section == 1) rows = saveGroups(context, operator, state, output, limit);
+  else rows = savePairs(context, operator, state, output, limit);
+  if (rows < 0) return failMemory(context, 0);
+  outputDescribe(output, out, rows, state.section);
+  while (isSectionDone(self, state)) {
+    state.section++;
+    state.cursor = 0;
+    if (state.section < state.sections) continue;
+    regionFree(operator, state.rows);
+    state.rows = 0;
+    return Status.FINISHED;
+  }
+  return Status.HAS_MORE;
+}
+
+function sectionOutput(context: usize, operator: usize, state: State, section: u32): usize {
+  const at = state.outputs + ((<usize>section) << 2);
+  const known: usize = load<u32>(at);
+  if (known != 0) return known;
+  const self = aggregationOf(operator);
+  const types = scratchTypes(context, self, section);
+  const columns = sectionTypes(self, section, 0);
+  const output = outputCreate(operator, columns);
+  if (output == 0) return 0;
+  for (let column: u32 = 0; column < columns; column++) {
+    outputColumn(output, column).type = load<u32>(types + ((<usize>column) << 2));
+  }
+  store<u32>(at, <u32>output);
+  return output;
+}
+
+function isSectionDone(self: Aggregation, state: State): bool {
+  if (state.section >= state.sections) return false;
+  if (state.section == 0) return state.cursor != 0;
+  const groups = groupsOf(self);
+  if (state.section > 1) return state.cursor >= distinctPairs(distinctAt(self, state.section - 2));
+  if (sectionTypes(self, 1, 0) == 0) return true;
+  while (state.cursor < groups.count && !groupsIsOccupied(groups, state.cursor)) state.cursor++;
+  return state.cursor >= groups.count;
+}
+
+function occupiedGroups(self: Aggregation): u64 {
+  const groups = groupsOf(self);
+  let count: u64 = 0;
+  for (let group: u32 = 0; group < groups.count; group++) count += <u64>groupsIsOccupied(groups, group);
+  return count;
+}
+
+function saveHeader(operator: usize, state: State, output: usize): i32 {
+  const self = aggregationOf(operator);
+  const head = changetype<Operator>(operator);
+  if (!outputReset(output, 1)) return -1;
+  append64(output, 0, <u64>Abi.VERSION);
+  append64(output, 1, <u64>OperatorKind.HASH_AGGREGATE);
+  append64(output, 2, self.configHash);
+  append64(output, 3, head.rowsIn);
+  append64(output, 4, head.rowsSelected);
+  append64(output, 5, head.batchesIn);
+  append64(output, 6, occupiedGroups(self));
+  append64(output, 7, self.changelog != 0 && changelogEmitted(operator) == 1 ? EMITTED : 0);
+  for (let index: u32 = 0; index < state.sections - 2; index++) {
+    append64(output, HEADER_COLUMNS + index, distinctPairs(distinctAt(self, index)));
+  }
+  state.cursor = 1;
+  return 1;
+}
+
+function append64(output: usize, column: u32, value: u64): void {
+  const builder = outputColumn(output, column);
+  if (builder.type == <u32>Type.U32) store<u32>(builder.values, <u32>value);
+  else store<u64>(builder.values, value);
+  builder.length = 1;
+}
+
+/** Saves groups from the cursor on; how many, or -1 when out of memory. */
+function saveGroups(context: usize, operator: usize, state: State, output: usize, limit: u32): i32 {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count)) << 2);
+  if (list == 0) return -1;
+  self.list = list;
+  let cursor = state.cursor;
+  let rows: u32 = 0;
+  for (; cursor < groups.count && rows < limit; cursor++) {
+    if (!groupsIsOccupied(groups, cursor)) continue;
+    store<u32>(list + ((<usize>rows) << 2), cursor);
+    rows++;
+  }
+  if (!outputReset(output, rows)) return -1;
+  const scratch = scratchTake(context, EXACT_SUM_BYTES);
+  const value = scratchTake(context, <usize>EXACT_STATE_BYTES);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    if (!saveKey(operator, index, outputColumn(output, index), list, rows, scratch)) return -1;
+  }
+  let column = groups.keyCount;
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulator.family == <u32>Family.DISTINCT) continue;
+    if (!saveAccumulator(operator, accumulator, output, column, list, rows, value, scratch)) return -1;
+    column += isTwoColumns(accumulator) ? 2 : 1;
+  }
+  state.cursor = cursor;
+  return rows;
+}
+
+function saveKey(
+  operator: usize,
+  index: u32,
+  builder: Builder,
+  list: usize,
+  rows: u32,
+  scratch: usize,
+): bool {
+  const groups = groupsOf(aggregationOf(operator));
+  if (builder.type == <u32>Type.BYTES) {
+    let bytes: usize = 0;
+    for (let row: u32 = 0; row < rows; row++)
+      bytes += groupTextBytes(groups, index, load<u32>(list + ((<usize>row) << 2)), scratch);
+    if (!builderReserveBytes(operator, builder, bytes)) return false;
+  }
+  groupsEmitKey(groups, index, list, rows, builder, scratch);
+  return true;
+}
+
+function saveAccumulator(
+  operator: usize,
+  accumulator: Accumulator,
+  output: usize,
+  column: u32,
+  list: usize,
+  rows: u32,
+  value: usize,
+  scratch: usize,
+): bool {
+  const self = aggregationOf(operator);
+  const builder = outputColumn(output, column);
+  const isText = builder.type == <u32>Type.BYTES;
+  const hasRows = groupsHaveRows(operator);
+  for (let row: u32 = 0; row < rows; row++) {
+    const group = load<u32>(list + ((<usize>row) << 2));
+    if (accumulator.family == <u32>Family.SUM_EXACT) {
+      const length = sumExactState(accumulator, group, value, scratch);
+      if (!builderReserveBytes(operator, builder, length)) return false;
+      builderAppendBytes(builder, value, length);
+    } else if (isText) {
+      const address = textAddress(accumulator, group);
+      if (!builderReserveBytes(operator, builder, address == 0 ? 0 : textLength(accumulator, group)))
+        return false;
+      store<u32>(value, <u32>address);
+      store<u32>(value, textLength(accumulator, group), 4);
+      resultAppend(builder, address != 0, value);
+    } else {
+      const valid = saveFixed(self, accumulator, group, hasRows, value);
+      resultAppend(builder, valid, value);
+      if (!isTwoColumns(accumulator)) continue;
+      resultAppend(outputColumn(output, column + 1), true, value + 16);
+    }
+  }
+  return true;
+}
+
+/** Writes a group's fixed-width state to `value`; false for null. */
+function saveFixed(
+  self: Aggregation,
+  accumulator: Accumulator,
+  group: u32,
+  hasRows: bool,
+  value: usize,
+): bool {
+  switch (accumulator.family) {
+    case Family.COUNT:
+      store<i64>(value, countOf(accumulator, self.rowsCounter, group));
+      return true;
+    case Family.SEEN:
+      store<u8>(value, isPresent(accumulator, self.rowsCounter, group, hasRows) ? 1 : 0);
+      return true;
+    case Family.SUM_INTEGER:
+      sumIntegerLoad(accumulator, group, value);
+      return true;
+    case Family.SUM_FAST:
+      store<u64>(value, load<u64>(accumulator.values + ((<usize>group) << 3)));
+      return true;
+    default:
+      minmaxLoad(accumulator, group, value);
+      return isPresent(changetype<Accumulator>(accumulator.presence), self.rowsCounter, group, hasRows);
+  }
+}
+
+/** Saves pairs from the cursor on; how many, or -1 when out of memory. */
+function savePairs(context: usize, operator: usize, state: State, output: usize, limit: u32): i32 {
+  const accumulator = distinctAt(aggregationOf(operator), state.section - 2);
+  if (!rankGroups(operator, state)) return -1;
+  const first = state.cursor;
+  const end = min(distinctPairs(accumulator), first + limit);
+  if (!outputReset(output, end - first)) return -1;
+  const numbers = outputColumn(output, 0);
+  const values = outputColumn(output, 1);
+  const interner = changetype<KeyColumn>(accumulator.key).interner;
+  const copy = scratchTake(context, 16);
+  if (interner != 0) {
+    let bytes: usize = 0;
+    for (let entry = first; entry < end; entry++)
+      bytes += internedLength(interner, load<u32>(distinctValue(accumulator, entry)));
+    if (!builderReserveBytes(operator, values, bytes)) return -1;
+  }
+  for (let entry = first; entry < end; entry++) {
+    store<u32>(
+      numbers.values + ((<usize>numbers.length) << 2),
+      load<u32>(state.rows + ((<usize>distinctGroup(accumulator, entry)) << 2)),
+    );
+    numbers.length++;
+    const value = distinctValue(accumulator, entry);
+    if (interner != 0) {
+      store<u32>(copy, <u32>internedAddress(interner, load<u32>(value)));
+      store<u32>(copy, internedLength(interner, load<u32>(value)), 4);
+      resultAppend(values, true, copy);
+    } else resultAppend(values, true, value);
+  }
+  state.cursor = end;
+  return end - first;
+}
+
+/** Makes the table from group to row of section 1. False when out of memory. */
+function rankGroups(operator: usize, state: State): bool {
+  if (state.rows != 0) return true;
+  const groups = groupsOf(aggregationOf(operator));
+  state.rows = regionBlock(operator, (<usize>max<u32>(groups.count, 1)) << 2);
+  if (state.rows == 0) return false;
+  let rank: u32 = 0;
+  for (let group: u32 = 0; group < groups.count; group++) {
+    store<u32>(state.rows + ((<usize>group) << 2), rank);
+    rank += groupsIsOccupied(groups, group) ? 1 : 0;
+  }
+  return true;
+}
