@@ -10,8 +10,8 @@ import { OverflowError } from "../../bindings/ts/type/error.js";
 import { type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
-import { arbitraryColumn, arbitraryValue, integerRange } from "./sample.js";
 import { BUILDS, runBatches, runProgram } from "./testing.js";
+import { arbitraryColumn, arbitraryValue, integerRange } from "./testing-samples.js";
 
 const DECIMAL_LIMIT = 10n ** 38n;
 const decimal38 = types.decimal(38, 0);

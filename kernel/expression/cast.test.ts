@@ -7,8 +7,8 @@ import { physicalType, valueType } from "../../bindings/ts/type/data-type.js";
 import { CastError } from "../../bindings/ts/type/error.js";
 import { type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
-import { arbitraryColumn, integerRange } from "./sample.js";
 import { BUILDS, runProgram } from "./testing.js";
+import { arbitraryColumn, integerRange } from "./testing-samples.js";
 
 type Present = Exclude<Value, null>;
 

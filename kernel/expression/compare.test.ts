@@ -7,8 +7,8 @@ import { physicalType, valueType } from "../../bindings/ts/type/data-type.js";
 import { type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
-import { arbitraryColumn, arbitraryValue, compareBytes, compareValues } from "./sample.js";
 import { BUILDS, runProgram } from "./testing.js";
+import { arbitraryColumn, arbitraryValue, compareBytes, compareValues } from "./testing-samples.js";
 
 const COMPARED: DataType[] = [
   types.bool,

@@ -344,6 +344,7 @@ describe.each(BUILDS)("malformed batches, %s build", async (build) => {
       ...options.batch,
     });
     const input = {
+      kernel,
       rows: 100,
       schema: { fields: [{ name: "c", type: types.int32, nullable: true }] },
       describe: () => batch,

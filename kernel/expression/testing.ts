@@ -1,10 +1,10 @@
 // What the tests of this folder share: a program run over columns by a PROJECT operator of each build.
 
+import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { ProgramBuilder, type Register } from "../../bindings/ts/kernel/program.js";
 import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
 import type { DataType, Schema } from "../../bindings/ts/type/data-type.js";
 import { physicalType, valueType } from "../../bindings/ts/type/data-type.js";
-import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { ProgramBuilder, type Register } from "../../bindings/ts/kernel/program.js";
 import { readColumn, type Value } from "../../twin/values.js";
 
 export const BUILDS = ["simd", "scalar", "threads"] as const;

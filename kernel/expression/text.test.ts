@@ -7,8 +7,8 @@ import * as types from "../../bindings/ts/type/data-type.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
-import { arbitraryColumn, arbitraryValue } from "./sample.js";
 import { BUILDS, runProgram } from "./testing.js";
+import { arbitraryColumn, arbitraryValue } from "./testing-samples.js";
 
 const TEXTS: DataType[] = [
   types.utf8,

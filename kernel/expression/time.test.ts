@@ -6,8 +6,8 @@ import { CastError, OverflowError } from "../../bindings/ts/type/error.js";
 import { type Value, writeColumn } from "../../twin/values.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
-import { arbitraryColumn } from "./sample.js";
 import { BUILDS, runProgram } from "./testing.js";
+import { arbitraryColumn } from "./testing-samples.js";
 
 const I64_MIN = -(2n ** 63n);
 const I64_MAX = 2n ** 63n - 1n;

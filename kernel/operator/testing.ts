@@ -1,13 +1,12 @@
 // What the tests of aggregation share: a hash aggregation over plain columns, and its twin.
 
 import fc from "fast-check";
-import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
-import type { DataType, Field } from "../../bindings/ts/type/data-type.js";
-import { physicalType, typeName, valueType } from "../../bindings/ts/type/data-type.js";
-import { type AggregateName, aggregateFunction, aggregateType } from "../../bindings/ts/type/aggregate.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { type AggregateName, aggregateFunction, aggregateType } from "../../bindings/ts/type/aggregate.js";
+import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
+import type { DataType, Field } from "../../bindings/ts/type/data-type.js";
 import {
   binary,
   bool,
@@ -21,12 +20,15 @@ import {
   int32,
   int64,
   largeUtf8,
+  physicalType,
   timestamp,
+  typeName,
   uint8,
   uint16,
   uint32,
   uint64,
   utf8,
+  valueType,
 } from "../../bindings/ts/type/data-type.js";
 import { aggregateTwin, valueName } from "../../twin/aggregate.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
@@ -131,7 +133,8 @@ export function multiset(rows: readonly (readonly Value[])[]): string[] {
 /** What the twin makes of a table. */
 export function expected(query: Query, table: Table): Value[][] {
   const kept = query.where === undefined ? null : table[query.where]!;
-  const admitted = kept === null ? table : table.map((column) => column.filter((_, row) => kept[row] === true));
+  const admitted =
+    kept === null ? table : table.map((column) => column.filter((_, row) => kept[row] === true));
   return aggregateTwin(
     admitted[0]?.length ?? 0,
     query.keys.map((column) => admitted[column]!),
@@ -156,7 +159,6 @@ export function pushAll(operator: Operator, query: Query, table: Table, sizes: r
     start = end;
   }
 }
-
 
 // ---- arbitrary tables
 
@@ -202,7 +204,20 @@ function validValuesOf(type: DataType): fc.Arbitrary<Value> {
     case "utf8":
     case "largeUtf8":
       return fc.oneof(
-        fc.constantFrom("", "a", "ab", "abcdefgh", "abcdefghi", "abcdefgi", "\0", "a\0", "häß", "日本語", "😀", "zz"),
+        fc.constantFrom(
+          "",
+          "a",
+          "ab",
+          "abcdefgh",
+          "abcdefghi",
+          "abcdefgi",
+          "\0",
+          "a\0",
+          "häß",
+          "日本語",
+          "😀",
+          "zz",
+        ),
         fc.string({ unit: "grapheme", maxLength: 12 }),
       );
     case "binary":
@@ -279,8 +294,10 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
   const choices = types.flatMap((type, of) =>
     names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
   );
-  return fc.record({
-    choice: fc.constantFrom<{ name: AggregateName; of?: number }>({ name: "count" }, ...choices),
-    filter: fc.option(fc.constant(types.length - 2), { nil: undefined, freq: 3 }),
-  }).map(({ choice, filter }) => ({ ...choice, filter }));
+  return fc
+    .record({
+      choice: fc.constantFrom<{ name: AggregateName; of?: number }>({ name: "count" }, ...choices),
+      filter: fc.option(fc.constant(types.length - 2), { nil: undefined, freq: 3 }),
+    })
+    .map(({ choice, filter }) => ({ ...choice, filter }));
 }

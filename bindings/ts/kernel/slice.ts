@@ -51,7 +51,7 @@ export function sliceColumn(
     );
   }
   const first = column.offset + start;
-  const skip = first & 7;
+  const skip = rows === 0 ? 0 : first & 7;
   const from = first - skip;
   const end = first + rows;
   const validity = sliceValidity(column, field, from, end, firstRow + start);

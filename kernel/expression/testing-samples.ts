@@ -15,7 +15,11 @@ export interface Sample {
 const ROWS = [0, 1, 3, 64, 77, 2048, 2113] as const;
 
 /** A column with nulls, at a random offset. Sizes 0 to 6 name row counts up to more than a vector. */
-export function arbitraryColumn(type: DataType, size: number, values = arbitraryValue(valueType(type))): fc.Arbitrary<Sample> {
+export function arbitraryColumn(
+  type: DataType,
+  size: number,
+  values = arbitraryValue(valueType(type)),
+): fc.Arbitrary<Sample> {
   const rows = ROWS[size]!;
   // A large column repeats a small one, out of step with words: shrinking stays possible.
   const seed = fc.array(values, { minLength: Math.min(rows, 1), maxLength: Math.min(rows, 61) });
@@ -40,8 +44,38 @@ function fallback(type: DataType): Value {
   }
 }
 
-const FLOATS = [0, -0, 1, -1, 0.1, 1.5, 2.5, -2.5, 1e16, 1e15, 123456.789, 5e-324, 1e-5, 9.999e-6, 2 ** 53, 2 ** 63, -(2 ** 63)];
-const EXTREMES = [...FLOATS, Number.MAX_VALUE, Number.NaN, Infinity, -Infinity, 2 ** -44, 2 ** 31, 1e300, 4.35, 1e22, 1e23];
+const FLOATS = [
+  0,
+  -0,
+  1,
+  -1,
+  0.1,
+  1.5,
+  2.5,
+  -2.5,
+  1e16,
+  1e15,
+  123456.789,
+  5e-324,
+  1e-5,
+  9.999e-6,
+  2 ** 53,
+  2 ** 63,
+  -(2 ** 63),
+];
+const EXTREMES = [
+  ...FLOATS,
+  Number.MAX_VALUE,
+  Number.NaN,
+  Infinity,
+  -Infinity,
+  2 ** -44,
+  2 ** 31,
+  1e300,
+  4.35,
+  1e22,
+  1e23,
+];
 
 /** Any value of a type, null included; extremes and repeats are common. */
 export function arbitraryValue(type: DataType): fc.Arbitrary<Value> {
@@ -66,12 +100,29 @@ export function arbitraryPresent(type: DataType): fc.Arbitrary<Exclude<Value, nu
     }
     case "decimal": {
       const limit = 10n ** BigInt(type.precision) - 1n;
-      return fc.oneof(fc.bigInt(-limit, limit), fc.bigInt(-10n, 10n), fc.constantFrom(limit, -limit), fc.bigInt(-(limit / 10n ** 20n), limit / 10n ** 20n));
+      return fc.oneof(
+        fc.bigInt(-limit, limit),
+        fc.bigInt(-10n, 10n),
+        fc.constantFrom(limit, -limit),
+        fc.bigInt(-(limit / 10n ** 20n), limit / 10n ** 20n),
+      );
     }
     case "utf8":
     case "largeUtf8":
       return fc.oneof(
-        fc.constantFrom("", "a", "b", "ab", "abc", "äöü", "€uro", "😀", "a%b_c", "abcabcabcabcabcabcabcab", "İstanbul"),
+        fc.constantFrom(
+          "",
+          "a",
+          "b",
+          "ab",
+          "abc",
+          "äöü",
+          "€uro",
+          "😀",
+          "a%b_c",
+          "abcabcabcabcabcabcabcab",
+          "İstanbul",
+        ),
         fc.string({ unit: "binary", maxLength: 40 }),
         fc.string({ maxLength: 6, unit: fc.constantFrom("a", "b", "ä", " ") }),
       );
