@@ -89,6 +89,7 @@ try {
     process.execPath,
     [
       join(root, "node_modules/typescript/bin/tsc"),
+      "--ignoreConfig",
       "--noEmit",
       "--strict",
       "--target",
@@ -121,7 +122,20 @@ try {
   }
   const help = run("npx", ["--no-install", "millrace", "--help"]);
   if (!help.includes("bench")) throw new Error("millrace --help does not mention bench");
-  console.log("command: millrace --help");
+  const figures = run("npx", [
+    "--no-install",
+    "millrace",
+    "bench",
+    "groupby/q5",
+    "--rows",
+    "100k",
+    "--runs",
+    "1",
+    "--peers",
+    "none",
+  ]);
+  if (!figures.includes("groupby/q5")) throw new Error(`millrace bench printed no figure:\n${figures}`);
+  console.log(figures.trimEnd());
 } finally {
   rmSync(project, { recursive: true, force: true });
 }

@@ -164,6 +164,41 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     );
   });
 
+  test("batches of several vectors, with nulls, filters and every aggregate", () => {
+    const n = 9001;
+    // A small generator: the same table in every run.
+    let state = 1;
+    const next = (below: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      return (state >>> 8) % below;
+    };
+    const column = (f: () => Value): Value[] =>
+      Array.from({ length: n }, () => (next(10) === 0 ? null : f()));
+    const table: Table = [
+      column(() => BigInt(next(40))),
+      column(() => `k${next(30)}`),
+      column(() => (next(20001) - 10000) / 100),
+      column(() => BigInt(next(2 ** 24)) * 2n ** 36n - 2n ** 59n),
+      column(() => `${"日".repeat(next(4))}${next(500)}`),
+      column(() => next(3) === 0),
+    ];
+    const columns = [types.int32, types.utf8, types.float64, types.int64, types.utf8, types.bool];
+    const names = ["count", "countDistinct", "sum", "avg", "min", "max"] as const;
+    const all = names.flatMap((name) =>
+      [2, 3, 4].flatMap((of) => {
+        if (of === 4 && (name === "sum" || name === "avg")) return [];
+        return [
+          { name, of },
+          { name, of, filter: 5 },
+        ];
+      }),
+    );
+    for (const keys of [[], [0], [1], [0, 1], [2]]) {
+      const query: Query = { types: columns, keys, aggregates: [{ name: "count" }, ...all] };
+      expect(runAll(kernel, query, table, [4096, 3000])).toEqual(oracle(query, table));
+    }
+  });
+
   test("a changelog goes on after a restore, and takes a batch's history over", () => {
     const query = simple(
       [
