@@ -1,6 +1,16 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+const source = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
 export default defineConfig({
+  resolve: {
+    // The examples import the package by its name; in a checkout that is its source.
+    alias: [
+      { find: /^millrace\/kernel$/, replacement: source("./bindings/ts/kernel/index.ts") },
+      { find: /^millrace$/, replacement: source("./bindings/ts/index.ts") },
+    ],
+  },
   test: {
     include: [
       "kernel/**/*.test.ts",
@@ -8,6 +18,7 @@ export default defineConfig({
       "bench/**/*.test.ts",
       "fixtures/**/*.test.ts",
       "twin/**/*.test.ts",
+      "examples/**/*.test.ts",
       "test/**/*.test.ts",
     ],
     testTimeout: 60_000,

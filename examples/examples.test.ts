@@ -1,0 +1,71 @@
+import { afterEach, expect, it, vi } from "vitest";
+import { fromArrow } from "../bindings/ts/arrow/index.js";
+import { Engine } from "../bindings/ts/index.js";
+import { openFixture } from "../fixtures/catalog.js";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** What an example prints, line by line. */
+async function printed(load: () => Promise<unknown>): Promise<string[]> {
+  const lines: string[] = [];
+  vi.spyOn(console, "log").mockImplementation((...words: unknown[]) => {
+    lines.push(words.join(" "));
+  });
+  await load();
+  return lines;
+}
+
+it("batch", async () => {
+  const lines = await printed(() => import("./batch.js"));
+  expect(lines[0]).toContain("hash aggregate");
+  expect(lines.slice(1)).toEqual([
+    expect.stringMatching(/"Lisbon", "trips": 2, "fares": 20.6, "shared": 0/),
+    expect.stringMatching(/"Porto", "trips": 2, "fares": 13.1, "shared": 2/),
+  ]);
+});
+
+it("stream", async () => {
+  const lines = await printed(() => import("./stream.js"));
+  expect(lines.slice(0, 4)).toEqual([
+    "+I roof 1 20.00",
+    "-U roof 1 20.00",
+    "+U roof 2 20.05",
+    "+I cellar 1 12.00",
+  ]);
+  expect(lines.length).toBe(10);
+});
+
+it("files", async () => {
+  const lines = await printed(() => import("./files.js"));
+  expect(lines).toEqual([
+    "2 rows written",
+    '{"shop": "north", "sales": 2, "amount": 15.75}',
+    '{"shop": "south", "sales": 1, "amount": 8}',
+  ]);
+});
+
+it("partial and final", async () => {
+  const lines = await printed(() => import("./partial-and-final.js"));
+  expect(lines.sort()).toEqual(["key 1: total 1, rows 3", "key 2: total 0.30000000000000004, rows 2"]);
+});
+
+it("gmv: the same figures in both modes", async () => {
+  const { default: plan } = await import("./gmv.js");
+  const orders = [...(await openFixture("orders", { rows: 20_000, seed: 7 })).batches(3000)];
+  const engine = await Engine.open();
+  const table = await engine.collect(plan, { orders });
+  expect(table.numRows).toBe(20);
+  const streamed: string[] = [];
+  for await (const batch of engine.stream(plan, { orders })) streamed.push(...batch.toArray().map(String));
+  expect(streamed).toEqual(table.toArray().map(String));
+  expect(fromArrow(table).schema.fields.map(({ name }) => name)).toEqual([
+    "minute",
+    "category",
+    "province",
+    "gmv",
+    "orders",
+  ]);
+  await engine.close();
+});
