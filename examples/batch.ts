@@ -6,7 +6,7 @@ import { avg, col, count, desc, Engine, from, max, sum } from "millrace";
 const trips = tableFromArrays({
   city: ["Lisbon", "Porto", "Lisbon", "Faro", "Porto", "Lisbon"],
   kilometres: Float64Array.of(4.2, 1.5, 11, 3.3, 7.1, 0.6),
-  fare: Float64Array.of(6.1, 3.2, 14.5, 5, 9.9, 2.5),
+  fare: Float64Array.of(6.25, 3.25, 14.5, 5, 9.5, 2.5),
   shared: [false, true, false, false, true, true],
 });
 

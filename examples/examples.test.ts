@@ -21,8 +21,8 @@ it("batch", async () => {
   const lines = await printed(() => import("./batch.js"));
   expect(lines[0]).toContain("hash aggregate");
   expect(lines.slice(1)).toEqual([
-    expect.stringMatching(/"Lisbon", "trips": 2, "fares": 20.6, "shared": 0/),
-    expect.stringMatching(/"Porto", "trips": 2, "fares": 13.1, "shared": 2/),
+    expect.stringMatching(/"Lisbon", "trips": 2, "fares": 20.75, "shared": 0/),
+    expect.stringMatching(/"Porto", "trips": 2, "fares": 12.75, "shared": 2/),
   ]);
 });
 
