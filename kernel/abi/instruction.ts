@@ -31,7 +31,7 @@ export const enum ProgramHeader {
 export const enum ProgramLimit {
   MAX_REGISTERS = 4096,
   MAX_INSTRUCTIONS = 4096,
-  MAX_OUTPUTS = 1024,
+  MAX_OUTPUTS = 4096,
   MAX_COLUMNS = 4096,
   /** A register operand that is not there. */
   NO_REGISTER = 0xffff,

@@ -16,13 +16,14 @@ import {
   typeName,
   valueType,
 } from "../type/data-type.js";
-import type {
-  BoundCall,
-  BoundCase,
-  BoundCoalesce,
-  BoundExpression,
-  BoundFunction,
-  BoundShift,
+import {
+  type BoundCall,
+  type BoundCase,
+  type BoundCoalesce,
+  type BoundExpression,
+  type BoundFunction,
+  type BoundShift,
+  boundChildren,
 } from "./bound.js";
 import { SECONDS_A_DAY, TICKS_A_SECOND, ticksADay } from "./calendar.js";
 import { casePairs } from "./case-map.js";
@@ -152,6 +153,8 @@ export class ProgramCompiler {
   #number(expression: BoundExpression): number {
     const known = this.#numbered.get(expression);
     if (known !== undefined) return known;
+    // Children first: `structureKey` then finds their numbers, and never recurses inside JSON.stringify.
+    for (const child of boundChildren(expression)) this.#number(child);
     const key = structureKey(expression, (child) => this.#number(child));
     const number = this.#numbers.get(key) ?? this.#numbers.size;
     this.#numbers.set(key, number);

@@ -6,9 +6,9 @@
 // expression enters a plan whose schema is known, or else when the plan is bound (typing.ts).
 
 import type { DataType } from "../type/data-type.js";
-import { ArgumentError } from "../type/error.js";
+import { ArgumentError, PlanError } from "../type/error.js";
 import { type Interval, interval, negated } from "./interval.js";
-import type { ExpressionNode, Plain, TimePartName, TruncateUnit } from "./node.js";
+import { children, type ExpressionNode, type Plain, type TimePartName, type TruncateUnit } from "./node.js";
 import type { ColumnResult, NullableResult, Numeric, ValueOf } from "./result.js";
 import { expressionText } from "./text.js";
 
@@ -34,6 +34,7 @@ export class Expression<out Names extends string = string, out Result = unknown>
 
   /** @internal */
   constructor(node: ExpressionNode) {
+    checkDepth(node);
     this.node = node;
     Object.freeze(this);
   }
@@ -491,6 +492,26 @@ function isPlain(value: unknown): value is Plain {
 
 function describe(value: unknown): string {
   return typeof value === "object" ? `an object (${value?.constructor?.name ?? "no class"})` : typeof value;
+}
+
+/**
+ * Deepest nesting of an expression: everything that walks one recurses, and a call stack ends somewhere
+ * (at about five times this on Node's default stack). `and`, `or`, `coalesce` and `isIn` take any number of
+ * operands side by side.
+ */
+const MAX_DEPTH = 1000;
+
+const depths = new WeakMap<ExpressionNode, number>();
+
+function checkDepth(node: ExpressionNode): void {
+  let depth = 1;
+  for (const child of children(node)) depth = Math.max(depth, 1 + (depths.get(child) ?? 1));
+  if (depth > MAX_DEPTH) {
+    throw new PlanError(`the expression is nested ${depth} deep; at most ${MAX_DEPTH} is possible`, {
+      expected: `at most ${MAX_DEPTH} levels`,
+    });
+  }
+  depths.set(node, depth);
 }
 
 function wrap<N extends string, R>(node: ExpressionNode): Expression<N, R> {

@@ -21,6 +21,7 @@ import {
   count,
   countDistinct,
   Engine,
+  type Expression,
   from,
   int32,
   int64,
@@ -28,6 +29,7 @@ import {
   source,
   sum,
   utf8,
+  when,
 } from "../index.js";
 import type { BatchData } from "../type/column.js";
 import {
@@ -357,6 +359,40 @@ describe("backpressure and ends", () => {
     });
   });
 
+  it("cancelling a run that nobody waits for gives its memory back", async () => {
+    await returnsItsMemory(async () => {
+      const { state, iterable } = counting();
+      const run = engine.stream(passing, { orders: iterable });
+      await run.next();
+      run.cancel();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(state.returned).toBe(true);
+      expect(engine.stats().activeRuns).toBe(0);
+    });
+  });
+
+  it.each([0, 1])("a source that never answers after %i batches is left behind", async (batches) => {
+    const hanging = () =>
+      (async function* () {
+        for (let batch = 0; batch < batches; batch++) yield orders.batches[0]!;
+        await new Promise(() => {});
+      })();
+    await returnsItsMemory(async () => {
+      const reason = new Error("enough");
+      const controller = new AbortController();
+      const collecting = engine.collect(bySeller, { orders: hanging() }, { signal: controller.signal });
+      const run = engine.stream(bySeller, { orders: hanging() });
+      const streaming = run.next();
+      setTimeout(() => {
+        controller.abort(reason);
+        run.cancel(reason);
+      }, 5);
+      await expect(collecting).rejects.toBe(reason);
+      await expect(streaming).rejects.toBe(reason);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    });
+  });
+
   it("an error of the source passes through untouched", async () => {
     await returnsItsMemory(async () => {
       const failure = new Error("socket closed");
@@ -417,6 +453,27 @@ describe("bad input is a typed error, and the engine stays usable", () => {
     });
     expect(rowsOf(await engine.collect(bySeller, { orders }))).toEqual(EXPECTED);
   }
+
+  it("an expression nested too deep, and ones that just are not", async () => {
+    const quantity = col("quantity");
+    const grow: Record<string, (inner: Expression, level: number) => Expression> = {
+      sums: (inner) => inner.add(1),
+      cases: (inner, level) => when(quantity.eq(level)).then(level).otherwise(inner),
+      conditions: (inner, level) => inner.ne(quantity).and(quantity.gt(-level)),
+    };
+    for (const [name, step] of Object.entries(grow)) {
+      const nested = (levels: number) => {
+        let expression: Expression = name === "conditions" ? quantity : quantity.mul(1);
+        for (let level = 0; level < levels; level++) expression = step(expression, level);
+        return from("orders").select({ [name]: expression });
+      };
+      expect(() => nested(1100), name).toThrow(PlanError);
+      if (name === "conditions") continue;
+      // A CASE takes several of the 4,096 registers a level.
+      const levels = name === "cases" ? 500 : 990;
+      expect((await engine.collect(nested(levels), { orders })).numRows, name).toBe(4);
+    }
+  });
 
   it("an unknown column, with the nearest names", () =>
     refuses(

@@ -123,6 +123,7 @@ export class Engine {
       const opened = await this.#open(plan, inputs, stage, {
         changelog: false,
         batchRows: COLLECT_BATCH_ROWS,
+        signal: signal ?? null,
       });
       let kept: Operator | null = null;
       try {
@@ -165,7 +166,8 @@ export class Engine {
       engine.#activeRuns += 1;
       let opened: Opened | null = null;
       try {
-        opened = await engine.#open(plan, inputs, stage, { changelog: emit === "onUpdate", batchRows });
+        const changelog = emit === "onUpdate";
+        opened = await engine.#open(plan, inputs, stage, { changelog, batchRows, signal: signals });
         pipeline = opened.pipeline;
         yield* drive(opened, counters, { signal: signals, check: () => engine.#check() });
       } finally {
@@ -175,7 +177,7 @@ export class Engine {
         await opened?.source.close();
       }
     }
-    return new Run(results(), counters, controller, () => pipeline?.stateBytes ?? 0);
+    return new Run(results(), counters, controller, signals, () => pipeline?.stateBytes ?? 0);
   }
 
   stats(): EngineStats {
@@ -216,12 +218,12 @@ export class Engine {
     plan: Plan<unknown>,
     inputs: Inputs,
     stage: Stage,
-    options: { changelog: boolean; batchRows: number },
+    options: { changelog: boolean; batchRows: number; signal: AbortSignal | null },
   ): Promise<Opened> {
     const { name, data, schema } = sourceOf(plan);
     const given = Object.hasOwn(inputs, name) ? inputs[name] : data;
     if (given === undefined || given === null) bind(plan, schemasOf(inputs));
-    const source = await Source.open(name, given, stage, schema);
+    const source = await Source.open(name, given, stage, schema, options.signal);
     try {
       const bound = bind(plan, { [name]: source.schema });
       const physical = lower(options.changelog ? asChangelog(bound) : bound);

@@ -2,7 +2,8 @@
 //
 // There is no queue: the consumer's `next()` pulls, the source is asked for a batch only when everything
 // before it has been taken. That is the backpressure. Between two morsels the run looks at its signal and
-// at the engine, and whatever ends it (the end, an error, `break`, `cancel()`) frees all it holds.
+// at the engine, and whatever ends it (the end, an error, `break`, `cancel()`) frees all it holds. A source
+// that is being waited for is left behind when the signal comes: it may never answer.
 
 import type { RecordBatch } from "apache-arrow";
 import { toRecordBatch } from "../arrow/index.js";
@@ -10,7 +11,7 @@ import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
 import { MORSEL_ROWS, type Pipeline } from "./pipeline.js";
 import type { Source } from "./source.js";
-import { Breather } from "./yield.js";
+import { Breather, settledSoon, unlessAborted } from "./yield.js";
 
 export interface RunStats {
   /** Rows and batches read from the source so far. */
@@ -68,7 +69,7 @@ export async function* feed(
 ): AsyncGenerator<BatchData> {
   const pause = pauseOf(options);
   await pause();
-  for await (const input of source.batches(columns)) {
+  for await (const input of untilAborted(source.batches(columns), options.signal)) {
     await pause();
     const firstRow = counters.rowsIn;
     counters.batchesIn += 1;
@@ -82,6 +83,19 @@ export async function* feed(
       const pausing = pause();
       if (pausing !== null) await pausing;
     }
+  }
+}
+
+/** The same items; an abort ends the wait for the next one. */
+async function* untilAborted<T>(items: AsyncGenerator<T>, signal: AbortSignal | null): AsyncGenerator<T> {
+  try {
+    for (;;) {
+      const next = await unlessAborted(items.next(), signal);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    await settledSoon(items.return(undefined));
   }
 }
 
@@ -103,24 +117,32 @@ function counted(counters: Counters, batch: BatchData): void {
   counters.batchesOut += 1;
 }
 
-/** A stream of results: iterate it once. Breaking out of the loop, an error, or `cancel()` releases all that it holds. */
+/**
+ * A stream of results: iterate it once. Breaking out of the loop, an error, the signal or `cancel()` release
+ * all that it holds, whether or not somebody is waiting for a batch.
+ */
 export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatch, undefined> {
   readonly #results: AsyncGenerator<BatchData>;
   readonly #counters: Counters;
   readonly #controller: AbortController;
+  readonly #signal: AbortSignal;
   readonly #stateBytes: () => number;
+  #over = false;
 
   /** @internal */
   constructor(
     results: AsyncGenerator<BatchData>,
     counters: Counters,
     controller: AbortController,
+    signal: AbortSignal,
     stateBytes: () => number,
   ) {
     this.#results = results;
     this.#counters = counters;
     this.#controller = controller;
+    this.#signal = signal;
     this.#stateBytes = stateBytes;
+    signal.addEventListener("abort", () => void results.return(undefined).catch(() => {}), { once: true });
   }
 
   get stats(): RunStats {
@@ -133,16 +155,27 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   }
 
   async next(): Promise<IteratorResult<RecordBatch, undefined>> {
-    const next = await this.#results.next();
-    return next.done ? { done: true, value: undefined } : { done: false, value: toRecordBatch(next.value) };
+    if (this.#over) return { done: true, value: undefined };
+    try {
+      const next = await this.#results.next();
+      if (!next.done) return { done: false, value: toRecordBatch(next.value) };
+      // Ended by the signal while nobody waited: say so once, as if somebody had.
+      this.#signal.throwIfAborted();
+      this.#over = true;
+      return { done: true, value: undefined };
+    } catch (error) {
+      this.#over = true;
+      throw error;
+    }
   }
 
   async return(): Promise<IteratorResult<RecordBatch, undefined>> {
+    this.#over = true;
     await this.#results.return(undefined);
     return { done: true, value: undefined };
   }
 
-  /** Stops the run within one morsel; a pending or later `next()` throws `reason`. Safe to call twice. */
+  /** Stops the run within one morsel; a pending or the next `next()` throws `reason`. Safe to call twice. */
   cancel(reason: MillraceError | Error = new ClosedError("the run was cancelled")): void {
     this.#controller.abort(reason);
   }

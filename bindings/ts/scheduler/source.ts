@@ -12,6 +12,7 @@ import { type Schema, sameType, typeName, valueType } from "../type/data-type.js
 import { ArgumentError, PlanError, SchemaMismatchError } from "../type/error.js";
 import { emptyBatch } from "./rows.js";
 import { KernelTable } from "./table.js";
+import { settledSoon, unlessAborted } from "./yield.js";
 
 /** A batch in a form that `Source` takes: an apache-arrow `RecordBatch` or `Table` (any copy), IPC bytes, or plain views. */
 export type SourceItem = object;
@@ -27,7 +28,6 @@ export class Source {
   readonly schema: Schema;
   readonly #stage: Stage;
   readonly #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
-  #started = false;
   #needed: ReadonlySet<number> = new Set();
   #first: readonly (BatchData | KernelTable)[];
   #conform: Conform | null = null;
@@ -44,10 +44,16 @@ export class Source {
    * @param declared the schema that the plan declares, if it does: an empty iterable is fine then
    * @throws ArgumentError for an input of another kind
    */
-  static async open(name: string, input: unknown, stage: Stage, declared: Schema | null): Promise<Source> {
+  static async open(
+    name: string,
+    input: unknown,
+    stage: Stage,
+    declared: Schema | null,
+    signal: AbortSignal | null,
+  ): Promise<Source> {
     const opened = openInput(name, input);
     if (opened.schema !== null) return new Source(name, stage, opened.schema, opened);
-    const head = await opened.rest.next();
+    const head = await firstOf(opened.rest, signal);
     if (!head.done) return new Source(name, stage, head.value.schema, { ...opened, first: [head.value] });
     if (declared === null) {
       throw new PlanError(
@@ -62,7 +68,6 @@ export class Source {
    * @param needed the columns that are read: every batch must have them
    */
   async *batches(needed: readonly number[]): AsyncGenerator<InputBatch> {
-    this.#started = true;
     this.#needed = new Set(needed);
     for (const item of this.#first) yield* this.#read(item);
     this.#first = [];
@@ -79,11 +84,24 @@ export class Source {
     for (const input of inputs) yield columns === null ? input : new Reordered(input, this.schema, columns);
   }
 
-  /** Lets the iterable go (its `return` is called) and frees the staging memory. */
+  /** Frees the staging memory and lets the iterable go: its `return` is called, and not waited for if it hangs. */
   async close(): Promise<void> {
     this.#stage.free();
     this.#first = [];
-    if (this.#started || this.#items.return !== undefined) await this.#items.return?.();
+    const ending = this.#items.return?.();
+    if (ending !== undefined) await settledSoon(Promise.resolve(ending));
+  }
+}
+
+async function firstOf<T>(
+  items: AsyncIterator<T> | Iterator<T>,
+  signal: AbortSignal | null,
+): Promise<IteratorResult<T>> {
+  try {
+    return await unlessAborted(Promise.resolve(items.next()), signal);
+  } catch (error) {
+    await settledSoon(Promise.resolve(items.return?.()));
+    throw error;
   }
 }
 

@@ -1,5 +1,6 @@
 // Letting the host breathe: a long run gives the event loop a turn now and then, so that timers, signals
-// and other requests are served. Between turns it never waits.
+// and other requests are served. Between turns it never waits. And waiting for others (sources, their
+// clean-up) that a signal, or a turn, puts an end to.
 
 /** Longest stretch of work between two turns. */
 const TURN_MS = 12;
@@ -18,6 +19,29 @@ function turn(): Promise<void> {
     };
     port2.postMessage(null);
   });
+}
+
+/** `work`, or the signal's reason if that comes first: what is waited for may never answer. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | null): Promise<T> {
+  if (signal === null) return work;
+  signal.throwIfAborted();
+  let abort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason);
+  });
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+    work.catch(() => {});
+  }
+}
+
+/** Waits for a clean-up, but no longer than a turn of the event loop: what hangs goes on behind our back. */
+export async function settledSoon(cleanup: Promise<unknown>): Promise<void> {
+  const quiet = cleanup.catch(() => {});
+  await Promise.race([quiet, turn()]);
 }
 
 export class Breather {
