@@ -9,6 +9,7 @@ import { Abi, Batch, Column, ColumnFlag, ErrorRecord, Type } from "../abi/layout
 import { Reason, Status } from "../abi/status";
 import { typeIsBytes, typeWidth } from "../column/type";
 import { bitmapGet } from "../column/bitmap";
+import { insideMemory } from "../memory/bounds";
 import { contextError, fail, failAt, failDetail, failValue } from "../memory/context";
 import { Program } from "./machine";
 
@@ -61,7 +62,7 @@ export function bindColumns(context: usize, program: Program, batch: usize): i32
   const count = load<u32>(batch, <usize>Batch.COLUMNS);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
-  if (count != program.columnCount || !readable(descriptors, <u64>count * <u64>Column.SIZE)) {
+  if (count != program.columnCount || !insideMemory(descriptors, <u64>count * <u64>Column.SIZE)) {
     failDetail(context, program.columnCount);
     return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   }
@@ -82,13 +83,6 @@ export function bindColumns(context: usize, program: Program, batch: usize): i32
   }
   program.batchRows = rows;
   return 0;
-}
-
-/** Whether `bytes` bytes at `address` lie inside the memory. */
-// @ts-ignore: decorator
-@inline
-function readable(address: usize, bytes: u64): bool {
-  return <u64>address + bytes <= <u64>memory.size() << 16;
 }
 
 function bindColumn(context: usize, bound: BoundColumn, type: u32, column: usize, skip: u32, rows: u32): u32 {
@@ -138,12 +132,12 @@ function bindBuffers(context: usize, bound: BoundColumn, column: usize, type: u3
   const validity: usize = load<u32>(column, <usize>Column.VALIDITY);
   if (validity != 0 && load<i32>(column, <usize>Column.NULL_COUNT) != 0) {
     const bytes = load<u32>(column, <usize>Column.VALIDITY_BYTES);
-    if (end > <u64>bytes << 3 || !readable(validity, bytes)) return Reason.VALIDITY_TOO_SHORT;
+    if (end > <u64>bytes << 3 || !insideMemory(validity, bytes)) return Reason.VALIDITY_TOO_SHORT;
     bound.validity = validity;
   }
   const values: usize = load<u32>(column, <usize>Column.VALUES);
   const valuesBytes = load<u32>(column, <usize>Column.VALUES_BYTES);
-  if (!readable(values, valuesBytes)) return Reason.VALUES_TOO_SHORT;
+  if (!insideMemory(values, valuesBytes)) return Reason.VALUES_TOO_SHORT;
   bound.values = values;
   if (typeIsBytes(type)) return bindTexts(context, bound, column, type, first, rows);
   const need: u64 = type == <u32>Type.BOOL ? (end + 7) >> 3 : end * <u64>typeWidth(type);
@@ -158,7 +152,7 @@ function bindTexts(context: usize, bound: BoundColumn, column: usize, type: u32,
   bound.offsets = offsets;
   bound.values = <usize>load<u32>(column, <usize>Column.VALUES) - <usize>base;
   const width: u64 = bound.large ? 8 : 4;
-  if (offsets == 0 || (<u64>first + <u64>rows + 1) * width > <u64>bytes || !readable(offsets, bytes)) {
+  if (offsets == 0 || (<u64>first + <u64>rows + 1) * width > <u64>bytes || !insideMemory(offsets, bytes)) {
     return Reason.VALUES_TOO_SHORT;
   }
   if ((load<u32>(column, <usize>Column.FLAGS) & <u32>ColumnFlag.TRUSTED) != 0) return Reason.NONE;
@@ -205,7 +199,7 @@ function offsetError(context: usize, row: u32, offset: i64, reason: Reason): u32
 // ---- dictionaries
 
 function bindDictionary(context: usize, bound: BoundColumn, type: u32, dictionary: usize, id: u32): u32 {
-  if (dictionary == 0 || !readable(dictionary, <u64>Column.SIZE)) return Reason.DICTIONARY_MISSING;
+  if (dictionary == 0 || !insideMemory(dictionary, <u64>Column.SIZE)) return Reason.DICTIONARY_MISSING;
   const own = load<u32>(dictionary, <usize>Column.TYPE);
   if (valueType(own) != type || (load<u32>(dictionary, <usize>Column.FLAGS) & <u32>ColumnFlag.DICTIONARY) != 0) {
     failDetail(context, type);
