@@ -157,7 +157,11 @@ function run(command, parameters, timeout) {
 const build = () => run("scripts/build-kernel.mjs", ["--force", "simd"], 300_000);
 const vitest = relative(root, fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url)));
 const tests = (file) =>
-  run(vitest, ["run", ...TESTS[file.split("/")[1]], "-t", NOT_SIMD, "--bail", "1", "--reporter", "dot"], 180_000);
+  run(
+    vitest,
+    ["run", ...TESTS[file.split("/")[1]], "-t", NOT_SIMD, "--bail", "1", "--reporter", "dot"],
+    180_000,
+  );
 
 const verdicts = { killed: 0, "timed out": 0, "does not compile": 0, survived: 0 };
 const survivors = [];
@@ -177,6 +181,10 @@ for (const [index, mutant] of chosen.entries()) {
   if (verdict === "survived") survivors.push(mutant);
   console.log(`${index + 1}/${chosen.length} ${verdict}: ${describe(mutant)}`);
 }
-console.log(Object.entries(verdicts).map(([verdict, count]) => `${count} ${verdict}`).join(", "));
+console.log(
+  Object.entries(verdicts)
+    .map(([verdict, count]) => `${count} ${verdict}`)
+    .join(", "),
+);
 for (const mutant of survivors) console.log(`survived: ${describe(mutant)}`);
 process.exitCode = survivors.length === 0 ? 0 : 1;

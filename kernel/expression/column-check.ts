@@ -38,17 +38,17 @@ export class BoundColumn {
   /** Texts of the dictionary: all bytes, and those of the longest. */
   dictionaryBytes: u32;
   dictionaryLongest: u32;
-  /** Buffers of the dictionary that was checked last. */
+  /** VALUES and BASE of the dictionary that was checked last, as the host gave them. */
   checkedValues: usize;
-  checkedOffsets: usize;
   /** 1 once `totalBytes` is known for the bound batch. */
   measured: u32;
   /** Bytes of all texts of the batch, and most in one vector. */
   totalBytes: u64;
   vectorBytes: u64;
+  checkedBase: i64;
 }
 
-export const BOUND_COLUMN_SIZE: usize = 80;
+export const BOUND_COLUMN_SIZE: usize = 88;
 
 // @ts-ignore: decorator
 @inline
@@ -209,13 +209,7 @@ function bindDictionary(context: usize, bound: BoundColumn, type: u32, dictionar
   const first = load<u32>(dictionary, <usize>Column.OFFSET);
   if (<u64>first + <u64>length > 0xffffffff) return Reason.BAD_BATCH;
   const copy = changetype<usize>(bound) + BOUND_COLUMN_SIZE;
-  const known =
-    bound.dictionary != 0 &&
-    bound.dictionaryId == id &&
-    id != 0 &&
-    bound.dictionaryLength == length &&
-    bound.checkedValues == <usize>load<u32>(dictionary, <usize>Column.VALUES) &&
-    bound.checkedOffsets == <usize>load<u32>(dictionary, <usize>Column.OFFSETS);
+  const known = bound.dictionary != 0 && id != 0 && bound.dictionaryId == id && isSameDictionary(bound, copy, dictionary);
   // The codes' own buffers are bound already; those of the dictionary pass through the same checks.
   const codes = bound.values;
   const codesValidity = bound.validity;
@@ -240,8 +234,28 @@ function bindDictionary(context: usize, bound: BoundColumn, type: u32, dictionar
   bound.dictionaryId = id;
   bound.dictionaryLength = length;
   bound.checkedValues = load<u32>(dictionary, <usize>Column.VALUES);
-  bound.checkedOffsets = load<u32>(dictionary, <usize>Column.OFFSETS);
+  bound.checkedBase = load<i64>(dictionary, <usize>Column.BASE);
   return Reason.NONE;
+}
+
+/** Whether a descriptor names exactly the buffers that were checked, of which `copy` is left. */
+function isSameDictionary(bound: BoundColumn, copy: usize, dictionary: usize): bool {
+  return (
+    bound.checkedValues == <usize>load<u32>(dictionary, <usize>Column.VALUES) &&
+    isSame(copy, dictionary, <usize>Column.TYPE) &&
+    isSame(copy, dictionary, <usize>Column.LENGTH) &&
+    isSame(copy, dictionary, <usize>Column.OFFSET) &&
+    isSame(copy, dictionary, <usize>Column.VALUES_BYTES) &&
+    isSame(copy, dictionary, <usize>Column.OFFSETS) &&
+    isSame(copy, dictionary, <usize>Column.OFFSETS_BYTES) &&
+    bound.checkedBase == load<i64>(dictionary, <usize>Column.BASE)
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function isSame(a: usize, b: usize, field: usize): bool {
+  return load<u32>(a + field) == load<u32>(b + field);
 }
 
 function measureDictionary(bound: BoundColumn, dictionary: usize): void {

@@ -4,7 +4,7 @@
 // memory, and after the operator is destroyed no byte in use more than before.
 //
 // Inputs lie at the very end of the memory, so that a read past a buffer traps. The draws are seeded and
-// each round's are independent: a failure names its round, and `from(round)` replays it.
+// each round's are independent: a failure names its round, and ABUSE_FROM replays it.
 
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -20,6 +20,10 @@ const PAGE = 65536;
 const HOST_BYTES = 2 * PAGE;
 const END = 2n ** 63n - 1n;
 const GUARD = 0xa5;
+/** Rounds of each build; more of them, or others, for a soak: ABUSE_ROUNDS=100000 ABUSE_FROM=5000. */
+const ROUNDS = Number(process.env.ABUSE_ROUNDS ?? 3000);
+const FROM = Number(process.env.ABUSE_FROM ?? 0);
+const MOST_MS = ROUNDS > 3000 ? 50_000 : 3000;
 
 /** A kernel with nothing around it. */
 class Raw {
@@ -29,8 +33,6 @@ class Raw {
   readonly context: number;
   readonly host: number;
   readonly size: number;
-  /** Longest call in milliseconds. */
-  slowest = 0;
 
   constructor(module: WebAssembly.Module, shared: boolean, base = 1024, pages = 160) {
     const initial = Math.ceil(base / PAGE) + pages;
@@ -44,10 +46,7 @@ class Raw {
   }
 
   call(name: string, ...values: (number | bigint)[]): number {
-    const start = performance.now();
-    const answer = (this.#exports[name] as (...values: (number | bigint)[]) => number)(...values);
-    this.slowest = Math.max(this.slowest, performance.now() - start);
-    return answer;
+    return (this.#exports[name] as (...values: (number | bigint)[]) => number)(...values);
   }
 
   get view(): DataView {
@@ -214,13 +213,19 @@ function writeBatch(raw: Raw, rows: number, draws: Draws): number {
     if (i === CODED) {
       view.setUint32(i * Column.SIZE + Column.FLAGS, ColumnFlag.DICTIONARY, true);
       view.setUint32(i * Column.SIZE + Column.DICTIONARY_ID, 1 + draws.below(3), true);
-      part(i, Column.VALUES, Column.VALUES_BYTES, Uint8Array.from({ length: rows }, () => draws.below(5)));
+      part(
+        i,
+        Column.VALUES,
+        Column.VALUES_BYTES,
+        Uint8Array.from({ length: rows }, () => draws.below(5)),
+      );
     } else if (type === Type.BYTES) texts(i, rows);
     else if (type === Type.BOOL) part(i, Column.VALUES, Column.VALUES_BYTES, random((rows + 7) >> 3));
     else {
       const values = random(rows * widths[i]!);
       // Small numbers, so that arithmetic mostly does not overflow.
-      if (type !== Type.F64) values.forEach((_, at) => at % widths[i]! > 1 && values.fill(0, at, at + 1));
+      if (type !== Type.F64)
+        for (let at = 0; at < values.length; at++) if (at % widths[i]! > 1) values[at] = 0;
       part(i, Column.VALUES, Column.VALUES_BYTES, values);
     }
   });
@@ -324,7 +329,8 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   const at = draws.chance(95) ? raw.size - config.length : draws.word(raw);
   if (at === raw.size - config.length) raw.bytes.set(config, at);
   const length = draws.chance(95) ? config.length : draws.word(raw);
-  const handle = raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(4), at, length) >>> 0;
+  const handle =
+    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(4), at, length) >>> 0;
   const states: { header: Uint8Array; copy: number }[] = [];
   for (let step = 0; step < 6; step++) {
     hostBytes().fill(GUARD);
@@ -342,7 +348,12 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         if (draws.chance(50)) draws.damage(raw, raw.bytes.subarray(batch, batch + 10 * Column.SIZE), 2);
         distrust(raw, batch);
         const held = hostBytes().slice();
-        raw.status("op_push", handle, draws.chance(97) ? 0 : draws.word(raw), draws.chance(97) ? batch : draws.word(raw));
+        raw.status(
+          "op_push",
+          handle,
+          draws.chance(97) ? 0 : draws.word(raw),
+          draws.chance(97) ? batch : draws.word(raw),
+        );
         expect(Buffer.compare(hostBytes(), held)).toBe(0);
         break;
       }
@@ -371,9 +382,13 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         raw.status("op_watermark", handle, 0, draws.chance(50) ? END : 0n);
         break;
       default:
-        raw.status(draws.pick(["op_release", "op_stats"]), ...(draws.chance(50) ? [handle, target] : [draws.word(raw), target]));
+        raw.status(
+          draws.pick(["op_release", "op_stats"]),
+          ...(draws.chance(50) ? [handle, target] : [draws.word(raw), target]),
+        );
     }
-    if (before !== null && target < raw.host) expect(Buffer.compare(hostBytes().subarray(0, 32), before.subarray(0, 32))).toBe(0);
+    if (before !== null && target < raw.host)
+      expect(Buffer.compare(hostBytes().subarray(0, 32), before.subarray(0, 32))).toBe(0);
   }
   if (handle !== 0) expect(raw.status("op_destroy", handle)).toBe(0);
   expect(raw.used).toEqual(idle);
@@ -413,17 +428,70 @@ describe.each([
     }
   });
 
+  test("a dictionary of the same id is checked again when its descriptor says something else", () => {
+    const raw = new Raw(module, shared, base);
+    const config = encodeProjectConfig(program(false), 18);
+    const idle = raw.used;
+    const fields: [Column, number, number][] = [
+      [Column.OFFSET, 0x0800_0000, -9],
+      [Column.BASE, 0x4000_0000, -9],
+      [Column.VALUES_BYTES, 0, -9],
+      [Column.OFFSETS_BYTES, 4, -9],
+      [Column.TYPE, Type.LARGE_BYTES, -9],
+      [Column.LENGTH, 0, -9],
+    ];
+    for (const [field, value, status] of fields) {
+      const handle =
+        raw.call("op_create", raw.context, OperatorKind.PROJECT, writeConfig(raw, config), config.length) >>>
+        0;
+      const batch = writeBatch(raw, 64, new Draws(3, "dictionary"));
+      const columns = raw.view.getUint32(batch + Batch.DESCRIPTORS, true);
+      const dictionary = raw.view.getUint32(columns + CODED * Column.SIZE + Column.DICTIONARY, true);
+      expect(raw.status("op_push", handle, 0, batch)).toBe(1);
+      raw.status("op_pull", handle, raw.host + 64, 65536, 0);
+      raw.view.setUint32(dictionary + field, value, true);
+      expect([field, raw.status("op_push", handle, 0, batch)]).toEqual([field, status]);
+      expect(raw.status("op_destroy", handle)).toBe(0);
+    }
+    expect(raw.used).toEqual(idle);
+  });
+
+  test("addresses outside the memory, unaligned or null", () => {
+    const raw = new Raw(module, shared, base);
+    const [kind, config] = seeds[0]!;
+    const at = writeConfig(raw, config);
+    const idle = raw.used;
+    for (const bad of [0, 4, raw.size, raw.size - 8, 0xffff_fff8]) {
+      expect(raw.call("op_create", raw.context, kind, bad, config.length)).toBe(0);
+    }
+    expect(raw.call("op_create", raw.context, kind, at, 0xffff_fff0)).toBe(0);
+    expect(raw.used).toEqual(idle);
+    const handle = raw.call("op_create", raw.context, kind, at, config.length) >>> 0;
+    for (const bad of [0, raw.host + 4, raw.size, raw.size - 8, raw.size - 24, 0xffff_fff8]) {
+      expect(raw.status("op_push", handle, 0, bad)).toBe(-1);
+      expect(raw.status("op_merge", handle, bad)).toBe(-1);
+      expect(raw.status("op_pull", handle, bad, 1, 0)).toBe(-1);
+      expect(raw.status("op_snapshot", handle, bad, 1)).toBe(-1);
+      expect(raw.status("op_stats", handle, bad)).toBe(-1);
+    }
+    expect(raw.status("op_stats", handle, raw.size - 56)).toBe(-1);
+    expect(raw.status("op_stats", handle, raw.size - 64)).toBe(0);
+    expect(raw.status("op_destroy", handle)).toBe(0);
+    for (const stale of [handle, 0, 0xffff_ffff, handle ^ 0x400])
+      expect(raw.status("op_destroy", stale)).toBe(-1);
+    expect(raw.used).toEqual(idle);
+  });
+
   test("damaged bytes and arguments get a status, and the memory back", () => {
     const raw = new Raw(module, shared, base);
-    const until = performance.now() + Number(process.env["ABUSE_MS"] ?? 2500);
-    let round = Number(process.env["ABUSE_FROM"] ?? 0);
-    for (; performance.now() < until; round++) {
+    // A busy machine does fewer rounds.
+    const until = performance.now() + MOST_MS;
+    for (let round = FROM; round < FROM + ROUNDS && performance.now() < until; round++) {
       try {
         abuse(raw, round, seeds);
       } catch (error) {
         throw new Error(`round ${round}`, { cause: error });
       }
     }
-    console.log(round, raw.slowest);
   });
 });
