@@ -334,7 +334,9 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   const states: { header: Uint8Array; copy: number }[] = [];
   for (let step = 0; step < 6; step++) {
     hostBytes().fill(GUARD);
-    const target = draws.chance(95) ? out : draws.word(raw);
+    const wild = draws.chance(95) ? out : draws.word(raw);
+    // To write results over the kernel's own memory is the one thing that a host may not ask for.
+    const target = wild >= raw.base && wild < raw.host ? out : wild;
     const before = target === out ? null : hostBytes().slice();
     const many = draws.chance(80) ? 65536 : draws.word(raw);
     switch (draws.below(8)) {
