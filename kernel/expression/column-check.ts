@@ -9,6 +9,7 @@ import { Abi, Batch, Column, ColumnFlag, ErrorRecord, Type } from "../abi/layout
 import { Reason, Status } from "../abi/status";
 import { typeIsBytes, typeWidth } from "../column/type";
 import { bitmapGet } from "../column/bitmap";
+import { insideMemory } from "../memory/bounds";
 import { contextError, fail, failAt, failDetail, failValue } from "../memory/context";
 import { Program } from "./machine";
 
@@ -37,17 +38,17 @@ export class BoundColumn {
   /** Texts of the dictionary: all bytes, and those of the longest. */
   dictionaryBytes: u32;
   dictionaryLongest: u32;
-  /** Buffers of the dictionary that was checked last. */
+  /** VALUES and BASE of the dictionary that was checked last, as the host gave them. */
   checkedValues: usize;
-  checkedOffsets: usize;
   /** 1 once `totalBytes` is known for the bound batch. */
   measured: u32;
   /** Bytes of all texts of the batch, and most in one vector. */
   totalBytes: u64;
   vectorBytes: u64;
+  checkedBase: i64;
 }
 
-export const BOUND_COLUMN_SIZE: usize = 80;
+export const BOUND_COLUMN_SIZE: usize = 88;
 
 // @ts-ignore: decorator
 @inline
@@ -61,7 +62,7 @@ export function bindColumns(context: usize, program: Program, batch: usize): i32
   const count = load<u32>(batch, <usize>Batch.COLUMNS);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
-  if (count != program.columnCount || !readable(descriptors, <u64>count * <u64>Column.SIZE)) {
+  if (count != program.columnCount || !insideMemory(descriptors, <u64>count * <u64>Column.SIZE)) {
     failDetail(context, program.columnCount);
     return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   }
@@ -82,13 +83,6 @@ export function bindColumns(context: usize, program: Program, batch: usize): i32
   }
   program.batchRows = rows;
   return 0;
-}
-
-/** Whether `bytes` bytes at `address` lie inside the memory. */
-// @ts-ignore: decorator
-@inline
-function readable(address: usize, bytes: u64): bool {
-  return <u64>address + bytes <= <u64>memory.size() << 16;
 }
 
 function bindColumn(context: usize, bound: BoundColumn, type: u32, column: usize, skip: u32, rows: u32): u32 {
@@ -138,12 +132,12 @@ function bindBuffers(context: usize, bound: BoundColumn, column: usize, type: u3
   const validity: usize = load<u32>(column, <usize>Column.VALIDITY);
   if (validity != 0 && load<i32>(column, <usize>Column.NULL_COUNT) != 0) {
     const bytes = load<u32>(column, <usize>Column.VALIDITY_BYTES);
-    if (end > <u64>bytes << 3 || !readable(validity, bytes)) return Reason.VALIDITY_TOO_SHORT;
+    if (end > <u64>bytes << 3 || !insideMemory(validity, bytes)) return Reason.VALIDITY_TOO_SHORT;
     bound.validity = validity;
   }
   const values: usize = load<u32>(column, <usize>Column.VALUES);
   const valuesBytes = load<u32>(column, <usize>Column.VALUES_BYTES);
-  if (!readable(values, valuesBytes)) return Reason.VALUES_TOO_SHORT;
+  if (!insideMemory(values, valuesBytes)) return Reason.VALUES_TOO_SHORT;
   bound.values = values;
   if (typeIsBytes(type)) return bindTexts(context, bound, column, type, first, rows);
   const need: u64 = type == <u32>Type.BOOL ? (end + 7) >> 3 : end * <u64>typeWidth(type);
@@ -158,7 +152,7 @@ function bindTexts(context: usize, bound: BoundColumn, column: usize, type: u32,
   bound.offsets = offsets;
   bound.values = <usize>load<u32>(column, <usize>Column.VALUES) - <usize>base;
   const width: u64 = bound.large ? 8 : 4;
-  if (offsets == 0 || (<u64>first + <u64>rows + 1) * width > <u64>bytes || !readable(offsets, bytes)) {
+  if (offsets == 0 || (<u64>first + <u64>rows + 1) * width > <u64>bytes || !insideMemory(offsets, bytes)) {
     return Reason.VALUES_TOO_SHORT;
   }
   if ((load<u32>(column, <usize>Column.FLAGS) & <u32>ColumnFlag.TRUSTED) != 0) return Reason.NONE;
@@ -205,7 +199,7 @@ function offsetError(context: usize, row: u32, offset: i64, reason: Reason): u32
 // ---- dictionaries
 
 function bindDictionary(context: usize, bound: BoundColumn, type: u32, dictionary: usize, id: u32): u32 {
-  if (dictionary == 0 || !readable(dictionary, <u64>Column.SIZE)) return Reason.DICTIONARY_MISSING;
+  if (dictionary == 0 || !insideMemory(dictionary, <u64>Column.SIZE)) return Reason.DICTIONARY_MISSING;
   const own = load<u32>(dictionary, <usize>Column.TYPE);
   if (valueType(own) != type || (load<u32>(dictionary, <usize>Column.FLAGS) & <u32>ColumnFlag.DICTIONARY) != 0) {
     failDetail(context, type);
@@ -215,13 +209,7 @@ function bindDictionary(context: usize, bound: BoundColumn, type: u32, dictionar
   const first = load<u32>(dictionary, <usize>Column.OFFSET);
   if (<u64>first + <u64>length > 0xffffffff) return Reason.BAD_BATCH;
   const copy = changetype<usize>(bound) + BOUND_COLUMN_SIZE;
-  const known =
-    bound.dictionary != 0 &&
-    bound.dictionaryId == id &&
-    id != 0 &&
-    bound.dictionaryLength == length &&
-    bound.checkedValues == <usize>load<u32>(dictionary, <usize>Column.VALUES) &&
-    bound.checkedOffsets == <usize>load<u32>(dictionary, <usize>Column.OFFSETS);
+  const known = bound.dictionary != 0 && id != 0 && bound.dictionaryId == id && isSameDictionary(bound, copy, dictionary);
   // The codes' own buffers are bound already; those of the dictionary pass through the same checks.
   const codes = bound.values;
   const codesValidity = bound.validity;
@@ -246,8 +234,28 @@ function bindDictionary(context: usize, bound: BoundColumn, type: u32, dictionar
   bound.dictionaryId = id;
   bound.dictionaryLength = length;
   bound.checkedValues = load<u32>(dictionary, <usize>Column.VALUES);
-  bound.checkedOffsets = load<u32>(dictionary, <usize>Column.OFFSETS);
+  bound.checkedBase = load<i64>(dictionary, <usize>Column.BASE);
   return Reason.NONE;
+}
+
+/** Whether a descriptor names exactly the buffers that were checked, of which `copy` is left. */
+function isSameDictionary(bound: BoundColumn, copy: usize, dictionary: usize): bool {
+  return (
+    bound.checkedValues == <usize>load<u32>(dictionary, <usize>Column.VALUES) &&
+    isSame(copy, dictionary, <usize>Column.TYPE) &&
+    isSame(copy, dictionary, <usize>Column.LENGTH) &&
+    isSame(copy, dictionary, <usize>Column.OFFSET) &&
+    isSame(copy, dictionary, <usize>Column.VALUES_BYTES) &&
+    isSame(copy, dictionary, <usize>Column.OFFSETS) &&
+    isSame(copy, dictionary, <usize>Column.OFFSETS_BYTES) &&
+    bound.checkedBase == load<i64>(dictionary, <usize>Column.BASE)
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function isSame(a: usize, b: usize, field: usize): bool {
+  return load<u32>(a + field) == load<u32>(b + field);
 }
 
 function measureDictionary(bound: BoundColumn, dictionary: usize): void {

@@ -20,6 +20,8 @@ const PIECE: usize = 16;
 const FIRST_SLOTS: u32 = 1024;
 const SPLIT_SLOTS: u32 = 32768;
 const PIECES: u32 = 256;
+/** What a block takes beyond its bytes: the heap's header, the region's links, rounding. */
+const BLOCK_COST: u64 = 384;
 
 /** Makes an empty index at `slots`; `tiny` starts with 4 slots (a fault switch). False when out of memory. */
 export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
@@ -32,6 +34,20 @@ export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
   return pieceInit(slots, piece, tiny ? 4 : FIRST_SLOTS);
 }
 
+/** Entries at which a piece of `count` slots grows. */
+// @ts-ignore: decorator
+@inline
+function growAt(count: u32): u32 {
+  return count - (count >> 2) - (count >> 3);
+}
+
+/** Slots of a piece after those of `count`. */
+// @ts-ignore: decorator
+@inline
+function nextSize(count: u32): u32 {
+  return count << (count < 4096 ? 2 : 1);
+}
+
 function pieceInit(slots: usize, piece: usize, count: u32): bool {
   const bytes: usize = (<usize>count) << 3;
   const block = regionBlock(load<u32>(slots), bytes);
@@ -40,7 +56,7 @@ function pieceInit(slots: usize, piece: usize, count: u32): bool {
   store<u32>(piece, <u32>block);
   store<u32>(piece, count - 1, 4);
   store<u32>(piece, 0, 8);
-  store<u32>(piece, count - (count >> 2) - (count >> 3), 12);
+  store<u32>(piece, growAt(count), 12);
   store<u32>(slots, load<u32>(slots, 16) + count, 16);
   return true;
 }
@@ -121,6 +137,48 @@ export function slotsFill(slots: usize, piece: usize, slot: usize, tag: u32, ent
   return true;
 }
 
+/**
+ * Bytes of the heap that adding `more` entries can take, at most while their tags spread over the pieces as
+ * those of different hashes do.
+ */
+export function slotsHeadroom(slots: usize, more: u32): u64 {
+  const first: usize = load<u32>(slots, 8);
+  if (load<u32>(slots, 4) != 1) {
+    // Far more than a piece's share ever is.
+    const share = (more >> 7) + 64;
+    let bytes: u64 = 0;
+    for (let index: u32 = 0; index < PIECES; index++) {
+      const piece = first + <usize>index * PIECE;
+      bytes += growth(load<u32>(piece, 4) + 1, load<u32>(piece, 8) + share, <u32>1 << 24);
+    }
+    return bytes;
+  }
+  const count = load<u32>(first, 4) + 1;
+  const entries = load<u32>(first, 8) + more;
+  let bytes = growth(count, entries, SPLIT_SLOTS);
+  const whole = max<u32>(count, SPLIT_SLOTS);
+  if (entries < growAt(whole)) return bytes;
+  const size = (whole << 2) / PIECES;
+  bytes += <u64>PIECES * (blockBytes(size) + <u64>PIECE) + BLOCK_COST;
+  return bytes + <u64>PIECES * growth(size, (entries >> 7) + 64, <u32>1 << 24);
+}
+
+/** Bytes of all blocks that a piece of `count` slots goes through until it holds `entries`, or has `most`. */
+function growth(count: u32, entries: u32, most: u32): u64 {
+  let bytes: u64 = 0;
+  while (entries >= growAt(count) && count < most) {
+    count = nextSize(count);
+    bytes += blockBytes(count);
+  }
+  return bytes;
+}
+
+// @ts-ignore: decorator
+@inline
+function blockBytes(count: u32): u64 {
+  return (<u64>count << 3) + BLOCK_COST;
+}
+
 /** Retries the growth that memory refused earlier; false when it is refused again. */
 export function slotsFeed(slots: usize): bool {
   if (load<u32>(slots, 12) == 0) return true;
@@ -145,7 +203,7 @@ function enlarge(slots: usize, piece: usize, count: u32): bool {
   if (count >= 1 << 24) return false;
   const old: usize = load<u32>(piece);
   const used = load<u32>(piece, 8);
-  if (!pieceInit(slots, piece, count << (count < 4096 ? 2 : 1))) return false;
+  if (!pieceInit(slots, piece, nextSize(count))) return false;
   const end = old + ((<usize>count) << 3);
   for (let at = old; at < end; at += 8) {
     const entry = load<u64>(at);

@@ -112,6 +112,29 @@ function allocateLocked(root: usize, need: usize): usize {
   return take(root, top);
 }
 
+/**
+ * Whether blocks of `bytes` bytes in all, headers included, could be had now: within the budget, and in one
+ * piece, so that it does not matter how they are divided. Takes nothing, but may grow the memory.
+ */
+export function heapHasRoom(root: usize, bytes: u64): bool {
+  if (bytes == 0) return true;
+  lock(root);
+  const has = hasRoomLocked(root, bytes);
+  unlock(root);
+  return has;
+}
+
+function hasRoomLocked(root: usize, bytes: u64): bool {
+  const budget: u64 = load<u32>(root, <usize>Root.BUDGET);
+  if (budget != 0 && <u64>load<u32>(root, <usize>Root.USED) + bytes > budget) return false;
+  const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
+  if (<u64>top + bytes <= <u64>load<u32>(root, <usize>Root.HEAP_LIMIT)) return true;
+  for (let block: usize = load<u32>(root, <usize>Root.FREE_LIST); block != 0; block = load<u32>(block, NEXT)) {
+    if (<u64>load<u32>(block) >= bytes) return true;
+  }
+  return bytes <= 0xffff0000 && grow(root, top, <usize>bytes);
+}
+
 function take(root: usize, block: usize): usize {
   store<u32>(block, USED, STATE);
   const used = load<u32>(root, <usize>Root.USED) + load<u32>(block);

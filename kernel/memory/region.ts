@@ -23,6 +23,13 @@ export function regionInit(region: usize, root: usize): void {
   store<u32>(region, <u32>root);
 }
 
+/** The root block of the heap that the region takes from. */
+// @ts-ignore: decorator
+@inline
+export function regionRoot(region: usize): usize {
+  return load<u32>(region);
+}
+
 /** A block of its own, 64-byte aligned, contents undefined; 0 when memory is exhausted. */
 export function regionBlock(region: usize, bytes: usize): usize {
   if (bytes > 0xffe00000) return 0;

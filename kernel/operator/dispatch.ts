@@ -7,6 +7,7 @@
 import { Abi, Batch, ErrorRecord } from "../abi/layout";
 import { OperatorKind, OperatorStats } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
+import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
@@ -36,7 +37,8 @@ const END: i64 = i64.MAX_VALUE;
 export function create(context: usize, kind: u32, config: usize, length: u32): u32 {
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
-  if (kind != <u32>OperatorKind.HASH_AGGREGATE && kind != <u32>OperatorKind.PROJECT) {
+  const known = kind == <u32>OperatorKind.HASH_AGGREGATE || kind == <u32>OperatorKind.PROJECT;
+  if (!known || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
   }
@@ -56,6 +58,11 @@ export function create(context: usize, kind: u32, config: usize, length: u32): u
   }
   operatorFree(context, operator);
   return 0;
+}
+
+/** Whether an address that the host gave can be that of `bytes` bytes: not 0, aligned, inside the memory. */
+function isAddress(address: usize, bytes: u32): bool {
+  return address != 0 && (address & 7) == 0 && insideMemory(address, bytes);
 }
 
 /** Resolves the handle and refuses a failed operator; 0 with the error recorded. */
@@ -100,7 +107,7 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.snapshotOpen || pending(operator) || merging(operator))
     return fail(context, Status.BUSY, Reason.NONE);
-  if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
   let result: i32 = 0;
@@ -132,7 +139,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
 export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxBytes: u32): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
-  if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   memory.fill(out, 0, <usize>Batch.SIZE);
@@ -152,7 +159,7 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
 export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
-  if (out == 0 || (out & 7) != 0 || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
@@ -169,7 +176,7 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
   const head = changetype<Operator>(operator);
   if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (batch == 0 || (batch & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   return aggregateMerge(context, operator, batch);
@@ -198,7 +205,7 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   contextEnter(context);
   const operator = handleOperator(context, handle);
   if (operator == 0) return status(context);
-  if (out == 0 || (out & 7) != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (!isAddress(out, <u32>OperatorStats.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   const aggregate = head.kind == <u32>OperatorKind.HASH_AGGREGATE;
   store<u64>(out, head.rowsIn, <usize>OperatorStats.ROWS_IN);

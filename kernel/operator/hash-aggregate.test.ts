@@ -586,6 +586,61 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     small.close();
   });
 
+  test.each<[string, (row: number) => bigint]>([
+    ["new keys in the hash tier", (row) => BigInt(row) * 7919n * 7919n],
+    [
+      "keys that leave the direct tier late",
+      (row) => (row < 5000 ? BigInt(row % 100) : BigInt(row) * 1000003n),
+    ],
+  ])("memory that would end within a batch refuses it before its first row: %s", (_name, key) => {
+    const rows = 12_000;
+    const query: Query = {
+      types: [types.int64, types.int64, types.float64, types.utf8],
+      keys: [0],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "avg", of: 2 },
+        { name: "count", of: 1 },
+        { name: "countDistinct", of: 3 },
+        { name: "max", of: 3 },
+      ],
+    };
+    const table: Table = [
+      Array.from({ length: rows }, (_, row) => key(row)),
+      Array.from({ length: rows }, (_, row) =>
+        row > 9000 && row % 3 === 0 ? null : BigInt(row) * (row < 8000 ? 1n : 3n ** 25n),
+      ),
+      Array.from({ length: rows }, (_, row) => (row < 6000 ? row : row * 2 ** 40)),
+      Array.from({ length: rows }, (_, row) => `t${row * row}`),
+    ];
+    const first = batchOf(query.types, [[5n], [1n], [1], ["q"]]);
+    const batch = batchOf(query.types, table);
+    const wanted = oracle(query, [
+      [5n, ...table[0]!],
+      [1n, ...table[1]!],
+      [1, ...table[2]!],
+      ["q", ...table[3]!],
+    ]);
+    const budget = kernel.budgetBytes;
+    let refused = 0;
+    for (let extra = 0; ; extra += 2 ** 18) {
+      const operator = open(kernel, query);
+      operator.push(first);
+      kernel.setBudget(kernel.usedBytes + extra);
+      const failure = catchError(() => operator.push(batch));
+      kernel.setBudget(budget);
+      if (failure !== null) {
+        expect(failure).toBeInstanceOf(MemoryLimitError);
+        operator.push(batch);
+        refused++;
+      }
+      if (failure === null || refused % 6 === 0) expect(multiset(rowsOf(operator.finish()))).toEqual(wanted);
+      operator.destroy();
+      if (failure === null) break;
+    }
+    expect(refused).toBeGreaterThan(10);
+  });
+
   test("min and max of texts do not hoard the texts that they replace", () => {
     const query: Query = { types: [types.utf8], keys: [], aggregates: [{ name: "max", of: 0 }] };
     const operator = open(kernel, query);
@@ -596,6 +651,30 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     expect(operator.stats().stateBytes).toBeLessThan(5_000_000);
     expect(rowsOf(operator.finish())).toEqual([[text(39_999)]]);
     operator.destroy();
+  });
+
+  test("256 aggregates are taken, saved and restored; one more is refused by name", () => {
+    const query = (count: number): Query => ({
+      types: [types.int32, types.decimal(20, 2), types.bool, types.int64],
+      keys: [0],
+      // Sums over every combination of argument and filter first, then averages that need counts as well.
+      aggregates: Array.from({ length: count }, (_, i) => ({
+        name: i % 2 === 0 ? "sum" : "avg",
+        of: i % 4 < 2 ? 1 : 3,
+        filter: i % 8 < 4 ? 2 : undefined,
+      })),
+    });
+    const table: Table = [
+      [1n, 2n],
+      [10n, 20n],
+      [true, true],
+      [3n, 4n],
+    ];
+    const whole = open(kernel, query(256));
+    for (const state of snapshotOf(kernel, query(256), table)) whole.merge(state);
+    expect(multiset(rowsOf(whole.finish()))).toEqual(oracle(query(256), table));
+    whole.destroy();
+    expect(() => open(kernel, query(257))).toThrow(/at most 32 and 256/);
   });
 
   test("a configuration that does not add up is refused", () => {

@@ -52,10 +52,12 @@ import {
   changelogTouch,
   changelogTouchFirst,
 } from "./aggregate-changelog";
+import { aggregateHasRoom } from "./aggregate-headroom";
 import { aggregateReserveBatch, aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import { Operator } from "./operator";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
+/** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
 const MAX_AGGREGATES: u32 = 256;
 const MAX_GROUPS: u64 = 0xfffffff0;
 
@@ -341,7 +343,8 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
     if (selected > 0) {
-      status = prepareVector(context, operator, <u32>selected, rows);
+      status = prepareVector(context, operator, <u32>selected, rows - start, rows);
+      if (status == 0 && !applied && !aggregateHasRoom(operator, rows - start)) status = failMemory(context, 0);
       if (status < 0 && !applied) return status;
       if (status == 0) {
         applied = true;
@@ -357,13 +360,13 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
-/** All that can be refused before a vector's rows are applied. 0, or OUT_OF_MEMORY. */
-function prepareVector(context: usize, operator: usize, rows: u32, batchRows: u32): i32 {
+/** All that can be refused before a vector's rows, of `left` of the batch, are applied. 0, or OUT_OF_MEMORY. */
+function prepareVector(context: usize, operator: usize, rows: u32, left: u32, batchRows: u32): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   if (
     !groupsPrepare(groups, self.program, rows, batchRows) ||
-    !aggregateReserveSpan(operator, groupsSpan(groups, rows))
+    !aggregateReserveSpan(operator, groupsSpan(groups, left))
   ) {
     return failMemory(context, 0);
   }

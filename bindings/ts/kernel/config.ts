@@ -46,7 +46,7 @@ export interface AggregateEntrySpec {
 
 /** Most keys and aggregates of one operator. */
 const MAX_KEYS = 32;
-const MAX_AGGREGATES = 1024;
+const MAX_AGGREGATES = 256;
 
 /** @throws ArgumentError for more keys or aggregates than one operator takes. */
 export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {

@@ -1,0 +1,9 @@
+// What a host hands over is an address and a size, and either may be wrong: nothing is read or written
+// before it is known to lie inside the memory. A load past the end would trap.
+
+/** Whether `bytes` bytes at `address` lie inside the memory. */
+// @ts-ignore: decorator
+@inline
+export function insideMemory(address: usize, bytes: u64): bool {
+  return <u64>address + bytes <= <u64>memory.size() << 16;
+}
