@@ -9,6 +9,7 @@ import {
   avg,
   bool,
   col,
+  corr,
   count,
   countDistinct,
   type DataType,
@@ -22,9 +23,11 @@ import {
   int16,
   int32,
   int64,
+  kurtosisPop,
   max,
   min,
   type Plan,
+  stddev,
   sum,
   timestamp,
   uint8,
@@ -122,6 +125,12 @@ function plans(types: readonly DataType[]): fc.Arbitrary<Plan<unknown>> {
         });
         if (!SUMMABLE.has(types[at]!.kind)) return;
         Object.assign(aggregates, { [`sum${index}`]: sum(name), [`avg${index}`]: avg(name, options) });
+        if (types[at]!.kind === "duration") return;
+        Object.assign(aggregates, {
+          [`stddev${index}`]: stddev(name, options),
+          [`corr${index}`]: corr(name, name, options),
+          [`kurtosis${index}`]: kurtosisPop(name),
+        });
       });
       let plan = from("t") as Plan;
       if (where !== null) plan = plan.where(col(`c${where}`).isNotNull());

@@ -5,12 +5,16 @@
 
 import type { DataType } from "../bindings/ts/type/data-type.js";
 import { valueType } from "../bindings/ts/type/data-type.js";
+import { isMomentName, type MomentName, moment } from "./moments.js";
 import type { Value } from "./values.js";
 
 export interface TwinAggregate {
-  readonly name: "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+  readonly name: "count" | "countDistinct" | "sum" | "avg" | "min" | "max" | MomentName;
   /** Values of the argument by row; absent for count of rows. */
   readonly argument?: readonly Value[] | undefined;
+  /** Values of a second argument, and its type. */
+  readonly second?: readonly Value[] | undefined;
+  readonly secondType?: DataType | undefined;
   /** By row: only rows where it is true count. */
   readonly filter?: readonly Value[] | undefined;
   /** Type of the argument (a dictionary counts as its values). */
@@ -70,6 +74,13 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
   const { argument, filter } = aggregate;
   const counted = filter === undefined ? rows : rows.filter((row) => filter[row] === true);
   if (argument === undefined) return BigInt(counted.length);
+  if (isMomentName(aggregate.name)) {
+    const { second, type, secondType } = aggregate;
+    const kept = counted.filter((row) => argument[row] !== null && second?.[row] !== null);
+    const x = { values: kept.map((row) => argument[row]!), type: type! };
+    const y = second && { values: kept.map((row) => second[row]!), type: secondType! };
+    return moment(aggregate.name, x, y);
+  }
   const values = counted.map((row) => argument[row]!).filter((value) => value !== null);
   if (aggregate.name === "count") return BigInt(values.length);
   if (aggregate.name === "countDistinct") {

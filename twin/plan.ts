@@ -3,6 +3,7 @@
 // The oracle of the engine, whatever its mode, batches or workers: `runPlan` on the same batches must give
 // the same rows, bit for bit. Without an `orderBy` or `limit` the order of rows means nothing.
 
+import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
 import type { BoundPlan } from "../bindings/ts/plan/logical.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -55,14 +56,19 @@ function isOrdered(plan: BoundPlan): boolean {
 
 function aggregateRows(plan: Extract<BoundPlan, { kind: "aggregate" }>, input: readonly Row[]): Row[] {
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
-  const aggregates = plan.aggregates.map(({ fn, argument, filter }) => {
+  const aggregates = plan.aggregates.map(({ fn, argument, second, filter }) => {
     const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
-    const values =
-      argument === null
-        ? undefined
-        : // What the filter drops is never computed, so that it cannot fail.
-          input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(argument, row) : null));
-    return { name: fn, argument: values, filter: kept, type: argument?.type };
+    // What the filter drops is never computed, so that it cannot fail.
+    const values = (expression: BoundExpression) =>
+      input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(expression, row) : null));
+    return {
+      name: fn,
+      argument: argument === null ? undefined : values(argument),
+      filter: kept,
+      type: argument?.type,
+      second: second && values(second),
+      secondType: second?.type,
+    };
   });
   return aggregateTwin(input.length, keys, aggregates);
 }

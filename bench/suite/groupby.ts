@@ -1,7 +1,7 @@
 // Group-by questions of db-benchmark (duckdblabs/db-benchmark), numbered as there, and two more: sums by 100
 // integer keys, and by 64-bit keys that are nearly all distinct.
 
-import { avg, col, count, from, max, min, sum } from "../../bindings/ts/index.js";
+import { avg, col, corr, count, from, max, min, sum } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
 import {
   codes,
@@ -257,6 +257,71 @@ const q7: BenchCase = {
   },
 };
 
+const q9: BenchCase = {
+  suite: "groupby",
+  name: "q9",
+  question: "corr(v1, v2)^2 by id2, id4",
+  inputs: groupBy(["id2", "id4", "v1", "v2"]),
+  output: [
+    { name: "id2", kind: "text" },
+    { name: "id4", kind: "int" },
+    { name: "r2", kind: "float" },
+  ],
+  plan: () =>
+    from("t")
+      .groupBy("id2", "id4")
+      .aggregate({ r: corr("v1", "v2") })
+      .select({ id2: col("id2"), id4: col("id4"), r2: col("r").mul(col("r")) }),
+  sql: "SELECT id2, id4, pow(corr(v1, v2), 2) AS r2 FROM t GROUP BY id2, id4",
+  polars: (pl, { t }) =>
+    t!
+      .lazy()
+      .groupBy(["id2", "id4"])
+      .agg(pl.pearsonCorr("v1", "v2").alias("r"))
+      .select(pl.col("id2"), pl.col("id4"), pl.col("r").mul(pl.col("r")).alias("r2")),
+  arquero: (aq, { t }) =>
+    t!
+      .groupby("id2", "id4")
+      .rollup({ r: aq.op.corr("v1", "v2") })
+      .derive({ r2: "d => d.r * d.r" })
+      .select("id2", "id4", "r2"),
+  javascript: ({ t }) => {
+    const [id2, id4] = [codes(t!, "id2"), int32(t!, "id4")];
+    const [v1, v2] = [int32(t!, "v1"), int32(t!, "v2")];
+    const width = directSize(id4);
+    return () => {
+      // Sums of small integers: exact in float64 as they are.
+      const size = id2.texts.length * width;
+      const counts = new Uint32Array(size);
+      const [x, y, xy] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
+      const [xx, yy] = [new Float64Array(size), new Float64Array(size)];
+      const keys = id2.codes;
+      for (let row = 0; row < keys.length; row++) {
+        const key = keys[row]! * width + id4[row]!;
+        const [a, b] = [v1[row]!, v2[row]!];
+        counts[key]! += 1;
+        x[key]! += a;
+        y[key]! += b;
+        xy[key]! += a * b;
+        xx[key]! += a * a;
+        yy[key]! += b * b;
+      }
+      const groups = occupied(counts);
+      const squares = Float64Array.from(groups, (group) => {
+        const [n, sx, sy] = [counts[group]!, x[group]!, y[group]!];
+        const both = n * xy[group]! - sx * sy;
+        return both ** 2 / ((n * xx[group]! - sx * sx) * (n * yy[group]! - sy * sy));
+      });
+      const columns = {
+        id2: { values: groups.map((group) => Math.floor(group / width)), dictionary: id2.texts },
+        id4: { values: groups.map((group) => group % width) },
+        r2: { values: squares },
+      };
+      return { rows: groups.length, columns };
+    };
+  },
+};
+
 const q10: BenchCase = {
   suite: "groupby",
   name: "q10",
@@ -437,6 +502,6 @@ function threeSums(keys: Int32Array, v1: Int32Array, v2: Int32Array, v3: Float64
 export const groupbySuite: Suite = {
   name: "groupby",
   title: "group-by questions of db-benchmark",
-  cases: [q1, q2, q3, q4, q5, q7, q10, intSum, distinctKeys],
+  cases: [q1, q2, q3, q4, q5, q7, q9, q10, intSum, distinctKeys],
   geometricMean: true,
 };

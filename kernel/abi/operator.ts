@@ -54,7 +54,7 @@ export const enum KeyConfig {
   SIZE = 8,
 }
 
-/** One aggregate. 24 bytes. */
+/** One aggregate. 32 bytes. */
 export const enum AggregateEntry {
   /** u32 `AggregateFunction`. */
   FUNCTION = 0,
@@ -66,9 +66,13 @@ export const enum AggregateEntry {
   TYPE = 12,
   /** u32 `AggregateEntryFlag`. */
   FLAGS = 16,
-  /** u32 decimal scale, for AVG over I128. */
+  /** u32 decimal scale, for AVG and the moments over I128. */
   SCALE = 20,
-  SIZE = 24,
+  /** COVAR_SAMPLE, COVAR_POPULATION, CORR: i32 index of the second argument's output; not read elsewhere. */
+  SECOND = 24,
+  /** u32 decimal scale of the second argument. */
+  SECOND_SCALE = 28,
+  SIZE = 32,
 }
 
 export const enum AggregateEntryFlag {
@@ -79,7 +83,8 @@ export const enum AggregateEntryFlag {
 
 /**
  * Result types: COUNT_ROWS, COUNT, COUNT_DISTINCT -> I64; SUM of signed integers -> I64, of unsigned ->
- * U64, of floats -> F64, of I128 -> I128; AVG -> F64; MIN, MAX -> the argument's type.
+ * U64, of floats -> F64, of I128 -> I128; AVG and everything from VAR_SAMPLE to KURTOSIS_POPULATION -> F64;
+ * MIN, MAX -> the argument's type.
  */
 export const enum AggregateFunction {
   COUNT_ROWS = 1,
@@ -89,6 +94,16 @@ export const enum AggregateFunction {
   AVG = 5,
   MIN = 6,
   MAX = 7,
+  VAR_SAMPLE = 20,
+  VAR_POPULATION = 21,
+  STDDEV_SAMPLE = 22,
+  STDDEV_POPULATION = 23,
+  COVAR_SAMPLE = 24,
+  COVAR_POPULATION = 25,
+  CORR = 26,
+  SKEWNESS = 27,
+  KURTOSIS = 28,
+  KURTOSIS_POPULATION = 29,
 }
 
 /** Configuration of PROJECT: this header, then the program bytes. Output columns are the program's outputs. */

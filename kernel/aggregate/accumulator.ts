@@ -21,6 +21,8 @@ export const enum Family {
   MIN_TEXT = 8,
   MAX_TEXT = 9,
   DISTINCT = 10,
+  /** Plain float moments: see moments-fast.ts. */
+  MOMENTS_FAST = 20,
 }
 
 // @ts-ignore: decorator
@@ -74,9 +76,17 @@ export class Accumulator {
   fault: u32;
   /** MIN, MAX: the accumulator that tells whether a group has a value. */
   presence: usize;
+  /** Output of the second argument, which must not be null either; -1: none. Its `Type`. */
+  second: i32;
+  secondType: u32;
+  /** What is summed: `Power` of moments.ts. `type` is that of the summed values, this the argument's. */
+  power: u32;
+  sourceType: u32;
+  /** SUM_EXACT: most limbs that may be dense. */
+  limbsMax: u32;
 }
 
-export const ACCUMULATOR_SIZE: usize = 160;
+export const ACCUMULATOR_SIZE: usize = 192;
 
 /**
  * Room for `groups` groups of `stride` bytes, new ones filled with `fill` (repeated u64). False when out of

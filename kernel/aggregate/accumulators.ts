@@ -1,15 +1,18 @@
 // The verbs of every accumulator behind one switch on its family, taken once a vector.
 
+import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { programOutput, programOutputTextBytes } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
-import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, pairMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
+import { momentsUpdate } from "./moments";
+import { MOMENTS_BYTES, momentsFastUpdate } from "./moments-fast";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
 import { textInit, textReserve, textUpdate } from "./minmax-text";
-import { sumExactInit, sumExactReserve, sumExactUpdate } from "./sum-exact";
+import { sumExactInit, sumExactInitInteger, sumExactReserve, sumExactUpdate } from "./sum-exact";
 import { sumFastReserve, sumFastUpdate } from "./sum-fast";
 import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integer";
 import { typeWidth } from "../column/type";
@@ -32,7 +35,14 @@ export function accumulatorInit(self: Accumulator): bool {
       sumIntegerInit(self);
       return true;
     case Family.SUM_EXACT:
+      if (self.type == <u32>Type.I128) {
+        sumExactInitInteger(self);
+        return true;
+      }
       return sumExactInit(self);
+    case Family.MOMENTS_FAST:
+      self.stride = MOMENTS_BYTES;
+      return true;
     case Family.MIN:
     case Family.MAX:
       self.stride = <u32>typeWidth(minmaxType(self.type));
@@ -103,7 +113,10 @@ export function accumulatorTextBytes(self: Accumulator, program: usize): usize {
  */
 export function accumulatorMustTrack(self: Accumulator, program: usize): bool {
   if (self.tracking || (self.family != <u32>Family.COUNT && self.family != <u32>Family.SEEN)) return false;
-  return changetype<Vector>(programOutput(program, <u32>self.argument)).validity != 0;
+  return (
+    changetype<Vector>(programOutput(program, <u32>self.argument)).validity != 0 ||
+    (self.second >= 0 && changetype<Vector>(programOutput(program, <u32>self.second)).validity != 0)
+  );
 }
 
 /**
@@ -124,13 +137,26 @@ export function accumulatorUpdate(
   const words = scratchTake(context, MASK_BYTES);
   const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
   const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
-  const mask = argumentMask(argument, filter, rows, words);
+  let mask = argumentMask(argument, filter, rows, words);
+  const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);
+  if (second != 0) mask = pairMask(mask, second, rows, words);
   let ok = true;
   if (isCount && one) {
     if (self.family == <u32>Family.COUNT) countUpdateOne(self, mask, rows);
     else seenUpdateOne(self, mask, rows);
   } else if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
+  else if (self.power != 0)
+    ok = updateMoments(
+      self,
+      changetype<Vector>(argument),
+      second,
+      mask,
+      numbers,
+      rows,
+      one,
+      scratchTake(context, VALUES_BYTES * 3),
+    );
   else
     ok = updateValues(
       self,
@@ -143,6 +169,25 @@ export function accumulatorUpdate(
     );
   scratchReset(context, mark);
   return ok;
+}
+
+/** Powers and products; `buffer` is 3 x VALUES_BYTES, `second` 0 where there is one argument. */
+function updateMoments(
+  self: Accumulator,
+  vector: Vector,
+  second: usize,
+  mask: usize,
+  numbers: usize,
+  rows: u32,
+  one: bool,
+  buffer: usize,
+): bool {
+  const x = argumentValues(vector, rows, buffer);
+  const y = second == 0 ? x : argumentValues(changetype<Vector>(second), rows, buffer + VALUES_BYTES);
+  if (self.family != <u32>Family.MOMENTS_FAST)
+    return momentsUpdate(self, numbers, x, y, mask, rows, one, buffer + VALUES_BYTES * 2);
+  momentsFastUpdate(self, numbers, x, y, mask, rows);
+  return true;
 }
 
 function updateValues(

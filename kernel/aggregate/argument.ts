@@ -36,6 +36,17 @@ export function argumentMask(argument: usize, filter: usize, rows: u32, words: u
   return words;
 }
 
+/** A mask without the rows where a second argument is null; `words` may hold the mask already. */
+export function pairMask(mask: usize, second: usize, rows: u32, words: usize): usize {
+  const validity = changetype<Vector>(second).validity;
+  if (validity == 0) return mask;
+  if (mask == 0) return validity;
+  const bytes: usize = ((<usize>rows + 63) >> 6) << 3;
+  for (let at: usize = 0; at < bytes; at += 8)
+    store<u64>(words + at, load<u64>(mask + at) & load<u64>(validity + at));
+  return words;
+}
+
 /** Values of the first `rows` rows; those of a dictionary go to `buffer`, null rows as zero. */
 export function argumentValues(vector: Vector, rows: u32, buffer: usize): usize {
   if (vector.dictionary == 0) return vector.values;

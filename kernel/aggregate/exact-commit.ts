@@ -1,4 +1,4 @@
-// Adding cut values to groups: `limbs` holds 1 to 4 i64 a row, as the groups do.
+// Adding cut values to groups: `limbs` holds 1 to 8 i64 a row, as the groups do.
 
 export function commit1(sums: usize, numbers: usize, limbs: usize, count: u32): void {
   for (let row: u32 = 0; row < count; row++) {
@@ -34,6 +34,17 @@ export function commit4(sums: usize, numbers: usize, limbs: usize, count: u32): 
     const from = limbs + ((<usize>row) << 5);
     add2(at, from);
     add2(at + 16, from + 16);
+  }
+}
+
+/** Any number of limbs, as third and fourth powers need. */
+export function commitMany(sums: usize, numbers: usize, limbs: usize, count: u32, width: u32): void {
+  const stride: usize = (<usize>width) << 3;
+  for (let row: u32 = 0; row < count; row++) {
+    const at = sums + <usize>load<u32>(numbers + ((<usize>row) << 2)) * stride;
+    const from = limbs + <usize>row * stride;
+    for (let limb: usize = 0; limb < stride; limb += 8)
+      store<i64>(at + limb, load<i64>(at + limb) + load<i64>(from + limb));
   }
 }
 

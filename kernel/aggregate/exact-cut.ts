@@ -35,9 +35,28 @@ export function cut(self: Accumulator, x: usize, limbs: usize, count: u32): bool
       return cutRows<u16>(self.lowLimb, x, limbs, count);
     case 3:
       return cutRows<u32>(self.lowLimb, x, limbs, count);
-    default:
+    case 4:
       return cutRows<u64>(self.lowLimb, x, limbs, count);
+    default:
+      return cutMany(self.lowLimb, self.limbs, x, limbs, count);
   }
+}
+
+/** More than 4 limbs, one value at a time. */
+function cutMany(low: u32, width: u32, x: usize, limbs: usize, count: u32): bool {
+  const limit = reach(low, width);
+  let fine = true;
+  for (let row: u32 = 0; row < count; row++) {
+    let r = load<f64>(x + ((<usize>row) << 3));
+    if (!(abs(r) < limit)) fine = false;
+    const at = limbs + <usize>(row * width) * 8;
+    for (let limb = width; limb > 0; ) {
+      limb--;
+      r = cutLimb(r, magic(low + limb), at + ((<usize>limb) << 3));
+    }
+    if (r != 0) fine = false;
+  }
+  return fine;
 }
 
 function allZero(x: usize, count: u32): bool {

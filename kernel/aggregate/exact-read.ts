@@ -1,23 +1,27 @@
 // Exact sums, read: their digits put together from dense limbs and side list, rounded, or saved as state.
 
+import { Type } from "../abi/layout";
 import { Accumulator } from "./accumulator";
-import { DIGITS, KINDS, NAN, NEGATIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
+import { DIGITS, GRID, GRID_EXPONENT, NAN, NEGATIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
+import { powerDegree } from "./power";
 import { DIGIT_BITS, DIGIT_MASK, roundDigits, roundQuotient } from "./round";
 
 /**
  * A sum as it is read: its digits (see round.ts) with room for a quotient's, then
- *   +512 u32 digits  +516 u32 limb of the lowest  +520 u32 negative  +528 u64 NaNs  +536 u64 +Inf  +544 u64 -Inf
- *   +552 limbs while they are put together
+ *   +1744 u32 digits  +1748 u32 limb of the lowest  +1752 u32 negative
+ *   +1760 u64 NaNs  +1768 u64 +Inf  +1776 u64 -Inf  +1784 limbs while they are put together
  */
-export const EXACT_SUM_BYTES: usize = 1664;
-const COUNT: usize = 512;
-const FIRST: usize = 516;
-const NEGATIVE: usize = 520;
-const NANS: usize = 528;
-const WORK: usize = 552;
+export const EXACT_SUM_BYTES: usize = 5888;
+const COUNT: usize = 1744;
+const FIRST: usize = 1748;
+const NEGATIVE: usize = 1752;
+const NANS: usize = 1760;
+const WORK: usize = 1784;
+/** Digits by which a 128-bit side entry may reach past its limb. */
+const SPILL: u32 = 4;
 
 /** Reads a group's sum into `sum` (EXACT_SUM_BYTES). */
-function sumExactLoad(self: Accumulator, group: u32, sum: usize): void {
+export function sumExactLoad(self: Accumulator, group: u32, sum: usize): void {
   memory.fill(sum + NANS, 0, 24);
   if (self.heads != 0 && load<u32>(self.heads + ((<usize>group) << 2)) != 0) loadSide(self, group, sum);
   else loadDense(self, group, sum);
@@ -33,16 +37,30 @@ function loadDense(self: Accumulator, group: u32, sum: usize): void {
     store<u64>(sum + ((<usize>limb) << 3), value & <i64>DIGIT_MASK);
   }
   store<u64>(sum + ((<usize>limbs) << 3), <u64>carry & DIGIT_MASK);
-  finishLoad(sum, limbs + 1, self.lowLimb, carry < 0);
+  finishLoad(sum, limbs + 1, self.lowLimb + GRID, carry < 0);
 }
 
 function loadSide(self: Accumulator, group: u32, sum: usize): void {
   const work = sum + WORK;
-  memory.fill(work, 0, (<usize>KINDS) << 4);
+  // Only the limbs between the lowest and the highest that are there matter.
+  let lowest: u32 = self.limbs == 0 ? DIGITS - 1 : self.lowLimb + GRID;
+  let highest: u32 = self.limbs == 0 ? 0 : lowest + self.limbs - 1;
+  for (let next = load<u32>(self.heads + ((<usize>group) << 2)); next != 0; ) {
+    const entry = self.side + <usize>(next - 1) * SIDE_ENTRY;
+    const limb = load<u32>(entry, 20);
+    if (limb < NAN) {
+      lowest = min(lowest, limb);
+      highest = max(highest, limb);
+    }
+    next = load<u32>(entry, 16);
+  }
+  const end = min(max(lowest, highest) + SPILL, DIGITS - 1) + 1;
+  memory.fill(work + ((<usize>lowest) << 4), 0, (<usize>(end - lowest)) << 4);
+  memory.fill(work + ((<usize>NAN) << 4), 0, 48);
   const at = self.values + <usize>group * <usize>self.stride;
   for (let limb: u32 = 0; limb < self.limbs; limb++) {
     const value = load<i64>(at + ((<usize>limb) << 3));
-    const target = work + ((<usize>(self.lowLimb + limb)) << 4);
+    const target = work + ((<usize>(self.lowLimb + GRID + limb)) << 4);
     store<i64>(target, value);
     store<i64>(target, value >> 63, 8);
   }
@@ -57,16 +75,16 @@ function loadSide(self: Accumulator, group: u32, sum: usize): void {
   }
   let low: u64 = 0;
   let high: i64 = 0;
-  for (let limb: u32 = 0; limb < DIGITS; limb++) {
+  for (let limb = lowest; limb < end; limb++) {
     const from = work + ((<usize>limb) << 4);
     add128(from, low, high);
     low = load<u64>(from);
     high = load<i64>(from, 8);
-    store<u64>(sum + ((<usize>limb) << 3), low & DIGIT_MASK);
+    store<u64>(sum + ((<usize>(limb - lowest)) << 3), low & DIGIT_MASK);
     low = (low >> 40) | ((<u64>high) << 24);
     high >>= 40;
   }
-  finishLoad(sum, DIGITS, 0, high < 0);
+  finishLoad(sum, end - lowest, lowest, high < 0);
 }
 
 // @ts-ignore: decorator
@@ -131,8 +149,25 @@ export function sumExactAverage(self: Accumulator, group: u32, count: u64, scrat
 
 // @ts-ignore: decorator
 @inline
-function exponentOf(sum: usize): i32 {
-  return <i32>(load<u32>(sum, FIRST) * DIGIT_BITS) - 1074;
+export function exponentOf(sum: usize): i32 {
+  return <i32>(load<u32>(sum, FIRST) * DIGIT_BITS) + GRID_EXPONENT;
+}
+
+// @ts-ignore: decorator
+@inline
+export function digitCount(sum: usize): u32 {
+  return load<u32>(sum, COUNT);
+}
+
+// @ts-ignore: decorator
+@inline
+export function isNegative(sum: usize): bool {
+  return load<u32>(sum, NEGATIVE) != 0;
+}
+
+/** Whether a NaN or an infinity is in a loaded sum. */
+export function hasSpecial(sum: usize): bool {
+  return (load<u64>(sum, NANS) | load<u64>(sum, NANS + 8) | load<u64>(sum, NANS + 16)) != 0;
 }
 
 /**
@@ -160,16 +195,29 @@ function putState(at: usize, limb: u32, value: u64): usize {
   return at + <usize>STATE_ENTRY;
 }
 
+/** Lowest and highest limb that sums of this power can have. */
+function leastLimb(self: Accumulator): u32 {
+  if (self.type == <u32>Type.I128) return GRID;
+  return <u32>(-GRID_EXPONENT - 1074 * <i32>powerDegree(self.power)) / DIGIT_BITS;
+}
+
+function greatestLimb(self: Accumulator): u32 {
+  const degree = powerDegree(self.power);
+  if (self.type == <u32>Type.I128) return GRID + (128 * degree + 64) / DIGIT_BITS;
+  return <u32>(-GRID_EXPONENT + 1024 * <i32>degree + 64) / DIGIT_BITS;
+}
+
 /** Whether `length` bytes are a state that `sumExactState` could have written. */
-export function sumExactStateIsValid(state: usize, length: u32): bool {
+export function sumExactStateIsValid(self: Accumulator, state: usize, length: u32): bool {
   if (length == 0) return true;
   if (length % STATE_ENTRY != 1 || length == 1 || load<u8>(state) > 1) return false;
-  let previous: i32 = -1;
+  let previous = <i32>leastLimb(self) - 1;
+  const most = <i32>greatestLimb(self);
   for (let at: u32 = 1; at < length; at += STATE_ENTRY) {
     const limb = <i32>load<u8>(state + <usize>at);
     const value = load<u64>(state + <usize>at, 1);
-    if (limb <= previous || value == 0 || limb > <i32>NEGATIVE_INFINITY) return false;
-    if (limb < <i32>NAN ? limb >= <i32>DIGITS || value > DIGIT_MASK : value >> 62 != 0) return false;
+    if (limb <= previous || value == 0) return false;
+    if (limb < <i32>NAN ? limb > most || value > DIGIT_MASK : value >> 62 != 0) return false;
     previous = limb;
   }
   return true;

@@ -11,7 +11,9 @@ import { Accumulator, Family } from "./accumulator";
 import { minmaxLoad } from "./minmax";
 import { textAddress, textLength } from "./minmax-text";
 import { roundAverage192 } from "./round";
-import { EXACT_SUM_BYTES, sumExactAverage, sumExactValue } from "./exact-read";
+import { sumExactAverage, sumExactValue } from "./exact-read";
+import { momentsFastValue } from "./moments-fast";
+import { MOMENTS_SCRATCH, isMoment, momentLeast, momentValue } from "./moments-result";
 import { sumIntegerLoad } from "./sum-integer";
 
 /** 10^38 as two words: decimals stay below. */
@@ -33,19 +35,21 @@ export class Result {
   counts: usize;
   /** Output column, for errors. */
   column: u32;
-  reserved: u32;
+  /** Moments: addresses (u32) of the accumulators that moments-result.ts reads; 0 elsewhere and when fast. */
+  moments: usize;
 }
 
 export const RESULT_SIZE: usize = 32;
 
 /** Scratch for `resultValue`. */
-export const RESULT_SCRATCH: usize = EXACT_SUM_BYTES;
+export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH;
 
 /** `Type` of a function's result; NONE where the function is not defined for `type`. */
 export function resultType(fn: u32, type: u32, flags: u32): u32 {
   const isFloat = type == <u32>Type.F32 || type == <u32>Type.F64;
   const isInteger = type >= <u32>Type.I8 && type <= <u32>Type.U64;
   if ((flags & <u32>AggregateEntryFlag.FAST) != 0 && !isFloat) return Type.NONE;
+  if (isMoment(fn)) return isFloat || isInteger || type == <u32>Type.I128 ? Type.F64 : Type.NONE;
   switch (fn) {
     case AggregateFunction.COUNT_ROWS:
     case AggregateFunction.COUNT:
@@ -94,6 +98,7 @@ export function resultValue(
     return textAddress(values, group) != 0 ? 1 : 0;
   }
   const counts = changetype<Accumulator>(self.counts);
+  if (isMoment(self.fn)) return moment(self, rows, group, target, scratch) ? 1 : 0;
   if (!isPresent(counts, rows, group, hasRows)) return 0;
   if (values.family == <u32>Family.MIN || values.family == <u32>Family.MAX) {
     minmaxLoad(values, group, target);
@@ -145,6 +150,14 @@ function average(self: Result, values: Accumulator, group: u32, count: u64, scra
   if (values.family == <u32>Family.SUM_EXACT) return sumExactAverage(values, group, count, scratch);
   sumIntegerLoad(values, group, scratch);
   return roundAverage192(scratch, count, self.scale, scratch + 32);
+}
+
+function moment(self: Result, rows: usize, group: u32, target: usize, scratch: usize): bool {
+  const n = <u64>countOf(changetype<Accumulator>(self.counts), rows, group);
+  if (n < momentLeast(self.fn)) return false;
+  return self.moments == 0
+    ? momentsFastValue(changetype<Accumulator>(self.values), self.fn, group, target)
+    : momentValue(self.fn, self.moments, group, n, self.scale, target, scratch);
 }
 
 /** A sum of integers in its result type, or an error that names the sum. */

@@ -11,7 +11,8 @@
 //   r = x - (q - M1) sum, less those of M, are that multiple as an integer
 //   p = r + M0       exact when (p - M0) == r, and |x| is small enough for the upper limb
 //
-// Values that do not fit the dense limbs widen them by whole limbs, to at most 4; rarer ones, those next to
+// Values that do not fit the dense limbs widen them by whole limbs, to at most 4 (8 for the
+// powers that moments need); rarer ones, those next to
 // 2^1023 and the counts of NaN and infinities live beside them, as a short list of 128-bit sums a group.
 // Work goes in chunks of CHUNK rows: cut and check into scratch that stays in the first-level cache, then
 // add to the groups, so that nothing of a chunk is added before all of it is known to fit.
@@ -28,14 +29,17 @@ import { regionBlock, regionFree } from "../memory/region";
 import { regrow } from "../column/builder";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
-import { commit1, commit2, commit3, commit4, commitOne } from "./exact-commit";
+import { commit1, commit2, commit3, commit4, commitMany, commitOne } from "./exact-commit";
 import { cut, reach } from "./exact-cut";
-import { KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
+import { GRID, KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
+import { Power, powerPlanes } from "./power";
 import { DIGIT_BITS, DIGIT_MASK } from "./round";
 
 /** Rows that are cut before they are added: 4 limbs of them are 8 KB. */
 const CHUNK: u32 = 256;
+/** Most dense limbs: of sums, and of third and fourth powers, whose values are up to 212 bits long. */
 const LIMBS_MAX: u32 = 4;
+const LIMBS_MAX_POWERS: u32 = 8;
 /** The highest limb that adding M can cut: 2^(52 + s) must be finite. Above it values go the integer way. */
 const TOP_DENSE: u32 = 51;
 const NORMALISE_ROWS: u64 = 1 << 21;
@@ -43,10 +47,10 @@ const NORMALISE_ROWS: u64 = 1 << 21;
 const TOP_LIMB_MAX: i64 = 1 << 61;
 
 const X_BYTES: usize = <usize>CHUNK * 8;
-const LIMBS_BYTES: usize = <usize>CHUNK * 8 * <usize>LIMBS_MAX;
 
 export function sumExactInit(self: Accumulator): bool {
-  self.scratch = regionBlock(self.region, X_BYTES + LIMBS_BYTES);
+  self.limbsMax = self.power >= <u32>Power.CUBE ? LIMBS_MAX_POWERS : LIMBS_MAX;
+  self.scratch = regionBlock(self.region, X_BYTES + X_BYTES * <usize>self.limbsMax);
   return self.scratch != 0;
 }
 
@@ -56,7 +60,7 @@ export function sumExactReserve(self: Accumulator, groups: u32, rows: u32): bool
     if (!accumulatorReserve(self, groups, 0)) return false;
   } else if (groups > self.capacity) self.capacity = groups;
   if (self.heads != 0 && !reserveHeads(self)) return false;
-  return self.rows + <u64>rows <= NORMALISE_ROWS || normalise(self);
+  return self.rows + <u64>rows * <u64>powerPlanes(self.power) <= NORMALISE_ROWS || normalise(self);
 }
 
 /** Adds a vector of F32 or F64. False when it must widen and memory is exhausted. */
@@ -80,25 +84,31 @@ export function sumExactUpdate(
     }
     if (!addChunk(self, numbers + ((<usize>start) << 2), source, count, one)) return false;
   }
+  return sumExactAdded(self, rows);
+}
+
+/** Counts added values towards the next passing on of carries. False when out of memory. */
+export function sumExactAdded(self: Accumulator, rows: u32): bool {
   self.rows += rows;
   return (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0 || normalise(self);
 }
 
-function widenFloats(values: usize, x: usize, count: u32): void {
+export function widenFloats(values: usize, x: usize, count: u32): void {
   for (let row: u32 = 0; row < count; row++) {
     store<f64>(x + ((<usize>row) << 3), <f64>load<f32>(values + ((<usize>row) << 2)));
   }
 }
 
 /** Rows that do not count become zero, which adds nothing. */
-function maskFloats(values: usize, mask: usize, start: u32, x: usize, count: u32): void {
+export function maskFloats(values: usize, mask: usize, start: u32, x: usize, count: u32): void {
   for (let row: u32 = 0; row < count; row++) {
     const keep: i64 = -(<i64>maskBit(mask, start + row));
     store<i64>(x + ((<usize>row) << 3), load<i64>(values + ((<usize>row) << 3)) & keep);
   }
 }
 
-function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
+/** Adds up to CHUNK float64 values. False when out of memory. */
+export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
   const limbs = self.scratch + X_BYTES;
   if (!cut(self, source, limbs, count)) {
     const x = self.scratch;
@@ -122,8 +132,11 @@ function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, 
     case 3:
       commit3(self.values, numbers, limbs, count);
       break;
-    default:
+    case 4:
       commit4(self.values, numbers, limbs, count);
+      break;
+    default:
+      commitMany(self.values, numbers, limbs, count, self.limbs);
   }
   return true;
 }
@@ -160,8 +173,8 @@ function isSpecial(bits: u64): bool {
 }
 
 /**
- * Widens the dense limbs so that the chunk fits, when 4 are enough; if nothing is dense yet and they are
- * not, settles on the 4 that most of the chunk's values fit. False when out of memory.
+ * Widens the dense limbs so that the chunk fits, when `limbsMax` are enough; if nothing is dense yet and they
+ * are not, settles on those that most of the chunk's values fit. False when out of memory.
  */
 function chooseWindow(self: Accumulator, x: usize, count: u32): bool {
   let low: u32 = self.limbs == 0 ? 0xffffffff : self.lowLimb;
@@ -178,18 +191,19 @@ function chooseWindow(self: Accumulator, x: usize, count: u32): bool {
   }
   if (!any) return true;
   high = max(low, high);
-  if (high - low < LIMBS_MAX) return setWindow(self, low, high - low + 1);
-  if (self.limbs == LIMBS_MAX) return true;
-  if (self.limbs == 0) return setWindow(self, min(commonLow(x, count), TOP_DENSE - LIMBS_MAX + 1), LIMBS_MAX);
-  // Something is dense: grow towards the chunk's values as far as 4 limbs go.
+  const most = self.limbsMax;
+  if (high - low < most) return setWindow(self, low, high - low + 1);
+  if (self.limbs == most) return true;
+  if (self.limbs == 0) return setWindow(self, min(commonLow(x, count, most), TOP_DENSE - most + 1), most);
+  // Something is dense: grow towards the chunk's values as far as the limbs go.
   const below = self.lowLimb - min(self.lowLimb, low);
-  const more = LIMBS_MAX - self.limbs;
+  const more = most - self.limbs;
   const down = min(below, more);
-  return setWindow(self, self.lowLimb - down, min(LIMBS_MAX, TOP_DENSE + 1 - (self.lowLimb - down)));
+  return setWindow(self, self.lowLimb - down, min(most, TOP_DENSE + 1 - (self.lowLimb - down)));
 }
 
-/** The lowest limb of the window of 4 which holds the most values of a chunk. */
-function commonLow(x: usize, count: u32): u32 {
+/** The lowest limb of the window of `most` limbs which holds the most values of a chunk. */
+function commonLow(x: usize, count: u32, most: u32): u32 {
   let best: u32 = 0;
   let bestRows: u32 = 0;
   for (let low: u32 = 0; low <= TOP_DENSE; low++) {
@@ -197,7 +211,7 @@ function commonLow(x: usize, count: u32): u32 {
     for (let row: u32 = 0; row < count; row++) {
       const bits = load<u64>(x + ((<usize>row) << 3));
       if (isSpecial(bits) || bits << 1 == 0) continue;
-      if (lowLimbOf(bits) >= low && highLimbOf(bits) < low + LIMBS_MAX) rows++;
+      if (lowLimbOf(bits) >= low && highLimbOf(bits) < low + most) rows++;
     }
     if (rows > bestRows) {
       best = low;
@@ -260,7 +274,7 @@ function addByInteger(self: Accumulator, group: u32, bits: u64): bool {
   }
   const mantissa = field == 0 ? fraction : fraction | (1 << 52);
   const position: u32 = field == 0 ? 0 : field - 1;
-  const limb = position / DIGIT_BITS;
+  const limb = position / DIGIT_BITS + GRID;
   const shift = <u64>(position % DIGIT_BITS);
   // 53 bits shifted by up to 39 are three limbs at most.
   const first = <i64>((mantissa << shift) & DIGIT_MASK);
@@ -274,10 +288,41 @@ function addByInteger(self: Accumulator, group: u32, bits: u64): bool {
   );
 }
 
+/**
+ * Adds an unsigned integer of `words` 32-bit words (lowest first, 8 bytes of zeros behind them) times 2^position
+ * of the grid, negated where `negative`. False when out of memory.
+ */
+export function sumExactAddMagnitude(
+  self: Accumulator,
+  group: u32,
+  magnitude: usize,
+  words: u32,
+  position: u32,
+  negative: bool,
+): bool {
+  let limb = position / DIGIT_BITS;
+  const shift = position % DIGIT_BITS;
+  const first = <i64>((load<u64>(magnitude) << (<u64>shift)) & DIGIT_MASK);
+  if (!addLimb(self, group, limb, negative ? -first : first)) return false;
+  for (let bit = DIGIT_BITS - shift; bit < words << 5; bit += DIGIT_BITS) {
+    const digit = <i64>((load<u64>(magnitude + <usize>(bit >> 3)) >> (<u64>(bit & 7))) & DIGIT_MASK);
+    limb++;
+    if (!addLimb(self, group, limb, negative ? -digit : digit)) return false;
+  }
+  return true;
+}
+
+/** A window for integers, whose unit is limb GRID. */
+export function sumExactInitInteger(self: Accumulator): void {
+  self.limbsMax = LIMBS_MAX_POWERS;
+  self.limbs = LIMBS_MAX_POWERS;
+  self.stride = LIMBS_MAX_POWERS << 3;
+}
+
 /** Adds to one limb of a group, dense or not; false when out of memory. */
-function addLimb(self: Accumulator, group: u32, limb: u32, value: i64): bool {
+export function addLimb(self: Accumulator, group: u32, limb: u32, value: i64): bool {
   if (value == 0) return true;
-  const dense = limb - self.lowLimb;
+  const dense = limb - GRID - self.lowLimb;
   if (dense < self.limbs && limb < NAN) {
     const at = self.values + <usize>group * <usize>self.stride + ((<usize>dense) << 3);
     store<i64>(at, load<i64>(at) + value);
@@ -361,7 +406,7 @@ function normalise(self: Accumulator): bool {
     const value = load<i64>(top) + carry;
     store<i64>(top, value);
     if (value < TOP_LIMB_MAX && value > -TOP_LIMB_MAX) continue;
-    if (!addLimb(self, group, self.lowLimb + limbs, value >> 40)) {
+    if (!addLimb(self, group, self.lowLimb + limbs + GRID, value >> 40)) {
       self.rows = NORMALISE_ROWS;
       return false;
     }
@@ -372,17 +417,17 @@ function normalise(self: Accumulator): bool {
 
 // ---- merging
 
-/** Makes the limbs of a valid state dense where 4 are enough. False when out of memory. */
+/** Makes the limbs of a valid state dense where `limbsMax` are enough. False when out of memory. */
 export function sumExactPrepareMerge(self: Accumulator, state: usize, length: u32): bool {
   let low: u32 = self.limbs == 0 ? KINDS : self.lowLimb;
   let high: u32 = self.limbs == 0 ? 0 : self.lowLimb + self.limbs - 1;
   for (let at: u32 = 1; at < length; at += STATE_ENTRY) {
-    const limb = <u32>load<u8>(state + <usize>at);
+    const limb = <u32>load<u8>(state + <usize>at) - GRID;
     if (limb > TOP_DENSE) continue;
     low = min(low, limb);
     high = max(high, limb);
   }
-  return low > high || high - low >= LIMBS_MAX || setWindow(self, low, high - low + 1);
+  return low > high || high - low >= self.limbsMax || setWindow(self, low, high - low + 1);
 }
 
 /** Adds a valid state to a group's sum, counting as one row. False when out of memory. */

@@ -8,6 +8,7 @@ import { accumulatorReserveRows } from "../aggregate/accumulators";
 import { VALUES_BYTES, maskBit } from "../aggregate/argument";
 import { distinctUpdate } from "../aggregate/distinct";
 import { sumExactStateIsValid } from "../aggregate/exact-read";
+import { MOMENTS_BYTES, momentsFastMerge } from "../aggregate/moments-fast";
 import { minmaxUpdate } from "../aggregate/minmax";
 import { textFold } from "../aggregate/minmax-text";
 import { sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "../aggregate/sum-exact";
@@ -250,10 +251,15 @@ function isStateValid(self: Aggregation, accumulator: Accumulator, vector: Vecto
       if (load<i64>(vector.values + ((<usize>row) << 3)) < least) return false;
     }
   }
+  if (family == <u32>Family.MOMENTS_FAST) {
+    for (let row: u32 = 0; row < rows; row++) {
+      if (load<u32>(vector.values + ((<usize>row) << 3), 4) != MOMENTS_BYTES) return false;
+    }
+  }
   if (family == <u32>Family.SUM_EXACT) {
     for (let row: u32 = 0; row < rows; row++) {
       const view = vector.values + ((<usize>row) << 3);
-      if (!sumExactStateIsValid(load<u32>(view), load<u32>(view, 4))) return false;
+      if (!sumExactStateIsValid(accumulator, load<u32>(view), load<u32>(view, 4))) return false;
     }
   }
   return true;
@@ -395,6 +401,9 @@ function mergeColumn(
       return true;
     case Family.SUM_EXACT:
       return mergeExact(accumulator, numbers, vector.values, rows);
+    case Family.MOMENTS_FAST:
+      mergeMoments(accumulator, numbers, vector.values, rows);
+      return true;
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
       return mergeTexts(accumulator, numbers, vector, rows, programOutputTextBytes(program, column));
@@ -451,6 +460,12 @@ function mergeFast(accumulator: Accumulator, numbers: usize, values: usize, rows
   for (let row: u32 = 0; row < rows; row++) {
     const at = accumulator.values + ((<usize>groupOfRow(numbers, row)) << 3);
     store<f64>(at, load<f64>(at) + load<f64>(values + ((<usize>row) << 3)));
+  }
+}
+
+function mergeMoments(accumulator: Accumulator, numbers: usize, views: usize, rows: u32): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    momentsFastMerge(accumulator, groupOfRow(numbers, row), load<u32>(views + ((<usize>row) << 3)));
   }
 }
 

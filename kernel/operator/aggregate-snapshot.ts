@@ -7,6 +7,7 @@ import { Accumulator, Family } from "../aggregate/accumulator";
 import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
 import { EXACT_SUM_BYTES, sumExactState } from "../aggregate/exact-read";
+import { MOMENTS_BYTES } from "../aggregate/moments-fast";
 import { minmaxLoad } from "../aggregate/minmax";
 import { textAddress, textLength } from "../aggregate/minmax-text";
 import { countOf, isPresent, resultAppend } from "../aggregate/results";
@@ -203,6 +204,10 @@ function saveAccumulator(
       const length = sumExactState(accumulator, group, value, scratch);
       if (!builderReserveBytes(operator, builder, length)) return false;
       builderAppendBytes(builder, value, length);
+    } else if (accumulator.family == <u32>Family.MOMENTS_FAST) {
+      if (!builderReserveBytes(operator, builder, MOMENTS_BYTES)) return false;
+      const at = accumulator.values + <usize>group * <usize>MOMENTS_BYTES;
+      builderAppendBytes(builder, at, MOMENTS_BYTES);
     } else if (isText) {
       const address = textAddress(accumulator, group);
       if (!builderReserveBytes(operator, builder, address == 0 ? 0 : textLength(accumulator, group)))

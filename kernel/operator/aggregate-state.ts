@@ -8,7 +8,7 @@
 //   section 1, one row a group (left out where it would have no columns): the keys, then for each
 //     accumulator but DISTINCT
 //     COUNT i64 | SEEN bool | SUM_INTEGER i128 (of decimals: and i64, the 64 bits above it) | SUM_FAST f64
-//     SUM_EXACT bytes: see exact-limbs.ts | MIN, MAX the value, null when there is none
+//     SUM_EXACT bytes: see exact-limbs.ts | MOMENTS_FAST bytes: see moments-fast.ts | MIN, MAX the value, null when there is none
 //   section 2 + i, one row a pair of the i-th DISTINCT accumulator: u32 row of section 1, the value
 //
 // Accumulators are in the order in which the aggregates first need them: values, then counts. A state is
@@ -129,6 +129,7 @@ function stateType(accumulator: Accumulator): u32 {
     case Family.SUM_INTEGER:
       return Type.I128;
     case Family.SUM_EXACT:
+    case Family.MOMENTS_FAST:
       return Type.BYTES;
     case Family.SUM_FAST:
       return Type.F64;

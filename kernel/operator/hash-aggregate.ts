@@ -20,7 +20,10 @@ import {
 import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorMustTrack, accumulatorUpdate } from "../aggregate/accumulators";
-import { RESULT_SIZE, resultType } from "../aggregate/results";
+import { powerType } from "../aggregate/moments";
+import { MOMENT_SLOTS, isMoment, isPairMoment, momentDegree } from "../aggregate/moments-result";
+import { Power } from "../aggregate/power";
+import { RESULT_SIZE, Result, resultType } from "../aggregate/results";
 import { outputColumn, outputCreate } from "../column/builder";
 import { typeIsKnown } from "../column/type";
 import {
@@ -163,14 +166,24 @@ function outOfMemory(context: usize): bool {
 function createResults(context: usize, operator: usize, config: usize, count: u32): bool {
   const self = aggregationOf(operator);
   self.results = regionCut(operator, max<usize>(1, <usize>count) * RESULT_SIZE);
-  // Each result reads at most two accumulators; one more counts rows.
-  self.accumulators = regionCut(operator, (<usize>count * 2 + 1) * ACCUMULATOR_SIZE);
+  // Each result reads at most two accumulators, a moment some more; one more counts rows.
+  let accumulators: usize = 1;
+  for (let index: u32 = 0; index < count; index++) {
+    const entry = config + <usize>index * <usize>AggregateEntry.SIZE;
+    accumulators += isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION)) ? <usize>MOMENT_SLOTS + 1 : 2;
+  }
+  self.accumulators = regionCut(operator, accumulators * ACCUMULATOR_SIZE);
   if (self.results == 0 || self.accumulators == 0) return outOfMemory(context);
   self.resultCount = count;
   const keys = groupsOf(self).keyCount;
   for (let index: u32 = 0; index < count; index++) {
-    if (!createResult(self, index, config + <usize>index * <usize>AggregateEntry.SIZE))
-      return refuse(context, keys + index);
+    const entry = config + <usize>index * <usize>AggregateEntry.SIZE;
+    if (isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION))) {
+      const moments = regionCut(operator, (<usize>MOMENT_SLOTS) << 2);
+      if (moments == 0) return outOfMemory(context);
+      resultAt(self, index).moments = moments;
+    }
+    if (!createResult(self, index, entry)) return refuse(context, keys + index);
     resultAt(self, index).column = keys + index;
   }
   return true;
@@ -195,6 +208,7 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   result.type = resultType(fn, type, flags);
   result.scale = load<u32>(entry, <usize>AggregateEntry.SCALE);
   if (result.type == <u32>Type.NONE || result.scale > 38) return false;
+  if (isMoment(fn)) return createMoment(self, result, entry, argument, filter, type, flags);
   result.values = accumulatorFor(self, valuesFamily(fn, type, flags), argument, filter, type);
   if (fn == <u32>AggregateFunction.AVG)
     result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
@@ -206,6 +220,100 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   }
   if (fn != <u32>AggregateFunction.AVG || type != <u32>Type.I128) result.scale = 0;
   return true;
+}
+
+function isFloat(type: u32): bool {
+  return type == <u32>Type.F32 || type == <u32>Type.F64;
+}
+
+/** A moment reads a count and the sums of its powers, or (fast) one accumulator of moments. */
+function createMoment(
+  self: Aggregation,
+  result: Result,
+  entry: usize,
+  argument: i32,
+  filter: i32,
+  type: u32,
+  flags: u32,
+): bool {
+  const fn = result.fn;
+  const pair = isPairMoment(fn);
+  let second: i32 = -1;
+  let other: u32 = type;
+  if (pair) {
+    second = load<i32>(entry, <usize>AggregateEntry.SECOND);
+    if (second < 0 || second >= <i32>programOutputs(self.program)) return false;
+    other = programOutputType(self.program, <u32>second);
+    // Both floats, both decimals, or both integers.
+    if (resultType(fn, other, flags) == <u32>Type.NONE) return false;
+    if (isFloat(other) != isFloat(type) || (other == <u32>Type.I128) != (type == <u32>Type.I128)) return false;
+  }
+  const secondScale = pair ? load<u32>(entry, <usize>AggregateEntry.SECOND_SCALE) : result.scale;
+  if (secondScale > 38) return false;
+  result.scale = type == <u32>Type.I128 ? result.scale + secondScale : 0;
+  result.counts = momentPart(self, Family.COUNT, argument, second, filter, Power.PLAIN, type, other);
+  if ((flags & <u32>AggregateEntryFlag.FAST) != 0) {
+    result.moments = 0;
+    const power: u32 = pair ? Power.PRODUCT : momentDegree(fn);
+    result.values = momentPart(self, Family.MOMENTS_FAST, argument, second, filter, power, type, other);
+    return true;
+  }
+  const parts = result.moments;
+  result.values = momentSum(self, argument, second, filter, Power.PLAIN, type, other);
+  store<u32>(parts, <u32>result.values);
+  if (!pair) {
+    const degree = momentDegree(fn);
+    for (let power: u32 = Power.SQUARE; power <= degree; power++)
+      store<u32>(
+        parts + ((<usize>(power - 1)) << 2),
+        <u32>momentSum(self, argument, second, filter, power, type, other),
+      );
+    return true;
+  }
+  store<u32>(parts, <u32>momentSum(self, second, argument, filter, Power.PLAIN, other, type), 4);
+  store<u32>(parts, <u32>momentSum(self, argument, second, filter, Power.PRODUCT, type, other), 8);
+  if (fn != <u32>AggregateFunction.CORR) return true;
+  store<u32>(parts, <u32>momentSum(self, argument, second, filter, Power.SQUARE, type, other), 12);
+  store<u32>(parts, <u32>momentSum(self, second, argument, filter, Power.SQUARE, other, type), 16);
+  return true;
+}
+
+/** The sum of a power of an argument, or of the arguments' products. */
+function momentSum(
+  self: Aggregation,
+  argument: i32,
+  second: i32,
+  filter: i32,
+  power: u32,
+  type: u32,
+  secondType: u32,
+): usize {
+  if (isFloat(type)) return momentPart(self, Family.SUM_EXACT, argument, second, filter, power, type, secondType);
+  const wide = power != <u32>Power.PLAIN && powerType(power, type, secondType) == <u32>Type.NONE;
+  const family: u32 = wide ? Family.SUM_EXACT : Family.SUM_INTEGER;
+  return momentPart(self, family, argument, second, filter, power, type, secondType);
+}
+
+function momentPart(
+  self: Aggregation,
+  family: u32,
+  argument: i32,
+  second: i32,
+  filter: i32,
+  power: u32,
+  type: u32,
+  secondType: u32,
+): usize {
+  let summed = type;
+  if (power != <u32>Power.PLAIN && family != <u32>Family.MOMENTS_FAST) {
+    if (isFloat(type)) summed = Type.F64;
+    // Digits of integers too wide for 128 bits are marked by I128 under SUM_EXACT.
+    else summed = family == <u32>Family.SUM_EXACT ? Type.I128 : powerType(power, type, secondType);
+  }
+  const part = changetype<Accumulator>(pairAccumulatorFor(self, family, argument, second, filter, power, summed));
+  part.sourceType = type;
+  part.secondType = secondType;
+  return changetype<usize>(part);
 }
 
 function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
@@ -228,16 +336,37 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
 
 /** The accumulator of that description, which is added when new; there is room for every one. */
 function accumulatorFor(self: Aggregation, family: u32, argument: i32, filter: i32, type: u32): usize {
+  return pairAccumulatorFor(self, family, argument, -1, filter, Power.PLAIN, type);
+}
+
+/** The same with a second argument and a power of the first. */
+function pairAccumulatorFor(
+  self: Aggregation,
+  family: u32,
+  argument: i32,
+  second: i32,
+  filter: i32,
+  power: u32,
+  type: u32,
+): usize {
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const known = accumulatorAt(self, index);
-    if (known.family == family && known.argument == argument && known.filter == filter)
+    if (
+      known.family == family &&
+      known.argument == argument &&
+      known.second == second &&
+      known.filter == filter &&
+      known.power == power
+    )
       return changetype<usize>(known);
   }
   const fresh = accumulatorAt(self, self.accumulatorCount);
   self.accumulatorCount++;
   fresh.family = family;
   fresh.argument = argument;
+  fresh.second = second;
   fresh.filter = filter;
+  fresh.power = power;
   fresh.type = type;
   return changetype<usize>(fresh);
 }
@@ -277,10 +406,27 @@ function replaceSeen(self: Aggregation, index: u32): void {
   if (seen.family != <u32>Family.SEEN) return;
   for (let other: u32 = 0; other < self.accumulatorCount; other++) {
     const count = accumulatorAt(self, other);
-    if (count.family != <u32>Family.COUNT || count.argument != seen.argument || count.filter != seen.filter)
+    if (
+      count.family != <u32>Family.COUNT ||
+      count.argument != seen.argument ||
+      count.second != seen.second ||
+      count.filter != seen.filter
+    )
       continue;
     result.counts = changetype<usize>(count);
   }
+}
+
+/** Whether a moment reads the accumulator at `from`, which is about to be at `to`. */
+function movePart(parts: usize, from: usize, to: usize): bool {
+  if (parts == 0) return false;
+  let found = false;
+  for (let slot: usize = 0; slot < (<usize>MOMENT_SLOTS) << 2; slot += 4) {
+    if (load<u32>(parts + slot) != <u32>from) continue;
+    store<u32>(parts + slot, <u32>to);
+    found = true;
+  }
+  return found;
 }
 
 /** Drops accumulators that no result reads; those behind them move up, and results follow. */
@@ -292,7 +438,7 @@ function removeUnused(self: Aggregation): void {
     let used = false;
     for (let other: u32 = 0; other < self.resultCount; other++) {
       const result = resultAt(self, other);
-      used = used || result.values == from || result.counts == from;
+      used = movePart(result.moments, from, to) || used || result.values == from || result.counts == from;
       if (result.values == from) result.values = to;
       if (result.counts == from) result.counts = to;
     }

@@ -40,6 +40,8 @@ export interface Aggregate {
   readonly name: AggregateName;
   /** Column of the argument; absent: rows are counted. */
   readonly of?: number | undefined;
+  /** Column of a second argument. */
+  readonly second?: number | undefined;
   /** Column of a boolean filter. */
   readonly filter?: number | undefined;
   readonly fast?: boolean | undefined;
@@ -63,8 +65,9 @@ export function open(kernel: Kernel, query: Query): Operator {
   if (query.where !== undefined) program.filter(program.load(columns[query.where]!));
   const outputs = columns.map((column) => program.output(program.load(column)));
   const keys = query.keys.map((column) => ({ output: outputs[column]!, type: normal(physical[column]!) }));
-  const aggregates = query.aggregates.map(({ name, of, filter, fast }) => {
+  const aggregates = query.aggregates.map(({ name, of, second, filter, fast }) => {
     const value = of === undefined ? null : valueType(query.types[of]!);
+    const other = second === undefined ? null : valueType(query.types[second]!);
     return {
       function: aggregateFunction(name, of !== undefined),
       argument: of === undefined ? undefined : outputs[of],
@@ -72,6 +75,8 @@ export function open(kernel: Kernel, query: Query): Operator {
       type: of === undefined ? undefined : normal(physical[of]!),
       fast,
       scale: value?.kind === "decimal" ? value.scale : 0,
+      second: second === undefined ? undefined : outputs[second],
+      secondScale: other?.kind === "decimal" ? other.scale : 0,
     };
   });
   return kernel.hashAggregate({
@@ -138,11 +143,13 @@ export function expected(query: Query, table: Table): Value[][] {
   return aggregateTwin(
     admitted[0]?.length ?? 0,
     query.keys.map((column) => admitted[column]!),
-    query.aggregates.map(({ name, of, filter }) => ({
+    query.aggregates.map(({ name, of, second, filter }) => ({
       name,
       argument: of === undefined ? undefined : admitted[of],
       filter: filter === undefined ? undefined : admitted[filter],
       type: of === undefined ? undefined : query.types[of],
+      second: second === undefined ? undefined : admitted[second],
+      secondType: second === undefined ? undefined : query.types[second],
     })),
   );
 }

@@ -40,8 +40,11 @@ export interface AggregateEntrySpec {
   /** Type of the argument; absent for count(*). */
   readonly type?: Type | undefined;
   readonly fast?: boolean | undefined;
-  /** Decimal scale of the argument, for averages. */
+  /** Decimal scale of the argument, for averages and moments. */
   readonly scale?: number | undefined;
+  /** Index of the program output of a second argument, for those that take two. */
+  readonly second?: number | undefined;
+  readonly secondScale?: number | undefined;
 }
 
 /** Most keys and aggregates of one operator. */
@@ -89,6 +92,8 @@ function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): 
     true,
   );
   view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);
+  view.setInt32(at + AggregateEntry.SECOND, entry.second ?? -1, true);
+  view.setUint32(at + AggregateEntry.SECOND_SCALE, entry.secondScale ?? 0, true);
 }
 
 /** @param outputs number of outputs of the program, all of which become columns. */

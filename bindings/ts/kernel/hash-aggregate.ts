@@ -1,7 +1,14 @@
 // The hash aggregation as an operator handle: a friendly form over column names, and the general one.
 
 import { type AggregateFault, OperatorKind } from "../../../kernel/abi/operator.js";
-import { type AggregateName, aggregateAccepts, aggregateFunction, aggregateType } from "../type/aggregate.js";
+import {
+  type AggregateName,
+  aggregateAccepts,
+  aggregateFunction,
+  aggregateType,
+  arePairTypes,
+  isPairAggregate,
+} from "../type/aggregate.js";
 import { type Field, int8, type Schema, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, TypeMismatchError } from "../type/error.js";
 import { ColumnLoader, type ColumnSpec, loadedType, refuseDuplicates } from "./column-loader.js";
@@ -20,6 +27,8 @@ export interface AggregateSpec {
   readonly function: AggregateName;
   /** Column to aggregate; absent for `count` of rows. */
   readonly column?: string | undefined;
+  /** Second column of `covar`, `covarPop` and `corr`; both integers, floats or decimals. */
+  readonly second?: string | undefined;
   /** A bool column: only rows where it is true count. */
   readonly filter?: string | undefined;
   /** Plain float adds: faster, but the last bits depend on the order of the rows. */
@@ -104,7 +113,7 @@ function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
 }
 
 function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): AggregateEntrySpec {
-  const { column, filter, fast } = aggregate;
+  const { column, second, filter, fast } = aggregate;
   if (filter !== undefined) loader.requireBool(filter);
   const value = column === undefined ? null : valueType(loader.field(column).type);
   return {
@@ -114,7 +123,32 @@ function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): Aggregate
     type: value === null ? undefined : loadedType(value),
     fast,
     scale: value?.kind === "decimal" ? value.scale : undefined,
+    ...(second === undefined ? {} : secondEntry(second, loader)),
   };
+}
+
+function secondEntry(
+  column: string,
+  loader: ColumnLoader,
+): Pick<AggregateEntrySpec, "second" | "secondScale"> {
+  const value = valueType(loader.field(column).type);
+  return { second: loader.output(column), secondScale: value.kind === "decimal" ? value.scale : undefined };
+}
+
+function checkSecond({ function: called, column, second }: AggregateSpec, loader: ColumnLoader): void {
+  if ((second !== undefined) !== isPairAggregate(called)) {
+    throw new ArgumentError(
+      `${called} takes ${aggregateAccepts(called)}: second is ${second === undefined ? "missing" : `"${second}"`}`,
+      { value: called },
+    );
+  }
+  if (column === undefined || second === undefined) return;
+  const [a, b] = [loader.field(column).type, loader.field(second).type];
+  if (aggregateType(called, b) !== null && arePairTypes(a, b)) return;
+  throw new TypeMismatchError(
+    `${called} takes two columns of integers, of floats or of decimals, not ${typeName(a)} and ${typeName(b)}`,
+    { column: second, expected: typeName(a) },
+  );
 }
 
 function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
@@ -122,7 +156,8 @@ function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
     const { type, nullable } = loader.field(name);
     return { name, type: valueType(type), nullable };
   });
-  const aggregates = spec.aggregates.map(({ name, function: called, column }) => {
+  const aggregates = spec.aggregates.map((aggregate) => {
+    const { name, function: called, column } = aggregate;
     const argument = column === undefined ? null : loader.field(column).type;
     const type = aggregateType(called, argument);
     if (type === null) {
@@ -132,6 +167,7 @@ function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
         expected: aggregateAccepts(called),
       });
     }
+    checkSecond(aggregate, loader);
     return { name, type, nullable: called !== "count" && called !== "countDistinct" };
   });
   return [...keys, ...aggregates, ...(spec.changelog ? [ROW_KIND_FIELD] : [])];

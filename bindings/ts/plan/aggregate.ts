@@ -1,6 +1,6 @@
 // Aggregates as users write them: `sum("amount")`, `count().filter(col("status").eq("paid"))`.
 
-import type { AggregateName } from "../type/aggregate.js";
+import { type AggregateName, hasFastForm } from "../type/aggregate.js";
 import { ArgumentError } from "../type/error.js";
 import { type Expression, nodeOf } from "./expression.js";
 import type { ExpressionNode } from "./node.js";
@@ -13,7 +13,10 @@ declare const result: unique symbol;
 export interface AggregateOptions<Names extends string = string> {
   /** Only rows where this is true count. */
   readonly filter?: Expression<Names, unknown>;
-  /** Sums and averages of floats: plain additions, faster, but the last digits depend on the order of the rows. */
+  /**
+   * Sums, averages and moments of floats: plain arithmetic, faster, but the last digits depend on the order of
+   * the rows.
+   */
   readonly fast?: boolean;
 }
 
@@ -22,11 +25,13 @@ export interface AggregateNode {
   readonly name: AggregateName;
   /** Null: count of rows. */
   readonly argument: ExpressionNode | null;
+  /** Of `covar`, `covarPop` and `corr`. */
+  readonly second?: ExpressionNode | undefined;
   readonly filter: ExpressionNode | null;
   readonly fast: boolean;
 }
 
-/** One value per group. Build them with `count`, `countDistinct`, `sum`, `avg`, `min`, `max`. */
+/** One value per group. Build them with `count`, `sum`, `avg`, `min`, `max`, `stddev`, `corr` and their like. */
 export class Aggregate<out Names extends string = string, out Result = unknown> {
   declare readonly [usedNames]: Names;
   declare readonly [result]: Result;
@@ -57,7 +62,9 @@ export class Aggregate<out Names extends string = string, out Result = unknown> 
 /** @internal */
 export function aggregateText(node: AggregateNode): string {
   const argument = node.argument === null ? "*" : expressionText(node.argument);
-  const call = node.name === "countDistinct" ? `count(distinct ${argument})` : `${node.name}(${argument})`;
+  const second = node.second === undefined ? "" : `, ${expressionText(node.second)}`;
+  const call =
+    node.name === "countDistinct" ? `count(distinct ${argument})` : `${node.name}(${argument}${second})`;
   const fast = node.fast ? " fast" : "";
   return `${call}${fast}${node.filter === null ? "" : ` filter (${expressionText(node.filter)})`}`;
 }
@@ -69,18 +76,25 @@ function build(
   name: AggregateName,
   argument: string | Expression | null,
   options: AggregateOptions = {},
+  second?: string | Expression,
 ): Aggregate<never, never> {
   const fast = options.fast ?? false;
-  if (fast && name !== "sum" && name !== "avg") {
-    throw new ArgumentError(`fast applies to sum and avg of floats, not to ${name}`, { value: name });
+  if (fast && !hasFastForm(name)) {
+    throw new ArgumentError(`fast applies to sums, averages and moments of floats, not to ${name}`, {
+      value: name,
+    });
   }
   return new Aggregate({
     name,
-    argument:
-      typeof argument === "string" ? { kind: "column", name: argument } : argument && nodeOf(argument),
+    argument: argument === null ? null : argumentNode(argument),
+    ...(second === undefined ? {} : { second: argumentNode(second) }),
     filter: options.filter === undefined ? null : nodeOf(options.filter),
     fast,
   });
+}
+
+function argumentNode(argument: string | Expression): ExpressionNode {
+  return typeof argument === "string" ? { kind: "column", name: argument } : nodeOf(argument);
 }
 
 /** Number of rows, or of rows whose argument is not null; int64, never null. */
@@ -147,4 +161,103 @@ export function max<N extends string, R, F extends string = never>(
 ): Aggregate<N | F, NullableResult<R>>;
 export function max(argument: string | Expression, options?: AggregateOptions): Aggregate {
   return build("max", argument, options);
+}
+
+/**
+ * Variance of a sample, sum((x - mean)^2) / (n - 1), as float64; null of fewer than two values. Exact: from the
+ * exact sums of x and x^2, rounded once, whatever the order of the rows; NaN where a value is not finite.
+ */
+export function variance<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("variance", argument, options);
+}
+
+/** Variance of a whole population, sum((x - mean)^2) / n; null of nothing, 0 of one value. See `variance`. */
+export function varPop<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("varPop", argument, options);
+}
+
+/** Standard deviation of a sample: the square root of the exact `variance`, rounded once. */
+export function stddev<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("stddev", argument, options);
+}
+
+/** Standard deviation of a whole population: the square root of the exact `varPop`, rounded once. */
+export function stddevPop<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("stddevPop", argument, options);
+}
+
+/**
+ * Covariance of a sample, over the rows where neither argument is null: sum((x - mean x) (y - mean y)) / (n - 1)
+ * as float64; null of fewer than two rows. Exact and rounded once, as `variance`. Two integers, two floats or
+ * two decimals are taken as they are; anything else as float64.
+ */
+export function covar<const N extends string, const M extends string, F extends string = never>(
+  x: Argument<N, unknown>,
+  y: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, number | null> {
+  return build("covar", x, options, y);
+}
+
+/** Covariance of a whole population: divided by n; null of nothing. See `covar`. */
+export function covarPop<const N extends string, const M extends string, F extends string = never>(
+  x: Argument<N, unknown>,
+  y: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, number | null> {
+  return build("covarPop", x, options, y);
+}
+
+/**
+ * Pearson's correlation of the rows where neither argument is null, from exact sums and rounded once, so never
+ * outside [-1, 1]; null of nothing, NaN where an argument does not vary. See `covar` for what it accepts.
+ */
+export function corr<const N extends string, const M extends string, F extends string = never>(
+  x: Argument<N, unknown>,
+  y: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, number | null> {
+  return build("corr", x, options, y);
+}
+
+/**
+ * Skewness, adjusted for samples: sqrt(n (n - 1)) / (n - 2) * m3 / m2^1.5; null of fewer than three values, NaN
+ * of equal ones. Exact and rounded once.
+ */
+export function skewness<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("skewness", argument, options);
+}
+
+/**
+ * Excess kurtosis, adjusted for samples: (n - 1) ((n + 1) m4 / m2^2 - 3 (n - 1)) / ((n - 2) (n - 3)); null of
+ * fewer than four values and of equal ones. Exact and rounded once.
+ */
+export function kurtosis<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("kurtosis", argument, options);
+}
+
+/** Excess kurtosis of a whole population, m4 / m2^2 - 3; null of fewer than two values and of equal ones. */
+export function kurtosisPop<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("kurtosisPop", argument, options);
 }

@@ -3,11 +3,20 @@
 // One node at a time, so that a plan over a known source is checked as it is built and a plan over a name
 // when `bind` is called; both go through `bindNode`.
 
-import { aggregateAccepts, aggregateType } from "../type/aggregate.js";
-import { type DataType, type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
+import { aggregateAccepts, aggregateType, arePairTypes } from "../type/aggregate.js";
+import {
+  type DataType,
+  type Field,
+  float64,
+  type Schema,
+  sameType,
+  typeName,
+  valueType,
+} from "../type/data-type.js";
 import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error.js";
 import { aggregateText } from "./aggregate.js";
 import { type BoundExpression, describe } from "./bound.js";
+import { convert } from "./draft.js";
 import type {
   BoundAggregate,
   BoundOutput,
@@ -221,13 +230,24 @@ function bindOneAggregate(
   const filter = column.aggregate.filter === null ? null : bindCondition(column.aggregate.filter, schema);
   const type = argument === null ? null : argument.type;
   if (aggregateType(fn, type) === null) throw wrongArgument(text, fn, argument);
-  if (fast && type?.kind !== "float") {
-    throw new TypeMismatchError(`${text}: fast applies to floats, not to ${describe(argument!)}`, {
-      column: argument?.kind === "column" ? argument.name : undefined,
-      expected: "a float",
-    });
+  if (column.aggregate.second === undefined) {
+    if (fast) requireFloat(text, argument!);
+    return { name: column.name, fn, argument, filter, fast, text };
   }
-  return { name: column.name, fn, argument, filter, fast, text };
+  const second = bindExpression(column.aggregate.second, schema);
+  if (aggregateType(fn, second.type) === null) throw wrongArgument(text, fn, second);
+  const asTheyAre = arePairTypes(argument!.type, second.type);
+  const [x, y] = asTheyAre ? [argument!, second] : [convert(argument!, float64), convert(second, float64)];
+  if (fast) requireFloat(text, x);
+  return { name: column.name, fn, argument: x, second: y, filter, fast, text };
+}
+
+function requireFloat(text: string, argument: BoundExpression): void {
+  if (argument.type.kind === "float") return;
+  throw new TypeMismatchError(`${text}: fast applies to floats, not to ${describe(argument)}`, {
+    column: argument.kind === "column" ? argument.name : undefined,
+    expected: "a float",
+  });
 }
 
 function wrongArgument(text: string, fn: BoundAggregate["fn"], argument: BoundExpression | null): PlanError {

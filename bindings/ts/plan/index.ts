@@ -5,11 +5,21 @@ export {
   type AggregateOptions,
   type Argument,
   avg,
+  corr,
   count,
   countDistinct,
+  covar,
+  covarPop,
+  kurtosis,
+  kurtosisPop,
   max,
   min,
+  skewness,
+  stddev,
+  stddevPop,
   sum,
+  variance,
+  varPop,
 } from "./aggregate.js";
 /** @internal */
 export { bind, type PlanLike, sourceOf } from "./bind.js";

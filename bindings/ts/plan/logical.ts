@@ -54,6 +54,8 @@ export interface BoundAggregate {
   readonly name: string;
   readonly fn: AggregateName;
   readonly argument: BoundExpression | null;
+  /** Of those that take two, of the same kind of type as the first. */
+  readonly second?: BoundExpression | undefined;
   readonly filter: BoundExpression | null;
   readonly fast: boolean;
   readonly text: string;

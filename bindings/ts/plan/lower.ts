@@ -304,7 +304,7 @@ function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggr
 }
 
 function aggregateEntry(
-  { fn, argument, filter, fast }: BoundAggregate,
+  { fn, argument, second, filter, fast }: BoundAggregate,
   outputs: SharedOutputs,
   place: (expression: BoundExpression) => BoundExpression,
 ): AggregateConfigSpec["aggregates"][number] {
@@ -316,6 +316,12 @@ function aggregateEntry(
     argument: outputs.add(place(argument), condition),
     type: registerType(argument.type),
     scale: argument.type.kind === "decimal" ? argument.type.scale : 0,
+    ...(second === undefined
+      ? {}
+      : {
+          second: outputs.add(place(second), condition),
+          secondScale: second.type.kind === "decimal" ? second.type.scale : 0,
+        }),
     fast,
     ...reached,
   };

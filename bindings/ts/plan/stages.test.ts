@@ -20,7 +20,22 @@ import {
   utf8,
 } from "../type/data-type.js";
 import { MillraceError } from "../type/error.js";
-import { type Aggregate, avg, count, countDistinct, max, min, sum } from "./aggregate.js";
+import {
+  type Aggregate,
+  avg,
+  corr,
+  count,
+  countDistinct,
+  covar,
+  covarPop,
+  kurtosis,
+  max,
+  min,
+  skewness,
+  stddev,
+  sum,
+  varPop,
+} from "./aggregate.js";
 import { bind } from "./bind.js";
 import { col, type Expression } from "./expression.js";
 import { type AggregateStage, lower, type ProjectStage, type Stage } from "./lower.js";
@@ -90,6 +105,13 @@ const aggregates = fc.subarray<[string, Aggregate]>(
     ["large", min("l")],
     ["part", sum(col("x").mul(2), { filter: col("k").gt(0) })],
     ["few", count().filter(col("s").ne("a"))],
+    ["spread", stddev("x")],
+    ["varied", varPop(col("m").mul(2))],
+    ["together", corr("x", "k", { filter: col("j").gt(0) })],
+    ["apart", covarPop("k", "m")],
+    ["pair", covar("j", "k")],
+    ["lean", skewness("k")],
+    ["tails", kurtosis("x")],
     ["safe", max(col("j").mul(4), { filter: col("j").lt(100) })],
   ],
   { minLength: 1 },

@@ -4,7 +4,55 @@ import { AggregateFunction } from "../../../kernel/abi/operator.js";
 import { type DataType, decimal, float64, int64, uint64, valueType } from "./data-type.js";
 
 /** `count` of no column counts rows. */
-export type AggregateName = "count" | "countDistinct" | "sum" | "avg" | "min" | "max";
+export type AggregateName = "count" | "countDistinct" | "sum" | "avg" | "min" | "max" | MomentName;
+
+export type MomentName =
+  | "variance"
+  | "varPop"
+  | "stddev"
+  | "stddevPop"
+  | "covar"
+  | "covarPop"
+  | "corr"
+  | "skewness"
+  | "kurtosis"
+  | "kurtosisPop";
+
+const MOMENTS: { readonly [name in MomentName]: AggregateFunction } = {
+  variance: AggregateFunction.VAR_SAMPLE,
+  varPop: AggregateFunction.VAR_POPULATION,
+  stddev: AggregateFunction.STDDEV_SAMPLE,
+  stddevPop: AggregateFunction.STDDEV_POPULATION,
+  covar: AggregateFunction.COVAR_SAMPLE,
+  covarPop: AggregateFunction.COVAR_POPULATION,
+  corr: AggregateFunction.CORR,
+  skewness: AggregateFunction.SKEWNESS,
+  kurtosis: AggregateFunction.KURTOSIS,
+  kurtosisPop: AggregateFunction.KURTOSIS_POPULATION,
+};
+
+/** Whether `name` is built on sums of powers: float64 over numbers, null of too few values. */
+export function isMoment(name: AggregateName): name is MomentName {
+  return Object.hasOwn(MOMENTS, name);
+}
+
+/** Whether `name` takes two arguments. */
+export function isPairAggregate(name: AggregateName): boolean {
+  return name === "covar" || name === "covarPop" || name === "corr";
+}
+
+/** Whether `fast: true` means something to `name`. */
+export function hasFastForm(name: AggregateName): boolean {
+  return name === "sum" || name === "avg" || isMoment(name);
+}
+
+/**
+ * Whether two arguments of these types can be taken together as they are: both integers, both floats or both
+ * decimals. Others meet as float64.
+ */
+export function arePairTypes(a: DataType, b: DataType): boolean {
+  return valueType(a).kind === valueType(b).kind;
+}
 
 /** The kernel's number for an aggregate; `count` without an argument is COUNT_ROWS. */
 export function aggregateFunction(name: AggregateName, hasArgument: boolean): AggregateFunction {
@@ -21,6 +69,8 @@ export function aggregateFunction(name: AggregateName, hasArgument: boolean): Ag
       return AggregateFunction.MIN;
     case "max":
       return AggregateFunction.MAX;
+    default:
+      return MOMENTS[name];
   }
 }
 
@@ -31,7 +81,12 @@ export function aggregateAccepts(name: AggregateName): string {
       return "an integer, float, decimal or duration column";
     case "avg":
       return "an integer, float or decimal column";
+    case "covar":
+    case "covarPop":
+    case "corr":
+      return "two integer, float or decimal columns";
     default:
+      if (isMoment(name)) return "an integer, float or decimal column";
       return "a column of any type but lists, structs and other nested types";
   }
 }
@@ -39,7 +94,8 @@ export function aggregateAccepts(name: AggregateName): string {
 /**
  * Type of `name` over a column of `type` (null for `count()` of rows); null when it is not defined there.
  * Dictionaries count as their values. Integer sums are 64 bits wide (accumulated in 128, an error past the
- * type); decimal sums keep their scale at 38 digits; averages are float64.
+ * type); decimal sums keep their scale at 38 digits; averages and moments are float64. Of two arguments, each is to be
+ * asked for.
  */
 export function aggregateType(name: AggregateName, type: DataType | null): DataType | null {
   if (name === "count" && type === null) return int64;
@@ -58,7 +114,7 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
       if (value.kind === "float") return float64;
       if (value.kind === "decimal") return decimal(38, value.scale);
       return value.kind === "duration" ? value : null;
-    case "avg":
+    default:
       return value.kind === "int" || value.kind === "float" || value.kind === "decimal" ? float64 : null;
   }
 }
