@@ -136,7 +136,7 @@ if (options.list) {
 
 const copy = mkdtempSync(join(tmpdir(), "millrace-mutants-"));
 process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
-process.on("SIGINT", () => process.exit(130));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
 for (const name of ["kernel", "bindings", "twin", "fixtures", "scripts", "build"]) {
   cpSync(join(root, name), join(copy, name), { recursive: true });
 }

@@ -13,12 +13,15 @@
 // that counts real bytes is then a lie.
 
 import { ContextFlag, Root, Abi } from "../abi/layout";
+import { insideMemory } from "./bounds";
 
 const HEADER: usize = 64;
 const GRAIN: usize = 64;
 /** A free remainder smaller than this stays with its block. */
 const SPLIT_MIN: usize = 256;
 const PAGE: usize = 65536;
+/** Address of the last page of 4 GiB, which is never used. */
+const LAST_PAGE: u64 = 0xffff0000;
 /** Memory is grown by at least this much, so that growth is rare. */
 const GROWTH_MIN: usize = 1 << 20;
 const ROOT_MAGIC: u32 = 0x4c52494d; // "MIRL"
@@ -30,12 +33,13 @@ const STATE: usize = 8;
 
 /** Prepares a root block at `root`; the heap is what follows it up to `root + length`. */
 export function heapInit(root: usize, length: usize, flags: u32): bool {
-  if (root == 0 || (root & 63) != 0 || length < <usize>Root.SIZE + PAGE) return false;
+  if (root == 0 || (root & 63) != 0 || length < <usize>Root.SIZE + PAGE || !insideMemory(root, length)) return false;
   memory.fill(root, 0, <usize>Root.SIZE);
   const start: usize = (root + <usize>Root.SIZE + 63) & ~(<usize>63);
   store<u32>(root, <u32>start, <usize>Root.HEAP_START);
   store<u32>(root, <u32>start, <usize>Root.HEAP_TOP);
-  store<u32>(root, <u32>(root + length), <usize>Root.HEAP_LIMIT);
+  // The end of a memory of 4 GiB would be 0.
+  store<u32>(root, <u32>min<u64>(<u64>root + <u64>length, LAST_PAGE), <usize>Root.HEAP_LIMIT);
   store<u32>(root, flags & <u32>ContextFlag.GROW ? 1 : 0, <usize>Root.GROWABLE);
   store<u32>(root, <u32>Abi.VERSION, <usize>Root.VERSION);
   store<u32>(root, ROOT_MAGIC, <usize>Root.MAGIC);
@@ -46,6 +50,7 @@ export function heapIsRoot(root: usize): bool {
   return (
     root != 0 &&
     (root & 63) == 0 &&
+    insideMemory(root, <u64>Root.SIZE) &&
     load<u32>(root, <usize>Root.MAGIC) == ROOT_MAGIC &&
     load<u32>(root, <usize>Root.VERSION) == <u32>Abi.VERSION
   );
@@ -132,7 +137,7 @@ function hasRoomLocked(root: usize, bytes: u64): bool {
   for (let block: usize = load<u32>(root, <usize>Root.FREE_LIST); block != 0; block = load<u32>(block, NEXT)) {
     if (<u64>load<u32>(block) >= bytes) return true;
   }
-  return bytes <= 0xffff0000 && grow(root, top, <usize>bytes);
+  return bytes <= LAST_PAGE && grow(root, top, <usize>bytes);
 }
 
 function take(root: usize, block: usize): usize {
@@ -157,7 +162,7 @@ function grow(root: usize, top: usize, need: usize): bool {
   if (load<u32>(root, <usize>Root.GROWABLE) == 0) return false;
   const limit: u64 = <u64>memory.size() * PAGE;
   const wanted: u64 = <u64>top + <u64>need;
-  if (wanted > <u64>0xffff0000) return false;
+  if (wanted > LAST_PAGE) return false;
   let ok = limit >= wanted;
   if (!ok) {
     const missing: u64 = wanted - limit;
@@ -165,7 +170,7 @@ function grow(root: usize, top: usize, need: usize): bool {
     ok = memory.grow(<i32>((step + PAGE - 1) / PAGE)) >= 0;
     if (!ok) ok = memory.grow(<i32>((missing + PAGE - 1) / PAGE)) >= 0;
   }
-  if (ok) store<u32>(root, <u32>min<u64>(<u64>memory.size() * PAGE, 0xffff0000), <usize>Root.HEAP_LIMIT);
+  if (ok) store<u32>(root, <u32>min<u64>(<u64>memory.size() * PAGE, LAST_PAGE), <usize>Root.HEAP_LIMIT);
   return ok;
 }
 

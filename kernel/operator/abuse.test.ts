@@ -430,6 +430,21 @@ describe.each([
     }
   });
 
+  test("a heap must lie inside the memory", () => {
+    const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536, shared });
+    const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+    const init = exports.ctx_init as (base: number, length: number, flags: number) => number;
+    const size = 32 * PAGE;
+    expect(init(1024, size, 2)).toBe(0);
+    expect(init(1024, size - 1023, 2)).toBe(0);
+    expect(init(size, 2 * PAGE, 2)).toBe(0);
+    expect(init(0xffff_ffc0, 2 * PAGE, 2)).toBe(0);
+    expect(init(0xffff_ffc0, 0, 1)).toBe(0);
+    expect(init(1024, 0, 1)).toBe(0);
+    expect(init(1024, size - 1024, 2)).not.toBe(0);
+    expect(init(1024, 0, 1)).not.toBe(0);
+  });
+
   test("a dictionary of the same id is checked again when its descriptor says something else", () => {
     const raw = new Raw(module, shared, base);
     const config = encodeProjectConfig(program(false), 18);

@@ -309,6 +309,40 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     );
   });
 
+  test("each allocation of a snapshot with long texts and wide sums fails in turn, and changes nothing", () => {
+    const query: Query = {
+      types: [types.utf8, types.float64, types.utf8],
+      keys: [0],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "max", of: 2 },
+        { name: "countDistinct", of: 2 },
+      ],
+    };
+    const long = (i: number) => String(i).repeat(300);
+    const table: Table = [
+      Array.from({ length: 90 }, (_, i) => long(i % 40)),
+      Array.from({ length: 90 }, (_, i) => i * 10 ** ((i % 40) * 7 - 140)),
+      Array.from({ length: 90 }, (_, i) => long(i + 7)),
+    ];
+    const states = snapshotOf(kernel, query, table);
+    let failures = 0;
+    for (let nth = 1; ; nth++) {
+      const before = [kernel.usedBytes, kernel.blocks];
+      const operator = open(kernel, query);
+      pushAll(operator, query, table);
+      kernel.failAllocation(nth);
+      const refused = attempt(() => [...operator.snapshot()]) === null;
+      kernel.failAllocation(0);
+      expect([...operator.snapshot()]).toEqual(states);
+      operator.destroy();
+      expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+      if (refused) failures++;
+      else if (nth > 30) break;
+    }
+    expect(failures).toBeGreaterThan(8);
+  });
+
   test("a pull ends before its texts pass max_bytes, but always brings a row", () => {
     const query: Query = {
       types: [types.utf8, types.utf8],
@@ -687,6 +721,56 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
       MillraceError,
     );
     expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+  });
+});
+
+// Addresses past 2 GiB are negative to a signed comparison or a sign-extending conversion.
+describe.each([
+  ["simd", 0x7fff_8000],
+  ["simd", 0x9000_0040],
+  ["scalar", 0x9000_0040],
+  ["threads", 0x7fe0_0000],
+] as const)("hash aggregation, %s build, root block at %i", async (build, base) => {
+  const kernel = await Kernel.open({ build, base });
+
+  test("pushes, states and merges agree with the twin", () => {
+    fc.assert(
+      fc.property(cases, splits, faults, ({ query, table }, sizes, fault) => {
+        const wanted = oracle(query, table);
+        const part = open(kernel, { ...query, faults: fault });
+        pushAll(part, query, table, sizes);
+        const states = [...part.snapshot(17)];
+        expect(outcome(() => rowsOf(part.finish(13)))).toEqual(wanted);
+        part.destroy();
+        const whole = open(kernel, query);
+        for (const state of states) whole.merge(state);
+        expect(outcome(() => rowsOf(whole.finish()))).toEqual(wanted);
+        whole.destroy();
+      }),
+      { numRuns: 60 },
+    );
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("tables, arenas and arrays grow there as anywhere", () => {
+    const rows = 60_000;
+    const query: Query = {
+      types: [types.utf8, types.float64, types.int64],
+      keys: [0, 2],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "max", of: 0 },
+        { name: "countDistinct", of: 0 },
+        { name: "min", of: 2 },
+      ],
+    };
+    const table: Table = [
+      Array.from({ length: rows }, (_, i) => (i % 97 === 0 ? null : `text ${i % 20_000}`)),
+      Array.from({ length: rows }, (_, i) => i / 3),
+      Array.from({ length: rows }, (_, i) => BigInt(i % 3) * 10n ** 12n),
+    ];
+    expect(runAll(kernel, query, table, [25_000, 10_000])).toEqual(oracle(query, table));
+    expect(kernel.blocks).toBeLessThan(8);
   });
 });
 
