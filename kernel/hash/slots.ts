@@ -20,6 +20,8 @@ const PIECE: usize = 16;
 const FIRST_SLOTS: u32 = 1024;
 const SPLIT_SLOTS: u32 = 32768;
 const PIECES: u32 = 256;
+/** The tag's low 24 bits choose the slot; past that a piece only gets fuller. */
+const MOST_SLOTS: u32 = 1 << 24;
 
 /** Makes an empty index at `slots`; `tiny` starts with 4 slots (a fault switch). False when out of memory. */
 export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
@@ -121,6 +123,26 @@ export function slotsFill(slots: usize, piece: usize, slot: usize, tag: u32, ent
   return true;
 }
 
+/**
+ * Slots for `more` further entries whose tags have `top` as their top byte, so that filling them cannot fail,
+ * and for `likely` of them at once where memory allows. False when out of memory.
+ */
+export function slotsReserve(slots: usize, top: u32, more: u32, likely: u32): bool {
+  let piece = slotsPiece(slots, top << 24);
+  const wanted = load<u32>(piece, 8) + likely;
+  if (load<u32>(slots, 4) != 1 && wanted >= load<u32>(piece, 12)) {
+    const count = load<u32>(piece, 4) + 1;
+    let size = count;
+    while (size < MOST_SLOTS && wanted >= size - (size >> 2) - (size >> 3)) size <<= 1;
+    if (size > count) enlarge(slots, piece, count, size);
+  }
+  while (load<u32>(piece, 8) + more > load<u32>(piece, 4)) {
+    if (!growPiece(slots, piece, load<u32>(piece, 4) + 1)) return false;
+    piece = slotsPiece(slots, top << 24);
+  }
+  return true;
+}
+
 /** Retries the growth that memory refused earlier; false when it is refused again. */
 export function slotsFeed(slots: usize): bool {
   if (load<u32>(slots, 12) == 0) return true;
@@ -135,17 +157,20 @@ export function slotsFeed(slots: usize): bool {
 
 function grow(slots: usize, piece: usize): void {
   const count = load<u32>(piece, 4) + 1;
-  const ok =
-    load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS ? split(slots, piece) : enlarge(slots, piece, count);
-  if (!ok) store<u32>(slots, 1, 12);
+  if (!growPiece(slots, piece, count)) store<u32>(slots, 1, 12);
 }
 
-function enlarge(slots: usize, piece: usize, count: u32): bool {
-  // The tag's low 24 bits choose the slot; past that a piece only gets fuller.
-  if (count >= 1 << 24) return false;
+function growPiece(slots: usize, piece: usize, count: u32): bool {
+  return load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS
+    ? split(slots, piece)
+    : enlarge(slots, piece, count, count << (count < 4096 ? 2 : 1));
+}
+
+function enlarge(slots: usize, piece: usize, count: u32, size: u32): bool {
+  if (count >= MOST_SLOTS) return false;
   const old: usize = load<u32>(piece);
   const used = load<u32>(piece, 8);
-  if (!pieceInit(slots, piece, count << (count < 4096 ? 2 : 1))) return false;
+  if (!pieceInit(slots, piece, size)) return false;
   const end = old + ((<usize>count) << 3);
   for (let at = old; at < end; at += 8) {
     const entry = load<u64>(at);

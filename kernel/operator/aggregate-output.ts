@@ -10,6 +10,7 @@ import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
 import { groupsIsOccupied } from "../group/state";
 import { failMemory, scratchTake } from "../memory/context";
+import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
@@ -27,6 +28,13 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   const self = aggregationOf(operator);
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
   if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
+  const waiting = backlogWork(context, operator, false);
+  if (waiting < 0) return waiting;
+  if (waiting == <i32>Status.HAS_MORE) {
+    if (!outputReset(self.output, 0)) return failMemory(context, 0);
+    outputDescribe(self.output, out, 0, 0);
+    return waiting;
+  }
   const groups = groupsOf(self);
   if (self.cursor >= groups.count) return Status.FINISHED;
   const limit = min(maxRows, PULL_ROWS);
