@@ -12,6 +12,10 @@
 // it. Rows are worked off a chunk at a time, and room for a chunk is made before any of it is applied: what
 // OUT_OF_MEMORY interrupts goes on later.
 //
+// Measured against looking every row up as it comes, one run, 4 M rows, 8-byte keys: all distinct 2.2 times as
+// fast, a million keys 2.8 times. Tried and lost: the first try of every block (row-table.ts) in a partition too,
+// and growing slots, keys and sums step by step instead of for all that waits: 1.5 and 1.9 times together.
+//
 // Taken by aggregations without filters, text or boolean arguments, distinct counts and changelogs.
 //
 //   row:   packed key | arguments, widest first | u32 null bits, bit 31: the key, where it has no mask of its own
@@ -47,7 +51,7 @@ const CHUNK: usize = 32768;
 const SLAB_CHUNKS: u32 = 32;
 /** Groups at which setting aside may begin: their slots, keys and sums are 8 MB then. */
 const BEGIN_GROUPS: u32 = 1 << 18;
-/** Rows of a push that may be known at most, one in so many, for it to begin: new = rows / NEW_SHARE. */
+/** ... and the part of a push's rows, one in so many, that must bring new groups. */
 const NEW_SHARE: u32 = 4;
 const BACKLOG_ROWS: u32 = 1 << 22;
 const BACKLOG_BYTES: u32 = 1 << 28;
