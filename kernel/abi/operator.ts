@@ -43,6 +43,8 @@ export const enum AggregateFault {
   NORMALISE_ALWAYS = 4,
   /** Hash tables start with 4 slots. */
   TINY_TABLES = 8,
+  /** Set rows aside by hash as soon as keys are hashed, and only a few. */
+  SET_ASIDE = 16,
 }
 
 /** One group key: an output of the program. 8 bytes. */

@@ -119,8 +119,42 @@ function special(sum: usize): f64 {
   return positive ? Infinity : negative ? -Infinity : 0;
 }
 
+/** Windows whose limbs' weights, times 2^53, are normal floats. */
+const PLAIN_LOW_MIN: u32 = 2;
+const PLAIN_LOW_MAX: u32 = 45;
+const PLAIN_HIGH_MAX: i64 = 1 << 53;
+
+/** 2^e for a normal float. */
+// @ts-ignore: decorator
+@inline
+function power(exponent: i32): f64 {
+  return reinterpret<f64>((<u64>(exponent + 1023)) << 52);
+}
+
 /** A group's sum, rounded. `scratch` is EXACT_SUM_BYTES. */
 export function sumExactValue(self: Accumulator, group: u32, scratch: usize): f64 {
+  const limbs = self.limbs;
+  const low = self.lowLimb;
+  if (
+    limbs - 1 < 2 &&
+    low >= PLAIN_LOW_MIN &&
+    low <= PLAIN_LOW_MAX &&
+    (self.heads == 0 || load<u32>(self.heads + ((<usize>group) << 2)) == 0)
+  ) {
+    // Up to two limbs are high * 2^40 + rest; while both are floats without rounding, their sum rounds once.
+    const at = self.values + <usize>group * <usize>self.stride;
+    const first = load<i64>(at);
+    const high = (first >> 40) + (limbs == 2 ? load<i64>(at, 8) : 0);
+    if (high <= PLAIN_HIGH_MAX && high >= -PLAIN_HIGH_MAX) {
+      const weight = power(<i32>(low * DIGIT_BITS) - 1074);
+      const rest = <f64>(first & <i64>DIGIT_MASK);
+      return <f64>high * (weight * 1099511627776.0) + rest * weight;
+    }
+  }
+  return wideValue(self, group, scratch);
+}
+
+function wideValue(self: Accumulator, group: u32, scratch: usize): f64 {
   sumExactLoad(self, group, scratch);
   const exception = special(scratch);
   if (exception != 0) return exception;

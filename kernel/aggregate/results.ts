@@ -226,6 +226,20 @@ export function resultEmit(
     builder.length += count;
     return 0;
   }
+  const sums = changetype<Accumulator>(self.values);
+  if (
+    sums.family == <u32>Family.SUM_EXACT &&
+    self.fn == <u32>AggregateFunction.SUM &&
+    alwaysPresent(self, hasRows)
+  ) {
+    const target = builder.values + ((<usize>builder.length) << 3);
+    for (let at: u32 = 0; at < count; at++) {
+      const group = load<u32>(list + ((<usize>at) << 2));
+      store<f64>(target + ((<usize>at) << 3), sumExactValue(sums, group, scratch));
+    }
+    builder.length += count;
+    return 0;
+  }
   for (let at: u32 = 0; at < count; at++) {
     const status = resultValue(
       context,
@@ -251,17 +265,18 @@ function plainLanes(self: Result, rows: usize, hasRows: bool): usize {
   if (values.family == <u32>Family.DISTINCT) return values.values;
   if (values.family == <u32>Family.COUNT)
     return values.tracking ? values.values : changetype<Accumulator>(rows).values;
-  const counts = changetype<Accumulator>(self.counts);
   const plain =
     values.family == <u32>Family.SUM_INTEGER &&
     self.fn == <u32>AggregateFunction.SUM &&
     values.wide == 0 &&
     self.type != <u32>Type.I128;
-  if (!plain || !hasRows) return 0;
-  // Where nothing was null, or rows themselves are counted, every group with rows has a value.
-  return counts.tracking == 0 || (counts.family == <u32>Family.COUNT && counts.argument < 0)
-    ? values.values
-    : 0;
+  return plain && alwaysPresent(self, hasRows) ? values.values : 0;
+}
+
+/** Where nothing was null, or rows themselves are counted, every group with rows has a value. */
+function alwaysPresent(self: Result, hasRows: bool): bool {
+  const counts = changetype<Accumulator>(self.counts);
+  return hasRows && (counts.tracking == 0 || (counts.family == <u32>Family.COUNT && counts.argument < 0));
 }
 
 /** Appends the value of `resultValue` (`valid` 0: null) to a builder with room for it. */

@@ -57,7 +57,8 @@ export function groupsEmitKey(
 ): void {
   const key = groupsKey(groups, index);
   if (key.interner != 0) {
-    emitTexts(groups, index, list, count, builder, scratch);
+    if (groups.tier == <u32>Tier.HASH) emitPackedTexts(groups, index, list, count, builder);
+    else emitTexts(groups, index, list, count, builder, scratch);
     return;
   }
   if (groups.tier == <u32>Tier.HASH && typeWidth(key.type) == key.width && key.width != 16) {
@@ -73,6 +74,50 @@ export function groupsEmitKey(
     }
     builderAppendFixed(builder, scratch);
   }
+}
+
+/** Copies a text of a length that is common among keys without a call. */
+// @ts-ignore: decorator
+@inline
+function copyText(to: usize, from: usize, length: u32): void {
+  if (length >= 8 && length <= 16) {
+    const last: usize = <usize>length - 8;
+    const tail = load<u64>(from + last);
+    store<u64>(to, load<u64>(from));
+    store<u64>(to + last, tail);
+  } else if (length >= 4 && length < 8) {
+    const last: usize = <usize>length - 4;
+    const tail = load<u32>(from + last);
+    store<u32>(to, load<u32>(from));
+    store<u32>(to + last, tail);
+  } else copyBytes(to, from, length);
+}
+
+/** Texts of the HASH tier, whose rows always have a mask: ids are 4 bytes. */
+function emitPackedTexts(groups: Groups, index: u32, list: usize, count: u32, builder: Builder): void {
+  const key = groupsKey(groups, index);
+  const entries = changetype<Interner>(key.interner).entries;
+  const rows = changetype<RowTable>(groups.table).rows;
+  const width: usize = groups.rowWidth;
+  const ids = rows + <usize>key.offset;
+  const masks = rows + <usize>groups.maskOffset;
+  const values = builder.values;
+  const length = builder.length;
+  const offsets = builder.offsets + ((<usize>length) << 2);
+  let end = builder.bytes;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = <usize>load<u32>(list + ((<usize>at) << 2)) * width;
+    if ((load<u32>(masks + row) >> index) & 1) builderSetNull(builder, length + at);
+    else {
+      const entry = entries + ((<usize>load<u32>(ids + row)) << 3);
+      const bytes = load<u32>(entry, 4);
+      copyText(values + <usize>end, load<u32>(entry), bytes);
+      end += bytes;
+    }
+    store<u32>(offsets + ((<usize>at) << 2), end, 4);
+  }
+  builder.length = length + count;
+  builder.bytes = end;
 }
 
 function emitTexts(
@@ -107,13 +152,16 @@ function emitPacked<T>(groups: Groups, index: u32, list: usize, count: u32, buil
   const width: usize = groups.rowWidth;
   const masks: usize =
     groups.maskOffset == NO_GROUP ? 0 : changetype<RowTable>(groups.table).rows + <usize>groups.maskOffset;
+  const nullGroup = groups.nullGroup;
+  const length = builder.length;
+  const values = builder.values + <usize>length * sizeof<T>();
   for (let at: u32 = 0; at < count; at++) {
     const group = load<u32>(list + ((<usize>at) << 2));
     const row = <usize>group * width;
     // A null key's value is zero in its row.
-    store<T>(builder.values + <usize>builder.length * sizeof<T>(), load<T>(from + row));
-    if (masks == 0 ? group == groups.nullGroup : ((load<u32>(masks + row) >> index) & 1) != 0)
-      builderSetNull(builder, builder.length);
-    builder.length++;
+    store<T>(values + <usize>at * sizeof<T>(), load<T>(from + row));
+    if (masks == 0 ? group == nullGroup : ((load<u32>(masks + row) >> index) & 1) != 0)
+      builderSetNull(builder, length + at);
   }
+  builder.length = length + count;
 }

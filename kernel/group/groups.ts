@@ -25,9 +25,11 @@ import {
   rowTableClear,
   rowTableInit,
   rowTableMap,
+  rowTableMapNear,
   rowTableReserve,
   rowTableRow,
   rowTableSlots,
+  rowTableTags,
 } from "./row-table";
 import { Groups, NO_GROUP, ROWS, Tier, groupsIsOccupied, groupsKey } from "./state";
 
@@ -92,11 +94,41 @@ function hasTexts(groups: Groups): bool {
  * reservation. Changes no group; false when out of memory.
  */
 export function groupsPrepare(groups: Groups, program: usize, rows: u32, batchRows: u32): bool {
+  return groupsLoad(groups, program, rows) && groupsPrepareLoaded(groups, rows, batchRows);
+}
+
+/** Brings the keys among the program's outputs to normal form. False when out of memory. */
+export function groupsLoad(groups: Groups, program: usize, rows: u32): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (!keyLoad(key, changetype<Vector>(programOutput(program, key.output)), rows)) return false;
   }
-  return groupsPrepareLoaded(groups, rows, batchRows);
+  return true;
+}
+
+// HASH, for rows that are set aside between packing and looking up.
+
+/** Packed rows of the loaded keys (a lone 8-byte key: its values; nulls are told by its validity). */
+export function groupsRows(groups: Groups, rows: u32): usize {
+  if (groups.maskOffset == NO_GROUP) return groupsKey(groups, 0).values;
+  pack(groups, rows);
+  return groups.packed;
+}
+
+/** The tags of packed rows, u32 each. */
+export function groupsRowTags(groups: Groups, keys: usize, rows: u32): usize {
+  rowTableTags(groups.table, keys, rows, groups.tags);
+  return groups.tags;
+}
+
+/** `groupsAssign` for rows of one partition that lie in `groups.packed` already, or, a lone 8-byte key, in its column. */
+export function groupsAssignRows(groups: Groups, rows: u32, numbers: usize): bool {
+  const only = groupsKey(groups, 0);
+  if (groups.maskOffset == NO_GROUP && only.validity != 0) return mapHash(groups, rows, numbers);
+  const from = groups.maskOffset == NO_GROUP ? only.values : groups.packed;
+  const mapped = rowTableMapNear(groups.table, from, rows, numbers, groups.tags, true);
+  groups.count = changetype<RowTable>(groups.table).entries;
+  return mapped;
 }
 
 /** The same for keys that `keyLoad` has brought to normal form. */

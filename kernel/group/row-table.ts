@@ -23,6 +23,7 @@ import {
   slotsPiece,
   slotsPieceMask,
   slotsPieces,
+  slotsReserve,
   tagOf,
 } from "../hash/slots";
 
@@ -113,12 +114,41 @@ export function rowTableRow(table: usize, entry: u32): usize {
  * grow (out of memory).
  */
 export function rowTableMap(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
+  return rowTableMapNear(table, rows, count, entries, tags, false);
+}
+
+/**
+ * The same; `near` says that the rows are of one partition, whose slots are in the cache: blocks after one of
+ * mostly new rows are then probed without a first try.
+ */
+export function rowTableMapNear(
+  table: usize,
+  rows: usize,
+  count: u32,
+  entries: usize,
+  tags: usize,
+  near: bool,
+): bool {
+  const self = changetype<RowTable>(table);
+  rowTableTags(table, rows, count, tags);
+  if (self.width == 8) return map<u64>(table, rows, count, entries, tags, near);
+  if (self.width == 16) return map<u32>(table, rows, count, entries, tags, near);
+  return map<u8>(table, rows, count, entries, tags, near);
+}
+
+/** The tags of `count` rows (u32 each): their top bytes choose the sub-table of a large table. */
+export function rowTableTags(table: usize, rows: usize, count: u32, tags: usize): void {
   const self = changetype<RowTable>(table);
   if (self.hashZero) memory.fill(tags, 0, (<usize>count) << 2);
   else hashRows(rows, count, self.width, tags);
-  if (self.width == 8) return map<u64>(table, rows, count, entries, tags);
-  if (self.width == 16) return map<u32>(table, rows, count, entries, tags);
-  return map<u8>(table, rows, count, entries, tags);
+}
+
+/**
+ * Slots for `more` further entries whose tags have `partition` as their top byte, at best for `likely`. False
+ * when out of memory.
+ */
+export function rowTablePartitionReserve(table: usize, partition: u32, more: u32, likely: u32): bool {
+  return slotsReserve(table, partition, more, likely);
 }
 
 function hashRows(rows: usize, count: u32, width: usize, tags: usize): void {
@@ -170,15 +200,23 @@ function copyRow<S>(to: usize, from: usize, width: usize): void {
  */
 // @ts-ignore: decorator
 @inline
-function map<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize): bool {
+function map<S>(
+  table: usize,
+  rows: usize,
+  count: u32,
+  entries: usize,
+  tags: usize,
+  near: bool,
+): bool {
   const width = changetype<RowTable>(table).width;
+  let known = true;
   for (let start: u32 = 0; start < count; start += BLOCK) {
     const block = min<u32>(BLOCK, count - start);
     const at: usize = (<usize>start) << 2;
-    if (
-      !mapBlock<S>(table, rowAddress<S>(rows, start, width), block, entries + at, tags + at, tags + PENDING)
-    )
-      return false;
+    const from = rowAddress<S>(rows, start, width);
+    const before = changetype<RowTable>(table).entries;
+    if (!mapBlock<S>(table, from, block, entries + at, tags + at, tags + PENDING, known)) return false;
+    known = !near || (changetype<RowTable>(table).entries - before) * 4 < block * 3;
   }
   return true;
 }
@@ -192,9 +230,10 @@ function mapBlock<S>(
   entries: usize,
   tags: usize,
   pending: usize,
+  known: bool,
 ): bool {
   let left = count;
-  if (changetype<RowTable>(table).entries != 0)
+  if (known && changetype<RowTable>(table).entries != 0)
     left = tryFirst<S>(table, rows, count, entries, tags, pending);
   else {
     for (let row: u32 = 0; row < count; row++) store<u16>(pending + ((<usize>row) << 1), <u16>row);

@@ -22,6 +22,8 @@ const SPLIT_SLOTS: u32 = 32768;
 const PIECES: u32 = 256;
 /** What a block takes beyond its bytes: the heap's header, the region's links, rounding. */
 const BLOCK_COST: u64 = 384;
+/** The tag's low 24 bits choose the slot; past that a piece only gets fuller. */
+const MOST_SLOTS: u32 = 1 << 24;
 
 /** Makes an empty index at `slots`; `tiny` starts with 4 slots (a fault switch). False when out of memory. */
 export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
@@ -149,7 +151,7 @@ export function slotsHeadroom(slots: usize, more: u32): u64 {
     let bytes: u64 = 0;
     for (let index: u32 = 0; index < PIECES; index++) {
       const piece = first + <usize>index * PIECE;
-      bytes += growth(load<u32>(piece, 4) + 1, load<u32>(piece, 8) + share, <u32>1 << 24);
+      bytes += growth(load<u32>(piece, 4) + 1, load<u32>(piece, 8) + share, MOST_SLOTS);
     }
     return bytes;
   }
@@ -160,7 +162,7 @@ export function slotsHeadroom(slots: usize, more: u32): u64 {
   if (entries < growAt(whole)) return bytes;
   const size = (whole << 2) / PIECES;
   bytes += <u64>PIECES * (blockBytes(size) + <u64>PIECE) + BLOCK_COST;
-  return bytes + <u64>PIECES * growth(size, (entries >> 7) + 64, <u32>1 << 24);
+  return bytes + <u64>PIECES * growth(size, (entries >> 7) + 64, MOST_SLOTS);
 }
 
 /** Bytes of all blocks that a piece of `count` slots goes through until it holds `entries`, or has `most`. */
@@ -179,6 +181,26 @@ function blockBytes(count: u32): u64 {
   return (<u64>count << 3) + BLOCK_COST;
 }
 
+/**
+ * Slots for `more` further entries whose tags have `top` as their top byte, so that filling them cannot fail,
+ * and for `likely` of them at once where memory allows. False when out of memory.
+ */
+export function slotsReserve(slots: usize, top: u32, more: u32, likely: u32): bool {
+  let piece = slotsPiece(slots, top << 24);
+  const wanted = load<u32>(piece, 8) + likely;
+  if (load<u32>(slots, 4) != 1 && wanted >= load<u32>(piece, 12)) {
+    const count = load<u32>(piece, 4) + 1;
+    let size = count;
+    while (size < MOST_SLOTS && wanted >= growAt(size)) size <<= 1;
+    if (size > count) enlarge(slots, piece, count, size);
+  }
+  while (load<u32>(piece, 8) + more > load<u32>(piece, 4)) {
+    if (!growPiece(slots, piece, load<u32>(piece, 4) + 1)) return false;
+    piece = slotsPiece(slots, top << 24);
+  }
+  return true;
+}
+
 /** Retries the growth that memory refused earlier; false when it is refused again. */
 export function slotsFeed(slots: usize): bool {
   if (load<u32>(slots, 12) == 0) return true;
@@ -193,17 +215,20 @@ export function slotsFeed(slots: usize): bool {
 
 function grow(slots: usize, piece: usize): void {
   const count = load<u32>(piece, 4) + 1;
-  const ok =
-    load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS ? split(slots, piece) : enlarge(slots, piece, count);
-  if (!ok) store<u32>(slots, 1, 12);
+  if (!growPiece(slots, piece, count)) store<u32>(slots, 1, 12);
 }
 
-function enlarge(slots: usize, piece: usize, count: u32): bool {
-  // The tag's low 24 bits choose the slot; past that a piece only gets fuller.
-  if (count >= 1 << 24) return false;
+function growPiece(slots: usize, piece: usize, count: u32): bool {
+  return load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS
+    ? split(slots, piece)
+    : enlarge(slots, piece, count, nextSize(count));
+}
+
+function enlarge(slots: usize, piece: usize, count: u32, size: u32): bool {
+  if (count >= MOST_SLOTS) return false;
   const old: usize = load<u32>(piece);
   const used = load<u32>(piece, 8);
-  if (!pieceInit(slots, piece, nextSize(count))) return false;
+  if (!pieceInit(slots, piece, size)) return false;
   const end = old + ((<usize>count) << 3);
   for (let at = old; at < end; at += 8) {
     const entry = load<u64>(at);

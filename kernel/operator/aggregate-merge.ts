@@ -29,6 +29,7 @@ import { groupsKey } from "../group/state";
 import { contextError, fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionFree } from "../memory/region";
 import { changelogAdopt, changelogReserve, changelogTouch } from "./aggregate-changelog";
+import { backlogWork } from "./aggregate-backlog";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import {
   EMITTED,
@@ -68,6 +69,8 @@ export function aggregateMerge(context: usize, operator: usize, batch: usize): i
   const address = stateOf(operator);
   if (address == 0) return failMemory(context, 0);
   const state = changetype<State>(address);
+  const waiting = backlogWork(context, operator, true);
+  if (waiting < 0) return waiting;
   const section = load<u32>(batch, <usize>Batch.SECTION);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (section != (state.open ? state.section : 0)) return corrupt(context, Reason.STATE_ORDER);

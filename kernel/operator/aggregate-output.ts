@@ -9,13 +9,16 @@ import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow 
 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
 import { groupsIsOccupied } from "../group/state";
-import { failMemory, scratchTake } from "../memory/context";
+import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
 
 /** Most rows of one pull, whatever the host asks for. */
 const PULL_ROWS: u32 = 65536;
+/** Groups whose columns are written together: their packed keys stay in the cache from column to column. */
+const EMIT_ROWS: u32 = 1024;
 /** Up to this, room for a column's texts is made for the longest in every row, without adding them up. */
 const ROUGH_BYTES: u64 = 1 << 22;
 
@@ -27,6 +30,13 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   const self = aggregationOf(operator);
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
   if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
+  const waiting = backlogWork(context, operator, false);
+  if (waiting < 0) return waiting;
+  if (waiting == <i32>Status.HAS_MORE) {
+    if (!outputReset(self.output, 0)) return failMemory(context, 0);
+    outputDescribe(self.output, out, 0, 0);
+    return waiting;
+  }
   const groups = groupsOf(self);
   if (self.cursor >= groups.count) return Status.FINISHED;
   const limit = min(maxRows, PULL_ROWS);
@@ -38,11 +48,14 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   const rows = listGroups(self, list, limit, aggregateTextLimit(maxBytes), scratch, cursor);
   cursor = rows == 0 ? groups.count : load<u32>(list + ((<usize>(rows - 1)) << 2)) + 1;
   if (!reserveTexts(self, operator, list, rows, scratch)) return failMemory(context, 0);
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    groupsEmitKey(groups, index, list, rows, outputColumn(self.output, index), scratch);
-  }
-  for (let index: u32 = 0; index < self.resultCount; index++) {
-    const status = emitResult(context, operator, index, list, rows, scratch);
+  for (let start: u32 = 0; start < rows; start += EMIT_ROWS) {
+    const status = emitGroups(
+      context,
+      operator,
+      list + ((<usize>start) << 2),
+      min(EMIT_ROWS, rows - start),
+      scratch,
+    );
     if (status >= 0) continue;
     changetype<Operator>(operator).failed = 1;
     return status;
@@ -50,6 +63,22 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   self.cursor = cursor;
   outputDescribe(self.output, out, rows, 0);
   return cursor < groups.count ? Status.HAS_MORE : Status.FINISHED;
+}
+
+/** Appends the keys and results of listed groups. 0, or an error's status. */
+function emitGroups(context: usize, operator: usize, list: usize, rows: u32, scratch: usize): i32 {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    groupsEmitKey(groups, index, list, rows, outputColumn(self.output, index), scratch);
+  }
+  for (let index: u32 = 0; index < self.resultCount; index++) {
+    const mark = scratchMark(context);
+    const status = emitResult(context, operator, index, list, rows, scratch);
+    if (status < 0) return status;
+    scratchReset(context, mark);
+  }
+  return 0;
 }
 
 /** Bytes of texts that a batch may hold: offsets have 31 bits. */

@@ -17,13 +17,7 @@ import { Operator } from "./operator";
 /** Room for the worst case of a batch; false when out of memory, with nothing changed. */
 export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
   const groups = groupsOf(self);
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    const key = groupsKey(groups, index);
-    if (key.interner == 0) continue;
-    if (!internerReserve(key.interner, rows, programOutputDistinctBytes(self.program, key.output)))
-      return false;
-  }
-  if (!groupsReserve(groups, rows)) return false;
+  if (!aggregateReserveTexts(self, rows) || !groupsReserve(groups, rows)) return false;
   const need = groupsNeed(groups, rows);
   let ok = true;
   for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
@@ -31,6 +25,18 @@ export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
     ok = accumulatorReserveRows(accumulator, need, rows, accumulatorTextBytes(accumulator, self.program));
   }
   return reserved(self, need, ok);
+}
+
+/** Room for the texts among the bound batch's keys; false when out of memory, with nothing changed. */
+export function aggregateReserveTexts(self: Aggregation, rows: u32): bool {
+  const groups = groupsOf(self);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.interner == 0) continue;
+    if (!internerReserve(key.interner, rows, programOutputDistinctBytes(self.program, key.output)))
+      return false;
+  }
+  return true;
 }
 
 /** After an attempt to reserve: arrays may have moved even when the last one was refused. */

@@ -28,6 +28,7 @@ import { KeyColumn } from "../group/key-column";
 import { groupsIsOccupied } from "../group/state";
 import { fail, failMemory, scratchTake } from "../memory/context";
 import { regionBlock, regionFree } from "../memory/region";
+import { backlogWork } from "./aggregate-backlog";
 import { changelogEmitted } from "./aggregate-changelog";
 import {
   EMITTED,
@@ -49,6 +50,8 @@ export function aggregateSnapshot(context: usize, operator: usize, out: usize, m
   const address = stateOf(operator);
   if (address == 0) return failMemory(context, 0);
   const state = changetype<State>(address);
+  const waiting = backlogWork(context, operator, true);
+  if (waiting < 0) return waiting;
   if (state.open || (self.changelog != 0 && changelogEmitted(operator) < 0))
     return fail(context, Status.BUSY, Reason.NONE);
   if (changetype<Operator>(operator).snapshotOpen == 0) {

@@ -31,6 +31,9 @@ export class Aggregation {
   list: usize;
   /** Changelog: see aggregate-changelog.ts. */
   changelog: usize;
+  /** Rows set aside (aggregate-backlog.ts), 0 until that begins; 1 once it was refused or has begun. */
+  backlog: usize;
+  backlogRefused: u32;
   /** Snapshot and merge: see aggregate-state.ts. */
   state: usize;
 }

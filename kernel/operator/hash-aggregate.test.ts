@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
+import type { ColumnData } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import {
   CorruptStateError,
@@ -11,7 +12,7 @@ import {
   OverflowError,
 } from "../../bindings/ts/type/error.js";
 import { TwinOverflow } from "../../twin/aggregate.js";
-import type { Value } from "../../twin/values.js";
+import { readColumn, type Value } from "../../twin/values.js";
 import { AggregateFault, RowKind } from "../abi/operator.js";
 import {
   type Aggregate,
@@ -33,13 +34,16 @@ const ALL_FAULTS =
   AggregateFault.HASH_ZERO |
   AggregateFault.NO_DIRECT |
   AggregateFault.NORMALISE_ALWAYS |
-  AggregateFault.TINY_TABLES;
+  AggregateFault.TINY_TABLES |
+  AggregateFault.SET_ASIDE;
 const faults = fc.constantFrom(
   AggregateFault.NONE,
   AggregateFault.NO_DIRECT,
   AggregateFault.HASH_ZERO | AggregateFault.NO_DIRECT,
   AggregateFault.TINY_TABLES,
   AggregateFault.NORMALISE_ALWAYS,
+  AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT,
+  AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES | AggregateFault.NO_DIRECT,
   ALL_FAULTS,
 );
 const splits = fc.array(fc.integer({ min: 1, max: 90 }), { maxLength: 12 });
@@ -242,13 +246,112 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     history.destroy();
   });
 
+  test("rows set aside by hash give the results of rows that are not", () => {
+    const n = 6007;
+    let state = 7;
+    const next = (below: number) => {
+      state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+      return (state >>> 8) % below;
+    };
+    const column = (f: () => Value, nulls = 10): Value[] =>
+      Array.from({ length: n }, () => (next(nulls) === 0 ? null : f()));
+    const table: Table = [
+      column(() => BigInt(next(1500)) * 7919n - 2n ** 62n),
+      column(() => `k${next(40)}`, 50),
+      column(() => (next(20001) - 10000) / 100),
+      column(() => BigInt(next(2 ** 24))),
+      column(() => BigInt(next(200) - 100)),
+      column(() => BigInt(next(2 ** 24)) ** 3n),
+      column(() => Math.fround(next(1000) / 7)),
+    ];
+    const columns = [
+      types.int64,
+      types.utf8,
+      types.float64,
+      types.int32,
+      types.int8,
+      types.decimal(38, 2),
+      types.float32,
+    ];
+    const all = [2, 3, 4, 5, 6].flatMap((of) =>
+      (["count", "sum", "avg", "min", "max"] as const).map((name) => ({ name, of })),
+    );
+    for (const keys of [[0], [0, 1], [5], [1, 0, 6, 5]]) {
+      for (const aggregates of [
+        [{ name: "count" as const }, ...all],
+        [{ name: "sum" as const, of: 3 }],
+        [],
+      ]) {
+        const query: Query = { types: columns, keys, aggregates };
+        const right = oracle(query, table);
+        for (const fault of [AggregateFault.NO_DIRECT, ALL_FAULTS]) {
+          const faulty = { ...query, faults: fault | AggregateFault.SET_ASIDE };
+          expect(runAll(kernel, faulty, table, [1, 700, 2500])).toEqual(right);
+        }
+      }
+    }
+  });
+
+  test.each([0, 48 * 2 ** 20])("many groups set rows aside by themselves, budget %d", async (budget) => {
+    const query: Query = {
+      types: [types.int64, types.int32],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }],
+    };
+    const own = await Kernel.open({ build, budget: budget || "1 GiB" });
+    const operator = open(own, query);
+    const size = 50_000;
+    // Every key comes twice, in neighbouring batches.
+    const batch = (i: number) => {
+      const keys = BigInt64Array.from({ length: size }, (_, row) => BigInt((i * size) / 2 + row) * 7919n);
+      const values = new Int32Array(size).fill(i + 1);
+      const column = (type: Query["types"][number], { buffer }: BigInt64Array | Int32Array): ColumnData => ({
+        type,
+        length: size,
+        offset: 0,
+        nullCount: 0,
+        validity: null,
+        offsets: null,
+        values: new Uint8Array(buffer as ArrayBuffer),
+        dictionary: null,
+      });
+      return {
+        schema: batchOf(query.types, [[], []]).schema,
+        length: size,
+        columns: [column(types.int64, keys), column(types.int32, values)],
+      };
+    };
+    let pushed = 0;
+    try {
+      for (; pushed < 40; pushed++) operator.push(batch(pushed));
+      let groups = 0;
+      let sum = 0n;
+      for (const { columns, length } of operator.finish()) {
+        groups += length;
+        for (const value of readColumn(columns[1]!)) sum += value as bigint;
+      }
+      expect(groups).toBe(((pushed + 1) * size) / 2);
+      expect(sum).toBe(BigInt((size * pushed * (pushed + 1)) / 2));
+      expect(budget).toBe(0);
+    } catch (error) {
+      if (!(error instanceof MemoryLimitError)) throw error;
+      expect(budget).toBeGreaterThan(0);
+      expect(pushed).toBeGreaterThan(10);
+      expect(own.usedBytes).toBeLessThanOrEqual(budget);
+    }
+    operator.destroy();
+    own.close();
+  });
+
   test("when any allocation fails the kernel stays usable and gives everything back", () => {
     fc.assert(
       fc.property(
         cases,
         fc.integer({ min: 1, max: 120 }),
         fc.boolean(),
-        ({ query, table }, nth, changelog) => {
+        faults,
+        ({ query: plain, table }, nth, changelog, fault) => {
+          const query = { ...plain, faults: fault };
           const before = [kernel.usedBytes, kernel.blocks];
           kernel.failAllocation(nth);
           const failed = attempt(() => {
@@ -283,7 +386,9 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
 
   test("when any allocation of a snapshot or merge fails, nothing traps and everything is given back", () => {
     fc.assert(
-      fc.property(cases, fc.integer({ min: 1, max: 60 }), fc.boolean(), ({ query, table }, nth, late) => {
+      fc.property(cases, fc.integer({ min: 1, max: 60 }), fc.boolean(), faults, (of, nth, late, fault) => {
+        const { table } = of;
+        const query = { ...of.query, faults: fault };
         const before = [kernel.usedBytes, kernel.blocks];
         const part = open(kernel, query);
         pushAll(part, query, table, [50]);

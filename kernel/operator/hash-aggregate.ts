@@ -55,8 +55,20 @@ import {
   changelogTouch,
   changelogTouchFirst,
 } from "./aggregate-changelog";
+import {
+  backlogAppend,
+  backlogConsider,
+  backlogIsOpen,
+  backlogReserve,
+  backlogRows,
+} from "./aggregate-backlog";
 import { aggregateHasRoom } from "./aggregate-headroom";
-import { aggregateReserveBatch, aggregateReserveSpan, startTracking } from "./aggregate-reserve";
+import {
+  aggregateReserveBatch,
+  aggregateReserveSpan,
+  aggregateReserveTexts,
+  startTracking,
+} from "./aggregate-reserve";
 import { Operator } from "./operator";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
@@ -478,8 +490,10 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
-  if (<u64>groupsOf(self).count + <u64>rows + 1 > MAX_GROUPS)
+  if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
+  if (backlogIsOpen(operator)) return setAside(context, operator, rows);
+  const before = groupsOf(self).count;
   if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows)))
     return failMemory(context, 0);
   if (!aggregateReserveBatch(self, rows)) return failMemory(context, 0);
@@ -503,7 +517,30 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     }
     changetype<Operator>(operator).rowsSelected += selected;
   }
+  if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+/** A push whose rows are set aside, to be applied later (aggregate-backlog.ts). */
+function setAside(context: usize, operator: usize, rows: u32): i32 {
+  const self = aggregationOf(operator);
+  if (!aggregateReserveTexts(self, rows)) return failMemory(context, 0);
+  const reserved = backlogReserve(context, operator, rows);
+  if (reserved < 0) return reserved;
+  for (let start: u32 = 0; start < rows; start += ROWS) {
+    const selected = programRun(context, self.program, start, min(ROWS, rows - start));
+    let status = selected;
+    if (selected > 0 && !backlogAppend(context, operator, selected)) {
+      status = failMemory(context, 0);
+      if (start == 0) return status;
+    }
+    if (status < 0) {
+      changetype<Operator>(operator).failed = 1;
+      return status;
+    }
+    changetype<Operator>(operator).rowsSelected += selected;
+  }
+  return Status.NEED_INPUT;
 }
 
 /** All that can be refused before a vector's rows, of `left` of the batch, are applied. 0, or OUT_OF_MEMORY. */
