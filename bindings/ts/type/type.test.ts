@@ -75,6 +75,10 @@ describe("aggregates", () => {
     ["sum", bool, null],
     ["avg", int64, "float64"],
     ["avg", duration("s"), null],
+    ["stddev", uint8, "float64"],
+    ["corr", decimal(10, 2), "float64"],
+    ["kurtosis", duration("s"), null],
+    ["variance", null, null],
     ["min", dictionary(utf8), "utf8"],
     ["max", timestamp("ms"), "timestamp[ms]"],
     ["countDistinct", largeUtf8, "int64"],
@@ -89,6 +93,7 @@ describe("aggregates", () => {
   test("count counts rows without an argument, values with one", () => {
     expect(aggregateFunction("count", false)).toBe(AggregateFunction.COUNT_ROWS);
     expect(aggregateFunction("count", true)).toBe(AggregateFunction.COUNT);
+    expect(aggregateFunction("corr", true)).toBe(AggregateFunction.CORR);
   });
 });
 
