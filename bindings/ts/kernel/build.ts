@@ -81,8 +81,14 @@ export async function loadModule(build: KernelBuild, source?: WasmSource): Promi
   return module;
 }
 
-function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
-  return WebAssembly.compile(bytes);
+async function compile(bytes: BufferSource): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw new ArgumentError(`the kernel's bytes do not compile as WebAssembly here: ${String(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 function runsInNode(): boolean {

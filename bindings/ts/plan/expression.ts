@@ -185,6 +185,9 @@ export class Expression<out Names extends string = string, out Result = unknown>
    * false. Values are compared by this expression's type.
    */
   isIn(list: readonly (Plain | Expression<never, unknown>)[]): Expression<Names, Logical> {
+    if (!Array.isArray(list)) {
+      throw new ArgumentError(`isIn takes an array of values, not ${describe(list)}`, { value: list });
+    }
     return wrap({ kind: "in", value: this.node, list: list.map(nodeOf) });
   }
 

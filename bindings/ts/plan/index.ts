@@ -60,7 +60,7 @@ export {
   desc,
   type Extended,
   from,
-  type GroupedPlan,
+  GroupedPlan,
   Plan,
   type Renamed,
   type RowOf,

@@ -393,6 +393,63 @@ describe("backpressure and ends", () => {
     });
   });
 
+  it("leaving a run, or closing the engine, does not wait for a source that hangs", async () => {
+    const hanging = () =>
+      (async function* () {
+        yield orders.batches[0]!;
+        await new Promise(() => {});
+      })();
+    const short = await Engine.open();
+    const left = short.stream(bySeller, { orders: hanging() });
+    const waiting = left.next();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await left.return();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    expect(short.stats().activeRuns).toBe(0);
+    const streaming = short.stream(bySeller, { orders: hanging() }).next();
+    const collecting = short.collect(bySeller, { orders: hanging() });
+    setTimeout(() => void short.close(), 5);
+    await expect(streaming).rejects.toThrow(ClosedError);
+    await expect(collecting).rejects.toThrow(/the engine is closed/);
+    expect(short.stats().activeRuns).toBe(0);
+  });
+
+  it("a loaded table that is freed during a run stays until the run has read it", async () => {
+    await returnsItsMemory(async () => {
+      const rows = 300_000;
+      const ones = await engine.load(tableFromArrays({ v: new Int32Array(rows).fill(1) }));
+      const run = engine.stream(from("t").select("v"), { t: ones });
+      const first = await run.next();
+      ones.free();
+      const sevens = await engine.load(tableFromArrays({ v: new Int32Array(rows).fill(7) }));
+      let total = 0;
+      const add = (batch: RecordBatch) => {
+        for (const value of batch.getChild("v")!.toArray() as Int32Array) total += value;
+      };
+      add(first.value!);
+      for await (const batch of run) add(batch);
+      expect(total).toBe(rows);
+      sevens.free();
+      await expect(engine.collect(from("t").select("v"), { t: ones })).rejects.toThrow(ClosedError);
+    });
+  });
+
+  it("what a source throws while it is let go does not hide the error", async () => {
+    const failing = () => ({
+      [Symbol.asyncIterator]: () => ({
+        next: async () => ({ done: false, value: orders.batches[0]! }),
+        return: async () => {
+          throw new Error("from return()");
+        },
+      }),
+    });
+    const unknown = from("orders").aggregate({ n: sum("nothing") });
+    await expect(engine.collect(unknown, { orders: failing() })).rejects.toThrow(UnknownColumnError);
+    const run = engine.stream(passing, { orders: failing() });
+    await run.next();
+    expect(await run.return()).toEqual({ done: true, value: undefined });
+  });
+
   it("an error of the source passes through untouched", async () => {
     await returnsItsMemory(async () => {
       const failure = new Error("socket closed");
@@ -652,6 +709,18 @@ describe("bad input is a typed error, and the engine stays usable", () => {
     await expect(Engine.open({ memory: "5 GiB" })).rejects.toThrow(ArgumentError);
     await expect(Engine.open({ build: "fastest" as "simd" })).rejects.toThrow(ArgumentError);
     await expect(Engine.open({ wasm: new URL("file:///nowhere.wasm") })).rejects.toThrow(/nowhere/);
+    await expect(Engine.open({ wasm: Uint8Array.of(1, 2, 3) })).rejects.toThrow(ArgumentError);
+    await expect(engine.collect(null as never, { orders })).rejects.toThrow(/not a plan/);
+    await expect(engine.collect(from("orders").groupBy("seller") as never, { orders })).rejects.toThrow(
+      /groupBy needs/,
+    );
+    await expect(engine.collect(bySeller, { orders }, { result: "nope" as "arrow" })).rejects.toThrow(
+      /"arrow" or "kernel"/,
+    );
+    expect(() => engine.stream(bySeller, { orders }, { emit: "nope" as "onClose" })).toThrow(
+      /"onClose" or "onUpdate"/,
+    );
+    expect(() => col("seller").isIn("abc" as never)).toThrow(ArgumentError);
     expect(() => engine.stream(bySeller, { orders }, { batchRows: 0 })).toThrow(ArgumentError);
   });
 

@@ -6,7 +6,7 @@
 import type { RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toTable } from "../arrow/index.js";
 import { Kernel, type KernelBuild, type Operator, Stage, type WasmSource } from "../kernel/index.js";
-import { asChangelog, bind, lower, type Plan, sourceOf } from "../plan/index.js";
+import { asChangelog, bind, GroupedPlan, lower, Plan, sourceOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
@@ -62,7 +62,8 @@ const COLLECT_BATCH_ROWS = 1 << 20;
 
 export class Engine {
   readonly #kernel: Kernel;
-  #activeRuns = 0;
+  /** One a run that has begun and not ended. */
+  readonly #runs = new Set<AbortController>();
   #closed = false;
 
   private constructor(kernel: Kernel) {
@@ -119,15 +120,19 @@ export class Engine {
     { signal, result = "arrow" }: CollectOptions = {},
   ): Promise<Table | KernelTable> {
     const stage = new Stage(this.#kernelForRun());
-    return this.#track(async () => {
+    checkPlan(plan);
+    checkChoice("result", result, ["arrow", "kernel"]);
+    const controller = new AbortController();
+    const signals = allOf(signal, controller);
+    return this.#track(controller, async () => {
       const opened = await this.#open(plan, inputs, stage, {
         changelog: false,
         batchRows: COLLECT_BATCH_ROWS,
-        signal: signal ?? null,
+        signal: signals,
       });
       let kept: Operator | null = null;
       try {
-        const options = { signal: signal ?? null, check: () => this.#check() };
+        const options = { signal: signals, check: () => this.#check() };
         if (result === "kernel") {
           const made = await this.#collectResident(opened, options);
           kept = made.operator;
@@ -150,20 +155,22 @@ export class Engine {
   stream(plan: Plan<unknown>, inputs: Inputs = {}, options: StreamOptions = {}): Run {
     const kernel = this.#kernelForRun();
     const { signal, emit = "onClose", batchRows = DEFAULT_BATCH_ROWS } = options;
+    checkPlan(plan);
+    checkChoice("emit", emit, ["onClose", "onUpdate"]);
     if (!Number.isInteger(batchRows) || batchRows < 1) {
       throw new ArgumentError(`batchRows must be a whole number above 0, not ${batchRows}`, {
         value: batchRows,
       });
     }
     const controller = new AbortController();
-    const signals = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal]);
+    const signals = allOf(signal, controller);
     const counters = new Counters();
     let pipeline: Pipeline | null = null;
     const engine = this;
     async function* results(): AsyncGenerator<BatchData> {
       signals.throwIfAborted();
       const stage = new Stage(kernel);
-      engine.#activeRuns += 1;
+      engine.#runs.add(controller);
       let opened: Opened | null = null;
       try {
         const changelog = emit === "onUpdate";
@@ -171,7 +178,7 @@ export class Engine {
         pipeline = opened.pipeline;
         yield* drive(opened, counters, { signal: signals, check: () => engine.#check() });
       } finally {
-        engine.#activeRuns -= 1;
+        engine.#runs.delete(controller);
         pipeline = null;
         opened?.pipeline.free();
         await opened?.source.close();
@@ -182,13 +189,14 @@ export class Engine {
 
   stats(): EngineStats {
     const { build, usedBytes, peakBytes, budgetBytes } = this.#kernel;
-    return { build, usedBytes, peakBytes, budgetBytes, activeRuns: this.#activeRuns };
+    return { build, usedBytes, peakBytes, budgetBytes, activeRuns: this.#runs.size };
   }
 
-  /** Ends the engine. Runs still going throw ClosedError at their next morsel; tables in its memory are gone. */
+  /** Ends the engine. Runs still going, or waiting for their sources, throw ClosedError; tables in its memory are gone. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    for (const run of [...this.#runs]) run.abort(new ClosedError("the engine is closed"));
     this.#kernel.close();
   }
 
@@ -205,12 +213,12 @@ export class Engine {
     return this.#kernel;
   }
 
-  async #track<T>(work: () => Promise<T>): Promise<T> {
-    this.#activeRuns += 1;
+  async #track<T>(run: AbortController, work: () => Promise<T>): Promise<T> {
+    this.#runs.add(run);
     try {
       return await work();
     } finally {
-      this.#activeRuns -= 1;
+      this.#runs.delete(run);
     }
   }
 
@@ -262,6 +270,24 @@ export class Engine {
     };
     return { table: new KernelTable(pipeline.schema, batches, release), operator };
   }
+}
+
+/** The signal of a run: the user's, if there is one, and the run's own. */
+function allOf(signal: AbortSignal | undefined, run: AbortController): AbortSignal {
+  return signal === undefined ? run.signal : AbortSignal.any([signal, run.signal]);
+}
+
+function checkPlan(plan: unknown): void {
+  if (plan instanceof Plan) return;
+  const hint =
+    plan instanceof GroupedPlan ? "groupBy needs aggregate({...}) after it" : "build it with from(...)";
+  throw new ArgumentError(`the first argument is not a plan: ${hint}`, { value: plan, expected: "a Plan" });
+}
+
+function checkChoice(option: string, value: unknown, choices: readonly string[]): void {
+  if (choices.includes(value as string)) return;
+  const expected = choices.map((choice) => `"${choice}"`).join(" or ");
+  throw new ArgumentError(`${option} is ${expected}, not ${JSON.stringify(value)}`, { value, expected });
 }
 
 function schemasOf(inputs: Inputs): Record<string, Schema> {

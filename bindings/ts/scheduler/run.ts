@@ -117,6 +117,9 @@ function counted(counters: Counters, batch: BatchData): void {
   counters.batchesOut += 1;
 }
 
+/** Why a run ended that was left while its source was being waited for. */
+const RETURNED = new ClosedError("the run was left");
+
 /**
  * A stream of results: iterate it once. Breaking out of the loop, an error, the signal or `cancel()` release
  * all that it holds, whether or not somebody is waiting for a batch.
@@ -128,6 +131,8 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   readonly #signal: AbortSignal;
   readonly #stateBytes: () => number;
   #over = false;
+  /** Calls of `next` that have not been answered. */
+  #waiting = 0;
 
   /** @internal */
   constructor(
@@ -156,6 +161,7 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
 
   async next(): Promise<IteratorResult<RecordBatch, undefined>> {
     if (this.#over) return { done: true, value: undefined };
+    this.#waiting += 1;
     try {
       const next = await this.#results.next();
       if (!next.done) return { done: false, value: toRecordBatch(next.value) };
@@ -165,12 +171,17 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
       return { done: true, value: undefined };
     } catch (error) {
       this.#over = true;
+      if (error === RETURNED) return { done: true, value: undefined };
       throw error;
+    } finally {
+      this.#waiting -= 1;
     }
   }
 
+  /** Ends the run. A `next()` that waits for the source is answered as the end. */
   async return(): Promise<IteratorResult<RecordBatch, undefined>> {
     this.#over = true;
+    if (this.#waiting > 0) this.#controller.abort(RETURNED);
     await this.#results.return(undefined);
     return { done: true, value: undefined };
   }

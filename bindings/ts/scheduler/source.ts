@@ -31,6 +31,7 @@ export class Source {
   #needed: ReadonlySet<number> = new Set();
   #first: readonly (BatchData | KernelTable)[];
   #conform: Conform | null = null;
+  readonly #pinned: KernelTable[] = [];
 
   private constructor(name: string, stage: Stage, schema: Schema, opened: Opened) {
     this.name = name;
@@ -80,17 +81,28 @@ export class Source {
     this.#conform =
       this.#conform?.from === item.schema ? this.#conform : conform(this, this.#needed, item.schema);
     const { columns } = this.#conform;
-    const inputs = item instanceof KernelTable ? item.batches : [this.#stage.batch(item)];
+    const inputs = item instanceof KernelTable ? this.#pin(item) : [this.#stage.batch(item)];
     for (const input of inputs) yield columns === null ? input : new Reordered(input, this.schema, columns);
+  }
+
+  #pin(table: KernelTable): readonly InputBatch[] {
+    const batches = table.pin();
+    this.#pinned.push(table);
+    return batches;
   }
 
   /** Frees the staging memory and lets the iterable go: its `return` is called, and not waited for if it hangs. */
   async close(): Promise<void> {
     this.#stage.free();
+    for (const table of this.#pinned.splice(0)) table.unpin();
     this.#first = [];
-    const ending = this.#items.return?.();
-    if (ending !== undefined) await settledSoon(Promise.resolve(ending));
+    await settledSoon(ended(this.#items));
   }
+}
+
+/** The iterator's clean-up. What it throws is nobody's answer: the run has its result, or its own error. */
+async function ended(items: AsyncIterator<unknown> | Iterator<unknown>): Promise<void> {
+  await items.return?.();
 }
 
 async function firstOf<T>(
@@ -100,7 +112,7 @@ async function firstOf<T>(
   try {
     return await unlessAborted(Promise.resolve(items.next()), signal);
   } catch (error) {
-    await settledSoon(Promise.resolve(items.return?.()));
+    await settledSoon(ended(items));
     throw error;
   }
 }
@@ -133,16 +145,16 @@ async function* readItems(
   name: string,
   iterator: AsyncIterator<unknown> | Iterator<unknown>,
 ): AsyncGenerator<BatchData> {
-  let ended = false;
+  let done = false;
   try {
     for (;;) {
       const next = await iterator.next();
       if (next.done) break;
       yield* batchesOf(name, next.value);
     }
-    ended = true;
+    done = true;
   } finally {
-    if (!ended) await iterator.return?.();
+    if (!done) await ended(iterator).catch(() => {});
   }
 }
 

@@ -12,6 +12,8 @@ export class KernelTable {
   readonly #batches: readonly ResidentBatch[];
   readonly #release: () => void;
   #open = true;
+  /** Runs that are reading. */
+  #readers = 0;
 
   /** @internal */
   constructor(schema: Schema, batches: readonly ResidentBatch[], release: () => void) {
@@ -21,10 +23,17 @@ export class KernelTable {
     this.#release = release;
   }
 
-  /** @internal */
-  get batches(): readonly InputBatch[] {
+  /** @internal The batches, for a run that reads them until it calls `unpin`. */
+  pin(): readonly InputBatch[] {
     this.#check();
+    this.#readers += 1;
     return this.#batches;
+  }
+
+  /** @internal */
+  unpin(): void {
+    this.#readers -= 1;
+    if (!this.#open && this.#readers === 0) this.#release();
   }
 
   /** A copy as an ordinary apache-arrow table. Only for results: their columns are all here, without dictionaries. */
@@ -36,11 +45,11 @@ export class KernelTable {
     );
   }
 
-  /** Gives the memory back. Safe to call twice. */
+  /** Gives the memory back, once the runs that are reading the table have ended. Safe to call twice. */
   free(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#release();
+    if (this.#readers === 0) this.#release();
   }
 
   [Symbol.dispose](): void {
