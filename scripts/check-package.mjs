@@ -27,6 +27,12 @@ function readmeExamples() {
   return [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map((match) => match[1]);
 }
 
+/** The same program as CommonJS: an ES module is reached by `import()` there, on every Node. */
+function asCommonJs(source) {
+  const body = source.replace(/^import (\{[^}]*\}) from ("[^"]*");$/gm, "const $1 = await import($2);");
+  return `(async () => {\n${body}\n})();\n`;
+}
+
 try {
   run("npm", ["pack", "--silent", "--pack-destination", project], { cwd: root });
   const tarball = readdirSync(project).find((file) => file.endsWith(".tgz"));
@@ -52,6 +58,10 @@ try {
     const printed = run(process.execPath, [`example-${index}.mjs`]);
     if (printed.trim() === "") throw new Error(`README example ${index + 1} printed nothing`);
     console.log(`README example ${index + 1}:\n${printed.trimEnd()}`);
+    writeFileSync(join(project, `example-${index}.cjs`), asCommonJs(source));
+    if (run(process.execPath, [`example-${index}.cjs`]) !== printed) {
+      throw new Error(`README example ${index + 1} prints something else from CommonJS`);
+    }
   });
 
   writeFileSync(
