@@ -5,6 +5,7 @@
 // VALUES, OFFSET still counts.
 
 import { Column, Type } from "../abi/layout";
+import { bitmapGet } from "./bitmap";
 
 /** Address of the bytes of value `code` of a BYTES or LARGE_BYTES dictionary. */
 // @ts-ignore: decorator
@@ -36,4 +37,10 @@ export function dictionaryLength(dictionary: usize, code: u32): u32 {
 export function dictionaryValue(dictionary: usize, code: u32, width: usize): usize {
   const index: usize = <usize>load<u32>(dictionary, <usize>Column.OFFSET) + <usize>code;
   return <usize>load<u32>(dictionary, <usize>Column.VALUES) + index * width;
+}
+
+/** Whether value `code` of a dictionary is not null. */
+export function dictionaryIsValid(dictionary: usize, code: u32): bool {
+  const bits: usize = load<u32>(dictionary, <usize>Column.VALIDITY);
+  return bits == 0 || bitmapGet(bits, load<u32>(dictionary, <usize>Column.OFFSET) + code) != 0;
 }

@@ -2,8 +2,8 @@
 //
 // A key's code is its value modulo a power of two, plus one (0 is null), which stays unique while all values
 // so far lie within that many of each other, wherever the next smaller or larger value comes; codes combine
-// by strides. A lone key stops marking its groups once its whole range is known to have rows: that pass costs
-// as much as a sum.
+// by strides. Groups are no longer marked once every combination of keys in range is known to have rows: that
+// pass costs as much as a sum.
 // Not taken: a table from code to dense number (no holes, but a dependent load more a row), and a base to
 // subtract instead of the modulus (smaller values that come later would force a rebuild).
 
@@ -190,32 +190,51 @@ function observeScalar<T>(key: KeyColumn, rows: u32): void {
 }
 
 export function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
+  let nulls = false;
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
+    nulls = nulls || key.validity != 0;
     if (key.width == 8) addCodes<u64>(key, rows, numbers, index == 0);
-    else if (index == 0 && key.validity == 0) firstCodes(key, rows, numbers);
-    else addCodes<u32>(key, rows, numbers, index == 0);
+    else if (key.validity != 0) addCodes<u32>(key, rows, numbers, index == 0);
+    else if (index == 0) firstCodes(key, rows, numbers);
+    else nextCodes(key, rows, numbers);
   }
-  if (groups.counts != 0) return;
-  const only = groupsKey(groups, 0);
-  if (groups.full && only.validity == 0) return;
+  if (groups.counts != 0 || (groups.full && !nulls)) return;
   const occupied = groups.occupied;
   for (let row: u32 = 0; row < rows; row++)
     store<u8>(occupied + <usize>load<u32>(numbers + ((<usize>row) << 2)), 1);
-  if (groups.keyCount == 1) lookFull(groups, only, rows);
+  lookFull(groups, rows);
 }
 
-/** Looks whether the range is full, once as many rows were marked as it has groups. */
-function lookFull(groups: Groups, key: KeyColumn, rows: u32): void {
+/** Looks whether every combination of keys in range has rows, once as many rows were marked as there are. */
+function lookFull(groups: Groups, rows: u32): void {
   groups.marked += rows;
-  const range = <u64>(key.high - key.low);
-  if (key.high < key.low || range >= <u64>groups.marked) return;
+  let combinations: u64 = 1;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.high < key.low) return;
+    const range = <u64>(key.high - key.low) + 1;
+    if (range > <u64>groups.marked) return;
+    combinations *= range;
+    if (combinations > <u64>groups.marked) return;
+  }
   groups.marked = 0;
-  for (let offset: u64 = 0; offset <= range; offset++) {
-    const code = (<u32>(<u64>key.low + offset) & key.mask) + 1;
-    if (!load<u8>(groups.occupied + <usize>code)) return;
+  for (let at: u64 = 0; at < combinations; at++) {
+    if (!load<u8>(groups.occupied + <usize>combinationGroup(groups, <u32>at))) return;
   }
   groups.full = 1;
+}
+
+/** Group number of a combination of keys, counted from that of their lowest values. */
+function combinationGroup(groups: Groups, combination: u32): u32 {
+  let group: u32 = 0;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    const range = <u32>(key.high - key.low) + 1;
+    group += ((<u32>(<u64>key.low + <u64>(combination % range)) & key.mask) + 1) * key.stride;
+    combination /= range;
+  }
+  return group;
 }
 
 /** Codes of a 4-byte key without nulls whose stride is 1. */
@@ -237,6 +256,28 @@ function firstCodes(key: KeyColumn, rows: u32, numbers: usize): void {
   }
 }
 
+/** Adds the codes of a further 4-byte key without nulls. */
+function nextCodes(key: KeyColumn, rows: u32, numbers: usize): void {
+  const values = key.values;
+  const mask = key.mask;
+  const stride = key.stride;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const masks = i32x4.splat(mask);
+    const strides = i32x4.splat(stride);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const at = (<usize>row) << 2;
+      const codes = i32x4.mul(v128.and(v128.load(values + at), masks), strides);
+      v128.store(numbers + at, i32x4.add(v128.load(numbers + at), i32x4.add(codes, strides)));
+    }
+  }
+  for (; row < rows; row++) {
+    const at = (<usize>row) << 2;
+    store<u32>(numbers + at, load<u32>(numbers + at) + ((load<u32>(values + at) & mask) + 1) * stride);
+  }
+}
+
+/** The same for keys with nulls, whose code is 0, and for 8-byte keys. */
 function addCodes<T>(key: KeyColumn, rows: u32, numbers: usize, first: bool): void {
   const values = key.values;
   const validity = key.validity;

@@ -2,7 +2,6 @@
 
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
 import { nextDictionaryId } from "../../bindings/ts/type/column.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
 import * as types from "../../bindings/ts/type/data-type.js";
@@ -188,58 +187,73 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
     }
   });
 
-  test("dictionaries may grow, be replaced, hold duplicates and nulls, and mix with plain texts", () => {
-    const query = counted(types.dictionary(types.utf8));
-    const plain = counted(types.utf8);
-    const values = (texts: Value[]): ColumnData => writeColumn(types.utf8, texts);
-    const coded = (dictionary: { id: number; values: ColumnData }, codes: (number | null)[]): BatchData => {
-      const indices = writeColumn(
-        types.int32,
-        codes.map((code) => (code === null ? null : BigInt(code))),
-      );
-      const key = { ...indices, type: types.dictionary(types.utf8), dictionary };
-      const batch = batchOf(query.types, [[], codes.map(() => 1n)]);
-      return { ...batch, length: codes.length, columns: [key, batch.columns[1]!] };
-    };
-    const operator = open(kernel, query);
-    const id = nextDictionaryId();
-    const expectedTexts: Value[] = [];
-    const push = (batch: BatchData) => {
-      operator.push(batch);
-      const key = batch.columns[0]!;
-      const texts = readColumn(key.dictionary!.values);
-      readColumn({ ...key, type: types.int32, dictionary: null }).forEach((code) => {
-        expectedTexts.push(code === null ? null : texts[Number(code)]!);
-      });
-    };
-    push(coded({ id, values: values(["a", "b"]) }, [0, 1, null, 1]));
-    // The same dictionary, grown.
-    push(coded({ id, values: values(["a", "b", "c", ""]) }, [3, 2, 1, 0]));
-    // Another one, in another order.
-    push(coded({ id: nextDictionaryId(), values: values(["c", "d", "a"]) }, [0, 1, 2, null]));
-    // Duplicates and a null inside.
-    push(
-      coded({ id: nextDictionaryId(), values: values(["d", "d", null, "a", "a"]) }, [0, 1, 2, 3, 4, null]),
-    );
-    // The first one again.
-    push(coded({ id, values: values(["a", "b", "c", ""]) }, [3, 3]));
-    const table: Table = [expectedTexts, expectedTexts.map(() => 1n)];
-    // Plain texts join the same groups through the state, whose keys are plain.
-    const other = open(kernel, plain);
-    other.push(
-      batchOf(plain.types, [
-        ["a", "zz", null],
-        [1n, 1n, 1n],
-      ]),
-    );
-    for (const state of other.snapshot()) operator.merge(state);
-    other.destroy();
-    const all: Table = [
-      [...table[0]!, "a", "zz", null],
-      [...table[1]!, 1n, 1n, 1n],
+  // Few rows a batch find their codes one by one; with many the first dictionary is learnt whole.
+  const repeats = [1, 400];
+  const orders = [
+    [0, 1, 2, 3, 4],
+    [3, 0, 1, 2, 4],
+    [1, 4, 3, 0],
+    [2, 3, 2],
+  ];
+  test.each(repeats.flatMap((times) => orders.map((order) => ({ times, order }))))(
+    "dictionaries may grow, be replaced, hold duplicates and nulls, and mix with plain texts: %o",
+    ({ times, order }) => {
+      const query = counted(types.dictionary(types.utf8));
+      const plain = counted(types.utf8);
+      const id = nextDictionaryId();
+      const batches: { id: number; texts: Value[]; codes: (number | null)[] }[] = [
+        { id, texts: ["a", "b"], codes: [0, 1, null, 1] },
+        // The same dictionary, grown; a value that no row has.
+        { id, texts: ["a", "b", "c", "", "unused"], codes: [3, 2, 1, 0] },
+        // Another one, in another order.
+        { id: nextDictionaryId(), texts: ["c", "d", "a"], codes: [0, 1, 2, null] },
+        // Duplicates and a null inside.
+        { id: nextDictionaryId(), texts: ["d", "d", null, "a", "a"], codes: [0, 1, 2, 3, 4, null] },
+        // The first one again, longer still and without a null.
+        { id, texts: ["a", "b", "c", "", "unused", "e"], codes: [3, 3, 5] },
+      ];
+      const operator = open(kernel, query);
+      const expectedTexts: Value[] = [];
+      for (const which of order) {
+        const { id, texts, codes } = batches[which]!;
+        const all = Array.from({ length: times }, () => codes).flat();
+        const indices = writeColumn(
+          types.int32,
+          all.map((code) => (code === null ? null : BigInt(code))),
+        );
+        const dictionary = { id, values: writeColumn(types.utf8, texts) };
+        const key = { ...indices, type: types.dictionary(types.utf8), dictionary };
+        const batch = batchOf(query.types, [[], all.map(() => 1n)]);
+        operator.push({ ...batch, length: all.length, columns: [key, batch.columns[1]!] });
+        expectedTexts.push(...all.map((code) => (code === null ? null : texts[code]!)));
+      }
+      // Plain texts join the same groups through the state, whose keys are plain.
+      const other = open(kernel, plain);
+      const more = ["a", "zz", null];
+      other.push(batchOf(plain.types, [more, more.map(() => 1n)]));
+      for (const state of other.snapshot()) operator.merge(state);
+      other.destroy();
+      const table: Table = [[...expectedTexts, ...more], [...expectedTexts, ...more].map(() => 1n)];
+      const rows = rowsOf(operator.finish());
+      expect(multiset(rows)).toEqual(multiset(expected(plain, table)));
+      operator.destroy();
+    },
+  );
+
+  test("small ranges of several keys: holes and late combinations, with nulls and without", () => {
+    const n = 5000;
+    const keys = (late: boolean, nulls: boolean): Value[][] => [
+      ints(n, (i) => (nulls && i % 17 === 0 ? null : i % 4)),
+      ints(n, (i) => (late && i > n - 3 ? 3 : i % (late ? 3 : 4))),
+      Array.from({ length: n }, (_, i): Value => `t${Math.floor(i / 16) % 3}`),
     ];
-    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(plain, all)));
-    operator.destroy();
+    for (const late of [false, true]) {
+      for (const nulls of [false, true]) {
+        const table = [...keys(late, nulls), ints(n, (i) => i)];
+        const tier = run(counted(types.int32, types.int32, types.utf8), table, [2048, 100]);
+        expect(tier).toBe(DIRECT);
+      }
+    }
   });
 
   test("long texts with equal beginnings and lengths stay apart", () => {

@@ -2,7 +2,8 @@
 //
 // It turns a variable-length key into a fixed-width one, so that every key tier above works on numbers.
 // Plain columns look each row's text up; dictionary columns look a code up once and remember its id (`remap`),
-// so that rows cost one load. Texts live in an arena and never move.
+// so that rows cost one load. The first dictionary is learnt whole, in order, where that is cheap: then codes
+// are ids, and rows cost nothing. Texts live in an arena and never move.
 //
 //   entry: u32 address, u32 length (dense by id)
 
@@ -22,13 +23,17 @@ import {
   slotsPieces,
   tagOf,
 } from "../hash/slots";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { Column } from "../abi/layout";
+import { dictionaryAddress, dictionaryIsValid, dictionaryLength } from "../column/dictionary";
 import { regrow } from "../column/builder";
 
-export const INTERNER_SIZE: usize = 144;
+export const INTERNER_SIZE: usize = 152;
 /** Rows that are looked up together: see row-table.ts. */
 const BLOCK: u32 = 128;
 const SLOTS: usize = 32;
+/** A first dictionary up to so long is learnt whole, where at least so many rows come with it. */
+const WHOLE_DICTIONARY: u32 = 1 << 17;
+const WHOLE_ROWS: u32 = 1024;
 export const NO_ID: u32 = 0xffffffff;
 
 // @ts-ignore: decorator
@@ -54,6 +59,9 @@ export class Interner {
   remapLength: u32;
   /** Bytes of the longest text. */
   longest: u32;
+  /** 1 when the dictionary's codes are the ids: it was learnt whole, in order, first. */
+  identity: u32;
+  reserved: u32;
   /** A block's tags (u32) and the rows to probe one by one (u16). */
   scratch: usize;
   /** Bytes of all texts. */
@@ -246,11 +254,12 @@ export function internedLength(interner: usize, id: u32): u32 {
 }
 
 /**
- * Makes the table that translates the codes of `dictionary` (of `length` values) ready; false when out of
- * memory. A dictionary of the same id as last time may only have grown, and keeps what is known.
+ * Makes the table that translates the codes of `dictionary` ready for `rows` rows; false when out of memory.
+ * A dictionary of the same id as last time may only have grown, and keeps what is known.
  */
-export function internerUseDictionary(interner: usize, id: u32, length: u32): bool {
+export function internerUseDictionary(interner: usize, dictionary: usize, id: u32, rows: u32): bool {
   const self = changetype<Interner>(interner);
+  const length = load<u32>(dictionary, <usize>Column.LENGTH);
   const known: u32 = self.dictionaryId == id && id != 0 ? self.remapLength : 0;
   if (known >= length && known != 0) return true;
   const remap = regrow(self.region, self.remap, (<usize>known) << 2, max<usize>((<usize>length) << 2, 64));
@@ -259,13 +268,74 @@ export function internerUseDictionary(interner: usize, id: u32, length: u32): bo
   self.remap = remap;
   self.remapLength = length;
   self.dictionaryId = id;
+  const first = known == 0 ? self.count == 0 : self.identity == 1 && self.count == known;
+  self.identity = 0;
+  if (first && id != 0 && length <= WHOLE_DICTIONARY && rows >= WHOLE_ROWS)
+    self.identity = learnWhole(interner, dictionary, known, length) ? 1 : 0;
   return true;
+}
+
+/**
+ * Learns codes from `known` on in order; whether ids equal codes then. They do not after a value that is null
+ * or was there before: rows find the rest by `remap`.
+ */
+function learnWhole(interner: usize, dictionary: usize, known: u32, length: u32): bool {
+  const self = changetype<Interner>(interner);
+  let bytes: usize = 0;
+  for (let code = known; code < length; code++) {
+    if (!dictionaryIsValid(dictionary, code)) return false;
+    bytes += dictionaryLength(dictionary, code);
+  }
+  // Without the room rows find their codes one by one, in what was reserved for them.
+  if (!internerReserve(interner, length - known, bytes)) return false;
+  for (let code = known; code < length; code++) {
+    if (learnCode(interner, dictionary, code, self.remap + ((<usize>code) << 2)) != code) return false;
+  }
+  return true;
+}
+
+/** Ids of the valid rows' codes to `ids` (u32 each); null rows get 0. False when out of memory. */
+export function internCodes(
+  interner: usize,
+  dictionary: usize,
+  codes: usize,
+  validity: usize,
+  rows: u32,
+  ids: usize,
+): bool {
+  const remap = changetype<Interner>(interner).remap;
+  let worst: u32 = 0;
+  if (validity == 0) {
+    // Optimistic: most codes are known. Two of them a load.
+    let row: u32 = 0;
+    for (const whole = rows & ~1; row < whole; row += 2) {
+      const pair = load<u64>(codes + ((<usize>row) << 2));
+      const first = load<u32>(remap + ((<usize>(<u32>pair)) << 2));
+      const second = load<u32>(remap + ((<usize>(<u32>(pair >> 32))) << 2));
+      worst = max(worst, max(first, second));
+      store<u64>(ids + ((<usize>row) << 2), <u64>first | (<u64>second << 32));
+    }
+    for (; row < rows; row++) {
+      const id = load<u32>(remap + ((<usize>load<u32>(codes + ((<usize>row) << 2))) << 2));
+      worst = max(worst, id);
+      store<u32>(ids + ((<usize>row) << 2), id);
+    }
+    if (worst != NO_ID) return true;
+    worst = 0;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    let id: u32 = 0;
+    if (isValid(validity, row)) id = internCode(interner, dictionary, load<u32>(codes + ((<usize>row) << 2)));
+    worst = max(worst, id);
+    store<u32>(ids + ((<usize>row) << 2), id);
+  }
+  return worst != NO_ID;
 }
 
 /** Id of the text behind a code; NO_ID when out of memory. `internerUseDictionary` comes first. */
 // @ts-ignore: decorator
 @inline
-export function internCode(interner: usize, dictionary: usize, code: u32): u32 {
+function internCode(interner: usize, dictionary: usize, code: u32): u32 {
   const at = changetype<Interner>(interner).remap + ((<usize>code) << 2);
   const id = load<u32>(at);
   return id != NO_ID ? id : learnCode(interner, dictionary, code, at);
@@ -284,4 +354,5 @@ export function internerForgetDictionary(interner: usize): void {
   self.remap = 0;
   self.remapLength = 0;
   self.dictionaryId = 0;
+  self.identity = 0;
 }

@@ -10,7 +10,7 @@ import { dictionaryValue } from "../column/dictionary";
 import { vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
-import { NO_ID, internCode, internViews, internerUseDictionary } from "./interner";
+import { Interner, internCodes, internViews, internerUseDictionary } from "./interner";
 
 // @ts-ignore: decorator
 @unmanaged
@@ -143,40 +143,12 @@ function loadFloat64(values: usize, rows: u32, buffer: usize): void {
 
 function internVector(key: KeyColumn, vector: Vector, rows: u32): bool {
   const interner = key.interner;
-  const ids = key.buffer;
-  key.values = ids;
-  if (vector.dictionary != 0) {
-    if (
-      !internerUseDictionary(
-        interner,
-        vector.dictionaryId,
-        load<u32>(vector.dictionary, <usize>Column.LENGTH),
-      )
-    )
-      return false;
-    return internCodes(interner, vector, rows, ids);
+  key.values = key.buffer;
+  if (vector.dictionary == 0) return internViews(interner, vector.values, vector.validity, rows, key.buffer);
+  if (!internerUseDictionary(interner, vector.dictionary, vector.dictionaryId, rows)) return false;
+  if (vector.validity == 0 && changetype<Interner>(interner).identity != 0) {
+    key.values = vector.values;
+    return true;
   }
-  return internViews(interner, vector.values, vector.validity, rows, ids);
-}
-
-function internCodes(interner: usize, vector: Vector, rows: u32, ids: usize): bool {
-  const codes = vector.values;
-  const dictionary = vector.dictionary;
-  let worst: u32 = 0;
-  if (vector.validity == 0) {
-    for (let row: u32 = 0; row < rows; row++) {
-      const id = internCode(interner, dictionary, load<u32>(codes + ((<usize>row) << 2)));
-      worst = max(worst, id);
-      store<u32>(ids + ((<usize>row) << 2), id);
-    }
-  } else {
-    for (let row: u32 = 0; row < rows; row++) {
-      let id: u32 = 0;
-      if (vectorIsValid(vector, row))
-        id = internCode(interner, dictionary, load<u32>(codes + ((<usize>row) << 2)));
-      worst = max(worst, id);
-      store<u32>(ids + ((<usize>row) << 2), id);
-    }
-  }
-  return worst != NO_ID;
+  return internCodes(interner, vector.dictionary, vector.values, vector.validity, rows, key.buffer);
 }

@@ -43,8 +43,8 @@ export class Groups {
   packed: usize;
   tags: usize;
   /**
-   * DIRECT, one key: 1 while every group of the key's range is known to have rows, so that a vector without
-   * nulls marks nothing; rows marked since that was last looked at.
+   * DIRECT: 1 while every combination of keys in range is known to have rows, so that a vector without nulls
+   * marks nothing; rows marked since that was last looked at.
    */
   full: u32;
   marked: u32;
