@@ -22,7 +22,11 @@ export const enum AggregateConfig {
   PROGRAM_BYTES = 20,
   /** u32 fault switch for tests: `AggregateFault`. */
   FAULT = 24,
-  RESERVED = 28,
+  /**
+   * u32 seed of the tables' hashes: a random number that those who choose the keys do not know. Changes no result,
+   * only in which order groups may come.
+   */
+  SEED = 28,
   SIZE = 32,
 }
 
@@ -138,5 +142,7 @@ export const enum OperatorStats {
   TABLE_SLOTS = 48,
   /** Which key tier is in use, `Tier` of group/groups.ts: 0 no keys, 1 undecided, 2 direct, 3 hash. */
   KEY_TIER = 56,
-  SIZE = 64,
+  /** Slots of hash tables that lookups went past because another key was there. */
+  PROBES = 64,
+  SIZE = 72,
 }

@@ -74,6 +74,8 @@ export class Accumulator {
   waste: u64;
   /** `AggregateFault` switches. */
   fault: u32;
+  /** Seed of its tables' hashes. */
+  seed: u32;
   /** MIN, MAX: the accumulator that tells whether a group has a value. */
   presence: usize;
   /** Output of the second argument, which must not be null either; -1: none. Its `Type`. */

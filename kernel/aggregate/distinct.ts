@@ -9,7 +9,7 @@ import { Abi, Type } from "../abi/layout";
 import { AggregateFault } from "../abi/operator";
 import { Vector } from "../column/vector";
 import { regionBlock, regionCut } from "../memory/region";
-import { INTERNER_SIZE, internerInit, internerReserve } from "../group/interner";
+import { INTERNER_SIZE, Interner, internerInit, internerReserve } from "../group/interner";
 import { KEY_COLUMN_SIZE, KeyColumn, keyLoad, keyWidth } from "../group/key-column";
 import {
   ROW_TABLE_SCRATCH,
@@ -43,9 +43,9 @@ export function distinctInit(self: Accumulator): bool {
   if (key.buffer == 0 || self.scratch == 0 || self.entries == 0 || self.tags == 0) return false;
   if (self.type == <u32>Type.BYTES) {
     key.interner = regionCut(region, INTERNER_SIZE);
-    if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny)) return false;
+    if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny, self.seed)) return false;
   }
-  return rowTableInit(self.table, region, width, hashZero, tiny);
+  return rowTableInit(self.table, region, width, hashZero, tiny, self.seed);
 }
 
 function rowWidth(key: KeyColumn): usize {
@@ -116,6 +116,14 @@ function pack16(rows: usize, numbers: usize, values: usize, mask: usize, count: 
     packed++;
   }
   return packed;
+}
+
+/** Slots that lookups went past because they were another pair's or text's. */
+export function distinctProbes(self: Accumulator): u64 {
+  const interner = changetype<KeyColumn>(self.key).interner;
+  return (
+    changetype<RowTable>(self.table).probes + (interner == 0 ? 0 : changetype<Interner>(interner).probes)
+  );
 }
 
 /** Pairs so far. */

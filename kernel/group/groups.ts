@@ -15,7 +15,7 @@ import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut } from "../memory/region";
 import { directCode, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
-import { INTERNER_SIZE, internerInit } from "./interner";
+import { INTERNER_SIZE, Interner, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
 import {
@@ -34,10 +34,17 @@ import {
 import { Groups, NO_GROUP, ROWS, Tier, groupsIsOccupied, groupsKey } from "./state";
 
 /**
- * Makes `groups` over `keyCount` keys, whose `type` and `output` the caller has set in `keys`. False when out
- * of memory.
+ * Makes `groups` over `keyCount` keys, whose `type` and `output` the caller has set in `keys`, hashed by `seed`.
+ * False when out of memory.
  */
-export function groupsInit(groups: Groups, region: usize, keys: usize, keyCount: u32, fault: u32): bool {
+export function groupsInit(
+  groups: Groups,
+  region: usize,
+  keys: usize,
+  keyCount: u32,
+  fault: u32,
+  seed: u32 = 0,
+): bool {
   groups.region = region;
   groups.keys = keys;
   groups.keyCount = keyCount;
@@ -58,9 +65,9 @@ export function groupsInit(groups: Groups, region: usize, keys: usize, keyCount:
     if (key.buffer == 0) return false;
     if (key.type != <u32>Type.BYTES) continue;
     key.interner = regionCut(region, INTERNER_SIZE);
-    if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny)) return false;
+    if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny, seed)) return false;
   }
-  return rowTableInit(groups.table, region, max<usize>(8, groups.rowWidth), hashZero, tiny);
+  return rowTableInit(groups.table, region, max<usize>(8, groups.rowWidth), hashZero, tiny, seed);
 }
 
 /**
@@ -249,6 +256,16 @@ function mapNullable(groups: Groups, key: KeyColumn, rows: u32, numbers: usize):
     );
   }
   return true;
+}
+
+/** Slots that lookups went past because they were another key's, for statistics. */
+export function groupsProbes(groups: Groups): u64 {
+  let probes = changetype<RowTable>(groups.table).probes;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const interner = groupsKey(groups, index).interner;
+    if (interner != 0) probes += changetype<Interner>(interner).probes;
+  }
+  return probes;
 }
 
 /** Slots of the tables, for statistics. */

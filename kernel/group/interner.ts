@@ -10,7 +10,8 @@
 import { regionCut, regionFree } from "../memory/region";
 import { copyBytes } from "../memory/copy";
 import { Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
-import { bytesEqual, hashBytes } from "../hash/hash";
+import { bytesEqual } from "../hash/hash";
+import { SlotHash, slotHashBytes, slotHashInit } from "../hash/slot-hash";
 import {
   pieceMask,
   pieceOffset,
@@ -27,10 +28,11 @@ import { Column } from "../abi/layout";
 import { dictionaryAddress, dictionaryIsValid, dictionaryLength } from "../column/dictionary";
 import { regrow } from "../column/builder";
 
-export const INTERNER_SIZE: usize = 152;
+export const INTERNER_SIZE: usize = 184;
 /** Rows that are looked up together: see row-table.ts. */
 const BLOCK: u32 = 128;
 const SLOTS: usize = 32;
+const HASH: usize = 64;
 /** A first dictionary up to so long is learnt whole, where at least so many rows come with it. */
 const WHOLE_DICTIONARY: u32 = 1 << 17;
 const WHOLE_ROWS: u32 = 1024;
@@ -47,6 +49,11 @@ export class Interner {
   arena1: u64;
   arena2: u64;
   arena3: u64;
+  hash0: u64;
+  hash1: u64;
+  hash2: u64;
+  /** Slots looked at beyond each text's first. */
+  probes: u64;
   region: usize;
   entries: usize;
   /** Ids given so far. */
@@ -74,11 +81,19 @@ function internerArena(interner: usize): Arena {
   return changetype<Arena>(interner + SLOTS);
 }
 
-export function internerInit(interner: usize, region: usize, hashZero: bool, tiny: bool): bool {
+/** Makes an empty interner, hashed by `seed`; false when out of memory. */
+export function internerInit(
+  interner: usize,
+  region: usize,
+  hashZero: bool,
+  tiny: bool,
+  seed: u32 = 0,
+): bool {
   memory.fill(interner, 0, INTERNER_SIZE);
   const self = changetype<Interner>(interner);
   self.region = region;
   self.hashZero = hashZero ? 1 : 0;
+  slotHashInit(interner + HASH, seed);
   arenaInit(internerArena(interner), region);
   self.scratch = regionCut(region, <usize>BLOCK * 6);
   return self.scratch != 0 && slotsInit(interner, region, tiny);
@@ -113,7 +128,7 @@ export function internText(interner: usize, address: usize, length: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function textTag(self: Interner, address: usize, length: u32): u32 {
-  return self.hashZero ? 0 : tagOf(hashBytes(address, length));
+  return self.hashZero ? 0 : tagOf(slotHashBytes(changetype<SlotHash>(changetype<usize>(self) + HASH), address, length));
 }
 
 /**
@@ -215,13 +230,14 @@ function internTagged(interner: usize, tag: u32, address: usize, length: u32): u
   while (found != 0) {
     if (<u32>(found >> 32) == tag) {
       const entry = self.entries + ((<usize>(<u32>found - 1)) << 3);
-      if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length))
-        return <u32>found - 1;
+      if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length)) break;
     }
     index = (index + 1) & mask;
     slot = slots + ((<usize>index) << 3);
     found = load<u64>(slot);
   }
+  self.probes += <u64>((index - tag) & mask);
+  if (found != 0) return <u32>found - 1;
   return addText(interner, piece, slot, tag, address, length);
 }
 

@@ -1,7 +1,7 @@
 // The key hash, version 1: 64-bit multiply-xorshift over little-endian words.
 //
 // Equal for a value whether it came plain or through a dictionary, and equal in every build: partitioning
-// across machines may rely on it. Multiplication by an odd constant followed by a shift down, as in
+// across machines may rely on it. So it has no seed; the tables hash by slot-hash.ts, which has. Multiplication by an odd constant followed by a shift down, as in
 // Fibonacci hashing and Murmur's finaliser; inputs of 8 bytes take one round and the finaliser. Reads of
 // a text never leave it: tails are read by overlapping loads.
 
@@ -33,15 +33,6 @@ export function hashWord(word: u64): u64 {
   return (h ^ (h >> 29)) * K3;
 }
 
-/** Hash of `width` bytes (a multiple of 8) at `address`. */
-// @ts-ignore: decorator
-@inline
-export function hashRow(address: usize, width: usize): u64 {
-  let hash: u64 = width;
-  for (let at: usize = 0; at < width; at += 8) hash = hashMix(hash, load<u64>(address + at));
-  return hashFinish(hash);
-}
-
 /** Hash of a text. */
 export function hashBytes(address: usize, length: u32): u64 {
   let hash: u64 = <u64>length * K2;
@@ -58,7 +49,7 @@ export function hashBytes(address: usize, length: u32): u64 {
 /** The bytes of a text shorter than 8 as one number, injective for a given length. */
 // @ts-ignore: decorator
 @inline
-function shortWord(address: usize, length: u32): u64 {
+export function shortWord(address: usize, length: u32): u64 {
   if (length >= 4) return ((<u64>load<u32>(address)) << 32) | <u64>load<u32>(address + <usize>length - 4);
   if (length == 0) return 0;
   return (

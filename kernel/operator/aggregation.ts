@@ -25,6 +25,8 @@ export class Aggregation {
   /** `AggregateFlag`, `AggregateFault`. */
   flags: u32;
   fault: u32;
+  /** Seed of the tables' hashes. */
+  seed: u32;
   configHash: u64;
   /** Pull: the next group number to look at, and the list of those that make up a batch. */
   cursor: u32;

@@ -17,6 +17,7 @@ import {
   aggregateCreate,
   aggregateGroups,
   aggregatePending,
+  aggregateProbes,
   aggregatePush,
   aggregateSlots,
   aggregateTier,
@@ -216,5 +217,6 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, regionBytes(operator), <usize>OperatorStats.STATE_BYTES);
   store<u64>(out, aggregate ? aggregateSlots(operator) : 0, <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
+  store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
   return Status.NEED_INPUT;
 }

@@ -20,6 +20,7 @@ import {
 import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorMustTrack, accumulatorUpdate } from "../aggregate/accumulators";
+import { distinctProbes } from "../aggregate/distinct";
 import { powerType } from "../aggregate/moments";
 import { MOMENT_SLOTS, isMoment, isPairMoment, momentDegree } from "../aggregate/moments-result";
 import { Power } from "../aggregate/power";
@@ -38,6 +39,7 @@ import {
   groupsInit,
   groupsNeed,
   groupsPrepare,
+  groupsProbes,
   groupsSlots,
   groupsSpan,
 } from "../group/groups";
@@ -87,6 +89,7 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
   const program = load<u32>(config, <usize>AggregateConfig.PROGRAM);
   self.flags = load<u32>(config, <usize>AggregateConfig.FLAGS);
   self.fault = load<u32>(config, <usize>AggregateConfig.FAULT);
+  self.seed = load<u32>(config, <usize>AggregateConfig.SEED);
   self.program = programCreate(
     context,
     operator,
@@ -163,7 +166,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
       return refuse(context, index);
     }
   }
-  return groupsInit(groupsOf(self), operator, keys, count, self.fault) || outOfMemory(context);
+  return groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed) || outOfMemory(context);
 }
 
 function isValueType(type: u32): bool {
@@ -405,6 +408,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     const accumulator = accumulatorAt(self, index);
     accumulator.region = operator;
     accumulator.fault = self.fault;
+    accumulator.seed = self.seed;
     if (!accumulatorInit(accumulator)) return outOfMemory(context);
   }
   self.numbers = regionBlock(operator, (<usize>ROWS) << 2);
@@ -591,6 +595,17 @@ export function aggregateGroups(operator: usize): u64 {
 
 export function aggregateSlots(operator: usize): u64 {
   return groupsSlots(groupsOf(aggregationOf(operator)));
+}
+
+/** Slots that lookups of keys and of distinct values went past because they were another's. */
+export function aggregateProbes(operator: usize): u64 {
+  const self = aggregationOf(operator);
+  let probes = groupsProbes(groupsOf(self));
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulator.family == <u32>Family.DISTINCT) probes += distinctProbes(accumulator);
+  }
+  return probes;
 }
 
 export function aggregateTier(operator: usize): u64 {

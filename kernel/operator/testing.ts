@@ -56,6 +56,7 @@ export interface Query {
   readonly where?: number | undefined;
   readonly changelog?: boolean | undefined;
   readonly faults?: number | undefined;
+  readonly seed?: number | undefined;
 }
 
 export function open(kernel: Kernel, query: Query): Operator {
@@ -85,6 +86,7 @@ export function open(kernel: Kernel, query: Query): Operator {
     aggregates,
     changelog: query.changelog,
     faults: query.faults,
+    seed: query.seed,
     columns: query.types.map((_, i) => i),
     output: { fields: resultFields(query) },
   });

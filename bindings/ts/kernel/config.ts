@@ -22,6 +22,8 @@ export interface AggregateConfigSpec {
   readonly changelog?: boolean | undefined;
   /** Fault switches for tests. */
   readonly faults?: AggregateFault | undefined;
+  /** Seed of the hash tables, 1 to 2^32 - 1; absent: the kernel's. Changes no result. */
+  readonly seed?: number | undefined;
 }
 
 export interface KeySpec {
@@ -58,6 +60,9 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
       `${spec.keys.length} keys and ${spec.aggregates.length} aggregates: one operator takes at most ${MAX_KEYS} and ${MAX_AGGREGATES}`,
     );
   }
+  const seed = spec.seed ?? 0;
+  if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
+    throw new ArgumentError(`seed ${seed} is not a whole number from 1 to 2^32 - 1`, { value: seed });
   const keys = AggregateConfig.SIZE;
   const aggregates = keys + spec.keys.length * KeyConfig.SIZE;
   const program = align8(aggregates + spec.aggregates.length * AggregateEntry.SIZE);
@@ -70,6 +75,7 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
   view.setUint32(AggregateConfig.PROGRAM, program, true);
   view.setUint32(AggregateConfig.PROGRAM_BYTES, spec.program.length, true);
   view.setUint32(AggregateConfig.FAULT, spec.faults ?? 0, true);
+  view.setUint32(AggregateConfig.SEED, seed, true);
   spec.keys.forEach((key, i) => {
     view.setUint32(keys + i * KeyConfig.SIZE + KeyConfig.OUTPUT, key.output, true);
     view.setUint32(keys + i * KeyConfig.SIZE + KeyConfig.TYPE, key.type, true);

@@ -33,6 +33,11 @@ export interface KernelOptions {
   readonly budget?: number | string | undefined;
   /** Address of the root block, a multiple of 64; what lies below stays free for the host. */
   readonly base?: number | undefined;
+  /**
+   * Seed of the hash tables of operators, 1 to 2^32 - 1, so that nobody can choose keys that meet in the same slots.
+   * Default: a random number. Changes no result, only the order of rows that have none.
+   */
+  readonly seed?: number | undefined;
 }
 
 /** What another worker needs to attach to the memory of a `threads` kernel; passes through postMessage. */
@@ -52,6 +57,8 @@ const DEFAULT_BASE = 1024;
 export class Kernel {
   readonly build: KernelBuild;
   readonly memory: KernelMemory;
+  /** Seed of the hash tables of this kernel's operators. */
+  readonly seed: number;
   readonly #module: WasmModule;
   readonly #exports: KernelExports;
   readonly #context: number;
@@ -64,9 +71,11 @@ export class Kernel {
     memory: KernelMemory,
     exports: KernelExports,
     context: number,
+    seed: number,
   ) {
     this.build = build;
     this.memory = memory;
+    this.seed = seed;
     this.#module = module;
     this.#exports = exports;
     this.#context = context;
@@ -84,6 +93,10 @@ export class Kernel {
         value: base,
       });
     }
+    const seed = options.seed ?? randomSeed();
+    if (!Number.isInteger(seed) || seed < 1 || seed >= 2 ** 32) {
+      throw new ArgumentError(`seed ${seed} is not a whole number from 1 to 2^32 - 1`, { value: seed });
+    }
     const budget = options.budget === undefined ? await defaultBudget() : parseBudget(options.budget);
     const module = await loadModule(build, options.wasm);
     const initial = Math.ceil((base + INITIAL_BYTES) / PAGE);
@@ -95,14 +108,21 @@ export class Kernel {
         cause: error,
       });
     }
-    const kernel = await Kernel.#start(build, module, memory, base, ContextFlag.GROW);
+    const kernel = await Kernel.#start(build, module, memory, base, ContextFlag.GROW, seed);
     kernel.#exports.mem_budget(kernel.#context, budget);
     return kernel;
   }
 
   /** A second context on the memory of a `threads` kernel, for another worker. Its budget and heap are shared. */
   static attach(share: KernelShare): Promise<Kernel> {
-    return Kernel.#start(share.build, share.module, share.memory, share.base, ContextFlag.ATTACH);
+    return Kernel.#start(
+      share.build,
+      share.module,
+      share.memory,
+      share.base,
+      ContextFlag.ATTACH,
+      randomSeed(),
+    );
   }
 
   static async #start(
@@ -111,6 +131,7 @@ export class Kernel {
     memory: WasmMemory,
     base: number,
     flags: number,
+    seed: number,
   ) {
     const imports = { env: { memory: memory as WebAssembly.Memory } };
     const instance = await WebAssembly.instantiate(module as WebAssembly.Module, imports);
@@ -119,7 +140,7 @@ export class Kernel {
     const context = exports.ctx_init(base, length, flags) >>> 0;
     if (context === 0)
       throw new MemoryLimitError("the kernel found no room for its context", { value: base });
-    return new Kernel(build, module, new KernelMemory(memory, base), exports, context);
+    return new Kernel(build, module, new KernelMemory(memory, base), exports, context, seed);
   }
 
   /** What `Kernel.attach` needs in another worker. Only a `threads` kernel can be shared. */
@@ -246,4 +267,9 @@ export class Kernel {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+/** Never 0: in a configuration that stands for none. */
+function randomSeed(): number {
+  return globalThis.crypto.getRandomValues(new Uint32Array(1))[0]! || 1;
 }

@@ -2,7 +2,7 @@
 // A handle on one operator: the ABI's calls with types, statuses turned into exceptions.
 
 import { Abi } from "../../../kernel/abi/layout.js";
-import { type OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
+import { AggregateConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import type { BatchData } from "../type/column.js";
 import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
@@ -46,6 +46,8 @@ export interface OperatorCounts {
   readonly tableSlots: number;
   /** Which key tier is in use: see kernel/group. */
   readonly keyTier: number;
+  /** Slots of hash tables that lookups went past because another key was there. */
+  readonly probes: number;
 }
 
 /** Watermark after the last row. */
@@ -92,6 +94,7 @@ export class Operator {
     const config = kernel.allocate(spec.config.length);
     try {
       kernel.memory.bytes.set(spec.config, config);
+      if (needsSeed(spec)) kernel.memory.view.setUint32(config + AggregateConfig.SEED, kernel.seed, true);
       const handle =
         kernel.call((exports, context) =>
           exports.op_create(context, spec.kind, config, spec.config.length),
@@ -274,6 +277,7 @@ export class Operator {
       stateBytes: number(OperatorStats.STATE_BYTES),
       tableSlots: number(OperatorStats.TABLE_SLOTS),
       keyTier: number(OperatorStats.KEY_TIER),
+      probes: number(OperatorStats.PROBES),
     };
   }
 
@@ -345,4 +349,13 @@ export class Operator {
     });
     this.#checked = schema;
   }
+}
+
+/** Tables are hashed by the kernel's seed, unless the configuration has one or is one of a test. */
+function needsSeed({ kind, config }: OperatorSpec): boolean {
+  if (kind !== OperatorKind.HASH_AGGREGATE || config.length < AggregateConfig.SIZE) return false;
+  const view = new DataView(config.buffer, config.byteOffset);
+  return (
+    view.getUint32(AggregateConfig.SEED, true) === 0 && view.getUint32(AggregateConfig.FAULT, true) === 0
+  );
 }
