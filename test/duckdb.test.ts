@@ -14,6 +14,7 @@ import {
   col,
   count,
   countDistinct,
+  cube,
   type DataType,
   date32,
   decimal,
@@ -21,11 +22,15 @@ import {
   type Expression,
   float64,
   from,
+  type Grouping,
+  grouping,
+  groupingSets,
   int32,
   int64,
   max,
   min,
   type Plan,
+  rollup,
   sum,
   timestamp,
   utf8,
@@ -171,12 +176,35 @@ const aggregate: fc.Arbitrary<Omit<Aggregated, "name">> = fc
     sql: filter === null ? sql : `${sql} FILTER (WHERE ${filter.sql})`,
   }));
 
+type Keys = Record<string, Expression>;
+
+/** Keys and their SQL as one grouping: plain, or in sets. `at` is the SQL of a key's position. */
+interface Style {
+  readonly ours: (keys: readonly Keys[]) => readonly (Keys | Grouping)[];
+  readonly sql: (at: readonly string[]) => string;
+}
+const STYLES: Record<string, Style> = {
+  plain: { ours: (keys) => keys, sql: (at) => at.join(", ") },
+  rollup: { ours: (keys) => [rollup(...keys)], sql: (at) => `ROLLUP (${at.join(", ")})` },
+  cube: { ours: (keys) => [cube(...keys)], sql: (at) => `CUBE (${at.join(", ")})` },
+  step: { ours: (keys) => [rollup(keys)], sql: (at) => `ROLLUP ((${at.join(", ")}))` },
+  sets: {
+    ours: (keys) => [groupingSets([...keys], [keys[0]!], [keys.at(-1)!], [], [])],
+    sql: (at) => `GROUPING SETS ((${at.join(", ")}), (${at[0]}), (${at.at(-1)}), (), ())`,
+  },
+  mixed: {
+    ours: (keys) => [keys[0]!, ...keys.slice(1).map((key) => groupingSets(cube(key), [key]))],
+    sql: (at) => [at[0]!, ...at.slice(1).map((key) => `GROUPING SETS (CUBE (${key}), (${key}))`)].join(", "),
+  },
+};
+
 const question = fc.record({
+  style: fc.constantFrom("plain", ...Object.keys(STYLES)),
   rows: fc.array(fc.tuple(...NAMES.map((name) => fc.option(KINDS[name]!.cell, { freq: 5 }))), {
     maxLength: 40,
   }),
   where: fc.array(condition, { maxLength: 2 }),
-  keys: fc.array(key, { maxLength: 3 }),
+  keys: fc.uniqueArray(key, { maxLength: 3, selector: ({ sql }) => sql }),
   aggregates: fc.array(aggregate, { minLength: 1, maxLength: 4 }),
   having: fc.boolean(),
 });
@@ -232,25 +260,32 @@ const sorted = (rows: Value[][]) =>
 
 it("whole plans give what DuckDB gives", { timeout: 120_000 }, async () => {
   await fc.assert(
-    fc.asyncProperty(question, async ({ rows, where, keys, aggregates, having }) => {
+    fc.asyncProperty(question, async ({ rows, where, keys, aggregates, having, style }) => {
       const named = (prefix: string, index: number) => `${prefix}${index}`;
       let plan: Plan = from("t") as Plan;
       for (const { ours } of where) plan = plan.where(ours);
-      const keyed = Object.fromEntries(keys.map(({ ours }, index) => [named("k", index), ours]));
+      const keyed = keys.map(({ ours }, index) => ({ [named("k", index)]: ours }));
+      const { ours: grouped, sql: groupedSql } = STYLES[style]!;
       const computed = Object.fromEntries(aggregates.map(({ ours }, index) => [named("a", index), ours]));
       const all = { ...computed, n: count() };
-      plan = (keys.length === 0 ? plan.aggregate(all) : plan.groupBy(keyed).aggregate(all)) as Plan;
+      const [first, ...others] = keys.map((_, index) => named("k", index));
+      plan = (
+        first === undefined
+          ? plan.aggregate(all)
+          : plan.groupBy(...grouped(keyed)).aggregate({ ...all, g: grouping(first, ...others) })
+      ) as Plan;
       if (having) plan = plan.where(col("n").gt(1));
 
       const columns = [
         ...keys.map(({ sql }, index) => `${sql} AS ${named("k", index)}`),
         ...aggregates.map(({ sql }, index) => `${sql} AS ${named("a", index)}`),
         "count(*) AS n",
+        ...(keys.length > 0 ? [`GROUPING(${keys.map(({ sql }) => sql).join(", ")}) AS g`] : []),
       ];
       const sql = [
         `SELECT ${columns.join(", ")} FROM t`,
         where.length > 0 ? `WHERE ${where.map((one) => `(${one.sql})`).join(" AND ")}` : "",
-        keys.length > 0 ? `GROUP BY ${keys.map((_, index) => index + 1).join(", ")}` : "",
+        keys.length > 0 ? `GROUP BY ${groupedSql(keys.map(({ sql }) => sql))}` : "",
         having ? "HAVING count(*) > 1" : "",
       ].join(" ");
 

@@ -12,6 +12,7 @@ import {
   corr,
   count,
   countDistinct,
+  cube,
   type DataType,
   date32,
   decimal,
@@ -20,6 +21,8 @@ import {
   float32,
   float64,
   from,
+  grouping,
+  groupingSets,
   int16,
   int32,
   int64,
@@ -27,6 +30,7 @@ import {
   max,
   min,
   type Plan,
+  rollup,
   stddev,
   sum,
   timestamp,
@@ -111,8 +115,9 @@ function plans(types: readonly DataType[]): fc.Arbitrary<Plan<unknown>> {
       arguments_: fc.array(column, { minLength: 1, maxLength: 4 }),
       filter: fc.option(column),
       where: fc.option(column),
+      sets: fc.constantFrom("none", "none", "rollup", "cube", "sets", "mixed"),
     })
-    .map(({ keys, arguments_, filter, where }) => {
+    .map(({ keys, arguments_, filter, where, sets }) => {
       const aggregates: Record<string, ReturnType<typeof count>> = { rows: count() };
       arguments_.forEach((at, index) => {
         const options = filter === null ? {} : { filter: col(`c${filter}`).isNotNull() };
@@ -134,9 +139,18 @@ function plans(types: readonly DataType[]): fc.Arbitrary<Plan<unknown>> {
       });
       let plan = from("t") as Plan;
       if (where !== null) plan = plan.where(col(`c${where}`).isNotNull());
-      return keys.length === 0
-        ? plan.aggregate(aggregates)
-        : plan.groupBy(...keys.map((key) => `c${key}`)).aggregate(aggregates);
+      const named = keys.map((key) => `c${key}`);
+      if (keys.length === 0) return plan.aggregate(aggregates);
+      if (sets === "none") return plan.groupBy(...named).aggregate(aggregates);
+      const [first, ...others] = named as [string, ...string[]];
+      const made = {
+        rollup: [rollup(...named)],
+        cube: [cube(...named)],
+        sets: [groupingSets(named, [], ...others.map((name) => [name]))],
+        mixed: [first, ...others.map((name) => rollup(name))],
+      }[sets];
+      // The indicator tells the rows of different sets apart.
+      return plan.groupBy(...made!).aggregate({ ...aggregates, left: grouping(first, ...others) });
     });
 }
 

@@ -54,7 +54,26 @@ function isOrdered(plan: BoundPlan): boolean {
   return plan.kind === "sort" || plan.kind === "limit";
 }
 
-function aggregateRows(plan: Extract<BoundPlan, { kind: "aggregate" }>, input: readonly Row[]): Row[] {
+type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;
+
+function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {
+  if (plan.grouping === null) return aggregateSet(plan, input);
+  const { sets, indicators } = plan.grouping;
+  return sets.flatMap((set) => {
+    const keys = set.map((key) => plan.keys[key]!);
+    return aggregateSet({ ...plan, keys }, input).map((row) => {
+      const held = plan.keys.map((_, key) => (set.includes(key) ? row[set.indexOf(key)]! : null));
+      const cells = [...held, ...row.slice(set.length)];
+      for (const indicator of indicators) {
+        const bits = indicator.keys.map((key) => (set.includes(key) ? "0" : "1")).join("");
+        cells.splice(indicator.column, 0, BigInt(`0b${bits}`));
+      }
+      return cells;
+    });
+  });
+}
+
+function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
   const aggregates = plan.aggregates.map(({ fn, argument, second, filter }) => {
     const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));

@@ -8,6 +8,7 @@ import {
   type DataType,
   type Field,
   float64,
+  int64,
   type Schema,
   sameType,
   typeName,
@@ -17,10 +18,13 @@ import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error
 import { aggregateText } from "./aggregate.js";
 import { type BoundExpression, describe } from "./bound.js";
 import { convert } from "./draft.js";
+import { indicatorKeys } from "./grouping.js";
 import type {
   BoundAggregate,
+  BoundGrouping,
   BoundOutput,
   BoundPlan,
+  GroupingNode,
   NamedExpression,
   PlanNode,
   SortColumn,
@@ -140,6 +144,8 @@ export function bindNode(node: Exclude<PlanNode, SourceNode>, input: BoundPlan):
     }
     case "aggregate":
       return bindAggregate(node, input);
+    case "distinct":
+      return bindDistinct(node.keys, input);
     case "orderBy":
       return { kind: "sort", input, by: node.by.map((column) => bindSort(column, schema)), schema };
     case "limit":
@@ -206,13 +212,55 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     expression: bindKey(expression, input.schema),
   }));
   const aggregates = node.aggregates.map((column) => bindOneAggregate(column, input.schema));
-  checkNames([...keys, ...aggregates].map(({ name }) => name));
+  const grouping = node.grouping === null ? null : bindGrouping(node.grouping, keys);
+  const sometimesNull = (key: number) => grouping?.sets.some((set) => !set.includes(key)) ?? false;
   const fields = [
-    ...keys.map(({ name, expression }) => ({ name, type: expression.type, nullable: expression.nullable })),
+    ...keys.map(({ name, expression: { type, nullable } }, index) => ({
+      name,
+      type,
+      nullable: nullable || sometimesNull(index),
+    })),
     ...aggregates.map(aggregateField),
   ];
+  for (const { name, column } of grouping?.indicators ?? []) {
+    fields.splice(column, 0, { name, type: int64, nullable: false });
+  }
+  checkNames(fields.map(({ name }) => name));
   if (fields.length === 0) throw new PlanError("aggregate takes at least one aggregate or key");
-  return { kind: "aggregate", input, keys, aggregates, changelog: false, schema: { fields } };
+  return { kind: "aggregate", input, keys, aggregates, grouping, changelog: false, schema: { fields } };
+}
+
+function bindGrouping({ sets, indicators }: GroupingNode, keys: readonly { name: string }[]): BoundGrouping {
+  const names = keys.map(({ name }) => name);
+  return {
+    sets,
+    indicators: indicators.map((indicator) => ({
+      name: indicator.name,
+      keys: indicatorKeys(indicator, names),
+      column: keys.length + indicator.position,
+    })),
+  };
+}
+
+function bindDistinct(columns: readonly NamedExpression[] | null, input: BoundPlan): BoundPlan {
+  const named =
+    columns?.map(({ name, expression }) => ({ name, expression: bindKey(expression, input.schema) })) ??
+    input.schema.fields.map((field, index) => ({
+      name: field.name,
+      expression: distinctColumn(field, index),
+    }));
+  checkNames(named.map(({ name }) => name));
+  const fields = named.map(({ name, expression: { type, nullable } }) => ({ name, type, nullable }));
+  const schema = { fields };
+  return { kind: "aggregate", input, keys: named, aggregates: [], grouping: null, changelog: false, schema };
+}
+
+function distinctColumn(field: Field, index: number): BoundExpression {
+  if (field.type.kind !== "opaque") return columnAt(field, index);
+  throw new TypeMismatchError(
+    `distinct: column "${field.name}" is ${typeName(field.type)}, which cannot be compared; name the columns to look at`,
+    { column: field.name, expected: "a type that can be compared" },
+  );
 }
 
 function bindKey(expression: ExpressionNode, schema: Schema): BoundExpression {

@@ -3,6 +3,7 @@
 import { type Field, type Schema, typeName } from "../type/data-type.js";
 import { aggregateText } from "./aggregate.js";
 import { bind, sourceOf } from "./bind.js";
+import { indicatorText, setsText } from "./grouping.js";
 import type { BoundPlan, PlanNode } from "./logical.js";
 import { lower, type Stage } from "./lower.js";
 import type { Plan } from "./plan.js";
@@ -63,16 +64,35 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
       const keys = named(
         node.keys.map(({ name, expression }) => ({ name, text: expressionText(expression) })),
       );
-      const computed = named(
-        node.aggregates.map(({ name, aggregate }) => ({ name, text: aggregateText(aggregate) })),
-      );
-      return `aggregate ${computed}${keys === "" ? "" : ` by ${keys}`}`;
+      const columns = node.aggregates.map(({ name, aggregate }) => ({
+        name,
+        text: aggregateText(aggregate),
+      }));
+      for (const indicator of node.grouping?.indicators ?? []) {
+        const text = indicatorText(indicator.keys);
+        columns.splice(indicator.position, 0, { name: indicator.name, text });
+      }
+      const sets = setsClause(node.grouping, node.keys);
+      return `aggregate ${named(columns)}${keys === "" ? "" : ` by ${keys}`}${sets}`;
     }
+    case "distinct":
+      return node.keys === null
+        ? "distinct"
+        : `distinct ${named(node.keys.map(({ name, expression }) => ({ name, text: expressionText(expression) })))}`;
     case "orderBy":
       return `order by ${node.by.map(sortText).join(", ")}`;
     case "limit":
       return limitText(node);
   }
+}
+
+function setsClause(
+  grouping: { readonly sets: readonly (readonly number[])[] } | null,
+  keys: readonly { readonly name: string }[],
+): string {
+  if (grouping === null) return "";
+  const names = keys.map(({ name }) => name);
+  return ` in the sets ${setsText(grouping.sets, names)}`;
 }
 
 function sortText(key: { column: string; descending: boolean; nullsFirst: boolean }): string {
@@ -107,8 +127,14 @@ function boundText(plan: BoundPlan): string {
         .join(", ")}`;
     case "aggregate": {
       const keys = plan.keys.map(({ name, expression }) => named(name, expression.text)).join(", ");
-      const computed = plan.aggregates.map(({ name, text }) => named(name, text)).join(", ");
-      return `aggregate ${computed}${keys === "" ? "" : ` by ${keys}`}`;
+      const computed = plan.aggregates.map(({ name, text }) => named(name, text));
+      const names = plan.keys.map(({ name }) => name);
+      for (const { name, column, keys: held } of plan.grouping?.indicators ?? []) {
+        const text = indicatorText(held.map((key) => names[key]!));
+        computed.splice(column - names.length, 0, named(name, text));
+      }
+      const sets = setsClause(plan.grouping, plan.keys);
+      return `aggregate ${computed.join(", ")}${keys === "" ? "" : ` by ${keys}`}${sets}`;
     }
     case "sort":
       return `order by ${plan.by
@@ -144,6 +170,11 @@ function stageLines(stage: Stage, index: number): string[] {
         `  program of ${stage.instructions.length} instructions`,
       ];
     }
+    case "groupingSets":
+      return [
+        `${number} grouping sets`,
+        ...indent(stage.sets.flatMap((set) => stageLines(set.stage, index))),
+      ];
     case "sort":
       return [
         `${number} sort by ${stage.by

@@ -40,12 +40,23 @@ export {
   type When,
   when,
 } from "./expression.js";
+export {
+  cube,
+  Grouping,
+  GroupingIndicator,
+  type GroupingKey,
+  grouping,
+  groupingSets,
+  rollup,
+} from "./grouping.js";
 export { type Interval, interval } from "./interval.js";
 /** @internal */
 export type { BoundPlan } from "./logical.js";
 /** @internal */
 export {
   type AggregateStage,
+  type GroupingSetStage,
+  type GroupingSetsStage,
   type LimitStage,
   type LoweredPlan,
   lower,
@@ -57,10 +68,13 @@ export type { Plain, TruncateUnit } from "./node.js";
 export {
   type Aggregated,
   asc,
+  type Computed,
   desc,
   type Extended,
   from,
+  type Grouped,
   GroupedPlan,
+  type Key,
   Plan,
   type Renamed,
   type RowOf,

@@ -20,6 +20,23 @@ export interface SortColumn {
   readonly nullsFirst: boolean;
 }
 
+export interface NamedAggregate {
+  readonly name: string;
+  readonly aggregate: AggregateNode;
+}
+
+/** Several sets of an aggregation's keys (grouping.ts). */
+export interface GroupingNode {
+  /** Indices into the keys; a set that comes twice gives its rows twice. */
+  readonly sets: readonly (readonly number[])[];
+  /** `grouping(...)`: names of keys, and where among the aggregates the column stands. */
+  readonly indicators: readonly {
+    readonly name: string;
+    readonly keys: readonly string[];
+    readonly position: number;
+  }[];
+}
+
 export interface SourceNode {
   readonly kind: "source";
   readonly name: string;
@@ -40,8 +57,12 @@ export type PlanNode =
       readonly kind: "aggregate";
       readonly input: PlanNode;
       readonly keys: readonly NamedExpression[];
-      readonly aggregates: readonly { readonly name: string; readonly aggregate: AggregateNode }[];
+      readonly aggregates: readonly NamedAggregate[];
+      /** Null: one set, of all keys. */
+      readonly grouping: GroupingNode | null;
     }
+  /** `keys` null: all columns. */
+  | { readonly kind: "distinct"; readonly input: PlanNode; readonly keys: readonly NamedExpression[] | null }
   | { readonly kind: "orderBy"; readonly input: PlanNode; readonly by: readonly SortColumn[] }
   | { readonly kind: "limit"; readonly input: PlanNode; readonly count: number; readonly offset: number };
 
@@ -59,6 +80,18 @@ export interface BoundAggregate {
   readonly filter: BoundExpression | null;
   readonly fast: boolean;
   readonly text: string;
+}
+
+export interface BoundGrouping {
+  /** Indices into the keys. */
+  readonly sets: readonly (readonly number[])[];
+  readonly indicators: readonly {
+    readonly name: string;
+    /** Indices into the keys, the highest bit first. */
+    readonly keys: readonly number[];
+    /** Index in the schema. */
+    readonly column: number;
+  }[];
 }
 
 export type BoundPlan = {
@@ -81,6 +114,8 @@ export type BoundPlan = {
       readonly input: BoundPlan;
       readonly keys: readonly { readonly name: string; readonly expression: BoundExpression }[];
       readonly aggregates: readonly BoundAggregate[];
+      /** Null: one set, of all keys. The schema has all keys, then aggregates and indicators as they were written. */
+      readonly grouping: BoundGrouping | null;
       /** Emits changes after each push, with `row_kind` as the last column (changelog.ts). */
       readonly changelog: boolean;
     }

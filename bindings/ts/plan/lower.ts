@@ -12,12 +12,13 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } from "../kernel/config.js";
 import { aggregateFunction } from "../type/aggregate.js";
-import type { Field, Schema } from "../type/data-type.js";
+import { type Field, int64, type Schema } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
 import type { BoundExpression } from "./bound.js";
 import { ROW_KIND } from "./changelog.js";
 import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
-import type { BoundAggregate, BoundOutput, BoundPlan } from "./logical.js";
+import { indicatorValue } from "./grouping.js";
+import type { BoundAggregate, BoundGrouping, BoundOutput, BoundPlan } from "./logical.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
 
 interface ProgramStage extends CompiledProgram {
@@ -65,6 +66,26 @@ export interface AggregateStage extends ProgramStage {
   readonly texts: readonly string[];
 }
 
+/**
+ * The same rows aggregated once for each set of keys, and the results widened to `schema`: keys that the set
+ * leaves out are null, indicators say which.
+ */
+export interface GroupingSetsStage {
+  readonly kind: "groupingSets";
+  readonly sets: readonly GroupingSetStage[];
+  /** Columns of the input that any of the sets reads, ascending. */
+  readonly columns: readonly number[];
+  readonly schema: Schema;
+}
+
+export interface GroupingSetStage {
+  readonly stage: AggregateStage;
+  /** How often its rows are given: as often as the set was asked for. */
+  readonly times: number;
+  /** Where each column of the schema comes from: a column of the aggregation, a constant, or nowhere (null). */
+  readonly layout: readonly ({ readonly column: number } | { readonly constant: bigint } | null)[];
+}
+
 export interface SortStage {
   readonly kind: "sort";
   /** Ties are broken by all other columns, in schema order, ascending, nulls last. */
@@ -85,7 +106,7 @@ export interface LimitStage {
   readonly schema: Schema;
 }
 
-export type Stage = ProjectStage | AggregateStage | SortStage | LimitStage;
+export type Stage = ProjectStage | AggregateStage | GroupingSetsStage | SortStage | LimitStage;
 
 export interface LoweredPlan {
   readonly source: {
@@ -115,7 +136,7 @@ export function lower(plan: BoundPlan): LoweredPlan {
   const stages: Stage[] = [];
   const pending = lowerNode(arrange(plan), stages);
   if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, plan.schema));
-  const first = stages[0] as ProjectStage | AggregateStage;
+  const first = stages[0] as ProjectStage | AggregateStage | GroupingSetsStage;
   const gathered = first.kind === "project" ? first.passthrough.map(({ inputColumn }) => inputColumn) : [];
   const columns = [...new Set([...first.columns, ...gathered])].sort((a, b) => a - b);
   const { name, data, sourceSchema } = sourceNode(plan);
@@ -142,7 +163,11 @@ function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
       return { ...pending, columns };
     }
     case "aggregate":
-      stages.push(aggregateStage(pending, plan));
+      stages.push(
+        plan.grouping === null
+          ? aggregateStage(pending, plan)
+          : groupingSetsStage(pending, plan, plan.grouping),
+      );
       return untouched(plan.schema);
     case "sort":
     case "limit": {
@@ -301,6 +326,61 @@ function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggr
     ],
     schema: plan.schema,
   };
+}
+
+function groupingSetsStage(
+  pending: Pending,
+  plan: Extract<BoundPlan, { kind: "aggregate" }>,
+  grouping: BoundGrouping,
+): GroupingSetsStage {
+  const asked = new Map<string, { keys: readonly number[]; times: number }>();
+  for (const keys of grouping.sets) {
+    const known = asked.get(keys.join());
+    if (known === undefined) asked.set(keys.join(), { keys, times: 1 });
+    else known.times += 1;
+  }
+  const sets = [...asked.values()].map(({ keys, times }): GroupingSetStage => {
+    const bare = keys.length + plan.aggregates.length === 0;
+    const layout = layoutOf(plan, grouping, keys, bare ? 1 : 0);
+    const fields = plan.schema.fields.filter((_, index) => isColumn(layout[index]!));
+    const subset = {
+      ...plan,
+      keys: keys.map((key) => plan.keys[key]!),
+      aggregates: bare ? [ROW_COUNT] : plan.aggregates,
+      schema: { fields: bare ? [{ name: ROW_COUNT.name, type: int64, nullable: false }, ...fields] : fields },
+    };
+    return { stage: aggregateStage(pending, subset), times, layout };
+  });
+  const columns = [...new Set(sets.flatMap(({ stage }) => stage.columns))].sort((a, b) => a - b);
+  return { kind: "groupingSets", sets, columns, schema: plan.schema };
+}
+
+/** An aggregation must compute something: what the set without keys does when there are no aggregates. */
+const ROW_COUNT: BoundAggregate = {
+  name: "rows",
+  fn: "count",
+  argument: null,
+  filter: null,
+  fast: false,
+  text: "count(*)",
+};
+
+function layoutOf(
+  plan: Extract<BoundPlan, { kind: "aggregate" }>,
+  { indicators }: BoundGrouping,
+  set: readonly number[],
+  first: number,
+): GroupingSetStage["layout"] {
+  let next = first;
+  return plan.schema.fields.map((_, index) => {
+    if (index < plan.keys.length) return set.includes(index) ? { column: next++ } : null;
+    const indicator = indicators.find(({ column }) => column === index);
+    return indicator === undefined ? { column: next++ } : { constant: indicatorValue(indicator.keys, set) };
+  });
+}
+
+function isColumn(place: GroupingSetStage["layout"][number]): boolean {
+  return place !== null && "column" in place;
 }
 
 function aggregateEntry(

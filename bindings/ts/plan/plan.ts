@@ -8,9 +8,11 @@ import { ArgumentError, PlanError } from "../type/error.js";
 import { Aggregate } from "./aggregate.js";
 import { bind, bindNode } from "./bind.js";
 import { explain } from "./explain.js";
-import { Expression, nodeOf, type Operand } from "./expression.js";
-import type { BoundPlan, NamedExpression, PlanNode, SortColumn, SourceNode } from "./logical.js";
+import { type Expression, nodeOf, type Operand } from "./expression.js";
+import { type ExpandedGrouping, expandGrouping, type Grouping, GroupingIndicator } from "./grouping.js";
+import type { BoundPlan, GroupingNode, NamedAggregate, PlanNode, SortColumn, SourceNode } from "./logical.js";
 import type { AnyRow, Flat, NamesOf, Resolve, ValueOf } from "./result.js";
+import { namedExpressions } from "./selection.js";
 import { readTableSchema } from "./table.js";
 
 declare const row: unique symbol;
@@ -41,7 +43,33 @@ export type Renamed<Row, M> = Flat<{ [K in keyof Row as K extends keyof M ? M[K]
 
 /** Row type of `aggregate`. */
 export type Aggregated<Row, Keys, A> = Flat<
-  Keys & { [K in keyof A]: A[K] extends Aggregate<string, infer R> ? Resolve<Row, R> : unknown }
+  Keys & {
+    [K in keyof A]: A[K] extends Aggregate<string, infer R>
+      ? Resolve<Row, R>
+      : A[K] extends GroupingIndicator
+        ? bigint
+        : unknown;
+  }
+>;
+
+/** A key of `groupBy`: a column, columns by name, or sets of them. */
+export type Key<Row> = Selection<Row> | Grouping<NamesOf<Row>, unknown>;
+
+/** Columns that `groupBy` makes: the keys of a grouping are null where a row does not group by them. */
+export type Grouped<Row, S extends readonly unknown[]> = Flat<
+  UnionToIntersection<GroupedOne<Row, S[number]>>
+>;
+
+type GroupedOne<Row, K> =
+  K extends Grouping<string, infer C>
+    ? { [P in keyof Columns<Row, C>]: Columns<Row, C>[P] | null }
+    : SelectedOne<Row, K>;
+
+type Columns<Row, C> = UnionToIntersection<SelectedOne<Row, C>>;
+
+/** What `aggregate` computes: aggregates, and after grouping sets also `grouping("key")`. */
+export type Computed<Row, Keys> = Readonly<
+  Record<string, Aggregate<NamesOf<Row>, unknown> | GroupingIndicator<NamesOf<Keys>>>
 >;
 
 /** A sort key: build it with `asc` or `desc`. */
@@ -121,17 +149,27 @@ export class Plan<out Row = AnyRow> {
 
   /**
    * Groups of equal keys: names, and objects of new names with expressions. Nulls are a group of their own,
-   * -0 equals 0, all NaNs are one group.
+   * -0 equals 0, all NaNs are one group. Also `rollup(...)`, `cube(...)` and `groupingSets(...)`: several
+   * groupings at once.
    */
-  groupBy<const S extends readonly Selection<Row>[]>(...keys: S): GroupedPlan<Row, Selected<Row, S>> {
-    return new GroupedPlan(this as Plan<Row>, keys.flatMap(namedExpressions));
+  groupBy<const S extends readonly Key<Row>[]>(...keys: S): GroupedPlan<Row, Grouped<Row, S>> {
+    return new GroupedPlan(this as Plan<Row>, expandGrouping(keys));
+  }
+
+  /** Each different row once: of all columns, or of the columns and expressions that are named. */
+  distinct<const S extends readonly Selection<Row>[]>(
+    ...columns: S
+  ): Plan<S extends readonly [] ? Row : Selected<Row, S>> {
+    const keys = columns.length === 0 ? null : columns.flatMap(namedExpressions);
+    return this.#then({ kind: "distinct", input: this.node, keys });
   }
 
   /** One row over all rows, also over none. */
   aggregate<const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>>(
     aggregates: A,
   ): Plan<Aggregated<Row, unknown, A>> {
-    return new GroupedPlan<Row, unknown>(this as Plan<Row>, []).aggregate(aggregates);
+    const grouping = { keys: [], sets: null };
+    return new GroupedPlan<Row, unknown>(this as Plan<Row>, grouping).aggregate(aggregates);
   }
 
   /**
@@ -171,42 +209,35 @@ export class Plan<out Row = AnyRow> {
 /** A plan whose rows are grouped and wait to be aggregated. */
 export class GroupedPlan<Row, Keys> {
   readonly #plan: Plan<Row>;
-  readonly #keys: readonly NamedExpression[];
+  readonly #grouping: ExpandedGrouping;
 
   /** @internal */
-  constructor(plan: Plan<Row>, keys: readonly NamedExpression[]) {
+  constructor(plan: Plan<Row>, grouping: ExpandedGrouping) {
     this.#plan = plan;
-    this.#keys = keys;
+    this.#grouping = grouping;
   }
 
   /** One row per group: the keys, then these. Of no aggregates, the distinct keys. */
-  aggregate<const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>>(
-    aggregates: A,
-  ): Plan<Aggregated<Row, Keys, A>> {
-    const columns = Object.entries(aggregates).map(([name, aggregate]) => {
-      if (!(aggregate instanceof Aggregate)) {
+  aggregate<const A extends Computed<Row, Keys>>(aggregates: A): Plan<Aggregated<Row, Keys, A>> {
+    const columns: NamedAggregate[] = [];
+    const indicators: GroupingNode["indicators"][number][] = [];
+    Object.entries(aggregates).forEach(([name, aggregate], position) => {
+      if (aggregate instanceof Aggregate) columns.push({ name, aggregate: aggregate.node });
+      else if (aggregate instanceof GroupingIndicator) {
+        indicators.push({ name, keys: aggregate.keys, position });
+      } else {
         throw new ArgumentError(`aggregate: "${name}" is not an aggregate such as sum("amount")`, {
           column: name,
           value: aggregate,
         });
       }
-      return { name, aggregate: aggregate.node };
     });
     const input = this.#plan.node;
-    return this.#plan.extend({ kind: "aggregate", input, keys: this.#keys, aggregates: columns });
+    const { keys } = this.#grouping;
+    const sets = this.#grouping.sets ?? [keys.map((_, index) => index)];
+    const grouping = this.#grouping.sets === null && indicators.length === 0 ? null : { sets, indicators };
+    return this.#plan.extend({ kind: "aggregate", input, keys, aggregates: columns, grouping });
   }
-}
-
-function namedExpressions(selection: string | Readonly<Record<string, Operand>>): NamedExpression[] {
-  if (typeof selection === "string") {
-    return [{ name: selection, expression: { kind: "column", name: selection } }];
-  }
-  if (selection instanceof Expression) {
-    const { node } = selection as Expression;
-    if (node.kind === "column") return [{ name: node.name, expression: node }];
-    throw new PlanError(`${selection} needs a name: write { name: expression }`, { value: `${selection}` });
-  }
-  return Object.entries(selection).map(([name, operand]) => ({ name, expression: nodeOf(operand) }));
 }
 
 function sortColumn(key: string | SortKey): SortColumn {

@@ -185,6 +185,7 @@ function runStages(kernel: Kernel, stages: readonly Stage[], input: readonly Bat
       data = runProgram(kernel, stage, data);
       continue;
     }
+    if (stage.kind === "groupingSets") throw new Error("these plans have no grouping sets");
     const rows = rowsOf(data);
     const arranged =
       stage.kind === "limit" && stage.ordered ? rows : sortRows(rows, stage.kind === "sort" ? stage.by : []);
