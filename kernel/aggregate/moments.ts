@@ -19,7 +19,7 @@ import { maskBit, typeIsSigned } from "./argument";
 import { NAN } from "./exact-limbs";
 import { Power, powerDegree, powerPlanes } from "./power";
 import { addChunk, addLimb, maskFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
-import { sumIntegerUpdate } from "./sum-integer";
+import { sumIntegerAdd, sumIntegerUpdate } from "./sum-integer";
 import { GRID } from "./exact-limbs";
 import { DIGIT_BITS } from "./round";
 
@@ -89,7 +89,12 @@ export function momentsUpdate(
   buffer: usize,
 ): bool {
   if (self.family == <u32>Family.SUM_INTEGER) {
-    multiplyRows(self, x, y, rows, buffer);
+    const right = self.power == <u32>Power.PRODUCT ? y : x;
+    if (isProductOfI32(self)) {
+      const magnitude = multiplyI32(x, right, rows, buffer);
+      return sumIntegerAdd(self, numbers, buffer, mask, rows, one, magnitude);
+    }
+    multiplyRows(self, x, right, rows, buffer);
     return sumIntegerUpdate(self, numbers, buffer, mask, rows, one);
   }
   if (self.type == <u32>Type.I128) return addDigits(self, numbers, x, y, mask, rows, buffer);
@@ -119,17 +124,20 @@ function loadInteger(type: u32, values: usize, row: u32): i64 {
   }
 }
 
-function multiplyRows(self: Accumulator, x: usize, y: usize, rows: u32, out: usize): void {
+function isProductOfI32(self: Accumulator): bool {
+  if (self.sourceType != <u32>Type.I32) return false;
+  return (
+    self.power == <u32>Power.SQUARE ||
+    (self.power == <u32>Power.PRODUCT && self.secondType == <u32>Type.I32)
+  );
+}
+
+/** `right` is `x` but for products of two arguments. */
+function multiplyRows(self: Accumulator, x: usize, right: usize, rows: u32, out: usize): void {
   const type = self.sourceType;
-  const square = self.power == <u32>Power.SQUARE;
   const narrow = self.type != <u32>Type.I128;
-  if (square || self.power == <u32>Power.PRODUCT) {
-    const right = square ? x : y;
-    const rightType = square ? type : self.secondType;
-    if (type == <u32>Type.I32 && rightType == <u32>Type.I32) {
-      multiplyI32(x, right, rows, out);
-      return;
-    }
+  if (self.power == <u32>Power.SQUARE || self.power == <u32>Power.PRODUCT) {
+    const rightType = self.power == <u32>Power.SQUARE ? type : self.secondType;
     for (let row: u32 = 0; row < rows; row++) {
       const a = loadInteger(type, x, row);
       const b = loadInteger(rightType, right, row);
@@ -148,23 +156,30 @@ function multiplyRows(self: Accumulator, x: usize, y: usize, rows: u32, out: usi
   }
 }
 
-function multiplyI32(x: usize, y: usize, rows: u32, out: usize): void {
+/** Products of 32-bit integers; answers a bound of their magnitudes, which the way there gives for nothing. */
+function multiplyI32(x: usize, y: usize, rows: u32, out: usize): u64 {
+  let bits: u64 = 0;
   let row: u32 = 0;
   if (ASC_FEATURE_SIMD) {
+    let some = i64x2.splat(0);
     for (const whole = rows & ~3; row < whole; row += 4) {
       const a = v128.load(x + ((<usize>row) << 2));
       const b = v128.load(y + ((<usize>row) << 2));
       const to = out + ((<usize>row) << 3);
-      v128.store(to, i64x2.extmul_low_i32x4_s(a, b));
-      v128.store(to, i64x2.extmul_high_i32x4_s(a, b), 16);
+      const low = i64x2.extmul_low_i32x4_s(a, b);
+      const high = i64x2.extmul_high_i32x4_s(a, b);
+      v128.store(to, low);
+      v128.store(to, high, 16);
+      some = v128.or(some, v128.or(i64x2.abs(low), i64x2.abs(high)));
     }
+    bits = <u64>i64x2.extract_lane(some, 0) | <u64>i64x2.extract_lane(some, 1);
   }
   for (; row < rows; row++) {
-    store<i64>(
-      out + ((<usize>row) << 3),
-      <i64>load<i32>(x + ((<usize>row) << 2)) * <i64>load<i32>(y + ((<usize>row) << 2)),
-    );
+    const product = <i64>load<i32>(x + ((<usize>row) << 2)) * <i64>load<i32>(y + ((<usize>row) << 2));
+    store<i64>(out + ((<usize>row) << 3), product);
+    bits |= <u64>abs(product);
   }
+  return bits;
 }
 
 /** The 128-bit product of two 64-bit integers. */

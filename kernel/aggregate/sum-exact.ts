@@ -15,11 +15,13 @@
 // powers that moments need); rarer ones, those next to
 // 2^1023 and the counts of NaN and infinities live beside them, as a short list of 128-bit sums a group.
 // Work goes in chunks of CHUNK rows: cut and check into scratch that stays in the first-level cache, then
-// add to the groups, so that nothing of a chunk is added before all of it is known to fit.
+// add to the groups, so that nothing of a chunk is added before all of it is known to fit. Two limbs, the usual
+// case, are added while they are cut, without the scratch, and taken back should one not fit: integers wrap.
 //
 // exact-cut.ts cuts, exact-commit.ts adds, exact-read.ts reads; this file decides what is dense.
 //
-// Measured, 100 groups: two dense limbs reach 0.8 of the speed of plain float adds.
+// Measured over a whole query with two limbs: 1.24 times the time of plain float adds for 100 groups, 1.07 for
+// 10,000; through the scratch 1.43 and 1.44.
 //
 // State is the sum's digits, normalised and without zeros: the same bytes however the sum came about.
 
@@ -30,7 +32,7 @@ import { regrow } from "../column/builder";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
 import { commit1, commit2, commit3, commit4, commitMany, commitOne } from "./exact-commit";
-import { cut, reach } from "./exact-cut";
+import { add2, cut, reach, takeBack2 } from "./exact-cut";
 import { GRID, KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
 import { Power, powerPlanes } from "./power";
 import { DIGIT_BITS, DIGIT_MASK } from "./round";
@@ -109,6 +111,10 @@ export function maskFloats(values: usize, mask: usize, start: u32, x: usize, cou
 
 /** Adds up to CHUNK float64 values. False when out of memory. */
 export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
+  if (ASC_FEATURE_SIMD && !one && self.limbs == 2 && (count & 1) == 0) {
+    if (add2(self.lowLimb, source, self.values, numbers, count)) return true;
+    takeBack2(self.lowLimb, source, self.values, numbers, count);
+  }
   const limbs = self.scratch + X_BYTES;
   if (!cut(self, source, limbs, count)) {
     const x = self.scratch;

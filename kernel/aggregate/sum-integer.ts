@@ -39,8 +39,21 @@ export function sumIntegerUpdate(
   rows: u32,
   one: bool,
 ): bool {
+  const magnitude = self.wide == 0 ? largest(self.type, values, rows) : 0;
+  return sumIntegerAdd(self, numbers, values, mask, rows, one, magnitude);
+}
+
+/** The same where the caller knows a bound of the values' magnitudes. */
+export function sumIntegerAdd(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  one: bool,
+  magnitude: u64,
+): bool {
   if (self.wide == 0) {
-    const magnitude = largest(self.type, values, rows);
     if (magnitude != u64.MAX_VALUE && makeRoom(self, magnitude, rows)) {
       addLanes(self, numbers, values, mask, rows, one);
       return true;

@@ -5,7 +5,7 @@ import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { nextDictionaryId } from "../../bindings/ts/type/column.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
 import * as types from "../../bindings/ts/type/data-type.js";
-import { readColumn, type Value, writeColumn } from "../../twin/values.js";
+import { type Value, writeColumn } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
 import {
   BUILDS,

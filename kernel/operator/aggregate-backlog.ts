@@ -88,9 +88,11 @@ class Backlog {
   keyBits: usize;
   /** New groups among 256 rows, as of the last chunk. */
   share: u32;
+  /** Null bits that any row set aside so far may have. */
+  seen: u32;
 }
 
-const BACKLOG_SIZE: usize = 64;
+const BACKLOG_SIZE: usize = 72;
 
 /** An argument: an output of the program. */
 // @ts-ignore: decorator
@@ -365,6 +367,7 @@ function placeWide(backlog: Backlog, offset: usize, values: usize, rows: u32): v
 
 function placeNulls(backlog: Backlog, validity: usize, bit: u32, rows: u32): void {
   if (validity == 0) return;
+  backlog.seen |= bit;
   const places = backlog.places;
   const nulls: usize = backlog.nulls;
   for (let row: u32 = 0; row < rows; row++) {
@@ -547,6 +550,7 @@ function gatherValues<T>(backlog: Backlog, to: usize, from: usize, rows: u32): v
 
 /** Validity of a chunk's column in words at `target`, or 0 when none of it is null. */
 function gatherNulls(backlog: Backlog, from: usize, bit: u32, rows: u32, target: usize): usize {
+  if ((backlog.seen & bit) == 0) return 0;
   const step: usize = backlog.width;
   const nulls = from + <usize>backlog.nulls;
   let any: u32 = 0;
