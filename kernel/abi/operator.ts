@@ -4,6 +4,7 @@ export const enum OperatorKind {
   NONE = 0,
   HASH_AGGREGATE = 1,
   PROJECT = 2,
+  WINDOW_AGGREGATE = 3,
 }
 
 /**
@@ -131,7 +132,7 @@ export const enum RowKind {
   DELETE = 3,
 }
 
-/** What `op_stats` writes: u64 each. */
+/** What `op_stats` writes: u64 each, but for WATERMARK. */
 export const enum OperatorStats {
   ROWS_IN = 0,
   ROWS_SELECTED = 8,
@@ -144,5 +145,15 @@ export const enum OperatorStats {
   KEY_TIER = 56,
   /** Slots of hash tables that lookups went past because another key was there. */
   PROBES = 64,
-  SIZE = 72,
+  /** WINDOW_AGGREGATE, as all below: rows that came after every window that would have taken them. */
+  LATE_ROWS = 72,
+  /** Rows dropped because their time is null. */
+  NULL_TIMES = 80,
+  /** i64; i64 min while there is none. */
+  WATERMARK = 88,
+  /** Slices or sessions held. */
+  OPEN_WINDOWS = 96,
+  /** Watermarks that were ignored because they went backwards. */
+  BACKWARD_WATERMARKS = 104,
+  SIZE = 112,
 }

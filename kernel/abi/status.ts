@@ -64,4 +64,6 @@ export const enum Reason {
   TIMESTAMP_OVERFLOW = 28,
   BAD_PROGRAM = 29,
   TEXT_TOO_LONG = 30,
+  NULL_TIME = 40,
+  WINDOW_OVERFLOW = 41,
 }

@@ -11,6 +11,7 @@ import {
   KeyConfig,
   ProjectConfig,
 } from "../../../kernel/abi/operator.js";
+import { WindowConfig, WindowFlag, type WindowKind } from "../../../kernel/abi/window.js";
 import { ArgumentError } from "../type/error.js";
 
 export interface AggregateConfigSpec {
@@ -100,6 +101,52 @@ function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): 
   view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);
   view.setInt32(at + AggregateEntry.SECOND, entry.second ?? -1, true);
   view.setUint32(at + AggregateEntry.SECOND_SCALE, entry.secondScale ?? 0, true);
+}
+
+/** A windowed aggregation. Times, lengths and bounds are in ticks of the time output, of whatever unit. */
+export interface WindowConfigSpec {
+  readonly kind: WindowKind;
+  /** Index of the program's output that is the event time, an I64. */
+  readonly time: number;
+  /** Drop and count rows whose time is null; without it they are an error. */
+  readonly dropNullTime?: boolean | undefined;
+  /** Keep the numbers of late rows, for `Operator.late`. */
+  readonly keepLate?: boolean | undefined;
+  /** Length of a window; of CUMULATE the longest, of SESSION the gap; not read for GLOBAL. */
+  readonly length?: bigint | undefined;
+  /** Slide of HOP, step of CUMULATE. Absent: the length. */
+  readonly step?: bigint | undefined;
+  /** One window starts at this tick. */
+  readonly offset?: bigint | undefined;
+  /** How much older than the newest row before it a row may be. Absent: only watermarks move time. */
+  readonly bound?: bigint | undefined;
+  /** How long after its close a window takes corrections; needs `aggregate.changelog`. */
+  readonly lateness?: bigint | undefined;
+  readonly aggregate: AggregateConfigSpec;
+}
+
+/** @throws ArgumentError for more keys or aggregates than one operator takes. */
+export function encodeWindowConfig(spec: WindowConfigSpec): Uint8Array {
+  const aggregate = encodeAggregateConfig(spec.aggregate);
+  const bytes = new Uint8Array(WindowConfig.SIZE + aggregate.length);
+  const view = new DataView(bytes.buffer);
+  const length = spec.length ?? 1n;
+  const flags =
+    (spec.dropNullTime ? WindowFlag.DROP_NULL_TIME : WindowFlag.NONE) |
+    (spec.keepLate ? WindowFlag.KEEP_LATE : WindowFlag.NONE);
+  view.setUint32(WindowConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(WindowConfig.KIND, spec.kind, true);
+  view.setUint32(WindowConfig.TIME, spec.time, true);
+  view.setUint32(WindowConfig.FLAGS, flags, true);
+  view.setBigInt64(WindowConfig.LENGTH, length, true);
+  view.setBigInt64(WindowConfig.STEP, spec.step ?? length, true);
+  view.setBigInt64(WindowConfig.OFFSET, spec.offset ?? 0n, true);
+  view.setBigInt64(WindowConfig.BOUND, spec.bound ?? -1n, true);
+  view.setBigInt64(WindowConfig.LATENESS, spec.lateness ?? 0n, true);
+  view.setUint32(WindowConfig.AGGREGATE, WindowConfig.SIZE, true);
+  view.setUint32(WindowConfig.AGGREGATE_BYTES, aggregate.length, true);
+  bytes.set(aggregate, WindowConfig.SIZE);
+  return bytes;
 }
 
 /** @param outputs number of outputs of the program, all of which become columns. */

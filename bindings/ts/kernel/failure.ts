@@ -103,6 +103,16 @@ export function failureError(failure: Failure, memory: KernelMemory, context: Fa
         : new OverflowError(`${place}the decimal needs more digits than its type has${colon}`, details);
     case Reason.TIMESTAMP_OVERFLOW:
       return new OverflowError(`${place}the time does not fit 64 bits of its unit${colon}`, details);
+    case Reason.WINDOW_OVERFLOW:
+      return new OverflowError(
+        `${place}the time${said === "" ? "" : ` ${said}`} is so near the end of its type that a window around it does not fit`,
+        details,
+      );
+    case Reason.NULL_TIME:
+      return new ArgumentError(`${place}the time of a row is null: drop such rows or give them a time`, {
+        ...details,
+        expected: "a time",
+      });
     case Reason.TEXT_TOO_LONG:
       return new OverflowError(`${place}the texts of one result batch pass 2 GiB`, details);
     case Reason.TOO_MANY_GROUPS:

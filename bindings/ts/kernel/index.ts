@@ -12,7 +12,9 @@ export {
   type AggregateEntrySpec,
   encodeAggregateConfig,
   encodeProjectConfig,
+  encodeWindowConfig,
   type KeySpec,
+  type WindowConfigSpec,
 } from "./config.js";
 export type { ColumnDescriptor } from "./descriptor.js";
 export {

@@ -7,7 +7,7 @@ import { Status } from "../../../kernel/abi/status.js";
 import type { BatchData } from "../type/column.js";
 import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, ClosedError, type MillraceError, SchemaMismatchError } from "../type/error.js";
-import { type BatchDescriptor, readBatch } from "./descriptor.js";
+import { type BatchDescriptor, readBatch, readColumn } from "./descriptor.js";
 import type { KernelExports } from "./exports.js";
 import type { FailureContext } from "./failure.js";
 import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
@@ -19,7 +19,7 @@ import { physicalSchema, type StateBatch } from "./state.js";
 /** An operator as the kernel is told of it. */
 export interface OperatorSpec {
   readonly kind: OperatorKind;
-  /** The kind's configuration: `encodeAggregateConfig`, `encodeProjectConfig`. */
+  /** The kind's configuration: `encodeAggregateConfig`, `encodeProjectConfig`, `encodeWindowConfig`. */
   readonly config: Uint8Array;
   /** Columns of the input batches that the program reads, in its order. */
   readonly columns: readonly number[];
@@ -48,10 +48,23 @@ export interface OperatorCounts {
   readonly keyTier: number;
   /** Slots of hash tables that lookups went past because another key was there. */
   readonly probes: number;
+  // Of windows; 0 and null elsewhere.
+  /** Rows that no window took any more. */
+  readonly lateRows: number;
+  /** Rows dropped because their time was null. */
+  readonly nullTimes: number;
+  /** No more rows at or before this tick; null while there is none. */
+  readonly watermark: bigint | null;
+  /** Slices or sessions held. */
+  readonly openWindows: number;
+  /** Watermarks that were ignored because they went backwards. */
+  readonly backwardWatermarks: number;
 }
 
 /** Watermark after the last row. */
 export const END_OF_INPUT = 2n ** 63n - 1n;
+
+const NO_WATERMARK = -(2n ** 63n);
 
 const DEFAULT_MAX_ROWS = 65536;
 const DEFAULT_MAX_BYTES = 2 ** 28;
@@ -262,12 +275,29 @@ export class Operator {
     this.#run((exports, context) => exports.op_release(context, this.#handle), this.#context(0));
   }
 
+  /**
+   * Numbers of the late rows within the last push, ascending; of a windowed aggregation that keeps them.
+   * A push of more than 65,536 rows is several: push them one by one.
+   */
+  late(): Uint32Array {
+    this.#run(
+      (exports, context) => exports.op_late(context, this.#handle, this.#out),
+      this.#context(0),
+    );
+    const { view, bytes } = this.kernel.memory;
+    const batch = readBatch(view, this.#out);
+    if (batch.rows === 0) return new Uint32Array(0);
+    const { values } = readColumn(view, batch.descriptors);
+    return new Uint32Array(bytes.slice(values, values + batch.rows * 4).buffer);
+  }
+
   stats(): OperatorCounts {
     const at = this.#out;
     this.#run((exports, context) => exports.op_stats(context, this.#handle, at), this.#context(0));
     const { view } = this.kernel.memory;
     const number = (field: OperatorStats) =>
       view.getUint32(at + field, true) + view.getUint32(at + field + 4, true) * 2 ** 32;
+    const watermark = view.getBigInt64(at + OperatorStats.WATERMARK, true);
     return {
       rowsIn: number(OperatorStats.ROWS_IN),
       rowsSelected: number(OperatorStats.ROWS_SELECTED),
@@ -278,6 +308,11 @@ export class Operator {
       tableSlots: number(OperatorStats.TABLE_SLOTS),
       keyTier: number(OperatorStats.KEY_TIER),
       probes: number(OperatorStats.PROBES),
+      lateRows: number(OperatorStats.LATE_ROWS),
+      nullTimes: number(OperatorStats.NULL_TIMES),
+      watermark: watermark === NO_WATERMARK ? null : watermark,
+      openWindows: number(OperatorStats.OPEN_WINDOWS),
+      backwardWatermarks: number(OperatorStats.BACKWARD_WATERMARKS),
     };
   }
 
