@@ -66,3 +66,7 @@ export function op_destroy(ctx: usize, handle: u32): i32 {
 export function op_stats(ctx: usize, handle: u32, out: usize): i32 {
   return operators.stats(ctx, handle, out);
 }
+
+export function op_late(ctx: usize, handle: u32, out: usize): i32 {
+  return operators.late(ctx, handle, out);
+}

@@ -86,6 +86,8 @@ export class Accumulator {
   sourceType: u32;
   /** SUM_EXACT: most limbs that may be dense. */
   limbsMax: u32;
+  /** An accumulator of the same description that lends its buffers for one vector; 0 = none. */
+  like: usize;
 }
 
 export const ACCUMULATOR_SIZE: usize = 192;

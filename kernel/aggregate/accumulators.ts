@@ -18,8 +18,8 @@ import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integ
 import { typeWidth } from "../column/type";
 
 /**
- * Finishes an accumulator whose family, argument, filter, type, region and fault are set. False when out of
- * memory.
+ * Finishes an accumulator whose family, argument, filter, type, region, fault and like are set. False when out
+ * of memory.
  */
 export function accumulatorInit(self: Accumulator): bool {
   switch (self.family) {

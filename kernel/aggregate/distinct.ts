@@ -35,17 +35,28 @@ export function distinctInit(self: Accumulator): bool {
   const key = changetype<KeyColumn>(self.key);
   key.type = self.type;
   key.width = keyWidth(self.type);
-  key.buffer = regionBlock(region, <usize>ROWS * <usize>key.width);
   const width = rowWidth(key);
-  self.scratch = regionBlock(region, <usize>ROWS * width);
-  self.entries = regionBlock(region, (<usize>ROWS) << 2);
-  self.tags = regionBlock(region, ROW_TABLE_SCRATCH);
+  if (self.like != 0) borrowBuffers(self, key);
+  else {
+    key.buffer = regionBlock(region, <usize>ROWS * <usize>key.width);
+    self.scratch = regionBlock(region, <usize>ROWS * width);
+    self.entries = regionBlock(region, (<usize>ROWS) << 2);
+    self.tags = regionBlock(region, ROW_TABLE_SCRATCH);
+  }
   if (key.buffer == 0 || self.scratch == 0 || self.entries == 0 || self.tags == 0) return false;
   if (self.type == <u32>Type.BYTES) {
     key.interner = regionCut(region, INTERNER_SIZE);
     if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny, self.seed)) return false;
   }
   return rowTableInit(self.table, region, width, hashZero, tiny, self.seed);
+}
+
+function borrowBuffers(self: Accumulator, key: KeyColumn): void {
+  const lender = changetype<Accumulator>(self.like);
+  key.buffer = changetype<KeyColumn>(lender.key).buffer;
+  self.scratch = lender.scratch;
+  self.entries = lender.entries;
+  self.tags = lender.tags;
 }
 
 function rowWidth(key: KeyColumn): usize {

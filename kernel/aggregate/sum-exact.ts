@@ -52,7 +52,10 @@ const X_BYTES: usize = <usize>CHUNK * 8;
 
 export function sumExactInit(self: Accumulator): bool {
   self.limbsMax = self.power >= <u32>Power.CUBE ? LIMBS_MAX_POWERS : LIMBS_MAX;
-  self.scratch = regionBlock(self.region, X_BYTES + X_BYTES * <usize>self.limbsMax);
+  self.scratch =
+    self.like != 0
+      ? changetype<Accumulator>(self.like).scratch
+      : regionBlock(self.region, X_BYTES + X_BYTES * <usize>self.limbsMax);
   return self.scratch != 0;
 }
 

@@ -77,6 +77,34 @@ export function outputReset(output: usize, rows: u32): bool {
   return true;
 }
 
+/** Makes room for `more` further rows in every builder; false when out of memory, with what is written kept. */
+export function outputReserve(output: usize, more: u32): bool {
+  const region: usize = load<u32>(output);
+  const columns = load<u32>(output, 4);
+  for (let column: u32 = 0; column < columns; column++) {
+    const builder = outputColumn(output, column);
+    const need = builder.length + more;
+    if (need <= builder.capacity) continue;
+    // What grows step by step doubles.
+    const capacity = builder.length == 0 ? need : max<u32>(need, builder.capacity << 1);
+    if (!builderReserve(region, builder, capacity)) return false;
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+export function outputColumns(output: usize): u32 {
+  return load<u32>(output, 4);
+}
+
+/** The region of an output's builders. */
+// @ts-ignore: decorator
+@inline
+export function outputRegion(output: usize): usize {
+  return load<u32>(output);
+}
+
 /** Fills the batch descriptor at `batch` with what the builders hold. */
 export function outputDescribe(output: usize, batch: usize, rows: u32, section: u32): void {
   const columns = load<u32>(output, 4);

@@ -26,7 +26,7 @@ import { executeText, prepareCase } from "./text";
 import { prepareMemos } from "./text-predicate";
 import { executeTime } from "./time";
 import { TEXT_BOUND_SIZE, outputDistinctBytes, outputTextBytes, reserveTexts, textBound } from "./text-bound";
-import { INSTRUCTION_STATE_SIZE, PROGRAM_SIZE, Program, ownVector, registerVector } from "./machine";
+import { INSTRUCTION_STATE_SIZE, PROGRAM_SIZE, Program, ownVector, registerVector, rowInBatch } from "./machine";
 
 const ROWS: usize = <usize>Abi.VECTOR_ROWS;
 /** A register's life that never ends. */
@@ -421,6 +421,19 @@ export function programOutputType(address: usize, output: u32): u32 {
 export function programOutput(address: usize, output: u32): usize {
   const program = changetype<Program>(address);
   return program.registers + <usize>load<u32>(program.outputs + (<usize>output << 2)) * VECTOR_SIZE;
+}
+
+/** The number in the batch of row `row` of the last run's outputs. */
+// @ts-ignore: decorator
+@inline
+export function programRow(address: usize, row: u32): u32 {
+  return rowInBatch(changetype<Program>(address), row);
+}
+
+/** Index of the instruction that makes an output. */
+export function programOutputWriter(address: usize, output: u32): u32 {
+  const program = changetype<Program>(address);
+  return textBound(program, load<u32>(program.outputs + (<usize>output << 2))).writer;
 }
 
 /**

@@ -15,16 +15,26 @@ import { Groups, groupsKey } from "./state";
 
 /** A lone integer key gets at least this many slots: their accumulators still fit the first-level cache. */
 const DIRECT_SLOTS_MIN: u64 = 4096;
+/** ... where few groups are likely, this many. */
+const SMALL_SLOTS_MIN: u64 = 64;
 /** Group numbers that DIRECT may spend on any input, and at most. */
 const DIRECT_GROUPS: u64 = 65536;
+const SMALL_GROUPS: u64 = 4096;
 const DIRECT_GROUPS_MAX: u64 = 1 << 22;
 /** ... and for each row of the first batch. */
 const DIRECT_GROUPS_PER_ROW: u64 = 8;
 
+/** Most groups that a first batch of `rows` rows can span. */
+export function directMost(groups: Groups, rows: u32): u32 {
+  const free: u64 = groups.small ? SMALL_GROUPS : DIRECT_GROUPS;
+  return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>rows * DIRECT_GROUPS_PER_ROW));
+}
+
 /** Chooses slots for each key from the vector at hand; false when there would be too many groups. */
 export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
   const alone = groups.keyCount == 1;
-  const limit = min<u64>(DIRECT_GROUPS_MAX, max<u64>(DIRECT_GROUPS, <u64>batchRows * DIRECT_GROUPS_PER_ROW));
+  const limit: u64 = directMost(groups, batchRows);
+  const least: u64 = groups.small ? SMALL_SLOTS_MIN : DIRECT_SLOTS_MIN;
   let total: u64 = 1;
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
@@ -38,7 +48,7 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     if (key.type != <u32>Type.BOOL) {
       const range: u64 = key.high < key.low ? 1 : <u64>(key.high - key.low) + 1;
       if (range == 0 || range > limit) return false;
-      const wanted = alone ? max<u64>(range << 1, DIRECT_SLOTS_MIN) : range + (range >> 3) + 1;
+      const wanted = alone ? max<u64>(range << 1, least) : range + (range >> 3) + 1;
       while (slots < wanted) slots <<= 1;
       if (slots > limit && slots >> 1 >= range + (range >> 4)) slots >>= 1;
     }

@@ -34,8 +34,8 @@ import {
 import { Groups, NO_GROUP, ROWS, Tier, groupsIsOccupied, groupsKey } from "./state";
 
 /**
- * Makes `groups` over `keyCount` keys, whose `type` and `output` the caller has set in `keys`, hashed by `seed`.
- * False when out of memory.
+ * Makes `groups` over `keyCount` keys, whose `type` and `output` the caller has set in `keys`, and `like` and
+ * `small` where they apply, hashed by `seed`. False when out of memory.
  */
 export function groupsInit(
   groups: Groups,
@@ -53,15 +53,18 @@ export function groupsInit(
   groups.tier = keyCount == 0 ? Tier.NONE : Tier.UNDECIDED;
   groups.count = keyCount == 0 ? 1 : 0;
   layoutRow(groups);
-  groups.packed = regionBlock(region, <usize>ROWS * max<usize>(8, groups.rowWidth));
-  groups.tags = regionBlock(region, ROW_TABLE_SCRATCH + 64);
+  const lender = changetype<Groups>(groups.like);
+  groups.packed =
+    groups.like != 0 ? lender.packed : regionBlock(region, <usize>ROWS * max<usize>(8, groups.rowWidth));
+  groups.tags = groups.like != 0 ? lender.tags : regionBlock(region, ROW_TABLE_SCRATCH + 64);
   groups.table = regionCut(region, ROW_TABLE_SIZE);
   if (groups.packed == 0 || groups.tags == 0 || groups.table == 0) return false;
   const hashZero = (fault & <u32>AggregateFault.HASH_ZERO) != 0;
   const tiny = (fault & <u32>AggregateFault.TINY_TABLES) != 0;
   for (let index: u32 = 0; index < keyCount; index++) {
     const key = groupsKey(groups, index);
-    key.buffer = regionBlock(region, <usize>ROWS * <usize>key.width);
+    key.buffer =
+      groups.like != 0 ? groupsKey(lender, index).buffer : regionBlock(region, <usize>ROWS * <usize>key.width);
     if (key.buffer == 0) return false;
     if (key.type != <u32>Type.BYTES) continue;
     key.interner = regionCut(region, INTERNER_SIZE);

@@ -53,9 +53,12 @@ export class Groups {
    * none.
    */
   counts: usize;
+  /** Groups of the same keys that lend their buffers for one vector, and 1 where few groups are likely. */
+  like: usize;
+  small: u32;
 }
 
-export const GROUPS_SIZE: usize = 80;
+export const GROUPS_SIZE: usize = 96;
 
 // @ts-ignore: decorator
 @inline

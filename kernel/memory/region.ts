@@ -4,7 +4,7 @@
 // blocks of their own, linked so that they can be given back early or with the region. The links stand
 // in the first 16 bytes of each block, before its payload.
 //
-//   region: +0 root   +4 first block   +8 chunk cursor   +12 chunk end   +16 bytes held
+//   region: +0 root   +4 first block   +8 chunk cursor   +12 chunk end   +16 bytes held   +20 bytes of a chunk
 //   block:  +0 next   +4 previous      +8 u32 payload bytes              +16.. payload (16-byte aligned)
 
 import { heapAllocate, heapFree, heapCapacity } from "./heap";
@@ -17,10 +17,17 @@ const FIRST: usize = 4;
 const CURSOR: usize = 8;
 const END: usize = 12;
 const HELD: usize = 16;
+const CHUNK_BYTES: usize = 20;
 
 export function regionInit(region: usize, root: usize): void {
   memory.fill(region, 0, REGION_SIZE);
   store<u32>(region, <u32>root);
+  store<u32>(region, <u32>CHUNK, CHUNK_BYTES);
+}
+
+/** Makes chunks of `bytes` from now on: for regions of which there are many. */
+export function regionSetChunk(region: usize, bytes: usize): void {
+  store<u32>(region, <u32>bytes, CHUNK_BYTES);
 }
 
 /** The root block of the heap that the region takes from. */
@@ -65,16 +72,17 @@ export function regionCapacity(payload: usize): usize {
 /** A small zeroed piece that lives as long as the region, 16-byte aligned; 0 when memory is exhausted. */
 export function regionCut(region: usize, bytes: usize): usize {
   const size: usize = (bytes + 15) & ~(<usize>15);
-  if (size > CHUNK / 4) {
+  const chunk: usize = load<u32>(region, CHUNK_BYTES);
+  if (size > chunk / 4) {
     const own = regionBlock(region, size);
     if (own != 0) memory.fill(own, 0, size);
     return own;
   }
   let cursor: usize = load<u32>(region, CURSOR);
   if (cursor == 0 || cursor + size > <usize>load<u32>(region, END)) {
-    cursor = regionBlock(region, CHUNK);
+    cursor = regionBlock(region, chunk);
     if (cursor == 0) return 0;
-    store<u32>(region, <u32>(cursor + CHUNK), END);
+    store<u32>(region, <u32>(cursor + chunk), END);
   }
   store<u32>(region, <u32>(cursor + size), CURSOR);
   memory.fill(cursor, 0, size);

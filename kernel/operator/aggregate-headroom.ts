@@ -13,6 +13,7 @@
 
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { KeyColumn } from "../group/key-column";
+import { directMost } from "../group/direct";
 import { RowTable } from "../group/row-table";
 import { Tier, groupsKey } from "../group/state";
 import { slotsHeadroom } from "../hash/slots";
@@ -31,19 +32,25 @@ const WIDE_STRIDE: u64 = 24;
 
 /** Whether `rows` further rows of the bound batch, whose first vector is prepared, cannot run out of memory. */
 export function aggregateHasRoom(operator: usize, rows: u32): bool {
+  return heapHasRoom(regionRoot(operator), aggregateHeadroom(operator, rows));
+}
+
+/** Bytes of the heap that `rows` further rows can take, beyond what is reserved for them. */
+export function aggregateHeadroom(operator: usize, rows: u32): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   let bytes: u64 = 0;
   let span: u32 = 1;
   if (groups.tier != <u32>Tier.NONE) {
     span = groups.count + rows + 1;
+    if (groups.tier == <u32>Tier.UNDECIDED) span = directMost(groups, rows);
     bytes += keysHeadroom(self, span, rows);
   }
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     bytes += accumulatorHeadroom(accumulatorAt(self, index), span, rows);
   }
   if (self.changelog != 0 && span > self.reserved) bytes += changelogHeadroom(self, span);
-  return heapHasRoom(regionRoot(operator), bytes);
+  return bytes;
 }
 
 function keysHeadroom(self: Aggregation, span: u32, rows: u32): u64 {

@@ -5,7 +5,15 @@ import { Status } from "../abi/status";
 import { RESULT_SCRATCH, resultEmit } from "../aggregate/results";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { textLength } from "../aggregate/minmax-text";
-import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow } from "../column/builder";
+import {
+  builderReserveBytes,
+  outputColumn,
+  outputDescribe,
+  outputRegion,
+  outputReserve,
+  outputReset,
+  regrow,
+} from "../column/builder";
 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
 import { groupsIsOccupied } from "../group/state";
@@ -37,17 +45,31 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
     outputDescribe(self.output, out, 0, 0);
     return waiting;
   }
+  if (self.cursor >= groupsOf(self).count) return Status.FINISHED;
+  if (!outputReset(self.output, 0)) return failMemory(context, 0);
+  const rows = aggregateEmit(context, operator, min(maxRows, PULL_ROWS), aggregateTextLimit(maxBytes));
+  if (rows < 0) {
+    if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+    return rows;
+  }
+  outputDescribe(self.output, out, rows, 0);
+  return self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
+}
+
+/**
+ * Appends the results of the next groups to the output: at most `limit` rows and `bytes` of texts, but one row at
+ * least. Answers how many, 0 when none are left, or an error; out of memory changes nothing.
+ */
+export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
+  const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (self.cursor >= groups.count) return Status.FINISHED;
-  const limit = min(maxRows, PULL_ROWS);
+  if (self.cursor >= groups.count) return 0;
   const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count - self.cursor)) << 2);
   if (list == 0) return failMemory(context, 0);
   self.list = list;
   const scratch = scratchTake(context, RESULT_SCRATCH);
-  let cursor = self.cursor;
-  const rows = listGroups(self, list, limit, aggregateTextLimit(maxBytes), scratch, cursor);
-  cursor = rows == 0 ? groups.count : load<u32>(list + ((<usize>(rows - 1)) << 2)) + 1;
-  if (!reserveTexts(self, operator, list, rows, scratch)) return failMemory(context, 0);
+  const rows = listGroups(self, list, limit, bytes, scratch, self.cursor);
+  if (!reserveRows(self, list, rows, scratch)) return failMemory(context, 0);
   for (let start: u32 = 0; start < rows; start += EMIT_ROWS) {
     const status = emitGroups(
       context,
@@ -56,13 +78,10 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
       min(EMIT_ROWS, rows - start),
       scratch,
     );
-    if (status >= 0) continue;
-    changetype<Operator>(operator).failed = 1;
-    return status;
+    if (status < 0) return status;
   }
-  self.cursor = cursor;
-  outputDescribe(self.output, out, rows, 0);
-  return cursor < groups.count ? Status.HAS_MORE : Status.FINISHED;
+  self.cursor = rows == 0 ? groups.count : load<u32>(list + ((<usize>(rows - 1)) << 2)) + 1;
+  return rows;
 }
 
 /** Appends the keys and results of listed groups. 0, or an error's status. */
@@ -70,7 +89,7 @@ function emitGroups(context: usize, operator: usize, list: usize, rows: u32, scr
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
-    groupsEmitKey(groups, index, list, rows, outputColumn(self.output, index), scratch);
+    groupsEmitKey(groups, index, list, rows, outputColumn(self.output, self.firstColumn + index), scratch);
   }
   for (let index: u32 = 0; index < self.resultCount; index++) {
     const mark = scratchMark(context);
@@ -131,12 +150,13 @@ export function resultTextBytes(self: Aggregation, index: u32, group: u32): u32 
   return isText ? textLength(values, group) : 0;
 }
 
-/** Empties the output and makes room for the listed groups. False when out of memory. */
-function reserveTexts(self: Aggregation, operator: usize, list: usize, rows: u32, scratch: usize): bool {
-  if (!outputReset(self.output, rows)) return false;
+/** Makes room in the output for the listed groups. False when out of memory. */
+function reserveRows(self: Aggregation, list: usize, rows: u32, scratch: usize): bool {
+  if (!outputReserve(self.output, rows)) return false;
+  const region = outputRegion(self.output);
   const groups = groupsOf(self);
   for (let column: u32 = 0; column < groups.keyCount + self.resultCount; column++) {
-    const builder = outputColumn(self.output, column);
+    const builder = outputColumn(self.output, self.firstColumn + column);
     if (builder.type != <u32>Type.BYTES) continue;
     const bound: u64 =
       column < groups.keyCount ? <u64>groupsKeyBound(groups, column) * <u64>rows : u64.MAX_VALUE;
@@ -148,7 +168,7 @@ function reserveTexts(self: Aggregation, operator: usize, list: usize, rows: u32
           ? groupTextBytes(groups, column, group, scratch)
           : resultTextBytes(self, column - groups.keyCount, group);
     }
-    if (!builderReserveBytes(operator, builder, bytes)) return false;
+    if (!builderReserveBytes(region, builder, bytes)) return false;
   }
   return true;
 }

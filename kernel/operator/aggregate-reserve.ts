@@ -6,7 +6,7 @@ import {
   accumulatorReserveRows,
   accumulatorTextBytes,
 } from "../aggregate/accumulators";
-import { programOutputDistinctBytes } from "../expression/program";
+import { programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
 import { groupsNeed, groupsReserve } from "../group/groups";
 import { internerReserve } from "../group/interner";
 import { Tier, groupsIsOccupied, groupsKey } from "../group/state";
@@ -16,27 +16,50 @@ import { Operator } from "./operator";
 
 /** Room for the worst case of a batch; false when out of memory, with nothing changed. */
 export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
+  return aggregateReserveRows(self, rows, true);
+}
+
+/** The same for `rows` rows of the batch; `texts` says that they may have all of its texts, else none are counted. */
+export function aggregateReserveRows(self: Aggregation, rows: u32, texts: bool): bool {
   const groups = groupsOf(self);
-  if (!aggregateReserveTexts(self, rows) || !groupsReserve(groups, rows)) return false;
+  if (!reserveTexts(self, rows, texts) || !groupsReserve(groups, rows)) return false;
   const need = groupsNeed(groups, rows);
   let ok = true;
   for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
     const accumulator = accumulatorAt(self, index);
-    ok = accumulatorReserveRows(accumulator, need, rows, accumulatorTextBytes(accumulator, self.program));
+    const bytes = texts ? accumulatorTextBytes(accumulator, self.program) : 0;
+    ok = accumulatorReserveRows(accumulator, need, rows, bytes);
   }
   return reserved(self, need, ok);
 }
 
 /** Room for the texts among the bound batch's keys; false when out of memory, with nothing changed. */
 export function aggregateReserveTexts(self: Aggregation, rows: u32): bool {
+  return reserveTexts(self, rows, true);
+}
+
+function reserveTexts(self: Aggregation, rows: u32, texts: bool): bool {
   const groups = groupsOf(self);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (key.interner == 0) continue;
-    if (!internerReserve(key.interner, rows, programOutputDistinctBytes(self.program, key.output)))
-      return false;
+    const bytes = texts ? programOutputDistinctBytes(self.program, key.output) : 0;
+    if (!internerReserve(key.interner, rows, bytes)) return false;
   }
   return true;
+}
+
+/** Upper bound of the bytes of texts, for keys and arguments, in the bound batch. */
+export function aggregateTextsHeadroom(self: Aggregation): u64 {
+  const groups = groupsOf(self);
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.interner != 0) bytes += programOutputTextBytes(self.program, key.output);
+  }
+  for (let index: u32 = 0; index < self.accumulatorCount; index++)
+    bytes += accumulatorTextBytes(accumulatorAt(self, index), self.program);
+  return bytes;
 }
 
 /** After an attempt to reserve: arrays may have moved even when the last one was refused. */

@@ -1,4 +1,8 @@
 // What a hash aggregation holds: shared by the files that create, feed, read, save and restore it.
+//
+// It lies behind a head with a region and counts (operator.ts). The operator HASH_AGGREGATE is one of these; a
+// windowed aggregation holds many, one a slice, none of which has a handle: they are made like a first one,
+// which lends them its program, its output and what it needs for one vector.
 
 import { Accumulator, ACCUMULATOR_SIZE } from "../aggregate/accumulator";
 import { RESULT_SIZE, Result } from "../aggregate/results";
@@ -38,7 +42,14 @@ export class Aggregation {
   backlogRefused: u32;
   /** Snapshot and merge: see aggregate-state.ts. */
   state: usize;
+  /** Columns of the output before the keys. */
+  firstColumn: u32;
+  /** The aggregation that lends its buffers; 0 = none. */
+  like: usize;
 }
+
+/** Bytes behind the head that an aggregation takes. */
+export const AGGREGATION_SIZE: usize = 192;
 
 // @ts-ignore: decorator
 @inline

@@ -30,6 +30,17 @@ import {
   operatorAllocate,
   operatorFree,
 } from "./operator";
+import { windowPull, windowIsDue } from "./window-close";
+import {
+  windowCreate,
+  windowGroups,
+  windowLate,
+  windowPush,
+  windowSlots,
+  windowTier,
+  windowWatermark,
+} from "./window-aggregate";
+import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
 
 /** The end of time: the watermark after the last row. */
@@ -38,7 +49,7 @@ const END: i64 = i64.MAX_VALUE;
 export function create(context: usize, kind: u32, config: usize, length: u32): u32 {
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
-  const known = kind == <u32>OperatorKind.HASH_AGGREGATE || kind == <u32>OperatorKind.PROJECT;
+  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.WINDOW_AGGREGATE;
   if (!known || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
@@ -48,17 +59,24 @@ export function create(context: usize, kind: u32, config: usize, length: u32): u
     fail(context, Status.OUT_OF_MEMORY, Reason.MEMORY_LIMIT);
     return 0;
   }
-  const made =
-    kind == <u32>OperatorKind.HASH_AGGREGATE
-      ? aggregateCreate(context, operator, config, length)
-      : projectCreate(context, operator, config, length);
-  if (made) {
+  if (make(context, operator, config, length)) {
     const handle = handleCreate(contextRoot(context), operator);
     if (handle != 0) return handle;
     fail(context, Status.OUT_OF_MEMORY, Reason.BAD_HANDLE);
   }
   operatorFree(context, operator);
   return 0;
+}
+
+function make(context: usize, operator: usize, config: usize, length: u32): bool {
+  switch (changetype<Operator>(operator).kind) {
+    case OperatorKind.HASH_AGGREGATE:
+      return aggregateCreate(context, operator, config, length);
+    case OperatorKind.WINDOW_AGGREGATE:
+      return windowCreate(context, operator, config, length);
+    default:
+      return projectCreate(context, operator, config, length);
+  }
 }
 
 /** Whether an address that the host gave can be that of `bytes` bytes: not 0, aligned, inside the memory. */
@@ -87,6 +105,8 @@ function pending(operator: usize): bool {
   switch (changetype<Operator>(operator).kind) {
     case OperatorKind.HASH_AGGREGATE:
       return aggregatePending(operator);
+    case OperatorKind.WINDOW_AGGREGATE:
+      return windowIsDue(operator);
     default:
       return projectPending(operator);
   }
@@ -116,6 +136,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
     case OperatorKind.HASH_AGGREGATE:
       result = aggregatePush(context, operator, batch);
       break;
+    case OperatorKind.WINDOW_AGGREGATE:
+      result = windowPush(context, operator, batch);
+      break;
     default:
       result = projectPush(context, operator, batch);
       break;
@@ -133,6 +156,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   const head = changetype<Operator>(operator);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
   if (time == END) head.ended = 1;
   return pending(operator) || head.ended ? Status.HAS_MORE : Status.NEED_INPUT;
 }
@@ -148,6 +172,9 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   switch (head.kind) {
     case OperatorKind.HASH_AGGREGATE:
       result = aggregatePull(context, operator, out, maxRows, maxBytes);
+      break;
+    case OperatorKind.WINDOW_AGGREGATE:
+      result = windowPull(context, operator, out, maxRows, maxBytes);
       break;
     default:
       result = projectPull(context, operator, out);
@@ -198,6 +225,7 @@ export function destroy(context: usize, handle: u32): i32 {
   const operator = handleOperator(context, handle);
   if (operator == 0) return status(context);
   handleFree(contextRoot(context), handle);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowsDestroy(context, operator);
   operatorFree(context, operator);
   return Status.NEED_INPUT;
 }
@@ -209,6 +237,8 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   if (!isAddress(out, <u32>OperatorStats.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   const aggregate = head.kind == <u32>OperatorKind.HASH_AGGREGATE;
+  memory.fill(out, 0, <usize>OperatorStats.SIZE);
+  store<i64>(out, i64.MIN_VALUE, <usize>OperatorStats.WATERMARK);
   store<u64>(out, head.rowsIn, <usize>OperatorStats.ROWS_IN);
   store<u64>(out, head.rowsSelected, <usize>OperatorStats.ROWS_SELECTED);
   store<u64>(out, head.rowsOut, <usize>OperatorStats.ROWS_OUT);
@@ -218,5 +248,30 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, aggregate ? aggregateSlots(operator) : 0, <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
   store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
+  if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
   return Status.NEED_INPUT;
+}
+
+function windowStats(operator: usize, out: usize): void {
+  const windows = windowsOf(operator);
+  store<u64>(out, windowGroups(operator), <usize>OperatorStats.GROUPS);
+  store<u64>(out, windowsBytes(operator), <usize>OperatorStats.STATE_BYTES);
+  store<u64>(out, windowSlots(operator), <usize>OperatorStats.TABLE_SLOTS);
+  store<u64>(out, windowTier(operator), <usize>OperatorStats.KEY_TIER);
+  store<u64>(out, windows.lateRows, <usize>OperatorStats.LATE_ROWS);
+  store<u64>(out, windows.nullTimes, <usize>OperatorStats.NULL_TIMES);
+  store<i64>(out, windows.watermark, <usize>OperatorStats.WATERMARK);
+  store<u64>(out, windows.count, <usize>OperatorStats.OPEN_WINDOWS);
+  store<u64>(out, windows.backward, <usize>OperatorStats.BACKWARD_WATERMARKS);
+}
+
+/** Rows of the last push that came too late, as one U32 column of row numbers. */
+export function late(context: usize, handle: u32, out: usize): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (!isAddress(out, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  memory.fill(out, 0, <usize>Batch.SIZE);
+  if (changetype<Operator>(operator).kind != <u32>OperatorKind.WINDOW_AGGREGATE)
+    return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  return windowLate(context, operator, out);
 }

@@ -109,6 +109,32 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
   );
 }
 
+/**
+ * Makes an aggregation like the one behind `lender`, from the same configuration, in a fresh head's region; false
+ * with the error recorded when out of memory.
+ */
+export function aggregateCreateLike(context: usize, operator: usize, lender: usize, config: usize): bool {
+  const self = aggregationOf(operator);
+  const like = aggregationOf(lender);
+  self.like = changetype<usize>(like);
+  self.flags = like.flags;
+  self.fault = like.fault;
+  self.seed = like.seed;
+  self.program = like.program;
+  self.configHash = like.configHash;
+  self.output = like.output;
+  self.firstColumn = like.firstColumn;
+  const keysAt = config + <usize>AggregateConfig.SIZE;
+  const keys = load<u32>(config, <usize>AggregateConfig.KEYS);
+  const entries = keysAt + <usize>keys * <usize>KeyConfig.SIZE;
+  return (
+    createGroups(context, operator, keysAt, keys) &&
+    createResults(context, operator, entries, load<u32>(config, <usize>AggregateConfig.AGGREGATES)) &&
+    createAccumulators(context, operator) &&
+    createFirstGroup(context, operator)
+  );
+}
+
 /** The group of an ungrouped aggregation can be read before any row has come. */
 function createFirstGroup(context: usize, operator: usize): bool {
   return (
@@ -152,6 +178,10 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
   self.groups = regionCut(operator, GROUPS_SIZE);
   const keys = regionCut(operator, max<usize>(1, <usize>count) * KEY_COLUMN_SIZE);
   if (self.groups == 0 || keys == 0) return outOfMemory(context);
+  if (self.like != 0) {
+    groupsOf(self).like = changetype<Aggregation>(self.like).groups;
+    groupsOf(self).small = 1;
+  }
   const outputs = programOutputs(self.program);
   for (let index: u32 = 0; index < count; index++) {
     const key = changetype<KeyColumn>(keys + <usize>index * KEY_COLUMN_SIZE);
@@ -199,7 +229,7 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
       resultAt(self, index).moments = moments;
     }
     if (!createResult(self, index, entry)) return refuse(context, keys + index);
-    resultAt(self, index).column = keys + index;
+    resultAt(self, index).column = self.firstColumn + keys + index;
   }
   return true;
 }
@@ -409,9 +439,11 @@ function createAccumulators(context: usize, operator: usize): bool {
     accumulator.region = operator;
     accumulator.fault = self.fault;
     accumulator.seed = self.seed;
+    if (self.like != 0) accumulator.like = changetype<usize>(accumulatorAt(changetype<Aggregation>(self.like), index));
     if (!accumulatorInit(accumulator)) return outOfMemory(context);
   }
-  self.numbers = regionBlock(operator, (<usize>ROWS) << 2);
+  self.numbers =
+    self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || outOfMemory(context);
 }
 
@@ -474,15 +506,16 @@ function createOutput(context: usize, operator: usize): bool {
   const self = aggregationOf(operator);
   const keys = groupsOf(self).keyCount;
   const changelog = (self.flags & <u32>AggregateFlag.CHANGELOG) != 0;
-  self.output = outputCreate(operator, keys + self.resultCount + (changelog ? 1 : 0));
+  const first = self.firstColumn;
+  self.output = outputCreate(operator, first + keys + self.resultCount + (changelog ? 1 : 0));
   if (self.output == 0) return outOfMemory(context);
   for (let index: u32 = 0; index < keys; index++)
-    outputColumn(self.output, index).type = groupsKey(groupsOf(self), index).type;
+    outputColumn(self.output, first + index).type = groupsKey(groupsOf(self), index).type;
   for (let index: u32 = 0; index < self.resultCount; index++) {
-    outputColumn(self.output, keys + index).type = resultAt(self, index).type;
+    outputColumn(self.output, first + keys + index).type = resultAt(self, index).type;
   }
   if (!changelog) return true;
-  outputColumn(self.output, keys + self.resultCount).type = Type.I8;
+  outputColumn(self.output, first + keys + self.resultCount).type = Type.I8;
   return changelogCreate(operator) || outOfMemory(context);
 }
 
@@ -545,6 +578,17 @@ function setAside(context: usize, operator: usize, rows: u32): i32 {
     changetype<Operator>(operator).rowsSelected += selected;
   }
   return Status.NEED_INPUT;
+}
+
+/**
+ * Applies the `rows` rows that the program's outputs hold, of `left` that are still to come. 0, or an error; what
+ * was to be had of memory, `aggregateReserveBatch` and `aggregateHeadroom` have seen to.
+ */
+export function aggregateApply(context: usize, operator: usize, rows: u32, left: u32): i32 {
+  const status = prepareVector(context, operator, rows, left, left);
+  if (status < 0) return status;
+  changetype<Operator>(operator).rowsSelected += rows;
+  return applyVector(context, operator, rows);
 }
 
 /** All that can be refused before a vector's rows, of `left` of the batch, are applied. 0, or OUT_OF_MEMORY. */

@@ -1,6 +1,7 @@
 // What the tests of aggregation share: a hash aggregation over plain columns, and its twin.
 
 import fc from "fast-check";
+import type { AggregateConfigSpec } from "../../bindings/ts/kernel/config.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
@@ -61,6 +62,24 @@ export interface Query {
 
 export function open(kernel: Kernel, query: Query): Operator {
   const program = new ProgramBuilder();
+  const { keys, aggregates } = aggregateSpec(program, query);
+  return kernel.hashAggregate({
+    program: program.encode(),
+    keys,
+    aggregates,
+    changelog: query.changelog,
+    faults: query.faults,
+    seed: query.seed,
+    columns: query.types.map((_, i) => i),
+    output: { fields: resultFields(query) },
+  });
+}
+
+/** Keys and aggregates of a query over the outputs that `program` gets: one for each column. */
+export function aggregateSpec(
+  program: ProgramBuilder,
+  query: Query,
+): Omit<AggregateConfigSpec, "program"> & { readonly outputs: readonly number[] } {
   const physical = query.types.map((type) => physicalType(valueType(type)));
   const columns = physical.map((type) => program.column(type));
   if (query.where !== undefined) program.filter(program.load(columns[query.where]!));
@@ -80,16 +99,7 @@ export function open(kernel: Kernel, query: Query): Operator {
       secondScale: other?.kind === "decimal" ? other.scale : 0,
     };
   });
-  return kernel.hashAggregate({
-    program: program.encode(),
-    keys,
-    aggregates,
-    changelog: query.changelog,
-    faults: query.faults,
-    seed: query.seed,
-    columns: query.types.map((_, i) => i),
-    output: { fields: resultFields(query) },
-  });
+  return { keys, aggregates, changelog: query.changelog, faults: query.faults, seed: query.seed, outputs };
 }
 
 function normal(type: Type): Type {

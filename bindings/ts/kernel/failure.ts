@@ -249,7 +249,9 @@ function usesInstruction(reason: Reason): boolean {
     reason === Reason.TIMESTAMP_OVERFLOW ||
     reason === Reason.CAST_RANGE ||
     reason === Reason.CAST_TEXT ||
-    reason === Reason.TEXT_TOO_LONG
+    reason === Reason.TEXT_TOO_LONG ||
+    reason === Reason.NULL_TIME ||
+    reason === Reason.WINDOW_OVERFLOW
   );
 }
 

@@ -280,10 +280,7 @@ export class Operator {
    * A push of more than 65,536 rows is several: push them one by one.
    */
   late(): Uint32Array {
-    this.#run(
-      (exports, context) => exports.op_late(context, this.#handle, this.#out),
-      this.#context(0),
-    );
+    this.#run((exports, context) => exports.op_late(context, this.#handle, this.#out), this.#context(0));
     const { view, bytes } = this.kernel.memory;
     const batch = readBatch(view, this.#out);
     if (batch.rows === 0) return new Uint32Array(0);

@@ -1,0 +1,354 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
+import { aggregateType } from "../../bindings/ts/type/aggregate.js";
+import {
+  bool,
+  type DataType,
+  dictionary,
+  float64,
+  int16,
+  int32,
+  int64,
+  utf8,
+} from "../../bindings/ts/type/data-type.js";
+import { ArgumentError, MemoryLimitError, OverflowError } from "../../bindings/ts/type/error.js";
+import { valueName } from "../../twin/aggregate.js";
+import type { Value } from "../../twin/values.js";
+import type { TwinWindow } from "../../twin/window.js";
+import { Status } from "../abi/status.js";
+import {
+  type Aggregate,
+  BUILDS,
+  batchOf,
+  type Query,
+  rowsOf,
+  slice,
+  type Table,
+  TYPES,
+  valuesOf,
+} from "./testing.js";
+import {
+  expectedWindow,
+  type History,
+  type Outcome,
+  openWindow,
+  runWindow,
+  timesOf,
+  type WindowQuery,
+  windows,
+} from "./testing-window.js";
+
+const kernels = new Map<string, Kernel>();
+beforeAll(async () => {
+  for (const build of BUILDS) kernels.set(build, await Kernel.open({ build, budget: "512 MiB" }));
+});
+
+/** Rows of one window in an order of their own, windows in theirs. */
+function comparable({ rows, ...rest }: Outcome) {
+  const windowsOf = rows.map((row) => `${row[0]}..${row[1]}`);
+  const inOrder = windowsOf.filter((name, i) => name !== windowsOf[i - 1]);
+  return { ...rest, inOrder, rows: rows.map((row) => row.map(valueName).join(" | ")).sort() };
+}
+
+/** The last three columns of every query: the time, a filter and a where. */
+function queryOf(
+  types: readonly DataType[],
+  keys: number,
+  aggregates: readonly Aggregate[],
+  where: boolean,
+): Query {
+  const all = [...types, int64, bool, bool];
+  return {
+    types: all,
+    keys: types.map((_, i) => i).slice(0, keys),
+    aggregates,
+    where: where ? all.length - 1 : undefined,
+  };
+}
+
+const cases = fc
+  .record({
+    types: fc.array(fc.constantFrom(...TYPES), { minLength: 1, maxLength: 3 }),
+    keys: fc.integer({ min: 0, max: 2 }),
+    rows: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 200 })),
+    window: windows,
+    bound: fc.option(fc.bigInt({ min: 0n, max: 20n }), { nil: undefined }),
+    where: fc.boolean(),
+    jitter: fc.constantFrom(0, 5, 30),
+    sizes: fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 }),
+    maxRows: fc.constantFrom(65536, 1, 7),
+  })
+  .chain(({ types, keys, rows, window, bound, where, jitter, sizes, maxRows }) => {
+    const column = (type: DataType) => fc.array(valuesOf(type), { minLength: rows, maxLength: rows });
+    const time = types.length;
+    const names = ["count", "countDistinct", "sum", "avg", "min", "max", "variance", "kurtosis"] as const;
+    const choices = types.flatMap((type, of) =>
+      names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
+    );
+    const aggregate = fc
+      .record({
+        choice: fc.constantFrom<{ name: Aggregate["name"]; of?: number }>({ name: "count" }, ...choices),
+        filter: fc.option(fc.constant(time + 1), { nil: undefined, freq: 3 }),
+      })
+      .map(({ choice, filter }) => ({ ...choice, filter }));
+    return fc
+      .record({
+        table: fc.tuple(...types.map(column), timesOf(rows, jitter), column(bool), column(bool)),
+        aggregates: fc.array(aggregate, { minLength: keys === 0 ? 1 : 0, maxLength: 4 }),
+        watermarks: fc.array(
+          fc.record({ before: fc.integer({ min: 0, max: rows }), back: fc.bigInt({ min: -5n, max: 40n }) }),
+          { maxLength: 3 },
+        ),
+      })
+      .map(({ table, aggregates, watermarks }) => ({
+        asked: { query: queryOf(types, keys, aggregates, where), time, window, bound } satisfies WindowQuery,
+        history: { table, watermarks: placed(table[time]!, watermarks) } satisfies History,
+        sizes,
+        maxRows,
+      }));
+  });
+
+/** Watermarks a little behind (or ahead of) the rows that they stand beside. */
+function placed(times: readonly Value[], marks: readonly { before: number; back: bigint }[]) {
+  return [...marks]
+    .sort((a, b) => a.before - b.before)
+    .map(({ before, back }) => ({ before, time: ((times[before] ?? times[0] ?? 0n) as bigint) - back }));
+}
+
+describe.each(BUILDS)("%s", (build) => {
+  test("any windows over any rows are the twin's", { timeout: 60_000 }, () => {
+    const kernel = kernels.get(build)!;
+    fc.assert(
+      fc.property(cases, ({ asked, history, sizes, maxRows }) => {
+        let outcome: Outcome;
+        try {
+          outcome = expectedWindow(asked, history);
+        } catch (error) {
+          expect(String(error)).toMatch(/does not fit/);
+          expect(() => runWindow(kernel, asked, history)).toThrow(/overflows|digits/);
+          return;
+        }
+        const wanted = comparable(outcome);
+        expect(comparable(runWindow(kernel, asked, history, sizes, maxRows))).toEqual(wanted);
+        expect(comparable(runWindow(kernel, asked, history))).toEqual(wanted);
+      }),
+      { numRuns: build === "simd" ? 150 : 50 },
+    );
+  });
+
+  test("a push that finds no memory changes nothing", { timeout: 60_000 }, () => {
+    const kernel = kernels.get(build)!;
+    const { asked, table } = stream(300, { kind: "hop", length: 30n, step: 7n, offset: 3n }, 5n);
+    const wanted = comparable(expectedWindow(asked, { table, watermarks: [] }));
+    const idle = kernel.blocks;
+    let refused = 0;
+    for (let nth = 1; nth < 60; nth += 3) {
+      const operator = openWindow(kernel, asked);
+      const rows: Value[][] = [];
+      const late: number[] = [];
+      const again = <T>(call: () => T): T => {
+        kernel.failAllocation(nth);
+        try {
+          return call();
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          refused++;
+          return call();
+        } finally {
+          kernel.failAllocation(0);
+        }
+      };
+      const drain = () => {
+        for (let batch = again(() => operator.pull()); batch !== null; batch = again(() => operator.pull()))
+          rows.push(...rowsOf([batch]));
+      };
+      for (let start = 0; start < 300; start += 100) {
+        again(() => operator.push(batchOf(asked.query.types, slice(table, start, start + 100))));
+        for (const row of operator.late()) late.push(start + row);
+        drain();
+      }
+      operator.watermark(END_OF_INPUT);
+      drain();
+      operator.destroy();
+      expect(comparable({ rows, late, nullTimes: 0, backward: 0 })).toEqual(wanted);
+    }
+    expect(refused).toBeGreaterThan(20);
+    expect(kernel.blocks).toBe(idle);
+  });
+});
+
+/** A stream of text and integer keys, one tick every few rows, a little out of order. */
+function stream(rows: number, window: TwinWindow, bound?: bigint): { asked: WindowQuery; table: Table } {
+  const types = [dictionary(utf8, int16), int32, float64, int64];
+  const each = <T>(make: (row: number) => T) => Array.from({ length: rows }, (_, row) => make(row));
+  return {
+    asked: {
+      query: {
+        types,
+        keys: [0, 1],
+        aggregates: [
+          { name: "sum", of: 2 },
+          { name: "countDistinct", of: 0 },
+          { name: "max", of: 0 },
+          { name: "count" },
+        ],
+      },
+      time: 3,
+      window,
+      bound,
+    },
+    table: [
+      each((row) => ["a", "bb", null, "ä"][row % 4]!),
+      each((row) => BigInt(row % 3)),
+      each((row) => row / 8),
+      each((row) => BigInt(row >> 1) - BigInt((row * 7) % 9)),
+    ],
+  };
+}
+
+describe("a windowed aggregation", () => {
+  const tumble: TwinWindow = { kind: "tumble", length: 10n, offset: 0n };
+  const lone = (window: TwinWindow, bound?: bigint): WindowQuery => ({
+    query: { types: [int64], keys: [], aggregates: [{ name: "count" }] },
+    time: 0,
+    window,
+    bound,
+  });
+  const push = (asked: WindowQuery, ...times: (bigint | null)[]) => {
+    const operator = openWindow(kernels.get("simd")!, asked);
+    operator.push(batchOf([int64], [times]));
+    return operator;
+  };
+
+  test("closes when the watermark reaches the last tick, not before", () => {
+    const operator = push(lone(tumble), 3n, 12n);
+    expect(operator.watermark(8n)).toBe(Status.NEED_INPUT);
+    expect(operator.watermark(9n)).toBe(Status.HAS_MORE);
+    expect(() => operator.push(batchOf([int64], [[13n]]))).toThrow("output waiting");
+    expect(rowsOf([operator.pull()!])).toEqual([[0n, 10n, 1n]]);
+    expect(operator.pull()).toBeNull();
+    operator.push(batchOf([int64], [[9n, 10n]]));
+    expect([...operator.late()]).toEqual([0]);
+    expect(rowsOf(operator.finish())).toEqual([[10n, 20n, 2n]]);
+    operator.destroy();
+  });
+
+  test("counts watermarks that go backwards", () => {
+    const operator = push(lone(tumble), 3n);
+    operator.watermark(5n);
+    operator.watermark(4n);
+    operator.watermark(5n);
+    expect(operator.stats()).toMatchObject({
+      watermark: 5n,
+      backwardWatermarks: 1,
+      openWindows: 1,
+      lateRows: 0,
+    });
+    operator.destroy();
+  });
+
+  test("has no watermark before there is one", () => {
+    const operator = push(lone(tumble), 3n);
+    expect(operator.stats().watermark).toBeNull();
+    operator.destroy();
+  });
+
+  test("refuses times whose windows do not fit 64 bits, with the row", () => {
+    for (const time of [2n ** 63n - 1n, 2n ** 63n - 14n, -(2n ** 63n), -(2n ** 63n) + 12n]) {
+      for (const window of [
+        tumble,
+        { ...tumble, kind: "hop", step: 4n },
+        { ...tumble, kind: "cumulate", step: 4n },
+      ] as const) {
+        const operator = openWindow(kernels.get("simd")!, lone(window));
+        const error = attempt(() => operator.push(batchOf([int64], [[1n, time]])));
+        expect(error).toBeInstanceOf(OverflowError);
+        expect(error).toMatchObject({ row: 1, value: time });
+        operator.destroy();
+      }
+    }
+    for (const time of [2n ** 63n - 1n, -(2n ** 63n)])
+      expect(rowsOf(push(lone({ kind: "global" }), time).finish())).toHaveLength(1);
+    for (const time of [2n ** 63n - 21n, -(2n ** 63n) + 20n]) {
+      const hop = lone({ kind: "hop", length: 10n, step: 3n, offset: 2n }, 0n);
+      const history = { table: [[time]], watermarks: [] };
+      expect(comparable(runWindow(kernels.get("simd")!, hop, history))).toEqual(
+        comparable(expectedWindow(hop, history)),
+      );
+    }
+  });
+
+  test("refuses a null time where they are not dropped", () => {
+    const operator = openWindow(kernels.get("simd")!, { ...lone(tumble), nullTime: "error" });
+    const error = attempt(() => operator.push(batchOf([int64], [[1n, 2n, null]])));
+    expect(error).toBeInstanceOf(ArgumentError);
+    expect(error).toMatchObject({ row: 2 });
+    operator.destroy();
+  });
+
+  test("refuses lengths, steps and bounds that make no sense", () => {
+    const refused: [TwinWindow, bigint?][] = [
+      [{ kind: "tumble", length: 0n, offset: 0n }],
+      [{ kind: "tumble", length: -5n, offset: 0n }],
+      [{ kind: "tumble", length: 2n ** 61n, offset: 0n }],
+      [{ kind: "hop", length: 10n, step: 11n, offset: 0n }],
+      [{ kind: "hop", length: 10n, step: 0n, offset: 0n }],
+      [{ kind: "cumulate", length: 10n, step: -1n, offset: 0n }],
+      [tumble, -2n],
+      [tumble, 2n ** 61n],
+    ];
+    for (const [window, bound] of refused)
+      expect(() => openWindow(kernels.get("simd")!, lone(window, bound))).toThrow(
+        "configuration is malformed",
+      );
+  });
+
+  test("a month of event time holds what its open windows need", { timeout: 60_000 }, () => {
+    const kernel = kernels.get("simd")!;
+    const minute = 60_000n;
+    const { asked } = stream(0, { kind: "hop", length: 60n * minute, step: 5n * minute, offset: 0n }, minute);
+    const operator = openWindow(kernel, asked);
+    const [used, rows] = [[] as number[], 60];
+    let time = 1_700_000_000_000n;
+    for (let day = 0; day < 30; day++) {
+      for (let hour = 0; hour < 24; hour++) {
+        const each = <T>(make: (row: number) => T) => Array.from({ length: rows }, (_, row) => make(row));
+        const table = [
+          each((row) => `key ${day * 50 + (row % 50)}`),
+          each((row) => BigInt(row % 3)),
+          each((row) => row / 8),
+          each((row) => time + (BigInt(row) * 60n * minute) / BigInt(rows)),
+        ];
+        for (const _ of operator.process(batchOf(asked.query.types, table)));
+        time += 60n * minute;
+      }
+      const { stateBytes, openWindows } = operator.stats();
+      expect(openWindows).toBeLessThanOrEqual(14);
+      used.push(stateBytes);
+    }
+    expect(used[29]!).toBeLessThan(used[1]! * 1.2);
+    operator.destroy();
+  });
+
+  test("very many open windows give results or an error", { timeout: 60_000 }, async () => {
+    const kernel = await Kernel.open({ build: "simd", budget: "64 MiB" });
+    const operator = openWindow(kernel, lone({ kind: "tumble", length: 1n, offset: 0n }));
+    const run = () => {
+      for (let at = 0; at < 1_000_000; at += 50_000)
+        operator.push(batchOf([int64], [Array.from({ length: 50_000 }, (_, row) => BigInt((at + row) * 2))]));
+    };
+    expect(attempt(run)).toBeInstanceOf(MemoryLimitError);
+    operator.destroy();
+    kernel.close();
+  });
+});
+
+function attempt(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return error;
+  }
+}

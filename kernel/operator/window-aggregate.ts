@@ -1,0 +1,284 @@
+// WINDOW_AGGREGATE: filter, compute, cut time into windows, group and aggregate within each.
+//
+// Each row goes to one partial, an aggregation of its slice (windows.ts); a window's result is what its slices'
+// partials come to together (window-close.ts). So what a row costs does not depend on how many windows it falls in.
+// Which partial a row goes to is decided for a whole push before any row is applied (window-route.ts).
+//
+// This file creates, feeds and tells; a push leaves the windows that its watermark has closed to pulls.
+
+import { Abi, Batch, Type } from "../abi/layout";
+import { WindowConfig, WindowFlag, WindowKind } from "../abi/window";
+import { AggregateFlag, AggregateConfig } from "../abi/operator";
+import { Reason, Status } from "../abi/status";
+import { outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
+import { programBind, programOutputType, programOutputs, programRun } from "../expression/program";
+import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
+import { heapHasRoom } from "../memory/heap";
+import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { regionBlock, regionCut, regionRoot } from "../memory/region";
+import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../window/gather";
+import { SHAPE_SIZE, shapeInit } from "../window/shape";
+import { aggregateHeadroom } from "./aggregate-headroom";
+import { aggregateReserveRows, aggregateTextsHeadroom } from "./aggregate-reserve";
+import { aggregationOf, groupsOf } from "./aggregation";
+import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggregateTier } from "./hash-aggregate";
+import { Operator } from "./operator";
+import { windowIsDue } from "./window-close";
+import { NOWHERE, ROUTING_SIZE, Routing, SEVERAL, route, targetAt, targetCount, targetName } from "./window-route";
+import {
+  NO_WINDOW,
+  Windows,
+  gatherOf,
+  partialAt,
+  partialFor,
+  partialState,
+  partialsDropEmpty,
+  shapeOf,
+  windowsOf,
+  windowsProgram,
+} from "./windows";
+
+const ROWS: u32 = Abi.VECTOR_ROWS;
+/** Columns before the keys: where a window starts and ends. */
+const WINDOW_COLUMNS: u32 = 2;
+/** Bounds up to here leave room for sums of a few of them. */
+const LONGEST: i64 = 1 << 60;
+
+// ---- create
+
+/** Reads the configuration at `config`; false with the error recorded when it is refused. */
+export function windowCreate(context: usize, operator: usize, config: usize, length: u32): bool {
+  const self = windowsOf(operator);
+  if (!checkConfig(config, length)) return refuse(context);
+  self.shape = regionCut(operator, SHAPE_SIZE);
+  self.gather = regionCut(operator, GATHER_SIZE);
+  self.table = regionCut(operator, ROW_TABLE_SIZE);
+  self.vectors = regionCut(operator, <usize>(<u32>Abi.MORSEL_ROWS / ROWS) << 2);
+  if (self.shape == 0 || self.gather == 0 || self.table == 0 || self.vectors == 0) return outOfMemory(context);
+  if (!readConfig(self, config)) return refuse(context);
+  const aggregate = config + <usize>load<u32>(config, <usize>WindowConfig.AGGREGATE);
+  const bytes = load<u32>(config, <usize>WindowConfig.AGGREGATE_BYTES);
+  aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
+  if (!aggregateCreate(context, operator, aggregate, bytes)) return false;
+  self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;
+  const program = windowsProgram(operator);
+  if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
+    return refuse(context);
+  self.config = regionBlock(operator, max<usize>(bytes, 8));
+  if (self.config == 0) return outOfMemory(context);
+  memory.copy(self.config, aggregate, bytes);
+  for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
+    outputColumn(aggregationOf(operator).output, column).type = Type.I64;
+  return createParts(operator, self) || outOfMemory(context);
+}
+
+function refuse(context: usize): bool {
+  failDetail(context, 0);
+  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  return false;
+}
+
+function outOfMemory(context: usize): bool {
+  failMemory(context, 0);
+  return false;
+}
+
+function checkConfig(config: usize, length: u32): bool {
+  if (length < <u32>WindowConfig.SIZE || load<u32>(config, <usize>WindowConfig.VERSION) != <u32>Abi.VERSION) return false;
+  const at: u64 = load<u32>(config, <usize>WindowConfig.AGGREGATE);
+  const bytes: u64 = load<u32>(config, <usize>WindowConfig.AGGREGATE_BYTES);
+  if ((at & 7) != 0 || at < <u64>WindowConfig.SIZE || at + bytes > <u64>length || bytes < <u64>AggregateConfig.SIZE)
+    return false;
+  const flags = load<u32>(config, <usize>WindowConfig.FLAGS);
+  if (flags > <u32>(WindowFlag.DROP_NULL_TIME | WindowFlag.KEEP_LATE)) return false;
+  if (load<i64>(config, <usize>WindowConfig.LATENESS) != 0) return false;
+  return (load<u32>(config + <usize>at, <usize>AggregateConfig.FLAGS) & <u32>AggregateFlag.CHANGELOG) == 0;
+}
+
+function readConfig(self: Windows, config: usize): bool {
+  const kind = load<u32>(config, <usize>WindowConfig.KIND);
+  self.time = load<u32>(config, <usize>WindowConfig.TIME);
+  self.flags = load<u32>(config, <usize>WindowConfig.FLAGS);
+  self.bound = load<i64>(config, <usize>WindowConfig.BOUND);
+  self.newest = i64.MIN_VALUE;
+  self.watermark = i64.MIN_VALUE;
+  self.closed = NO_WINDOW;
+  if (self.bound < -1 || self.bound > LONGEST || kind == <u32>WindowKind.SESSION) return false;
+  return shapeInit(
+    shapeOf(self),
+    kind,
+    load<i64>(config, <usize>WindowConfig.LENGTH),
+    load<i64>(config, <usize>WindowConfig.STEP),
+    load<i64>(config, <usize>WindowConfig.OFFSET),
+  );
+}
+
+function createParts(operator: usize, self: Windows): bool {
+  if (!rowTableInit(self.table, operator, 16, false, false, aggregationOf(operator).seed)) return false;
+  if (!gatherInit(gatherOf(self), operator, windowsProgram(operator))) return false;
+  if ((self.flags & <u32>WindowFlag.KEEP_LATE) == 0) return true;
+  self.late = outputCreate(operator, 1);
+  if (self.late == 0) return false;
+  outputColumn(self.late, 0).type = Type.U32;
+  return outputReset(self.late, 0);
+}
+
+// ---- push
+
+/** Applies a batch: all of its rows, or none of them and OUT_OF_MEMORY, or the operator fails. */
+export function windowPush(context: usize, operator: usize, batch: usize): i32 {
+  const self = windowsOf(operator);
+  const rows = load<u32>(batch, <usize>Batch.ROWS);
+  self.lateCount = 0;
+  const bound = programBind(context, windowsProgram(operator), batch);
+  if (bound < 0) return bound;
+  const routing = changetype<Routing>(scratchTake(context, ROUTING_SIZE));
+  let status = route(context, operator, rows, routing);
+  if (status == 0) {
+    status = reserveTargets(context, operator);
+    if (status < 0) partialsDropEmpty(context, operator);
+  }
+  if (status < 0) {
+    if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+    return status;
+  }
+  self.newest = routing.newest;
+  self.watermark = routing.watermark;
+  self.lateRows += routing.lateRows;
+  self.nullTimes += routing.nullTimes;
+  self.lateCount = routing.lateCount;
+  changetype<Operator>(operator).rowsSelected += routing.selected;
+  status = apply(context, operator, rows, <u32>routing.selected);
+  if (status < 0) {
+    changetype<Operator>(operator).failed = 1;
+    return status;
+  }
+  return windowIsDue(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+/** Finds or makes every target's partial, and makes room for its rows. 0, or OUT_OF_MEMORY. */
+function reserveTargets(context: usize, operator: usize): i32 {
+  const self = windowsOf(operator);
+  const targets = targetCount(self);
+  let bytes: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
+  for (let index: u32 = 0; index < targets; index++) {
+    const target = targetAt(self, index);
+    const rows = load<u32>(target, 4);
+    if (rows == 0) continue;
+    const name = targetName(self, index);
+    const state = partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
+    if (state == 0) return Status.OUT_OF_MEMORY;
+    store<u32>(target, <u32>state);
+    if (!aggregateReserveRows(aggregationOf(state), rows, targets == 1)) return failMemory(context, 0);
+    bytes += aggregateHeadroom(state, rows);
+  }
+  return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+}
+
+/** Applies the routed batch, of which `selected` rows passed the filters. 0, or an error. */
+function apply(context: usize, operator: usize, rows: u32, selected: u32): i32 {
+  const self = windowsOf(operator);
+  const program = windowsProgram(operator);
+  for (let start: u32 = 0; start < rows; start += ROWS) {
+    const number = load<u32>(self.vectors + ((<usize>(start / ROWS)) << 2));
+    if (number == NOWHERE) continue;
+    // The outputs of a lone vector are still there.
+    const count = rows <= ROWS ? <i32>selected : programRun(context, program, start, min(ROWS, rows - start));
+    if (count < 0) return count;
+    const status =
+      number == SEVERAL
+        ? applyRows(context, operator, start, count)
+        : applyTo(context, targetAt(self, number), <u32>count);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+/** Applies the rows that the program's outputs hold to a target, whose count of rows is of those still to come. */
+function applyTo(context: usize, target: usize, rows: u32): i32 {
+  const mark = scratchMark(context);
+  const status = aggregateApply(context, load<u32>(target), rows, load<u32>(target, 4));
+  store<u32>(target, load<u32>(target, 4) - rows, 4);
+  scratchReset(context, mark);
+  return status;
+}
+
+/** Applies a vector's rows to several targets, one after the other. */
+function applyRows(context: usize, operator: usize, start: u32, rows: u32): i32 {
+  const self = windowsOf(operator);
+  const numbers = self.rows + ((<usize>start) << 2);
+  const mark = scratchMark(context);
+  // Rows of one target are chained, last row first; so are the targets, by the numbers in `chain`.
+  const before = scratchTake(context, (<usize>ROWS) << 2);
+  const selection = scratchTake(context, (<usize>ROWS) << 1);
+  const list = scratchTake(context, (<usize>ROWS) << 2);
+  let targets: u32 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const number = load<u32>(numbers + ((<usize>row) << 2));
+    if (number == NOWHERE) continue;
+    const target = targetAt(self, number);
+    const last = load<u32>(target, 8);
+    store<u32>(before + ((<usize>row) << 2), last);
+    store<u32>(target, row + 1, 8);
+    if (last != 0) continue;
+    store<u32>(list + ((<usize>targets) << 2), number);
+    targets++;
+  }
+  const gather = gatherOf(self);
+  gatherBegin(gather);
+  let status: i32 = 0;
+  for (let index: u32 = 0; index < targets && status >= 0; index++) {
+    const target = targetAt(self, load<u32>(list + ((<usize>index) << 2)));
+    let at: usize = selection + ((<usize>ROWS) << 1);
+    for (let row = load<u32>(target, 8); row != 0; row = load<u32>(before + ((<usize>(row - 1)) << 2))) {
+      at -= 2;
+      store<u16>(at, <u16>(row - 1));
+    }
+    store<u32>(target, 0, 8);
+    const count = <u32>((selection + ((<usize>ROWS) << 1) - at) >> 1);
+    if (count != rows) gatherRows(gather, at, count);
+    status = applyTo(context, target, count);
+  }
+  gatherEnd(gather);
+  scratchReset(context, mark);
+  return status;
+}
+
+// ---- what dispatch asks
+
+/** Moves the watermark; one that goes backwards is ignored and counted. */
+export function windowWatermark(operator: usize, time: i64): void {
+  const self = windowsOf(operator);
+  if (time < self.watermark) self.backward++;
+  else self.watermark = time;
+}
+
+/** Writes the late rows of the last push to `out`. */
+export function windowLate(context: usize, operator: usize, out: usize): i32 {
+  const self = windowsOf(operator);
+  if (self.late == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  outputColumn(self.late, 0).length = self.lateCount;
+  outputDescribe(self.late, out, self.lateCount, 0);
+  return Status.NEED_INPUT;
+}
+
+/** Groups of all partials that have rows. */
+export function windowGroups(operator: usize): u64 {
+  const self = windowsOf(operator);
+  let groups: u64 = 0;
+  for (let index: u32 = 0; index < self.count; index++) groups += aggregateGroups(partialState(partialAt(self, index)));
+  return groups;
+}
+
+export function windowSlots(operator: usize): u64 {
+  const self = windowsOf(operator);
+  let slots: u64 = 0;
+  for (let index: u32 = 0; index < self.count; index++) slots += aggregateSlots(partialState(partialAt(self, index)));
+  return slots;
+}
+
+/** The key tier of the newest partial. */
+export function windowTier(operator: usize): u64 {
+  const self = windowsOf(operator);
+  return aggregateTier(self.count == 0 ? operator : partialState(partialAt(self, self.count - 1)));
+}

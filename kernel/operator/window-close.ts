@@ -1,0 +1,222 @@
+// Closing windows: what the watermark has passed leaves, in the order of ends, a pull at a time.
+//
+// A window of one partial (every tumbling window) leaves straight from it. Others are merged, partial by partial,
+// into an aggregation of their own by the saving and merging of states (aggregate-state.ts), which knows every
+// accumulator. A pull stops after PULL_WORK groups and goes on with the next one; what runs out of memory begins
+// again with the window.
+
+import { Batch } from "../abi/layout";
+import { Status } from "../abi/status";
+import { WindowKind } from "../abi/window";
+import { outputColumn, outputColumns, outputDescribe, outputReset } from "../column/builder";
+import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import {
+  sliceFirstWindow,
+  windowEnd,
+  windowFirstSlice,
+  windowIsClosed,
+  windowLastSlice,
+  windowStart,
+} from "../window/shape";
+import { aggregateMerge, aggregateRelease } from "./aggregate-merge";
+import { aggregateEmit, aggregateTextLimit } from "./aggregate-output";
+import { aggregateSnapshot } from "./aggregate-snapshot";
+import { aggregationOf, groupsOf } from "./aggregation";
+import { Operator, operatorFree } from "./operator";
+import {
+  NO_WINDOW,
+  Windows,
+  firstLeft,
+  partialAt,
+  partialCreate,
+  partialFrom,
+  partialSearch,
+  partialSlice,
+  partialState,
+  partialsExpire,
+  shapeOf,
+  windowsOf,
+} from "./windows";
+
+/** Most rows of one pull, whatever the host asks for. */
+const PULL_ROWS: u32 = 65536;
+/** Groups that a pull merges and emits, about, before it answers. */
+const PULL_WORK: u32 = 131072;
+/** What opening a window costs, in groups. */
+const OPEN_WORK: u32 = 16;
+
+/** Whether a window has been closed and not left yet. */
+export function windowIsDue(operator: usize): bool {
+  const self = windowsOf(operator);
+  if (self.open) return true;
+  const window = nextWindow(self);
+  return window != NO_WINDOW && windowIsClosed(shapeOf(self), window, self.watermark);
+}
+
+/** Whether the one window of GLOBAL is to leave without rows: an aggregation without keys has a result then, too. */
+function isEmptyWhole(self: Windows): bool {
+  return shapeOf(self).kind == <u32>WindowKind.GLOBAL && self.count == 0 && self.closed == NO_WINDOW && self.keyless;
+}
+
+/** The first window with rows that has not left; NO_WINDOW when there is none. */
+function nextWindow(self: Windows): i64 {
+  const shape = shapeOf(self);
+  let best: i64 = NO_WINDOW;
+  if (isEmptyWhole(self)) return 0;
+  for (let index: u32 = 0; index < self.count; index++) {
+    const partial = partialAt(self, index);
+    // Slices come in order, and so do the first windows that they are part of.
+    if (best != NO_WINDOW && firstLeft(self, sliceFirstWindow(shape, partialSlice(partial))) >= best) break;
+    const from = partialFrom(self, partial);
+    if (best == NO_WINDOW || from < best) best = from;
+  }
+  return best;
+}
+
+/** Writes the next results to `out`: at most `maxRows` rows, and `maxBytes` bytes of texts unless one row has more. */
+export function windowPull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
+  const self = windowsOf(operator);
+  const output = aggregationOf(operator).output;
+  if (!outputReset(output, 0)) return failMemory(context, 0);
+  const limit = min(maxRows, PULL_ROWS);
+  const bytes: u64 = aggregateTextLimit(maxBytes);
+  let work: u32 = 0;
+  let rows: u32 = 0;
+  while (rows < limit && work < PULL_WORK && windowIsDue(operator)) {
+    const mark = scratchMark(context);
+    let status = prepareWindow(context, operator);
+    work += OPEN_WORK;
+    if (status > 0) {
+      work += <u32>status;
+      scratchReset(context, mark);
+      continue;
+    }
+    if (status == 0) status = aggregateEmit(context, self.result, limit - rows, bytes - outputBytes(output));
+    scratchReset(context, mark);
+    if (status < 0) {
+      if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+      // Rows that are in the output already leave first.
+      else if (rows != 0) break;
+      return status;
+    }
+    fillTimes(self, output, <u32>status);
+    rows += status;
+    work += status;
+    const left = aggregationOf(self.result);
+    if (left.cursor >= groupsOf(left).count) finishWindow(context, operator);
+    if (outputBytes(output) >= bytes) break;
+  }
+  outputDescribe(output, out, rows, 0);
+  if (windowIsDue(operator)) return Status.HAS_MORE;
+  return changetype<Operator>(operator).ended ? Status.FINISHED : Status.NEED_INPUT;
+}
+
+/** Makes the next window's result ready: 0 when it is, groups merged when there is more to do, or an error. */
+function prepareWindow(context: usize, operator: usize): i32 {
+  const self = windowsOf(operator);
+  if (self.open == 0) {
+    const opened = openWindow(context, operator);
+    if (opened < 0) return opened;
+  }
+  if (self.ownsResult == 0) return 0;
+  const last = windowLastSlice(shapeOf(self), self.window);
+  for (; self.next < self.count; self.next++) {
+    const partial = partialAt(self, self.next);
+    if (partialSlice(partial) > last) break;
+    if (partialFrom(self, partial) > self.window) continue;
+    const state = partialState(partial);
+    const status = mergeState(context, self.result, state);
+    if (status < 0) {
+      closeResult(context, self);
+      return status;
+    }
+    self.next++;
+    return max<u32>(1, groupsOf(aggregationOf(state)).count);
+  }
+  return 0;
+}
+
+/** Begins the next window. A single partial is its own result. */
+function openWindow(context: usize, operator: usize): i32 {
+  const self = windowsOf(operator);
+  const shape = shapeOf(self);
+  self.window = nextWindow(self);
+  self.next = partialSearch(self, windowFirstSlice(shape, self.window), i64.MIN_VALUE);
+  const last = windowLastSlice(shape, self.window);
+  let found: u32 = 0;
+  for (let index = self.next; index < self.count && found < 2; index++) {
+    const partial = partialAt(self, index);
+    if (partialSlice(partial) > last) break;
+    if (partialFrom(self, partial) > self.window) continue;
+    self.result = partialState(partial);
+    found++;
+  }
+  if (found != 1) {
+    const state = partialCreate(context, operator);
+    if (state == 0) return Status.OUT_OF_MEMORY;
+    self.result = state;
+    self.ownsResult = 1;
+  }
+  aggregationOf(self.result).cursor = 0;
+  self.open = 1;
+  return 0;
+}
+
+/** Merges the state of one aggregation into another. 0, or an error, after which the target is of no use. */
+function mergeState(context: usize, target: usize, source: usize): i32 {
+  const head = changetype<Operator>(source);
+  const batch = scratchTake(context, <usize>Batch.SIZE);
+  const mark = scratchMark(context);
+  let status: i32 = Status.HAS_MORE;
+  while (status == <i32>Status.HAS_MORE) {
+    memory.fill(batch, 0, <usize>Batch.SIZE);
+    status = aggregateSnapshot(context, source, batch, PULL_ROWS);
+    scratchReset(context, mark);
+    if (status < 0) break;
+    head.snapshotOpen = status == <i32>Status.HAS_MORE ? 1 : 0;
+    if (load<u32>(batch, <usize>Batch.COLUMNS) == 0) continue;
+    const merged = aggregateMerge(context, target, batch);
+    scratchReset(context, mark);
+    if (merged < 0) {
+      status = merged;
+      break;
+    }
+  }
+  head.snapshotOpen = 0;
+  aggregateRelease(source);
+  return status < 0 ? status : 0;
+}
+
+function closeResult(context: usize, self: Windows): void {
+  if (self.ownsResult) operatorFree(context, self.result);
+  self.ownsResult = 0;
+  self.open = 0;
+}
+
+function finishWindow(context: usize, operator: usize): void {
+  const self = windowsOf(operator);
+  closeResult(context, self);
+  self.closed = self.window;
+  partialsExpire(context, operator, self.window);
+}
+
+/** Writes the window's start and end beside the last `rows` rows. */
+function fillTimes(self: Windows, output: usize, rows: u32): void {
+  const shape = shapeOf(self);
+  fill(output, 0, windowStart(shape, self.window), rows);
+  fill(output, 1, windowEnd(shape, self.window), rows);
+}
+
+function fill(output: usize, column: u32, time: i64, rows: u32): void {
+  const builder = outputColumn(output, column);
+  const end = builder.values + ((<usize>(builder.length + rows)) << 3);
+  for (let at = builder.values + ((<usize>builder.length) << 3); at < end; at += 8) store<i64>(at, time);
+  builder.length += rows;
+}
+
+/** Bytes of texts in the output. */
+function outputBytes(output: usize): u64 {
+  let bytes: u64 = 0;
+  for (let column: u32 = 0; column < outputColumns(output); column++) bytes += outputColumn(output, column).bytes;
+  return bytes;
+}

@@ -1,0 +1,313 @@
+// Routing: which partial each row of a push goes to, before any row is applied.
+//
+// The whole batch is looked at first: late rows, null times and times out of range are told, the partials that are
+// needed are made and given room, and only then rows are applied, so that a push is all or nothing. The program runs
+// again for that, unless the batch is one vector; what it costs is little beside grouping.
+//
+// A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time.
+// Otherwise each row is looked at: the watermark before it decides which windows it still reaches.
+//
+//   target: +0 u32 aggregation  +4 u32 rows  +8 u32 last row + 1 of the vector at hand  +12 u32 the one before it
+
+import { Abi, Type } from "../abi/layout";
+import { Reason, Status } from "../abi/status";
+import { WindowFlag } from "../abi/window";
+import { bitmapGet } from "../column/bitmap";
+import { outputColumn, outputReset, regrow } from "../column/builder";
+import { Vector } from "../column/vector";
+import { programOutput, programOutputWriter, programRow, programRun } from "../expression/program";
+import {
+  ROW_TABLE_SCRATCH,
+  RowTable,
+  rowTableClear,
+  rowTableMap,
+  rowTableReserve,
+  rowTableRow,
+} from "../group/row-table";
+import { fail, failAt, failDetail, failMemory, failValue, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { regionBlock } from "../memory/region";
+import {
+  firstOpenWindow,
+  shapeHighest,
+  shapeLowest,
+  sliceEnd,
+  sliceFirstWindow,
+  sliceLastWindow,
+  sliceOf,
+  sliceStart,
+  windowIsClosed,
+} from "../window/shape";
+import { Windows, shapeOf, tableOf, windowsOf, windowsProgram } from "./windows";
+
+const ROWS: u32 = Abi.VECTOR_ROWS;
+export const TARGET: usize = 16;
+/** Of a vector: its rows go to several partials; of a row: it goes nowhere. */
+export const SEVERAL: u32 = 0xffffffff;
+export const NOWHERE: u32 = 0xfffffffe;
+
+/** What a push would make of the operator's counts: taken over once nothing can fail any more. */
+// @ts-ignore: decorator
+@unmanaged
+export class Routing {
+  newest: i64;
+  watermark: i64;
+  lateRows: u64;
+  nullTimes: u64;
+  selected: u64;
+  lateCount: u32;
+}
+
+export const ROUTING_SIZE: usize = 48;
+
+// @ts-ignore: decorator
+@inline
+export function targetAt(self: Windows, index: u32): usize {
+  return self.targets + <usize>index * TARGET;
+}
+
+/** The watermark that the newest time so far stands for. */
+// @ts-ignore: decorator
+@inline
+export function boundedWatermark(newest: i64, bound: i64): i64 {
+  return newest < i64.MIN_VALUE + bound + 1 ? i64.MIN_VALUE : newest - bound - 1;
+}
+
+/** Routes the bound batch of `rows` rows. 0, or an error; the operator is as it was, in any case. */
+export function route(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  rowTableClear(self.table);
+  routing.newest = self.newest;
+  routing.watermark = self.watermark;
+  routing.lateRows = 0;
+  routing.nullTimes = 0;
+  routing.selected = 0;
+  routing.lateCount = 0;
+  if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
+  const program = windowsProgram(operator);
+  for (let start: u32 = 0; start < rows; start += ROWS) {
+    const selected = programRun(context, program, start, min(ROWS, rows - start));
+    if (selected < 0) return selected;
+    const mark = scratchMark(context);
+    const status = routeVector(context, operator, start, selected, routing);
+    scratchReset(context, mark);
+    if (status < 0) return status;
+    routing.selected += selected;
+  }
+  return 0;
+}
+
+function routeVector(context: usize, operator: usize, start: u32, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  const at = self.vectors + ((<usize>(start / ROWS)) << 2);
+  store<u32>(at, NOWHERE);
+  if (rows == 0) return 0;
+  const times = changetype<Vector>(programOutput(windowsProgram(operator), self.time));
+  if (times.validity == 0 && routeWhole(context, operator, times.values, rows, routing, at)) return 0;
+  store<u32>(at, SEVERAL);
+  return routeRows(context, operator, times, start, rows, routing);
+}
+
+// ---- a vector of one slice
+
+/** Whether every row goes to the same partial, whose target is then stored at `at`. */
+function routeWhole(
+  context: usize,
+  operator: usize,
+  times: usize,
+  rows: u32,
+  routing: Routing,
+  at: usize,
+): bool {
+  const self = windowsOf(operator);
+  const shape = shapeOf(self);
+  let low: i64 = load<i64>(times);
+  let high = low;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let lows = i64x2.splat(low);
+    let highs = lows;
+    for (const whole = rows & ~1; row < whole; row += 2) {
+      const pair = v128.load(times + ((<usize>row) << 3));
+      lows = v128.bitselect(pair, lows, i64x2.lt_s(pair, lows));
+      highs = v128.bitselect(pair, highs, i64x2.gt_s(pair, highs));
+    }
+    low = min<i64>(i64x2.extract_lane(lows, 0), i64x2.extract_lane(lows, 1));
+    high = max<i64>(i64x2.extract_lane(highs, 0), i64x2.extract_lane(highs, 1));
+  }
+  for (; row < rows; row++) {
+    const time = load<i64>(times + ((<usize>row) << 3));
+    low = min<i64>(low, time);
+    high = max<i64>(high, time);
+  }
+  if (low < shapeLowest(shape) || high > shapeHighest(shape)) return false;
+  const slice = sliceOf(shape, low);
+  // sliceOf rather than an end: the last slice of all has none.
+  if (sliceOf(shape, high) != slice) return false;
+  const newest = max<i64>(routing.newest, high);
+  const watermark = self.bound < 0 ? routing.watermark : max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
+  const from = sliceFirstWindow(shape, slice);
+  if (windowIsClosed(shape, from, watermark)) {
+    // Still whole when no row moves the watermark: all of them come after what is closed now.
+    if (watermark != routing.watermark) return false;
+    const open = firstOpenWindow(shape, watermark);
+    if (open > sliceLastWindow(shape, slice)) return false;
+    if (!rememberTarget(context, operator, slice, open, rows, at)) return false;
+  } else if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
+  routing.newest = newest;
+  routing.watermark = watermark;
+  return true;
+}
+
+/** False when out of memory, which the way row by row will tell. */
+function rememberTarget(context: usize, operator: usize, slice: i64, from: i64, rows: u32, at: usize): bool {
+  const name = scratchTake(context, 16);
+  store<i64>(name, slice);
+  store<i64>(name, from, 8);
+  if (!mapTargets(context, operator, name, 1, at)) return false;
+  const target = targetAt(windowsOf(operator), load<u32>(at));
+  store<u32>(target, load<u32>(target, 4) + rows, 4);
+  return true;
+}
+
+/** Numbers of the targets of `count` (slice, window) pairs, to `numbers`. False when out of memory. */
+function mapTargets(context: usize, operator: usize, names: usize, count: u32, numbers: usize): bool {
+  const self = windowsOf(operator);
+  const table = tableOf(self);
+  const known = table.entries;
+  if (!rowTableReserve(self.table, count)) return false;
+  const tags = scratchTake(context, ROW_TABLE_SCRATCH);
+  if (!rowTableMap(self.table, names, count, numbers, tags)) return false;
+  if (table.entries > self.targetCapacity) {
+    const capacity = max<u32>(max<u32>(64, table.entries), self.targetCapacity << 1);
+    const targets = regrow(operator, self.targets, <usize>known * TARGET, <usize>capacity * TARGET);
+    if (targets == 0) return false;
+    self.targets = targets;
+    self.targetCapacity = capacity;
+  }
+  memory.fill(targetAt(self, known), 0, <usize>(table.entries - known) * TARGET);
+  return true;
+}
+
+// ---- a vector of several
+
+function routeRows(context: usize, operator: usize, times: Vector, start: u32, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  if (self.rows == 0) {
+    self.rows = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
+    if (self.rows == 0) return failMemory(context, 0);
+  }
+  const names = scratchTake(context, (<usize>ROWS) << 4);
+  const places = scratchTake(context, (<usize>ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  const kept = nameRows(context, operator, times, rows, routing, names, places);
+  if (kept < 0) return kept;
+  if (!mapTargets(context, operator, names, kept, numbers)) return failMemory(context, 0);
+  const to = self.rows + ((<usize>start) << 2);
+  for (let row: u32 = 0; row < rows; row++) store<u32>(to + ((<usize>row) << 2), NOWHERE);
+  for (let index: usize = 0; index < <usize>kept; index++) {
+    const number = load<u32>(numbers + (index << 2));
+    store<u32>(to + ((<usize>load<u32>(places + (index << 2))) << 2), number);
+    const target = targetAt(self, number);
+    store<u32>(target, load<u32>(target, 4) + 1, 4);
+  }
+  return 0;
+}
+
+/**
+ * Writes slice and first window of each row that is neither late nor without a time to `names`, and its number to
+ * `places`. How many, or an error.
+ */
+function nameRows(
+  context: usize,
+  operator: usize,
+  times: Vector,
+  rows: u32,
+  routing: Routing,
+  names: usize,
+  places: usize,
+): i32 {
+  const self = windowsOf(operator);
+  const shape = shapeOf(self);
+  const program = windowsProgram(operator);
+  const lowest = shapeLowest(shape);
+  const highest = shapeHighest(shape);
+  const bound = self.bound;
+  let newest = routing.newest;
+  let watermark = routing.watermark;
+  // The slice of the row before, and its windows that were open then.
+  let low: i64 = 0;
+  let high: i64 = 0;
+  let slice: i64 = 0;
+  let from: i64 = 0;
+  let last: i64 = 0;
+  let any = false;
+  let kept: u32 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
+      if ((self.flags & <u32>WindowFlag.DROP_NULL_TIME) == 0) return refuseNull(context, operator, row);
+      routing.nullTimes++;
+      continue;
+    }
+    const time = load<i64>(times.values + ((<usize>row) << 3));
+    if (time < low || time >= high || !any) {
+      if (time < lowest || time > highest) return refuseTime(context, operator, row, time);
+      slice = sliceOf(shape, time);
+      low = sliceStart(shape, slice);
+      high = sliceEnd(shape, slice);
+      from = sliceFirstWindow(shape, slice);
+      last = sliceLastWindow(shape, slice);
+      any = true;
+    }
+    if (windowIsClosed(shape, from, watermark)) from = firstOpenWindow(shape, watermark);
+    if (from > last) {
+      routing.lateRows++;
+      if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0) {
+        const numbers = outputColumn(self.late, 0).values;
+        store<u32>(numbers + ((<usize>routing.lateCount) << 2), programRow(program, row));
+        routing.lateCount++;
+      }
+    } else {
+      store<i64>(names + ((<usize>kept) << 4), slice);
+      store<i64>(names + ((<usize>kept) << 4), from, 8);
+      store<u32>(places + ((<usize>kept) << 2), row);
+      kept++;
+    }
+    if (time > newest) {
+      newest = time;
+      if (bound >= 0) watermark = max<i64>(watermark, boundedWatermark(newest, bound));
+    }
+  }
+  routing.newest = newest;
+  routing.watermark = watermark;
+  return kept;
+}
+
+function refuseNull(context: usize, operator: usize, row: u32): i32 {
+  return refuseRow(context, operator, row, Status.BAD_ARGUMENT, Reason.NULL_TIME);
+}
+
+function refuseTime(context: usize, operator: usize, row: u32, time: i64): i32 {
+  failValue(context, Type.I64, <u64>time, 0);
+  return refuseRow(context, operator, row, Status.OVERFLOW, Reason.WINDOW_OVERFLOW);
+}
+
+function refuseRow(context: usize, operator: usize, row: u32, status: Status, reason: Reason): i32 {
+  const program = windowsProgram(operator);
+  failAt(context, -1, programRow(program, row));
+  failDetail(context, programOutputWriter(program, windowsOf(operator).time));
+  return fail(context, status, reason);
+}
+
+/** The slice and the first window of a target. */
+// @ts-ignore: decorator
+@inline
+export function targetName(self: Windows, index: u32): usize {
+  return rowTableRow(self.table, index);
+}
+
+/** Targets of the batch that was routed. */
+// @ts-ignore: decorator
+@inline
+export function targetCount(self: Windows): u32 {
+  return changetype<RowTable>(self.table).entries;
+}

@@ -1,0 +1,252 @@
+// What a windowed aggregation holds: an aggregation of its own, which has no rows but lends its buffers, and a list
+// of partials.
+//
+// A partial is an aggregation (aggregation.ts) of rows of one slice, in a region of its own that is freed whole when
+// no window needs it. A row that comes when some windows over its slice are closed already belongs to those that are
+// still open only, whatever its push has brought besides: so a partial is named by its slice and by the first window
+// that it counts for, and one slice may have several. They are listed in the order of slices, oldest first.
+//
+//   partial: +0 i64 slice  +8 i64 first window  +16 u32 aggregation  +20 u32 0
+
+import { regionBlock, regionBytes, regionFree, regionSetChunk } from "../memory/region";
+import { failMemory } from "../memory/context";
+import { RowTable } from "../group/row-table";
+import { Gather } from "../window/gather";
+import { Shape, sliceLastWindow } from "../window/shape";
+import { AGGREGATION_SIZE, aggregationOf } from "./aggregation";
+import { aggregateCreateLike } from "./hash-aggregate";
+import { OPERATOR_BODY, Operator, operatorAllocate, operatorFree } from "./operator";
+
+export const PARTIAL: usize = 24;
+/** Regions of partials grow in small pieces: there may be many. */
+const PARTIAL_CHUNK: usize = 2048;
+export const NO_WINDOW: i64 = i64.MIN_VALUE;
+
+// @ts-ignore: decorator
+@unmanaged
+export class Windows {
+  /** Shape, gather and the row table of routing, each with an address of its own. */
+  shape: usize;
+  gather: usize;
+  /** Output of the program that is the time; `WindowFlag`. */
+  time: u32;
+  flags: u32;
+  /** -1: only the host moves the watermark. */
+  bound: i64;
+  /** The newest time of any row so far, and the watermark; i64 min while there is none. */
+  newest: i64;
+  watermark: i64;
+  lateRows: u64;
+  nullTimes: u64;
+  backward: u64;
+  /** The last window that has left, NO_WINDOW while there is none. */
+  closed: i64;
+  /** A copy of the aggregate's configuration. */
+  config: usize;
+  /** The list of partials: its block, the first one in it, how many, and room for how many. */
+  partials: usize;
+  first: u32;
+  count: u32;
+  capacity: u32;
+  /** 1 without group keys. */
+  keyless: u32;
+  /** Numbers of the last push's late rows: an output of one column. */
+  late: usize;
+  lateCount: u32;
+  /** Routing: see window-route.ts. */
+  table: usize;
+  vectors: usize;
+  rows: usize;
+  targets: usize;
+  targetCapacity: u32;
+  /** The window that is leaving: its number, the aggregation that holds its result, and whether that is to be freed. */
+  open: u32;
+  ownsResult: u32;
+  window: i64;
+  result: usize;
+  /** The next partial to merge into the result. */
+  next: u32;
+}
+
+// @ts-ignore: decorator
+@inline
+export function windowsOf(operator: usize): Windows {
+  return changetype<Windows>(operator + OPERATOR_BODY + AGGREGATION_SIZE);
+}
+
+// @ts-ignore: decorator
+@inline
+export function shapeOf(self: Windows): Shape {
+  return changetype<Shape>(self.shape);
+}
+
+// @ts-ignore: decorator
+@inline
+export function gatherOf(self: Windows): Gather {
+  return changetype<Gather>(self.gather);
+}
+
+// @ts-ignore: decorator
+@inline
+export function tableOf(self: Windows): RowTable {
+  return changetype<RowTable>(self.table);
+}
+
+/** Address of the `index`-th partial. */
+// @ts-ignore: decorator
+@inline
+export function partialAt(self: Windows, index: u32): usize {
+  return self.partials + (<usize>self.first + <usize>index) * PARTIAL;
+}
+
+// @ts-ignore: decorator
+@inline
+export function partialSlice(partial: usize): i64 {
+  return load<i64>(partial);
+}
+
+/** The first window that a partial still has to count for. */
+// @ts-ignore: decorator
+@inline
+export function partialFrom(self: Windows, partial: usize): i64 {
+  return firstLeft(self, load<i64>(partial, 8));
+}
+
+// @ts-ignore: decorator
+@inline
+export function partialState(partial: usize): usize {
+  return load<u32>(partial, 16);
+}
+
+/** `window`, or the first that has not left yet, when that comes later. */
+// @ts-ignore: decorator
+@inline
+export function firstLeft(self: Windows, window: i64): i64 {
+  return self.closed == NO_WINDOW ? window : max<i64>(window, self.closed + 1);
+}
+
+/** The first partial that does not come before (slice, window). */
+export function partialSearch(self: Windows, slice: i64, window: i64): u32 {
+  let low: u32 = 0;
+  let high = self.count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const partial = partialAt(self, middle);
+    const at = partialSlice(partial);
+    if (at < slice || (at == slice && partialFrom(self, partial) < window)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * The aggregation of a slice for `window` and those after it, made when there is none; 0 with the error recorded
+ * when out of memory.
+ */
+export function partialFor(context: usize, operator: usize, slice: i64, from: i64): usize {
+  const self = windowsOf(operator);
+  const window = firstLeft(self, from);
+  const index = partialSearch(self, slice, window);
+  if (index < self.count) {
+    const partial = partialAt(self, index);
+    if (partialSlice(partial) == slice && partialFrom(self, partial) == window) return partialState(partial);
+  }
+  if (!reserveOne(operator, self)) {
+    failMemory(context, 0);
+    return 0;
+  }
+  const state = partialCreate(context, operator);
+  if (state == 0) return 0;
+  const at = partialAt(self, index);
+  memory.copy(at + PARTIAL, at, <usize>(self.count - index) * PARTIAL);
+  store<i64>(at, slice);
+  store<i64>(at, window, 8);
+  store<u32>(at, <u32>state, 16);
+  store<u32>(at, 0, 20);
+  self.count++;
+  return state;
+}
+
+function reserveOne(operator: usize, self: Windows): bool {
+  if (self.first + self.count < self.capacity) return true;
+  // Half of the block must be free at its front for moving down to pay.
+  if (self.first > self.count) {
+    memory.copy(self.partials, partialAt(self, 0), <usize>self.count * PARTIAL);
+    self.first = 0;
+    return true;
+  }
+  const capacity = max<u32>(16, self.count << 1);
+  const block = regionBlock(operator, <usize>capacity * PARTIAL);
+  if (block == 0) return false;
+  if (self.count != 0) memory.copy(block, partialAt(self, 0), <usize>self.count * PARTIAL);
+  regionFree(operator, self.partials);
+  self.partials = block;
+  self.first = 0;
+  self.capacity = capacity;
+  return true;
+}
+
+/** An aggregation without rows; 0 with the error recorded when out of memory. */
+export function partialCreate(context: usize, operator: usize): usize {
+  const state = operatorAllocate(context, changetype<Operator>(operator).kind);
+  if (state == 0) {
+    failMemory(context, 0);
+    return 0;
+  }
+  regionSetChunk(state, PARTIAL_CHUNK);
+  if (aggregateCreateLike(context, state, operator, windowsOf(operator).config)) return state;
+  operatorFree(context, state);
+  return 0;
+}
+
+/** Frees the partials that no window after `window` needs: they are the first of the list. */
+export function partialsExpire(context: usize, operator: usize, window: i64): void {
+  const self = windowsOf(operator);
+  const shape = shapeOf(self);
+  while (self.count != 0) {
+    const partial = partialAt(self, 0);
+    if (sliceLastWindow(shape, partialSlice(partial)) > window) return;
+    operatorFree(context, partialState(partial));
+    self.first++;
+    self.count--;
+  }
+  self.first = 0;
+}
+
+/** Frees partials that no row has reached: what a push that found no memory leaves behind. */
+export function partialsDropEmpty(context: usize, operator: usize): void {
+  const self = windowsOf(operator);
+  let kept: u32 = 0;
+  for (let index: u32 = 0; index < self.count; index++) {
+    const partial = partialAt(self, index);
+    if (changetype<Operator>(partialState(partial)).rowsSelected == 0) {
+      operatorFree(context, partialState(partial));
+      continue;
+    }
+    if (kept != index) memory.copy(partialAt(self, kept), partial, PARTIAL);
+    kept++;
+  }
+  self.count = kept;
+}
+
+/** Frees every aggregation; the operator's own region goes with it. */
+export function windowsDestroy(context: usize, operator: usize): void {
+  const self = windowsOf(operator);
+  for (let index: u32 = 0; index < self.count; index++) operatorFree(context, partialState(partialAt(self, index)));
+  if (self.ownsResult) operatorFree(context, self.result);
+}
+
+/** Bytes of the heap that the operator holds. */
+export function windowsBytes(operator: usize): u64 {
+  const self = windowsOf(operator);
+  let bytes: u64 = regionBytes(operator);
+  for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
+  return self.ownsResult ? bytes + <u64>regionBytes(self.result) : bytes;
+}
+
+/** The program's outputs have been read by `aggregationOf(operator)`, which never has rows. */
+// @ts-ignore: decorator
+@inline
+export function windowsProgram(operator: usize): usize {
+  return aggregationOf(operator).program;
+}

@@ -1,0 +1,105 @@
+// Windows, written for being obviously right: for each row every window around its time, by the definition, and
+// for each window a list of its rows.
+
+/** Lengths are in ticks; `start`s of windows are `offset` and whole steps from it. */
+export type TwinWindow =
+  | { readonly kind: "tumble"; readonly length: bigint; readonly offset: bigint }
+  | { readonly kind: "hop"; readonly length: bigint; readonly step: bigint; readonly offset: bigint }
+  | { readonly kind: "cumulate"; readonly length: bigint; readonly step: bigint; readonly offset: bigint }
+  | { readonly kind: "global" };
+
+/** What happens, in order: a row with its time (null: none), or a watermark: no more rows at or before `time`. */
+export type TwinEvent =
+  | { readonly row: number; readonly time: bigint | null }
+  | { readonly watermark: bigint };
+
+export interface TwinWindowed {
+  /** In the order of ends, then starts; each with the numbers of its rows. */
+  readonly windows: readonly { readonly start: bigint; readonly end: bigint; readonly rows: number[] }[];
+  /** Rows that no window took any more. */
+  readonly late: readonly number[];
+  readonly nullTimes: number;
+  /** Watermarks that went backwards. */
+  readonly backward: number;
+}
+
+export const FIRST_TICK = -(2n ** 63n);
+export const LAST_TICK = 2n ** 63n - 1n;
+
+/** @param bound how much older than the newest row before it a row may be; null: only watermarks move time */
+export function windowTwin(
+  events: readonly TwinEvent[],
+  window: TwinWindow,
+  bound: bigint | null,
+): TwinWindowed {
+  const windows = new Map<string, { start: bigint; end: bigint; rows: number[] }>();
+  // The one window of GLOBAL is there without rows too.
+  if (window.kind === "global")
+    windows.set(`${FIRST_TICK}:${LAST_TICK}`, { start: FIRST_TICK, end: LAST_TICK, rows: [] });
+  const late: number[] = [];
+  let [nullTimes, backward] = [0, 0];
+  let watermark = FIRST_TICK;
+  for (const event of events) {
+    if ("watermark" in event) {
+      if (event.watermark < watermark) backward++;
+      else watermark = event.watermark;
+      continue;
+    }
+    const { row, time } = event;
+    if (time === null) {
+      nullTimes++;
+      continue;
+    }
+    const open = windowsAround(window, time).filter(({ end }) => watermark < closing(window, end));
+    if (open.length === 0) late.push(row);
+    for (const { start, end } of open) {
+      const name = `${start}:${end}`;
+      const known = windows.get(name) ?? { start, end, rows: [] };
+      known.rows.push(row);
+      windows.set(name, known);
+    }
+    if (bound !== null && time - bound - 1n > watermark) watermark = time - bound - 1n;
+  }
+  const sorted = [...windows.values()].sort((a, b) => compare(a.end, b.end) || compare(a.start, b.start));
+  return { windows: sorted, late, nullTimes, backward };
+}
+
+/** The watermark that closes a window. */
+function closing(window: TwinWindow, end: bigint): bigint {
+  return window.kind === "global" ? end : end - 1n;
+}
+
+function compare(a: bigint, b: bigint): number {
+  return a < b ? -1 : Number(a > b);
+}
+
+/** Every window [start, end) that contains a time. */
+export function windowsAround(window: TwinWindow, time: bigint): { start: bigint; end: bigint }[] {
+  if (window.kind === "global") return [{ start: FIRST_TICK, end: LAST_TICK }];
+  const { length, offset } = window;
+  const found: { start: bigint; end: bigint }[] = [];
+  const contains = (start: bigint, end: bigint) => start <= time && time < end;
+  if (window.kind === "cumulate") {
+    const start = offset + floorDivide(time - offset, length) * length;
+    for (let size = window.step; size < length + window.step; size += window.step) {
+      const end = start + shorter(size, length);
+      if (contains(start, end)) found.push({ start, end });
+    }
+    return found;
+  }
+  const step = window.kind === "hop" ? window.step : length;
+  const last = offset + floorDivide(time - offset, step) * step;
+  for (let start = last; start > time - length; start -= step) {
+    if (contains(start, start + length)) found.push({ start, end: start + length });
+  }
+  return found;
+}
+
+function shorter(a: bigint, b: bigint): bigint {
+  return compare(a, b) < 0 ? a : b;
+}
+
+function floorDivide(a: bigint, b: bigint): bigint {
+  const quotient = a / b;
+  return a % b < 0n ? quotient - 1n : quotient;
+}
