@@ -8,12 +8,18 @@
 
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { encodeAggregateConfig, encodeProjectConfig } from "../../bindings/ts/kernel/config.js";
+import {
+  type AggregateConfigSpec,
+  encodeAggregateConfig,
+  encodeProjectConfig,
+  encodeWindowConfig,
+} from "../../bindings/ts/kernel/config.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind } from "../abi/operator.js";
+import { WindowKind } from "../abi/window.js";
 
 const PAGE = 65536;
 /** Memory that is the host's: inputs at its end. */
@@ -68,7 +74,7 @@ class Raw {
     expect(status).toBeLessThanOrEqual(2);
     const record = this.call("last_error", this.context) >>> 0;
     expect(this.view.getInt32(record, true)).toBe(Math.min(status, 0));
-    expect(this.view.getUint32(record + 4, true)).toBeLessThanOrEqual(30);
+    expect(this.view.getUint32(record + 4, true)).toBeLessThanOrEqual(41);
     return status;
   }
 }
@@ -161,7 +167,25 @@ function program(filtered: boolean): Uint8Array {
   return builder.encode();
 }
 
+/** Windows over the second column, whose times are within 2^16. */
+function windows(filtered: boolean, kind: WindowKind): Uint8Array {
+  return encodeWindowConfig({
+    kind,
+    time: 1,
+    dropNullTime: true,
+    keepLate: true,
+    length: 20_000n,
+    step: 6_000n,
+    bound: 8_000n,
+    aggregate: aggregationSpec(filtered, false),
+  });
+}
+
 function aggregation(filtered: boolean, changelog: boolean): Uint8Array {
+  return encodeAggregateConfig(aggregationSpec(filtered, changelog));
+}
+
+function aggregationSpec(filtered: boolean, changelog: boolean): AggregateConfigSpec {
   const outputs = [0, 1, 2, 3, 4, 5, 6, 7].map((output) => ({ output, type: TYPES[output]! }));
   const by = (index: number) => outputs[index]!;
   const aggregate = (fn: AggregateFunction, argument?: number, filter?: number) => ({
@@ -170,7 +194,7 @@ function aggregation(filtered: boolean, changelog: boolean): Uint8Array {
     filter,
     type: argument === undefined ? undefined : TYPES[argument],
   });
-  return encodeAggregateConfig({
+  return {
     program: program(filtered),
     keys: changelog ? [by(0), by(3)] : [by(4)],
     aggregates: [
@@ -184,7 +208,7 @@ function aggregation(filtered: boolean, changelog: boolean): Uint8Array {
       aggregate(AggregateFunction.COUNT, 4),
     ],
     changelog,
-  });
+  };
 }
 
 /** A batch of `rows` rows of TYPES that ends at the end of the memory; the address of its descriptor. */
@@ -330,7 +354,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   if (at === raw.size - config.length) raw.bytes.set(config, at);
   const length = draws.chance(95) ? config.length : draws.word(raw);
   const handle =
-    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(4), at, length) >>> 0;
+    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(5), at, length) >>> 0;
   const states: { header: Uint8Array; copy: number }[] = [];
   for (let step = 0; step < 6; step++) {
     hostBytes().fill(GUARD);
@@ -385,7 +409,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         break;
       default:
         raw.status(
-          draws.pick(["op_release", "op_stats"]),
+          draws.pick(["op_release", "op_stats", "op_late"]),
           ...(draws.chance(50) ? [handle, target] : [draws.word(raw), target]),
         );
     }
@@ -407,6 +431,8 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.HASH_AGGREGATE, aggregation(filtered, false)] as const,
   [OperatorKind.HASH_AGGREGATE, aggregation(filtered, true)] as const,
   [OperatorKind.PROJECT, encodeProjectConfig(program(filtered), 18)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.HOP)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.CUMULATE)] as const,
 ]);
 
 describe.each([
@@ -491,8 +517,8 @@ describe.each([
       expect(raw.status("op_snapshot", handle, bad, 1)).toBe(-1);
       expect(raw.status("op_stats", handle, bad)).toBe(-1);
     }
-    expect(raw.status("op_stats", handle, raw.size - 64)).toBe(-1);
-    expect(raw.status("op_stats", handle, raw.size - 72)).toBe(0);
+    expect(raw.status("op_stats", handle, raw.size - 104)).toBe(-1);
+    expect(raw.status("op_stats", handle, raw.size - 112)).toBe(0);
     expect(raw.status("op_destroy", handle)).toBe(0);
     for (const stale of [handle, 0, 0xffff_ffff, handle ^ 0x400])
       expect(raw.status("op_destroy", stale)).toBe(-1);
