@@ -22,6 +22,8 @@ export interface InputBatch {
    * @returns address of a `Batch` descriptor, valid until the next `describe`.
    */
   describe(columns: readonly number[], start: number, rows: number, firstRow?: number): number;
+  /** The kernel has read, and so checked, rows [start, start + rows) of these columns. */
+  accepted?(columns: readonly number[], start: number, rows: number): void;
   /** A column that the kernel does not read, as it came; null when it is not at hand. */
   source(column: number): ColumnData | null;
 }

@@ -282,6 +282,30 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
       });
     });
 
+    test("a loaded batch is vouched for once all of it was read, and never before", () => {
+      const good = writeColumn(utf8, ["aa", "bb", "cc", "dd"]);
+      const bad = { ...good, offsets: new Uint8Array(Int32Array.of(0, 2, 6, 4, 8).buffer) };
+      for (const [column, healthy] of [
+        [good, true],
+        [bad, false],
+      ] as const) {
+        const table = kernel.load([batchOf({ x: column })]);
+        const batch = table.batches[0]!;
+        const read = (start: number, rows: number) =>
+          using(kernel.project({ columns: [{ name: "x", type: utf8 }] }), (operator) => {
+            operator.push(batch, start, rows);
+          });
+        read(0, 1);
+        expect(batch.column(0)!.trusted).toBe(false);
+        for (const _ of [1, 2]) {
+          if (healthy) read(0, 4);
+          else expect(thrown(() => read(0, 4))).toBeInstanceOf(MalformedArrowError);
+          expect(batch.column(0)!.trusted).toBe(healthy);
+        }
+        table.free();
+      }
+    });
+
     test("memory over the budget: nothing is applied, and the operator goes on", () => {
       const text = "x".repeat(2 ** 20);
       const large = batchOf({ x: writeColumn(utf8, Array(40).fill(text)) });

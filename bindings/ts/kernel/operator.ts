@@ -150,10 +150,12 @@ export class Operator {
   #push(batch: InputBatch, start: number, rows: number, firstRow: number): Status {
     this.#checkSchema(batch.schema);
     const address = batch.describe(this.columns, start, rows, firstRow);
-    return this.#run((exports, context) => exports.op_push(context, this.#handle, 0, address), {
+    const status = this.#run((exports, context) => exports.op_push(context, this.#handle, 0, address), {
       ...this.#context(firstRow + start),
       inputs: this.columns.map((column) => fieldAt(batch.schema, column)),
     });
+    batch.accepted?.(this.columns, start, rows);
+    return status;
   }
 
   /** Pushes a whole batch, a morsel at a time, and yields the output that becomes ready meanwhile. */

@@ -26,7 +26,7 @@ export class ResidentBatch implements InputBatch {
   readonly schema: Schema;
   readonly rows: number;
   /** One a field; null for a column that was not loaded. */
-  readonly #columns: readonly (ColumnDescriptor | null)[];
+  readonly #columns: (ColumnDescriptor | null)[];
   readonly #sources: readonly (ColumnData | null)[];
   /** Blocks that go with this batch. */
   readonly #owned: number[];
@@ -44,7 +44,7 @@ export class ResidentBatch implements InputBatch {
     this.kernel = kernel;
     this.schema = schema;
     this.rows = rows;
-    this.#columns = columns;
+    this.#columns = [...columns];
     this.#owned = [...owned];
     this.#sources = sources;
   }
@@ -93,6 +93,15 @@ export class ResidentBatch implements InputBatch {
       section: 0,
     });
     return this.#selection;
+  }
+
+  /** What lies here does not change: offsets and codes that were checked once, all of them, are not checked again. */
+  accepted(columns: readonly number[], start: number, rows: number): void {
+    if (start !== 0 || rows !== this.rows) return;
+    for (const index of columns) {
+      const column = this.#columns[index];
+      if (column && !column.trusted) this.#columns[index] = { ...column, trusted: true };
+    }
   }
 
   source(column: number): ColumnData | null {
