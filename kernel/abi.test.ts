@@ -55,10 +55,10 @@ describe.each([
     const context = call("ctx_init", base, memory.buffer.byteLength - base, 2);
     const idle = u32(base + 24);
     const config = listing("   0  00000001 00000000 00000001");
-    expect(config.byteLength).toBe(192);
-    const C = call("mem_alloc", context, 192);
+    expect(config.byteLength).toBe(200);
+    const C = call("mem_alloc", context, 200);
     write(C, config);
-    const handle = call("op_create", context, 1, C, 192);
+    const handle = call("op_create", context, 1, C, 200);
     expect(handle).not.toBe(0);
     call("mem_free", context, C);
 

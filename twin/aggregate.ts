@@ -3,13 +3,16 @@
 // A float64 is an integer times 2^-1074, so sums of floats are sums of big integers, rounded once by the
 // definition of rounding: the nearest of two neighbours, the even one when they are as near.
 
+import type { AggregateName } from "../bindings/ts/type/aggregate.js";
 import type { DataType } from "../bindings/ts/type/data-type.js";
 import { valueType } from "../bindings/ts/type/data-type.js";
-import { isMomentName, type MomentName, moment } from "./moments.js";
+import { isMomentName, moment } from "./moments.js";
 import type { Value } from "./values.js";
 
 export interface TwinAggregate {
-  readonly name: "count" | "countDistinct" | "sum" | "avg" | "min" | "max" | MomentName;
+  readonly name: AggregateName;
+  /** p of a quantile. */
+  readonly p?: number | undefined;
   /** Values of the argument by row; absent for count of rows. */
   readonly argument?: readonly Value[] | undefined;
   /** Values of a second argument, and its type. */
@@ -92,7 +95,26 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
       return sum(aggregate.type!, index, values);
     case "avg":
       return average(aggregate.type!, values);
+    case "median":
+      return quantile(aggregate.type!, values, 0.5);
+    case "quantile":
+      return quantile(aggregate.type!, values, aggregate.p!);
+    case "quantileDisc": {
+      const n = values.length;
+      const rank = Math.max(1, n - Math.floor(n - aggregate.p! * n)) - 1;
+      return [...values].sort(compareValues)[rank]!;
+    }
+    case "mode":
+      return mode(values.map(keyValue));
+    case "bitAnd":
+    case "bitOr":
+    case "bitXor":
+      return (values as bigint[]).reduce((a, b) =>
+        aggregate.name === "bitAnd" ? a & b : aggregate.name === "bitOr" ? a | b : a ^ b,
+      );
     case "min":
+    case "any":
+    case "boolAnd":
       return values.reduce((best, value) => (compareValues(value, best) < 0 ? value : best));
     default:
       return values.reduce((best, value) => (compareValues(value, best) > 0 ? value : best));
@@ -112,6 +134,38 @@ function sum(type: DataType, index: number, values: readonly Value[]): Value {
         : BigInt.asIntN(64, total) === total;
   if (!fits) throw new TwinOverflow(index, total);
   return total;
+}
+
+/** Between the two values around (n - 1) p, each as the nearest float64. */
+function quantile(type: DataType, values: readonly Value[], p: number): number {
+  const sorted = [...values].sort(compareValues);
+  const position = (sorted.length - 1) * p;
+  const rank = Math.floor(position);
+  const part = position - rank;
+  const low = toFloat(type, sorted[rank]!);
+  if (part === 0) return low;
+  const high = toFloat(type, sorted[rank + 1]!);
+  return Object.is(low, high) ? low : low * (1 - part) + high * part;
+}
+
+function toFloat(type: DataType, value: Value): number {
+  const plain = valueType(type);
+  if (plain.kind === "decimal") return roundRatio(value as bigint, 10n ** BigInt(plain.scale));
+  return Number(value);
+}
+
+function mode(values: readonly Value[]): Value {
+  const counts = new Map<string, { value: Value; count: number }>();
+  for (const value of values) {
+    const entry = counts.get(valueName(value)) ?? { value, count: 0 };
+    entry.count++;
+    counts.set(valueName(value), entry);
+  }
+  return [...counts.values()].reduce((best, entry) =>
+    entry.count > best.count || (entry.count === best.count && compareValues(entry.value, best.value) < 0)
+      ? entry
+      : best,
+  ).value;
 }
 
 function average(type: DataType, values: readonly Value[]): number {

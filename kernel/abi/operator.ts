@@ -61,7 +61,7 @@ export const enum KeyConfig {
   SIZE = 8,
 }
 
-/** One aggregate. 32 bytes. */
+/** One aggregate. 40 bytes. */
 export const enum AggregateEntry {
   /** u32 `AggregateFunction`. */
   FUNCTION = 0,
@@ -73,13 +73,15 @@ export const enum AggregateEntry {
   TYPE = 12,
   /** u32 `AggregateEntryFlag`. */
   FLAGS = 16,
-  /** u32 decimal scale, for AVG and the moments over I128. */
+  /** u32 decimal scale, for AVG, QUANTILE and the moments over I128. */
   SCALE = 20,
   /** COVAR_SAMPLE, COVAR_POPULATION, CORR: i32 index of the second argument's output; not read elsewhere. */
   SECOND = 24,
   /** u32 decimal scale of the second argument. */
   SECOND_SCALE = 28,
-  SIZE = 32,
+  /** f64: p of QUANTILE and QUANTILE_DISC, in [0, 1]; 0 elsewhere. */
+  PARAMETER = 32,
+  SIZE = 40,
 }
 
 export const enum AggregateEntryFlag {
@@ -90,8 +92,8 @@ export const enum AggregateEntryFlag {
 
 /**
  * Result types: COUNT_ROWS, COUNT, COUNT_DISTINCT -> I64; SUM of signed integers -> I64, of unsigned ->
- * U64, of floats -> F64, of I128 -> I128; AVG and everything from VAR_SAMPLE to KURTOSIS_POPULATION -> F64;
- * MIN, MAX -> the argument's type.
+ * U64, of floats -> F64, of I128 -> I128; AVG, everything from VAR_SAMPLE to KURTOSIS_POPULATION, QUANTILE ->
+ * F64; MIN, MAX, QUANTILE_DISC, MODE, BIT_* -> the argument's type.
  */
 export const enum AggregateFunction {
   COUNT_ROWS = 1,
@@ -111,6 +113,12 @@ export const enum AggregateFunction {
   SKEWNESS = 27,
   KURTOSIS = 28,
   KURTOSIS_POPULATION = 29,
+  QUANTILE = 40,
+  QUANTILE_DISC = 41,
+  MODE = 42,
+  BIT_AND = 43,
+  BIT_OR = 44,
+  BIT_XOR = 45,
 }
 
 /** Configuration of PROJECT: this header, then the program bytes. Output columns are the program's outputs. */

@@ -23,6 +23,11 @@ export const enum Family {
   DISTINCT = 10,
   /** Plain float moments: see moments-fast.ts. */
   MOMENTS_FAST = 20,
+  /** Every value: see value-log.ts. */
+  LOG = 40,
+  BIT_AND = 41,
+  BIT_OR = 42,
+  BIT_XOR = 43,
 }
 
 // @ts-ignore: decorator
@@ -55,6 +60,10 @@ export class Accumulator {
   bound: u64;
   /** SUM_EXACT: rows since carries were passed on. SUM_INTEGER: rows since the lanes were looked at. */
   rows: u64;
+  /**
+   * LOG: `rows` values in `values` with their groups in `entries`, room for `sideCapacity`; `heads` are the
+   * starts of `headsCapacity` groups when the first `sideCount` values are in their order.
+   */
   /** SUM_EXACT: per group the first side entry + 1 (u32), the entries, how many, and room for how many. */
   heads: usize;
   headsCapacity: u32;
@@ -91,6 +100,13 @@ export class Accumulator {
 }
 
 export const ACCUMULATOR_SIZE: usize = 192;
+
+/** Whether the state is a section of (group, value) pairs. */
+// @ts-ignore: decorator
+@inline
+export function isPairs(self: Accumulator): bool {
+  return self.family == <u32>Family.DISTINCT || self.family == <u32>Family.LOG;
+}
 
 /**
  * Room for `groups` groups of `stride` bytes, new ones filled with `fill` (repeated u64). False when out of

@@ -5,6 +5,8 @@ import { Vector } from "../column/vector";
 import { programOutput, programOutputTextBytes } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
+import { bitsReserve, bitsUpdate } from "./bits";
+import { logInit, logReserve, logUpdate } from "./value-log";
 import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, pairMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
@@ -54,6 +56,9 @@ export function accumulatorInit(self: Accumulator): bool {
     case Family.DISTINCT:
       self.stride = 8;
       return distinctInit(self);
+    case Family.LOG:
+      logInit(self);
+      return true;
     default:
       self.stride = 8;
       return true;
@@ -75,6 +80,12 @@ export function accumulatorReserveGroups(self: Accumulator, groups: u32): bool {
       return minmaxReserve(self, groups);
     case Family.SUM_FAST:
       return sumFastReserve(self, groups);
+    case Family.LOG:
+      return true;
+    case Family.BIT_AND:
+    case Family.BIT_OR:
+    case Family.BIT_XOR:
+      return bitsReserve(self, groups);
     default:
       return accumulatorReserve(self, groups, 0);
   }
@@ -93,6 +104,8 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
       return textReserve(self, groups, textBytes);
     case Family.DISTINCT:
       return distinctReserve(self, groups, rows, textBytes);
+    case Family.LOG:
+      return logReserve(self, rows);
     default:
       return accumulatorReserveGroups(self, groups);
   }
@@ -215,6 +228,14 @@ function updateValues(
       return sumExactUpdate(self, numbers, values, mask, rows, one);
     case Family.SUM_FAST:
       sumFastUpdate(self, numbers, values, mask, rows);
+      return true;
+    case Family.LOG:
+      logUpdate(self, numbers, values, mask, rows);
+      return true;
+    case Family.BIT_AND:
+    case Family.BIT_OR:
+    case Family.BIT_XOR:
+      bitsUpdate(self, numbers, values, mask, rows);
       return true;
     default:
       minmaxUpdate(self, numbers, values, mask, rows, buffer);

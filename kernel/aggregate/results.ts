@@ -8,7 +8,9 @@ import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { contextError, fail, failAt, failValue } from "../memory/context";
 import { Accumulator, Family } from "./accumulator";
+import { bitsLoad } from "./bits";
 import { minmaxLoad } from "./minmax";
+import { logResult } from "./quantile";
 import { textAddress, textLength } from "./minmax-text";
 import { roundAverage192 } from "./round";
 import { sumExactAverage, sumExactValue } from "./exact-read";
@@ -37,9 +39,11 @@ export class Result {
   column: u32;
   /** Moments: addresses (u32) of the accumulators that moments-result.ts reads; 0 elsewhere and when fast. */
   moments: usize;
+  /** p of a quantile. */
+  parameter: f64;
 }
 
-export const RESULT_SIZE: usize = 32;
+export const RESULT_SIZE: usize = 40;
 
 /** Scratch for `resultValue`. */
 export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH;
@@ -64,6 +68,15 @@ export function resultType(fn: u32, type: u32, flags: u32): u32 {
     case AggregateFunction.MIN:
     case AggregateFunction.MAX:
       return type;
+    case AggregateFunction.QUANTILE:
+      return isFloat || isInteger || type == <u32>Type.I128 ? Type.F64 : Type.NONE;
+    case AggregateFunction.QUANTILE_DISC:
+    case AggregateFunction.MODE:
+      return type == <u32>Type.BYTES ? Type.NONE : type;
+    case AggregateFunction.BIT_AND:
+    case AggregateFunction.BIT_OR:
+    case AggregateFunction.BIT_XOR:
+      return isInteger ? type : Type.NONE;
     default:
       return Type.NONE;
   }
@@ -97,11 +110,17 @@ export function resultValue(
     store<u32>(target, textLength(values, group), 4);
     return textAddress(values, group) != 0 ? 1 : 0;
   }
+  if (values.family == <u32>Family.LOG)
+    return logResult(self.fn, self.parameter, self.scale, values, group, target, scratch) ? 1 : 0;
   const counts = changetype<Accumulator>(self.counts);
   if (isMoment(self.fn)) return moment(self, rows, group, target, scratch) ? 1 : 0;
   if (!isPresent(counts, rows, group, hasRows)) return 0;
   if (values.family == <u32>Family.MIN || values.family == <u32>Family.MAX) {
     minmaxLoad(values, group, target);
+    return 1;
+  }
+  if (values.family >= <u32>Family.BIT_AND && values.family <= <u32>Family.BIT_XOR) {
+    bitsLoad(values, group, target);
     return 1;
   }
   if (self.fn == <u32>AggregateFunction.AVG) {

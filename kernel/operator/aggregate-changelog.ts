@@ -26,6 +26,7 @@ import { bytesEqual } from "../hash/hash";
 import { failMemory, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
 import { aggregateTextBytes, aggregateTextLimit, resultTextBytes } from "./aggregate-output";
+import { aggregatePrepareResults } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -189,6 +190,7 @@ export function changelogPending(operator: usize): bool {
 export function changelogAdopt(context: usize, operator: usize): i32 {
   const self = aggregationOf(operator);
   const log = changelogOf(operator);
+  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
   const scratch = scratchTake(context, RESULT_SCRATCH);
   for (; log.cursor < log.count; log.cursor++) {
@@ -229,6 +231,7 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
     aggregateTextLimit(maxBytes),
     scratch,
   );
+  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
   if (!reservePull(operator, log, last, scratch)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
   for (; log.cursor < last; log.cursor++) {

@@ -3,9 +3,10 @@
 import { Abi, Batch, ErrorRecord, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family } from "../aggregate/accumulator";
+import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
 import { accumulatorReserveRows } from "../aggregate/accumulators";
 import { VALUES_BYTES, maskBit } from "../aggregate/argument";
+import { bitsUpdate } from "../aggregate/bits";
 import { distinctUpdate } from "../aggregate/distinct";
 import { sumExactStateIsValid } from "../aggregate/exact-read";
 import { MOMENTS_BYTES, momentsFastMerge } from "../aggregate/moments-fast";
@@ -13,6 +14,7 @@ import { minmaxUpdate } from "../aggregate/minmax";
 import { textFold } from "../aggregate/minmax-text";
 import { sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "../aggregate/sum-exact";
 import { sumIntegerMerge } from "../aggregate/sum-integer";
+import { logUpdate } from "../aggregate/value-log";
 import { regrow } from "../column/builder";
 import { Vector } from "../column/vector";
 import {
@@ -161,7 +163,7 @@ function mergeHeader(context: usize, operator: usize, state: State, program: usi
   if (groupsOf(self).keyCount == 0 ? groups != 1 : groups > headerValue(program, 4))
     return corrupt(context, Reason.STATE_VALUE);
   state.rowCount = 0;
-  // The one group of an ungrouped aggregation needs no row where DISTINCT is all there is.
+  // The one group of an ungrouped aggregation needs no row where pairs are all there is.
   const hasRows = sectionTypes(self, 1, 0) != 0;
   if (!hasRows) {
     store<u32>(self.numbers, 0);
@@ -227,7 +229,7 @@ function checkGroups(context: usize, operator: usize, program: usize, rows: u32)
     let column = groupsOf(self).keyCount;
     for (let index: u32 = 0; index < self.accumulatorCount; index++) {
       const accumulator = accumulatorAt(self, index);
-      if (accumulator.family == <u32>Family.DISTINCT) continue;
+      if (isPairs(accumulator)) continue;
       const vector = changetype<Vector>(programOutput(program, column));
       if (!isStateValid(self, accumulator, vector, count)) {
         corrupt(context, Reason.STATE_VALUE);
@@ -312,7 +314,7 @@ function mergeGroups(
   let column = groups.keyCount;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (accumulator.family == <u32>Family.DISTINCT) continue;
+    if (isPairs(accumulator)) continue;
     if (!mergeColumn(context, self, accumulator, program, column, rows)) return failMemory(context, 0);
     column += isTwoColumns(accumulator) ? 2 : 1;
   }
@@ -352,7 +354,7 @@ function columnOf(self: Aggregation, accumulator: usize): u32 {
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const other = accumulatorAt(self, index);
     if (changetype<usize>(other) == accumulator) break;
-    if (other.family != <u32>Family.DISTINCT) column += isTwoColumns(other) ? 2 : 1;
+    if (!isPairs(other)) column += isTwoColumns(other) ? 2 : 1;
   }
   return column;
 }
@@ -410,6 +412,11 @@ function mergeColumn(
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
       return mergeTexts(accumulator, numbers, vector, rows, programOutputTextBytes(program, column));
+    case Family.BIT_AND:
+    case Family.BIT_OR:
+    case Family.BIT_XOR:
+      bitsUpdate(accumulator, numbers, vector.values, 0, rows);
+      return true;
     default:
       minmaxUpdate(
         accumulator,
@@ -516,6 +523,11 @@ function mergePairs(
   const isText = accumulator.type == <u32>Type.BYTES;
   const bytes = isText ? programOutputDistinctBytes(program, 1) : 0;
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return failMemory(context, 0);
+  if (accumulator.family == <u32>Family.LOG) {
+    const values = changetype<Vector>(programOutput(program, 1)).values;
+    logUpdate(accumulator, self.numbers, values, 0, rows);
+    return 0;
+  }
   return distinctUpdate(accumulator, self.numbers, changetype<Vector>(programOutput(program, 1)), 0, rows)
     ? 0
     : failMemory(context, 0);

@@ -20,6 +20,7 @@ import { groupsIsOccupied } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
+import { aggregatePrepareResults } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -64,6 +65,7 @@ export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   if (self.cursor >= groups.count) return 0;
+  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
   const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count - self.cursor)) << 2);
   if (list == 0) return failMemory(context, 0);
   self.list = list;

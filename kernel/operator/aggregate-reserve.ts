@@ -6,6 +6,7 @@ import {
   accumulatorReserveRows,
   accumulatorTextBytes,
 } from "../aggregate/accumulators";
+import { logPrepare } from "../aggregate/value-log";
 import { programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
 import { groupsNeed, groupsReserve } from "../group/groups";
 import { internerReserve } from "../group/interner";
@@ -60,6 +61,16 @@ export function aggregateTextsHeadroom(self: Aggregation): u64 {
   for (let index: u32 = 0; index < self.accumulatorCount; index++)
     bytes += accumulatorTextBytes(accumulatorAt(self, index), self.program);
   return bytes;
+}
+
+/** What results need before they are read: logs in the order of groups. False when out of memory. */
+export function aggregatePrepareResults(self: Aggregation): bool {
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulator.family != <u32>Family.LOG) continue;
+    if (!logPrepare(accumulator, groupsOf(self).count)) return false;
+  }
+  return true;
 }
 
 /** After an attempt to reserve: arrays may have moved even when the last one was refused. */

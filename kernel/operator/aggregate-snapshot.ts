@@ -3,7 +3,8 @@
 import { Abi, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family } from "../aggregate/accumulator";
+import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
+import { bitsLoad } from "../aggregate/bits";
 import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
 import { EXACT_SUM_BYTES, sumExactState } from "../aggregate/exact-read";
@@ -11,6 +12,7 @@ import { MOMENTS_BYTES } from "../aggregate/moments-fast";
 import { minmaxLoad } from "../aggregate/minmax";
 import { textAddress, textLength } from "../aggregate/minmax-text";
 import { countOf, isPresent, resultAppend } from "../aggregate/results";
+import { logCount, logGroup, logLoad } from "../aggregate/value-log";
 import { sumIntegerLoad } from "../aggregate/sum-integer";
 import {
   Builder,
@@ -98,10 +100,15 @@ function isSectionDone(self: Aggregation, state: State): bool {
   if (state.section >= state.sections) return false;
   if (state.section == 0) return state.cursor != 0;
   const groups = groupsOf(self);
-  if (state.section > 1) return state.cursor >= distinctPairs(distinctAt(self, state.section - 2));
+  if (state.section > 1) return state.cursor >= pairsOf(distinctAt(self, state.section - 2));
   if (sectionTypes(self, 1, 0) == 0) return true;
   while (state.cursor < groups.count && !groupsIsOccupied(groups, state.cursor)) state.cursor++;
   return state.cursor >= groups.count;
+}
+
+/** Rows of an accumulator's section of pairs. */
+function pairsOf(accumulator: Accumulator): u32 {
+  return accumulator.family == <u32>Family.LOG ? logCount(accumulator) : distinctPairs(accumulator);
 }
 
 function occupiedGroups(self: Aggregation): u64 {
@@ -124,7 +131,7 @@ function saveHeader(operator: usize, state: State, output: usize): i32 {
   append64(output, 6, occupiedGroups(self));
   append64(output, 7, self.changelog != 0 && changelogEmitted(operator) == 1 ? EMITTED : 0);
   for (let index: u32 = 0; index < state.sections - 2; index++) {
-    append64(output, HEADER_COLUMNS + index, distinctPairs(distinctAt(self, index)));
+    append64(output, HEADER_COLUMNS + index, pairsOf(distinctAt(self, index)));
   }
   state.cursor = 1;
   return 1;
@@ -160,7 +167,7 @@ function saveGroups(context: usize, operator: usize, state: State, output: usize
   let column = groups.keyCount;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (accumulator.family == <u32>Family.DISTINCT) continue;
+    if (isPairs(accumulator)) continue;
     if (!saveAccumulator(operator, accumulator, output, column, list, rows, value, scratch)) return -1;
     column += isTwoColumns(accumulator) ? 2 : 1;
   }
@@ -249,6 +256,11 @@ function saveFixed(
     case Family.SUM_FAST:
       store<u64>(value, load<u64>(accumulator.values + ((<usize>group) << 3)));
       return true;
+    case Family.BIT_AND:
+    case Family.BIT_OR:
+    case Family.BIT_XOR:
+      bitsLoad(accumulator, group, value);
+      return true;
     default:
       minmaxLoad(accumulator, group, value);
       return isPresent(changetype<Accumulator>(accumulator.presence), self.rowsCounter, group, hasRows);
@@ -260,11 +272,12 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
   const accumulator = distinctAt(aggregationOf(operator), state.section - 2);
   if (!rankGroups(operator, state)) return -1;
   const first = state.cursor;
-  const end = min(distinctPairs(accumulator), first + limit);
+  const end = min(pairsOf(accumulator), first + limit);
   if (!outputReset(output, end - first)) return -1;
   const numbers = outputColumn(output, 0);
   const values = outputColumn(output, 1);
-  const interner = changetype<KeyColumn>(accumulator.key).interner;
+  const isLog = accumulator.family == <u32>Family.LOG;
+  const interner: usize = isLog ? 0 : changetype<KeyColumn>(accumulator.key).interner;
   const copy = scratchTake(context, 16);
   if (interner != 0) {
     let bytes: usize = 0;
@@ -275,9 +288,14 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
   for (let entry = first; entry < end; entry++) {
     store<u32>(
       numbers.values + ((<usize>numbers.length) << 2),
-      load<u32>(state.rows + ((<usize>distinctGroup(accumulator, entry)) << 2)),
+      load<u32>(state.rows + ((<usize>(isLog ? logGroup(accumulator, entry) : distinctGroup(accumulator, entry))) << 2)),
     );
     numbers.length++;
+    if (isLog) {
+      logLoad(accumulator, entry, copy);
+      resultAppend(values, true, copy);
+      continue;
+    }
     const value = distinctValue(accumulator, entry);
     if (interner != 0) {
       store<u32>(copy, <u32>internedAddress(interner, load<u32>(value)));

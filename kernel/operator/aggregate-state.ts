@@ -4,19 +4,20 @@
 //
 //   section 0, one row: u32 ABI version, u32 operator kind, u64 configuration hash, u64 rows in, u64 rows
 //     selected, u64 batches in, u64 groups, u32 flags (1 = all results so far were emitted as a changelog),
-//     and for each DISTINCT accumulator u64 pairs
+//     and for each DISTINCT or LOG accumulator u64 pairs
 //   section 1, one row a group (left out where it would have no columns): the keys, then for each
-//     accumulator but DISTINCT
+//     accumulator but DISTINCT and LOG
 //     COUNT i64 | SEEN bool | SUM_INTEGER i128 (of decimals: and i64, the 64 bits above it) | SUM_FAST f64
 //     SUM_EXACT bytes: see exact-limbs.ts | MOMENTS_FAST bytes: see moments-fast.ts | MIN, MAX the value, null when there is none
-//   section 2 + i, one row a pair of the i-th DISTINCT accumulator: u32 row of section 1, the value
+//     BIT_AND, BIT_OR, BIT_XOR the value
+//   section 2 + i, one row a pair of the i-th DISTINCT or LOG accumulator: u32 row of section 1, the value
 //
 // Accumulators are in the order in which the aggregates first need them: values, then counts. A state is
 // checked batch by batch before anything of the batch is applied. Between the header and the last row of
 // the last section the merge is open: the operator takes nothing else, and a release makes it failed.
 
 import { Abi, Type } from "../abi/layout";
-import { Accumulator, Family } from "../aggregate/accumulator";
+import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
 import { groupsKey } from "../group/state";
 import { scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
@@ -70,7 +71,7 @@ export function stateOf(operator: usize): usize {
 export function distinctCount(self: Aggregation): u32 {
   let count: u32 = 0;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    if (accumulatorAt(self, index).family == <u32>Family.DISTINCT) count++;
+    if (isPairs(accumulatorAt(self, index))) count++;
   }
   return count;
 }
@@ -78,7 +79,7 @@ export function distinctCount(self: Aggregation): u32 {
 export function distinctAt(self: Aggregation, number: u32): Accumulator {
   let index: u32 = 0;
   for (; ; index++) {
-    if (accumulatorAt(self, index).family != <u32>Family.DISTINCT) continue;
+    if (!isPairs(accumulatorAt(self, index))) continue;
     if (number == 0) break;
     number--;
   }
@@ -99,7 +100,7 @@ export function sectionTypes(self: Aggregation, section: u32, types: usize): u32
   for (; count < groups.keyCount; count++) put(types, count, groupsKey(groups, count).type);
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (accumulator.family == <u32>Family.DISTINCT) continue;
+    if (isPairs(accumulator)) continue;
     count = put(types, count, stateType(accumulator));
     if (isTwoColumns(accumulator)) count = put(types, count, Type.I64);
   }

@@ -248,6 +248,10 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   if (argument >= 0 && (!isValueType(type) || programOutputType(self.program, <u32>argument) != type))
     return false;
   if (flags > <u32>AggregateEntryFlag.FAST) return false;
+  const isQuantile = fn == <u32>AggregateFunction.QUANTILE || fn == <u32>AggregateFunction.QUANTILE_DISC;
+  result.parameter = load<f64>(entry, <usize>AggregateEntry.PARAMETER);
+  if (!(result.parameter >= 0 && result.parameter <= (isQuantile ? 1.0 : 0.0))) return false;
+  if (fn >= <u32>AggregateFunction.QUANTILE && flags != 0) return false;
   result.fn = fn;
   result.argumentType = type;
   result.type = resultType(fn, type, flags);
@@ -259,11 +263,13 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
     result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
   else if (
     fn == <u32>AggregateFunction.SUM ||
+    (fn >= <u32>AggregateFunction.BIT_AND && fn <= <u32>AggregateFunction.BIT_XOR) ||
     ((fn == <u32>AggregateFunction.MIN || fn == <u32>AggregateFunction.MAX) && type != <u32>Type.BYTES)
   ) {
     result.counts = accumulatorFor(self, Family.SEEN, argument, filter, type);
   }
-  if (fn != <u32>AggregateFunction.AVG || type != <u32>Type.I128) result.scale = 0;
+  const scaled = fn == <u32>AggregateFunction.AVG || fn == <u32>AggregateFunction.QUANTILE;
+  if (!scaled || type != <u32>Type.I128) result.scale = 0;
   return true;
 }
 
@@ -373,6 +379,16 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
       return text ? Family.MIN_TEXT : Family.MIN;
     case AggregateFunction.MAX:
       return text ? Family.MAX_TEXT : Family.MAX;
+    case AggregateFunction.QUANTILE:
+    case AggregateFunction.QUANTILE_DISC:
+    case AggregateFunction.MODE:
+      return Family.LOG;
+    case AggregateFunction.BIT_AND:
+      return Family.BIT_AND;
+    case AggregateFunction.BIT_OR:
+      return Family.BIT_OR;
+    case AggregateFunction.BIT_XOR:
+      return Family.BIT_XOR;
     default:
       if (type != <u32>Type.F32 && type != <u32>Type.F64) return Family.SUM_INTEGER;
       return flags & <u32>AggregateEntryFlag.FAST ? Family.SUM_FAST : Family.SUM_EXACT;

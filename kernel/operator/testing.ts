@@ -5,7 +5,12 @@ import type { AggregateConfigSpec } from "../../bindings/ts/kernel/config.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import { type AggregateName, aggregateFunction, aggregateType } from "../../bindings/ts/type/aggregate.js";
+import {
+  type AggregateName,
+  aggregateFunction,
+  aggregateParameter,
+  aggregateType,
+} from "../../bindings/ts/type/aggregate.js";
 import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
 import type { DataType, Field } from "../../bindings/ts/type/data-type.js";
 import {
@@ -46,6 +51,8 @@ export interface Aggregate {
   /** Column of a boolean filter. */
   readonly filter?: number | undefined;
   readonly fast?: boolean | undefined;
+  /** p of a quantile. */
+  readonly p?: number | undefined;
 }
 
 /** An aggregation over columns of these types. */
@@ -85,7 +92,7 @@ export function aggregateSpec(
   if (query.where !== undefined) program.filter(program.load(columns[query.where]!));
   const outputs = columns.map((column) => program.output(program.load(column)));
   const keys = query.keys.map((column) => ({ output: outputs[column]!, type: normal(physical[column]!) }));
-  const aggregates = query.aggregates.map(({ name, of, second, filter, fast }) => {
+  const aggregates = query.aggregates.map(({ name, of, second, filter, fast, p }) => {
     const value = of === undefined ? null : valueType(query.types[of]!);
     const other = second === undefined ? null : valueType(query.types[second]!);
     return {
@@ -94,6 +101,7 @@ export function aggregateSpec(
       filter: filter === undefined ? undefined : outputs[filter],
       type: of === undefined ? undefined : normal(physical[of]!),
       fast,
+      parameter: aggregateParameter(name, p),
       scale: value?.kind === "decimal" ? value.scale : 0,
       second: second === undefined ? undefined : outputs[second],
       secondScale: other?.kind === "decimal" ? other.scale : 0,
@@ -155,8 +163,9 @@ export function expected(query: Query, table: Table): Value[][] {
   return aggregateTwin(
     admitted[0]?.length ?? 0,
     query.keys.map((column) => admitted[column]!),
-    query.aggregates.map(({ name, of, second, filter }) => ({
+    query.aggregates.map(({ name, of, second, filter, p }) => ({
       name,
+      p,
       argument: of === undefined ? undefined : admitted[of],
       filter: filter === undefined ? undefined : admitted[filter],
       type: of === undefined ? undefined : query.types[of],
@@ -309,7 +318,24 @@ export const cases: fc.Arbitrary<{ query: Query; table: Table }> = fc
   });
 
 function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
-  const names: AggregateName[] = ["count", "countDistinct", "sum", "avg", "min", "max"];
+  const names: AggregateName[] = [
+    "count",
+    "countDistinct",
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "any",
+    "boolAnd",
+    "boolOr",
+    "median",
+    "quantile",
+    "quantileDisc",
+    "mode",
+    "bitAnd",
+    "bitOr",
+    "bitXor",
+  ];
   const choices = types.flatMap((type, of) =>
     names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
   );
@@ -317,6 +343,10 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
     .record({
       choice: fc.constantFrom<{ name: AggregateName; of?: number }>({ name: "count" }, ...choices),
       filter: fc.option(fc.constant(types.length - 2), { nil: undefined, freq: 3 }),
+      p: fc.oneof(fc.constantFrom(0, 1, 0.5, 0.25, 0.9), fc.double({ min: 0, max: 1, noNaN: true })),
     })
-    .map(({ choice, filter }) => ({ ...choice, filter }));
+    .map(({ choice, filter, p }) => {
+      const quantile = choice.name === "quantile" || choice.name === "quantileDisc";
+      return { ...choice, filter, p: quantile ? p : undefined };
+    });
 }

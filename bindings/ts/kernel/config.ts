@@ -43,11 +43,13 @@ export interface AggregateEntrySpec {
   /** Type of the argument; absent for count(*). */
   readonly type?: Type | undefined;
   readonly fast?: boolean | undefined;
-  /** Decimal scale of the argument, for averages and moments. */
+  /** Decimal scale of the argument, for averages, moments and quantiles. */
   readonly scale?: number | undefined;
   /** Index of the program output of a second argument, for those that take two. */
   readonly second?: number | undefined;
   readonly secondScale?: number | undefined;
+  /** p of a quantile, in [0, 1]. */
+  readonly parameter?: number | undefined;
 }
 
 /** Most keys and aggregates of one operator. */
@@ -101,6 +103,8 @@ function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): 
   view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);
   view.setInt32(at + AggregateEntry.SECOND, entry.second ?? -1, true);
   view.setUint32(at + AggregateEntry.SECOND_SCALE, entry.secondScale ?? 0, true);
+  // -0 and 0 are one configuration.
+  view.setFloat64(at + AggregateEntry.PARAMETER, (entry.parameter ?? 0) + 0, true);
 }
 
 /** A windowed aggregation. Times, lengths and bounds are in ticks of the time output, of whatever unit. */

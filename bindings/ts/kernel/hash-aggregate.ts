@@ -5,6 +5,7 @@ import {
   type AggregateName,
   aggregateAccepts,
   aggregateFunction,
+  aggregateParameter,
   aggregateType,
   arePairTypes,
   isPairAggregate,
@@ -33,6 +34,8 @@ export interface AggregateSpec {
   readonly filter?: string | undefined;
   /** Plain float adds: faster, but the last bits depend on the order of the rows. */
   readonly fast?: boolean | undefined;
+  /** p of `quantile` and `quantileDisc`, in [0, 1]. */
+  readonly p?: number | undefined;
 }
 
 /** Groups by columns as they are. Results: the keys in order, then the aggregates. */
@@ -114,6 +117,7 @@ function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
 
 function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): AggregateEntrySpec {
   const { column, second, filter, fast } = aggregate;
+  const parameter = aggregateParameter(aggregate.function, aggregate.p);
   if (filter !== undefined) loader.requireBool(filter);
   const value = column === undefined ? null : valueType(loader.field(column).type);
   return {
@@ -122,6 +126,7 @@ function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): Aggregate
     filter: filter === undefined ? undefined : loader.output(filter),
     type: value === null ? undefined : loadedType(value),
     fast,
+    parameter,
     scale: value?.kind === "decimal" ? value.scale : undefined,
     ...(second === undefined ? {} : secondEntry(second, loader)),
   };

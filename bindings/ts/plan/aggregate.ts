@@ -1,6 +1,6 @@
 // Aggregates as users write them: `sum("amount")`, `count().filter(col("status").eq("paid"))`.
 
-import { type AggregateName, hasFastForm } from "../type/aggregate.js";
+import { type AggregateName, aggregateParameter, hasFastForm } from "../type/aggregate.js";
 import { ArgumentError } from "../type/error.js";
 import { type Expression, nodeOf } from "./expression.js";
 import type { ExpressionNode } from "./node.js";
@@ -29,9 +29,11 @@ export interface AggregateNode {
   readonly second?: ExpressionNode | undefined;
   readonly filter: ExpressionNode | null;
   readonly fast: boolean;
+  /** p of a quantile. */
+  readonly p?: number | undefined;
 }
 
-/** One value per group. Build them with `count`, `sum`, `avg`, `min`, `max`, `stddev`, `corr` and their like. */
+/** One value per group. Build them with `count`, `sum`, `median`, `corr` and their like. */
 export class Aggregate<out Names extends string = string, out Result = unknown> {
   declare readonly [usedNames]: Names;
   declare readonly [result]: Result;
@@ -63,8 +65,9 @@ export class Aggregate<out Names extends string = string, out Result = unknown> 
 export function aggregateText(node: AggregateNode): string {
   const argument = node.argument === null ? "*" : expressionText(node.argument);
   const second = node.second === undefined ? "" : `, ${expressionText(node.second)}`;
+  const p = node.p === undefined ? "" : `, ${node.p}`;
   const call =
-    node.name === "countDistinct" ? `count(distinct ${argument})` : `${node.name}(${argument}${second})`;
+    node.name === "countDistinct" ? `count(distinct ${argument})` : `${node.name}(${argument}${second}${p})`;
   const fast = node.fast ? " fast" : "";
   return `${call}${fast}${node.filter === null ? "" : ` filter (${expressionText(node.filter)})`}`;
 }
@@ -76,8 +79,9 @@ function build(
   name: AggregateName,
   argument: string | Expression | null,
   options: AggregateOptions = {},
-  second?: string | Expression,
+  { second, p }: { second?: string | Expression; p?: number } = {},
 ): Aggregate<never, never> {
+  aggregateParameter(name, p);
   const fast = options.fast ?? false;
   if (fast && !hasFastForm(name)) {
     throw new ArgumentError(`fast applies to sums, averages and moments of floats, not to ${name}`, {
@@ -90,6 +94,7 @@ function build(
     ...(second === undefined ? {} : { second: argumentNode(second) }),
     filter: options.filter === undefined ? null : nodeOf(options.filter),
     fast,
+    p,
   });
 }
 
@@ -208,7 +213,7 @@ export function covar<const N extends string, const M extends string, F extends 
   y: Argument<M, unknown>,
   options?: AggregateOptions<F>,
 ): Aggregate<N | M | F, number | null> {
-  return build("covar", x, options, y);
+  return build("covar", x, options, { second: y });
 }
 
 /** Covariance of a whole population: divided by n; null of nothing. See `covar`. */
@@ -217,7 +222,7 @@ export function covarPop<const N extends string, const M extends string, F exten
   y: Argument<M, unknown>,
   options?: AggregateOptions<F>,
 ): Aggregate<N | M | F, number | null> {
-  return build("covarPop", x, options, y);
+  return build("covarPop", x, options, { second: y });
 }
 
 /**
@@ -229,7 +234,7 @@ export function corr<const N extends string, const M extends string, F extends s
   y: Argument<M, unknown>,
   options?: AggregateOptions<F>,
 ): Aggregate<N | M | F, number | null> {
-  return build("corr", x, options, y);
+  return build("corr", x, options, { second: y });
 }
 
 /**
@@ -260,4 +265,128 @@ export function kurtosisPop<const N extends string, F extends string = never>(
   options?: AggregateOptions<F>,
 ): Aggregate<N | F, number | null> {
   return build("kurtosisPop", argument, options);
+}
+
+/** Median as float64: the middle value, or halfway between the two middle ones; `quantile(x, 0.5)`. */
+export function median<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("median", argument, options);
+}
+
+/**
+ * The exact quantile `p` as float64, between the two nearest values at (n - 1) p; null of nothing. NaN is the
+ * greatest value. Keeps every value: state grows with the rows.
+ * @throws ArgumentError when `p` is not in [0, 1].
+ */
+export function quantile<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  p: number,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("quantile", argument, options, { p });
+}
+
+/**
+ * The first value, of the argument's type, with at least `p` of all values up to it; null of nothing. See
+ * `quantile`.
+ */
+export function quantileDisc<const N extends string, F extends string = never>(
+  argument: N,
+  p: number,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<ColumnResult<N>>>;
+export function quantileDisc<N extends string, R, F extends string = never>(
+  argument: Expression<N, R>,
+  p: number,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<R>>;
+export function quantileDisc(
+  argument: string | Expression,
+  p: number,
+  options?: AggregateOptions,
+): Aggregate {
+  return build("quantileDisc", argument, options, { p });
+}
+
+/** The most frequent value, the smallest of them where several are; -0 counts as +0, NaNs as one. Null of nothing. */
+export function mode<const N extends string, F extends string = never>(
+  argument: N,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<ColumnResult<N>>>;
+export function mode<N extends string, R, F extends string = never>(
+  argument: Expression<N, R>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<R>>;
+export function mode(argument: string | Expression, options?: AggregateOptions): Aggregate {
+  return build("mode", argument, options);
+}
+
+/** Some value that is not null, the same one every time: the least, as `min`. */
+export function any<const N extends string, F extends string = never>(
+  argument: N,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<ColumnResult<N>>>;
+export function any<N extends string, R, F extends string = never>(
+  argument: Expression<N, R>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<R>>;
+export function any(argument: string | Expression, options?: AggregateOptions): Aggregate {
+  return build("any", argument, options);
+}
+
+/** Whether all values that are not null are true; null of nothing. */
+export function boolAnd<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, boolean | null> {
+  return build("boolAnd", argument, options);
+}
+
+/** Whether any value is true; null when all are null. */
+export function boolOr<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, boolean | null> {
+  return build("boolOr", argument, options);
+}
+
+/** Bitwise and of integers that are not null, of their type; null of nothing. */
+export function bitAnd<const N extends string, F extends string = never>(
+  argument: N,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<ColumnResult<N>>>;
+export function bitAnd<N extends string, R, F extends string = never>(
+  argument: Expression<N, R>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<R>>;
+export function bitAnd(argument: string | Expression, options?: AggregateOptions): Aggregate {
+  return build("bitAnd", argument, options);
+}
+
+/** Bitwise or; see `bitAnd`. */
+export function bitOr<const N extends string, F extends string = never>(
+  argument: N,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<ColumnResult<N>>>;
+export function bitOr<N extends string, R, F extends string = never>(
+  argument: Expression<N, R>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<R>>;
+export function bitOr(argument: string | Expression, options?: AggregateOptions): Aggregate {
+  return build("bitOr", argument, options);
+}
+
+/** Bitwise exclusive or; see `bitAnd`. */
+export function bitXor<const N extends string, F extends string = never>(
+  argument: N,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<ColumnResult<N>>>;
+export function bitXor<N extends string, R, F extends string = never>(
+  argument: Expression<N, R>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, NullableResult<R>>;
+export function bitXor(argument: string | Expression, options?: AggregateOptions): Aggregate {
+  return build("bitXor", argument, options);
 }

@@ -3,7 +3,7 @@
 // One node at a time, so that a plan over a known source is checked as it is built and a plan over a name
 // when `bind` is called; both go through `bindNode`.
 
-import { aggregateAccepts, aggregateType, arePairTypes } from "../type/aggregate.js";
+import { aggregateAccepts, aggregateParameter, aggregateType, arePairTypes } from "../type/aggregate.js";
 import {
   type DataType,
   type Field,
@@ -271,7 +271,7 @@ function bindOneAggregate(
   column: Extract<PlanNode, { kind: "aggregate" }>["aggregates"][number],
   schema: Schema,
 ): BoundAggregate {
-  const { name: fn, fast } = column.aggregate;
+  const { name: fn, fast, p } = column.aggregate;
   const text = aggregateText(column.aggregate);
   const argument =
     column.aggregate.argument === null ? null : bindExpression(column.aggregate.argument, schema);
@@ -280,7 +280,7 @@ function bindOneAggregate(
   if (aggregateType(fn, type) === null) throw wrongArgument(text, fn, argument);
   if (column.aggregate.second === undefined) {
     if (fast) requireFloat(text, argument!);
-    return { name: column.name, fn, argument, filter, fast, text };
+    return { name: column.name, fn, argument, filter, fast, parameter: aggregateParameter(fn, p), text };
   }
   const second = bindExpression(column.aggregate.second, schema);
   if (aggregateType(fn, second.type) === null) throw wrongArgument(text, fn, second);

@@ -79,6 +79,8 @@ export interface BoundAggregate {
   readonly second?: BoundExpression | undefined;
   readonly filter: BoundExpression | null;
   readonly fast: boolean;
+  /** What the kernel gets along: p of a quantile. */
+  readonly parameter?: number | undefined;
   readonly text: string;
 }
 

@@ -384,7 +384,7 @@ function isColumn(place: GroupingSetStage["layout"][number]): boolean {
 }
 
 function aggregateEntry(
-  { fn, argument, second, filter, fast }: BoundAggregate,
+  { fn, argument, second, filter, fast, parameter }: BoundAggregate,
   outputs: SharedOutputs,
   place: (expression: BoundExpression) => BoundExpression,
 ): AggregateConfigSpec["aggregates"][number] {
@@ -403,6 +403,7 @@ function aggregateEntry(
           secondScale: second.type.kind === "decimal" ? second.type.scale : 0,
         }),
     fast,
+    parameter,
     ...reached,
   };
 }

@@ -1,10 +1,29 @@
 // The aggregates: names, what they accept and what they give. One table for plans and operators.
 
+import { Type } from "../../../kernel/abi/layout.js";
 import { AggregateFunction } from "../../../kernel/abi/operator.js";
-import { type DataType, decimal, float64, int64, uint64, valueType } from "./data-type.js";
+import { type DataType, decimal, float64, int64, physicalType, uint64, valueType } from "./data-type.js";
+import { ArgumentError } from "./error.js";
 
 /** `count` of no column counts rows. */
-export type AggregateName = "count" | "countDistinct" | "sum" | "avg" | "min" | "max" | MomentName;
+export type AggregateName =
+  | "count"
+  | "countDistinct"
+  | "sum"
+  | "avg"
+  | "min"
+  | "max"
+  | "any"
+  | "boolAnd"
+  | "boolOr"
+  | "median"
+  | "quantile"
+  | "quantileDisc"
+  | "mode"
+  | "bitAnd"
+  | "bitOr"
+  | "bitXor"
+  | MomentName;
 
 export type MomentName =
   | "variance"
@@ -66,12 +85,41 @@ export function aggregateFunction(name: AggregateName, hasArgument: boolean): Ag
     case "avg":
       return AggregateFunction.AVG;
     case "min":
+    case "any":
+    case "boolAnd":
       return AggregateFunction.MIN;
     case "max":
+    case "boolOr":
       return AggregateFunction.MAX;
+    case "median":
+    case "quantile":
+      return AggregateFunction.QUANTILE;
+    case "quantileDisc":
+      return AggregateFunction.QUANTILE_DISC;
+    case "mode":
+      return AggregateFunction.MODE;
+    case "bitAnd":
+      return AggregateFunction.BIT_AND;
+    case "bitOr":
+      return AggregateFunction.BIT_OR;
+    case "bitXor":
+      return AggregateFunction.BIT_XOR;
     default:
       return MOMENTS[name];
   }
+}
+
+/**
+ * The parameter that the kernel gets with `name`: p of a quantile, 0.5 of a median.
+ * @throws ArgumentError when p is not in [0, 1], is missing, or is given to something else.
+ */
+export function aggregateParameter(name: AggregateName, p: number | undefined): number | undefined {
+  if (name === "quantile" || name === "quantileDisc") {
+    if (typeof p === "number" && p >= 0 && p <= 1) return p;
+    throw new ArgumentError(`${name}: p must be a number from 0 to 1, not ${String(p)}`, { value: p });
+  }
+  if (p !== undefined) throw new ArgumentError(`${name} takes no p`, { value: p });
+  return name === "median" ? 0.5 : undefined;
 }
 
 /** What `name` accepts, in words for messages. */
@@ -80,11 +128,23 @@ export function aggregateAccepts(name: AggregateName): string {
     case "sum":
       return "an integer, float, decimal or duration column";
     case "avg":
+    case "median":
+    case "quantile":
       return "an integer, float or decimal column";
     case "covar":
     case "covarPop":
     case "corr":
       return "two integer, float or decimal columns";
+    case "boolAnd":
+    case "boolOr":
+      return "a bool column";
+    case "bitAnd":
+    case "bitOr":
+    case "bitXor":
+      return "an integer column";
+    case "quantileDisc":
+    case "mode":
+      return "a column of any type but texts, binary and nested types";
     default:
       if (isMoment(name)) return "an integer, float or decimal column";
       return "a column of any type but lists, structs and other nested types";
@@ -108,7 +168,18 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
       return int64;
     case "min":
     case "max":
+    case "any":
       return value;
+    case "boolAnd":
+    case "boolOr":
+      return value.kind === "bool" ? value : null;
+    case "bitAnd":
+    case "bitOr":
+    case "bitXor":
+      return value.kind === "int" ? value : null;
+    case "quantileDisc":
+    case "mode":
+      return physicalType(value) === Type.BYTES || physicalType(value) === Type.LARGE_BYTES ? null : value;
     case "sum":
       if (value.kind === "int") return value.signed ? int64 : uint64;
       if (value.kind === "float") return float64;

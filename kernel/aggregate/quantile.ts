@@ -1,0 +1,68 @@
+// Results over a LOG: quantiles and the mode. See value-log.ts for how values are kept and selected.
+
+import { Type } from "../abi/layout";
+import { AggregateFunction } from "../abi/operator";
+import { Accumulator } from "./accumulator";
+import { roundAverage192 } from "./round";
+import { logLoad, logMode, logNext, logSelect, logSize } from "./value-log";
+
+/**
+ * A group's result at `target` (16 bytes); false for null. The log is prepared; `scratch` is 32 + 256 bytes.
+ * The continuous quantile lies at (n - 1) p between two values, low (1 - d) + high d; the discrete one is the
+ * first value with at least p n values up to it (as DuckDB has both).
+ */
+export function logResult(
+  fn: u32,
+  parameter: f64,
+  scale: u32,
+  log: Accumulator,
+  group: u32,
+  target: usize,
+  scratch: usize,
+): bool {
+  const size = logSize(log, group);
+  if (size == 0) return false;
+  if (fn == <u32>AggregateFunction.MODE) {
+    logLoad(log, logMode(log, group), target);
+    if (log.type == <u32>Type.F64 && load<f64>(target) == 0) store<f64>(target, 0);
+    if (log.type == <u32>Type.F32 && load<f32>(target) == 0) store<f32>(target, 0);
+    return true;
+  }
+  if (fn == <u32>AggregateFunction.QUANTILE_DISC) {
+    const below = <f64>size - floor<f64>(<f64>size - parameter * <f64>size);
+    const rank = <u32>max<f64>(1, min<f64>(below, <f64>size)) - 1;
+    logLoad(log, logSelect(log, group, rank), target);
+    return true;
+  }
+  const position = <f64>(size - 1) * parameter;
+  const rank = min<u32>(<u32>floor<f64>(position), size - 1);
+  const part = position - <f64>rank;
+  const low = asFloat(log, logSelect(log, group, rank), scale, scratch);
+  let value = low;
+  if (part > 0 && rank + 1 < size) {
+    const high = asFloat(log, logNext(log, group, rank), scale, scratch);
+    // Two equal neighbours are the result as they are; infinities have no way between them.
+    if (reinterpret<i64>(low) != reinterpret<i64>(high)) value = low * (1 - part) + high * part;
+  }
+  store<f64>(target, value);
+  if (value != value) store<u64>(target, 0x7ff8000000000000);
+  return true;
+}
+
+/** A value as the nearest float64. */
+function asFloat(log: Accumulator, entry: u32, scale: u32, scratch: usize): f64 {
+  logLoad(log, entry, scratch);
+  switch (log.type) {
+    case Type.F64:
+      return load<f64>(scratch);
+    case Type.F32:
+      return <f64>load<f32>(scratch);
+    case Type.U64:
+      return <f64>load<u64>(scratch);
+    case Type.I128:
+      store<i64>(scratch, load<i64>(scratch, 8) >> 63, 16);
+      return roundAverage192(scratch, 1, scale, scratch + 32);
+    default:
+      return <f64>load<i64>(scratch);
+  }
+}

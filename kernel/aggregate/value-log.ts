@@ -1,0 +1,450 @@
+// LOG: every value of a group, for what no smaller state can answer exactly: quantiles and the mode.
+//
+// An update appends (group, value) to a log, in no order. Before results are read the log is partitioned by
+// group (a counting sort, which one group does not need), and each result then selects (quickselect) or sorts
+// (mode) within its group, in place. The log is a multiset, so moving its entries about changes no answer, and
+// all quantiles and modes of one argument and filter share it.
+//
+//   entries:  u32 group numbers       values:  8 bytes each, 16 for I128, mapped so that signed integer order is
+//   the total order -Inf .. -0 < +0 .. +Inf < NaN; NaNs are the canonical one
+//   heads:    u32 first entry of each group, and of the group past the last
+//
+// After quickselect has taken too many turns it falls back to a heap sort: no input makes it quadratic.
+
+import { Type } from "../abi/layout";
+import { regrow } from "../column/builder";
+import { regionBlock, regionFree } from "../memory/region";
+import { Accumulator } from "./accumulator";
+import { maskBit } from "./argument";
+
+/** Below this many values an insertion sort is all there is to do. */
+const SMALL: u32 = 16;
+
+export function logInit(self: Accumulator): void {
+  self.stride = self.type == <u32>Type.I128 ? 16 : 8;
+}
+
+// @ts-ignore: decorator
+@inline
+export function logCount(self: Accumulator): u32 {
+  return <u32>self.rows;
+}
+
+/** Room for `rows` more values. False when out of memory, with nothing lost. */
+export function logReserve(self: Accumulator, rows: u32): bool {
+  const need: u64 = self.rows + <u64>rows;
+  if (need <= <u64>self.sideCapacity) return true;
+  // Half as much again: two copies are held while the values move.
+  if (grow(self, max<u64>(need + (self.rows >> 1), 1024))) return true;
+  return grow(self, need);
+}
+
+function grow(self: Accumulator, capacity: u64): bool {
+  if (capacity * <u64>self.stride > 0xffe00000) return false;
+  const count = <usize>self.rows;
+  const values = regrow(self.region, self.values, count * self.stride, <usize>capacity * self.stride);
+  if (values == 0) return false;
+  self.values = values;
+  const entries = regrow(self.region, self.entries, count << 2, <usize>capacity << 2);
+  if (entries == 0) return false;
+  self.entries = entries;
+  self.sideCapacity = <u32>capacity;
+  return true;
+}
+
+/** Appends a vector's values that count; there is room for them. */
+export function logUpdate(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  switch (self.type) {
+    case Type.BOOL:
+      return appendBits(self, numbers, values, mask, rows);
+    case Type.I8:
+      return append<i8>(self, numbers, values, mask, rows);
+    case Type.U8:
+      return append<u8>(self, numbers, values, mask, rows);
+    case Type.I16:
+      return append<i16>(self, numbers, values, mask, rows);
+    case Type.U16:
+      return append<u16>(self, numbers, values, mask, rows);
+    case Type.I32:
+      return append<i32>(self, numbers, values, mask, rows);
+    case Type.U32:
+      return append<u32>(self, numbers, values, mask, rows);
+    case Type.I64:
+      return append<i64>(self, numbers, values, mask, rows);
+    case Type.U64:
+      return append<u64>(self, numbers, values, mask, rows);
+    case Type.F32:
+      return append<f32>(self, numbers, values, mask, rows);
+    case Type.F64:
+      return append<f64>(self, numbers, values, mask, rows);
+    default:
+      return appendWide(self, numbers, values, mask, rows);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function orderOf<T>(value: T): i64 {
+  if (isFloat<T>()) {
+    const wide = <f64>value;
+    const bits = wide != wide ? 0x7ff8000000000000 : reinterpret<i64>(wide);
+    return bits ^ <i64>(<u64>(bits >> 63) >> 1);
+  }
+  if (!isSigned<T>() && sizeof<T>() == 8) return <i64>value ^ i64.MIN_VALUE;
+  return <i64>value;
+}
+
+function append<T>(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  const groups = self.entries;
+  const log = self.values;
+  let at = <usize>self.rows;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    store<u32>(groups + (at << 2), load<u32>(numbers + ((<usize>row) << 2)));
+    store<i64>(log + (at << 3), orderOf<T>(load<T>(values + <usize>row * sizeof<T>())));
+    at++;
+  }
+  self.rows = at;
+}
+
+function appendBits(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  let at = <usize>self.rows;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    store<u32>(self.entries + (at << 2), load<u32>(numbers + ((<usize>row) << 2)));
+    store<i64>(self.values + (at << 3), maskBit(values, row));
+    at++;
+  }
+  self.rows = at;
+}
+
+function appendWide(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  let at = <usize>self.rows;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    store<u32>(self.entries + (at << 2), load<u32>(numbers + ((<usize>row) << 2)));
+    copyValue<Wide>(self.values + (at << 4), values + ((<usize>row) << 4));
+    at++;
+  }
+  self.rows = at;
+}
+
+// @ts-ignore: decorator
+@inline
+export function logGroup(self: Accumulator, entry: u32): u32 {
+  return load<u32>(self.entries + ((<usize>entry) << 2));
+}
+
+/** Writes a value, as bits of the argument's type (a byte for BOOL), to `target` (16 bytes). */
+export function logLoad(self: Accumulator, entry: u32, target: usize): void {
+  const at = self.values + <usize>entry * <usize>self.stride;
+  const value = load<i64>(at);
+  switch (self.type) {
+    case Type.F64:
+      store<i64>(target, value ^ <i64>(<u64>(value >> 63) >> 1));
+      return;
+    case Type.F32: {
+      const wide = reinterpret<f64>(value ^ <i64>(<u64>(value >> 63) >> 1));
+      if (wide != wide) store<u32>(target, 0x7fc00000);
+      else store<f32>(target, <f32>wide);
+      return;
+    }
+    case Type.U64:
+      store<i64>(target, value ^ i64.MIN_VALUE);
+      return;
+    case Type.I128:
+      copyValue<Wide>(target, at);
+      return;
+    default:
+      store<i64>(target, value);
+  }
+}
+
+// ---- partition
+
+/** Brings the log into the order of `groups` groups. False when out of memory, with nothing lost. */
+export function logPrepare(self: Accumulator, groups: u32): bool {
+  const count = logCount(self);
+  if (self.heads != 0 && self.headsCapacity == groups && self.sideCount == count) return true;
+  const heads = regrow(self.region, self.heads, 0, ((<usize>groups) + 2) << 2);
+  if (heads == 0) return false;
+  self.heads = heads;
+  self.headsCapacity = 0;
+  memory.fill(heads, 0, ((<usize>groups) + 2) << 2);
+  // Counts go two places up, so that after the scatter, which moves each start to its end, heads are starts.
+  const counts = heads + 8;
+  for (let entry: u32 = 0; entry < count; entry++) {
+    const at = counts + ((<usize>logGroup(self, entry)) << 2);
+    store<u32>(at, load<u32>(at) + 1);
+  }
+  if (groups <= 1) store<u32>(heads, count, 4);
+  else {
+    const fresh = regionBlock(self.region, max<usize>(64, <usize>self.sideCapacity * self.stride));
+    if (fresh == 0) return false;
+    let start: u32 = 0;
+    for (let group: u32 = 0; group <= groups; group++) {
+      const at = heads + ((<usize>group) << 2);
+      const size = load<u32>(at, 4);
+      start += size;
+      store<u32>(at, start, 4);
+    }
+    // heads[g + 1] is now the start of g.
+    if (self.stride == 8) scatter<i64>(self, fresh, count);
+    else scatter<Wide>(self, fresh, count);
+    regionFree(self.region, self.values);
+    self.values = fresh;
+    let entry: u32 = 0;
+    for (let group: u32 = 0; group < groups; group++) {
+      const end = load<u32>(heads + ((<usize>group) << 2), 4);
+      for (; entry < end; entry++) store<u32>(self.entries + ((<usize>entry) << 2), group);
+    }
+  }
+  self.headsCapacity = groups;
+  self.sideCount = count;
+  return true;
+}
+
+function scatter<T>(self: Accumulator, target: usize, count: u32): void {
+  const starts = self.heads + 4;
+  for (let entry: u32 = 0; entry < count; entry++) {
+    const at = starts + ((<usize>logGroup(self, entry)) << 2);
+    const to = load<u32>(at);
+    store<u32>(at, to + 1);
+    copyValue<T>(target + <usize>to * width<T>(), self.values + <usize>entry * width<T>());
+  }
+}
+
+/** Values of a group; the log is prepared. */
+// @ts-ignore: decorator
+@inline
+export function logSize(self: Accumulator, group: u32): u32 {
+  const at = self.heads + ((<usize>group) << 2);
+  return load<u32>(at, 4) - load<u32>(at);
+}
+
+// @ts-ignore: decorator
+@inline
+function logFirst(self: Accumulator, group: u32): u32 {
+  return load<u32>(self.heads + ((<usize>group) << 2));
+}
+
+/** The entry of a group's value of rank `rank` (0 = smallest). */
+export function logSelect(self: Accumulator, group: u32, rank: u32): u32 {
+  const first = logFirst(self, group);
+  const base = self.values + <usize>first * <usize>self.stride;
+  if (self.stride == 8) select<i64>(base, logSize(self, group), rank);
+  else select<Wide>(base, logSize(self, group), rank);
+  return first + rank;
+}
+
+/** The entry of a group's smallest value above rank `rank`, which was just selected. */
+export function logNext(self: Accumulator, group: u32, rank: u32): u32 {
+  const first = logFirst(self, group);
+  const end = first + logSize(self, group);
+  let best = first + rank + 1;
+  for (let entry = best + 1; entry < end; entry++) {
+    const a = self.values + <usize>entry * <usize>self.stride;
+    const b = self.values + <usize>best * <usize>self.stride;
+    if (self.stride == 8 ? isLess<i64>(a, b) : isLess<Wide>(a, b)) best = entry;
+  }
+  return best;
+}
+
+/** The entry of the most frequent value of a group that has any, the smallest where several are. -0 is +0. */
+export function logMode(self: Accumulator, group: u32): u32 {
+  const first = logFirst(self, group);
+  const size = logSize(self, group);
+  const base = self.values + <usize>first * <usize>self.stride;
+  if (self.stride != 8) {
+    sort<Wide>(base, size);
+    return first + longestRun<Wide>(base, size);
+  }
+  sort<i64>(base, size);
+  if (self.type != <u32>Type.F32 && self.type != <u32>Type.F64) return first + longestRun<i64>(base, size);
+  let best: u32 = 0;
+  let longest: u32 = 0;
+  for (let start: u32 = 0; start < size; ) {
+    let end = start + 1;
+    const value = zeroed(load<i64>(base + ((<usize>start) << 3)));
+    while (end < size && zeroed(load<i64>(base + ((<usize>end) << 3))) == value) end++;
+    if (end - start > longest) {
+      longest = end - start;
+      best = start;
+    }
+    start = end;
+  }
+  return first + best;
+}
+
+/** -0, which is -1 in this order, as +0. */
+// @ts-ignore: decorator
+@inline
+function zeroed(value: i64): i64 {
+  return value == -1 ? 0 : value;
+}
+
+function longestRun<T>(base: usize, size: u32): u32 {
+  let best: u32 = 0;
+  let longest: u32 = 0;
+  for (let start: u32 = 0; start < size; ) {
+    let end = start + 1;
+    while (end < size && !isLess<T>(base + <usize>start * width<T>(), base + <usize>end * width<T>())) end++;
+    if (end - start > longest) {
+      longest = end - start;
+      best = start;
+    }
+    start = end;
+  }
+  return best;
+}
+
+// ---- ordering in place, over values of 8 (i64) or 16 bytes (Wide)
+
+/** Stands for a 128-bit value; never loaded as such. */
+type Wide = u8;
+
+// @ts-ignore: decorator
+@inline
+function width<T>(): usize {
+  return sizeof<T>() == 8 ? 8 : 16;
+}
+
+// @ts-ignore: decorator
+@inline
+function isLess<T>(a: usize, b: usize): bool {
+  if (sizeof<T>() == 8) return load<i64>(a) < load<i64>(b);
+  const highA = load<i64>(a, 8);
+  const highB = load<i64>(b, 8);
+  return highA < highB || (highA == highB && load<u64>(a) < load<u64>(b));
+}
+
+// @ts-ignore: decorator
+@inline
+function copyValue<T>(to: usize, from: usize): void {
+  store<u64>(to, load<u64>(from));
+  if (sizeof<T>() != 8) store<u64>(to, load<u64>(from, 8), 8);
+}
+
+// @ts-ignore: decorator
+@inline
+function swap<T>(a: usize, b: usize): void {
+  const low = load<u64>(a);
+  store<u64>(a, load<u64>(b));
+  store<u64>(b, low);
+  if (sizeof<T>() != 8) {
+    const high = load<u64>(a, 8);
+    store<u64>(a, load<u64>(b, 8), 8);
+    store<u64>(b, high, 8);
+  }
+}
+
+/** Puts the value of rank `rank` in its place, smaller ones below it and greater ones above. */
+function select<T>(base: usize, count: u32, rank: u32): void {
+  let low: i32 = 0;
+  let high: i32 = <i32>count - 1;
+  for (let turns = depth(count); high - low >= <i32>SMALL; turns--) {
+    if (turns == 0) return heapSort<T>(base + <usize>low * width<T>(), <u32>(high - low + 1));
+    const middle = partition<T>(base, low, high);
+    if (<i32>rank <= middle) high = middle;
+    else low = middle + 1;
+  }
+  insertionSort<T>(base + <usize>low * width<T>(), <u32>(high - low + 1));
+}
+
+function sort<T>(base: usize, count: u32): void {
+  sortRange<T>(base, 0, <i32>count - 1, depth(count));
+}
+
+/** Recurs into the shorter side only, so that the stack stays below 32 calls. */
+function sortRange<T>(base: usize, low: i32, high: i32, turns: i32): void {
+  while (high - low >= <i32>SMALL) {
+    if (turns == 0) return heapSort<T>(base + <usize>low * width<T>(), <u32>(high - low + 1));
+    turns--;
+    const middle = partition<T>(base, low, high);
+    if (middle - low < high - middle) {
+      sortRange<T>(base, low, middle, turns);
+      low = middle + 1;
+    } else {
+      sortRange<T>(base, middle + 1, high, turns);
+      high = middle;
+    }
+  }
+  if (high > low) insertionSort<T>(base + <usize>low * width<T>(), <u32>(high - low + 1));
+}
+
+function depth(count: u32): i32 {
+  return 2 * (32 - <i32>clz<u32>(count | 1)) + 8;
+}
+
+/** Hoare's: answers m, low <= m < high, with nothing up to m greater than anything after it. */
+function partition<T>(base: usize, low: i32, high: i32): i32 {
+  const first = base + <usize>low * width<T>();
+  const middle = base + <usize>(low + ((high - low) >> 1)) * width<T>();
+  const last = base + <usize>high * width<T>();
+  // The median of three goes to the front, where it serves as the pivot until something is swapped with it.
+  if (isLess<T>(middle, first)) swap<T>(middle, first);
+  if (isLess<T>(last, middle)) swap<T>(last, middle);
+  if (isLess<T>(middle, first)) swap<T>(middle, first);
+  const pivotLow = load<i64>(middle);
+  const pivotHigh: i64 = sizeof<T>() == 8 ? 0 : load<i64>(middle, 8);
+  let up = first;
+  let down = last;
+  while (true) {
+    while (isBelow<T>(up, pivotLow, pivotHigh)) up += width<T>();
+    while (isAbove<T>(down, pivotLow, pivotHigh)) down -= width<T>();
+    if (up >= down) return <i32>((down - base) / width<T>());
+    swap<T>(up, down);
+    up += width<T>();
+    down -= width<T>();
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function isBelow<T>(at: usize, low: i64, high: i64): bool {
+  if (sizeof<T>() == 8) return load<i64>(at) < low;
+  const top = load<i64>(at, 8);
+  return top < high || (top == high && load<u64>(at) < <u64>low);
+}
+
+// @ts-ignore: decorator
+@inline
+function isAbove<T>(at: usize, low: i64, high: i64): bool {
+  if (sizeof<T>() == 8) return load<i64>(at) > low;
+  const top = load<i64>(at, 8);
+  return top > high || (top == high && load<u64>(at) > <u64>low);
+}
+
+function insertionSort<T>(base: usize, count: u32): void {
+  for (let index: u32 = 1; index < count; index++) {
+    for (let at = base + <usize>index * width<T>(); at > base; at -= width<T>()) {
+      if (!isLess<T>(at, at - width<T>())) break;
+      swap<T>(at, at - width<T>());
+    }
+  }
+}
+
+function heapSort<T>(base: usize, count: u32): void {
+  for (let root = <i32>(count >> 1) - 1; root >= 0; root--) sink<T>(base, <u32>root, count);
+  for (let end = count - 1; <i32>end > 0; end--) {
+    swap<T>(base, base + <usize>end * width<T>());
+    sink<T>(base, 0, end);
+  }
+}
+
+function sink<T>(base: usize, root: u32, count: u32): void {
+  while (true) {
+    let child = root * 2 + 1;
+    if (child >= count) return;
+    if (
+      child + 1 < count &&
+      isLess<T>(base + <usize>child * width<T>(), base + <usize>(child + 1) * width<T>())
+    )
+      child++;
+    const above = base + <usize>root * width<T>();
+    const below = base + <usize>child * width<T>();
+    if (!isLess<T>(above, below)) return;
+    swap<T>(above, below);
+    root = child;
+  }
+}
