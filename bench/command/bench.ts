@@ -157,9 +157,9 @@ async function prepareInputs(
   onStep: (step: string) => void,
 ): Promise<CaseFiles> {
   const files: Record<string, DataFolder> = {};
-  for (const [name, { fixture, columns }] of Object.entries(of.inputs)) {
+  for (const [name, { fixture, columns, options = {} }] of Object.entries(of.inputs)) {
     onStep(`data: ${fixture}`);
-    files[name] = await workshop.prepare({ fixture, rows, seed, columns });
+    files[name] = await workshop.prepare({ fixture, rows, seed, columns, options });
   }
   return files;
 }

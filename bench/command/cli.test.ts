@@ -20,6 +20,8 @@ describe("bad usage", () => {
     [["profile", "groupby/q1"], /unknown verb "profile"; verbs: bench, gen, run/],
     [[], /which verb\?/],
     [["bench", "groupby/q55"], /unknown suite or case "groupby\/q55": did you mean groupby\/q5/],
+    [["bench", "groupby@null"], /did you mean groupby@nulls/],
+    [["bench", "groupby/q55", "--list"], /did you mean groupby\/q5/],
     [["bench", "quick", "exact"], /quick stands alone/],
     [["bench", "--bogus", "1"], /Unknown option `--bogus`/],
     [["bench", "--rows"], /value is missing/],

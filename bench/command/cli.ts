@@ -36,11 +36,17 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--json <file>", "Write the report as JSON")
     .option("--html <file>", "Write the report as HTML (not there yet)")
     .option("--quiet", "No progress")
+    .option("--list", "Print the suites and cases, a line each, and measure nothing")
     .option(
       "--fail-below <ratio>",
       "Exit 3 when Millrace is below this ratio to the fastest peer in any case",
     )
     .action(async (cases: string[], raw: RawOptions) => {
+      if (raw.list === true) {
+        const { listText } = await import("./list.js");
+        process.stdout.write(listText(cases));
+        return;
+      }
       const [{ benchCommand }, { benchOptions }] = await Promise.all([
         import("./bench.js"),
         import("./options.js"),

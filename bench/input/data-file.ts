@@ -17,6 +17,7 @@ import { openFixture } from "../../fixtures/catalog.js";
 import type { Fixture } from "../../fixtures/fixture.js";
 import { FLIGHTS_ROWS } from "../../fixtures/flights.js";
 import { UnavailableError } from "../engine/engine.js";
+import type { DataOptions } from "../suite/case.js";
 
 /** A fixture's folder: one file a column. */
 export interface DataFolder {
@@ -30,6 +31,8 @@ export interface DataRequest {
   readonly rows: number;
   readonly seed: number;
   readonly columns: readonly string[];
+  /** Empty: the fixture as it comes. */
+  readonly options: DataOptions;
 }
 
 /** Rows that a fixture has when asked for `rows`: real data has no more than there are. */
@@ -44,20 +47,25 @@ export function columnFile(folder: DataFolder, column: string): string {
 
 /** Generates the columns of a request that are not there yet, in a folder below `base`. */
 export async function prepareData(request: DataRequest, base = dataFolder()): Promise<DataFolder> {
-  const { fixture, seed, columns } = request;
+  const { fixture, seed, columns, options } = request;
   const rows = fixtureRows(fixture, request.rows);
-  const folder = { fixture, path: join(base, `${fixture}-${rows}-seed${seed}-${sourceDigest()}`) };
+  const name = [fixture, rows, `seed${seed}`, ...optionTexts(options), sourceDigest()].join("-");
+  const folder = { fixture, path: join(base, name) };
   const missing = columns.filter((column) => !existsSync(columnFile(folder, column)));
   if (missing.length === 0) return folder;
   await mkdir(folder.path, { recursive: true });
   const open = (only: readonly string[]) =>
-    openFixture(fixture, { rows, seed, columns: only }).catch(unavailable);
+    openFixture(fixture, { ...options, rows, seed, columns: only }).catch(unavailable);
   // Real data is loaded whole, so once for all columns; generators make a column at a time.
   const loaded = fixture === "flights" ? await open(missing) : null;
   for (const column of missing) {
     await writeColumn(loaded ?? (await open([column])), column, columnFile(folder, column));
   }
   return folder;
+}
+
+function optionTexts(options: DataOptions): string[] {
+  return Object.entries(options).map(([name, value]) => (value === true ? name : `${name}${value}`));
 }
 
 async function writeColumn(fixture: Fixture, column: string, path: string): Promise<void> {

@@ -47,12 +47,14 @@ describe("ratios", () => {
         { ...ratio, case: "q2", ratio: 8 },
         { ...ratio, case: "q1", ratio: 3, mode: "stream" },
         { ...ratio, case: "q1", ratio: 5, suite: "exact" },
+        { ...ratio, case: "q1@nulls", ratio: 6 },
       ],
       ["groupby"],
     );
     expect(means).toEqual([
       { ...ratio, case: "geomean", best: "fastest", ratio: 4, cases: 2 },
       { ...ratio, case: "geomean", best: "fastest", ratio: 3, cases: 1, mode: "stream" },
+      { ...ratio, case: "geomean@nulls", best: "fastest", ratio: 6, cases: 1 },
     ]);
   });
 });

@@ -40,7 +40,7 @@ export interface ResultRow {
 
 export interface Ratio {
   readonly suite: string;
-  /** A case, or `geomean` over the suite's cases. */
+  /** A case, `geomean` over the suite's cases, or `geomean@VARIANT` over those of a variant. */
   readonly case: string;
   readonly mode: Mode;
   readonly threads: number;
@@ -84,7 +84,17 @@ export interface Exactness {
   readonly timeRatio: number;
 }
 
-export const GEOMETRIC_MEAN = "geomean";
+const GEOMETRIC_MEAN = "geomean";
+
+/** The variant of a case by its name: what stands behind the `@`; null when nothing does. */
+export function variantOf(name: string): string | null {
+  const at = name.indexOf("@");
+  return at < 0 ? null : name.slice(at + 1);
+}
+
+export function isGeometricMean(ratio: Ratio): boolean {
+  return ratio.cases !== undefined;
+}
 
 /** What engines that failed to open, or do not tell, read: from the others, or as asked for. */
 export interface InputSize {
@@ -194,19 +204,21 @@ export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
     );
 }
 
-/** Geometric means of the case ratios of each of `suites`, by mode and threads. */
+/** Geometric means of the case ratios of each of `suites`, by variant, mode and threads. */
 export function geometricMeans(ratios: readonly Ratio[], suites: readonly string[]): Ratio[] {
   const groups = new Map<string, Ratio[]>();
   for (const ratio of ratios) {
     if (!suites.includes(ratio.suite)) continue;
-    const key = `${ratio.suite} ${ratio.mode} ${ratio.threads}`;
+    const key = `${ratio.suite} ${variantOf(ratio.case)} ${ratio.mode} ${ratio.threads}`;
     groups.set(key, [...(groups.get(key) ?? []), ratio]);
   }
   return [...groups.values()].map((group) => {
-    const { suite, mode, threads } = group[0]!;
+    const { suite, mode, threads, case: first } = group[0]!;
+    const variant = variantOf(first);
+    const name = variant === null ? GEOMETRIC_MEAN : `${GEOMETRIC_MEAN}@${variant}`;
     const meanLog = group.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / group.length;
     const ratio = rounded(Math.exp(meanLog));
-    return { suite, case: GEOMETRIC_MEAN, mode, threads, best: "fastest", ratio, cases: group.length };
+    return { suite, case: name, mode, threads, best: "fastest", ratio, cases: group.length };
   });
 }
 

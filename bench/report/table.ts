@@ -3,7 +3,7 @@
 import picocolors from "picocolors";
 import { caseName } from "../suite/index.js";
 import type { Double11, Exactness, Ratio, Report, ResultRow } from "./report.js";
-import { fastestPeer, GEOMETRIC_MEAN } from "./report.js";
+import { fastestPeer, isGeometricMean, variantOf } from "./report.js";
 
 type Colours = ReturnType<typeof picocolors.createColors>;
 
@@ -105,16 +105,17 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
   const { machine } = report;
   const title = `Millrace ${machine.millrace} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`;
   const parts = [colours.bold(title), resultTable(report.results, colours)];
-  const means = report.ratios.filter((ratio) => ratio.case === GEOMETRIC_MEAN);
+  const means = report.ratios.filter(isGeometricMean);
   const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine)];
   if (summary.length > 0) parts.push(summary.join("\n"));
   if (report.double11 !== null) parts.push(double11Text(report.double11, machine.cores));
   return `${parts.join("\n\n")}\n`;
 }
 
-function meanLine({ suite, mode, threads, ratio, cases }: Ratio): string {
+function meanLine({ suite, case: name, mode, threads, ratio, cases }: Ratio): string {
   const on = threads === 1 ? "1 thread" : `${threads} threads`;
-  return `${suite}, ${mode}, ${on}: ${times(ratio)} the fastest peer (geometric mean of ${cases} cases)`;
+  const variant = variantOf(name);
+  return `${suite}${variant === null ? "" : `@${variant}`}, ${mode}, ${on}: ${times(ratio)} the fastest peer (geometric mean of ${cases} cases)`;
 }
 
 function exactnessLine({ groups, mode, timeRatio }: Exactness): string {

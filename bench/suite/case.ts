@@ -6,6 +6,7 @@
 import type * as Arquero from "arquero";
 import type Polars from "nodejs-polars";
 import type { Plan } from "../../bindings/ts/index.js";
+import type { FixtureOptions } from "../../fixtures/catalog.js";
 import type { PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawResult } from "../result/canonical.js";
 
@@ -15,7 +16,11 @@ export type Mode = "batch" | "stream";
 export interface CaseInput {
   readonly fixture: string;
   readonly columns: readonly string[];
+  /** What the fixture is asked for beyond rows, seed and columns. */
+  readonly options?: DataOptions;
 }
+
+export type DataOptions = Pick<FixtureOptions, "k" | "nulls" | "sorted">;
 
 /** Inputs by the name that plans and SQL use; most cases have one, named `t`. */
 export type CaseInputs = Readonly<Record<string, CaseInput>>;
@@ -38,6 +43,8 @@ export type ArqueroQuery = (
 export interface BenchCase {
   readonly suite: string;
   readonly name: string;
+  /** Of a question over other data (5 % nulls, sorted, other numbers of groups): the part of the name behind `@`. */
+  readonly variant?: string;
   /** The question in a line. */
   readonly question: string;
   readonly inputs: CaseInputs;

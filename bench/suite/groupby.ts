@@ -3,6 +3,7 @@
 
 import { avg, col, corr, count, from, max, min, sum } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
+import { variantsOf } from "./groupby-variants.js";
 import {
   codes,
   columnOf,
@@ -499,9 +500,11 @@ function threeSums(keys: Int32Array, v1: Int32Array, v2: Int32Array, v3: Float64
   return { groups: occupied(counts), counts, a, b, c };
 }
 
+const QUESTIONS = [q1, q2, q3, q4, q5, q7, q9, q10, intSum, distinctKeys];
+
 export const groupbySuite: Suite = {
   name: "groupby",
   title: "group-by questions of db-benchmark",
-  cases: [q1, q2, q3, q4, q5, q7, q9, q10, intSum, distinctKeys],
+  cases: [...QUESTIONS, ...variantsOf(QUESTIONS)],
   geometricMean: true,
 };

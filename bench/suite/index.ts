@@ -16,11 +16,19 @@ export function caseName(of: Pick<BenchCase, "suite" | "name">): string {
   return `${of.suite}/${of.name}`;
 }
 
-/** The cases that `SUITE` or `SUITE/CASE` names, in suite order. Throws UsageError on unknown names. */
+/** What a suite's name chooses: its cases without variants (`groupby`), or those of one (`groupby@nulls`). */
+function groupName({ suite, variant }: BenchCase): string {
+  return variant === undefined ? suite : `${suite}@${variant}`;
+}
+
+/**
+ * The cases that `SUITE`, `SUITE@VARIANT`, `SUITE/CASE` or `SUITE/CASE@VARIANT` names, in suite order.
+ * Throws UsageError on unknown names.
+ */
 export function casesNamed(names: readonly string[]): BenchCase[] {
   const chosen = new Set<BenchCase>();
   for (const name of names) {
-    const found = ALL_CASES.filter((of) => of.suite === name || caseName(of) === name);
+    const found = ALL_CASES.filter((of) => groupName(of) === name || caseName(of) === name);
     if (found.length === 0) throw unknownName(name);
     for (const of of found) chosen.add(of);
   }
@@ -28,7 +36,8 @@ export function casesNamed(names: readonly string[]): BenchCase[] {
 }
 
 function unknownName(name: string): UsageError {
-  const known = [...SUITES.map((suite) => suite.name), ...ALL_CASES.map(caseName)];
+  const known = [...new Set([...SUITES.map((suite) => suite.name), ...ALL_CASES.map(groupName)])];
+  known.push(...ALL_CASES.map(caseName));
   const near = nearestNames(name, known);
   const hint =
     near.length > 0

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { benchReport, exitCode, inProcess, select } from "../command/bench.js";
+import { benchReport, exitCode, inProcess, type SelectedCase, select } from "../command/bench.js";
 import { benchOptions } from "../command/options.js";
 import type { ResultRow } from "../report/report.js";
 import { ALL_CASES, caseName, SUITES } from "./index.js";
@@ -17,6 +17,17 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** A dictionary of a million texts takes seconds to make: fewer groups, as many to the rows as there are. */
+function atSmokeSize(selected: readonly SelectedCase[]): SelectedCase[] {
+  return selected.map(({ of, ...rest }) => {
+    const inputs = Object.entries(of.inputs).map(([name, input]) => {
+      const k = Math.min(input.options?.k ?? 100, ROWS / 4);
+      return [name, input.options?.k === undefined ? input : { ...input, options: { ...input.options, k } }];
+    });
+    return { ...rest, of: { ...of, inputs: Object.fromEntries(inputs) } };
+  });
+}
+
 function figures(row: ResultRow | undefined) {
   return { verified: row?.verified, verifiedBy: row?.verifiedBy, error: row?.error, rows: row?.rows };
 }
@@ -24,7 +35,12 @@ function figures(row: ResultRow | undefined) {
 describe.each(ALL_CASES.map(caseName))("%s", (name) => {
   test("both modes agree with the loop and the twin, bit for bit with each other", async () => {
     const options = benchOptions({ rows: String(ROWS), peers: "js", runs: 1 });
-    const report = await benchReport(select([name], options), options, inProcess(folder), silent);
+    const report = await benchReport(
+      atSmokeSize(select([name], options)),
+      options,
+      inProcess(folder),
+      silent,
+    );
     const [batch, stream, js] = report.results;
     const expected = { verified: true, verifiedBy: ["js", "twin"], error: undefined, rows: ROWS };
     expect(figures(batch)).toEqual(expected);
@@ -58,6 +74,14 @@ describe("the quick tour", () => {
     }
     expect(tour.every(({ rows }) => rows === 1_000_000)).toBe(true);
     expect(select(["quick"], benchOptions({}))).toEqual(tour);
+  });
+
+  test("has no variants: suite names leave them out, suite@variant takes them", () => {
+    const names = (name: string) => select([name], benchOptions({})).map(({ of }) => of.name);
+    expect(select([], benchOptions({})).some(({ of }) => of.variant !== undefined)).toBe(false);
+    expect(names("groupby").some((name) => name.includes("@"))).toBe(false);
+    expect(names("groupby@sorted")).toContain("q10@sorted");
+    expect(names("groupby@sorted").every((name) => name.endsWith("@sorted"))).toBe(true);
   });
 
   test("named cases come at full size; names may repeat and overlap", () => {
