@@ -65,7 +65,8 @@ const TESTS = {
   hash: ["kernel/group", "kernel/operator"],
   group: ["kernel/group", "kernel/operator"],
   aggregate: ["kernel/aggregate", "kernel/operator"],
-  operator: ["kernel/operator", "bindings/ts/kernel/operator.test.ts"],
+  sort: ["kernel/sort"],
+  operator: ["kernel/operator", "kernel/sort", "bindings/ts/kernel/operator.test.ts"],
 };
 const NOT_SIMD = "^(?!.*(threads|scalar)).*$";
 

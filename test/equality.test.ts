@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fromArrow } from "../bindings/ts/arrow/index.js";
 import {
+  asc,
   avg,
   bool,
   col,
@@ -16,6 +17,7 @@ import {
   type DataType,
   date32,
   decimal,
+  desc,
   dictionary,
   Engine,
   float32,
@@ -262,4 +264,60 @@ it("the same rows give the same bits in every mode, split, order, encoding, buil
     { numRuns: 150 },
   );
   for (const engine of engines) expect(engine.stats().activeRuns).toBe(0);
+});
+
+/** A result as texts of its rows, in their order. */
+const inOrder = (rows: readonly (readonly Value[])[]) => rows.map((row) => row.map(show).join("|"));
+
+const sortings = fc.array(fc.constantFrom(...CELLS), { minLength: 1, maxLength: 4 }).chain((columns) =>
+  fc.record({
+    types: fc.constant(columns.map(([type]) => type)),
+    rows: fc.array(fc.tuple(...columns.map(([, cell]) => fc.option(cell, { freq: 6 }))), { maxLength: 60 }),
+    by: fc.array(
+      fc.record({ at: fc.nat(columns.length - 1), descending: fc.boolean(), nullsFirst: fc.boolean() }),
+      { maxLength: 3 },
+    ),
+    limit: fc.option(fc.nat(30)),
+    cuts: fc.array(fc.nat(60), { maxLength: 5 }),
+    offset: fc.nat(9),
+    order: fc.array(fc.nat(), { minLength: 60, maxLength: 60 }),
+  }),
+);
+
+it("sorted rows stand in the same order in every mode, split, order of arrival, encoding, build and place", {
+  timeout: 120_000,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(sortings, async ({ types, rows, by, limit, cuts, offset, order }) => {
+      let plan = from("t") as Plan;
+      if (by.length > 0) {
+        const keys = by.map(({ at, descending, nullsFirst }) =>
+          (descending ? desc : asc)(`c${at}`, { nulls: nullsFirst ? "first" : "last" }),
+        );
+        plan = plan.orderBy(...keys);
+      }
+      if (limit !== null || by.length === 0) plan = plan.limit(limit ?? 1000, 2);
+      const whole = batchOf(types, rows, 0);
+      const expected = inOrder(runPlan(bind(plan, { t: whole.schema }), [whole]).rows);
+      const shuffled = [...rows.keys()].sort((a, b) => order[a]! - order[b]!).map((at) => rows[at]!);
+      const one = { types, rows: shuffled, plan, cuts, offset, order };
+      const encoded = (type: DataType) => (type.kind === "bool" ? type : dictionary(type, int16));
+      for (const engine of engines) {
+        const table = await engine.collect(plan, { t: cut(one) });
+        expect(inOrder(rowsOf(fromArrow(table).batches))).toEqual(expected);
+      }
+      const simd = engines[0]!;
+      const streamed: Value[][] = [];
+      for await (const batch of simd.stream(plan, { t: cut(one, encoded) }, { batchRows: 7 }))
+        streamed.push(...rowsOf(fromArrow(batch).batches));
+      expect(inOrder(streamed)).toEqual(expected);
+      const resident = await simd.load(cut(one, encoded));
+      const kept = await simd.collect(plan, { t: resident }, { result: "kernel" });
+      expect(inOrder(rowsOf(fromArrow(kept.toArrow()).batches))).toEqual(expected);
+      kept.free();
+      resident.free();
+    }),
+    { numRuns: 100 },
+  );
+  expect(engines[0]!.stats().usedBytes).toBeLessThan(2 ** 20);
 });

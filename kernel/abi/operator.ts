@@ -5,6 +5,7 @@ export const enum OperatorKind {
   HASH_AGGREGATE = 1,
   PROJECT = 2,
   WINDOW_AGGREGATE = 3,
+  SORT = 5,
 }
 
 /**
@@ -130,6 +131,52 @@ export const enum ProjectConfig {
   PROGRAM = 8,
   PROGRAM_BYTES = 12,
   SIZE = 16,
+}
+
+/** Configuration of SORT: this header, KEYS x SortKey, then the program bytes. Output columns are the program's outputs. */
+export const enum SortConfig {
+  VERSION = 0,
+  /** u32 number of sort keys; 0 orders by all columns. */
+  KEYS = 4,
+  /** u32: so many of the program's outputs, the last ones, go along without taking part in the order. */
+  CARRIED = 8,
+  /** u32 rows to leave out at the front. */
+  OFFSET = 12,
+  /** u32 most rows to give after those; 0xffffffff = all. */
+  LIMIT = 16,
+  /** u32 byte offset of the program; 8-byte aligned. */
+  PROGRAM = 20,
+  PROGRAM_BYTES = 24,
+  /** u32 fault switch for tests: `SortFault`. */
+  FAULT = 28,
+  SIZE = 32,
+}
+
+/** One sort key: an output of the program. 8 bytes. */
+export const enum SortKeyConfig {
+  /** u32 index into the program's outputs. */
+  OUTPUT = 0,
+  /** u32 `SortFlag`. */
+  FLAGS = 4,
+  SIZE = 8,
+}
+
+export const enum SortFlag {
+  NONE = 0,
+  DESCENDING = 1,
+  /** Nulls first, whatever the direction; else last. */
+  NULLS_FIRST = 2,
+}
+
+/** Fault switches: make rare paths common in tests. May be combined. */
+export const enum SortFault {
+  NONE = 0,
+  /** Words hold 8 bits of the keys at a time. */
+  NARROW_WORDS = 1,
+  /** Every range is too large for the cache, down to a few words. */
+  TINY_CACHE = 2,
+  /** With a limit, drop rows as soon as there are twice as many as it asks for. */
+  CUT_OFTEN = 4,
 }
 
 /** Row kinds of a changelog, as int8 in the column `row_kind`. */

@@ -12,13 +12,14 @@ import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
   encodeProjectConfig,
+  encodeSortConfig,
   encodeWindowConfig,
 } from "../../bindings/ts/kernel/config.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
-import { AggregateFunction, OperatorKind } from "../abi/operator.js";
+import { AggregateFunction, OperatorKind, SortFault } from "../abi/operator.js";
 import { WindowKind } from "../abi/window.js";
 
 const PAGE = 65536;
@@ -209,6 +210,20 @@ function aggregationSpec(filtered: boolean, changelog: boolean): AggregateConfig
     ],
     changelog,
   };
+}
+
+function sort(filtered: boolean): Uint8Array {
+  return encodeSortConfig({
+    program: program(filtered),
+    keys: [
+      { output: 3, descending: true, nullsFirst: false },
+      { output: 6, descending: false, nullsFirst: true },
+    ],
+    carried: 2,
+    offset: filtered ? 3 : 0,
+    limit: filtered ? 20 : undefined,
+    faults: SortFault.CUT_OFTEN,
+  });
 }
 
 /** A batch of `rows` rows of TYPES that ends at the end of the memory; the address of its descriptor. */
@@ -433,6 +448,7 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.PROJECT, encodeProjectConfig(program(filtered), 18)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.HOP)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.CUMULATE)] as const,
+  [OperatorKind.SORT, sort(filtered)] as const,
 ]);
 
 describe.each([

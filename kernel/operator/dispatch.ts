@@ -42,6 +42,7 @@ import {
 } from "./window-aggregate";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
+import { sortCreate, sortPull, sortPush } from "./sort";
 
 /** The end of time: the watermark after the last row. */
 const END: i64 = i64.MAX_VALUE;
@@ -50,7 +51,7 @@ export function create(context: usize, kind: u32, config: usize, length: u32): u
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
   const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.WINDOW_AGGREGATE;
-  if (!known || !isAddress(config, length)) {
+  if (!(known || kind == <u32>OperatorKind.SORT) || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
   }
@@ -74,6 +75,8 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
       return aggregateCreate(context, operator, config, length);
     case OperatorKind.WINDOW_AGGREGATE:
       return windowCreate(context, operator, config, length);
+    case OperatorKind.SORT:
+      return sortCreate(context, operator, config, length);
     default:
       return projectCreate(context, operator, config, length);
   }
@@ -107,6 +110,8 @@ function pending(operator: usize): bool {
       return aggregatePending(operator);
     case OperatorKind.WINDOW_AGGREGATE:
       return windowIsDue(operator);
+    case OperatorKind.SORT:
+      return false;
     default:
       return projectPending(operator);
   }
@@ -138,6 +143,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
       break;
     case OperatorKind.WINDOW_AGGREGATE:
       result = windowPush(context, operator, batch);
+      break;
+    case OperatorKind.SORT:
+      result = sortPush(context, operator, batch);
       break;
     default:
       result = projectPush(context, operator, batch);
@@ -175,6 +183,9 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
       break;
     case OperatorKind.WINDOW_AGGREGATE:
       result = windowPull(context, operator, out, maxRows, maxBytes);
+      break;
+    case OperatorKind.SORT:
+      result = sortPull(context, operator, out, maxRows, maxBytes);
       break;
     default:
       result = projectPull(context, operator, out);

@@ -10,6 +10,10 @@ import {
   type AggregateFunction,
   KeyConfig,
   ProjectConfig,
+  SortConfig,
+  type SortFault,
+  SortFlag,
+  SortKeyConfig,
 } from "../../../kernel/abi/operator.js";
 import { WindowConfig, WindowFlag, type WindowKind } from "../../../kernel/abi/window.js";
 import { ArgumentError } from "../type/error.js";
@@ -163,6 +167,62 @@ export function encodeProjectConfig(program: Uint8Array, outputs: number): Uint8
   view.setUint32(ProjectConfig.PROGRAM, start, true);
   view.setUint32(ProjectConfig.PROGRAM_BYTES, program.length, true);
   bytes.set(program, start);
+  return bytes;
+}
+
+export interface SortConfigSpec {
+  /** The encoded program whose outputs are the rows' columns. */
+  readonly program: Uint8Array;
+  readonly keys: readonly SortKeySpec[];
+  /** So many of the outputs, the last ones, take no part in the order. */
+  readonly carried?: number | undefined;
+  /** Rows to leave out at the front, and most rows to give after those; all when absent. */
+  readonly offset?: number | undefined;
+  readonly limit?: number | undefined;
+  /** Fault switches for tests. */
+  readonly faults?: SortFault | undefined;
+}
+
+export interface SortKeySpec {
+  /** Index of a program output. */
+  readonly output: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
+/** What the configuration says for "all rows", and more than any memory holds. */
+const ALL_ROWS = 2 ** 32 - 1;
+/** Most sort keys of one operator. */
+const MAX_SORT_KEYS = 4096;
+
+/** @throws ArgumentError for more keys than one operator takes. */
+export function encodeSortConfig(spec: SortConfigSpec): Uint8Array {
+  const { keys } = spec;
+  if (keys.length > MAX_SORT_KEYS) {
+    throw new ArgumentError(`${keys.length} sort keys: one operator takes at most ${MAX_SORT_KEYS}`, {
+      value: keys.length,
+    });
+  }
+  const start = align8(SortConfig.SIZE + keys.length * SortKeyConfig.SIZE);
+  const bytes = new Uint8Array(align8(start + spec.program.length));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(SortConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(SortConfig.KEYS, keys.length, true);
+  view.setUint32(SortConfig.CARRIED, spec.carried ?? 0, true);
+  view.setUint32(SortConfig.OFFSET, Math.min(spec.offset ?? 0, ALL_ROWS), true);
+  view.setUint32(SortConfig.LIMIT, Math.min(spec.limit ?? ALL_ROWS, ALL_ROWS), true);
+  view.setUint32(SortConfig.PROGRAM, start, true);
+  view.setUint32(SortConfig.PROGRAM_BYTES, spec.program.length, true);
+  view.setUint32(SortConfig.FAULT, spec.faults ?? 0, true);
+  keys.forEach((key, i) => {
+    const at = SortConfig.SIZE + i * SortKeyConfig.SIZE;
+    const flags =
+      (key.descending ? SortFlag.DESCENDING : SortFlag.NONE) |
+      (key.nullsFirst ? SortFlag.NULLS_FIRST : SortFlag.NONE);
+    view.setUint32(at + SortKeyConfig.OUTPUT, key.output, true);
+    view.setUint32(at + SortKeyConfig.FLAGS, flags, true);
+  });
+  bytes.set(spec.program, start);
   return bytes;
 }
 

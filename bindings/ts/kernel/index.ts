@@ -12,8 +12,11 @@ export {
   type AggregateEntrySpec,
   encodeAggregateConfig,
   encodeProjectConfig,
+  encodeSortConfig,
   encodeWindowConfig,
   type KeySpec,
+  type SortConfigSpec,
+  type SortKeySpec,
   type WindowConfigSpec,
 } from "./config.js";
 export type { ColumnDescriptor } from "./descriptor.js";
@@ -31,5 +34,6 @@ export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec } from "
 export { type Literal, type Operation, ProgramBuilder, type Register } from "./program.js";
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
 export { ResidentBatch, ResidentTable } from "./resident.js";
+export type { NamedSortKey, NamedSortSpec, ProgramSortSpec, SortSpec } from "./sort.js";
 export type { StateBatch } from "./state.js";
 export type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";

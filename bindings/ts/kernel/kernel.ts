@@ -22,6 +22,7 @@ import { KernelMemory } from "./memory.js";
 import { Operator, type OperatorSpec } from "./operator.js";
 import { type ProjectSpec, projectOperator } from "./project.js";
 import { ResidentTable } from "./resident.js";
+import { type SortSpec, sortOperator } from "./sort.js";
 import type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";
 
 export interface KernelOptions {
@@ -234,7 +235,7 @@ export class Kernel {
     return failureError(readFailure(this.memory, record), this.memory, context);
   }
 
-  /** An operator from configuration bytes (config.ts); `hashAggregate` and `project` are the friendlier forms. */
+  /** An operator from configuration bytes (config.ts); `hashAggregate`, `project` and `sort` are the friendlier forms. */
   operator(spec: OperatorSpec): Operator {
     return new Operator(this, spec);
   }
@@ -247,6 +248,11 @@ export class Kernel {
   /** Filters rows and computes columns. See `ProjectSpec`. */
   project(spec: ProjectSpec): Operator {
     return projectOperator(this, spec);
+  }
+
+  /** Puts all rows in order, or the first so many of them. See `SortSpec`. */
+  sort(spec: SortSpec): Operator {
+    return sortOperator(this, spec);
   }
 
   /**

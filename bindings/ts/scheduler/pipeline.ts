@@ -19,14 +19,15 @@ import type {
 } from "../plan/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type Schema, uint32 } from "../type/data-type.js";
+import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
-import { type Limit, Sorter } from "./order.js";
-import { sliceRows } from "./rows.js";
+import { hostBatch, sliceRows } from "./rows.js";
+import { type Order, sortOperatorOf } from "./sort.js";
 
 /** Rows of a batch that every operator takes in one push. */
 export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 
-interface Step {
+export interface Step {
   /** Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. */
   push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
   finish(): Iterable<BatchData>;
@@ -98,7 +99,7 @@ export class Pipeline {
   /** The operator of the last step, when its results may stay in the kernel's memory; else null. */
   get lastOperator(): Operator | null {
     const last = this.#steps.at(-1);
-    return last instanceof AggregateStep ? last.operator : null;
+    return last instanceof AggregateStep || last instanceof SortStep ? last.operator : null;
   }
 
   /** Ends every step but the last. For `lastOperator`, whose results the caller pulls himself. */
@@ -135,16 +136,46 @@ function* stepsOf(
     const stage = stages[index]!;
     if (stage.kind === "aggregate") yield new AggregateStep(kernel, stage, options);
     else if (stage.kind === "groupingSets") yield new GroupingSetsStep(kernel, stage, options);
-    else if (stage.kind === "project") yield new ProjectStep(kernel, stage);
-    else if (stage.kind === "limit") {
-      yield stage.ordered ? new SliceStep(stage) : new OrderStep(stage.schema, [], stage);
-    } else {
-      const next = stages[index + 1];
-      const limit = next?.kind === "limit" ? next : null;
-      if (limit !== null) index++;
-      yield new OrderStep(stage.schema, stage.by, limit);
+    else if (stage.kind === "limit" && stage.ordered) yield new SliceStep(stage);
+    else {
+      const order = orderAt(stages, index);
+      if (order === null) yield new ProjectStep(kernel, stage as ProjectStage);
+      else {
+        yield hasOpaque(stage.schema)
+          ? new CarryingSortStep(kernel, order, options)
+          : new SortStep(kernel, order, options);
+        index += order.stages - 1;
+      }
     }
   }
+}
+
+function hasOpaque(schema: Schema): boolean {
+  return schema.fields.some(({ type }) => type.kind === "opaque");
+}
+
+/**
+ * What the stages from `index` on put in order: a sort, its limit, and the projection before them, whose program
+ * the sort takes over (but for columns that the kernel cannot read). Null when they do not begin with that.
+ */
+function orderAt(stages: readonly PhysicalStage[], index: number): Order | null {
+  const first = stages[index]!;
+  const project = first.kind === "project" && first.passthrough.length === 0 ? first : null;
+  const at = project === null ? index : index + 1;
+  const stage = stages[at];
+  if (stage?.kind === "limit" && !stage.ordered) {
+    return { project, schema: stage.schema, by: [], limit: stage, stages: at - index + 1 };
+  }
+  if (stage?.kind !== "sort") return null;
+  const next = stages[at + 1];
+  const limit = next?.kind === "limit" ? next : null;
+  return {
+    project,
+    schema: stage.schema,
+    by: stage.by,
+    limit,
+    stages: at - index + (limit === null ? 1 : 2),
+  };
 }
 
 abstract class OperatorStep implements Step {
@@ -326,34 +357,20 @@ class SliceStep implements Step {
   free(): void {}
 }
 
-/** An intermediate result: it lies on the host. */
-function hostBatch(input: InputBatch, schema: Schema): BatchData {
-  const columns = schema.fields.map((_, column) => input.source(column)!);
-  return { schema, length: input.rows, columns };
-}
+class SortStep extends OperatorStep {
+  readonly #batchRows: number;
 
-class OrderStep implements Step {
-  readonly #sorter: Sorter;
-  readonly #schema: Schema;
-
-  constructor(
-    schema: Schema,
-    by: readonly { column: number; descending: boolean; nullsFirst: boolean }[],
-    limit: Limit | null,
-  ) {
-    this.#schema = schema;
-    this.#sorter = new Sorter(schema, by, limit);
+  constructor(kernel: Kernel, order: Order, { batchRows }: PipelineOptions) {
+    super(sortOperatorOf(kernel, order));
+    this.#batchRows = batchRows;
   }
 
-  push(input: InputBatch, start: number, rows: number): Iterable<BatchData> {
-    this.#sorter.push(sliceRows(hostBatch(input, this.#schema), start, start + rows));
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
+    this.operator.push(input, start, rows, firstRow);
     return [];
   }
 
   *finish(): Generator<BatchData> {
-    const batch = this.#sorter.finish();
-    if (batch.length > 0) yield batch;
+    yield* this.operator.finish(this.#batchRows);
   }
-
-  free(): void {}
 }

@@ -1,4 +1,4 @@
-// `orderBy` and `limit` on results: a total order, so that the same rows leave whatever order they came in.
+// The order of rows done the plain way, row by row on the host: what the kernel's SORT is held against.
 //
 // Rows that the sort keys do not tell apart are ordered by all other columns; a limit without `orderBy`
 // picks by that order too. Only rows that are equal in every column tie, and those are interchangeable.
@@ -10,7 +10,8 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { byteWidth, physicalType, type Schema } from "../type/data-type.js";
-import { concatBatches, emptyBatch, isSet, offsetsOf, takeRows } from "./rows.js";
+import { emptyBatch } from "./rows.js";
+import { concatBatches, isSet, offsetsOf, takeRows } from "./testing-rows.js";
 
 export interface SortKey {
   /** Index into the schema. */
