@@ -37,6 +37,12 @@ it("stream", async () => {
   expect(lines.length).toBe(10);
 });
 
+it("windows", async () => {
+  const lines = await printed(() => import("./windows.js"));
+  expect(lines.slice(0, 2)).toEqual(["after 24 orders: 2 results", "after 44 orders: 2 results"]);
+  expect(lines.at(-1)).toBe("0 late, same as the batch: true");
+});
+
 it("files", async () => {
   const lines = await printed(() => import("./files.js"));
   expect(lines).toEqual([

@@ -35,6 +35,7 @@ import {
   rollup,
   sum,
   timestamp,
+  tumble,
   utf8,
 } from "../bindings/ts/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -277,6 +278,16 @@ async function rowsOfTheirs(sql: string): Promise<Value[][]> {
   return (await (await duckdb.runAndReadAll(sql)).getRows()).map((row) => row.map(plain));
 }
 
+async function compare(plan: Plan, rows: readonly (readonly Value[])[], sql: string): Promise<void> {
+  await fill(rows);
+  const [a, b] = [sorted(await rowsOfOurs(plan, rows)), sorted(await rowsOfTheirs(sql))];
+  expect(a.length, sql).toBe(b.length);
+  a.forEach(({ row }, at) => {
+    const equal = row.every((value, column) => same(value, b[at]!.row[column]!));
+    expect(equal, `${sql}\nours ${row.map(String)}\ntheirs ${b[at]!.row.map(String)}`).toBe(true);
+  });
+}
+
 it("whole plans give what DuckDB gives", { timeout: 120_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(question, async ({ rows, where, keys, aggregates, having, style }) => {
@@ -308,15 +319,7 @@ it("whole plans give what DuckDB gives", { timeout: 120_000 }, async () => {
         having ? "HAVING count(*) > 1" : "",
       ].join(" ");
 
-      await fill(rows);
-      const theirs = await rowsOfTheirs(sql);
-      const ours = await rowsOfOurs(plan, rows);
-      const [a, b] = [sorted(ours), sorted(theirs)];
-      expect(a.length, sql).toBe(b.length);
-      a.forEach(({ row }, at) => {
-        const equal = row.every((value, column) => same(value, b[at]!.row[column]!));
-        expect(equal, `${sql}\nours ${row.map(String)}\ntheirs ${b[at]!.row.map(String)}`).toBe(true);
-      });
+      await compare(plan, rows, sql);
     }),
     { numRuns: 500 },
   );
@@ -373,5 +376,42 @@ it("orderBy and limit give DuckDB's rows in DuckDB's order", { timeout: 60_000 }
       ).toBe(true);
     }),
     { numRuns: 200 },
+  );
+});
+
+/** A size of windows, and DuckDB's buckets of the same size. Weeks begin on Mondays, days of several in 1970. */
+const SIZES: readonly (readonly [string, string])[] = [
+  ["15 minutes", "time_bucket(INTERVAL 15 MINUTE, moment)"],
+  ["1 hour", "time_bucket(INTERVAL 1 HOUR, moment)"],
+  ["1 day", "time_bucket(INTERVAL 1 DAY, moment)"],
+  ["5 days", "time_bucket(INTERVAL 5 DAY, moment, TIMESTAMP '1970-01-01')"],
+  ["2 weeks", "time_bucket(INTERVAL 14 DAY, moment, TIMESTAMP '1970-01-05')"],
+  ["1 week", "time_bucket(INTERVAL 7 DAY, moment)"],
+  ["1 month", "time_bucket(INTERVAL 1 MONTH, moment)"],
+  ["1 quarter", "time_bucket(INTERVAL 3 MONTH, moment)"],
+  ["1 year", "time_bucket(INTERVAL 1 YEAR, moment)"],
+];
+
+it("tumbling windows give what DuckDB's time_bucket gives", { timeout: 120_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(question, fc.constantFrom(...SIZES), async ({ rows, where, keys, aggregates }, size) => {
+      let plan: Plan = from("t") as Plan;
+      for (const { ours } of where) plan = plan.where(ours);
+      const keyed = Object.fromEntries(keys.map(({ ours }, index) => [`k${index}`, ours]));
+      const computed = Object.fromEntries(aggregates.map(({ ours }, index) => [`a${index}`, ours]));
+      const windowed = plan.window(tumble("moment", size[0], { nullTime: "drop" }));
+      const asked = { ...computed, n: count() };
+      const results =
+        keys.length === 0 ? windowed.aggregate(asked) : windowed.groupBy(keyed).aggregate(asked);
+      const all = (results as Plan).drop("window_end", "window_time") as Plan;
+      const columns = [size[1], ...keys.map(({ sql }) => sql)];
+      const sql = [
+        `SELECT ${[...columns, ...aggregates.map((one) => one.sql), "count(*)"].map((one, at) => `${one} AS c${at}`).join(", ")}`,
+        `FROM t WHERE ${["moment IS NOT NULL", ...where.map((one) => `(${one.sql})`)].join(" AND ")}`,
+        `GROUP BY ${columns.map((_, index) => index + 1).join(", ")}`,
+      ].join(" ");
+      await compare(all, rows, sql);
+    }),
+    { numRuns: 150 },
   );
 });

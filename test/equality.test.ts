@@ -14,6 +14,7 @@ import {
   count,
   countDistinct,
   cube,
+  cumulate,
   type DataType,
   date32,
   decimal,
@@ -23,8 +24,10 @@ import {
   float32,
   float64,
   from,
+  global,
   grouping,
   groupingSets,
+  hop,
   int16,
   int32,
   int64,
@@ -33,12 +36,17 @@ import {
   min,
   type Plan,
   rollup,
+  type StreamOptions,
   stddev,
   sum,
   timestamp,
+  tumble,
   uint8,
+  uint16,
   uint64,
   utf8,
+  type Window,
+  type WindowSize,
 } from "../bindings/ts/index.js";
 import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -109,7 +117,7 @@ const cases: fc.Arbitrary<Case> = fc
     });
   });
 
-function plans(types: readonly DataType[]): fc.Arbitrary<Plan<unknown>> {
+function plans(types: readonly DataType[], window: Window | null = null): fc.Arbitrary<Plan<unknown>> {
   const column = fc.nat(types.length - 1);
   return fc
     .record({
@@ -142,6 +150,12 @@ function plans(types: readonly DataType[]): fc.Arbitrary<Plan<unknown>> {
       let plan = from("t") as Plan;
       if (where !== null) plan = plan.where(col(`c${where}`).isNotNull());
       const named = keys.map((key) => `c${key}`);
+      if (window !== null) {
+        const windowed = plan.window(window);
+        return keys.length === 0
+          ? windowed.aggregate(aggregates)
+          : windowed.groupBy(...named).aggregate(aggregates);
+      }
       if (keys.length === 0) return plan.aggregate(aggregates);
       if (sets === "none") return plan.groupBy(...named).aggregate(aggregates);
       const [first, ...others] = named as [string, ...string[]];
@@ -210,10 +224,20 @@ async function streamed(
   t: object,
   batchRows: number,
 ): Promise<string[]> {
+  return fingerprint(await streamedRows(engine, plan, t, { batchRows }));
+}
+
+async function streamedRows(
+  engine: Engine,
+  plan: Plan<unknown>,
+  t: object,
+  options: StreamOptions,
+): Promise<Value[][]> {
   const rows: Value[][] = [];
-  for await (const batch of engine.stream(plan, { t }, { batchRows }))
-    rows.push(...rowsOf(fromArrow(batch).batches));
-  return fingerprint(rows);
+  const run = engine.stream(plan, { t }, options);
+  for await (const batch of run) rows.push(...rowsOf(fromArrow(batch).batches));
+  expect(run.stats.lateRows).toBe(0);
+  return rows;
 }
 
 /** Changes folded together: what is left of +I, -U, +U and -D. */
@@ -320,4 +344,138 @@ it("sorted rows stand in the same order in every mode, split, order of arrival, 
     { numRuns: 100 },
   );
   expect(engines[0]!.stats().usedBytes).toBeLessThan(2 ** 20);
+});
+
+/** A type of time column: how far apart its times are in ticks, and a size of that many such steps. */
+interface TimeKind {
+  readonly type: DataType;
+  readonly first: bigint;
+  readonly ticks: bigint;
+  readonly size: (steps: number) => WindowSize;
+  /** Units of windows, as sizes are given, and the least of them. */
+  readonly units: readonly ((count: number) => WindowSize)[];
+}
+
+const steps = (unit: string) => (count: number) => `${count} ${unit}`;
+const TIMES: readonly TimeKind[] = [
+  { type: timestamp("s"), first: -50n, ticks: 1n, size: steps("s"), units: [steps("s")] },
+  { type: timestamp("ms"), first: 10n ** 12n, ticks: 1n, size: steps("ms"), units: [steps("ms")] },
+  {
+    type: timestamp("ns"),
+    first: 2n ** 55n,
+    ticks: 250n,
+    size: (n) => `${n * 250} ns`,
+    units: [steps("us")],
+  },
+  // Hours around the nights when clocks change in Berlin, and around new year in New York.
+  {
+    type: timestamp("us", "Europe/Berlin"),
+    first: 1_774_656_000_000_000n,
+    ticks: 3_600_000_000n,
+    size: steps("hours"),
+    units: [steps("days"), steps("hours"), steps("months")],
+  },
+  {
+    type: timestamp("s", "America/New_York"),
+    first: -100n * 86_400n,
+    ticks: 86_400n,
+    size: steps("days"),
+    units: [steps("weeks"), steps("months"), steps("quarters")],
+  },
+  { type: date32, first: 20_000n, ticks: 1n, size: steps("days"), units: [steps("days"), steps("months")] },
+  { type: int32, first: -7n, ticks: 1n, size: (n) => n, units: [(n) => n] },
+  { type: uint16, first: 1000n, ticks: 3n, size: (n) => n * 3, units: [(n) => n] },
+  {
+    type: int64,
+    first: -(2n ** 55n),
+    ticks: 2n ** 30n,
+    size: (n) => BigInt(n) * 2n ** 30n,
+    units: [(n) => BigInt(n) << 31n],
+  },
+];
+
+function windowsOver({ units }: TimeKind): fc.Arbitrary<Window> {
+  return fc
+    .record({
+      kind: fc.constantFrom("tumble", "hop", "cumulate", "global"),
+      unit: fc.constantFrom(...units),
+      size: fc.integer({ min: 1, max: 12 }),
+      step: fc.integer({ min: 1, max: 12 }),
+      offset: fc.option(fc.integer({ min: -5, max: 5 })),
+    })
+    .map(({ kind, unit, size, step, offset }) => {
+      const options = { nullTime: "drop", ...(offset === null ? {} : { offset: unit(offset) }) } as const;
+      const [length, slide] = [unit(Math.max(size, step)), unit(Math.min(size, step))];
+      if (kind === "tumble") return tumble("c0", length, options);
+      if (kind === "hop") return hop("c0", length, slide, options);
+      return kind === "cumulate"
+        ? cumulate("c0", length, slide, options)
+        : global("c0", { nullTime: "drop" });
+    });
+}
+
+interface WindowCase extends Case {
+  readonly time: TimeKind;
+  /** Rows in an order in which none is more than this many steps behind. */
+  readonly disorder: number;
+  readonly jittered: readonly (readonly Value[])[];
+}
+
+const windowCases: fc.Arbitrary<WindowCase> = fc
+  .tuple(fc.constantFrom(...TIMES), fc.array(fc.constantFrom(...CELLS), { minLength: 1, maxLength: 3 }))
+  .chain(([time, columns]) => {
+    const types = [time.type, ...columns.map(([type]) => type)];
+    const times = fc.option(fc.nat(60), { freq: 12 });
+    const row = fc.tuple(times, fc.nat(20), ...columns.map(([, cell]) => fc.option(cell, { freq: 6 })));
+    return fc.record({
+      time: fc.constant(time),
+      types: fc.constant(types),
+      rows: fc.array(row, { maxLength: 50 }),
+      plan: windowsOver(time).chain((window) => plans(types, window)),
+      cuts: fc.array(fc.nat(50), { maxLength: 5 }),
+      offset: fc.nat(9),
+      order: fc.array(fc.nat(), { minLength: 50, maxLength: 50 }),
+      disorder: fc.constantFrom(0, 1, 5, 20),
+    });
+  })
+  .map((one) => {
+    const cells = (row: (typeof one.rows)[number]): Value[] => {
+      const [step, , ...rest] = row;
+      return [step === null ? null : one.time.first + BigInt(step) * one.time.ticks, ...(rest as Value[])];
+    };
+    const due = ([step, jitter]: (typeof one.rows)[number]) => (step ?? 30) + (jitter % (one.disorder + 1));
+    const jittered = [...one.rows].sort((a, b) => due(a) - due(b)).map(cells);
+    return { ...one, rows: one.rows.map(cells), jittered };
+  });
+
+it("windows give the same bits in every mode, split, order and build, and with watermarks as they close", {
+  timeout: 240_000,
+}, async () => {
+  await fc.assert(
+    fc.asyncProperty(windowCases, async (one) => {
+      const { types, rows, plan, order, time, disorder, jittered } = one;
+      const whole = batchOf(types, rows, 0);
+      const expected = fingerprint(runPlan(bind(plan, { t: whole.schema }), [whole]).rows);
+      for (const engine of engines) expect(await collected(engine, plan, whole)).toEqual(expected);
+      const shuffled = rows
+        .map((row, at) => ({ row, at: order[at]! }))
+        .sort((a, b) => a.at - b.at)
+        .map(({ row }) => row);
+      const simd = engines[0]!;
+      expect(await collected(simd, plan, cut({ ...one, rows: shuffled }))).toEqual(expected);
+      expect(await streamed(simd, plan, cut(one), 3)).toEqual(expected);
+      const watermarks = { t: { column: "c0", outOfOrderness: time.size(disorder) } };
+      const singles = jittered.map((row, at) => batchOf(types, [row], at % 9));
+      const encoded = (type: DataType) => (type.kind === "bool" ? type : dictionary(type, int16));
+      const resident = await simd.load(cut({ ...one, rows: jittered }, encoded));
+      for (const t of [jittered.length === 0 ? whole : singles, cut({ ...one, rows: jittered }), resident]) {
+        const results = await streamedRows(simd, plan, t, { watermarks });
+        expect(fingerprint(results)).toEqual(expected);
+        const ends = results.map((row) => row[1] as bigint);
+        expect(ends.every((end, at) => at === 0 || end === null || end >= ends[at - 1]!)).toBe(true);
+      }
+      resident.free();
+    }),
+    { numRuns: 120 },
+  );
 });

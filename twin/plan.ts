@@ -3,14 +3,17 @@
 // The oracle of the engine, whatever its mode, batches or workers: `runPlan` on the same batches must give
 // the same rows, bit for bit. Without an `orderBy` or `limit` the order of rows means nothing.
 
+import type { BoundWindow } from "../bindings/ts/plan/bind-window.js";
 import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
 import type { BoundPlan } from "../bindings/ts/plan/logical.js";
+import { timeOf } from "../bindings/ts/plan/time-scale.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import type { Schema } from "../bindings/ts/type/data-type.js";
 import { aggregateTwin, compareValues } from "./aggregate.js";
 import { readRows } from "./expression.js";
 import type { Value } from "./values.js";
+import { type TwinWindow, windowTwin } from "./window.js";
 
 type Row = readonly Value[];
 
@@ -38,7 +41,7 @@ function rowsOf(plan: BoundPlan, batches: readonly BatchData[]): readonly Row[] 
         plan.columns.map((output) => ("opaque" in output ? null : evaluate(output.expression, row))),
       );
     case "aggregate":
-      return aggregateRows(plan, input);
+      return plan.window === undefined ? aggregateRows(plan, input) : windowRows(plan, plan.window, input);
     case "sort":
       return sortRows(input, plan.by);
     case "limit": {
@@ -55,6 +58,32 @@ function isOrdered(plan: BoundPlan): boolean {
 }
 
 type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;
+
+/** Each window's rows grouped for themselves, behind its bounds. No row of a finished history is late. */
+function windowRows(plan: AggregatePlan, window: BoundWindow, input: readonly Row[]): Row[] {
+  const events = input.flatMap((row, at) => {
+    const time = evaluate(window.time, row) as bigint | null;
+    if (time === null && !window.dropNullTime) throw new RangeError(`row ${at} has no time`);
+    return [{ row: at, time }];
+  });
+  const { windows } = windowTwin(events, twinWindow(window), null);
+  return windows.flatMap(({ start, end, rows }) => {
+    const bounds = window.kind === "global" ? [null, null, null] : boundsOf(window, start, end);
+    return aggregateRows(
+      plan,
+      rows.map((row) => input[row]!),
+    ).map((result) => [...bounds, ...result]);
+  });
+}
+
+function twinWindow({ kind, length, step, offset }: BoundWindow): TwinWindow {
+  if (kind === "session") throw new RangeError("the twin has no sessions");
+  return kind === "global" ? { kind } : { kind, length, step, offset };
+}
+
+function boundsOf({ scale }: BoundWindow, start: bigint, end: bigint): bigint[] {
+  return [timeOf(scale, start), timeOf(scale, end), timeOf(scale, end) - 1n];
+}
 
 function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {
   if (plan.grouping === null) return aggregateSet(plan, input);

@@ -349,6 +349,7 @@ describe.each(BUILDS)("malformed batches, %s build", async (build) => {
       schema: { fields: [{ name: "c", type: types.int32, nullable: true }] },
       describe: () => batch,
       source: () => null,
+      view: () => null,
     };
     let failed = false;
     try {

@@ -1,5 +1,6 @@
 // The bridge between apache-arrow and `BatchData`: the only part of the bindings that knows apache-arrow.
 
+export { getBit } from "./bits.js";
 export { concatColumns } from "./concat.js";
 export { type ArrowBatches, fromArrow, fromIpc, fromRecordBatch, isArrow } from "./from-arrow.js";
 export { takeOpaque, takeOpaqueFrom } from "./opaque.js";

@@ -26,6 +26,8 @@ export interface InputBatch {
   accepted?(columns: readonly number[], start: number, rows: number): void;
   /** A column that the kernel does not read, as it came; null when it is not at hand. */
   source(column: number): ColumnData | null;
+  /** A column where it lies, in the host's memory or the kernel's (then valid until that grows); null when it is not at hand. */
+  view(column: number): ColumnData | null;
 }
 
 /** Blocks grow by at least this factor, so that growing morsels do not allocate each time. */
@@ -158,6 +160,10 @@ export class StagedBatch implements InputBatch {
 
   source(column: number): ColumnData | null {
     return this.data.columns[column] ?? null;
+  }
+
+  view(column: number): ColumnData | null {
+    return this.source(column);
   }
 }
 

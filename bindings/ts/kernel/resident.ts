@@ -6,7 +6,7 @@
 
 import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
-import { byteWidth, physicalType, type Schema, valueType } from "../type/data-type.js";
+import { byteWidth, type DataType, physicalType, type Schema, valueType } from "../type/data-type.js";
 import { ArgumentError, UnknownColumnError } from "../type/error.js";
 import {
   type BatchDescriptor,
@@ -17,6 +17,7 @@ import {
 } from "./descriptor.js";
 import { checkBatch, checkRange, dictionaryField, fieldAt, type InputBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
+import type { KernelMemory } from "./memory.js";
 import { copyBatch } from "./output.js";
 import { padded, placeSlice, sliceColumn } from "./slice.js";
 
@@ -108,6 +109,13 @@ export class ResidentBatch implements InputBatch {
     return this.#sources[column] ?? null;
   }
 
+  view(column: number): ColumnData | null {
+    const descriptor = this.#columns[column] ?? null;
+    if (descriptor === null) return this.source(column);
+    const { type } = fieldAt(this.schema, column);
+    return columnView(this.kernel.memory, descriptor, type, this.rows);
+  }
+
   /** A copy in kernel memory that lives until it is freed. Dictionary columns are not copied: results have none. */
   copy(): ResidentBatch {
     const sizes = this.#columns.map((column) => (column === null ? 0 : copySize(column, this.rows)));
@@ -151,6 +159,43 @@ export class ResidentBatch implements InputBatch {
     this.#selectionColumns = -1;
     for (const block of this.#owned.splice(0)) this.kernel.free(block);
   }
+}
+
+function columnView(
+  memory: KernelMemory,
+  column: ColumnDescriptor,
+  type: DataType,
+  length: number,
+): ColumnData {
+  const { bytes } = memory;
+  const part = (address: number, size: number) => bytes.subarray(address, address + size);
+  const texts = column.type === Type.BYTES || column.type === Type.LARGE_BYTES;
+  let dictionary: DictionaryData | null = null;
+  if (column.dictionary !== 0 && type.kind === "dictionary") {
+    const values = readColumn(memory.view, column.dictionary);
+    dictionary = { id: column.dictionaryId, values: columnView(memory, values, type.value, values.length) };
+  }
+  return {
+    type,
+    length,
+    offset: column.offset,
+    nullCount: -1,
+    validity: column.validity === 0 ? null : part(column.validity, column.validityBytes),
+    offsets: texts ? offsetsFromValues(part(column.offsets, column.offsetsBytes), column) : null,
+    values: part(column.values, column.valuesBytes),
+    dictionary,
+  };
+}
+
+/** Offsets that count from the first byte of the values. */
+function offsetsFromValues(offsets: Uint8Array, { base, type }: ColumnDescriptor): Uint8Array {
+  if (base === 0) return offsets;
+  const copy = offsets.slice().buffer;
+  const counted =
+    type === Type.BYTES
+      ? new Int32Array(copy).map((at) => at - base)
+      : new BigInt64Array(copy).map((at) => at - BigInt(base));
+  return new Uint8Array(counted.buffer);
 }
 
 interface CopyParts {

@@ -16,6 +16,7 @@ import {
 } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error.js";
 import { aggregateText } from "./aggregate.js";
+import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
 import { convert } from "./draft.js";
 import { indicatorKeys } from "./grouping.js";
@@ -212,9 +213,19 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     expression: bindKey(expression, input.schema),
   }));
   const aggregates = node.aggregates.map((column) => bindOneAggregate(column, input.schema));
+  const window = node.window === undefined ? undefined : bindWindow(node.window, input.schema);
   const grouping = node.grouping === null ? null : bindGrouping(node.grouping, keys);
+  if (window !== undefined && grouping !== null) {
+    throw new PlanError(
+      `${window.text}: windows are grouped by plain keys, not by rollup, cube or grouping sets`,
+      {
+        expected: "plain keys",
+      },
+    );
+  }
   const sometimesNull = (key: number) => grouping?.sets.some((set) => !set.includes(key)) ?? false;
   const fields = [
+    ...(window === undefined ? [] : windowFields(window)),
     ...keys.map(({ name, expression: { type, nullable } }, index) => ({
       name,
       type,
@@ -227,7 +238,20 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
   }
   checkNames(fields.map(({ name }) => name));
   if (fields.length === 0) throw new PlanError("aggregate takes at least one aggregate or key");
-  return { kind: "aggregate", input, keys, aggregates, grouping, changelog: false, schema: { fields } };
+  return {
+    kind: "aggregate",
+    input,
+    window,
+    keys,
+    aggregates,
+    grouping,
+    changelog: false,
+    schema: { fields },
+  };
+}
+
+function windowFields({ kind, scale }: BoundWindow): Field[] {
+  return WINDOW_COLUMNS.map((name) => ({ name, type: scale.type, nullable: kind === "global" }));
 }
 
 function bindGrouping({ sets, indicators }: GroupingNode, keys: readonly { name: string }[]): BoundGrouping {

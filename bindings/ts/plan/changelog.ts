@@ -19,6 +19,15 @@ export function asChangelog(plan: BoundPlan): BoundPlan {
   const emits = input.schema.fields.at(-1) === FIELD;
   if (plan.kind === "aggregate") {
     if (emits) throw refused(plan.kind);
+    if (plan.window !== undefined) {
+      throw new PlanError(
+        `${plan.window.text}: windows emit "onClose"; "onUpdate" is for aggregates without`,
+        {
+          value: "onUpdate",
+          expected: `"onClose"`,
+        },
+      );
+    }
     if (plan.schema.fields.some(({ name }) => name === ROW_KIND)) {
       throw new PlanError(
         `emit "onUpdate" adds the column "${ROW_KIND}": give the aggregate's column another name`,
@@ -43,6 +52,18 @@ export function asChangelog(plan: BoundPlan): BoundPlan {
     default:
       throw refused(plan.kind);
   }
+}
+
+/** Refuses windows that are to be corrected where nothing is ever taken back. Throws PlanError. */
+export function checkOnClose(plan: BoundPlan): void {
+  if (plan.kind === "source") return;
+  if (plan.kind === "aggregate" && plan.window !== undefined && plan.window.lateness > 0n) {
+    throw new PlanError(
+      `${plan.window.text}: allowedLateness corrects results that were given, which emit "onClose" never does; use "onUpdate", or do without allowedLateness`,
+      { column: plan.window.column, value: plan.window.lateness, expected: "no allowedLateness" },
+    );
+  }
+  checkOnClose(plan.input);
 }
 
 function refused(kind: "aggregate" | "sort" | "limit"): PlanError {

@@ -8,6 +8,7 @@ import type { BoundPlan, PlanNode } from "./logical.js";
 import { lower, type Stage } from "./lower.js";
 import type { Plan } from "./plan.js";
 import { expressionText } from "./text.js";
+import { windowText } from "./window.js";
 
 /**
  * The plan as text: the logical plan (the last step on top, with the columns where they change) and the
@@ -73,7 +74,8 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
         columns.splice(indicator.position, 0, { name: indicator.name, text });
       }
       const sets = setsClause(node.grouping, node.keys);
-      return `aggregate ${named(columns)}${keys === "" ? "" : ` by ${keys}`}${sets}`;
+      const window = node.window === undefined ? "" : ` in ${windowText(node.window)}`;
+      return `aggregate ${named(columns)}${keys === "" ? "" : ` by ${keys}`}${sets}${window}`;
     }
     case "distinct":
       return node.keys === null
@@ -134,7 +136,8 @@ function boundText(plan: BoundPlan): string {
         computed.splice(column - names.length, 0, named(name, text));
       }
       const sets = setsClause(plan.grouping, plan.keys);
-      return `aggregate ${computed.join(", ")}${keys === "" ? "" : ` by ${keys}`}${sets}`;
+      const window = plan.window === undefined ? "" : ` in ${plan.window.text}`;
+      return `aggregate ${computed.join(", ")}${keys === "" ? "" : ` by ${keys}`}${sets}${window}`;
     }
     case "sort":
       return `order by ${plan.by
@@ -175,6 +178,15 @@ function stageLines(stage: Stage, index: number): string[] {
         `${number} grouping sets`,
         ...indent(stage.sets.flatMap((set) => stageLines(set.stage, index))),
       ];
+    case "window": {
+      const keys = stage.texts.slice(2, 2 + stage.keys);
+      return [
+        `${number} window aggregate ${stage.texts.slice(2 + stage.keys).join(", ")}`,
+        ...indent(stage.filters.map((filter) => `filter ${filter}`)),
+        `  by ${[stage.window.text, ...keys].join(", ")}`,
+        `  program of ${stage.instructions.length} instructions`,
+      ];
+    }
     case "sort":
       return [
         `${number} sort by ${stage.by

@@ -34,7 +34,9 @@ export {
 /** @internal */
 export { bind, type PlanLike, sourceOf } from "./bind.js";
 /** @internal */
-export { asChangelog } from "./changelog.js";
+export { readSpan } from "./bind-window.js";
+/** @internal */
+export { asChangelog, checkOnClose } from "./changelog.js";
 export { explain } from "./explain.js";
 export {
   and,
@@ -73,6 +75,7 @@ export {
   type ProjectStage,
   type SortStage,
   type Stage,
+  type WindowStage,
 } from "./lower.js";
 export type { Plain, TruncateUnit } from "./node.js";
 export {
@@ -95,5 +98,27 @@ export {
   Source,
   type SourceTypes,
   source,
+  type WindowColumns,
+  WindowedPlan,
 } from "./plan.js";
 export type { AnyRow, ValueOf } from "./result.js";
+/** @internal */
+export {
+  nanosecondsATick,
+  numberOfWatermark,
+  type TimeScale,
+  timeLine,
+  timeOf,
+  watermarkOf,
+} from "./time-scale.js";
+export {
+  cumulate,
+  global,
+  hop,
+  type TimeOptions,
+  tumble,
+  Window,
+  type WindowName,
+  type WindowOptions,
+  type WindowSize,
+} from "./window.js";

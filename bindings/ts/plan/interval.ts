@@ -24,12 +24,30 @@ const UNITS: Readonly<Record<string, Interval>> = {
   nanosecond: { months: 0, days: 0, nanoseconds: 1n },
 };
 
+/** No "m": months or minutes. */
+const SHORT: Readonly<Record<string, string>> = {
+  d: "day",
+  h: "hour",
+  min: "minute",
+  s: "second",
+  sec: "second",
+  ms: "millisecond",
+  us: "microsecond",
+  ns: "nanosecond",
+};
+
+function unitNamed(word: string): Interval | undefined {
+  const name = word.toLowerCase();
+  const one = name.replace(/s$/, "");
+  return UNITS[SHORT[name] ?? SHORT[one] ?? one];
+}
+
 const TERM = /([+-]?\d+)\s*([a-z]+)/giy;
 
 /**
  * Reads an interval such as `"3 months"`, `"1 day 12 hours"` or `"-90 seconds"`: whole numbers, each with
  * a unit (year, quarter, month, week, day, hour, minute, second, millisecond, microsecond, nanosecond, with
- * or without a final s). Throws ArgumentError otherwise.
+ * or without a final s; d, h, min, s, sec, ms, us, ns). Throws ArgumentError otherwise.
  */
 export function interval(text: string): Interval {
   let total: Interval = { months: 0, days: 0, nanoseconds: 0n };
@@ -38,7 +56,7 @@ export function interval(text: string): Interval {
   while (at < trimmed.length) {
     TERM.lastIndex = at;
     const match = TERM.exec(trimmed);
-    const unit = match === null ? undefined : UNITS[match[2]!.toLowerCase().replace(/s$/, "")];
+    const unit = match === null ? undefined : unitNamed(match[2]!);
     if (match === null || unit === undefined) throw malformed(text);
     total = plus(total, times(unit, BigInt(match[1]!)));
     at = TERM.lastIndex;

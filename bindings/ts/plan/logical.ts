@@ -6,8 +6,10 @@
 import type { AggregateName } from "../type/aggregate.js";
 import type { Schema } from "../type/data-type.js";
 import type { AggregateNode } from "./aggregate.js";
+import type { BoundWindow } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import type { ExpressionNode } from "./node.js";
+import type { WindowNode } from "./window.js";
 
 export interface NamedExpression {
   readonly name: string;
@@ -56,6 +58,8 @@ export type PlanNode =
   | {
       readonly kind: "aggregate";
       readonly input: PlanNode;
+      /** Cuts the rows into windows, each grouped for itself. */
+      readonly window?: WindowNode | undefined;
       readonly keys: readonly NamedExpression[];
       readonly aggregates: readonly NamedAggregate[];
       /** Null: one set, of all keys. */
@@ -114,6 +118,8 @@ export type BoundPlan = {
   | {
       readonly kind: "aggregate";
       readonly input: BoundPlan;
+      /** Then the columns WINDOW_COLUMNS come before the keys. */
+      readonly window?: BoundWindow | undefined;
       readonly keys: readonly { readonly name: string; readonly expression: BoundExpression }[];
       readonly aggregates: readonly BoundAggregate[];
       /** Null: one set, of all keys. The schema has all keys, then aggregates and indicators as they were written. */

@@ -12,14 +12,16 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } from "../kernel/config.js";
 import { aggregateFunction } from "../type/aggregate.js";
-import { type Field, int64, type Schema } from "../type/data-type.js";
+import { type DataType, type Field, int64, type Schema } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
+import { type BoundWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import { ROW_KIND } from "./changelog.js";
 import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
 import { indicatorValue } from "./grouping.js";
 import type { BoundAggregate, BoundGrouping, BoundOutput, BoundPlan } from "./logical.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
+import { timeLine } from "./time-scale.js";
 
 interface ProgramStage extends CompiledProgram {
   /** Columns that leave the stage. */
@@ -51,11 +53,7 @@ export interface ProjectStage extends ProgramStage {
   readonly identity: boolean;
 }
 
-/** Filter, compute, group and aggregate. `schema` is the keys, then the aggregates. */
-export interface AggregateStage extends ProgramStage {
-  readonly kind: "aggregate";
-  /** For `op_create`. */
-  readonly config: Uint8Array;
+interface GroupingStage extends ProgramStage {
   /** Changes after each push instead of one result at the end; the row kind is the last column. */
   readonly changelog: boolean;
   readonly output: readonly Field[];
@@ -64,6 +62,24 @@ export interface AggregateStage extends ProgramStage {
   readonly filters: readonly string[];
   /** As `count(*)`, in the order of `output`: the keys' expressions, then the aggregates. */
   readonly texts: readonly string[];
+}
+
+/** Filter, compute, group and aggregate. `schema` is the keys, then the aggregates. */
+export interface AggregateStage extends GroupingStage {
+  readonly kind: "aggregate";
+  /** For `op_create`. */
+  readonly config: Uint8Array;
+}
+
+/** The same for each window. `schema` is WINDOW_COLUMNS, the keys, then the aggregates. */
+export interface WindowStage extends GroupingStage {
+  readonly kind: "window";
+  readonly window: BoundWindow;
+  /** Index of the program's output that is the time's number on the window's scale. */
+  readonly time: number;
+  readonly aggregate: AggregateConfigSpec;
+  /** The source's column that the time is, perhaps through an earlier window; null where it is computed. */
+  readonly clock: number | null;
 }
 
 /**
@@ -106,7 +122,7 @@ export interface LimitStage {
   readonly schema: Schema;
 }
 
-export type Stage = ProjectStage | AggregateStage | GroupingSetsStage | SortStage | LimitStage;
+export type Stage = ProjectStage | AggregateStage | GroupingSetsStage | WindowStage | SortStage | LimitStage;
 
 export interface LoweredPlan {
   readonly source: {
@@ -126,6 +142,8 @@ export interface LoweredPlan {
 interface Pending {
   /** Schema of the stage's input. */
   readonly input: Schema;
+  /** Per column of it the source's column whose event time it tells; null where it is no event time. */
+  readonly clocks: readonly (number | null)[];
   readonly filters: readonly BoundExpression[];
   /** Columns so far, over `input`. */
   readonly columns: readonly BoundOutput[];
@@ -136,7 +154,7 @@ export function lower(plan: BoundPlan): LoweredPlan {
   const stages: Stage[] = [];
   const pending = lowerNode(arrange(plan), stages);
   if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, plan.schema));
-  const first = stages[0] as ProjectStage | AggregateStage | GroupingSetsStage;
+  const first = stages[0] as ProjectStage | AggregateStage | GroupingSetsStage | WindowStage;
   const gathered = first.kind === "project" ? first.passthrough.map(({ inputColumn }) => inputColumn) : [];
   const columns = [...new Set([...first.columns, ...gathered])].sort((a, b) => a - b);
   const { name, data, sourceSchema } = sourceNode(plan);
@@ -162,15 +180,14 @@ function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
       const columns = plan.columns.map((output) => moveOutput(output, pending, move));
       return { ...pending, columns };
     }
-    case "aggregate":
-      stages.push(
-        plan.grouping === null
-          ? aggregateStage(pending, plan)
-          : groupingSetsStage(pending, plan, plan.grouping),
-      );
-      return untouched(plan.schema);
+    case "aggregate": {
+      const stage = aggregation(pending, plan);
+      stages.push(stage);
+      return untouched(plan.schema, stage.kind === "window" ? windowClocks(stage) : []);
+    }
     case "sort":
     case "limit": {
+      const clocks = pending.columns.map((output) => clockOf(output, pending));
       flush(pending, plan.input.schema, stages);
       const { schema } = plan;
       stages.push(
@@ -178,9 +195,31 @@ function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
           ? { kind: "sort", by: plan.by, schema }
           : { kind: "limit", count: plan.count, offset: plan.offset, ordered: isOrdered(plan.input), schema },
       );
-      return untouched(schema);
+      return untouched(schema, clocks);
     }
   }
+}
+
+/** The source's column whose event time an output tells: the column itself, also as another kind of timestamp. */
+function clockOf(output: BoundOutput, { clocks }: Pending): number | null {
+  if ("opaque" in output) return null;
+  let { expression } = output;
+  while (expression.kind === "cast" && !expression.try && sameLine(expression.value.type, expression.type)) {
+    expression = expression.value;
+  }
+  return expression.kind === "column" ? (clocks[expression.index] ?? null) : null;
+}
+
+function sameLine(from: DataType, to: DataType): boolean {
+  return from.kind === to.kind && timeLine(from) === timeLine(to);
+}
+
+/** A window that closes at a watermark has its last moment before it, and its end right after. */
+function windowClocks({ clock, schema }: WindowStage): (number | null)[] {
+  const times: ReadonlySet<string> = new Set(WINDOW_COLUMNS.slice(1));
+  return schema.fields.map(({ name }, index) =>
+    index < WINDOW_COLUMNS.length && times.has(name) ? clock : null,
+  );
 }
 
 function flush(pending: Pending, schema: Schema, stages: Stage[]): void {
@@ -189,11 +228,12 @@ function flush(pending: Pending, schema: Schema, stages: Stage[]): void {
 
 function sourcePending(plan: Extract<BoundPlan, { kind: "source" }>): Pending {
   const columns = plan.schema.fields.map((field, index) => passed(field, plan.columns[index]!));
-  return { input: plan.sourceSchema, filters: [], columns };
+  const clocks = plan.sourceSchema.fields.map((_, index) => index);
+  return { input: plan.sourceSchema, clocks, filters: [], columns };
 }
 
-function untouched(schema: Schema): Pending {
-  return { input: schema, filters: [], columns: schema.fields.map(passed) };
+function untouched(schema: Schema, clocks: readonly (number | null)[]): Pending {
+  return { input: schema, clocks, filters: [], columns: schema.fields.map(passed) };
 }
 
 function passed({ name, type, nullable }: Field, index: number): BoundOutput {
@@ -295,13 +335,60 @@ class SharedOutputs {
   }
 }
 
-function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggregate" }>): AggregateStage {
+type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;
+
+function aggregation(
+  pending: Pending,
+  plan: AggregatePlan,
+): AggregateStage | WindowStage | GroupingSetsStage {
+  if (plan.window !== undefined) return windowStage(pending, plan);
+  return plan.grouping === null
+    ? aggregateStage(pending, plan)
+    : groupingSetsStage(pending, plan, plan.grouping);
+}
+
+function aggregateStage(pending: Pending, plan: AggregatePlan): AggregateStage {
+  const { stage, aggregate } = groupingStage(pending, plan, null);
+  return { kind: "aggregate", ...stage, config: encodeAggregateConfig(aggregate) };
+}
+
+const NUMBER = { type: int64, nullable: false };
+
+function windowStage(pending: Pending, plan: AggregatePlan): WindowStage {
+  const window = plan.window!;
+  const { stage, aggregate, time } = groupingStage(pending, plan, window.time);
+  const clock = clockOf({ name: window.column, expression: over(pending)(window.instant) }, pending);
+  const [start, end] = WINDOW_COLUMNS;
+  const output = [
+    { name: start, ...NUMBER },
+    { name: end, ...NUMBER },
+    ...stage.output.slice(WINDOW_COLUMNS.length),
+  ];
+  return {
+    kind: "window",
+    ...stage,
+    output,
+    texts: [start, end, ...stage.texts],
+    window,
+    aggregate,
+    time,
+    clock,
+  };
+}
+
+/** The program of an aggregation, and (of a window) of the time. */
+function groupingStage(
+  pending: Pending,
+  plan: AggregatePlan,
+  time: BoundExpression | null,
+): { stage: GroupingStage; aggregate: AggregateConfigSpec; time: number } {
   const compiler = new ProgramCompiler(pending.input);
   const filters = emitFilters(compiler, pending.filters);
   const move = over(pending);
   const fold = folding();
   const place = (expression: BoundExpression) => fold(move(expression));
   const outputs = new SharedOutputs(compiler);
+  const timeOutput = time === null ? -1 : outputs.add(place(time));
   const keys = plan.keys.map(({ expression }) => ({
     output: outputs.add(place(expression)),
     type: registerType(expression.type),
@@ -309,11 +396,8 @@ function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggr
   const aggregates = plan.aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, place));
   const compiled = compiler.finish();
   const { changelog } = plan;
-  const config = encodeAggregateConfig({ program: compiled.program, keys, aggregates, changelog });
-  return {
-    kind: "aggregate",
+  const stage = {
     ...compiled,
-    config,
     changelog,
     output: plan.schema.fields,
     outputs: outputs.texts,
@@ -326,6 +410,8 @@ function aggregateStage(pending: Pending, plan: Extract<BoundPlan, { kind: "aggr
     ],
     schema: plan.schema,
   };
+  const aggregate = { program: compiled.program, keys, aggregates, changelog };
+  return { stage, aggregate, time: timeOutput };
 }
 
 function groupingSetsStage(

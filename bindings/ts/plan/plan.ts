@@ -14,6 +14,7 @@ import type { BoundPlan, GroupingNode, NamedAggregate, PlanNode, SortColumn, Sou
 import type { AnyRow, Flat, NamesOf, Resolve, ValueOf } from "./result.js";
 import { namedExpressions } from "./selection.js";
 import { readTableSchema } from "./table.js";
+import { Window } from "./window.js";
 
 declare const row: unique symbol;
 
@@ -71,6 +72,11 @@ type Columns<Row, C> = UnionToIntersection<SelectedOne<Row, C>>;
 export type Computed<Row, Keys> = Readonly<
   Record<string, Aggregate<NamesOf<Row>, unknown> | GroupingIndicator<NamesOf<Keys>>>
 >;
+
+/** The columns that a window over the time column `C` adds, of that column's type. */
+export type WindowColumns<Row, C extends string> = {
+  readonly [K in "window_start" | "window_end" | "window_time"]: Row[C & keyof Row];
+};
 
 /** A sort key: build it with `asc` or `desc`. */
 export interface SortKey<N extends string = string> {
@@ -164,6 +170,20 @@ export class Plan<out Row = AnyRow> {
     return this.#then({ kind: "distinct", input: this.node, keys });
   }
 
+  /**
+   * Cuts the rows into windows of event time: `tumble`, `hop`, `cumulate`, `session` or `global`. Then
+   * `groupBy(...).aggregate(...)`, or `aggregate(...)` alone.
+   */
+  window<const C extends NamesOf<Row>>(window: Window<C>): WindowedPlan<Row, WindowColumns<Row, C>> {
+    if (!(window instanceof Window)) {
+      throw new ArgumentError(`window takes tumble, hop, cumulate, session or global`, {
+        value: window,
+        expected: `such as tumble("ts", "1 minute")`,
+      });
+    }
+    return new WindowedPlan(this as Plan<Row>, window);
+  }
+
   /** One row over all rows, also over none. */
   aggregate<const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>>(
     aggregates: A,
@@ -210,14 +230,16 @@ export class Plan<out Row = AnyRow> {
 export class GroupedPlan<Row, Keys> {
   readonly #plan: Plan<Row>;
   readonly #grouping: ExpandedGrouping;
+  readonly #window: Window | undefined;
 
   /** @internal */
-  constructor(plan: Plan<Row>, grouping: ExpandedGrouping) {
+  constructor(plan: Plan<Row>, grouping: ExpandedGrouping, window?: Window) {
     this.#plan = plan;
     this.#grouping = grouping;
+    this.#window = window;
   }
 
-  /** One row per group: the keys, then these. Of no aggregates, the distinct keys. */
+  /** One row per group (and window): the window's columns, the keys, then these. Of no aggregates, the distinct keys. */
   aggregate<const A extends Computed<Row, Keys>>(aggregates: A): Plan<Aggregated<Row, Keys, A>> {
     const columns: NamedAggregate[] = [];
     const indicators: GroupingNode["indicators"][number][] = [];
@@ -236,7 +258,37 @@ export class GroupedPlan<Row, Keys> {
     const { keys } = this.#grouping;
     const sets = this.#grouping.sets ?? [keys.map((_, index) => index)];
     const grouping = this.#grouping.sets === null && indicators.length === 0 ? null : { sets, indicators };
-    return this.#plan.extend({ kind: "aggregate", input, keys, aggregates: columns, grouping });
+    const window = this.#window?.node;
+    return this.#plan.extend({ kind: "aggregate", input, window, keys, aggregates: columns, grouping });
+  }
+}
+
+/** A plan whose rows are cut into windows and wait to be grouped or aggregated. */
+export class WindowedPlan<Row, Columns> {
+  readonly #plan: Plan<Row>;
+  readonly #window: Window;
+
+  /** @internal */
+  constructor(plan: Plan<Row>, window: Window) {
+    this.#plan = plan;
+    this.#window = window;
+  }
+
+  /** Groups of equal keys in each window; see `Plan.groupBy`. */
+  groupBy<const S extends readonly Selection<Row>[]>(
+    ...keys: S
+  ): GroupedPlan<Row, Columns & Selected<Row, S>> {
+    return new GroupedPlan(this.#plan, expandGrouping(keys), this.#window);
+  }
+
+  /**
+   * One row for each window that has rows: `window_start`, `window_end` (the first moment that is not in it),
+   * `window_time` (the last that is), then these.
+   */
+  aggregate<const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>>(
+    aggregates: A,
+  ): Plan<Aggregated<Row, Columns, A>> {
+    return new GroupedPlan<Row, Columns>(this.#plan, expandGrouping([]), this.#window).aggregate(aggregates);
   }
 }
 

@@ -186,6 +186,7 @@ function runStages(kernel: Kernel, stages: readonly Stage[], input: readonly Bat
       continue;
     }
     if (stage.kind === "groupingSets") throw new Error("these plans have no grouping sets");
+    if (stage.kind === "window") throw new Error("no windows here");
     const rows = rowsOf(data);
     const arranged =
       stage.kind === "limit" && stage.ordered ? rows : sortRows(rows, stage.kind === "sort" ? stage.by : []);

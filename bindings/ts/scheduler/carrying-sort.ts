@@ -8,9 +8,10 @@ import { takeOpaqueFrom } from "../arrow/index.js";
 import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type Schema, uint32 } from "../type/data-type.js";
-import type { PipelineOptions, Step } from "./pipeline.js";
+import type { PipelineOptions } from "./pipeline.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import { loadAll, type Order } from "./sort.js";
+import type { Step } from "./step.js";
 
 /** Rows beyond twice the limit that may pile up before they are cut. */
 const SLACK_ROWS = 65_536;
@@ -18,6 +19,7 @@ const SLACK_ROWS = 65_536;
 const NUMBER = { name: "row number", type: uint32, nullable: false };
 
 export class CarryingSortStep implements Step {
+  readonly holdsRows = true;
   readonly #kernel: Kernel;
   readonly #order: Order;
   readonly #batchRows: number;
@@ -131,6 +133,14 @@ export class CarryingSortStep implements Step {
       else high = middle;
     }
     return low;
+  }
+
+  get operators(): readonly Operator[] {
+    return [this.#operator];
+  }
+
+  watermark(): Iterable<BatchData> {
+    return [];
   }
 
   *finish(): Generator<BatchData> {

@@ -6,14 +6,16 @@
 import type { RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toTable } from "../arrow/index.js";
 import { Kernel, type KernelBuild, type Operator, Stage, type WasmSource } from "../kernel/index.js";
-import { asChangelog, bind, GroupedPlan, lower, Plan, sourceOf } from "../plan/index.js";
+import { asChangelog, bind, checkOnClose, GroupedPlan, lower, Plan, sourceOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
 import { Pipeline } from "./pipeline.js";
-import { Counters, type DriveOptions, drive, feed, type Opened, Run } from "./run.js";
+import { Counters, type DriveOptions, drive, feed, type Opened, Run, type RunState } from "./run.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
+import type { SourceClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
+import { checkClock, sourceClock, type WatermarkOptions } from "./watermark.js";
 
 export interface EngineOptions {
   /** Threads. This version runs on the calling thread only: 1. */
@@ -44,6 +46,12 @@ export interface StreamOptions {
   readonly emit?: "onClose" | "onUpdate";
   /** Most rows of a result batch; 65,536 by default. */
   readonly batchRows?: number;
+  /**
+   * By the names of sources, how their rows say that time has passed:
+   * `{ orders: { column: "ts", outOfOrderness: "5 seconds" } }`. It closes windows over that column while the
+   * stream runs; without it they close when the input ends, and no row is ever late.
+   */
+  readonly watermarks?: Readonly<Record<string, WatermarkOptions>>;
 }
 
 export interface EngineStats {
@@ -126,8 +134,9 @@ export class Engine {
     const signals = allOf(signal, controller);
     return this.#track(controller, async () => {
       const opened = await this.#open(plan, inputs, stage, {
-        changelog: false,
+        emit: null,
         batchRows: COLLECT_BATCH_ROWS,
+        watermarks: {},
         signal: signals,
       });
       let kept: Operator | null = null;
@@ -154,7 +163,7 @@ export class Engine {
    */
   stream(plan: Plan<unknown>, inputs: Inputs = {}, options: StreamOptions = {}): Run {
     const kernel = this.#kernelForRun();
-    const { signal, emit = "onClose", batchRows = DEFAULT_BATCH_ROWS } = options;
+    const { signal, emit = "onClose", batchRows = DEFAULT_BATCH_ROWS, watermarks = {} } = options;
     checkPlan(plan);
     checkChoice("emit", emit, ["onClose", "onUpdate"]);
     if (!Number.isInteger(batchRows) || batchRows < 1) {
@@ -166,6 +175,7 @@ export class Engine {
     const signals = allOf(signal, controller);
     const counters = new Counters();
     let pipeline: Pipeline | null = null;
+    let last: RunState = { stateBytes: 0, lateRows: 0, nullTimes: 0 };
     const engine = this;
     async function* results(): AsyncGenerator<BatchData> {
       signals.throwIfAborted();
@@ -173,18 +183,23 @@ export class Engine {
       engine.#runs.add(controller);
       let opened: Opened | null = null;
       try {
-        const changelog = emit === "onUpdate";
-        opened = await engine.#open(plan, inputs, stage, { changelog, batchRows, signal: signals });
+        opened = await engine.#open(plan, inputs, stage, {
+          emit,
+          batchRows,
+          watermarks,
+          signal: signals,
+        });
         pipeline = opened.pipeline;
         yield* drive(opened, counters, { signal: signals, check: () => engine.#check() });
       } finally {
         engine.#runs.delete(controller);
+        if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
         pipeline = null;
         opened?.pipeline.free();
         await opened?.source.close();
       }
     }
-    return new Run(results(), counters, controller, signals, () => pipeline?.stateBytes ?? 0);
+    return new Run(results(), counters, controller, signals, () => pipeline?.state ?? last);
   }
 
   stats(): EngineStats {
@@ -222,24 +237,19 @@ export class Engine {
     }
   }
 
-  async #open(
-    plan: Plan<unknown>,
-    inputs: Inputs,
-    stage: Stage,
-    options: { changelog: boolean; batchRows: number; signal: AbortSignal | null },
-  ): Promise<Opened> {
+  async #open(plan: Plan<unknown>, inputs: Inputs, stage: Stage, options: OpenOptions): Promise<Opened> {
     const { name, data, schema } = sourceOf(plan);
     const given = Object.hasOwn(inputs, name) ? inputs[name] : data;
     if (given === undefined || given === null) bind(plan, schemasOf(inputs));
     const source = await Source.open(name, given, stage, schema, options.signal);
     try {
       const bound = bind(plan, { [name]: source.schema });
-      const physical = lower(options.changelog ? asChangelog(bound) : bound);
-      return {
-        source,
-        columns: physical.source.columns,
-        pipeline: new Pipeline(this.#kernel, physical, options),
-      };
+      if (options.emit === "onClose") checkOnClose(bound);
+      const physical = lower(options.emit === "onUpdate" ? asChangelog(bound) : bound);
+      const clock = clockOf(source, options.watermarks);
+      if (clock !== null) checkClock(clock, physical);
+      const columns = [...new Set([...physical.source.columns, ...(clock?.columns ?? [])])];
+      return { source, columns, clock, pipeline: new Pipeline(this.#kernel, physical, options) };
     } catch (error) {
       await source.close();
       throw error;
@@ -270,6 +280,25 @@ export class Engine {
     };
     return { table: new KernelTable(pipeline.schema, batches, release), operator };
   }
+}
+
+interface OpenOptions {
+  /** Of a stream; null where the whole result is collected. */
+  readonly emit: "onClose" | "onUpdate" | null;
+  readonly batchRows: number;
+  readonly watermarks: Readonly<Record<string, WatermarkOptions>>;
+  readonly signal: AbortSignal | null;
+}
+
+function clockOf({ name, schema }: Source, watermarks: OpenOptions["watermarks"]): SourceClock | null {
+  const other = Object.keys(watermarks).find((given) => given !== name);
+  if (other !== undefined) {
+    throw new ArgumentError(`watermarks: the plan reads no source "${other}", it reads "${name}"`, {
+      value: other,
+      expected: name,
+    });
+  }
+  return Object.hasOwn(watermarks, name) ? sourceClock(name, watermarks[name]!, schema) : null;
 }
 
 /** The signal of a run: the user's, if there is one, and the run's own. */

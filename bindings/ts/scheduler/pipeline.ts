@@ -22,19 +22,13 @@ import { type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
 import { hostBatch, sliceRows } from "./rows.js";
+import type { RunState } from "./run.js";
 import { type Order, sortOperatorOf } from "./sort.js";
+import { drain, labelOf, OperatorStep, type Step } from "./step.js";
+import { WindowStep } from "./window-step.js";
 
 /** Rows of a batch that every operator takes in one push. */
 export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
-
-export interface Step {
-  /** Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. */
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
-  finish(): Iterable<BatchData>;
-  /** Bytes of operators' state now. */
-  readonly stateBytes?: number;
-  free(): void;
-}
 
 export interface PipelineOptions {
   /** Most rows of a result batch. */
@@ -64,6 +58,14 @@ export class Pipeline {
   /** Rows [start, start + rows) of the source, at most MORSEL_ROWS of them; yields what became ready. */
   push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     return this.#feed(0, input, start, rows, firstRow);
+  }
+
+  /** No more rows at or before `time` (see plan/time-scale.ts) will be pushed: yields what that makes ready. */
+  *watermark(time: bigint): Generator<BatchData> {
+    for (const [index, step] of this.#steps.entries()) {
+      for (const batch of step.watermark(time)) yield* this.#pass(index + 1, batch);
+      if (step.holdsRows) return;
+    }
   }
 
   /** The end of input: yields everything that is left. */
@@ -112,9 +114,13 @@ export class Pipeline {
     }
   }
 
-  /** Bytes of operators' state now. */
-  get stateBytes(): number {
-    return this.#steps.reduce((sum, step) => sum + (step.stateBytes ?? 0), 0);
+  /** What the operators hold and have counted. */
+  get state(): RunState {
+    const operators = this.#steps.flatMap((step) => step.operators).filter(({ isOpen }) => isOpen);
+    const stats = operators.map((operator) => operator.stats());
+    const total = (of: "stateBytes" | "lateRows" | "nullTimes") =>
+      stats.reduce((sum, counts) => sum + counts[of], 0);
+    return { stateBytes: total("stateBytes"), lateRows: total("lateRows"), nullTimes: total("nullTimes") };
   }
 
   /** Gives all memory back, except the operator that `keep` names. */
@@ -136,6 +142,7 @@ function* stepsOf(
     const stage = stages[index]!;
     if (stage.kind === "aggregate") yield new AggregateStep(kernel, stage, options);
     else if (stage.kind === "groupingSets") yield new GroupingSetsStep(kernel, stage, options);
+    else if (stage.kind === "window") yield new WindowStep(kernel, stage, options);
     else if (stage.kind === "limit" && stage.ordered) yield new SliceStep(stage);
     else {
       const order = orderAt(stages, index);
@@ -178,26 +185,8 @@ function orderAt(stages: readonly PhysicalStage[], index: number): Order | null 
   };
 }
 
-abstract class OperatorStep implements Step {
-  readonly operator: Operator;
-
-  constructor(operator: Operator) {
-    this.operator = operator;
-  }
-
-  get stateBytes(): number {
-    return this.operator.isOpen ? this.operator.stats().stateBytes : 0;
-  }
-
-  abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
-  abstract finish(): Iterable<BatchData>;
-
-  free(): void {
-    this.operator.destroy();
-  }
-}
-
 class AggregateStep extends OperatorStep {
+  readonly holdsRows: boolean;
   readonly #batchRows: number;
 
   constructor(kernel: Kernel, stage: AggregateStage, { batchRows }: PipelineOptions) {
@@ -213,12 +202,17 @@ class AggregateStep extends OperatorStep {
         instruction: (index) => instructions[index],
       }),
     );
+    this.holdsRows = !changelog;
     this.#batchRows = batchRows;
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
     yield* drain(this.operator, this.#batchRows);
+  }
+
+  watermark(): Iterable<BatchData> {
+    return [];
   }
 
   *finish(): Generator<BatchData> {
@@ -245,14 +239,22 @@ class GroupingSetsStep implements Step {
     }
   }
 
-  get stateBytes(): number {
-    return this.#steps.reduce((sum, step) => sum + step.stateBytes, 0);
+  get holdsRows(): boolean {
+    return this.#steps.every(({ holdsRows }) => holdsRows);
+  }
+
+  get operators(): readonly Operator[] {
+    return this.#steps.map(({ operator }) => operator);
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     for (const [index, step] of this.#steps.entries()) {
       yield* this.#widened(index, step.push(input, start, rows, firstRow));
     }
+  }
+
+  watermark(): Iterable<BatchData> {
+    return [];
   }
 
   /** Set by set; each gives its memory back when its results are out. */
@@ -277,14 +279,10 @@ class GroupingSetsStep implements Step {
   }
 }
 
-/** How messages name a result: `sum(amount)`, or `turnover = sum(amount)` under another name. */
-function labelOf(text: string, name: string): string {
-  return text === name ? `"${name}"` : `"${name}" = ${text}`;
-}
-
 const ROW_INDEX = { name: "row_index", type: uint32, nullable: false };
 
 class ProjectStep extends OperatorStep {
+  readonly holdsRows = false;
   readonly #stage: ProjectStage;
 
   constructor(kernel: Kernel, stage: ProjectStage) {
@@ -305,6 +303,10 @@ class ProjectStep extends OperatorStep {
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
     for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
+  }
+
+  watermark(): Iterable<BatchData> {
+    return [];
   }
 
   finish(): Iterable<BatchData> {
@@ -329,12 +331,10 @@ function rowNumbers(column: ColumnData, start: number): Uint32Array {
   return new Uint32Array(buffer, byteOffset, column.length).map((row) => row + start);
 }
 
-function* drain(operator: Operator, batchRows: number): Generator<BatchData> {
-  for (let batch = operator.pull(batchRows); batch !== null; batch = operator.pull(batchRows)) yield batch;
-}
-
 /** A limit over rows that come in order: the first rows after `offset`. */
 class SliceStep implements Step {
+  readonly operators = [];
+  readonly holdsRows = false;
   readonly #limit: LimitStage;
   #seen = 0;
 
@@ -350,6 +350,10 @@ class SliceStep implements Step {
     if (first < last) yield sliceRows(hostBatch(input, schema), start + first, start + last);
   }
 
+  watermark(): Iterable<BatchData> {
+    return [];
+  }
+
   finish(): Iterable<BatchData> {
     return [];
   }
@@ -358,6 +362,7 @@ class SliceStep implements Step {
 }
 
 class SortStep extends OperatorStep {
+  readonly holdsRows = true;
   readonly #batchRows: number;
 
   constructor(kernel: Kernel, order: Order, { batchRows }: PipelineOptions) {
@@ -367,6 +372,10 @@ class SortStep extends OperatorStep {
 
   push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
     this.operator.push(input, start, rows, firstRow);
+    return [];
+  }
+
+  watermark(): Iterable<BatchData> {
     return [];
   }
 

@@ -7,10 +7,12 @@
 
 import type { RecordBatch } from "apache-arrow";
 import { toRecordBatch } from "../arrow/index.js";
+import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
 import { MORSEL_ROWS, type Pipeline } from "./pipeline.js";
 import type { Source } from "./source.js";
+import type { SourceClock } from "./source-clock.js";
 import { Breather, settledSoon, unlessAborted } from "./yield.js";
 
 export interface RunStats {
@@ -21,15 +23,24 @@ export interface RunStats {
   readonly batchesOut: number;
   /** Bytes of state in the kernel's memory after the last morsel; 0 once the run is over. */
   readonly stateBytes: number;
-  /** Rows that came too late for their window: none, as long as plans have no windows. 0 certifies equality with batch mode. */
+  /** Rows that came after all their windows were closed, and are in no result. 0 certifies equality with batch mode. */
   readonly lateRows: number;
+  /** Rows without a time that a window dropped (`nullTime: "drop"`). */
+  readonly nullTimes: number;
+  /** No more rows at or before this time, in ticks of the time column; null before the first, or without watermarks. */
+  readonly watermark: bigint | null;
 }
+
+/** What the operators of a run say. */
+export type RunState = Pick<RunStats, "stateBytes" | "lateRows" | "nullTimes">;
 
 /** What a run is made of, once its source is open. */
 export interface Opened {
   readonly source: Source;
-  /** The source's columns that the plan reads. */
+  /** The source's columns that are read. */
   readonly columns: readonly number[];
+  /** Makes the source's watermarks; null where only its end closes windows. */
+  readonly clock: SourceClock | null;
   readonly pipeline: Pipeline;
 }
 
@@ -44,6 +55,7 @@ export class Counters {
   batchesIn = 0;
   rowsOut = 0;
   batchesOut = 0;
+  watermark: bigint | null = null;
 }
 
 /** Runs to the end; yields results as they become ready. The caller frees. */
@@ -63,7 +75,7 @@ export async function* drive(
 
 /** Pushes the whole source through, without the end of input; yields what is ready before that. */
 export async function* feed(
-  { source, columns, pipeline }: Opened,
+  { source, columns, pipeline, clock }: Opened,
   counters: Counters,
   options: DriveOptions,
 ): AsyncGenerator<BatchData> {
@@ -76,14 +88,36 @@ export async function* feed(
     counters.rowsIn += input.rows;
     for (let start = 0; start < input.rows; start += MORSEL_ROWS) {
       const rows = Math.min(MORSEL_ROWS, input.rows - start);
-      for (const batch of pipeline.push(input, start, rows, firstRow)) {
+      for (const batch of pushed(pipeline, clock, input, start, rows, firstRow)) {
         counted(counters, batch);
         yield batch;
       }
+      counters.watermark = clock?.ticks ?? null;
       const pausing = pause();
       if (pausing !== null) await pausing;
     }
   }
+}
+
+/** Pushes a morsel, and every watermark where it belongs among its rows. */
+function* pushed(
+  pipeline: Pipeline,
+  clock: SourceClock | null,
+  input: InputBatch,
+  start: number,
+  rows: number,
+  firstRow: number,
+): Generator<BatchData> {
+  if (clock === null) {
+    yield* pipeline.push(input, start, rows, firstRow);
+    return;
+  }
+  for (const cut of clock.cuts(input, start, rows)) {
+    if (cut.watermark !== null) yield* pipeline.watermark(cut.watermark);
+    yield* pipeline.push(input, cut.start, cut.rows, firstRow);
+  }
+  const { watermark } = clock;
+  if (watermark !== null) yield* pipeline.watermark(watermark);
 }
 
 /** The same items; an abort ends the wait for the next one. */
@@ -129,7 +163,7 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   readonly #counters: Counters;
   readonly #controller: AbortController;
   readonly #signal: AbortSignal;
-  readonly #stateBytes: () => number;
+  readonly #state: () => RunState;
   #over = false;
   /** Calls of `next` that have not been answered. */
   #waiting = 0;
@@ -140,19 +174,20 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
     counters: Counters,
     controller: AbortController,
     signal: AbortSignal,
-    stateBytes: () => number,
+    state: () => RunState,
   ) {
     this.#results = results;
     this.#counters = counters;
     this.#controller = controller;
     this.#signal = signal;
-    this.#stateBytes = stateBytes;
+    this.#state = state;
     signal.addEventListener("abort", () => void results.return(undefined).catch(() => {}), { once: true });
   }
 
   get stats(): RunStats {
-    const { rowsIn, batchesIn, rowsOut, batchesOut } = this.#counters;
-    return { rowsIn, batchesIn, rowsOut, batchesOut, stateBytes: this.#stateBytes(), lateRows: 0 };
+    const { rowsIn, batchesIn, rowsOut, batchesOut, watermark } = this.#counters;
+    const { stateBytes, lateRows, nullTimes } = this.#state();
+    return { rowsIn, batchesIn, rowsOut, batchesOut, stateBytes, lateRows, nullTimes, watermark };
   }
 
   [Symbol.asyncIterator](): this {

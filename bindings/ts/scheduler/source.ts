@@ -266,4 +266,8 @@ class Reordered implements InputBatch {
   source(column: number): ColumnData | null {
     return this.#input.source(this.#columns[column]!);
   }
+
+  view(column: number): ColumnData | null {
+    return this.#input.view(this.#columns[column]!);
+  }
 }

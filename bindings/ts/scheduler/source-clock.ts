@@ -1,0 +1,195 @@
+// How far event time has come in a source, row by row.
+//
+// A row is late when it comes after the watermark has closed its windows. So that the size of batches never
+// decides that, the watermark counts before each row: `cuts` divides a morsel before every row that is behind
+// it, and such a row meets exactly the watermark that the rows before it have made. Rows that are not behind
+// cannot be late, so a morsel in good order stays whole. All rows of the source move its time, also those that
+// a filter drops later.
+
+import type { InputBatch } from "../kernel/index.js";
+import { watermarkOf } from "../plan/index.js";
+import type { DataType } from "../type/data-type.js";
+import { type Times, ticksAt, timesOf } from "./time-column.js";
+
+/** Rows of a morsel, and the watermark to pass on before them. */
+export interface Cut {
+  readonly start: number;
+  readonly rows: number;
+  /** On the line of plan/time-scale.ts; null for no other than before. */
+  readonly watermark: bigint | null;
+}
+
+export interface TimeColumn {
+  /** Index in the source's schema. */
+  readonly column: number;
+  readonly type: DataType;
+}
+
+/** Watches the rows of one source go by. */
+export abstract class SourceClock {
+  /** Index of the time column in the source's schema. */
+  readonly column: number;
+  readonly type: DataType;
+
+  constructor({ column, type }: TimeColumn) {
+    this.column = column;
+    this.type = type;
+  }
+
+  /** All columns that it reads. */
+  get columns(): readonly number[] {
+    return [this.column];
+  }
+
+  /** The watermark in ticks of the column; null before the first. */
+  abstract get ticks(): bigint | null;
+
+  /** The watermark on the line of plan/time-scale.ts. */
+  get watermark(): bigint | null {
+    const { ticks } = this;
+    return ticks === null ? null : watermarkOf(ticks, this.type);
+  }
+
+  /** Lets rows [start, start + rows) of `input` pass. */
+  abstract cuts(input: InputBatch, start: number, rows: number): Cut[];
+
+  protected times(input: InputBatch, column: number, start: number, rows: number): Times {
+    return timesOf(input.view(column)!, start, rows);
+  }
+}
+
+/** Divides a morsel where it is told to. */
+class Cutter {
+  readonly cuts: Cut[] = [];
+  #start: number;
+  #watermark: bigint | null = null;
+
+  constructor(start: number) {
+    this.#start = start;
+  }
+
+  /** A watermark before `row`. */
+  at(row: number, watermark: bigint): void {
+    this.#close(row);
+    this.#watermark = watermark;
+  }
+
+  finish(end: number): Cut[] {
+    this.#close(end);
+    return this.cuts;
+  }
+
+  #close(row: number): void {
+    if (row > this.#start)
+      this.cuts.push({ start: this.#start, rows: row - this.#start, watermark: this.#watermark });
+    this.#start = row;
+  }
+}
+
+const WORD = 2 ** 32;
+/** Distances up to here, and differences of two of them, are exact in a float64. */
+const EXACT = 2 ** 52;
+
+/** The newest time so far, less a bound (in ticks), less one tick. */
+export function boundedClock(time: TimeColumn, bound: bigint): SourceClock {
+  return bound <= BigInt(EXACT)
+    ? new BoundedClock(time, bound)
+    : new MarkedClock(time, (ticks) => ticks - bound - 1n);
+}
+
+class BoundedClock extends SourceClock {
+  readonly #bound: bigint;
+  /** The newest time is this many ticks after `#base` words of 2^32 ticks. */
+  #newest = 0;
+  #base = 0;
+  #begun = false;
+
+  constructor(time: TimeColumn, bound: bigint) {
+    super(time);
+    this.#bound = bound;
+  }
+
+  get ticks(): bigint | null {
+    if (!this.#begun) return null;
+    return BigInt(this.#base) * BigInt(WORD) + BigInt(this.#newest) - this.#bound - 1n;
+  }
+
+  cuts(input: InputBatch, start: number, rows: number): Cut[] {
+    const { words, isNull } = this.times(input, this.column, start, rows);
+    const cutter = new Cutter(start);
+    const bound = Number(this.#bound);
+    let { base, newest } = {
+      base: this.#base,
+      newest: this.#begun ? this.#newest : Number.NEGATIVE_INFINITY,
+    };
+    let passed = Number.NEGATIVE_INFINITY;
+    for (let row = 0; row < rows; row++) {
+      const high = words[row * 2 + 1]!;
+      const low = words[row * 2]! >>> 0;
+      const ticks = (high - base) * WORD + low;
+      if (ticks < newest - bound) {
+        if (isNull?.(row) || newest === passed) continue;
+        passed = newest;
+        this.#keep(base, newest);
+        cutter.at(start + row, this.watermark!);
+      } else if (ticks > newest && !isNull?.(row)) {
+        newest = ticks;
+        if (ticks >= EXACT || !this.#begun) {
+          base = high;
+          newest = low;
+          passed = Number.NEGATIVE_INFINITY;
+          this.#begun = true;
+        }
+      }
+    }
+    if (this.#begun) this.#keep(base, newest);
+    return cutter.finish(start + rows);
+  }
+
+  #keep(base: number, newest: number): void {
+    this.#base = base;
+    this.#newest = newest;
+  }
+}
+
+/** Watermarks that each row brings along: from a column, or from the user's function of its time. */
+export class MarkedClock extends SourceClock {
+  readonly #mark: number | ((time: bigint) => bigint | null);
+  #ticks: bigint | null = null;
+
+  /** @param mark column whose values are watermarks, or the function */
+  constructor(time: TimeColumn, mark: number | ((time: bigint) => bigint | null)) {
+    super(time);
+    this.#mark = mark;
+  }
+
+  override get columns(): readonly number[] {
+    return typeof this.#mark === "number" ? [this.column, this.#mark] : [this.column];
+  }
+
+  get ticks(): bigint | null {
+    return this.#ticks;
+  }
+
+  cuts(input: InputBatch, start: number, rows: number): Cut[] {
+    const times = this.times(input, this.column, start, rows);
+    const mark = this.#mark;
+    const marks = typeof mark === "number" ? this.times(input, mark, start, rows) : null;
+    const cutter = new Cutter(start);
+    let passed = this.#ticks;
+    for (let row = 0; row < rows; row++) {
+      const time = times.isNull?.(row) ? null : ticksAt(times, row);
+      if (time !== null && this.#ticks !== null && time <= this.#ticks && this.#ticks !== passed) {
+        passed = this.#ticks;
+        cutter.at(start + row, this.watermark!);
+      }
+      const next = typeof mark === "number" ? markAt(marks!, row) : time === null ? null : mark(time);
+      if (next !== null && (this.#ticks === null || next > this.#ticks)) this.#ticks = next;
+    }
+    return cutter.finish(start + rows);
+  }
+}
+
+function markAt(marks: Times, row: number): bigint | null {
+  return marks.isNull?.(row) ? null : ticksAt(marks, row);
+}

@@ -1,0 +1,52 @@
+// A step of a pipeline: takes morsels and watermarks, yields the batches that become ready.
+
+import type { InputBatch, Operator } from "../kernel/index.js";
+import type { BatchData } from "../type/column.js";
+
+export interface Step {
+  /** Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. */
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
+  /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed. */
+  watermark(time: bigint): Iterable<BatchData>;
+  /**
+   * Whether rows leave only at the end of input, whatever their times: then watermarks go no further, or those
+   * rows would come late.
+   */
+  readonly holdsRows: boolean;
+  finish(): Iterable<BatchData>;
+  /** What it runs in the kernel. */
+  readonly operators: readonly Operator[];
+  free(): void;
+}
+
+/** A step that is an operator of the kernel. */
+export abstract class OperatorStep implements Step {
+  readonly operator: Operator;
+
+  constructor(operator: Operator) {
+    this.operator = operator;
+  }
+
+  get operators(): readonly Operator[] {
+    return [this.operator];
+  }
+
+  abstract readonly holdsRows: boolean;
+  abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
+  abstract watermark(time: bigint): Iterable<BatchData>;
+  abstract finish(): Iterable<BatchData>;
+
+  free(): void {
+    this.operator.destroy();
+  }
+}
+
+/** Output that waits, until there is none. */
+export function* drain(operator: Operator, batchRows: number): Generator<BatchData> {
+  for (let batch = operator.pull(batchRows); batch !== null; batch = operator.pull(batchRows)) yield batch;
+}
+
+/** How messages name a result: `sum(amount)`, or `turnover = sum(amount)` under another name. */
+export function labelOf(text: string, name: string): string {
+  return text === name ? `"${name}"` : `"${name}" = ${text}`;
+}

@@ -1,0 +1,130 @@
+// What users say of the event time of a source: `{ column: "ts", outOfOrderness: "5 seconds" }`.
+
+import { type LoweredPlan, nanosecondsATick, readSpan, type Stage, type WindowSize } from "../plan/index.js";
+import { type DataType, type Schema, typeName, valueType } from "../type/data-type.js";
+import { ArgumentError, PlanError, TypeMismatchError, UnknownColumnError } from "../type/error.js";
+import { boundedClock, MarkedClock, type SourceClock, type TimeColumn } from "./source-clock.js";
+
+/**
+ * How the rows of a source say that time has passed. After a watermark of t no more rows with times up to t are
+ * expected: windows that end by then close, and what comes for them later is late.
+ */
+export type WatermarkOptions = {
+  /** The source's column of event time: timestamps, dates or integers. */
+  readonly column: string;
+} & (
+  | {
+      /**
+       * A row may be older than the newest one before it by this much, such as `"5 seconds"` (of integer columns
+       * a number), and is in time. Left out: not at all, rows come in ascending order (equal times are in order).
+       */
+      readonly outOfOrderness?: WindowSize;
+    }
+  | {
+      /** A column of the same type as the time: where it is not null, the watermark after its row. */
+      readonly punctuation: string;
+    }
+  | {
+      /**
+       * Called with the time of each row (ticks of the column) in turn; what it answers is the watermark after that
+       * row, null for no change. Going back changes nothing.
+       */
+      readonly advance: (time: bigint) => bigint | null;
+    }
+);
+
+/** @throws UnknownColumnError, TypeMismatchError or ArgumentError for options that do not fit the source. */
+export function sourceClock(source: string, options: WatermarkOptions, schema: Schema): SourceClock {
+  const { column } = options;
+  const time = timeColumn(source, schema, column);
+  if ("advance" in options) {
+    if (typeof options.advance === "function") return new MarkedClock(time, options.advance);
+    throw new ArgumentError(
+      `watermark of "${source}": advance is a function from a row's time to the watermark`,
+      {
+        value: options.advance,
+        expected: "a function",
+      },
+    );
+  }
+  if ("punctuation" in options) {
+    const mark = timeColumn(source, schema, options.punctuation);
+    if (typeName(mark.type) === typeName(time.type)) return new MarkedClock(time, mark.column);
+    throw new TypeMismatchError(
+      `watermark of "${source}": "${options.punctuation}" is ${typeName(mark.type)}, but the time column "${column}" is ${typeName(time.type)}`,
+      { column: options.punctuation, expected: typeName(time.type) },
+    );
+  }
+  return boundedClock(time, boundTicks(source, options.outOfOrderness, column, time.type));
+}
+
+function timeColumn(source: string, { fields }: Schema, name: string): TimeColumn {
+  const column = fields.findIndex((field) => field.name === name);
+  if (column < 0) {
+    throw new UnknownColumnError(
+      name,
+      fields.map((field) => field.name),
+    );
+  }
+  const type = valueType(fields[column]!.type);
+  if (type.kind === "int" || type.kind === "date" || type.kind === "timestamp") return { column, type };
+  throw new TypeMismatchError(
+    `watermark of "${source}": column "${name}" is ${typeName(type)}, not a time: dates, timestamps and integers are`,
+    { column: name, expected: "a date, timestamp or integer" },
+  );
+}
+
+const NANOSECONDS_A_DAY = 86_400_000_000_000n;
+
+/** The bound in whole ticks, rounded up. */
+function boundTicks(source: string, size: WindowSize | undefined, column: string, type: DataType): bigint {
+  if (size === undefined) return 0n;
+  const text = `watermark of "${source}"`;
+  const span = readSpan(text, column, type, size, "outOfOrderness");
+  if (typeof span === "object" && span.months !== 0) {
+    throw new ArgumentError(`${text}: outOfOrderness in months: months differ in length, give days`, {
+      value: size,
+    });
+  }
+  const total = typeof span === "bigint" ? span : BigInt(span.days) * NANOSECONDS_A_DAY + span.nanoseconds;
+  if (total < 0n)
+    throw new ArgumentError(`${text}: outOfOrderness is below 0`, { value: size, expected: "0 or more" });
+  const unit = nanosecondsATick(type);
+  return (total + unit - 1n) / unit;
+}
+
+/**
+ * Refuses a plan whose windows are over another column than the watermark: nothing would say when they are over.
+ * Windows behind a stage that holds its rows until the end of input close then, whatever they are over.
+ * @throws PlanError
+ */
+export function checkClock({ column }: SourceClock, { stages, source }: LoweredPlan): void {
+  const end = stages.findIndex(holdsRows);
+  for (const stage of end < 0 ? stages : stages.slice(0, end)) {
+    if (stage.kind !== "window" || stage.window.kind === "global" || stage.clock === column) continue;
+    const name = source.schema.fields[column]!.name;
+    const hint =
+      stages.indexOf(stage) > 0
+        ? "after another window, window over its window_time"
+        : `window over "${name}", or declare the watermark on the column that the window is over`;
+    throw new PlanError(
+      `${stage.window.text}: the watermark of "${source.name}" is on "${name}", which does not tell when windows over "${stage.window.column}" are complete: ${hint}`,
+      { column: stage.window.column, expected: name },
+    );
+  }
+}
+
+function holdsRows(stage: Stage): boolean {
+  switch (stage.kind) {
+    case "sort":
+      return true;
+    case "limit":
+      return !stage.ordered;
+    case "aggregate":
+      return !stage.changelog;
+    case "groupingSets":
+      return stage.sets.every((set) => !set.stage.changelog);
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,75 @@
+// A windowed aggregation as a step: watermarks in, results of the windows that they close out.
+
+import { OperatorKind } from "../../../kernel/abi/operator.js";
+import { Status } from "../../../kernel/abi/status.js";
+import { WindowKind } from "../../../kernel/abi/window.js";
+import { END_OF_INPUT, encodeWindowConfig, type InputBatch, type Kernel } from "../kernel/index.js";
+import { numberOfWatermark, type WindowName, type WindowStage } from "../plan/index.js";
+import type { BatchData } from "../type/column.js";
+import { drain, labelOf, OperatorStep } from "./step.js";
+import { windowBounds } from "./window-bounds.js";
+
+const KINDS: { readonly [name in WindowName]: WindowKind } = {
+  tumble: WindowKind.TUMBLE,
+  hop: WindowKind.HOP,
+  cumulate: WindowKind.CUMULATE,
+  session: WindowKind.SESSION,
+  global: WindowKind.GLOBAL,
+};
+
+const FIRST_NUMBER = -(2n ** 63n);
+
+export class WindowStep extends OperatorStep {
+  readonly holdsRows = false;
+  readonly #stage: WindowStage;
+  readonly #batchRows: number;
+  /** The last number of which no more rows will come. */
+  #closed = FIRST_NUMBER;
+
+  constructor(kernel: Kernel, stage: WindowStage, { batchRows }: { readonly batchRows: number }) {
+    const { window, texts, instructions, changelog, aggregate, time, output } = stage;
+    const { kind, length, step, offset, lateness, dropNullTime } = window;
+    const sizes = kind === "global" ? {} : { length, step, offset, lateness: changelog ? lateness : 0n };
+    super(
+      kernel.operator({
+        kind: OperatorKind.WINDOW_AGGREGATE,
+        config: encodeWindowConfig({ kind: KINDS[kind], time, dropNullTime, ...sizes, aggregate }),
+        columns: stage.columns,
+        output: { fields: output },
+        emitsPerPush: changelog,
+        labels: texts.map((text, index) => labelOf(text, output[index]!.name)),
+        instruction: (index) => instructions[index],
+      }),
+    );
+    this.#stage = stage;
+    this.#batchRows = batchRows;
+  }
+
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.operator.push(input, start, rows, firstRow) === Status.HAS_MORE) yield* this.#results();
+  }
+
+  *watermark(time: bigint): Generator<BatchData> {
+    const exact = numberOfWatermark(this.#stage.window.scale, time);
+    // The end of input is `finish`, whatever a row's time.
+    const number = exact < END_OF_INPUT ? exact : END_OF_INPUT - 1n;
+    if (number <= this.#closed) return;
+    this.#closed = number;
+    if (this.operator.watermark(number) === Status.HAS_MORE) yield* this.#results();
+  }
+
+  *finish(): Generator<BatchData> {
+    for (const batch of this.operator.finish(this.#batchRows)) yield this.#result(batch);
+  }
+
+  *#results(): Generator<BatchData> {
+    for (const batch of drain(this.operator, this.#batchRows)) yield this.#result(batch);
+  }
+
+  #result({ length, columns }: BatchData): BatchData {
+    const { window, schema } = this.#stage;
+    const [start, end, ...rest] = columns;
+    const bounds = windowBounds(window.scale, window.kind === "global", start!, end!);
+    return { schema, length, columns: [...bounds, ...rest] };
+  }
+}

@@ -1,0 +1,429 @@
+// Windows on the engine: which rows are late, what closes windows and when, and what state is left.
+
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { runPlan } from "../../../twin/plan.js";
+import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
+import { windowTwin } from "../../../twin/window.js";
+import { fromArrow } from "../arrow/index.js";
+import {
+  col,
+  count,
+  cumulate,
+  Engine,
+  from,
+  global,
+  hop,
+  type Plan,
+  type StreamOptions,
+  sum,
+  tumble,
+  type Window,
+} from "../index.js";
+import { bind } from "../plan/index.js";
+import type { BatchData } from "../type/column.js";
+import { type DataType, int32, int64, type Schema, timestamp, utf8 } from "../type/data-type.js";
+import { ArgumentError, MillraceError, OverflowError, PlanError } from "../type/error.js";
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await Engine.open({ memory: "256 MiB" });
+});
+afterAll(() => engine.close());
+
+function batchOf(types: Readonly<Record<string, DataType>>, rows: readonly (readonly Value[])[]): BatchData {
+  const fields = Object.entries(types).map(([name, type]) => ({ name, type, nullable: true }));
+  const columns = fields.map(({ type }, at) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[at]!),
+    ),
+  );
+  return { schema: { fields }, length: rows.length, columns };
+}
+
+function rowsOf(batches: readonly BatchData[]): Value[][] {
+  return batches.flatMap((batch) => {
+    const columns = batch.columns.map(readColumn);
+    return Array.from({ length: batch.length }, (_, row) => columns.map((values) => values[row]!));
+  });
+}
+
+const sorted = (rows: readonly (readonly Value[])[]) => rows.map((row) => row.map(String).join("|")).sort();
+
+async function streamed(plan: Plan<unknown>, t: object, options: StreamOptions = {}) {
+  const rows: Value[][] = [];
+  const run = engine.stream(plan, { t }, options);
+  for await (const batch of run) rows.push(...rowsOf(fromArrow(batch).batches));
+  return { rows, stats: run.stats };
+}
+
+const collected = async (plan: Plan<unknown>, t: object) =>
+  rowsOf(fromArrow(await engine.collect(plan, { t })).batches);
+
+const EVENTS = { ts: timestamp("ms"), key: utf8, value: int32 };
+
+/** Rows of [milliseconds, key, value], each batch in brackets of its own. */
+const events = (...batches: (readonly (readonly [number | null, string, number])[])[]) =>
+  batches.map((rows) =>
+    batchOf(
+      EVENTS,
+      rows.map(([ts, key, value]) => [ts === null ? null : BigInt(ts), key, BigInt(value)]),
+    ),
+  );
+
+const minutes = (window: Window): Plan<unknown> =>
+  (from("t") as Plan)
+    .window(window)
+    .groupBy("key")
+    .aggregate({ total: sum("value") });
+
+describe("late rows", () => {
+  const cases = fc.record({
+    rows: fc.array(fc.tuple(fc.integer({ min: -20, max: 60 }), fc.integer({ min: 0, max: 3 })), {
+      maxLength: 40,
+    }),
+    bound: fc.nat(12),
+    filtered: fc.boolean(),
+    cuts: fc.array(fc.nat(40), { maxLength: 4 }),
+    window: fc.oneof(
+      fc
+        .integer({ min: 1, max: 10 })
+        .map((size) => ({ kind: "tumble" as const, length: BigInt(size), step: 1n })),
+      fc
+        .tuple(
+          fc.integer({ min: 1, max: 10 }),
+          fc.integer({ min: 1, max: 10 }),
+          fc.constantFrom("hop", "cumulate"),
+        )
+        .map(([a, b, kind]) => ({
+          kind: kind as "hop" | "cumulate",
+          length: BigInt(Math.max(a, b)),
+          step: BigInt(Math.min(a, b)),
+        })),
+    ),
+  });
+
+  it("are those behind the watermark of all rows before them, whatever the batches and filters", async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ rows, bound, filtered, cuts, window }) => {
+        const { kind, length, step } = window;
+        const made = {
+          tumble: () => tumble("ts", length),
+          hop: () => hop("ts", length, step),
+          cumulate: () => cumulate("ts", length, step),
+        };
+        let plan = from("t") as Plan;
+        if (filtered) plan = plan.where(col("v").gt(0));
+        const windowed = plan.window(made[kind]()).aggregate({ total: sum("v"), rows: count() });
+        // The twin hears of every row's time, and has only the rows that pass.
+        const twin = rows.flatMap(([ts, v], row) => {
+          const before = rows.slice(0, row).map(([time]) => time);
+          const watermark =
+            before.length === 0 ? [] : [{ watermark: BigInt(Math.max(...before) - bound - 1) }];
+          return [...watermark, ...(filtered && v === 0 ? [] : [{ row, time: BigInt(ts) }])];
+        });
+        const expected = windowTwin(twin, { kind, length, step, offset: 0n }, null);
+        const wanted = expected.windows
+          .filter((one) => one.rows.length > 0)
+          .map(({ start, end, rows: held }) => {
+            const total = held.reduce((all, row) => all + rows[row]![1], 0);
+            return [start, end, end - 1n, BigInt(total), BigInt(held.length)];
+          });
+        const all = rows.map(([ts, v]) => [BigInt(ts), BigInt(v)]);
+        const ends = [0, ...cuts.map((at) => Math.min(at, all.length)).sort((a, b) => a - b), all.length];
+        const parts = ends
+          .slice(1)
+          .map((end, at) => batchOf({ ts: int64, v: int32 }, all.slice(ends[at], end)));
+        const singles = all.length === 0 ? parts : all.map((row) => batchOf({ ts: int64, v: int32 }, [row]));
+        for (const t of [parts, singles]) {
+          const { rows: got, stats } = await streamed(windowed, t, {
+            watermarks: { t: { column: "ts", outOfOrderness: bound } },
+          });
+          expect(sorted(got)).toEqual(sorted(wanted));
+          expect(stats.lateRows).toBe(expected.late.length);
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("are counted and leave no trace", async () => {
+    const t = events(
+      [
+        [0, "a", 1],
+        [60_000, "a", 2],
+      ],
+      [
+        [59_999, "a", 4],
+        [61_000, "b", 8],
+      ],
+    );
+    const { rows, stats } = await streamed(minutes(tumble("ts", "1 minute")), t, {
+      watermarks: { t: { column: "ts" } },
+    });
+    expect(rows).toEqual([
+      [0n, 60_000n, 59_999n, "a", 1n],
+      [60_000n, 120_000n, 119_999n, "a", 2n],
+      [60_000n, 120_000n, 119_999n, "b", 8n],
+    ]);
+    expect(stats).toMatchObject({ lateRows: 1, nullTimes: 0, watermark: 60_999n });
+  });
+});
+
+describe("windows close", () => {
+  /** Results by the number of batches that had been read when they came. */
+  async function timed(plan: Plan<unknown>, t: readonly BatchData[], options: StreamOptions) {
+    const seen: string[] = [];
+    let read = 0;
+    async function* source() {
+      for (const batch of t) {
+        read += 1;
+        yield batch;
+      }
+      read = Number.POSITIVE_INFINITY;
+    }
+    for await (const batch of engine.stream(plan, { t: source() }, options)) {
+      for (const row of rowsOf(fromArrow(batch).batches)) seen.push(`${read}: ${row.join(" ")}`);
+    }
+    return seen;
+  }
+
+  const three = events([[1_000, "a", 1]], [[61_000, "a", 2]], [[125_000, "a", 4]]);
+
+  it("when the watermark reaches their last moment", async () => {
+    const plan = minutes(tumble("ts", "1 minute"));
+    expect(
+      await timed(plan, three, { watermarks: { t: { column: "ts", outOfOrderness: "1 s 1 ms" } } }),
+    ).toEqual(["3: 0 60000 59999 a 1", "3: 60000 120000 119999 a 2", "Infinity: 120000 180000 179999 a 4"]);
+    const [first] = await timed(plan, three, { watermarks: { t: { column: "ts", outOfOrderness: "1 s" } } });
+    expect(first).toBe("2: 0 60000 59999 a 1");
+  });
+
+  it("at the end of input where no watermark is declared", async () => {
+    expect(
+      (await timed(minutes(tumble("ts", "1 minute")), three, {})).every((line) =>
+        line.startsWith("Infinity"),
+      ),
+    ).toBe(true);
+  });
+
+  it("by a column of watermarks, and by a function of the user's", async () => {
+    const plan = (from("t") as Plan).window(tumble("ts", 10)).aggregate({ n: count() });
+    const marked = [[[1n, null]], [[12n, 9n]], [[8n, null]], [[30n, 29n]]].map((rows) =>
+      batchOf({ ts: int64, mark: int64 }, rows as Value[][]),
+    );
+    expect(await timed(plan, marked, { watermarks: { t: { column: "ts", punctuation: "mark" } } })).toEqual([
+      "2: 0 10 9 1",
+      "4: 10 20 19 1",
+      "Infinity: 30 40 39 1",
+    ]);
+    const advance = (time: bigint) => (time === 30n ? 29n : null);
+    expect(await timed(plan, marked, { watermarks: { t: { column: "ts", advance } } })).toEqual([
+      "4: 0 10 9 2",
+      "4: 10 20 19 1",
+      "Infinity: 30 40 39 1",
+    ]);
+  });
+
+  it("one inside the other, whose rows are never late", async () => {
+    const inner = (from("t") as Plan)
+      .window(tumble("ts", "1 minute"))
+      .groupBy("key")
+      .aggregate({ total: sum("value") });
+    const outer = inner
+      .window(tumble("window_time", "1 hour"))
+      .aggregate({ minutes: count(), total: sum("total") });
+    const t = Array.from(
+      { length: 200 },
+      (_, minute) =>
+        events([
+          [minute * 60_000, "a", minute],
+          [minute * 60_000 + 1, "b", 1],
+        ])[0]!,
+    );
+    const { rows, stats } = await streamed(outer, t, { watermarks: { t: { column: "ts" } } });
+    expect(sorted(rows)).toEqual(sorted(runPlan(bind(outer, { t: t[0]!.schema }), t).rows));
+    expect(stats.lateRows).toBe(0);
+    const seen = await timed(outer, t, { watermarks: { t: { column: "ts" } } });
+    expect(seen.slice(0, 3).map((line) => Number(line.split(":")[0]))).toEqual([61, 121, 181]);
+  });
+
+  it("at the end behind what holds rows back: no row comes late to them", async () => {
+    const last = (from("t") as Plan).groupBy("key").aggregate({ n: count() });
+    const plan = last.window(tumble("n", 10)).aggregate({ keys: count() });
+    const { rows, stats } = await streamed(plan, three, { watermarks: { t: { column: "ts" } } });
+    expect(rows).toEqual([[0n, 10n, 9n, 1n]]);
+    expect(stats.lateRows).toBe(0);
+  });
+
+  it("over a cast of the time column, in its unit", async () => {
+    const plan = (from("t") as Plan)
+      .withColumns({ at: col("ts").cast(timestamp("s")) })
+      .window(tumble("at", "1 minute"))
+      .aggregate({ n: count() });
+    const seen = await timed(plan, three, { watermarks: { t: { column: "ts", outOfOrderness: "1 s" } } });
+    expect(seen[0]).toBe("2: 0 60 59 1");
+  });
+});
+
+describe("months and the days of a zone", () => {
+  const zoned = { ts: timestamp("ms", "Europe/Berlin"), v: int32 };
+  const hours = (from: string, count: number) =>
+    Array.from({ length: count }, (_, hour) => [BigInt(Date.parse(from) + hour * 3_600_000), 1n]);
+
+  it("have their own lengths", async () => {
+    // Clocks go forward on 2026-03-29 and back on 2026-10-25.
+    for (const [start, lengths] of [
+      ["2026-03-27T23:00:00Z", [24n, 23n, 24n]],
+      ["2026-10-23T22:00:00Z", [24n, 25n, 24n]],
+    ] as const) {
+      const plan = (from("t") as Plan).window(tumble("ts", "1 day")).aggregate({ n: count() });
+      const rows = await collected(plan, batchOf(zoned, hours(start, 71 + Number(lengths[1]! - 23n))));
+      expect(rows.map((row) => row[3])).toEqual(lengths);
+      expect(rows.map((row) => ((row[1] as bigint) - (row[0] as bigint)) / 3_600_000n)).toEqual(lengths);
+      expect(rows[0]![0]).toBe(BigInt(Date.parse(start)));
+    }
+  });
+
+  it("close in a stream when their last moment has passed", async () => {
+    const t = hours("2026-01-30T12:00:00Z", 24 * 40).map((row) => batchOf(zoned, [row]));
+    for (const window of [
+      tumble("ts", "1 month"),
+      hop("ts", "2 months", "1 month"),
+      tumble("ts", "1 day"),
+      cumulate("ts", "1 week", "1 day"),
+    ]) {
+      const plan = (from("t") as Plan).window(window).aggregate({ n: count() });
+      const { rows, stats } = await streamed(plan, t, { watermarks: { t: { column: "ts" } } });
+      expect(rows).toEqual(await collected(plan, t));
+      expect(rows).toEqual(runPlan(bind(plan, { t: t[0]!.schema }), t).rows);
+      expect(stats.lateRows).toBe(0);
+    }
+  });
+});
+
+describe("rows without a time", () => {
+  const t = events(
+    [
+      [0, "a", 1],
+      [null, "a", 2],
+    ],
+    [
+      [null, "b", 4],
+      [1, "a", 8],
+    ],
+  );
+
+  it("are an error that names the row", async () => {
+    const error = (await collected(minutes(tumble("ts", "1 minute")), t).catch(
+      (failure) => failure,
+    )) as MillraceError;
+    expect(error).toBeInstanceOf(MillraceError);
+    expect(error.message).toMatch(/row 1: .*time.*null/);
+    expect(error.row).toBe(1);
+    await expect(streamed(minutes(hop("ts", "1 minute", "30 s")), t)).rejects.toThrow(/row 1/);
+  });
+
+  it("are dropped and counted when asked for", async () => {
+    for (const window of [
+      tumble("ts", "1 minute", { nullTime: "drop" }),
+      global("ts", { nullTime: "drop" }),
+    ]) {
+      const { rows, stats } = await streamed(minutes(window), t, { watermarks: { t: { column: "ts" } } });
+      expect(rows.map((row) => row.slice(3))).toEqual([["a", 9n]]);
+      expect(stats.nullTimes).toBe(2);
+    }
+  });
+});
+
+describe("what is refused", () => {
+  it("watermarks that say nothing of the windows", async () => {
+    const t = [batchOf({ ts: timestamp("ms"), other: timestamp("ms") }, [[1n, 2n]])];
+    const watermarks = { t: { column: "other" } };
+    const run = (plan: Plan<unknown>) => streamed(plan, t, { watermarks });
+    const plan = (from("t") as Plan).window(tumble("ts", "1 s")).aggregate({ n: count() });
+    await expect(run(plan)).rejects.toThrow(
+      /watermark of "t" is on "other".*windows over "ts".*: window over "other"/,
+    );
+    const computed = (from("t") as Plan)
+      .withColumns({ later: col("other").plus("1 hour") })
+      .window(tumble("later", "1 s"))
+      .aggregate({ n: count() });
+    await expect(run(computed)).rejects.toThrow(PlanError);
+    const nested = (from("t") as Plan)
+      .window(tumble("other", "1 s"))
+      .aggregate({ n: count() })
+      .window(tumble("window_start", "1 minute"))
+      .aggregate({ n: count() });
+    await expect(run(nested)).rejects.toThrow(/window over its window_time/);
+    await expect(streamed(plan, t, { watermarks: { s: { column: "ts" } } })).rejects.toThrow(ArgumentError);
+    expect(await collected(plan, t)).toEqual([[0n, 1000n, 999n, 1n]]);
+  });
+
+  it("corrections on close", async () => {
+    const plan = minutes(tumble("ts", "1 minute", { allowedLateness: "1 hour" }));
+    await expect(streamed(plan, events([[0, "a", 1]]))).rejects.toThrow(/allowedLateness/);
+    expect(await collected(plan, events([[0, "a", 1]]))).toEqual([[0n, 60_000n, 59_999n, "a", 1n]]);
+  });
+
+  it("bounds that the time column cannot hold", async () => {
+    const t = batchOf({ ts: { kind: "int", bits: 8, signed: true }, v: int32 }, [[120n, 1n]]);
+    const plan = (from("t") as Plan).window(tumble("ts", 100)).aggregate({ n: count() });
+    await expect(collected(plan, t)).rejects.toThrow(OverflowError);
+    await expect(collected(plan, t)).rejects.toThrow(/"window_end": 200 does not fit int8/);
+  });
+});
+
+describe("state", () => {
+  it("falls away with the watermark: a month of minutes takes no more than a day", async () => {
+    const schema: Schema = {
+      fields: ["ts", "key"].map((name) => ({
+        name,
+        type: name === "ts" ? timestamp("s") : int32,
+        nullable: false,
+      })),
+    };
+    const ROWS = 8_000;
+    function* days(count: number) {
+      for (let day = 0; day < count; day++) {
+        const ts = new BigInt64Array(ROWS).map((_, row) =>
+          BigInt(day * 86_400 + Math.floor((row * 86_400) / ROWS)),
+        );
+        const key = new Int32Array(ROWS).map((_, row) => row % 200);
+        const columns = [ts, key].map((values, at) => ({
+          type: schema.fields[at]!.type,
+          length: ROWS,
+          offset: 0,
+          nullCount: 0,
+          validity: null,
+          offsets: null,
+          values: new Uint8Array(values.buffer),
+          dictionary: null,
+        }));
+        yield { schema, length: ROWS, columns };
+      }
+    }
+    const plan = (from("t") as Plan)
+      .window(hop("ts", "1 hour", "10 minutes"))
+      .groupBy("key")
+      .aggregate({ n: count() });
+    async function peak(count: number) {
+      let [most, rows] = [0, 0];
+      const run = engine.stream(
+        plan,
+        { t: days(count) },
+        { watermarks: { t: { column: "ts", outOfOrderness: "1 minute" } } },
+      );
+      for await (const batch of run) {
+        rows += batch.numRows;
+        most = Math.max(most, run.stats.stateBytes);
+      }
+      expect(rows).toBeGreaterThan(count * 20_000);
+      return most;
+    }
+    const [day, month] = [await peak(1), await peak(30)];
+    expect(month).toBeLessThan(1.5 * day);
+    expect(engine.stats().activeRuns).toBe(0);
+  });
+});
