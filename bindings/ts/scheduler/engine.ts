@@ -4,7 +4,7 @@
 // over the same morsels.
 
 import type { RecordBatch, Table } from "apache-arrow";
-import { fromArrow, toTable } from "../arrow/index.js";
+import { fromArrow, toRecordBatch, toTable } from "../arrow/index.js";
 import { Kernel, type KernelBuild, type Operator, Stage, type WasmSource } from "../kernel/index.js";
 import { asChangelog, bind, checkOnClose, GroupedPlan, lower, Plan, sourceOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
@@ -16,6 +16,7 @@ import { isBatchData, Source, type SourceInput } from "./source.js";
 import type { SourceClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
 import { checkClock, sourceClock, type WatermarkOptions } from "./watermark.js";
+import type { LateRows } from "./window-step.js";
 
 export interface EngineOptions {
   /** Threads. This version runs on the calling thread only: 1. */
@@ -52,6 +53,11 @@ export interface StreamOptions {
    * stream runs; without it they close when the input ends, and no row is ever late.
    */
   readonly watermarks?: Readonly<Record<string, WatermarkOptions>>;
+  /**
+   * What becomes of late rows, besides being counted: "drop" (the default), or a function that gets them as they
+   * come to their window, all columns of the source. The run waits for it, and fails if it does.
+   */
+  readonly late?: "drop" | ((rows: RecordBatch) => void | Promise<void>);
 }
 
 export interface EngineStats {
@@ -137,6 +143,7 @@ export class Engine {
         emit: null,
         batchRows: COLLECT_BATCH_ROWS,
         watermarks: {},
+        late: null,
         signal: signals,
       });
       let kept: Operator | null = null;
@@ -163,9 +170,17 @@ export class Engine {
    */
   stream(plan: Plan<unknown>, inputs: Inputs = {}, options: StreamOptions = {}): Run {
     const kernel = this.#kernelForRun();
-    const { signal, emit = "onClose", batchRows = DEFAULT_BATCH_ROWS, watermarks = {} } = options;
+    const {
+      signal,
+      emit = "onClose",
+      batchRows = DEFAULT_BATCH_ROWS,
+      watermarks = {},
+      late = "drop",
+    } = options;
     checkPlan(plan);
     checkChoice("emit", emit, ["onClose", "onUpdate"]);
+    if (typeof late !== "function") checkChoice("late", late, ["drop"]);
+    const waiting: BatchData[] = [];
     if (!Number.isInteger(batchRows) || batchRows < 1) {
       throw new ArgumentError(`batchRows must be a whole number above 0, not ${batchRows}`, {
         value: batchRows,
@@ -187,10 +202,15 @@ export class Engine {
           emit,
           batchRows,
           watermarks,
+          late: late === "drop" ? null : (rows) => waiting.push(rows),
           signal: signals,
         });
         pipeline = opened.pipeline;
-        yield* drive(opened, counters, { signal: signals, check: () => engine.#check() });
+        yield* drive(opened, counters, {
+          signal: signals,
+          check: () => engine.#check(),
+          late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
+        });
       } finally {
         engine.#runs.delete(controller);
         if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
@@ -248,7 +268,9 @@ export class Engine {
       const physical = lower(options.emit === "onUpdate" ? asChangelog(bound) : bound);
       const clock = clockOf(source, options.watermarks);
       if (clock !== null) checkClock(clock, physical);
-      const columns = [...new Set([...physical.source.columns, ...(clock?.columns ?? [])])];
+      // Who takes late rows takes them whole.
+      const whole = options.late === null ? [] : source.schema.fields.keys();
+      const columns = [...new Set([...physical.source.columns, ...(clock?.columns ?? []), ...whole])];
       return { source, columns, clock, pipeline: new Pipeline(this.#kernel, physical, options) };
     } catch (error) {
       await source.close();
@@ -287,7 +309,15 @@ interface OpenOptions {
   readonly emit: "onClose" | "onUpdate" | null;
   readonly batchRows: number;
   readonly watermarks: Readonly<Record<string, WatermarkOptions>>;
+  readonly late: LateRows | null;
   readonly signal: AbortSignal | null;
+}
+
+async function handOver(
+  batches: BatchData[],
+  late: (rows: RecordBatch) => void | Promise<void>,
+): Promise<void> {
+  for (const batch of batches.splice(0)) await late(toRecordBatch(batch));
 }
 
 function clockOf({ name, schema }: Source, watermarks: OpenOptions["watermarks"]): SourceClock | null {

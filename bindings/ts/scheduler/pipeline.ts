@@ -25,15 +25,12 @@ import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { drain, labelOf, OperatorStep, type Step } from "./step.js";
-import { WindowStep } from "./window-step.js";
+import { WindowStep, type WindowStepOptions } from "./window-step.js";
 
 /** Rows of a batch that every operator takes in one push. */
 export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 
-export interface PipelineOptions {
-  /** Most rows of a result batch. */
-  readonly batchRows: number;
-}
+export type PipelineOptions = WindowStepOptions;
 
 export class Pipeline {
   readonly schema: Schema;

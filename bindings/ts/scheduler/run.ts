@@ -48,6 +48,8 @@ export interface DriveOptions {
   readonly signal: AbortSignal | null;
   /** Throws when the engine was closed. */
   readonly check: () => void;
+  /** Hands over the late rows that have come up; null when there is nobody to take them, or none. */
+  readonly late?: () => Promise<void> | null;
 }
 
 export class Counters {
@@ -93,6 +95,7 @@ export async function* feed(
         yield batch;
       }
       counters.watermark = clock?.ticks ?? null;
+      await options.late?.();
       const pausing = pause();
       if (pausing !== null) await pausing;
     }

@@ -67,6 +67,12 @@ function decoded(column: ColumnData, start: number, rows: number): Int32Array {
   return words;
 }
 
+/** The dictionary index of each row. */
+export function indicesOf(column: ColumnData): (row: number) => number {
+  const words = wordsOf({ ...column, dictionary: null }, 0, column.length);
+  return (row) => words[row * 2]!;
+}
+
 function nullsOf(column: ColumnData, start: number, words: Int32Array): Times["isNull"] {
   const { validity, offset, dictionary } = column;
   const own = validity === null ? null : (row: number) => !getBit(validity, offset + start + row);

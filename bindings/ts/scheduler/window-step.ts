@@ -6,6 +6,7 @@ import { WindowKind } from "../../../kernel/abi/window.js";
 import { END_OF_INPUT, encodeWindowConfig, type InputBatch, type Kernel } from "../kernel/index.js";
 import { numberOfWatermark, type WindowName, type WindowStage } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
+import { lateRows } from "./late-rows.js";
 import { drain, labelOf, OperatorStep } from "./step.js";
 import { windowBounds } from "./window-bounds.js";
 
@@ -19,21 +20,39 @@ const KINDS: { readonly [name in WindowName]: WindowKind } = {
 
 const FIRST_NUMBER = -(2n ** 63n);
 
+/** Takes the late rows of a push. */
+export type LateRows = (batch: BatchData) => void;
+
+export interface WindowStepOptions {
+  /** Most rows of a result batch. */
+  readonly batchRows: number;
+  /** Null: late rows are only counted. */
+  readonly late: LateRows | null;
+}
+
 export class WindowStep extends OperatorStep {
   readonly holdsRows = false;
   readonly #stage: WindowStage;
   readonly #batchRows: number;
+  readonly #late: LateRows | null;
   /** The last number of which no more rows will come. */
   #closed = FIRST_NUMBER;
 
-  constructor(kernel: Kernel, stage: WindowStage, { batchRows }: { readonly batchRows: number }) {
+  constructor(kernel: Kernel, stage: WindowStage, { batchRows, late }: WindowStepOptions) {
     const { window, texts, instructions, changelog, aggregate, time, output } = stage;
     const { kind, length, step, offset, lateness, dropNullTime } = window;
     const sizes = kind === "global" ? {} : { length, step, offset, lateness: changelog ? lateness : 0n };
     super(
       kernel.operator({
         kind: OperatorKind.WINDOW_AGGREGATE,
-        config: encodeWindowConfig({ kind: KINDS[kind], time, dropNullTime, ...sizes, aggregate }),
+        config: encodeWindowConfig({
+          kind: KINDS[kind],
+          time,
+          dropNullTime,
+          keepLate: late !== null,
+          ...sizes,
+          aggregate,
+        }),
         columns: stage.columns,
         output: { fields: output },
         emitsPerPush: changelog,
@@ -43,10 +62,22 @@ export class WindowStep extends OperatorStep {
     );
     this.#stage = stage;
     this.#batchRows = batchRows;
+    this.#late = late;
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
-    if (this.operator.push(input, start, rows, firstRow) === Status.HAS_MORE) yield* this.#results();
+    const status = this.operator.push(input, start, rows, firstRow);
+    if (this.#late !== null) {
+      const numbers = this.operator.late();
+      if (numbers.length > 0)
+        this.#late(
+          lateRows(
+            input,
+            numbers.map((row) => start + row),
+          ),
+        );
+    }
+    if (status === Status.HAS_MORE) yield* this.#results();
   }
 
   *watermark(time: bigint): Generator<BatchData> {

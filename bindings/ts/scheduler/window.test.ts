@@ -22,7 +22,7 @@ import {
 } from "../index.js";
 import { bind } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
-import { type DataType, int32, int64, type Schema, timestamp, utf8 } from "../type/data-type.js";
+import { type DataType, dictionary, int32, int64, type Schema, timestamp, utf8 } from "../type/data-type.js";
 import { ArgumentError, MillraceError, OverflowError, PlanError } from "../type/error.js";
 
 let engine: Engine;
@@ -146,6 +146,38 @@ describe("late rows", () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it("go to whoever wants them, whole, from batches of any kind", async () => {
+    const types = { ts: timestamp("ms"), key: dictionary(utf8), value: int32, note: utf8 };
+    const rows: Value[][] = [
+      [100_000n, "a", 1n, "first"],
+      [5n, "b", null, "late é"],
+      [60_001n, null, 3n, ""],
+      [6n, null, 4n, null],
+      [200_000n, "a", 5n, "x"],
+      [60_001n, "b", 6n, "late too"],
+    ];
+    const expected = [rows[1], rows[3], rows[5]];
+    const t = [batchOf(types, rows.slice(0, 3)), batchOf(types, rows.slice(3))];
+    const resident = await engine.load(t);
+    const plan = minutes(tumble("ts", "1 minute"));
+    const watermarks = { t: { column: "ts" } };
+    for (const input of [t, resident, rows.map((row) => batchOf(types, [row]))]) {
+      const got: Value[][] = [];
+      const late = async (batch: object) => {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        got.push(...rowsOf(fromArrow(batch).batches));
+      };
+      const { stats } = await streamed(plan, input, { watermarks, late });
+      expect(got).toEqual(expected);
+      expect(stats.lateRows).toBe(3);
+    }
+    resident.free();
+    const failing = () => Promise.reject(new Error("the sink is full"));
+    await expect(streamed(plan, t, { watermarks, late: failing })).rejects.toThrow("the sink is full");
+    await expect(streamed(plan, t, { watermarks, late: "keep" as never })).rejects.toThrow(ArgumentError);
+    expect(engine.stats().activeRuns).toBe(0);
   });
 
   it("are counted and leave no trace", async () => {
