@@ -92,7 +92,9 @@ class MillraceSession implements EngineSession {
   async #runStream(): Promise<RunFigure> {
     this.#batches = [];
     const { ms } = await timed(async () => {
-      const run = this.#engine.stream(this.#plan, this.#inputs, { batchRows: STREAM_BATCH_ROWS });
+      const { watermarks = {} } = this.#of;
+      const options = { batchRows: STREAM_BATCH_ROWS, watermarks };
+      const run = this.#engine.stream(this.#plan, this.#inputs, options);
       for await (const batch of run) this.#batches.push(batch);
     });
     return { ms, outputRows: this.#batches.reduce((sum, batch) => sum + batch.numRows, 0) };

@@ -9,7 +9,7 @@ import type Polars from "nodejs-polars";
 import { columnFile } from "../input/data-file.js";
 import { mapInputs } from "../input/load.js";
 import type { OutputColumn, RawColumn } from "../result/canonical.js";
-import { type Engine, importPeer, timed } from "./engine.js";
+import { type Engine, importPeer, timed, UnavailableError } from "./engine.js";
 
 type Frame = ReturnType<typeof Polars.DataFrame>;
 type Series = ReturnType<Frame["getColumn"]>;
@@ -18,6 +18,8 @@ export const polars: Engine = {
   name: "polars",
   parallel: true,
   async open(of, files, { threads }) {
+    const ask = of.polars;
+    if (ask === undefined) throw new UnavailableError("this case has no form for Polars");
     process.env.POLARS_MAX_THREADS ??= String(threads);
     const { default: pl } = await importPeer(() => import("nodejs-polars"), "nodejs-polars");
     const tables = mapInputs(of, (name, columns) => {
@@ -25,7 +27,7 @@ export const polars: Engine = {
       return pl.DataFrame(columns.map((column) => read(column).getColumn(column))).rechunk();
     });
     const inputRows = Object.values(tables).reduce((sum, table) => sum + table.height, 0);
-    const query = of.polars(pl, tables);
+    const query = ask(pl, tables);
     let last: Frame | null = null;
     return {
       version: polarsVersion(pl.version),

@@ -5,7 +5,7 @@
 
 import type * as Arquero from "arquero";
 import type Polars from "nodejs-polars";
-import type { Plan } from "../../bindings/ts/index.js";
+import type { Plan, StreamOptions } from "../../bindings/ts/index.js";
 import type { FixtureOptions } from "../../fixtures/catalog.js";
 import type { PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawResult } from "../result/canonical.js";
@@ -53,9 +53,11 @@ export interface BenchCase {
   /** Whether the result's row order is part of the answer. */
   readonly ordered?: boolean;
   readonly plan: () => Plan;
+  /** In stream mode: what closes the windows of the plan before the end of input. */
+  readonly watermarks?: StreamOptions["watermarks"];
   /** For DuckDB and DuckDB-Wasm. */
   readonly sql: string;
-  readonly polars: PolarsQuery;
+  readonly polars?: PolarsQuery | undefined;
   readonly arquero?: ArqueroQuery;
   readonly javascript: JavaScriptLoop;
   /** Plain float sums: modes may differ in the last bits, and are compared as peers are. */

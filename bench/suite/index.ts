@@ -7,8 +7,9 @@ import { double11Suite } from "./double11.js";
 import { exactSuite } from "./exact.js";
 import { flightsSuite } from "./flights.js";
 import { groupbySuite } from "./groupby.js";
+import { windowsSuite } from "./windows.js";
 
-export const SUITES: readonly Suite[] = [groupbySuite, flightsSuite, double11Suite, exactSuite];
+export const SUITES: readonly Suite[] = [groupbySuite, flightsSuite, double11Suite, exactSuite, windowsSuite];
 
 export const ALL_CASES: readonly BenchCase[] = SUITES.flatMap((suite) => suite.cases);
 

