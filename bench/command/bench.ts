@@ -48,7 +48,9 @@ const QUICK_ROWS = 1_000_000;
 const FULL_ROWS = 10_000_000;
 const USUAL_PEERS: readonly PeerName[] = ["duckdb", "polars", "js"];
 /** Engines that use one thread whatever they are asked for. */
-const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js"];
+const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "native"];
+/** Peers of cases that run a single kernel. */
+const KERNEL_PEERS: readonly PeerName[] = ["js", "native"];
 
 /** Past this many rows the naive twin takes longer than the whole race, and the loop is the witness instead. */
 const TWIN_ROWS = 100_000;
@@ -78,8 +80,14 @@ export function select(names: readonly string[], options: BenchOptions): Selecte
   return cases.map((of) => ({
     of,
     rows: options.rows ?? (quick ? QUICK_ROWS : FULL_ROWS),
-    peers: options.peers ?? (quick && of.quick === "all" ? PEERS : USUAL_PEERS),
+    peers: peersOf(of, options.peers ?? (quick && of.quick === "all" ? PEERS : USUAL_PEERS)),
   }));
+}
+
+/** Single kernels race the same algorithm in C and JavaScript, whole questions race other engines. */
+function peersOf({ kernel }: BenchCase, peers: readonly PeerName[]): readonly PeerName[] {
+  if (kernel === undefined) return peers.filter((peer) => peer !== "native");
+  return peers === USUAL_PEERS ? ["native"] : peers.filter((peer) => KERNEL_PEERS.includes(peer));
 }
 
 /** Measures the selected cases one after the other. */
@@ -122,7 +130,7 @@ async function measureCase(
   const { of } = selected;
   const peers = selected.peers.filter((peer) => threads === 1 || !SINGLE_THREADED.includes(peer));
   const entries: [EngineName, Mode][] = [
-    ...options.modes.map((mode): [EngineName, Mode] => ["millrace", mode]),
+    ...modesOf(of, options).map((mode): [EngineName, Mode] => ["millrace", mode]),
     ...peers.map((peer): [EngineName, Mode] => [peer, "batch"]),
   ];
   const size = { rows: rowsAsked(selected), bytes: null };
@@ -148,6 +156,11 @@ async function measureCase(
   } finally {
     await closeAll(outcomes);
   }
+}
+
+/** A kernel knows no modes. */
+function modesOf({ kernel }: BenchCase, { modes }: BenchOptions): readonly Mode[] {
+  return kernel === undefined ? modes : ["batch"];
 }
 
 async function prepareInputs(

@@ -29,7 +29,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--mode <mode>", "batch, stream or both (default: both)")
     .option("--workers <list>", "Thread counts, such as 1,2 (default: 1)")
     .option("--build <build>", "simd, threads or scalar (default: simd)")
-    .option("--peers <list>", "duckdb,polars,duckdb-wasm,arquero,js, all or none")
+    .option("--peers <list>", "duckdb,polars,duckdb-wasm,arquero,js,native, all or none")
     .option("--runs <n>", "Runs that count (default: at least 5)")
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--target <n>", "Records/s that you need, such as 4e9")

@@ -43,6 +43,7 @@ describe("options of bench", () => {
       "duckdb-wasm",
       "arquero",
       "js",
+      "native",
     ]);
   });
 

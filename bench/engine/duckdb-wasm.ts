@@ -9,7 +9,7 @@ import { arrowTables, inputRows, scanBytes } from "../input/load.js";
 import { type PlainTable, plainTable } from "../input/plain-table.js";
 import type { RawColumn, RawResult } from "../result/canonical.js";
 import { resultCast } from "./duckdb.js";
-import { type Engine, importPeer, timed } from "./engine.js";
+import { type Engine, importPeer, timed, UnavailableError } from "./engine.js";
 import { enumName, quoted } from "./sql-types.js";
 
 interface Connection {
@@ -22,6 +22,8 @@ export const duckdbWasm: Engine = {
   name: "duckdb-wasm",
   parallel: false,
   async open(of, files) {
+    const { sql } = of;
+    if (sql === undefined) throw new UnavailableError("DuckDB-Wasm has no form of a single kernel");
     const require = createRequire(import.meta.url);
     const api = await importPeer(() => import("@duckdb/duckdb-wasm/blocking"), "@duckdb/duckdb-wasm");
     const folder = dirname(require.resolve("@duckdb/duckdb-wasm/dist/duckdb-eh.wasm"));
@@ -41,7 +43,7 @@ export const duckdbWasm: Engine = {
       inputRows: inputRows(tables),
       inputBytes: scanBytes(tables),
       async run() {
-        const { ms } = await timed(() => connection.query(`CREATE OR REPLACE TEMP TABLE ans AS ${of.sql}`));
+        const { ms } = await timed(() => connection.query(`CREATE OR REPLACE TEMP TABLE ans AS ${sql}`));
         return {
           ms,
           outputRows: Number(firstValue(connection, "SELECT count(*)::INTEGER AS value FROM ans")),

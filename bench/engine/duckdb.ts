@@ -8,7 +8,7 @@ import type { DuckDBConnection, DuckDBType } from "@duckdb/node-api";
 import { arrowTables, inputRows, plainTables, scanBytes } from "../input/load.js";
 import type { Numbers, PlainColumn, PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawColumn, RawResult } from "../result/canonical.js";
-import { type Engine, importPeer, timed } from "./engine.js";
+import { type Engine, importPeer, timed, UnavailableError } from "./engine.js";
 import { columnDefinition, enumName, quoted } from "./sql-types.js";
 
 type Api = typeof import("@duckdb/node-api");
@@ -17,6 +17,8 @@ export const duckdb: Engine = {
   name: "duckdb",
   parallel: true,
   async open(of, files, { threads }) {
+    const { sql } = of;
+    if (sql === undefined) throw new UnavailableError("DuckDB has no form of a single kernel");
     const api = await importPeer(() => import("@duckdb/node-api"), "@duckdb/node-api");
     const instance = await api.DuckDBInstance.create(":memory:", { threads: String(threads) });
     const connection = await instance.connect();
@@ -34,7 +36,7 @@ export const duckdb: Engine = {
       inputRows: inputRows(tables),
       inputBytes: scanBytes(tables),
       async run() {
-        const { ms } = await timed(() => connection.run(`CREATE OR REPLACE TEMP TABLE ans AS ${of.sql}`));
+        const { ms } = await timed(() => connection.run(`CREATE OR REPLACE TEMP TABLE ans AS ${sql}`));
         const count = await connection.runAndReadAll("SELECT count(*)::INTEGER FROM ans");
         return { ms, outputRows: count.getRows()[0]![0] as number };
       },

@@ -4,10 +4,18 @@ import type { DataFolder } from "../input/data-file.js";
 import type { RawResult } from "../result/canonical.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 
-export type EngineName = "millrace" | "duckdb" | "polars" | "duckdb-wasm" | "arquero" | "js" | "twin";
+export type EngineName =
+  | "millrace"
+  | "duckdb"
+  | "polars"
+  | "duckdb-wasm"
+  | "arquero"
+  | "js"
+  | "native"
+  | "twin";
 
 /** Peers in the order that tables list them; the twin verifies and is never timed. */
-export const PEERS = ["duckdb", "polars", "duckdb-wasm", "arquero", "js"] as const;
+export const PEERS = ["duckdb", "polars", "duckdb-wasm", "arquero", "js", "native"] as const;
 
 export type PeerName = (typeof PEERS)[number];
 
@@ -27,6 +35,8 @@ export interface RunFigure {
   readonly outputRows: number;
   /** Time to copy the result out of the engine's memory, where that is not part of `ms`. */
   readonly copyMs?: number;
+  /** Of a single kernel: time to read the input's memory and do nothing with it. */
+  readonly readMs?: number;
 }
 
 /** One engine with one case's data in its own form. */

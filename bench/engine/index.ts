@@ -16,6 +16,8 @@ export async function engineNamed(name: EngineName): Promise<Engine> {
       return (await import("./arquero.js")).arquero;
     case "js":
       return (await import("./javascript.js")).javascript;
+    case "native":
+      return (await import("./native.js")).native;
     case "twin":
       return (await import("./twin.js")).twin;
   }

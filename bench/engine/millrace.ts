@@ -7,9 +7,8 @@
 import { type RecordBatch, Table } from "apache-arrow";
 import { type KernelTable, Engine as Millrace } from "../../bindings/ts/index.js";
 import { arrowTables, inputRows, scanBytes } from "../input/load.js";
-import { type PlainColumn, plainTable } from "../input/plain-table.js";
 import { millraceVersion } from "../report/machine.js";
-import type { RawColumn, RawResult } from "../result/canonical.js";
+import type { RawResult } from "../result/canonical.js";
 import type { BenchCase } from "../suite/case.js";
 import {
   type BuildName,
@@ -21,6 +20,8 @@ import {
   timed,
   UnavailableError,
 } from "./engine.js";
+import { KernelSession } from "./kernel-session.js";
+import { rawResult } from "./millrace-result.js";
 
 const STREAM_BATCH_ROWS = 65536;
 
@@ -31,6 +32,7 @@ export const millrace: Engine = {
     if (options.threads !== 1) {
       throw new UnavailableError("Millrace has no worker pools yet: it runs on 1 thread");
     }
+    if (of.kernel !== undefined) return KernelSession.open(of, of.kernel, files, options.build);
     return MillraceSession.open(of, files, options);
   },
 };
@@ -116,24 +118,4 @@ class MillraceSession implements EngineSession {
 
 async function openEngine(build: BuildName): Promise<Millrace> {
   return Millrace.open({ workers: 1, build, memory: "3.5 GiB" });
-}
-
-/** An Arrow result in the form that canonical results are made from. */
-export function rawResult(of: BenchCase, table: Table): RawResult {
-  const names = of.output.map(({ name }) => name);
-  const plain = plainTable(table.select(names));
-  const columns: Record<string, RawColumn> = {};
-  for (const name of names) {
-    const column = plain.columns[name];
-    if (column !== undefined) columns[name] = rawColumn(column);
-  }
-  return { rows: table.numRows, columns };
-}
-
-function rawColumn(column: PlainColumn): RawColumn {
-  const { valid, values, kind, ticksPerSecond } = column;
-  if (kind === "text") return { values, valid, dictionary: column.dictionary! };
-  if (kind !== "timestamp" || ticksPerSecond === 1_000_000) return { values, valid };
-  const scale = (value: bigint) => (value * 1_000_000n) / BigInt(ticksPerSecond);
-  return { values: (values as BigInt64Array).map(scale), valid };
 }

@@ -20,6 +20,7 @@ export interface Outcome {
   /** Of the runs that count, in order. */
   runMs: number[];
   copyMs: number[];
+  readMs: number[];
   outputRows: number;
   peakRssMiB: number;
   checked: Checked | null;
@@ -58,6 +59,7 @@ export async function race(
       const figure = await outcome.contender.run();
       outcome.runMs.push(figure.ms);
       if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
+      if (figure.readMs !== undefined) outcome.readMs.push(figure.readMs);
     });
   }
   await eachInTurn(outcomes, "check", onStep, async (outcome) => {
@@ -80,6 +82,7 @@ function newOutcome(contender: Contender): Outcome {
     coldMs: 0,
     runMs: [],
     copyMs: [],
+    readMs: [],
     outputRows: 0,
     peakRssMiB: 0,
     checked: null,

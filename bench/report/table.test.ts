@@ -1,7 +1,7 @@
 import picocolors from "picocolors";
 import { expect, test } from "vitest";
 import type { Report, ResultRow } from "./report.js";
-import { alignedTable, displayWidth, reportText, resultTable } from "./table.js";
+import { alignedTable, displayWidth, kernelTable, reportText, resultTable } from "./table.js";
 
 const plain = picocolors.createColors(false);
 const figures = { runs: 5, verified: true, verifiedBy: ["js"], rows: 1e6, threads: 1 } as const;
@@ -48,6 +48,30 @@ test("columns line up, numbers to the right", () => {
 
 test("a time that failed verification is not printed", () => {
   expect(resultTable(ROWS, plain)).not.toContain("1234");
+});
+
+test("single kernels have a table of their own", () => {
+  const kernel = { suite: "micro", case: "filter", mode: "batch", ...figures, medianMs: 2 } as const;
+  const rows: ResultRow[] = [
+    {
+      ...kernel,
+      engine: "millrace",
+      rowsPerSec: 5e8,
+      nsPerRow: 2,
+      bytesPerSec: 6e9,
+      readBytesPerSec: 1.2e10,
+    },
+    { ...kernel, engine: "native", rowsPerSec: 6.25e8, nsPerRow: 1.6, bytesPerSec: 7.5e9 },
+    { ...kernel, engine: "js", verified: false, error: "differs from native: v3" },
+  ];
+  expect(kernelTable(rows, plain)).toBe(
+    [
+      "kernel        engine    ns/row  GB/s  memory read GB/s  of fastest peer  verified by",
+      "micro/filter  millrace    2.00  6.00             12.00            0.80x  js",
+      "              native      1.60  7.50                              1.00x  js",
+      "              js        failed                                           differs from native: v3",
+    ].join("\n"),
+  );
 });
 
 test("wide characters take two columns, colours none", () => {

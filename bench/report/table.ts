@@ -1,7 +1,7 @@
 // The report as text: an aligned table and the verdicts below it.
 
 import picocolors from "picocolors";
-import { caseName } from "../suite/index.js";
+import { ALL_CASES, caseName } from "../suite/index.js";
 import type { Double11, Exactness, Ratio, Report, ResultRow } from "./report.js";
 import { fastestPeer, isGeometricMean, variantOf } from "./report.js";
 
@@ -11,6 +11,18 @@ interface Cell {
   readonly text: string;
   readonly paint?: (text: string) => string;
 }
+
+const KERNEL_HEADER = [
+  "kernel",
+  "engine",
+  "ns/row",
+  "GB/s",
+  "memory read GB/s",
+  "of fastest peer",
+  "verified by",
+];
+/** Columns of numbers, set flush right. */
+const KERNEL_NUMERIC = new Set([2, 3, 4, 5]);
 
 const HEADER = [
   "case",
@@ -67,6 +79,50 @@ export function resultTable(results: readonly ResultRow[], colours: Colours = pi
   return alignedTable(lines, NUMERIC);
 }
 
+/** Rows of single kernels: time a row, and bytes a second beside those of reading the same memory. */
+export function kernelTable(results: readonly ResultRow[], colours: Colours = picocolors): string {
+  const lines: Cell[][] = [KERNEL_HEADER.map((text) => ({ text, paint: colours.bold }))];
+  let previous = "";
+  for (const row of results) {
+    const name = caseName({ suite: row.suite, name: row.case });
+    lines.push(kernelLine(row, name === previous ? "" : name, results, colours));
+    previous = name;
+  }
+  return alignedTable(lines, KERNEL_NUMERIC);
+}
+
+function kernelLine(row: ResultRow, name: string, results: readonly ResultRow[], colours: Colours): Cell[] {
+  const own = row.engine === "millrace";
+  const start = [{ text: name }, { text: row.engine, ...(own ? { paint: colours.cyan } : {}) }];
+  if (row.nsPerRow === undefined || !row.verified) {
+    const { text, paint } = missingFigure(row, colours);
+    return [
+      ...start,
+      { text, paint },
+      ...["", "", ""].map((text) => ({ text })),
+      { text: row.error ?? "", paint },
+    ];
+  }
+  const best = fastestPeer(results, row);
+  const read = row.readBytesPerSec;
+  return [
+    ...start,
+    { text: row.nsPerRow.toFixed(2) },
+    { text: (row.bytesPerSec! / 1e9).toFixed(2) },
+    { text: read === undefined ? "" : (read / 1e9).toFixed(2) },
+    {
+      text: best === null ? "" : times(row.rowsPerSec! / best.rowsPerSec),
+      ...(own ? { paint: colours.bold } : {}),
+    },
+    { text: row.verifiedBy.join(", "), paint: colours.green },
+  ];
+}
+
+/** What stands where a figure would: a dash for an engine that cannot take part, `failed` for one that did not. */
+function missingFigure(row: ResultRow, colours: Colours) {
+  return row.unavailable ? { text: "-", paint: colours.dim } : { text: "failed", paint: colours.red };
+}
+
 function resultLine(row: ResultRow, name: string, results: readonly ResultRow[], colours: Colours): Cell[] {
   const own = row.engine === "millrace";
   const start = [
@@ -76,8 +132,7 @@ function resultLine(row: ResultRow, name: string, results: readonly ResultRow[],
     { text: String(row.threads) },
   ];
   if (row.medianMs === undefined || !row.verified) {
-    const text = row.unavailable ? "-" : "failed";
-    const paint = row.unavailable ? colours.dim : colours.red;
+    const { text, paint } = missingFigure(row, colours);
     return [...start, { text, paint }, { text: "" }, { text: "" }, { text: row.error ?? "", paint }];
   }
   const best = fastestPeer(results, row);
@@ -104,7 +159,12 @@ function millions(rowsPerSec: number): string {
 export function reportText(report: Report, colours: Colours = picocolors): string {
   const { machine } = report;
   const title = `Millrace ${machine.millrace} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`;
-  const parts = [colours.bold(title), resultTable(report.results, colours)];
+  const kernels = new Set(ALL_CASES.filter((of) => of.kernel !== undefined).map(caseName));
+  const isKernel = (row: ResultRow) => kernels.has(caseName({ suite: row.suite, name: row.case }));
+  const parts = [colours.bold(title)];
+  const [queries, single] = [report.results.filter((row) => !isKernel(row)), report.results.filter(isKernel)];
+  if (queries.length > 0) parts.push(resultTable(queries, colours));
+  if (single.length > 0) parts.push(kernelTable(single, colours));
   const means = report.ratios.filter(isGeometricMean);
   const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine)];
   if (summary.length > 0) parts.push(summary.join("\n"));

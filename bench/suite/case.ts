@@ -6,6 +6,8 @@
 import type * as Arquero from "arquero";
 import type Polars from "nodejs-polars";
 import type { Plan, StreamOptions } from "../../bindings/ts/index.js";
+import type { Kernel, Operator } from "../../bindings/ts/kernel/index.js";
+import type { Schema } from "../../bindings/ts/type/data-type.js";
 import type { FixtureOptions } from "../../fixtures/catalog.js";
 import type { PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawResult } from "../result/canonical.js";
@@ -40,6 +42,9 @@ export type ArqueroQuery = (
   tables: Readonly<Record<string, ArqueroTable>>,
 ) => ArqueroTable;
 
+/** Makes the operator over batches of the case's only input. */
+export type KernelOperator = (kernel: Kernel, schema: Schema) => Operator;
+
 export interface BenchCase {
   readonly suite: string;
   readonly name: string;
@@ -55,11 +60,17 @@ export interface BenchCase {
   readonly plan: () => Plan;
   /** In stream mode: what closes the windows of the plan before the end of input. */
   readonly watermarks?: StreamOptions["watermarks"];
-  /** For DuckDB and DuckDB-Wasm. */
-  readonly sql: string;
+  /** For DuckDB and DuckDB-Wasm; absent in cases of a single kernel. */
+  readonly sql?: string;
   readonly polars?: PolarsQuery | undefined;
   readonly arquero?: ArqueroQuery;
   readonly javascript: JavaScriptLoop;
+  /** What Millrace runs instead of the plan, which is for the twin then: one operator of the kernel. */
+  readonly kernel?: KernelOperator;
+  /** With `kernel`: whether the operator answers every push with output. */
+  readonly kernelEmits?: boolean;
+  /** The same algorithm's name in bench/native/kernels.c. */
+  readonly native?: string;
   /** Plain float sums: modes may differ in the last bits, and are compared as peers are. */
   readonly inexact?: boolean;
   /** In the quick tour: every engine, or all but the slow starters DuckDB-Wasm and Arquero. */

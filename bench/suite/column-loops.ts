@@ -70,6 +70,7 @@ interface Groups {
 const DIRECT_WIDTH = 1 << 21;
 
 function numberGroups(keys: readonly KeyColumn[], rows: number): Groups {
+  if (keys.length === 0) return { ids: new Int32Array(rows), firstRows: new Int32Array(Math.min(rows, 1)) };
   let { codes, width } = keys[0]!;
   for (const next of keys.slice(1)) {
     if (width * next.width <= DIRECT_WIDTH) {

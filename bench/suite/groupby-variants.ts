@@ -62,7 +62,7 @@ function variantOf(of: BenchCase, question: GroupingQuestion, variant: Variant):
     question: `${of.question}; ${variant.words}`,
     inputs: { t: { ...input, options: variant.data } },
     javascript: variant.plainLoops ? of.javascript : columnLoop(question),
-    polars: variant.data.nulls === undefined ? of.polars : polarsWithNulls(question),
+    ...(variant.data.nulls === undefined ? {} : { polars: polarsWithNulls(question) }),
   };
 }
 

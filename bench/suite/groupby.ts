@@ -424,7 +424,7 @@ const intSum: BenchCase = {
   quick: "all",
 };
 
-const distinctKeys: BenchCase = {
+export const distinctKeys: BenchCase = {
   suite: "groupby",
   name: "distinct-keys",
   question: "sum value by 64-bit keys, nearly all distinct",

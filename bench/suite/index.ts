@@ -7,9 +7,17 @@ import { double11Suite } from "./double11.js";
 import { exactSuite } from "./exact.js";
 import { flightsSuite } from "./flights.js";
 import { groupbySuite } from "./groupby.js";
+import { microSuite } from "./micro.js";
 import { windowsSuite } from "./windows.js";
 
-export const SUITES: readonly Suite[] = [groupbySuite, flightsSuite, double11Suite, exactSuite, windowsSuite];
+export const SUITES: readonly Suite[] = [
+  groupbySuite,
+  windowsSuite,
+  flightsSuite,
+  double11Suite,
+  exactSuite,
+  microSuite,
+];
 
 export const ALL_CASES: readonly BenchCase[] = SUITES.flatMap((suite) => suite.cases);
 

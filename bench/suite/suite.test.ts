@@ -32,7 +32,7 @@ function figures(row: ResultRow | undefined) {
   return { verified: row?.verified, verifiedBy: row?.verifiedBy, error: row?.error, rows: row?.rows };
 }
 
-describe.each(ALL_CASES.map(caseName))("%s", (name) => {
+describe.each(ALL_CASES.filter((of) => of.kernel === undefined).map(caseName))("%s", (name) => {
   test("both modes agree with the loop and the twin, bit for bit with each other", async () => {
     const options = benchOptions({ rows: String(ROWS), peers: "js", runs: 1 });
     const report = await benchReport(
@@ -61,18 +61,36 @@ describe.each(ALL_CASES.map(caseName))("%s", (name) => {
   });
 });
 
+describe.each(ALL_CASES.filter((of) => of.kernel !== undefined).map(caseName))("%s", (name) => {
+  test("the kernel agrees with the loop and the plan's twin", async () => {
+    const options = benchOptions({ rows: String(ROWS), peers: "js", runs: 1 });
+    const report = await benchReport(select([name], options), options, inProcess(folder), silent);
+    const [kernel, js] = report.results;
+    expect(report.results).toHaveLength(2);
+    const expected = { verified: true, verifiedBy: ["js", "twin"], error: undefined, rows: ROWS };
+    expect(figures(kernel)).toEqual(expected);
+    expect(figures(js)).toEqual({ ...expected, verifiedBy: ["millrace", "twin"] });
+    expect(kernel!.nsPerRow).toBeGreaterThan(0);
+    expect(kernel!.bytesPerSec).toBeGreaterThan(0);
+    expect(kernel!.readBytesPerSec).toBeGreaterThan(0);
+    expect(report.double11).toBe(null);
+  });
+});
+
 describe("the quick tour", () => {
   test("has cases of every suite, and DuckDB-Wasm and Arquero in one at least", () => {
     const tour = select([], benchOptions({}));
     expect(new Set(tour.map(({ of }) => of.suite))).toEqual(new Set(SUITES.map(({ name }) => name)));
     for (const peer of ["duckdb", "polars", "js"] as const) {
-      expect(tour.every(({ peers }) => peers.includes(peer))).toBe(true);
+      expect(tour.every(({ of, peers }) => of.kernel !== undefined || peers.includes(peer))).toBe(true);
     }
     for (const peer of ["duckdb-wasm", "arquero"] as const) {
       expect(tour.some(({ of, peers }) => peers.includes(peer) && (peer !== "arquero" || of.arquero))).toBe(
         true,
       );
     }
+    const kernels = tour.filter(({ of }) => of.kernel !== undefined);
+    expect(kernels.every(({ peers }) => peers.join() === "native")).toBe(true);
     expect(tour.every(({ rows }) => rows === 1_000_000)).toBe(true);
     expect(select(["quick"], benchOptions({}))).toEqual(tour);
   });

@@ -1,0 +1,107 @@
+// A case that runs one operator of the kernel, without plan and scheduler: a push a morsel over loaded batches.
+//
+// A run makes the operator, pushes, and has the result complete in kernel memory; a projection's output takes the
+// place of the one before, as it would in a pipeline. After the clock the same memory is read once (memory-read.ts):
+// no kernel can be faster than that.
+
+import { fromArrow, toTable } from "../../bindings/ts/arrow/index.js";
+import { Kernel, type Operator, type ResidentTable } from "../../bindings/ts/kernel/index.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
+import { arrowTables, inputRows, scanBytes } from "../input/load.js";
+import { millraceVersion } from "../report/machine.js";
+import type { RawResult } from "../result/canonical.js";
+import type { BenchCase, KernelOperator } from "../suite/case.js";
+import { type BuildName, type CaseFiles, type EngineSession, type RunFigure, timed } from "./engine.js";
+import { MemoryReader } from "./memory-read.js";
+import { rawResult } from "./millrace-result.js";
+
+export class KernelSession implements EngineSession {
+  readonly version = millraceVersion();
+  readonly threads = 1;
+  readonly inputRows: number;
+  readonly inputBytes: number;
+  readonly #of: BenchCase;
+  readonly #open: KernelOperator;
+  readonly #kernel: Kernel;
+  readonly #table: ResidentTable;
+  readonly #reader: MemoryReader;
+
+  private constructor(
+    of: BenchCase,
+    open: KernelOperator,
+    kernel: Kernel,
+    table: ResidentTable,
+    sizes: { rows: number; bytes: number },
+  ) {
+    this.#of = of;
+    this.#open = open;
+    this.#kernel = kernel;
+    this.#table = table;
+    this.#reader = new MemoryReader(kernel.memory.memory, kernel.build === "threads");
+    this.inputRows = sizes.rows;
+    this.inputBytes = sizes.bytes;
+  }
+
+  static async open(
+    of: BenchCase,
+    open: KernelOperator,
+    files: CaseFiles,
+    build: BuildName,
+  ): Promise<KernelSession> {
+    const kernel = await Kernel.open({ build, budget: "3.5 GiB" });
+    const tables = arrowTables(of, files);
+    const only = Object.values(tables)[0]!;
+    const table = kernel.load(fromArrow(only).batches);
+    const sizes = { rows: inputRows(tables), bytes: scanBytes(tables) };
+    return new KernelSession(of, open, kernel, table, sizes);
+  }
+
+  async run(): Promise<RunFigure> {
+    const operator: { made: Operator | null } = { made: null };
+    const { ms, value } = await timed(() => {
+      operator.made = this.#open(this.#kernel, this.#table.schema);
+      return this.#push(operator.made);
+    });
+    operator.made?.destroy();
+    const { ms: readMs } = await timed(() => this.#read());
+    return { ms, outputRows: value, readMs };
+  }
+
+  /** Rows of the result. */
+  #push(operator: Operator): number {
+    let rows = 0;
+    for (const batch of this.#table.batches) {
+      operator.push(batch);
+      if (this.#of.kernelEmits) rows += operator.pullResident()?.rows ?? 0;
+    }
+    for (const batch of operator.finishResident()) rows += batch.rows;
+    return rows;
+  }
+
+  #read(): void {
+    const columns = this.#table.schema.fields.length;
+    for (const batch of this.#table.batches) {
+      for (let index = 0; index < columns; index++) {
+        const { values, valuesBytes } = batch.column(index)!;
+        this.#reader.read(values, values + valuesBytes);
+      }
+    }
+  }
+
+  async result(): Promise<RawResult> {
+    const operator = this.#open(this.#kernel, this.#table.schema);
+    const batches: BatchData[] = [];
+    for (const batch of this.#table.batches) {
+      if (this.#of.kernelEmits) batches.push(...operator.process(batch));
+      else operator.push(batch);
+    }
+    batches.push(...operator.finish());
+    operator.destroy();
+    return rawResult(this.#of, toTable(operator.output, batches));
+  }
+
+  async close(): Promise<void> {
+    this.#table.free();
+    this.#kernel.close();
+  }
+}
