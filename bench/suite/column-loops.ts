@@ -13,6 +13,8 @@ export type Measure =
   | { readonly kind: "rows" }
   | { readonly kind: "sum"; readonly column: string }
   | { readonly kind: "mean"; readonly column: string }
+  | { readonly kind: "median"; readonly column: string }
+  | { readonly kind: "sd"; readonly column: string }
   | { readonly kind: "max-less-min"; readonly columns: readonly [string, string] }
   | { readonly kind: "squared-correlation"; readonly columns: readonly [string, string] };
 
@@ -133,6 +135,14 @@ function measureOf(table: PlainTable, measure: Measure): MeasureLoop {
       const values = valuesOf(table, measure.column);
       return (groups) => means(groups, values);
     }
+    case "median": {
+      const values = valuesOf(table, measure.column);
+      return (groups) => medians(groups, values);
+    }
+    case "sd": {
+      const values = valuesOf(table, measure.column);
+      return (groups) => deviations(groups, values);
+    }
     case "max-less-min": {
       const [high, low] = measure.columns;
       const [a, b] = [valuesOf(table, high), valuesOf(table, low)];
@@ -168,6 +178,51 @@ function sums({ ids, firstRows }: Groups, { values, valid }: Values) {
 function means(groups: Groups, values: Values): RawColumn {
   const { sum, counts } = sums(groups, values);
   return { values: sum.values.map((total, group) => total / counts[group]!), valid: counts };
+}
+
+/** Each group's values side by side, sorted by the host's own sort of doubles. */
+function medians(groups: Groups, values: Values): RawColumn {
+  const { starts, grouped } = valuesByGroup(groups, values);
+  const size = groups.firstRows.length;
+  const [out, valid] = [new Float64Array(size), new Uint8Array(size)];
+  for (let group = 0; group < size; group++) {
+    const own = grouped.subarray(starts[group]!, starts[group + 1]!).sort();
+    if (own.length === 0) continue;
+    const upper = own.length >> 1;
+    valid[group] = 1;
+    out[group] = own.length % 2 === 1 ? own[upper]! : (own[upper - 1]! + own[upper]!) / 2;
+  }
+  return { values: out, valid };
+}
+
+/** Values that are not null by group; group g has those from `starts[g]` to `starts[g + 1]`. */
+function valuesByGroup({ ids, firstRows }: Groups, { values, valid }: Values) {
+  const starts = new Uint32Array(firstRows.length + 1);
+  for (let row = 0; row < ids.length; row++) starts[ids[row]! + 1]! += valid[row]!;
+  for (let group = 0; group < firstRows.length; group++) starts[group + 1]! += starts[group]!;
+  const next = starts.slice();
+  const grouped = new Float64Array(starts[firstRows.length]!);
+  for (let row = 0; row < ids.length; row++) {
+    if (valid[row] === 0) continue;
+    grouped[next[ids[row]!]!] = values[row]!;
+    next[ids[row]!]! += 1;
+  }
+  return { starts, grouped };
+}
+
+/** Standard deviations of samples, in two passes: the squares' distance from the mean keeps its digits. */
+function deviations(groups: Groups, values: Values): RawColumn {
+  const { ids, firstRows } = groups;
+  const { sum, counts } = sums(groups, values);
+  const mean = sum.values.map((total, group) => total / counts[group]!);
+  const squares = new Float64Array(firstRows.length);
+  for (let row = 0; row < ids.length; row++) {
+    const id = ids[row]!;
+    const distance = values.values[row]! - mean[id]!;
+    squares[id]! += values.valid[row]! * distance * distance;
+  }
+  const out = squares.map((total, group) => Math.sqrt(total / (counts[group]! - 1)));
+  return { values: out, valid: Uint8Array.from(counts, (count) => (count > 1 ? 1 : 0)) };
 }
 
 function maxLessMin({ ids, firstRows }: Groups, a: Values, b: Values): RawColumn {

@@ -26,12 +26,16 @@ const sum = (column: string): Measure => ({ kind: "sum", column });
 const mean = (column: string): Measure => ({ kind: "mean", column });
 
 /** The questions in the form that loops and Polars queries which take nulls are made from. */
-const QUESTIONS: Readonly<Record<string, GroupingQuestion>> = {
+export const GROUPING_QUESTIONS = {
   q1: { keys: ["id1"], measures: { v1: sum("v1") } },
   q2: { keys: ["id1", "id2"], measures: { v1: sum("v1") } },
   q3: { keys: ["id3"], measures: { v1: sum("v1"), v3: mean("v3") } },
   q4: { keys: ["id4"], measures: { v1: mean("v1"), v2: mean("v2"), v3: mean("v3") } },
   q5: { keys: ["id6"], measures: { v1: sum("v1"), v2: sum("v2"), v3: sum("v3") } },
+  q6: {
+    keys: ["id4", "id5"],
+    measures: { median: { kind: "median", column: "v3" }, sd: { kind: "sd", column: "v3" } },
+  },
   q7: { keys: ["id3"], measures: { range: { kind: "max-less-min", columns: ["v1", "v2"] } } },
   q9: { keys: ["id2", "id4"], measures: { r2: { kind: "squared-correlation", columns: ["v1", "v2"] } } },
   q10: {
@@ -39,13 +43,14 @@ const QUESTIONS: Readonly<Record<string, GroupingQuestion>> = {
     measures: { v3: sum("v3"), rows: { kind: "rows" } },
   },
   "int-sum": { keys: ["id4"], measures: { v1: sum("v1") } },
-};
+} as const satisfies Readonly<Record<string, GroupingQuestion>>;
 
 /** Every variant of those of `cases` that read the group-by table. */
 export function variantsOf(cases: readonly BenchCase[]): BenchCase[] {
+  const questions: Readonly<Record<string, GroupingQuestion>> = GROUPING_QUESTIONS;
   return VARIANTS.flatMap((variant) =>
     cases.flatMap((of) => {
-      const question = QUESTIONS[of.name];
+      const question = questions[of.name];
       return question === undefined ? [] : [variantOf(of, question, variant)];
     }),
   );
@@ -89,6 +94,10 @@ function polarsMeasure(pl: typeof Polars, measure: Measure) {
     }
     case "mean":
       return pl.col(measure.column).mean();
+    case "median":
+      return pl.col(measure.column).median();
+    case "sd":
+      return pl.col(measure.column).std();
     case "max-less-min":
       return pl.col(measure.columns[0]).max().minus(pl.col(measure.columns[1]).min());
     case "squared-correlation":

@@ -1,9 +1,10 @@
 // Group-by questions of db-benchmark (duckdblabs/db-benchmark), numbered as there, and two more: sums by 100
 // integer keys, and by 64-bit keys that are nearly all distinct.
 
-import { avg, col, corr, count, from, max, min, sum } from "../../bindings/ts/index.js";
+import { avg, col, corr, count, from, max, median, min, stddev, sum } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
-import { variantsOf } from "./groupby-variants.js";
+import { columnLoop } from "./column-loops.js";
+import { GROUPING_QUESTIONS, variantsOf } from "./groupby-variants.js";
 import {
   codes,
   columnOf,
@@ -208,6 +209,32 @@ const q5: BenchCase = {
     };
   },
   quick: "fast",
+};
+
+const q6: BenchCase = {
+  suite: "groupby",
+  name: "q6",
+  question: "median v3, sd v3 by id4, id5",
+  inputs: groupBy(["id4", "id5", "v3"]),
+  output: [
+    { name: "id4", kind: "int" },
+    { name: "id5", kind: "int" },
+    { name: "median", kind: "float" },
+    { name: "sd", kind: "float" },
+  ],
+  plan: () =>
+    from("t")
+      .groupBy("id4", "id5")
+      .aggregate({ median: median("v3"), sd: stddev("v3") }),
+  sql: "SELECT id4, id5, median(v3) AS median, stddev_samp(v3) AS sd FROM t GROUP BY id4, id5",
+  polars: (pl, { t }) =>
+    t!
+      .lazy()
+      .groupBy(["id4", "id5"])
+      .agg(pl.col("v3").median().alias("median"), pl.col("v3").std().alias("sd")),
+  arquero: (aq, { t }) =>
+    t!.groupby("id4", "id5").rollup({ median: aq.op.median("v3"), sd: aq.op.stdev("v3") }),
+  javascript: columnLoop(GROUPING_QUESTIONS.q6),
 };
 
 const q7: BenchCase = {
@@ -500,7 +527,7 @@ function threeSums(keys: Int32Array, v1: Int32Array, v2: Int32Array, v3: Float64
   return { groups: occupied(counts), counts, a, b, c };
 }
 
-const QUESTIONS = [q1, q2, q3, q4, q5, q7, q9, q10, intSum, distinctKeys];
+const QUESTIONS = [q1, q2, q3, q4, q5, q6, q7, q9, q10, intSum, distinctKeys];
 
 export const groupbySuite: Suite = {
   name: "groupby",
