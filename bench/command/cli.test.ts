@@ -17,7 +17,7 @@ describe("bad usage", () => {
   });
 
   test.each([
-    [["profile", "groupby/q1"], /unknown verb "profile"; verbs: bench, gen, run/],
+    [["profile", "groupby/q1"], /unknown verb "profile"; verbs: bench, gen, run, compare/],
     [[], /which verb\?/],
     [["bench", "groupby/q55"], /unknown suite or case "groupby\/q55": did you mean groupby\/q5/],
     [["bench", "groupby@null"], /did you mean groupby@nulls/],
@@ -30,6 +30,10 @@ describe("bad usage", () => {
     [["bench", "--fail-below=-1"], /--fail-below/],
     [["gen", "orders"], /gen needs --out FILE/],
     [["gen", "order", "--out", "x.arrow"], /did you mean orders/],
+    [["compare", "none.json"], /compare needs OLD.json and NEW.json/],
+    [["compare", "none.json", "none.json"], /none.json cannot be read/],
+    [["compare", "package.json", "package.json"], /package.json has no schema: this version reads/],
+    [["compare", "README.md", "README.md"], /README.md is no JSON/],
     [["run"], /missing required args/],
     [["run", "plan.txt"], /a plan module is a/],
     [["run", "none.mjs", "--input", "x"], /--input is NAME=FILE/],

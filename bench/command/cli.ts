@@ -88,6 +88,12 @@ async function dispatch(args: readonly string[]): Promise<number> {
       const { runCommand } = await import("./run.js");
       code = await runCommand(plan, raw);
     });
+  cli
+    .command("compare <old> [...new]", "Regressions and gains between reports that bench --json wrote")
+    .action(async (old: string, news: string[]) => {
+      const { compareCommand } = await import("./compare.js");
+      code = await compareCommand(old, news);
+    });
   cli.help();
   cli.version(millraceVersion());
   cli.parse(["node", "millrace", ...args], { run: false });

@@ -134,6 +134,7 @@ describe("rows", () => {
       medianMs: 3,
       minMs: 2,
       maxMs: 4,
+      deviationMs: 1,
       rowsPerSec: 333333,
       rowsPerSecPerCore: 333333,
       outputRows: 5,

@@ -24,6 +24,8 @@ export interface ResultRow {
   readonly medianMs?: number;
   readonly minMs?: number;
   readonly maxMs?: number;
+  /** The runs' median distance from their median. */
+  readonly deviationMs?: number;
   /** Copying the result out to Arrow, where the clock stopped before that. */
   readonly copyMs?: number;
   /** Of single kernels: time a row, bytes of input a second, and those of reading the same memory. */
@@ -155,6 +157,7 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     medianMs: rounded(medianMs),
     minMs: rounded(Math.min(...outcome.runMs)),
     maxMs: rounded(Math.max(...outcome.runMs)),
+    deviationMs: rounded(median(outcome.runMs.map((ms) => Math.abs(ms - medianMs)))),
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
     ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome.readMs)),
     rowsPerSec: Math.round(rowsPerSec),
