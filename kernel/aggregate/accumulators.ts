@@ -223,7 +223,7 @@ function updateValues(
   const values = argumentValues(vector, rows, buffer);
   switch (self.family) {
     case Family.SUM_INTEGER:
-      return sumIntegerUpdate(self, numbers, values, mask, rows, one);
+      return sumIntegerUpdate(self, numbers, values, mask, rows, one, buffer);
     case Family.SUM_EXACT:
       return sumExactUpdate(self, numbers, values, mask, rows, one);
     case Family.SUM_FAST:

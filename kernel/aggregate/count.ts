@@ -31,9 +31,14 @@ export function countUpdate(self: Accumulator, numbers: usize, mask: usize, rows
     for (; row < rows; row++) increment(counts, load<u32>(numbers + ((<usize>row) << 2)));
     return;
   }
-  for (let row: u32 = 0; row < rows; row++) {
-    const at = counts + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
-    store<i64>(at, load<i64>(at) + <i64>maskBit(mask, row));
+  for (let start: u32 = 0; start < rows; start += 64) {
+    let bits = load<u64>(mask + <usize>(start >> 3));
+    const end = min(rows, start + 64);
+    for (let row = start; row < end; row++) {
+      const at = counts + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
+      store<i64>(at, load<i64>(at) + <i64>(bits & 1));
+      bits >>= 1;
+    }
   }
 }
 

@@ -13,12 +13,13 @@
 // NaN and infinities are counted: any of them makes every moment NaN.
 
 import { Type } from "../abi/layout";
+import { keep64 } from "../column/keep";
 import { multiplyHigh } from "../expression/arithmetic";
 import { Accumulator, Family } from "./accumulator";
 import { maskBit, typeIsSigned } from "./argument";
 import { NAN } from "./exact-limbs";
 import { Power, powerDegree, powerPlanes } from "./power";
-import { addChunk, addLimb, maskFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
+import { addChunk, addLimb, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
 import { sumIntegerAdd, sumIntegerUpdate } from "./sum-integer";
 import { GRID } from "./exact-limbs";
 import { DIGIT_BITS } from "./round";
@@ -92,10 +93,11 @@ export function momentsUpdate(
     const right = self.power == <u32>Power.PRODUCT ? y : x;
     if (isProductOfI32(self)) {
       const magnitude = multiplyI32(x, right, rows, buffer);
-      return sumIntegerAdd(self, numbers, buffer, mask, rows, one, magnitude);
+      if (mask != 0) keep64(buffer, mask, 0, rows, buffer);
+      return sumIntegerAdd(self, numbers, buffer, 0, rows, one, magnitude);
     }
     multiplyRows(self, x, right, rows, buffer);
-    return sumIntegerUpdate(self, numbers, buffer, mask, rows, one);
+    return sumIntegerUpdate(self, numbers, buffer, mask, rows, one, buffer);
   }
   if (self.type == <u32>Type.I128) return addDigits(self, numbers, x, y, mask, rows, buffer);
   return addFloats(self, numbers, x, y, mask, rows, one, buffer);
@@ -322,7 +324,7 @@ function loadFloats(type: u32, values: usize, mask: usize, start: u32, count: u3
     widenFloats(values + ((<usize>start) << 2), out, count);
     from = out;
   }
-  if (mask != 0) maskFloats(from, mask, start, out, count);
+  if (mask != 0) keep64(from, mask, start, count, out);
   else if (from != out) memory.copy(out, from, (<usize>count) << 3);
 }
 

@@ -29,8 +29,8 @@ import { Type } from "../abi/layout";
 import { AggregateFault } from "../abi/operator";
 import { regionBlock, regionFree } from "../memory/region";
 import { regrow } from "../column/builder";
+import { keep64 } from "../column/keep";
 import { Accumulator, accumulatorReserve } from "./accumulator";
-import { maskBit } from "./argument";
 import { commit1, commit2, commit3, commit4, commitMany, commitOne } from "./exact-commit";
 import { add2, cut, reach, takeBack2 } from "./exact-cut";
 import { GRID, KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
@@ -84,7 +84,7 @@ export function sumExactUpdate(
     let source = values + ((<usize>start) << 3);
     if (narrow || mask != 0) {
       if (narrow) widenFloats(values + ((<usize>start) << 2), x, count);
-      if (mask != 0) maskFloats(narrow ? x : source, mask, start, x, count);
+      if (mask != 0) keep64(narrow ? x : source, mask, start, count, x);
       source = x;
     }
     if (!addChunk(self, numbers + ((<usize>start) << 2), source, count, one)) return false;
@@ -101,14 +101,6 @@ export function sumExactAdded(self: Accumulator, rows: u32): bool {
 export function widenFloats(values: usize, x: usize, count: u32): void {
   for (let row: u32 = 0; row < count; row++) {
     store<f64>(x + ((<usize>row) << 3), <f64>load<f32>(values + ((<usize>row) << 2)));
-  }
-}
-
-/** Rows that do not count become zero, which adds nothing. */
-export function maskFloats(values: usize, mask: usize, start: u32, x: usize, count: u32): void {
-  for (let row: u32 = 0; row < count; row++) {
-    const keep: i64 = -(<i64>maskBit(mask, start + row));
-    store<i64>(x + ((<usize>row) << 3), load<i64>(values + ((<usize>row) << 3)) & keep);
   }
 }
 

@@ -9,6 +9,8 @@
 //   lane: i64           wide: u64 low, u64 middle, i64 high
 
 import { Type } from "../abi/layout";
+import { keep32, keep64 } from "../column/keep";
+import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator, accumulatorReserve } from "./accumulator";
@@ -28,8 +30,9 @@ export function sumIntegerReserve(self: Accumulator, groups: u32): bool {
 }
 
 /**
- * Adds a vector; `one` says that every row belongs to group 0. False when it must widen and memory is
- * exhausted; nothing was added then.
+ * Adds a vector; `one` says that every row belongs to group 0. `buffer` takes the values where those of rows
+ * outside the mask have to become zero; it may be `values`. False when it must widen and memory is exhausted;
+ * nothing was added then.
  */
 export function sumIntegerUpdate(
   self: Accumulator,
@@ -38,9 +41,19 @@ export function sumIntegerUpdate(
   mask: usize,
   rows: u32,
   one: bool,
+  buffer: usize,
 ): bool {
-  const magnitude = self.wide == 0 ? largest(self.type, values, rows) : 0;
-  return sumIntegerAdd(self, numbers, values, mask, rows, one, magnitude);
+  let kept = values;
+  let left = mask;
+  const width = typeWidth(self.type);
+  if (mask != 0 && self.wide == 0 && (width == 4 || width == 8)) {
+    if (width == 4) keep32(values, mask, rows, buffer);
+    else keep64(values, mask, 0, rows, buffer);
+    kept = buffer;
+    left = 0;
+  }
+  const magnitude = self.wide == 0 ? largest(self.type, kept, rows) : 0;
+  return sumIntegerAdd(self, numbers, kept, left, rows, one, magnitude);
 }
 
 /** The same where the caller knows a bound of the values' magnitudes. */

@@ -8,6 +8,7 @@
 // subtract instead of the modulus (smaller values that come later would force a rebuild).
 
 import { Type } from "../abi/layout";
+import { lanes32 } from "../column/keep";
 import { regionBlock, regionFree } from "../memory/region";
 import { Interner } from "./interner";
 import { KeyColumn } from "./key-column";
@@ -28,6 +29,15 @@ const DIRECT_GROUPS_PER_ROW: u64 = 8;
 export function directMost(groups: Groups, rows: u32): u32 {
   const free: u64 = groups.small ? SMALL_GROUPS : DIRECT_GROUPS;
   return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>rows * DIRECT_GROUPS_PER_ROW));
+}
+
+/** How much of the keys' range is known to have rows. */
+const enum Full {
+  NO = 0,
+  /** Every combination of values. */
+  VALUES = 1,
+  /** ... and of values and nulls. */
+  WITH_NULLS = 2,
 }
 
 /** Chooses slots for each key from the vector at hand; false when there would be too many groups. */
@@ -103,7 +113,7 @@ export function fits(groups: Groups, rows: u32): bool {
   }
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
-    if (key.low != key.nextLow || key.high != key.nextHigh) groups.full = 0;
+    if (key.low != key.nextLow || key.high != key.nextHigh) groups.full = Full.NO;
     key.low = key.nextLow;
     key.high = key.nextHigh;
   }
@@ -126,8 +136,12 @@ function observe(key: KeyColumn, rows: u32): void {
 }
 
 function observeNarrow<T>(key: KeyColumn, rows: u32): void {
-  if (!ASC_FEATURE_SIMD || key.validity != 0 || rows < 8) {
+  if (!ASC_FEATURE_SIMD || rows < 8) {
     observeScalar<T>(key, rows);
+    return;
+  }
+  if (key.validity != 0) {
+    observeNullable<T>(key, rows);
     return;
   }
   const values = key.values;
@@ -148,6 +162,42 @@ function observeNarrow<T>(key: KeyColumn, rows: u32): void {
   fold<T>(key, i32x4.extract_lane(highs, 2));
   fold<T>(key, i32x4.extract_lane(highs, 3));
   for (let row = whole; row < rows; row++) fold<T>(key, load<i32>(values + ((<usize>row) << 2)));
+}
+
+/** The same where some rows are null. */
+function observeNullable<T>(key: KeyColumn, rows: u32): void {
+  const values = key.values;
+  const validity = key.validity;
+  const least: i32 = isSigned<T>() ? i32.MIN_VALUE : 0;
+  const most: i32 = isSigned<T>() ? i32.MAX_VALUE : -1;
+  let lows = i32x4.splat(most);
+  let highs = i32x4.splat(least);
+  const whole = rows & ~3;
+  for (let row: u32 = 0; row < whole; row += 4) {
+    const value = v128.load(values + ((<usize>row) << 2));
+    const valid = lanes32(validity, row);
+    const low = v128.bitselect(value, i32x4.splat(most), valid);
+    const high = v128.bitselect(value, i32x4.splat(least), valid);
+    lows = isSigned<T>() ? i32x4.min_s(lows, low) : i32x4.min_u(lows, low);
+    highs = isSigned<T>() ? i32x4.max_s(highs, high) : i32x4.max_u(highs, high);
+  }
+  foldLane<T>(key, i32x4.extract_lane(lows, 0), i32x4.extract_lane(highs, 0));
+  foldLane<T>(key, i32x4.extract_lane(lows, 1), i32x4.extract_lane(highs, 1));
+  foldLane<T>(key, i32x4.extract_lane(lows, 2), i32x4.extract_lane(highs, 2));
+  foldLane<T>(key, i32x4.extract_lane(lows, 3), i32x4.extract_lane(highs, 3));
+  for (let row = whole; row < rows; row++) {
+    if ((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1)
+      fold<T>(key, load<i32>(values + ((<usize>row) << 2)));
+  }
+}
+
+/** A lane without a valid row has its limits the wrong way round. */
+// @ts-ignore: decorator
+@inline
+function foldLane<T>(key: KeyColumn, low: i32, high: i32): void {
+  if (<T>low > <T>high) return;
+  fold<T>(key, low);
+  fold<T>(key, high);
 }
 
 /** 64-bit values: SIMD has no minimum of them, but a comparison to select by. */
@@ -204,45 +254,53 @@ export function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     nulls = nulls || key.validity != 0;
-    if (key.width == 8) addCodes<u64>(key, rows, numbers, index == 0);
-    else if (key.validity != 0) addCodes<u32>(key, rows, numbers, index == 0);
+    if (key.width == 8) addCodes<u64>(key, 0, rows, numbers, index == 0);
+    else if (key.validity != 0) nullableCodes(key, rows, numbers, index == 0);
     else if (index == 0) firstCodes(key, rows, numbers);
     else nextCodes(key, rows, numbers);
   }
-  if (groups.counts != 0 || (groups.full && !nulls)) return;
+  if (groups.counts != 0 || groups.full >= (nulls ? <u32>Full.WITH_NULLS : <u32>Full.VALUES)) return;
   const occupied = groups.occupied;
   for (let row: u32 = 0; row < rows; row++)
     store<u8>(occupied + <usize>load<u32>(numbers + ((<usize>row) << 2)), 1);
-  lookFull(groups, rows);
+  lookFull(groups, rows, nulls);
 }
 
-/** Looks whether every combination of keys in range has rows, once as many rows were marked as there are. */
-function lookFull(groups: Groups, rows: u32): void {
+/**
+ * Looks whether every combination of keys in range has rows (those with nulls too, where the vector had some),
+ * once as many rows were marked as there are.
+ */
+function lookFull(groups: Groups, rows: u32, nulls: bool): void {
   groups.marked += rows;
   let combinations: u64 = 1;
   for (let index: u32 = 0; index < groups.keyCount; index++) {
-    const key = groupsKey(groups, index);
-    if (key.high < key.low) return;
-    const range = <u64>(key.high - key.low) + 1;
-    if (range > <u64>groups.marked) return;
+    const range = directRange(groupsKey(groups, index), nulls);
+    if (range == 0 || range > <u64>groups.marked) return;
     combinations *= range;
     if (combinations > <u64>groups.marked) return;
   }
   groups.marked = 0;
   for (let at: u64 = 0; at < combinations; at++) {
-    if (!load<u8>(groups.occupied + <usize>combinationGroup(groups, <u32>at))) return;
+    if (!load<u8>(groups.occupied + <usize>combinationGroup(groups, <u32>at, nulls))) return;
   }
-  groups.full = 1;
+  groups.full = nulls ? Full.WITH_NULLS : Full.VALUES;
 }
 
-/** Group number of a combination of keys, counted from that of their lowest values. */
-function combinationGroup(groups: Groups, combination: u32): u32 {
+/** Values in a key's range so far, and null where that is asked for; 0 when no value has come. */
+function directRange(key: KeyColumn, nulls: bool): u64 {
+  return key.high < key.low ? 0 : <u64>(key.high - key.low) + 1 + <u64>nulls;
+}
+
+/** Group number of a combination of keys: each counts from its lowest value on, null comes last. */
+function combinationGroup(groups: Groups, combination: u32, nulls: bool): u32 {
   let group: u32 = 0;
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
-    const range = <u32>(key.high - key.low) + 1;
-    group += ((<u32>(<u64>key.low + <u64>(combination % range)) & key.mask) + 1) * key.stride;
+    const range = <u32>directRange(key, nulls);
+    const digit = combination % range;
     combination /= range;
+    if (nulls && digit == range - 1) continue;
+    group += ((<u32>(<u64>key.low + <u64>digit) & key.mask) + 1) * key.stride;
   }
   return group;
 }
@@ -287,13 +345,31 @@ function nextCodes(key: KeyColumn, rows: u32, numbers: usize): void {
   }
 }
 
-/** The same for keys with nulls, whose code is 0, and for 8-byte keys. */
-function addCodes<T>(key: KeyColumn, rows: u32, numbers: usize, first: bool): void {
+/** Sets or adds the codes of a 4-byte key with nulls, whose code is 0. */
+function nullableCodes(key: KeyColumn, rows: u32, numbers: usize, first: bool): void {
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const values = key.values;
+    const validity = key.validity;
+    const masks = i32x4.splat(key.mask);
+    const strides = i32x4.splat(key.stride);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const at = (<usize>row) << 2;
+      const scaled = i32x4.mul(v128.and(v128.load(values + at), masks), strides);
+      const codes = v128.and(i32x4.add(scaled, strides), lanes32(validity, row));
+      v128.store(numbers + at, first ? codes : i32x4.add(v128.load(numbers + at), codes));
+    }
+  }
+  addCodes<u32>(key, row, rows, numbers, first);
+}
+
+/** Sets or adds the codes of a key of any width from `row` on; null is 0. */
+function addCodes<T>(key: KeyColumn, row: u32, rows: u32, numbers: usize, first: bool): void {
   const values = key.values;
   const validity = key.validity;
   const mask = key.mask;
   const stride = key.stride;
-  for (let row: u32 = 0; row < rows; row++) {
+  for (; row < rows; row++) {
     let code: u32 = 0;
     if (validity == 0 || (load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) {
       code = (<u32>load<T>(values + <usize>row * sizeof<T>()) & mask) + 1;

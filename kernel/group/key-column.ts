@@ -146,7 +146,7 @@ function internVector(key: KeyColumn, vector: Vector, rows: u32): bool {
   key.values = key.buffer;
   if (vector.dictionary == 0) return internViews(interner, vector.values, vector.validity, rows, key.buffer);
   if (!internerUseDictionary(interner, vector.dictionary, vector.dictionaryId, rows)) return false;
-  if (vector.validity == 0 && changetype<Interner>(interner).identity != 0) {
+  if (changetype<Interner>(interner).identity != 0) {
     key.values = vector.values;
     return true;
   }

@@ -43,8 +43,8 @@ export class Groups {
   packed: usize;
   tags: usize;
   /**
-   * DIRECT: 1 while every combination of keys in range is known to have rows, so that a vector without nulls
-   * marks nothing; rows marked since that was last looked at.
+   * DIRECT: which combinations of keys in range are known to have rows (`Full` of direct.ts), so that vectors
+   * of such mark nothing; rows marked since that was last looked at.
    */
   full: u32;
   marked: u32;
