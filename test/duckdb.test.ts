@@ -9,9 +9,16 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { fromArrow } from "../bindings/ts/arrow/index.js";
 import {
   type Aggregate,
+  argMax,
+  argMin,
   asc,
   avg,
+  bitAnd,
+  bitOr,
+  bitXor,
   bool,
+  boolAnd,
+  boolOr,
   col,
   count,
   countDistinct,
@@ -30,8 +37,11 @@ import {
   int32,
   int64,
   max,
+  median,
   min,
   type Plan,
+  quantile,
+  quantileDisc,
   rollup,
   sum,
   timestamp,
@@ -171,6 +181,34 @@ const aggregate: fc.Arbitrary<Omit<Aggregated, "name">> = fc
           ),
         ),
       fc.constant({ ours: () => sum(col("small").mul(col("large"))), sql: "sum(small * large)" }),
+      fc
+        .constantFrom("small", "large", "money")
+        .chain((name) =>
+          fc.constantFrom(
+            { ours: () => median(name), sql: `median(${name}::DOUBLE)` },
+            { ours: () => quantile(name, 0.3), sql: `quantile_cont(${name}::DOUBLE, 0.3)` },
+          ),
+        ),
+      fc
+        .constantFrom("small", "large", "float", "money", "day", "moment")
+        .map((name) => ({ ours: () => quantileDisc(name, 0.7), sql: `quantile_disc(${name}, 0.7)` })),
+      fc
+        .tuple(fc.constantFrom(...NAMES), fc.constantFrom("small", "text", "day", "money", "flag"))
+        .chain(([name, by]) => {
+          // DuckDB breaks ties by arrival: content is put behind the order.
+          const pair = `CASE WHEN ${by} IS NOT NULL THEN {'by': ${by}, 'value': ${name}} END`;
+          return fc.constantFrom(
+            { ours: () => argMin(name, by), sql: `arg_min(${name}, ${pair})` },
+            { ours: () => argMax(name, by), sql: `arg_max(${name}, ${pair})` },
+          );
+        }),
+      fc.constantFrom(
+        { ours: () => boolAnd("flag"), sql: "bool_and(flag)" },
+        { ours: () => boolOr("flag"), sql: "bool_or(flag)" },
+        { ours: () => bitAnd("large"), sql: "bit_and(large)" },
+        { ours: () => bitOr("small"), sql: "bit_or(small)" },
+        { ours: () => bitXor("large"), sql: "bit_xor(large)" },
+      ),
     ),
     fc.option(condition),
   )

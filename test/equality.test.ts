@@ -6,6 +6,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { fromArrow } from "../bindings/ts/arrow/index.js";
 import {
+  approxCountDistinct,
+  approxQuantile,
   asc,
   avg,
   bool,
@@ -21,6 +23,7 @@ import {
   desc,
   dictionary,
   Engine,
+  first,
   float32,
   float64,
   from,
@@ -32,8 +35,11 @@ import {
   int32,
   int64,
   kurtosisPop,
+  last,
   max,
+  median,
   min,
+  mode,
   type Plan,
   rollup,
   type StreamOptions,
@@ -137,6 +143,9 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`d${index}`]: countDistinct(name, options),
           [`min${index}`]: min(name, options),
           [`max${index}`]: max(name),
+          [`first${index}`]: first(name, `c${arguments_[0]}`, options),
+          [`last${index}`]: last(`c${arguments_[0]}`, name),
+          [`about${index}`]: approxCountDistinct(name, options),
         });
         if (!SUMMABLE.has(types[at]!.kind)) return;
         Object.assign(aggregates, { [`sum${index}`]: sum(name), [`avg${index}`]: avg(name, options) });
@@ -145,6 +154,9 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`stddev${index}`]: stddev(name, options),
           [`corr${index}`]: corr(name, name, options),
           [`kurtosis${index}`]: kurtosisPop(name),
+          [`median${index}`]: median(name),
+          [`mode${index}`]: mode(name, options),
+          [`tenth${index}`]: approxQuantile(name, 0.1, options),
         });
       });
       let plan = from("t") as Plan;
@@ -158,15 +170,15 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
       }
       if (keys.length === 0) return plan.aggregate(aggregates);
       if (sets === "none") return plan.groupBy(...named).aggregate(aggregates);
-      const [first, ...others] = named as [string, ...string[]];
+      const [leading, ...others] = named as [string, ...string[]];
       const made = {
         rollup: [rollup(...named)],
         cube: [cube(...named)],
         sets: [groupingSets(named, [], ...others.map((name) => [name]))],
-        mixed: [first, ...others.map((name) => rollup(name))],
+        mixed: [leading, ...others.map((name) => rollup(name))],
       }[sets];
       // The indicator tells the rows of different sets apart.
-      return plan.groupBy(...made!).aggregate({ ...aggregates, left: grouping(first, ...others) });
+      return plan.groupBy(...made!).aggregate({ ...aggregates, left: grouping(leading, ...others) });
     });
 }
 

@@ -3,10 +3,11 @@
 // A float64 is an integer times 2^-1074, so sums of floats are sums of big integers, rounded once by the
 // definition of rounding: the nearest of two neighbours, the even one when they are as near.
 
-import type { AggregateName } from "../bindings/ts/type/aggregate.js";
+import { type AggregateName, isOrderedAggregate } from "../bindings/ts/type/aggregate.js";
 import type { DataType } from "../bindings/ts/type/data-type.js";
 import { valueType } from "../bindings/ts/type/data-type.js";
 import { isMomentName, moment } from "./moments.js";
+import { estimateDistinct, middleOfBucket } from "./sketch.js";
 import type { Value } from "./values.js";
 
 export interface TwinAggregate {
@@ -84,7 +85,17 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
     const y = second && { values: kept.map((row) => second[row]!), type: secondType! };
     return moment(aggregate.name, x, y);
   }
+  if (isOrderedAggregate(aggregate.name)) {
+    const { name, second } = aggregate;
+    const rows = counted.filter((row) => argument[row] !== null && second![row] !== null);
+    const sign = name === "first" || name === "argMin" ? 1 : -1;
+    const sorted = rows.sort(
+      (a, b) => sign * (compareValues(second![a]!, second![b]!) || compareValues(argument[a]!, argument[b]!)),
+    );
+    return sorted.length === 0 ? null : argument[sorted[0]!]!;
+  }
   const values = counted.map((row) => argument[row]!).filter((value) => value !== null);
+  if (aggregate.name === "approxCountDistinct") return estimateDistinct(aggregate.type!, values);
   if (aggregate.name === "count") return BigInt(values.length);
   if (aggregate.name === "countDistinct") {
     return BigInt(new Set(values.map((value) => valueName(keyValue(value)))).size);
@@ -99,6 +110,10 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
       return quantile(aggregate.type!, values, 0.5);
     case "quantile":
       return quantile(aggregate.type!, values, aggregate.p!);
+    case "approxMedian":
+      return sketchQuantile(values, 0.5);
+    case "approxQuantile":
+      return sketchQuantile(values, aggregate.p!);
     case "quantileDisc": {
       const n = values.length;
       const rank = Math.max(1, n - Math.floor(n - aggregate.p! * n)) - 1;
@@ -146,6 +161,12 @@ function quantile(type: DataType, values: readonly Value[], p: number): number {
   if (part === 0) return low;
   const high = toFloat(type, sorted[rank + 1]!);
   return Object.is(low, high) ? low : low * (1 - part) + high * part;
+}
+
+/** The middle of the bucket of the value of rank floor((n - 1) p). */
+function sketchQuantile(values: readonly Value[], p: number): number {
+  const sorted = values.map(Number).sort(compareValues);
+  return middleOfBucket(sorted[Math.floor((sorted.length - 1) * p)]!);
 }
 
 function toFloat(type: DataType, value: Value): number {

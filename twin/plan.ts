@@ -104,13 +104,14 @@ function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {
 
 function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
-  const aggregates = plan.aggregates.map(({ fn, argument, second, filter }) => {
+  const aggregates = plan.aggregates.map(({ fn, argument, second, filter, parameter }) => {
     const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
     // What the filter drops is never computed, so that it cannot fail.
     const values = (expression: BoundExpression) =>
       input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(expression, row) : null));
     return {
       name: fn,
+      p: parameter,
       argument: argument === null ? undefined : values(argument),
       filter: kept,
       type: argument?.type,

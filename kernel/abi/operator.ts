@@ -76,11 +76,11 @@ export const enum AggregateEntry {
   FLAGS = 16,
   /** u32 decimal scale, for AVG, QUANTILE and the moments over I128. */
   SCALE = 20,
-  /** COVAR_SAMPLE, COVAR_POPULATION, CORR: i32 index of the second argument's output; not read elsewhere. */
+  /** COVAR_SAMPLE, COVAR_POPULATION, CORR, ARG_MIN, ARG_MAX: i32 index of the second argument's output; not read elsewhere. */
   SECOND = 24,
   /** u32 decimal scale of the second argument. */
   SECOND_SCALE = 28,
-  /** f64: p of QUANTILE and QUANTILE_DISC, in [0, 1]; 0 elsewhere. */
+  /** f64: p of QUANTILE, QUANTILE_DISC and APPROX_QUANTILE, in [0, 1]; 0 elsewhere. */
   PARAMETER = 32,
   SIZE = 40,
 }
@@ -94,7 +94,8 @@ export const enum AggregateEntryFlag {
 /**
  * Result types: COUNT_ROWS, COUNT, COUNT_DISTINCT -> I64; SUM of signed integers -> I64, of unsigned ->
  * U64, of floats -> F64, of I128 -> I128; AVG, everything from VAR_SAMPLE to KURTOSIS_POPULATION, QUANTILE ->
- * F64; MIN, MAX, QUANTILE_DISC, MODE, BIT_* -> the argument's type.
+ * F64; MIN, MAX, QUANTILE_DISC, MODE, BIT_*, ARG_MIN, ARG_MAX -> the argument's type; APPROX_COUNT_DISTINCT -> I64;
+ * APPROX_QUANTILE -> F64.
  */
 export const enum AggregateFunction {
   COUNT_ROWS = 1,
@@ -120,6 +121,10 @@ export const enum AggregateFunction {
   BIT_AND = 43,
   BIT_OR = 44,
   BIT_XOR = 45,
+  ARG_MIN = 46,
+  ARG_MAX = 47,
+  APPROX_COUNT_DISTINCT = 48,
+  APPROX_QUANTILE = 49,
 }
 
 /** Configuration of PROJECT: this header, then the program bytes. Output columns are the program's outputs. */

@@ -28,6 +28,12 @@ export const enum Family {
   BIT_AND = 41,
   BIT_OR = 42,
   BIT_XOR = 43,
+  /** Pairs of an order argument and a value: see arg-extreme.ts. */
+  ARG_MIN = 44,
+  ARG_MAX = 45,
+  /** Sketches: see sketch.ts. */
+  CARDINALITY = 46,
+  SKETCH = 47,
 }
 
 // @ts-ignore: decorator
@@ -101,11 +107,23 @@ export class Accumulator {
 
 export const ACCUMULATOR_SIZE: usize = 192;
 
-/** Whether the state is a section of (group, value) pairs. */
+/** Whether the state is a section of its own, of (group, value) pairs or of a sketch's cells. */
 // @ts-ignore: decorator
 @inline
 export function isPairs(self: Accumulator): bool {
-  return self.family == <u32>Family.DISTINCT || self.family == <u32>Family.LOG;
+  return self.family == <u32>Family.DISTINCT || self.family == <u32>Family.LOG || isSketch(self);
+}
+
+// @ts-ignore: decorator
+@inline
+export function isSketch(self: Accumulator): bool {
+  return self.family == <u32>Family.CARDINALITY || self.family == <u32>Family.SKETCH;
+}
+
+// @ts-ignore: decorator
+@inline
+export function isArg(self: Accumulator): bool {
+  return self.family == <u32>Family.ARG_MIN || self.family == <u32>Family.ARG_MAX;
 }
 
 /**

@@ -4,7 +4,8 @@ import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { programOutput, programOutputTextBytes } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { Accumulator, Family, accumulatorReserve } from "./accumulator";
+import { Accumulator, Family, accumulatorReserve, isArg } from "./accumulator";
+import { argReserve, argUpdate } from "./arg-extreme";
 import { bitsReserve, bitsUpdate } from "./bits";
 import { logInit, logReserve, logUpdate } from "./value-log";
 import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, pairMask } from "./argument";
@@ -14,6 +15,7 @@ import { momentsUpdate } from "./moments";
 import { MOMENTS_BYTES, momentsFastUpdate } from "./moments-fast";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
 import { textInit, textReserve, textUpdate } from "./minmax-text";
+import { sketchInit, sketchReserve, sketchUpdate } from "./sketch";
 import { sumExactInit, sumExactInitInteger, sumExactReserve, sumExactUpdate } from "./sum-exact";
 import { sumFastReserve, sumFastUpdate } from "./sum-fast";
 import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integer";
@@ -51,8 +53,13 @@ export function accumulatorInit(self: Accumulator): bool {
       return true;
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
+    case Family.ARG_MIN:
+    case Family.ARG_MAX:
       self.stride = 8;
       return textInit(self);
+    case Family.CARDINALITY:
+    case Family.SKETCH:
+      return sketchInit(self);
     case Family.DISTINCT:
       self.stride = 8;
       return distinctInit(self);
@@ -106,6 +113,12 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
       return distinctReserve(self, groups, rows, textBytes);
     case Family.LOG:
       return logReserve(self, rows);
+    case Family.ARG_MIN:
+    case Family.ARG_MAX:
+      return argReserve(self, groups, rows, textBytes);
+    case Family.CARDINALITY:
+    case Family.SKETCH:
+      return sketchReserve(self, groups, rows);
     default:
       return accumulatorReserveGroups(self, groups);
   }
@@ -113,6 +126,12 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
 
 /** Upper bound for the bytes of texts that the bound batch can bring. */
 export function accumulatorTextBytes(self: Accumulator, program: usize): usize {
+  if (isArg(self)) {
+    let bytes: usize = 0;
+    if (self.type == <u32>Type.BYTES) bytes += programOutputTextBytes(program, <u32>self.argument);
+    if (self.secondType == <u32>Type.BYTES) bytes += programOutputTextBytes(program, <u32>self.second);
+    return bytes;
+  }
   const keepsText =
     self.family == <u32>Family.MIN_TEXT ||
     self.family == <u32>Family.MAX_TEXT ||
@@ -174,11 +193,12 @@ export function accumulatorUpdate(
     ok = updateValues(
       self,
       changetype<Vector>(argument),
+      changetype<Vector>(second),
       mask,
       numbers,
       rows,
       one,
-      scratchTake(context, VALUES_BYTES),
+      scratchTake(context, VALUES_BYTES * 3),
     );
   scratchReset(context, mark);
   return ok;
@@ -203,9 +223,11 @@ function updateMoments(
   return true;
 }
 
+/** Everything else; `buffer` is 3 x VALUES_BYTES. */
 function updateValues(
   self: Accumulator,
   vector: Vector,
+  second: Vector,
   mask: usize,
   numbers: usize,
   rows: u32,
@@ -218,6 +240,12 @@ function updateValues(
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
       return textUpdate(self, numbers, vector, mask, rows);
+    case Family.ARG_MIN:
+    case Family.ARG_MAX:
+      return argUpdate(self, numbers, vector, second, mask, rows, buffer);
+    case Family.CARDINALITY:
+    case Family.SKETCH:
+      return sketchUpdate(self, numbers, vector, mask, rows, buffer);
     default:
   }
   const values = argumentValues(vector, rows, buffer);

@@ -91,6 +91,14 @@ export function textFold(self: Accumulator, group: u32, address: usize, length: 
 
 /** Makes a text the group's, whatever it was before. */
 export function textPut(self: Accumulator, group: u32, address: usize, length: u32): bool {
+  const at = textPlace(self, group, length);
+  if (at == 0) return false;
+  copyBytes(at, address, length);
+  return true;
+}
+
+/** Makes `length` bytes the group's text, to be written by the caller; 0 when out of memory. */
+export function textPlace(self: Accumulator, group: u32, length: u32): usize {
   const slot = self.values + ((<usize>group) << 3);
   let at: usize = load<u32>(slot);
   const oldLength: u32 = at == 0 ? 0 : load<u32>(slot, 4);
@@ -99,13 +107,12 @@ export function textPut(self: Accumulator, group: u32, address: usize, length: u
   if (at != 0 && length <= oldLength) self.waste += oldLength - length;
   else {
     at = arenaTake(changetype<Arena>(self.table), length);
-    if (at == 0) return false;
+    if (at == 0) return 0;
     self.waste += oldLength;
   }
-  copyBytes(at, address, length);
   store<u32>(slot, <u32>at);
   store<u32>(slot, length, 4);
-  return true;
+  return at;
 }
 
 /** Address of a group's text, 0 when there is none. */

@@ -7,10 +7,13 @@ import { Reason, Status } from "../abi/status";
 import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { contextError, fail, failAt, failValue } from "../memory/context";
-import { Accumulator, Family } from "./accumulator";
+import { Accumulator, Family, isArg } from "./accumulator";
+import { argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
+import { cardinalityEstimate } from "./cardinality";
 import { minmaxLoad } from "./minmax";
 import { logResult } from "./quantile";
+import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
 import { roundAverage192 } from "./round";
 import { sumExactAverage, sumExactValue } from "./exact-read";
@@ -46,7 +49,7 @@ export class Result {
 export const RESULT_SIZE: usize = 40;
 
 /** Scratch for `resultValue`. */
-export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH;
+export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH + QUANTILE_SCRATCH;
 
 /** `Type` of a function's result; NONE where the function is not defined for `type`. */
 export function resultType(fn: u32, type: u32, flags: u32): u32 {
@@ -58,6 +61,7 @@ export function resultType(fn: u32, type: u32, flags: u32): u32 {
     case AggregateFunction.COUNT_ROWS:
     case AggregateFunction.COUNT:
     case AggregateFunction.COUNT_DISTINCT:
+    case AggregateFunction.APPROX_COUNT_DISTINCT:
       return Type.I64;
     case AggregateFunction.SUM:
       if (isFloat) return Type.F64;
@@ -67,7 +71,11 @@ export function resultType(fn: u32, type: u32, flags: u32): u32 {
       return isFloat || isInteger || type == <u32>Type.I128 ? Type.F64 : Type.NONE;
     case AggregateFunction.MIN:
     case AggregateFunction.MAX:
+    case AggregateFunction.ARG_MIN:
+    case AggregateFunction.ARG_MAX:
       return type;
+    case AggregateFunction.APPROX_QUANTILE:
+      return isFloat || isInteger ? Type.F64 : Type.NONE;
     case AggregateFunction.QUANTILE:
       return isFloat || isInteger || type == <u32>Type.I128 ? Type.F64 : Type.NONE;
     case AggregateFunction.QUANTILE_DISC:
@@ -112,6 +120,13 @@ export function resultValue(
   }
   if (values.family == <u32>Family.LOG)
     return logResult(self.fn, self.parameter, self.scale, values, group, target, scratch) ? 1 : 0;
+  if (isArg(values)) return argValue(values, group, target) ? 1 : 0;
+  if (values.family == <u32>Family.SKETCH)
+    return quantileSketchValue(values, self.parameter, group, target, scratch) ? 1 : 0;
+  if (values.family == <u32>Family.CARDINALITY) {
+    store<i64>(target, cardinalityEstimate(values, group, scratch));
+    return 1;
+  }
   const counts = changetype<Accumulator>(self.counts);
   if (isMoment(self.fn)) return moment(self, rows, group, target, scratch) ? 1 : 0;
   if (!isPresent(counts, rows, group, hasRows)) return 0;

@@ -5,8 +5,7 @@
 // (mode) within its group, in place. The log is a multiset, so moving its entries about changes no answer, and
 // all quantiles and modes of one argument and filter share it.
 //
-//   entries:  u32 group numbers       values:  8 bytes each, 16 for I128, mapped so that signed integer order is
-//   the total order -Inf .. -0 < +0 .. +Inf < NaN; NaNs are the canonical one
+//   entries:  u32 group numbers       values:  order keys (order-key.ts)
 //   heads:    u32 first entry of each group, and of the group past the last
 //
 // After quickselect has taken too many turns it falls back to a heap sort: no input makes it quadratic.
@@ -16,12 +15,13 @@ import { regrow } from "../column/builder";
 import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator } from "./accumulator";
 import { maskBit } from "./argument";
+import { orderLoad, orderOf, orderWidth } from "./order-key";
 
 /** Below this many values an insertion sort is all there is to do. */
 const SMALL: u32 = 16;
 
 export function logInit(self: Accumulator): void {
-  self.stride = self.type == <u32>Type.I128 ? 16 : 8;
+  self.stride = orderWidth(self.type);
 }
 
 // @ts-ignore: decorator
@@ -82,18 +82,6 @@ export function logUpdate(self: Accumulator, numbers: usize, values: usize, mask
   }
 }
 
-// @ts-ignore: decorator
-@inline
-function orderOf<T>(value: T): i64 {
-  if (isFloat<T>()) {
-    const wide = <f64>value;
-    const bits = wide != wide ? 0x7ff8000000000000 : reinterpret<i64>(wide);
-    return bits ^ <i64>(<u64>(bits >> 63) >> 1);
-  }
-  if (!isSigned<T>() && sizeof<T>() == 8) return <i64>value ^ i64.MIN_VALUE;
-  return <i64>value;
-}
-
 function append<T>(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
   const groups = self.entries;
   const log = self.values;
@@ -137,27 +125,7 @@ export function logGroup(self: Accumulator, entry: u32): u32 {
 
 /** Writes a value, as bits of the argument's type (a byte for BOOL), to `target` (16 bytes). */
 export function logLoad(self: Accumulator, entry: u32, target: usize): void {
-  const at = self.values + <usize>entry * <usize>self.stride;
-  const value = load<i64>(at);
-  switch (self.type) {
-    case Type.F64:
-      store<i64>(target, value ^ <i64>(<u64>(value >> 63) >> 1));
-      return;
-    case Type.F32: {
-      const wide = reinterpret<f64>(value ^ <i64>(<u64>(value >> 63) >> 1));
-      if (wide != wide) store<u32>(target, 0x7fc00000);
-      else store<f32>(target, <f32>wide);
-      return;
-    }
-    case Type.U64:
-      store<i64>(target, value ^ i64.MIN_VALUE);
-      return;
-    case Type.I128:
-      copyValue<Wide>(target, at);
-      return;
-    default:
-      store<i64>(target, value);
-  }
+  orderLoad(self.type, self.values + <usize>entry * <usize>self.stride, target);
 }
 
 // ---- partition

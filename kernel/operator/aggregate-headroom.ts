@@ -96,6 +96,9 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
       if (interner != 0) bytes += slotsHeadroom(interner, rows);
       return bytes + slotsHeadroom(self.table, rows);
     }
+    case Family.CARDINALITY:
+    case Family.SKETCH:
+      return bytes + slotsHeadroom(self.table, rows);
     case Family.LOG:
       // A log grows by rows, which were all reserved for; it has no array by group.
       return 0;

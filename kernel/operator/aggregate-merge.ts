@@ -3,7 +3,8 @@
 import { Abi, Batch, ErrorRecord, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
+import { Accumulator, Family, isArg, isPairs, isSketch } from "../aggregate/accumulator";
+import { argMerge, argStateIsValid } from "../aggregate/arg-extreme";
 import { accumulatorReserveRows } from "../aggregate/accumulators";
 import { VALUES_BYTES, maskBit } from "../aggregate/argument";
 import { bitsUpdate } from "../aggregate/bits";
@@ -12,6 +13,7 @@ import { sumExactStateIsValid } from "../aggregate/exact-read";
 import { MOMENTS_BYTES, momentsFastMerge } from "../aggregate/moments-fast";
 import { minmaxUpdate } from "../aggregate/minmax";
 import { textFold } from "../aggregate/minmax-text";
+import { sketchMerge, sketchStateIsValid } from "../aggregate/sketch";
 import { sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "../aggregate/sum-exact";
 import { sumIntegerMerge } from "../aggregate/sum-integer";
 import { logUpdate } from "../aggregate/value-log";
@@ -196,7 +198,7 @@ function mergeRows(
   rows: u32,
 ): i32 {
   const valid =
-    section == 1 ? checkGroups(context, operator, program, rows) : checkPairs(context, state, program, rows);
+    section == 1 ? checkGroups(context, operator, program, rows) : checkPairs(context, operator, state, program, section, rows);
   if (valid < 0) return valid;
   const mark = scratchMark(context);
   for (let start: u32 = 0; start < rows; start += ROWS) {
@@ -248,7 +250,16 @@ function checkGroups(context: usize, operator: usize, program: usize, rows: u32)
 function isStateValid(self: Aggregation, accumulator: Accumulator, vector: Vector, rows: u32): bool {
   const family = accumulator.family;
   const isExtreme = family >= <u32>Family.MIN && family <= <u32>Family.MAX_TEXT;
-  if (!isExtreme && vector.validity != 0) return false;
+  // States hold values, not codes of a dictionary.
+  if (vector.dictionary != 0) return false;
+  if (!isExtreme && !isArg(accumulator) && vector.validity != 0) return false;
+  if (isArg(accumulator)) {
+    for (let row: u32 = 0; row < rows; row++) {
+      if (vector.validity != 0 && !maskBit(vector.validity, row)) continue;
+      const view = vector.values + ((<usize>row) << 3);
+      if (!argStateIsValid(accumulator, load<u32>(view), load<u32>(view, 4))) return false;
+    }
+  }
   if (family == <u32>Family.COUNT) {
     const least: i64 =
       changetype<usize>(accumulator) == self.rowsCounter && groupsOf(self).keyCount != 0 ? 1 : 0;
@@ -270,7 +281,15 @@ function isStateValid(self: Aggregation, accumulator: Accumulator, vector: Vecto
   return true;
 }
 
-function checkPairs(context: usize, state: State, program: usize, rows: u32): i32 {
+function checkPairs(
+  context: usize,
+  operator: usize,
+  state: State,
+  program: usize,
+  section: u32,
+  rows: u32,
+): i32 {
+  const accumulator = distinctAt(aggregationOf(operator), section - 2);
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const count = programRun(context, program, start, min(ROWS, rows - start));
     if (count < 0) return count;
@@ -281,8 +300,24 @@ function checkPairs(context: usize, state: State, program: usize, rows: u32): i3
       if (load<u32>(numbers.values + ((<usize>row) << 2)) >= state.rowCount)
         return corrupt(context, Reason.STATE_VALUE);
     }
+    if (accumulator.family == <u32>Family.DISTINCT) continue;
+    if (numbers.dictionary != 0 || changetype<Vector>(programOutput(program, 1)).dictionary != 0)
+      return corrupt(context, Reason.STATE_VALUE);
+    if (isSketch(accumulator) && !areCells(accumulator, program, count))
+      return corrupt(context, Reason.STATE_VALUE);
   }
   return 0;
+}
+
+function areCells(accumulator: Accumulator, program: usize, rows: u32): bool {
+  const numbers = changetype<Vector>(programOutput(program, 1)).values;
+  const counters = changetype<Vector>(programOutput(program, 2));
+  if (counters.validity != 0 || counters.dictionary != 0) return false;
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    const at = counters.values + (row << 4);
+    if (!sketchStateIsValid(accumulator, load<u32>(numbers + (row << 2)), at)) return false;
+  }
+  return true;
 }
 
 /** Folds a vector of group states in. */
@@ -412,6 +447,16 @@ function mergeColumn(
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
       return mergeTexts(accumulator, numbers, vector, rows, programOutputTextBytes(program, column));
+    case Family.ARG_MIN:
+    case Family.ARG_MAX:
+      return mergeArgs(
+        accumulator,
+        numbers,
+        vector,
+        rows,
+        programOutputTextBytes(program, column),
+        scratchTake(context, 16),
+      );
     case Family.BIT_AND:
     case Family.BIT_OR:
     case Family.BIT_XOR:
@@ -504,6 +549,23 @@ function mergeTexts(accumulator: Accumulator, numbers: usize, vector: Vector, ro
   return true;
 }
 
+function mergeArgs(
+  accumulator: Accumulator,
+  numbers: usize,
+  vector: Vector,
+  rows: u32,
+  bytes: usize,
+  views: usize,
+): bool {
+  if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return false;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (vector.validity != 0 && !maskBit(vector.validity, row)) continue;
+    const view = vector.values + ((<usize>row) << 3);
+    if (!argMerge(accumulator, groupOfRow(numbers, row), load<u32>(view), load<u32>(view, 4), views)) return false;
+  }
+  return true;
+}
+
 /** Folds a vector of (row of section 1, value) pairs in. */
 function mergePairs(
   context: usize,
@@ -520,13 +582,18 @@ function mergePairs(
     const group = load<u32>(state.rows + ((<usize>groupOfRow(numbers, row)) << 2));
     store<u32>(self.numbers + ((<usize>row) << 2), group);
   }
-  const isText = accumulator.type == <u32>Type.BYTES;
+  const isText = accumulator.family == <u32>Family.DISTINCT && accumulator.type == <u32>Type.BYTES;
   const bytes = isText ? programOutputDistinctBytes(program, 1) : 0;
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return failMemory(context, 0);
   if (accumulator.family == <u32>Family.LOG) {
     const values = changetype<Vector>(programOutput(program, 1)).values;
     logUpdate(accumulator, self.numbers, values, 0, rows);
     return 0;
+  }
+  if (isSketch(accumulator)) {
+    const cells = changetype<Vector>(programOutput(program, 1)).values;
+    const counters = changetype<Vector>(programOutput(program, 2)).values;
+    return sketchMerge(accumulator, self.numbers, cells, counters, rows) ? 0 : failMemory(context, 0);
   }
   return distinctUpdate(accumulator, self.numbers, changetype<Vector>(programOutput(program, 1)), 0, rows)
     ? 0

@@ -3,7 +3,8 @@
 import { Type } from "../abi/layout";
 import { Status } from "../abi/status";
 import { RESULT_SCRATCH, resultEmit } from "../aggregate/results";
-import { Accumulator, Family } from "../aggregate/accumulator";
+import { Accumulator, Family, isArg } from "../aggregate/accumulator";
+import { argTextBytes } from "../aggregate/arg-extreme";
 import { textLength } from "../aggregate/minmax-text";
 import {
   builderReserveBytes,
@@ -148,6 +149,7 @@ export function aggregateTextBytes(self: Aggregation, group: u32, scratch: usize
 
 export function resultTextBytes(self: Aggregation, index: u32, group: u32): u32 {
   const values = changetype<Accumulator>(resultAt(self, index).values);
+  if (isArg(values)) return argTextBytes(values, group);
   const isText = values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT;
   return isText ? textLength(values, group) : 0;
 }

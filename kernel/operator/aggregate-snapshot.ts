@@ -3,7 +3,7 @@
 import { Abi, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
+import { Accumulator, Family, isPairs, isSketch } from "../aggregate/accumulator";
 import { bitsLoad } from "../aggregate/bits";
 import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
@@ -13,6 +13,7 @@ import { minmaxLoad } from "../aggregate/minmax";
 import { textAddress, textLength } from "../aggregate/minmax-text";
 import { countOf, isPresent, resultAppend } from "../aggregate/results";
 import { logCount, logGroup, logLoad } from "../aggregate/value-log";
+import { sketchCell, sketchCells, sketchGroup, sketchNumber } from "../aggregate/sketch";
 import { sumIntegerLoad } from "../aggregate/sum-integer";
 import {
   Builder,
@@ -108,6 +109,7 @@ function isSectionDone(self: Aggregation, state: State): bool {
 
 /** Rows of an accumulator's section of pairs. */
 function pairsOf(accumulator: Accumulator): u32 {
+  if (isSketch(accumulator)) return sketchCells(accumulator);
   return accumulator.family == <u32>Family.LOG ? logCount(accumulator) : distinctPairs(accumulator);
 }
 
@@ -274,6 +276,11 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
   const first = state.cursor;
   const end = min(pairsOf(accumulator), first + limit);
   if (!outputReset(output, end - first)) return -1;
+  if (isSketch(accumulator)) {
+    saveCells(accumulator, state, output, first, end);
+    state.cursor = end;
+    return end - first;
+  }
   const numbers = outputColumn(output, 0);
   const values = outputColumn(output, 1);
   const isLog = accumulator.family == <u32>Family.LOG;
@@ -305,6 +312,24 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
   }
   state.cursor = end;
   return end - first;
+}
+
+/** Saves a sketch's cells from `first` to `end`; there is room. */
+function saveCells(accumulator: Accumulator, state: State, output: usize, first: u32, end: u32): void {
+  const rows = outputColumn(output, 0);
+  const numbers = outputColumn(output, 1);
+  const counters = outputColumn(output, 2);
+  for (let entry = first; entry < end; entry++) {
+    const at: usize = entry - first;
+    const cell = sketchCell(accumulator, entry);
+    store<u32>(rows.values + (at << 2), load<u32>(state.rows + ((<usize>sketchGroup(accumulator, entry)) << 2)));
+    store<u32>(numbers.values + (at << 2), sketchNumber(accumulator, entry));
+    store<u64>(counters.values + (at << 4), load<u64>(cell));
+    store<u64>(counters.values + (at << 4), load<u64>(cell, 8), 8);
+  }
+  rows.length += end - first;
+  numbers.length += end - first;
+  counters.length += end - first;
 }
 
 /** Makes the table from group to row of section 1. False when out of memory. */

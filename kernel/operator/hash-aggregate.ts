@@ -248,7 +248,10 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   if (argument >= 0 && (!isValueType(type) || programOutputType(self.program, <u32>argument) != type))
     return false;
   if (flags > <u32>AggregateEntryFlag.FAST) return false;
-  const isQuantile = fn == <u32>AggregateFunction.QUANTILE || fn == <u32>AggregateFunction.QUANTILE_DISC;
+  const isQuantile =
+    fn == <u32>AggregateFunction.QUANTILE ||
+    fn == <u32>AggregateFunction.QUANTILE_DISC ||
+    fn == <u32>AggregateFunction.APPROX_QUANTILE;
   result.parameter = load<f64>(entry, <usize>AggregateEntry.PARAMETER);
   if (!(result.parameter >= 0 && result.parameter <= (isQuantile ? 1.0 : 0.0))) return false;
   if (fn >= <u32>AggregateFunction.QUANTILE && flags != 0) return false;
@@ -258,6 +261,8 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   result.scale = load<u32>(entry, <usize>AggregateEntry.SCALE);
   if (result.type == <u32>Type.NONE || result.scale > 38) return false;
   if (isMoment(fn)) return createMoment(self, result, entry, argument, filter, type, flags);
+  if (fn == <u32>AggregateFunction.ARG_MIN || fn == <u32>AggregateFunction.ARG_MAX)
+    return createArg(self, result, load<i32>(entry, <usize>AggregateEntry.SECOND), argument, filter, type);
   result.values = accumulatorFor(self, valuesFamily(fn, type, flags), argument, filter, type);
   if (fn == <u32>AggregateFunction.AVG)
     result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
@@ -270,6 +275,25 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   }
   const scaled = fn == <u32>AggregateFunction.AVG || fn == <u32>AggregateFunction.QUANTILE;
   if (!scaled || type != <u32>Type.I128) result.scale = 0;
+  return true;
+}
+
+/** ARG_MIN, ARG_MAX: a value and what rows are ordered by. */
+function createArg(
+  self: Aggregation,
+  result: Result,
+  second: i32,
+  argument: i32,
+  filter: i32,
+  type: u32,
+): bool {
+  if (second < 0 || second >= <i32>programOutputs(self.program)) return false;
+  const secondType = programOutputType(self.program, <u32>second);
+  if (!isValueType(secondType)) return false;
+  const family: u32 = result.fn == <u32>AggregateFunction.ARG_MIN ? Family.ARG_MIN : Family.ARG_MAX;
+  result.values = pairAccumulatorFor(self, family, argument, second, filter, Power.PLAIN, type);
+  changetype<Accumulator>(result.values).secondType = secondType;
+  result.scale = 0;
   return true;
 }
 
@@ -389,6 +413,10 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
       return Family.BIT_OR;
     case AggregateFunction.BIT_XOR:
       return Family.BIT_XOR;
+    case AggregateFunction.APPROX_COUNT_DISTINCT:
+      return Family.CARDINALITY;
+    case AggregateFunction.APPROX_QUANTILE:
+      return Family.SKETCH;
     default:
       if (type != <u32>Type.F32 && type != <u32>Type.F64) return Family.SUM_INTEGER;
       return flags & <u32>AggregateEntryFlag.FAST ? Family.SUM_FAST : Family.SUM_EXACT;

@@ -10,6 +10,7 @@ import {
   aggregateFunction,
   aggregateParameter,
   aggregateType,
+  isOrderedAggregate,
 } from "../../bindings/ts/type/aggregate.js";
 import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
 import type { DataType, Field } from "../../bindings/ts/type/data-type.js";
@@ -335,6 +336,11 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
     "bitAnd",
     "bitOr",
     "bitXor",
+    "first",
+    "argMax",
+    "approxCountDistinct",
+    "approxMedian",
+    "approxQuantile",
   ];
   const choices = types.flatMap((type, of) =>
     names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
@@ -343,10 +349,12 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
     .record({
       choice: fc.constantFrom<{ name: AggregateName; of?: number }>({ name: "count" }, ...choices),
       filter: fc.option(fc.constant(types.length - 2), { nil: undefined, freq: 3 }),
+      by: fc.nat({ max: types.length - 1 }),
       p: fc.oneof(fc.constantFrom(0, 1, 0.5, 0.25, 0.9), fc.double({ min: 0, max: 1, noNaN: true })),
     })
-    .map(({ choice, filter, p }) => {
-      const quantile = choice.name === "quantile" || choice.name === "quantileDisc";
-      return { ...choice, filter, p: quantile ? p : undefined };
+    .map(({ choice, filter, p, by }) => {
+      const quantile = ["quantile", "quantileDisc", "approxQuantile"].includes(choice.name);
+      const second = isOrderedAggregate(choice.name) ? by : undefined;
+      return { ...choice, filter, second, p: quantile ? p : undefined };
     });
 }

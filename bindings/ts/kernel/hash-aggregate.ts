@@ -8,6 +8,8 @@ import {
   aggregateParameter,
   aggregateType,
   arePairTypes,
+  isNeverNull,
+  isOrderedAggregate,
   isPairAggregate,
 } from "../type/aggregate.js";
 import { type Field, int8, type Schema, typeName, valueType } from "../type/data-type.js";
@@ -141,7 +143,7 @@ function secondEntry(
 }
 
 function checkSecond({ function: called, column, second }: AggregateSpec, loader: ColumnLoader): void {
-  if ((second !== undefined) !== isPairAggregate(called)) {
+  if ((second !== undefined) !== (isPairAggregate(called) || isOrderedAggregate(called))) {
     throw new ArgumentError(
       `${called} takes ${aggregateAccepts(called)}: second is ${second === undefined ? "missing" : `"${second}"`}`,
       { value: called },
@@ -149,7 +151,13 @@ function checkSecond({ function: called, column, second }: AggregateSpec, loader
   }
   if (column === undefined || second === undefined) return;
   const [a, b] = [loader.field(column).type, loader.field(second).type];
-  if (aggregateType(called, b) !== null && arePairTypes(a, b)) return;
+  if (aggregateType(called, b) !== null && (isOrderedAggregate(called) || arePairTypes(a, b))) return;
+  if (isOrderedAggregate(called)) {
+    throw new TypeMismatchError(`${called} takes ${aggregateAccepts(called)}, not ${typeName(b)}`, {
+      column: second,
+      expected: aggregateAccepts(called),
+    });
+  }
   throw new TypeMismatchError(
     `${called} takes two columns of integers, of floats or of decimals, not ${typeName(a)} and ${typeName(b)}`,
     { column: second, expected: typeName(a) },
@@ -173,7 +181,7 @@ function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
       });
     }
     checkSecond(aggregate, loader);
-    return { name, type, nullable: called !== "count" && called !== "countDistinct" };
+    return { name, type, nullable: !isNeverNull(called) };
   });
   return [...keys, ...aggregates, ...(spec.changelog ? [ROW_KIND_FIELD] : [])];
 }

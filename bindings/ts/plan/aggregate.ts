@@ -25,7 +25,7 @@ export interface AggregateNode {
   readonly name: AggregateName;
   /** Null: count of rows. */
   readonly argument: ExpressionNode | null;
-  /** Of `covar`, `covarPop` and `corr`. */
+  /** Of `covar`, `covarPop` and `corr`; what `first`, `last`, `argMin` and `argMax` order rows by. */
   readonly second?: ExpressionNode | undefined;
   readonly filter: ExpressionNode | null;
   readonly fast: boolean;
@@ -389,4 +389,115 @@ export function bitXor<N extends string, R, F extends string = never>(
 ): Aggregate<N | F, NullableResult<R>>;
 export function bitXor(argument: string | Expression, options?: AggregateOptions): Aggregate {
   return build("bitXor", argument, options);
+}
+
+/**
+ * The value of the row whose `by` is least; rows where either is null do not count, null of none. Of several such
+ * rows the least value, so that the order in which rows come does not matter. Any types; order as in `min`.
+ */
+export function argMin<const N extends string, const M extends string, F extends string = never>(
+  value: N,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<ColumnResult<N>>>;
+export function argMin<N extends string, R, const M extends string, F extends string = never>(
+  value: Expression<N, R>,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<R>>;
+export function argMin(
+  value: string | Expression,
+  by: string | Expression,
+  options?: AggregateOptions,
+): Aggregate {
+  return build("argMin", value, options, { second: by });
+}
+
+/** The value of the row whose `by` is greatest, the greatest value of several such rows. See `argMin`. */
+export function argMax<const N extends string, const M extends string, F extends string = never>(
+  value: N,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<ColumnResult<N>>>;
+export function argMax<N extends string, R, const M extends string, F extends string = never>(
+  value: Expression<N, R>,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<R>>;
+export function argMax(
+  value: string | Expression,
+  by: string | Expression,
+  options?: AggregateOptions,
+): Aggregate {
+  return build("argMax", value, options, { second: by });
+}
+
+/** The first value that is not null in the order of `by`: `argMin`. */
+export function first<const N extends string, const M extends string, F extends string = never>(
+  value: N,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<ColumnResult<N>>>;
+export function first<N extends string, R, const M extends string, F extends string = never>(
+  value: Expression<N, R>,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<R>>;
+export function first(
+  value: string | Expression,
+  by: string | Expression,
+  options?: AggregateOptions,
+): Aggregate {
+  return build("first", value, options, { second: by });
+}
+
+/** The last value that is not null in the order of `by`: `argMax`. */
+export function last<const N extends string, const M extends string, F extends string = never>(
+  value: N,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<ColumnResult<N>>>;
+export function last<N extends string, R, const M extends string, F extends string = never>(
+  value: Expression<N, R>,
+  by: Argument<M, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | M | F, NullableResult<R>>;
+export function last(
+  value: string | Expression,
+  by: string | Expression,
+  options?: AggregateOptions,
+): Aggregate {
+  return build("last", value, options, { second: by });
+}
+
+/**
+ * About how many different values are not null, as int64: a HyperLogLog of 4,096 registers, standard error 1.6 %.
+ * The same whatever the order of the rows. -0 equals 0, all NaNs are one value.
+ */
+export function approxCountDistinct<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, bigint> {
+  return build("approxCountDistinct", argument, options);
+}
+
+/** `approxQuantile(x, 0.5)`. */
+export function approxMedian<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("approxMedian", argument, options);
+}
+
+/**
+ * A float64 within 1/128 (0.8 %) of the value of rank floor((n - 1) p): a DDSketch, whose state does not grow with
+ * the rows. The same whatever their order. Values nearer to 0 than 2^-1022 count as 0; null of nothing.
+ * @throws ArgumentError when `p` is not in [0, 1].
+ */
+export function approxQuantile<const N extends string, F extends string = never>(
+  argument: Argument<N, unknown>,
+  p: number,
+  options?: AggregateOptions<F>,
+): Aggregate<N | F, number | null> {
+  return build("approxQuantile", argument, options, { p });
 }

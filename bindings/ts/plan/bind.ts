@@ -3,7 +3,14 @@
 // One node at a time, so that a plan over a known source is checked as it is built and a plan over a name
 // when `bind` is called; both go through `bindNode`.
 
-import { aggregateAccepts, aggregateParameter, aggregateType, arePairTypes } from "../type/aggregate.js";
+import {
+  aggregateAccepts,
+  aggregateParameter,
+  aggregateType,
+  arePairTypes,
+  isNeverNull,
+  isOrderedAggregate,
+} from "../type/aggregate.js";
 import {
   type DataType,
   type Field,
@@ -298,7 +305,9 @@ function bindOneAggregate(
   const { name: fn, fast, p } = column.aggregate;
   const text = aggregateText(column.aggregate);
   const argument =
-    column.aggregate.argument === null ? null : bindExpression(column.aggregate.argument, schema);
+    column.aggregate.argument === null
+      ? null
+      : bindArgument(fn, bindExpression(column.aggregate.argument, schema));
   const filter = column.aggregate.filter === null ? null : bindCondition(column.aggregate.filter, schema);
   const type = argument === null ? null : argument.type;
   if (aggregateType(fn, type) === null) throw wrongArgument(text, fn, argument);
@@ -308,10 +317,17 @@ function bindOneAggregate(
   }
   const second = bindExpression(column.aggregate.second, schema);
   if (aggregateType(fn, second.type) === null) throw wrongArgument(text, fn, second);
+  if (isOrderedAggregate(fn)) return { name: column.name, fn, argument, second, filter, fast, text };
   const asTheyAre = arePairTypes(argument!.type, second.type);
   const [x, y] = asTheyAre ? [argument!, second] : [convert(argument!, float64), convert(second, float64)];
   if (fast) requireFloat(text, x);
   return { name: column.name, fn, argument: x, second: y, filter, fast, text };
+}
+
+/** Sketches of quantiles are of floats: what they lose of a decimal is far below their error. */
+function bindArgument(fn: BoundAggregate["fn"], argument: BoundExpression): BoundExpression {
+  const isSketch = fn === "approxMedian" || fn === "approxQuantile";
+  return isSketch && argument.type.kind === "decimal" ? convert(argument, float64) : argument;
 }
 
 function requireFloat(text: string, argument: BoundExpression): void {
@@ -333,7 +349,7 @@ function wrongArgument(text: string, fn: BoundAggregate["fn"], argument: BoundEx
 
 function aggregateField({ name, fn, argument, fast }: BoundAggregate): Field {
   const type = aggregateType(fn, argument === null ? null : argument.type) as DataType;
-  const field = { name, type, nullable: fn !== "count" && fn !== "countDistinct" };
+  const field = { name, type, nullable: !isNeverNull(fn) };
   return fast ? { ...field, metadata: { "millrace.exact": "false" } } : field;
 }
 

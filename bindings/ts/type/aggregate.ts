@@ -23,6 +23,13 @@ export type AggregateName =
   | "bitAnd"
   | "bitOr"
   | "bitXor"
+  | "first"
+  | "last"
+  | "argMin"
+  | "argMax"
+  | "approxCountDistinct"
+  | "approxMedian"
+  | "approxQuantile"
   | MomentName;
 
 export type MomentName =
@@ -58,6 +65,16 @@ export function isMoment(name: AggregateName): name is MomentName {
 /** Whether `name` takes two arguments. */
 export function isPairAggregate(name: AggregateName): boolean {
   return name === "covar" || name === "covarPop" || name === "corr";
+}
+
+/** Whether `name` takes a value and what rows are ordered by, each of any type. */
+export function isOrderedAggregate(name: AggregateName): boolean {
+  return name === "first" || name === "last" || name === "argMin" || name === "argMax";
+}
+
+/** Whether `name` has a value for every group, be it of nothing. */
+export function isNeverNull(name: AggregateName): boolean {
+  return name === "count" || name === "countDistinct" || name === "approxCountDistinct";
 }
 
 /** Whether `fast: true` means something to `name`. */
@@ -104,6 +121,17 @@ export function aggregateFunction(name: AggregateName, hasArgument: boolean): Ag
       return AggregateFunction.BIT_OR;
     case "bitXor":
       return AggregateFunction.BIT_XOR;
+    case "first":
+    case "argMin":
+      return AggregateFunction.ARG_MIN;
+    case "last":
+    case "argMax":
+      return AggregateFunction.ARG_MAX;
+    case "approxCountDistinct":
+      return AggregateFunction.APPROX_COUNT_DISTINCT;
+    case "approxMedian":
+    case "approxQuantile":
+      return AggregateFunction.APPROX_QUANTILE;
     default:
       return MOMENTS[name];
   }
@@ -114,12 +142,12 @@ export function aggregateFunction(name: AggregateName, hasArgument: boolean): Ag
  * @throws ArgumentError when p is not in [0, 1], is missing, or is given to something else.
  */
 export function aggregateParameter(name: AggregateName, p: number | undefined): number | undefined {
-  if (name === "quantile" || name === "quantileDisc") {
+  if (name === "quantile" || name === "quantileDisc" || name === "approxQuantile") {
     if (typeof p === "number" && p >= 0 && p <= 1) return p;
     throw new ArgumentError(`${name}: p must be a number from 0 to 1, not ${String(p)}`, { value: p });
   }
   if (p !== undefined) throw new ArgumentError(`${name} takes no p`, { value: p });
-  return name === "median" ? 0.5 : undefined;
+  return name === "median" || name === "approxMedian" ? 0.5 : undefined;
 }
 
 /** What `name` accepts, in words for messages. */
@@ -135,6 +163,14 @@ export function aggregateAccepts(name: AggregateName): string {
     case "covarPop":
     case "corr":
       return "two integer, float or decimal columns";
+    case "approxMedian":
+    case "approxQuantile":
+      return "an integer or float column";
+    case "first":
+    case "last":
+    case "argMin":
+    case "argMax":
+      return "a value and an order column of any types but lists, structs and other nested types";
     case "boolAnd":
     case "boolOr":
       return "a bool column";
@@ -165,11 +201,19 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
   switch (name) {
     case "count":
     case "countDistinct":
+    case "approxCountDistinct":
       return int64;
     case "min":
     case "max":
     case "any":
+    case "first":
+    case "last":
+    case "argMin":
+    case "argMax":
       return value;
+    case "approxMedian":
+    case "approxQuantile":
+      return value.kind === "int" || value.kind === "float" ? float64 : null;
     case "boolAnd":
     case "boolOr":
       return value.kind === "bool" ? value : null;
