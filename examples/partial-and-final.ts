@@ -2,7 +2,7 @@
 // The state between them is ordinary record batches, so the second could be another process or machine.
 // `npx tsx examples/partial-and-final.ts`
 
-import { type BatchData, float64, int32, Kernel } from "millrace/kernel";
+import { type BatchData, float64, int32, Kernel, type NamedAggregateSpec } from "millrace/kernel";
 
 function batch(keys: number[], values: number[]): BatchData {
   const fields = [
@@ -29,26 +29,25 @@ function batch(keys: number[], values: number[]): BatchData {
   };
 }
 
-function sums(kernel: Kernel) {
-  return kernel.hashAggregate({
-    columns: [
-      { name: "key", type: int32 },
-      { name: "value", type: float64 },
-    ],
-    keys: ["key"],
-    aggregates: [
-      { name: "total", function: "sum", column: "value" },
-      { name: "rows", function: "count" },
-    ],
-  });
-}
+const sums: NamedAggregateSpec = {
+  columns: [
+    { name: "key", type: int32 },
+    { name: "value", type: float64 },
+  ],
+  keys: ["key"],
+  aggregates: [
+    { name: "total", function: "sum", column: "value" },
+    { name: "rows", function: "count" },
+  ],
+};
 
 const [here, there] = await Promise.all([Kernel.open(), Kernel.open()]);
-const partial = sums(there);
-partial.push(batch([1, 2, 1], [1e16, 0.1, 1]));
-const final = sums(here);
+const partial = there.hashAggregate({ ...sums, partial: true });
+const final = here.hashAggregate(sums);
 final.push(batch([2, 1], [0.2, -1e16]));
-for (const state of partial.snapshot()) final.merge(state);
+// State leaves while rows come, when they hardly reduce, and the rest of it at the end.
+for (const state of partial.process(batch([1, 2, 1], [1e16, 0.1, 1]))) final.merge(state);
+for (const state of partial.finish()) final.merge(state);
 
 for (const result of final.finish()) {
   const [key, total, rows] = result.columns.map(({ values }) => values);

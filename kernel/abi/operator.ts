@@ -6,6 +6,7 @@ export const enum OperatorKind {
   PROJECT = 2,
   WINDOW_AGGREGATE = 3,
   SORT = 5,
+  PARTITION = 6,
 }
 
 /**
@@ -36,6 +37,11 @@ export const enum AggregateFlag {
   NONE = 0,
   /** Emit a changelog after each push (row kinds in the last column) instead of one result at the end. */
   CHANGELOG = 1,
+  /**
+   * Results are states (batches with SECTION), for an operator of the same configuration without this flag to
+   * merge. They leave at the end of input, at watermarks, and when there are nearly as many groups as rows.
+   */
+  PARTIAL = 2,
 }
 
 /** Fault switches: make rare paths common in tests. May be combined. */
@@ -51,6 +57,8 @@ export const enum AggregateFault {
   TINY_TABLES = 8,
   /** Set rows aside by hash as soon as keys are hashed, and only a few. */
   SET_ASIDE = 16,
+  /** PARTIAL: every push is a sample. */
+  FLUSH_OFTEN = 32,
 }
 
 /** One group key: an output of the program. 8 bytes. */
@@ -182,6 +190,27 @@ export const enum SortFault {
   TINY_CACHE = 2,
   /** With a limit, drop rows as soon as there are twice as many as it asks for. */
   CUT_OFTEN = 4,
+}
+
+/**
+ * Configuration of PARTITION: this header, then the program bytes. Output columns are the program's outputs, the
+ * keys first; each batch is of one partition, its SECTION.
+ */
+export const enum PartitionConfig {
+  VERSION = 0,
+  /** u32 number of outputs. */
+  OUTPUTS = 4,
+  /** u32 byte offset of the program; 8-byte aligned. */
+  PROGRAM = 8,
+  PROGRAM_BYTES = 12,
+  /** u32 outputs that are keys, at least 1: the first ones. */
+  KEYS = 16,
+  /** u32 number of partitions, 1 to 65,536. */
+  PARTS = 20,
+  /** u32 version of the key hash: 1. */
+  HASH = 24,
+  RESERVED = 28,
+  SIZE = 32,
 }
 
 /** Row kinds of a changelog, as int8 in the column `row_kind`. */

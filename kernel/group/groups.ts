@@ -22,6 +22,7 @@ import {
   ROW_TABLE_SCRATCH,
   ROW_TABLE_SIZE,
   RowTable,
+  rowTableAppend,
   rowTableClear,
   rowTableInit,
   rowTableMap,
@@ -164,7 +165,8 @@ export function groupsAssign(groups: Groups, rows: u32, numbers: usize): bool {
 }
 
 function decide(groups: Groups, rows: u32, batchRows: u32): bool {
-  if ((groups.fault & <u32>AggregateFault.NO_DIRECT) == 0 && layoutDirect(groups, rows, batchRows)) {
+  const direct = groups.appends == 0 && (groups.fault & <u32>AggregateFault.NO_DIRECT) == 0;
+  if (direct && layoutDirect(groups, rows, batchRows)) {
     if (!growDirect(groups)) return false;
     groups.tier = Tier.DIRECT;
     return true;
@@ -221,14 +223,20 @@ function mapHash(groups: Groups, rows: u32, numbers: usize): bool {
   if (groups.maskOffset == NO_GROUP) {
     mapped =
       only.validity == 0
-        ? rowTableMap(table, only.values, rows, numbers, groups.tags)
+        ? lookUp(groups, only.values, rows, numbers)
         : mapNullable(groups, only, rows, numbers);
   } else {
     pack(groups, rows);
-    mapped = rowTableMap(table, groups.packed, rows, numbers, groups.tags);
+    mapped = lookUp(groups, groups.packed, rows, numbers);
   }
   groups.count = changetype<RowTable>(table).entries;
   return mapped;
+}
+
+function lookUp(groups: Groups, packed: usize, rows: u32, numbers: usize): bool {
+  if (!groups.appends) return rowTableMap(groups.table, packed, rows, numbers, groups.tags);
+  rowTableAppend(groups.table, packed, rows, numbers);
+  return true;
 }
 
 /**
@@ -242,7 +250,7 @@ function mapNullable(groups: Groups, key: KeyColumn, rows: u32, numbers: usize):
     store<u64>(groups.packed + ((<usize>valid) << 3), load<u64>(key.values + ((<usize>row) << 3)));
     valid++;
   }
-  if (!rowTableMap(groups.table, groups.packed, valid, numbers, groups.tags)) return false;
+  if (!lookUp(groups, groups.packed, valid, numbers)) return false;
   if (valid == rows) return true;
   if (groups.nullGroup == NO_GROUP) {
     groups.nullGroup = table.entries;

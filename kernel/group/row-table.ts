@@ -150,6 +150,14 @@ export function rowTableMapNear(
   return map<u8>(table, rows, count, entries, tags, near);
 }
 
+/** Adds `count` rows without looking them up: they can not be found later. Room must have been reserved. */
+export function rowTableAppend(table: usize, rows: usize, count: u32, entries: usize): void {
+  const self = changetype<RowTable>(table);
+  memory.copy(rowTableRow(table, self.entries), rows, <usize>count * self.width);
+  for (let row: u32 = 0; row < count; row++) store<u32>(entries + ((<usize>row) << 2), self.entries + row);
+  self.entries += count;
+}
+
 /** The tags of `count` rows (u32 each): their top bytes choose the sub-table of a large table. */
 export function rowTableTags(table: usize, rows: usize, count: u32, tags: usize): void {
   const self = changetype<RowTable>(table);

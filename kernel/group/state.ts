@@ -56,6 +56,8 @@ export class Groups {
   /** Groups of the same keys that lend their buffers for one vector, and 1 where few groups are likely. */
   like: usize;
   small: u32;
+  /** HASH: 1 where every row becomes a group of its own, without being looked up (its null key apart). */
+  appends: u32;
 }
 
 export const GROUPS_SIZE: usize = 96;

@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
+  encodePartitionConfig,
   encodeProjectConfig,
   encodeSortConfig,
   encodeWindowConfig,
@@ -19,7 +20,7 @@ import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
-import { AggregateFunction, OperatorKind, SortFault } from "../abi/operator.js";
+import { AggregateFault, AggregateFunction, OperatorKind, SortFault } from "../abi/operator.js";
 import { WindowKind } from "../abi/window.js";
 
 const PAGE = 65536;
@@ -182,8 +183,9 @@ function windows(filtered: boolean, kind: WindowKind): Uint8Array {
   });
 }
 
-function aggregation(filtered: boolean, changelog: boolean): Uint8Array {
-  return encodeAggregateConfig(aggregationSpec(filtered, changelog));
+function aggregation(filtered: boolean, changelog: boolean, partial = false): Uint8Array {
+  const faults = partial ? AggregateFault.FLUSH_OFTEN : AggregateFault.NONE;
+  return encodeAggregateConfig({ ...aggregationSpec(filtered, changelog), partial, faults });
 }
 
 function aggregationSpec(filtered: boolean, changelog: boolean): AggregateConfigSpec {
@@ -369,7 +371,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   if (at === raw.size - config.length) raw.bytes.set(config, at);
   const length = draws.chance(95) ? config.length : draws.word(raw);
   const handle =
-    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(5), at, length) >>> 0;
+    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(7), at, length) >>> 0;
   const states: { header: Uint8Array; copy: number }[] = [];
   for (let step = 0; step < 6; step++) {
     hostBytes().fill(GUARD);
@@ -445,10 +447,12 @@ function writeConfig(raw: Raw, config: Uint8Array): number {
 const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.HASH_AGGREGATE, aggregation(filtered, false)] as const,
   [OperatorKind.HASH_AGGREGATE, aggregation(filtered, true)] as const,
+  [OperatorKind.HASH_AGGREGATE, aggregation(filtered, false, true)] as const,
   [OperatorKind.PROJECT, encodeProjectConfig(program(filtered), 18)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.HOP)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.CUMULATE)] as const,
   [OperatorKind.SORT, sort(filtered)] as const,
+  [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
 ]);
 
 describe.each([

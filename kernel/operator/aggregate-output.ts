@@ -21,6 +21,7 @@ import { groupsIsOccupied } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
+import { isPartial, partialPull } from "./aggregate-partial";
 import { aggregatePrepareResults } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
@@ -39,6 +40,7 @@ const ROUGH_BYTES: u64 = 1 << 22;
 export function aggregatePull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
   const self = aggregationOf(operator);
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
+  if (isPartial(operator)) return partialPull(context, operator, out, maxRows);
   if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
   const waiting = backlogWork(context, operator, false);
   if (waiting < 0) return waiting;

@@ -47,8 +47,14 @@ import {
 import { Aggregation, accumulatorAt, aggregationOf, groupsHaveRows, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
-/** Writes the next batch of the state to `out`. HAS_MORE while there is more, then FINISHED. */
-export function aggregateSnapshot(context: usize, operator: usize, out: usize, maxRows: u32): i32 {
+/** Writes the next batch of the state to `out`: the `first`, or the one after the last. HAS_MORE, then FINISHED. */
+export function aggregateSnapshot(
+  context: usize,
+  operator: usize,
+  out: usize,
+  maxRows: u32,
+  first: bool,
+): i32 {
   const self = aggregationOf(operator);
   const address = stateOf(operator);
   if (address == 0) return failMemory(context, 0);
@@ -57,7 +63,7 @@ export function aggregateSnapshot(context: usize, operator: usize, out: usize, m
   if (waiting < 0) return waiting;
   if (state.open || (self.changelog != 0 && changelogEmitted(operator) < 0))
     return fail(context, Status.BUSY, Reason.NONE);
-  if (changetype<Operator>(operator).snapshotOpen == 0) {
+  if (first) {
     state.section = 0;
     state.cursor = 0;
   }

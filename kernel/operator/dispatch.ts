@@ -12,6 +12,13 @@ import { contextEnter, contextError, contextRoot, fail } from "../memory/context
 import { regionBytes } from "../memory/region";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
+import {
+  partialClose,
+  partialCount,
+  partialFree,
+  partialHasLeft,
+  partialMustRestart,
+} from "./aggregate-partial";
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import {
   aggregateCreate,
@@ -19,6 +26,7 @@ import {
   aggregatePending,
   aggregateProbes,
   aggregatePush,
+  aggregateRestart,
   aggregateSlots,
   aggregateTier,
 } from "./hash-aggregate";
@@ -30,6 +38,7 @@ import {
   operatorAllocate,
   operatorFree,
 } from "./operator";
+import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import {
   windowCreate,
@@ -51,7 +60,8 @@ export function create(context: usize, kind: u32, config: usize, length: u32): u
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
   const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.WINDOW_AGGREGATE;
-  if (!(known || kind == <u32>OperatorKind.SORT) || !isAddress(config, length)) {
+  const other = kind == <u32>OperatorKind.SORT || kind == <u32>OperatorKind.PARTITION;
+  if (!(known || other) || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
   }
@@ -65,7 +75,7 @@ export function create(context: usize, kind: u32, config: usize, length: u32): u
     if (handle != 0) return handle;
     fail(context, Status.OUT_OF_MEMORY, Reason.BAD_HANDLE);
   }
-  operatorFree(context, operator);
+  free(context, operator);
   return 0;
 }
 
@@ -77,9 +87,16 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
       return windowCreate(context, operator, config, length);
     case OperatorKind.SORT:
       return sortCreate(context, operator, config, length);
+    case OperatorKind.PARTITION:
+      return partitionCreate(context, operator, config, length);
     default:
       return projectCreate(context, operator, config, length);
   }
+}
+
+function free(context: usize, operator: usize): void {
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) partialFree(context, operator);
+  operatorFree(context, operator);
 }
 
 /** Whether an address that the host gave can be that of `bytes` bytes: not 0, aligned, inside the memory. */
@@ -112,6 +129,8 @@ function pending(operator: usize): bool {
       return windowIsDue(operator);
     case OperatorKind.SORT:
       return false;
+    case OperatorKind.PARTITION:
+      return partitionPending(operator);
     default:
       return projectPending(operator);
   }
@@ -147,6 +166,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
     case OperatorKind.SORT:
       result = sortPush(context, operator, batch);
       break;
+    case OperatorKind.PARTITION:
+      result = partitionPush(context, operator, batch);
+      break;
     default:
       result = projectPush(context, operator, batch);
       break;
@@ -166,6 +188,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
   if (time == END) head.ended = 1;
+  if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) partialClose(operator);
   return pending(operator) || head.ended ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
@@ -179,7 +202,12 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   let result: i32 = 0;
   switch (head.kind) {
     case OperatorKind.HASH_AGGREGATE:
-      result = aggregatePull(context, operator, out, maxRows, maxBytes);
+      result = partialMustRestart(operator)
+        ? aggregateRestart(context, operator)
+        : aggregatePull(context, operator, out, maxRows, maxBytes);
+      break;
+    case OperatorKind.PARTITION:
+      result = partitionPull(context, operator, out, maxRows);
       break;
     case OperatorKind.WINDOW_AGGREGATE:
       result = windowPull(context, operator, out, maxRows, maxBytes);
@@ -204,7 +232,7 @@ export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32):
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (pending(operator) || merging(operator) || head.ended) return fail(context, Status.BUSY, Reason.NONE);
   memory.fill(out, 0, <usize>Batch.SIZE);
-  const result = aggregateSnapshot(context, operator, out, maxRows);
+  const result = aggregateSnapshot(context, operator, out, maxRows, head.snapshotOpen == 0);
   head.snapshotOpen = result == <i32>Status.HAS_MORE ? 1 : 0;
   return result;
 }
@@ -237,7 +265,7 @@ export function destroy(context: usize, handle: u32): i32 {
   if (operator == 0) return status(context);
   handleFree(contextRoot(context), handle);
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowsDestroy(context, operator);
-  operatorFree(context, operator);
+  free(context, operator);
   return Status.NEED_INPUT;
 }
 
@@ -247,9 +275,10 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   if (operator == 0) return status(context);
   if (!isAddress(out, <u32>OperatorStats.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
-  const aggregate = head.kind == <u32>OperatorKind.HASH_AGGREGATE;
   memory.fill(out, 0, <usize>OperatorStats.SIZE);
   store<i64>(out, i64.MIN_VALUE, <usize>OperatorStats.WATERMARK);
+  const isAggregate = head.kind == <u32>OperatorKind.HASH_AGGREGATE;
+  const aggregate = isAggregate && !partialHasLeft(operator);
   store<u64>(out, head.rowsIn, <usize>OperatorStats.ROWS_IN);
   store<u64>(out, head.rowsSelected, <usize>OperatorStats.ROWS_SELECTED);
   store<u64>(out, head.rowsOut, <usize>OperatorStats.ROWS_OUT);
@@ -259,6 +288,7 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, aggregate ? aggregateSlots(operator) : 0, <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
   store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
+  if (isAggregate) partialCount(operator, out);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
   return Status.NEED_INPUT;
 }

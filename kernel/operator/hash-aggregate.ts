@@ -47,7 +47,7 @@ import { GROUPS_SIZE, MAX_KEYS, Tier, groupsIsOccupied, groupsKey } from "../gro
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
 import { fail, failDetail, failMemory } from "../memory/context";
-import { regionBlock, regionCut } from "../memory/region";
+import { regionBlock, regionCut, regionDestroy, regionInit, regionRoot } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
 import {
   changelogCreate,
@@ -71,7 +71,17 @@ import {
   aggregateReserveTexts,
   startTracking,
 } from "./aggregate-reserve";
-import { Operator } from "./operator";
+import {
+  PARTIAL,
+  isPartial,
+  partialConfig,
+  partialConfigBytes,
+  partialCreate,
+  partialPending,
+  partialPushed,
+  partialRestarted,
+} from "./aggregate-partial";
+import { OPERATOR_BODY, Operator } from "./operator";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
@@ -105,7 +115,8 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
     createResults(context, operator, entries, results) &&
     createAccumulators(context, operator) &&
     createOutput(context, operator) &&
-    createFirstGroup(context, operator)
+    createFirstGroup(context, operator) &&
+    (partialCreate(context, operator, config, length) || outOfMemory(context))
   );
 }
 
@@ -144,6 +155,25 @@ function createFirstGroup(context: usize, operator: usize): bool {
   );
 }
 
+/** Starts a partial aggregation, whose state has left, again. NEED_INPUT, or OUT_OF_MEMORY: then once more. */
+export function aggregateRestart(context: usize, operator: usize): i32 {
+  empty(operator);
+  if (aggregateCreate(context, operator, partialConfig(operator), partialConfigBytes(operator))) {
+    partialRestarted(operator);
+    return Status.NEED_INPUT;
+  }
+  empty(operator);
+  return failMemory(context, 0);
+}
+
+/** Frees all that `aggregateCreate` has made. */
+function empty(operator: usize): void {
+  const root = regionRoot(operator);
+  regionDestroy(operator);
+  regionInit(operator, root);
+  memory.fill(operator + OPERATOR_BODY, 0, PARTIAL - OPERATOR_BODY);
+}
+
 function refuse(context: usize, detail: u32): bool {
   failDetail(context, detail);
   fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
@@ -158,7 +188,7 @@ function checkHeader(config: usize, length: u32): bool {
   const bytes: u64 = load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES);
   if (load<u32>(config, <usize>AggregateConfig.VERSION) != <u32>Abi.VERSION) return false;
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
-  if (load<u32>(config, <usize>AggregateConfig.FLAGS) > <u32>AggregateFlag.CHANGELOG) return false;
+  if (load<u32>(config, <usize>AggregateConfig.FLAGS) > <u32>AggregateFlag.PARTIAL) return false;
   const end: u64 =
     <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
@@ -598,6 +628,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     }
     changetype<Operator>(operator).rowsSelected += selected;
   }
+  if (isPartial(operator)) return partialPushed(operator);
   if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
@@ -670,7 +701,7 @@ function applyVector(context: usize, operator: usize, rows: u32): i32 {
 
 /** Whether output waits to be pulled before the next push. */
 export function aggregatePending(operator: usize): bool {
-  return aggregationOf(operator).changelog != 0 && changelogPending(operator);
+  return partialPending(operator) || (aggregationOf(operator).changelog != 0 && changelogPending(operator));
 }
 
 /** Groups that have rows. */

@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import type { AggregateConfigSpec } from "../../bindings/ts/kernel/config.js";
+import type { ProgramAggregateSpec } from "../../bindings/ts/kernel/hash-aggregate.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
@@ -69,9 +70,13 @@ export interface Query {
 }
 
 export function open(kernel: Kernel, query: Query): Operator {
+  return kernel.hashAggregate(specOf(query));
+}
+
+export function specOf(query: Query): ProgramAggregateSpec {
   const program = new ProgramBuilder();
   const { keys, aggregates } = aggregateSpec(program, query);
-  return kernel.hashAggregate({
+  return {
     program: program.encode(),
     keys,
     aggregates,
@@ -80,7 +85,7 @@ export function open(kernel: Kernel, query: Query): Operator {
     seed: query.seed,
     columns: query.types.map((_, i) => i),
     output: { fields: resultFields(query) },
-  });
+  };
 }
 
 /** Keys and aggregates of a query over the outputs that `program` gets: one for each column. */

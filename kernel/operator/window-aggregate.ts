@@ -92,7 +92,7 @@ function checkConfig(config: usize, length: u32): bool {
   const flags = load<u32>(config, <usize>WindowConfig.FLAGS);
   if (flags > <u32>(WindowFlag.DROP_NULL_TIME | WindowFlag.KEEP_LATE)) return false;
   if (load<i64>(config, <usize>WindowConfig.LATENESS) != 0) return false;
-  return (load<u32>(config + <usize>at, <usize>AggregateConfig.FLAGS) & <u32>AggregateFlag.CHANGELOG) == 0;
+  return load<u32>(config + <usize>at, <usize>AggregateConfig.FLAGS) == <u32>AggregateFlag.NONE;
 }
 
 function readConfig(self: Windows, config: usize): bool {

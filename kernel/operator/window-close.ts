@@ -170,7 +170,7 @@ function mergeState(context: usize, target: usize, source: usize): i32 {
   let status: i32 = Status.HAS_MORE;
   while (status == <i32>Status.HAS_MORE) {
     memory.fill(batch, 0, <usize>Batch.SIZE);
-    status = aggregateSnapshot(context, source, batch, PULL_ROWS);
+    status = aggregateSnapshot(context, source, batch, PULL_ROWS, head.snapshotOpen == 0);
     scratchReset(context, mark);
     if (status < 0) break;
     head.snapshotOpen = status == <i32>Status.HAS_MORE ? 1 : 0;

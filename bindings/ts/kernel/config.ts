@@ -9,6 +9,7 @@ import {
   AggregateFlag,
   type AggregateFunction,
   KeyConfig,
+  PartitionConfig,
   ProjectConfig,
   SortConfig,
   type SortFault,
@@ -25,6 +26,8 @@ export interface AggregateConfigSpec {
   readonly aggregates: readonly AggregateEntrySpec[];
   /** Emit changes after each push instead of one result at the end. */
   readonly changelog?: boolean | undefined;
+  /** Results are states, for an operator without this to merge. Not together with `changelog`. */
+  readonly partial?: boolean | undefined;
   /** Fault switches for tests. */
   readonly faults?: AggregateFault | undefined;
   /** Seed of the hash tables, 1 to 2^32 - 1; absent: the kernel's. Changes no result. */
@@ -59,6 +62,8 @@ export interface AggregateEntrySpec {
 /** Most keys and aggregates of one operator. */
 const MAX_KEYS = 32;
 const MAX_AGGREGATES = 256;
+/** Version of the key hash. */
+const KEY_HASH = 1;
 
 /** @throws ArgumentError for more keys or aggregates than one operator takes. */
 export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
@@ -67,6 +72,8 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
       `${spec.keys.length} keys and ${spec.aggregates.length} aggregates: one operator takes at most ${MAX_KEYS} and ${MAX_AGGREGATES}`,
     );
   }
+  if (spec.changelog && spec.partial)
+    throw new ArgumentError("an aggregation is either partial or a changelog");
   const seed = spec.seed ?? 0;
   if (!Number.isInteger(seed) || seed < 0 || seed >= 2 ** 32)
     throw new ArgumentError(`seed ${seed} is not a whole number from 1 to 2^32 - 1`, { value: seed });
@@ -76,7 +83,11 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
   const bytes = new Uint8Array(align8(program + spec.program.length));
   const view = new DataView(bytes.buffer);
   view.setUint32(AggregateConfig.VERSION, Abi.VERSION, true);
-  view.setUint32(AggregateConfig.FLAGS, spec.changelog ? AggregateFlag.CHANGELOG : AggregateFlag.NONE, true);
+  view.setUint32(
+    AggregateConfig.FLAGS,
+    spec.changelog ? AggregateFlag.CHANGELOG : spec.partial ? AggregateFlag.PARTIAL : AggregateFlag.NONE,
+    true,
+  );
   view.setUint32(AggregateConfig.KEYS, spec.keys.length, true);
   view.setUint32(AggregateConfig.AGGREGATES, spec.aggregates.length, true);
   view.setUint32(AggregateConfig.PROGRAM, program, true);
@@ -223,6 +234,30 @@ export function encodeSortConfig(spec: SortConfigSpec): Uint8Array {
     view.setUint32(at + SortKeyConfig.FLAGS, flags, true);
   });
   bytes.set(spec.program, start);
+  return bytes;
+}
+
+/**
+ * @param outputs number of outputs of the program, all of which become columns
+ * @param keys how many of them, from the first on, are keys
+ */
+export function encodePartitionConfig(
+  program: Uint8Array,
+  outputs: number,
+  keys: number,
+  parts: number,
+): Uint8Array {
+  const start = align8(PartitionConfig.SIZE);
+  const bytes = new Uint8Array(align8(start + program.length));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(PartitionConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(PartitionConfig.OUTPUTS, outputs, true);
+  view.setUint32(PartitionConfig.PROGRAM, start, true);
+  view.setUint32(PartitionConfig.PROGRAM_BYTES, program.length, true);
+  view.setUint32(PartitionConfig.KEYS, keys, true);
+  view.setUint32(PartitionConfig.PARTS, parts, true);
+  view.setUint32(PartitionConfig.HASH, KEY_HASH, true);
+  bytes.set(program, start);
   return bytes;
 }
 

@@ -56,7 +56,7 @@ export interface NamedAggregateSpec {
 }
 
 /** The general form: an encoded program, keys and aggregates by index of its outputs. What the planner uses. */
-export interface ProgramAggregateSpec extends AggregateConfigSpec {
+export interface ProgramAggregateSpec extends Omit<AggregateConfigSpec, "partial"> {
   /** Columns of the input batches, in the program's column order. */
   readonly columns: readonly number[];
   /** Fields of those columns, to check batches against. */
@@ -74,15 +74,16 @@ export type HashAggregateSpec = NamedAggregateSpec | ProgramAggregateSpec;
 /** The last column of a changelog: 0 insert, 1 update before, 2 update after, 3 delete. */
 export const ROW_KIND_FIELD: Field = { name: "row_kind", type: int8, nullable: false };
 
-export function hashAggregateOperator(kernel: Kernel, spec: HashAggregateSpec): Operator {
+/** @param partial state out instead of results, for an aggregation elsewhere to merge */
+export function hashAggregateOperator(kernel: Kernel, spec: HashAggregateSpec, partial: boolean): Operator {
   const general = "program" in spec ? spec : compileAggregate(spec);
   return kernel.operator({
     kind: OperatorKind.HASH_AGGREGATE,
-    config: encodeAggregateConfig(general),
+    config: encodeAggregateConfig({ ...general, partial }),
     columns: general.columns,
     input: general.input,
     output: general.output,
-    emitsPerPush: general.changelog,
+    emitsPerPush: general.changelog || partial,
     labels: general.labels,
     instruction: general.instruction,
   });

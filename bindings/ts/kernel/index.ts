@@ -11,6 +11,7 @@ export {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
   encodeAggregateConfig,
+  encodePartitionConfig,
   encodeProjectConfig,
   encodeSortConfig,
   encodeWindowConfig,
@@ -31,6 +32,8 @@ export { type InputBatch, Stage, StagedBatch } from "./input.js";
 export { Kernel, type KernelOptions, type KernelShare } from "./kernel.js";
 export type { KernelMemory } from "./memory.js";
 export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec } from "./operator.js";
+export { PartialAggregation } from "./partial.js";
+export { Partition, type PartitionBatch, type PartitionSpec } from "./partition.js";
 export { type Literal, type Operation, ProgramBuilder, type Register } from "./program.js";
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
 export { ResidentBatch, ResidentTable } from "./resident.js";

@@ -20,6 +20,8 @@ import { type FailureContext, failureError, memoryError, readFailure } from "./f
 import { type HashAggregateSpec, hashAggregateOperator } from "./hash-aggregate.js";
 import { KernelMemory } from "./memory.js";
 import { Operator, type OperatorSpec } from "./operator.js";
+import { PartialAggregation } from "./partial.js";
+import { Partition, type PartitionSpec } from "./partition.js";
 import { type ProjectSpec, projectOperator } from "./project.js";
 import { ResidentTable } from "./resident.js";
 import { type SortSpec, sortOperator } from "./sort.js";
@@ -240,9 +242,20 @@ export class Kernel {
     return new Operator(this, spec);
   }
 
-  /** Groups rows by keys and aggregates them. See `HashAggregateSpec`. */
-  hashAggregate(spec: HashAggregateSpec): Operator {
-    return hashAggregateOperator(this, spec);
+  /**
+   * Groups rows by keys and aggregates them. See `HashAggregateSpec`. With `partial: true` its state leaves instead of
+   * results, for an aggregation elsewhere to merge: see `PartialAggregation`.
+   */
+  hashAggregate(spec: HashAggregateSpec & { readonly partial: true }): PartialAggregation;
+  hashAggregate(spec: HashAggregateSpec): Operator;
+  hashAggregate(spec: HashAggregateSpec & { readonly partial?: boolean }): Operator | PartialAggregation {
+    const operator = hashAggregateOperator(this, spec, spec.partial === true);
+    return spec.partial ? new PartialAggregation(operator) : operator;
+  }
+
+  /** Divides rows by their keys, the same way on every machine. See `PartitionSpec`. */
+  partition(spec: PartitionSpec): Partition {
+    return new Partition(this, spec);
   }
 
   /** Filters rows and computes columns. See `ProjectSpec`. */

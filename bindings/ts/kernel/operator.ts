@@ -4,6 +4,7 @@
 import { Abi } from "../../../kernel/abi/layout.js";
 import { AggregateConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
+import { WindowConfig } from "../../../kernel/abi/window.js";
 import type { BatchData } from "../type/column.js";
 import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, ClosedError, type MillraceError, SchemaMismatchError } from "../type/error.js";
@@ -107,7 +108,8 @@ export class Operator {
     const config = kernel.allocate(spec.config.length);
     try {
       kernel.memory.bytes.set(spec.config, config);
-      if (needsSeed(spec)) kernel.memory.view.setUint32(config + AggregateConfig.SEED, kernel.seed, true);
+      const seed = seedOffset(spec);
+      if (seed !== null) kernel.memory.view.setUint32(config + seed, kernel.seed, true);
       const handle =
         kernel.call((exports, context) =>
           exports.op_create(context, spec.kind, config, spec.config.length),
@@ -131,7 +133,7 @@ export class Operator {
    * @returns NEED_INPUT, or HAS_MORE when output is ready
    */
   push(input: InputBatch | BatchData, start = 0, rows?: number, firstRow = 0): Status {
-    const batch = this.#input(input);
+    const batch = this.stage(input);
     const count = rows ?? batch.rows - start;
     if (count <= Abi.MORSEL_ROWS) return this.#push(batch, start, count, firstRow);
     if (this.#spec.emitsPerPush) {
@@ -160,7 +162,7 @@ export class Operator {
 
   /** Pushes a whole batch, a morsel at a time, and yields the output that becomes ready meanwhile. */
   *process(input: InputBatch | BatchData, firstRow = 0): Generator<BatchData> {
-    const batch = this.#input(input);
+    const batch = this.stage(input);
     for (let start = 0; start < batch.rows; start += Abi.MORSEL_ROWS) {
       const status = this.#push(batch, start, Math.min(Abi.MORSEL_ROWS, batch.rows - start), firstRow);
       if (status === Status.HAS_MORE) yield* this.#drain();
@@ -189,6 +191,22 @@ export class Operator {
   pull(maxRows = DEFAULT_MAX_ROWS, maxBytes = DEFAULT_MAX_BYTES): BatchData | null {
     const batch = this.#pull(maxRows, maxBytes);
     return batch === null ? null : copyBatch(this.kernel.memory, batch, this.output);
+  }
+
+  /** The next batch and its section: of a partition operator, the partition. */
+  pullSection(maxRows = DEFAULT_MAX_ROWS, maxBytes = DEFAULT_MAX_BYTES): StateBatch | null {
+    const batch = this.#pull(maxRows, maxBytes);
+    return batch === null
+      ? null
+      : { ...copyBatch(this.kernel.memory, batch, this.output), section: batch.section };
+  }
+
+  /** The next batch of the state of a partial aggregation, which leaves; null when there is none (now). */
+  pullState(maxRows = DEFAULT_MAX_ROWS): StateBatch | null {
+    const batch = this.#pull(maxRows, DEFAULT_MAX_BYTES);
+    if (batch === null) return null;
+    const { memory } = this.kernel;
+    return { ...copyBatch(memory, batch, physicalSchema(memory.view, batch)), section: batch.section };
   }
 
   /**
@@ -331,7 +349,8 @@ export class Operator {
     this.destroy();
   }
 
-  #input(input: InputBatch | BatchData): InputBatch {
+  /** A batch as `push` takes it several times without copying it again. */
+  stage(input: InputBatch | BatchData): InputBatch {
     if ("describe" in input) {
       if (input.kernel.memory.memory === this.kernel.memory.memory) return input;
       throw new ArgumentError("the batch lies in the memory of another kernel");
@@ -385,11 +404,18 @@ export class Operator {
   }
 }
 
-/** Tables are hashed by the kernel's seed, unless the configuration has one or is one of a test. */
-function needsSeed({ kind, config }: OperatorSpec): boolean {
-  if (kind !== OperatorKind.HASH_AGGREGATE || config.length < AggregateConfig.SIZE) return false;
-  const view = new DataView(config.buffer, config.byteOffset);
-  return (
-    view.getUint32(AggregateConfig.SEED, true) === 0 && view.getUint32(AggregateConfig.FAULT, true) === 0
-  );
+/**
+ * Where in the configuration a seed is to be written: tables are hashed by the kernel's, unless it has one or is
+ * that of a test. Null for nowhere.
+ */
+function seedOffset({ kind, config }: OperatorSpec): number | null {
+  const view = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  let at = 0;
+  if (kind === OperatorKind.WINDOW_AGGREGATE && config.length >= WindowConfig.SIZE)
+    at = view.getUint32(WindowConfig.AGGREGATE, true);
+  else if (kind !== OperatorKind.HASH_AGGREGATE) return null;
+  if (config.length < at + AggregateConfig.SIZE) return null;
+  const given =
+    view.getUint32(at + AggregateConfig.SEED, true) | view.getUint32(at + AggregateConfig.FAULT, true);
+  return given === 0 ? at + AggregateConfig.SEED : null;
 }
