@@ -8,10 +8,12 @@ import { exactSuite } from "./exact.js";
 import { flightsSuite } from "./flights.js";
 import { groupbySuite } from "./groupby.js";
 import { microSuite } from "./micro.js";
+import { sortSuite } from "./sort.js";
 import { windowsSuite } from "./windows.js";
 
 export const SUITES: readonly Suite[] = [
   groupbySuite,
+  sortSuite,
   windowsSuite,
   flightsSuite,
   double11Suite,
