@@ -1,8 +1,8 @@
 // SORT: filters and computed columns, then all rows in order, or the first so many of them.
 //
 // A push evaluates the batch and appends its rows to a store (sort/row-store.ts). After the end of input pulls
-// sort them step by step (sort/sorter.ts) and fetch each batch's rows column by column: a pull that has only
-// sorted answers HAS_MORE with no rows. Rows are ordered by the keys, then by all other columns.
+// sort them step by step (sort/sorter.ts), then fetch each batch's rows column by column: a pull that has only
+// prepared answers HAS_MORE with no rows. Rows are ordered by the keys, then by all other columns.
 //
 // With a limit, a push that would leave more than twice the rows asked for (and 65,536) first cuts what is
 // there to those rows: memory is bound by the limit, and the input is never sorted as a whole.
@@ -10,7 +10,14 @@
 import { Abi, Batch, Type } from "../abi/layout";
 import { SortConfig, SortFault, SortFlag, SortKeyConfig } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { builderReserveBytes, outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
+import {
+  Builder,
+  builderReserveBytes,
+  outputColumn,
+  outputCreate,
+  outputDescribe,
+  outputReset,
+} from "../column/builder";
 import { Vector } from "../column/vector";
 import {
   programBind,
@@ -21,13 +28,14 @@ import {
   programOutputs,
   programRun,
 } from "../expression/program";
-import { fail, failMemory } from "../memory/context";
+import { fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
 import { GATHER_ROWS, gatherColumn } from "../sort/gather";
 import { SortOrder, orderCreate, orderKey } from "../sort/order";
 import {
   RowStore,
   storeAdvance,
+  storeAllTextBytes,
   storeAppend,
   storeClear,
   storeColumn,
@@ -36,9 +44,18 @@ import {
   storeCreate,
   storeReserve,
   storeTextBytes,
-  storeValue,
 } from "../sort/row-store";
-import { SORTER_SIZE, Sorter, rowMask, sorterBegin, sorterEnd, sorterStep } from "../sort/sorter";
+import {
+  SORTER_SIZE,
+  Sorter,
+  rowMask,
+  sorterBegin,
+  sorterEnd,
+  sorterIsReady,
+  sorterNext,
+  sorterPrepare,
+  sorterStep,
+} from "../sort/sorter";
 import { OPERATOR_BODY, Operator } from "./operator";
 
 /** Rows beyond twice the limit that may pile up before they are cut. */
@@ -64,9 +81,11 @@ class Sort {
   fault: u32;
   /** 1 while the rows are being sorted and handed out, 2 when all are out. */
   state: u32;
-  /** Next row to hand out, and the one at which to stop. */
-  next: u32;
-  end: u32;
+  /** Rows that are still to be left out, and to be handed out. */
+  skip: u32;
+  left: u32;
+  /** Rows of the sorter's part at hand that are out. */
+  used: u32;
 }
 
 // @ts-ignore: decorator
@@ -148,6 +167,7 @@ function createKeys(self: Sort, config: usize, keys: u32, columns: u32): bool {
     if (!isKey(order, keys, column)) orderKey(order, count++).column = column;
   }
   order.keyCount = count;
+  order.sortKeys = keys == 0 ? count : keys;
   return true;
 }
 
@@ -216,26 +236,37 @@ function isOverfull(self: Sort, more: u32): bool {
   return rows > wanted && rows + <u64>more > 2 * wanted + slack;
 }
 
-/** Keeps only the rows that may be needed. False, and nothing changed, when out of memory. */
+/** Keeps only the rows that may be needed. False, and no row lost, when out of memory. */
 function cut(context: usize, operator: usize): bool {
   const self = sortOf(operator);
   const sorter = sorterOf(self);
   if (!sorterBegin(sorter, operator, self.order, self.rows)) return false;
-  const wanted = <u32>wantedRows(self);
-  while (sorter.ready < wanted) sorterStep(context, sorter);
-  const mask = rowMask(sorter);
-  const spare = changetype<RowStore>(self.spare);
-  const kept = storeReserve(spare, wanted, storeTextBytes(rowsOf(self), sorter.sorted, mask, wanted));
-  if (kept) storeCopy(spare, rowsOf(self), sorter.sorted, mask, wanted);
+  const kept = keepFirst(context, self, <u32>wantedRows(self));
   sorterEnd(sorter);
   if (!kept) {
-    storeClear(spare);
+    storeClear(changetype<RowStore>(self.spare));
     return false;
   }
   storeClear(rowsOf(self));
   const old = self.rows;
   self.rows = self.spare;
   self.spare = old;
+  return true;
+}
+
+/** Copies the first `wanted` rows into the spare store; false when out of memory. */
+function keepFirst(context: usize, self: Sort, wanted: u32): bool {
+  const sorter = sorterOf(self);
+  const spare = changetype<RowStore>(self.spare);
+  while (!sorterIsReady(sorter)) if (sorterStep(sorter) == 0) return false;
+  while (spare.rows < wanted && sorterNext(sorter)) {
+    sorterPrepare(context, sorter);
+    const mask = rowMask(sorter);
+    const some = min(sorter.count, wanted - spare.rows);
+    const bytes = storeTextBytes(rowsOf(self), sorter.words, mask, sorter.first, some);
+    if (!storeReserve(spare, some, bytes)) return false;
+    storeCopy(spare, rowsOf(self), sorter.words, mask, sorter.first, some);
+  }
   return true;
 }
 
@@ -248,25 +279,21 @@ export function sortPull(context: usize, operator: usize, out: usize, maxRows: u
   if (self.state == 0 && !begin(self, operator)) return failMemory(context, 0);
   if (self.state == 2) return Status.FINISHED;
   const sorter = sorterOf(self);
-  let rows = min(maxRows, self.end - self.next);
   let work: u32 = 0;
-  while (sorter.ready < self.next + rows && work < PULL_WORK) work += sorterStep(context, sorter);
-  if (sorter.ready < self.next + rows) {
-    if (!outputReset(self.output, 0)) return failMemory(context, 0);
-    outputDescribe(self.output, out, 0, 0);
-    return Status.HAS_MORE;
+  while (!sorterIsReady(sorter) && work < PULL_WORK) {
+    const some = sorterStep(sorter);
+    if (some == 0) return failMemory(context, 0);
+    work += some;
   }
-  const words = sorter.sorted + ((<usize>self.next) << 3);
-  const mask = rowMask(sorter);
-  if (!outputReset(self.output, rows)) return failMemory(context, 0);
-  rows = reserveTexts(self, operator, words, mask, rows, maxBytes == 0 ? TEXT_LIMIT : min<u64>(maxBytes, TEXT_LIMIT));
-  if (rows == 0) return failMemory(context, 0);
-  for (let start: u32 = 0; start < rows; start += GATHER_ROWS) {
-    gatherRows(self, words + ((<usize>start) << 3), mask, min(GATHER_ROWS, rows - start));
-  }
-  self.next += rows;
+  const ready = sorterIsReady(sorter);
+  const wanted = ready ? min(maxRows, self.left) : 0;
+  if (!outputReset(self.output, wanted) || !reserveWhole(self, operator, wanted)) return failMemory(context, 0);
+  const limit = maxBytes == 0 ? TEXT_LIMIT : min<u64>(maxBytes, TEXT_LIMIT);
+  const rows = emit(context, operator, wanted, limit);
+  if (ready && rows == 0) return failMemory(context, 0);
+  self.left -= rows;
   outputDescribe(self.output, out, rows, 0);
-  if (self.next < self.end) return Status.HAS_MORE;
+  if (self.left != 0) return Status.HAS_MORE;
   finish(self);
   return Status.FINISHED;
 }
@@ -274,9 +301,11 @@ export function sortPull(context: usize, operator: usize, out: usize, maxRows: u
 /** False when out of memory. */
 function begin(self: Sort, operator: usize): bool {
   const rows = rowsOf(self).rows;
-  self.next = self.offset;
-  self.end = <u32>min<u64>(rows, wantedRows(self));
-  if (self.next >= self.end) {
+  const end = <u32>min<u64>(rows, wantedRows(self));
+  self.skip = self.offset;
+  self.used = 0;
+  self.left = end - min(end, self.offset);
+  if (self.left == 0) {
     finish(self);
     return true;
   }
@@ -287,46 +316,99 @@ function begin(self: Sort, operator: usize): bool {
 
 /** All rows are out: nothing but the last batch is needed any more. */
 function finish(self: Sort): void {
+  if (self.state == 1) sorterEnd(sorterOf(self));
   self.state = 2;
   storeClear(rowsOf(self));
-  if (sorterOf(self).words != 0) sorterEnd(sorterOf(self));
 }
 
-/** Rows, at most `rows`, whose texts fit `limit` (one in any case), with room for them made; 0 when out of memory. */
-function reserveTexts(self: Sort, operator: usize, words: usize, mask: u64, rows: u32, limit: u64): u32 {
+/** Room for all texts at once where all rows leave in one batch. */
+function reserveWhole(self: Sort, operator: usize, rows: u32): bool {
+  if (rows != rowsOf(self).rows || storeAllTextBytes(rowsOf(self)) > TEXT_LIMIT) return true;
   const columns = programOutputs(self.program);
-  let count = rows;
-  if (storeTextBytes(rowsOf(self), words, mask, rows) > limit) count = rowsWithin(self, words, mask, rows, limit);
-  for (let column: u32 = 0; column < columns; column++) {
-    const builder = outputColumn(self.output, column);
+  for (let index: u32 = 0; index < columns; index++) {
+    const builder = outputColumn(self.output, index);
     if (builder.type != <u32>Type.BYTES) continue;
-    const bytes = columnTextBytes(self, column, words, mask, count);
-    if (!builderReserveBytes(operator, builder, <usize>bytes)) return 0;
+    if (!builderReserveBytes(operator, builder, <usize>storeColumn(rowsOf(self), index).bytes)) return false;
   }
-  return count;
+  return true;
 }
 
-function columnTextBytes(self: Sort, index: u32, words: usize, mask: u64, rows: u32): u64 {
-  const column = storeColumn(rowsOf(self), index);
-  let total: u64 = 0;
-  for (let at: u32 = 0; at < rows; at++) {
-    total += load<u32>(storeValue(column, <u32>(load<u64>(words + ((<usize>at) << 3)) & mask), 8), 4);
+/**
+ * Appends the next rows to the output, a block at a time: `rows` of them, fewer when their texts pass `limit` bytes
+ * or memory ends after the first block. 0 when out of memory.
+ */
+function emit(context: usize, operator: usize, rows: u32, limit: u64): u32 {
+  const self = sortOf(operator);
+  const sorter = sorterOf(self);
+  const measured = storeAllTextBytes(rowsOf(self)) > limit;
+  let bytes: u64 = 0;
+  let done: u32 = 0;
+  while (done < rows && partAtHand(context, self)) {
+    const mask = rowMask(sorter);
+    const words = sorter.words + ((<usize>self.used) << 3);
+    let some = min(min(GATHER_ROWS, rows - done), sorter.count - self.used);
+    if (measured) {
+      const fitting = rowsWithin(self, words, mask, some, limit - bytes, done == 0);
+      bytes += storeTextBytes(rowsOf(self), words, mask, sorter.first, fitting);
+      if (fitting < some) rows = done + fitting;
+      some = fitting;
+    }
+    if (some == 0 || !gatherBlock(context, operator, words, mask, done, some)) break;
+    self.used += some;
+    done += some;
   }
-  return total;
+  return done;
 }
 
-function rowsWithin(self: Sort, words: usize, mask: u64, rows: u32, limit: u64): u32 {
+/** Makes the part that the next row is in ready; false when there is none. */
+function partAtHand(context: usize, self: Sort): bool {
+  const sorter = sorterOf(self);
+  while (self.used == sorter.count) {
+    if (!sorterNext(sorter)) return false;
+    self.used = min(self.skip, sorter.count);
+    self.skip -= self.used;
+    if (self.used != sorter.count) sorterPrepare(context, sorter);
+  }
+  return true;
+}
+
+/** Rows, at most `rows`, whose texts fit `limit` bytes; one at least where `first` is set. */
+function rowsWithin(self: Sort, words: usize, mask: u64, rows: u32, limit: u64, first: bool): u32 {
+  const row = sorterOf(self).first;
+  if (storeTextBytes(rowsOf(self), words, mask, row, rows) <= limit) return rows;
   let total: u64 = 0;
   for (let at: u32 = 0; at < rows; at++) {
-    total += storeTextBytes(rowsOf(self), words + ((<usize>at) << 3), mask, 1);
-    if (total > limit && at != 0) return at;
+    total += storeTextBytes(rowsOf(self), words + ((<usize>at) << 3), mask, row, 1);
+    if (total > limit && !(first && at == 0)) return at;
   }
   return rows;
 }
 
-function gatherRows(self: Sort, words: usize, mask: u64, rows: u32): void {
+/** Appends a block of rows to every column, or to none when there is no room for texts. `done` rows are there. */
+function gatherBlock(context: usize, operator: usize, words: usize, mask: u64, done: u32, rows: u32): bool {
+  const self = sortOf(operator);
+  const first = sorterOf(self).first;
   const columns = programOutputs(self.program);
-  for (let column: u32 = 0; column < columns; column++) {
-    gatherColumn(storeColumn(rowsOf(self), column), words, mask, rows, outputColumn(self.output, column));
+  const mark = scratchMark(context);
+  const nulls = scratchTake(context, (<usize>columns) << 2);
+  for (let index: u32 = 0; index < columns; index++) {
+    const builder = outputColumn(self.output, index);
+    store<u32>(nulls + ((<usize>index) << 2), builder.nulls);
+    if (!gatherColumn(context, operator, storeColumn(rowsOf(self), index), words, mask, first, rows, builder)) {
+      for (let back: u32 = 0; back <= index; back++) {
+        builderTruncate(outputColumn(self.output, back), done, load<u32>(nulls + ((<usize>back) << 2)));
+      }
+      scratchReset(context, mark);
+      return false;
+    }
   }
+  scratchReset(context, mark);
+  return true;
+}
+
+/** Drops the rows after the first `rows`, of which `nulls` are null. */
+function builderTruncate(builder: Builder, rows: u32, nulls: u32): void {
+  builder.length = rows;
+  builder.nulls = nulls;
+  if (builder.type == <u32>Type.BYTES) builder.bytes = load<u32>(builder.offsets + ((<usize>rows) << 2));
 }

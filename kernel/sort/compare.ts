@@ -11,6 +11,13 @@ import { StoreColumn, storeIsValid, storeValue } from "./row-store";
 
 const INSERTION: u32 = 16;
 
+/** The row that the word at an address names. */
+// @ts-ignore: decorator
+@inline
+function rowOf(order: SortOrder, word: usize, mask: u64): u32 {
+  return order.first + <u32>(load<u64>(word) & mask);
+}
+
 /** Whether row `a` comes before row `b`, whose keys before `from` are equal. Equal rows go by number. */
 function isBefore(order: SortOrder, a: u32, b: u32, from: u32): bool {
   for (let index = from; index < order.keyCount; index++) {
@@ -119,9 +126,9 @@ function insertRows(order: SortOrder, words: usize, count: u32, mask: u64, from:
   const end = words + ((<usize>count) << 3);
   for (let next = words + 8; next < end; next += 8) {
     const word = load<u64>(next);
-    const row = <u32>(word & mask);
+    const row = rowOf(order, next, mask);
     let at = next;
-    while (at > words && isBefore(order, row, <u32>(load<u64>(at - 8) & mask), from)) {
+    while (at > words && isBefore(order, row, rowOf(order, at - 8, mask), from)) {
       store<u64>(at, load<u64>(at - 8));
       at -= 8;
     }
@@ -148,8 +155,8 @@ function mergeRuns(
       (right < end &&
         isBefore(
           order,
-          <u32>(load<u64>(source + ((<usize>right) << 3)) & mask),
-          <u32>(load<u64>(source + ((<usize>left) << 3)) & mask),
+          rowOf(order, source + ((<usize>right) << 3), mask),
+          rowOf(order, source + ((<usize>left) << 3), mask),
           from,
         ));
     const index = fromRight ? right++ : left++;

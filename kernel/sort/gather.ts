@@ -1,96 +1,131 @@
 // Rows on their way out: each column fetched once, by row number, into a builder.
 //
 // A block of row numbers is taken through all columns before the next, so the numbers stay in the cache. Null
-// rows hold zeros in the store, so values are fetched without asking.
+// rows hold zeros in the store, so values are fetched without asking. Of texts the views are fetched first, which
+// says how many bytes they take, then the bytes.
 
 import { Type } from "../abi/layout";
-import { Builder, builderSetBit, builderSetNull, copyBytes } from "../column/builder";
+import { Builder, builderReserveBytes, builderSetBit, builderSetNull, copyBytes } from "../column/builder";
+import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { StoreColumn, storeIsValid, storeValue } from "./row-store";
 
 /** Rows of a block. */
 export const GATHER_ROWS: u32 = 8192;
 
 /**
- * Appends `count` rows of a column, whose numbers are the low bits (`mask`) of the u64 at `words`, to a builder
- * with room for them and their texts.
+ * Appends at most GATHER_ROWS rows of a column, whose numbers, counted from `first`, are the low bits (`mask`) of the
+ * u64 at `words`, to a
+ * builder with room for them. False when there is no room for their texts.
  */
-export function gatherColumn(column: StoreColumn, words: usize, mask: u64, count: u32, builder: Builder): void {
-  if (column.nulls != 0) gatherNulls(column, words, mask, count, builder);
+export function gatherColumn(
+  context: usize,
+  region: usize,
+  column: StoreColumn,
+  words: usize,
+  mask: u64,
+  first: u32,
+  count: u32,
+  builder: Builder,
+): bool {
+  if (column.nulls != 0) gatherNulls(column, words, mask, first, count, builder);
   const start: usize = builder.length;
   switch (column.type) {
     case Type.BOOL:
-      gatherBits(column, words, mask, count, builder);
+      gatherBits(column, words, mask, first, count, builder);
       break;
     case Type.BYTES:
-      gatherTexts(column, words, mask, count, builder);
+      if (!gatherTexts(context, region, column, words, mask, first, count, builder)) return false;
       break;
     case Type.I128:
-      gatherWide(column, words, mask, count, builder.values + (start << 4));
+      gatherWide(column, words, mask, first, count, builder.values + (start << 4));
       break;
     default:
-      gatherFixed(column, words, mask, count, builder.values + start * <usize>column.width);
+      gatherFixed(column, words, mask, first, count, builder.values + start * <usize>column.width);
   }
   builder.length += count;
+  return true;
 }
 
-function gatherNulls(column: StoreColumn, words: usize, mask: u64, count: u32, builder: Builder): void {
+function gatherNulls(column: StoreColumn, words: usize, mask: u64, first: u32, count: u32, builder: Builder): void {
   for (let at: u32 = 0; at < count; at++) {
-    const row = <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
+    const row = first + <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
     if (!storeIsValid(column, row)) builderSetNull(builder, builder.length + at);
   }
 }
 
-function gatherFixed(column: StoreColumn, words: usize, mask: u64, count: u32, target: usize): void {
+function gatherFixed(column: StoreColumn, words: usize, mask: u64, first: u32, count: u32, target: usize): void {
   switch (column.width) {
     case 1:
-      gather<u8>(column, words, mask, count, target);
+      gather<u8>(column, words, mask, first, count, target);
       break;
     case 2:
-      gather<u16>(column, words, mask, count, target);
+      gather<u16>(column, words, mask, first, count, target);
       break;
     case 4:
-      gather<u32>(column, words, mask, count, target);
+      gather<u32>(column, words, mask, first, count, target);
       break;
     default:
-      gather<u64>(column, words, mask, count, target);
+      gather<u64>(column, words, mask, first, count, target);
   }
 }
 
-function gather<T>(column: StoreColumn, words: usize, mask: u64, count: u32, target: usize): void {
+function gather<T>(column: StoreColumn, words: usize, mask: u64, first: u32, count: u32, target: usize): void {
   const end = words + ((<usize>count) << 3);
   for (let at = words; at < end; at += 8) {
-    store<T>(target, load<T>(storeValue(column, <u32>(load<u64>(at) & mask), sizeof<T>())));
+    store<T>(target, load<T>(storeValue(column, first + <u32>(load<u64>(at) & mask), sizeof<T>())));
     target += sizeof<T>();
   }
 }
 
-function gatherWide(column: StoreColumn, words: usize, mask: u64, count: u32, target: usize): void {
+function gatherWide(column: StoreColumn, words: usize, mask: u64, first: u32, count: u32, target: usize): void {
   const end = words + ((<usize>count) << 3);
   for (let at = words; at < end; at += 8) {
-    const from = storeValue(column, <u32>(load<u64>(at) & mask), 16);
+    const from = storeValue(column, first + <u32>(load<u64>(at) & mask), 16);
     store<u64>(target, load<u64>(from));
     store<u64>(target, load<u64>(from, 8), 8);
     target += 16;
   }
 }
 
-function gatherBits(column: StoreColumn, words: usize, mask: u64, count: u32, builder: Builder): void {
+function gatherBits(column: StoreColumn, words: usize, mask: u64, first: u32, count: u32, builder: Builder): void {
   for (let at: u32 = 0; at < count; at++) {
-    const row = <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
+    const row = first + <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
     builderSetBit(builder, builder.length + at, load<u8>(storeValue(column, row, 1)));
   }
 }
 
-function gatherTexts(column: StoreColumn, words: usize, mask: u64, count: u32, builder: Builder): void {
+function gatherTexts(
+  context: usize,
+  region: usize,
+  column: StoreColumn,
+  words: usize,
+  mask: u64,
+  first: u32,
+  count: u32,
+  builder: Builder,
+): bool {
+  const mark = scratchMark(context);
+  const views = scratchTake(context, (<usize>GATHER_ROWS) << 3);
+  gather<u64>(column, words, mask, first, count, views);
+  const end = views + ((<usize>count) << 3);
+  let total: u64 = 0;
+  for (let view = views; view < end; view += 8) total += load<u32>(view, 4);
+  const room = total <= 0x7fffffff && builderReserveBytes(region, builder, <usize>total);
+  if (room) copyTexts(builder, views, end);
+  scratchReset(context, mark);
+  return room;
+}
+
+function copyTexts(builder: Builder, views: usize, end: usize): void {
+  const base = builder.values;
+  let to = base + <usize>builder.bytes;
   let offset = builder.offsets + ((<usize>builder.length) << 2);
-  let bytes = builder.bytes;
-  for (let at: u32 = 0; at < count; at++) {
-    const view = storeValue(column, <u32>(load<u64>(words + ((<usize>at) << 3)) & mask), 8);
+  for (let view = views; view < end; view += 8) {
     const length = load<u32>(view, 4);
-    copyBytes(builder.values + <usize>bytes, load<u32>(view), length);
-    bytes += length;
+    copyBytes(to, load<u32>(view), length);
+    to += length;
     offset += 4;
-    store<u32>(offset, bytes);
+    store<u32>(offset, <u32>(to - base));
   }
-  builder.bytes = bytes;
+  builder.bytes = <u32>(to - base);
 }

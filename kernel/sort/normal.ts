@@ -33,14 +33,30 @@ export function normalHigh(address: usize): u64 {
 }
 
 /** Bytes [from, from + 8) of a text. Reads no byte past its end. */
+// @ts-ignore: decorator
+@inline
 export function textWord(address: usize, length: u32, from: u32): u64 {
+  return length >= from + 8 ? bswap<u64>(load<u64>(address + <usize>from)) : lastWord(address, length, from);
+}
+
+function lastWord(address: usize, length: u32, from: u32): u64 {
   if (from >= length) return 0;
   const rest = length - from;
   const at = address + <usize>from;
-  if (rest >= 8) return bswap<u64>(load<u64>(at));
   // The last 8 bytes of a text that has them, moved up; else byte by byte.
   if (length >= 8) return bswap<u64>(load<u64>(at + <usize>rest - 8)) << (<u64>(8 - rest) << 3);
   let word: u64 = 0;
   for (let byte: u32 = 0; byte < rest; byte++) word |= <u64>load<u8>(at + <usize>byte) << (<u64>(7 - byte) << 3);
   return word;
+}
+
+/** The low `unit` bits of each of a word's bytes, next to each other: 8 x `unit` bits. */
+// @ts-ignore: decorator
+@inline
+export function squeeze(word: u64, unit: u64): u64 {
+  if (unit == 8) return word;
+  const bytes = word & (0x0101010101010101 * ((<u64>1 << unit) - 1));
+  const pairs = (bytes & 0x00ff00ff00ff00ff) | (((bytes >> 8) & 0x00ff00ff00ff00ff) << unit);
+  const quads = (pairs & 0x0000ffff0000ffff) | (((pairs >> 16) & 0x0000ffff0000ffff) << (2 * unit));
+  return (quads & 0xffffffff) | ((quads >> 32) << (4 * unit));
 }

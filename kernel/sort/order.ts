@@ -3,8 +3,13 @@
 //   NULL    1 bit where the column has nulls: their place does not depend on the direction
 //   HIGH    128-bit integers whose range takes more than 64 bits: the bits above
 //   VALUE   the value's distance from the least value of the column (descending: to the greatest), in as many
-//           bits as the range takes; of texts the bytes past what all of them begin with
-//   LENGTH  of texts: tells a text from the same one followed by zero bytes
+//           bits as the range takes
+//
+// of texts, after the bytes that all of them begin with where those are many:
+//
+//   HIGH, VALUE   8 bytes each, of every byte the low bits that differ anywhere: 4 for digits, 5 for letters
+//   TAIL          the bytes after those
+//   LENGTH        tells a text from the same one followed by zero bytes
 //
 // A part that is the same in every row takes no bits. The sort keys come first, then every other column in its
 // order: rows are equal only when all of them are. A `Cursor` says how many leading bits are dealt with.
@@ -12,7 +17,7 @@
 import { Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
 import { regionCut } from "../memory/region";
-import { normal, normalHigh, textWord } from "./normal";
+import { normal, normalHigh, squeeze, textWord } from "./normal";
 import {
   CHUNK_ROWS,
   RowStore,
@@ -27,8 +32,9 @@ export const enum Part {
   NULL = 0,
   HIGH = 1,
   VALUE = 2,
-  LENGTH = 3,
-  COUNT = 4,
+  TAIL = 3,
+  LENGTH = 4,
+  COUNT = 5,
 }
 
 // @ts-ignore: decorator
@@ -39,6 +45,10 @@ export class SortOrder {
   /** `SortKey` of each column that takes part, and how many there are. */
   keys: usize;
   keyCount: u32;
+  /** The first so many of them are the sort keys, or all are. */
+  sortKeys: u32;
+  /** Row that words count from. */
+  first: u32;
   /** Most key bits of one word; 64 but in tests. */
   width: u32;
   /** Room for the pieces of one word (pack.ts). */
@@ -47,7 +57,7 @@ export class SortOrder {
   tiny: u32;
 }
 
-export const SORT_ORDER_SIZE: usize = 24;
+export const SORT_ORDER_SIZE: usize = 32;
 /** A word has at most 63 pieces of a bit each. */
 const PIECES_BYTES: usize = 64 * 48;
 
@@ -68,11 +78,22 @@ export class SortKey {
   prefix: u32;
   longest: u32;
   shortest: u32;
-  /** Row of the text that `prefix` was compared with, plus 1. */
-  sample: u32;
+  reserved: u32;
+  /** Of the two words after the prefix: bits that are set in all texts, and in any. */
+  all0: u64;
+  any0: u64;
+  all1: u64;
+  any1: u64;
+  /** Bits a byte that differ, and bits to cut off behind the longest text. */
+  unit0: u32;
+  cut0: u32;
+  unit1: u32;
+  cut1: u32;
 }
 
-const SORT_KEY_SIZE: usize = 64;
+const SORT_KEY_SIZE: usize = 112;
+/** Bytes of HIGH and VALUE together. */
+const HEAD_BYTES: u32 = 16;
 
 /** Leading bits that are dealt with: all parts before `part` of key `key`, and `done` bits of that one. */
 // @ts-ignore: decorator
@@ -124,16 +145,31 @@ export function partBits(order: SortOrder, key: SortKey, part: u32): u64 {
     return column.nulls == 0 || column.nulls == changetype<RowStore>(order.store).rows ? 0 : 1;
   }
   if (key.ranged == 0) measureRange(order, key);
-  const type = column.type;
+  if (column.type == <u32>Type.BYTES) return textBits(key, part);
+  const wide = column.type == <u32>Type.I128 ? rangeHigh(key) : 0;
+  if (part == <u32>Part.HIGH) return bitsOf(wide);
+  if (part == <u32>Part.VALUE) return wide != 0 ? 64 : bitsOf(key.high - key.low);
+  return 0;
+}
+
+function textBits(key: SortKey, part: u32): u64 {
   switch (part) {
     case Part.HIGH:
-      return type == <u32>Type.I128 ? bitsOf(rangeHigh(key)) : 0;
-    case Part.LENGTH:
-      return type == <u32>Type.BYTES ? bitsOf(key.longest - key.shortest) : 0;
+      return bitsOf(squeeze(key.all0 ^ key.any0, key.unit0) >> key.cut0);
+    case Part.VALUE:
+      return bitsOf(squeeze(key.all1 ^ key.any1, key.unit1) >> key.cut1);
+    case Part.TAIL:
+      return <u64>(max(key.longest, tailStart(key)) - tailStart(key)) << 3;
     default:
-      if (type == <u32>Type.BYTES) return <u64>(key.longest - key.prefix) << 3;
-      return type == <u32>Type.I128 && rangeHigh(key) != 0 ? 64 : bitsOf(key.high - key.low);
+      return bitsOf(key.longest - key.shortest);
   }
+}
+
+/** Where the bytes of TAIL begin. */
+// @ts-ignore: decorator
+@inline
+export function tailStart(key: SortKey): u32 {
+  return key.prefix + HEAD_BYTES;
 }
 
 function bitsOf(range: u64): u64 {
@@ -151,23 +187,18 @@ function measureRange(order: SortOrder, key: SortKey): void {
   const rows = changetype<RowStore>(order.store).rows;
   const column = keyColumn(order, key);
   key.ranged = 1;
+  if (column.type == <u32>Type.BYTES) {
+    measureTexts(column, key, rows);
+    return;
+  }
   key.low = u64.MAX_VALUE;
   key.high = 0;
   key.lowHigh = u64.MAX_VALUE;
   key.highHigh = 0;
-  key.sample = 0;
-  key.longest = 0;
-  key.shortest = u32.MAX_VALUE;
-  for (let row: u32 = 0; row < rows; row += CHUNK_ROWS) {
-    const some = min<u32>(CHUNK_ROWS, rows - row);
-    if (column.type == <u32>Type.BYTES) rangeOfTexts(column, key, row, some);
-    else rangeOfChunk(column, key, row, some);
-  }
+  for (let row: u32 = 0; row < rows; row += CHUNK_ROWS) rangeOfChunk(column, key, row, min(CHUNK_ROWS, rows - row));
   if (column.nulls != rows) return;
   key.low = 0;
   key.lowHigh = 0;
-  key.prefix = 0;
-  key.shortest = 0;
 }
 
 function rangeOfChunk(column: StoreColumn, key: SortKey, row: u32, rows: u32): void {
@@ -240,21 +271,86 @@ function rangeWide(key: SortKey, values: usize, bitmap: usize, rows: u32): void 
   }
 }
 
-function rangeOfTexts(column: StoreColumn, key: SortKey, first: u32, rows: u32): void {
-  for (let row = first; row < first + rows; row++) {
-    if (!storeIsValid(column, row)) continue;
-    const view = storeValue(column, row, 8);
-    const length = load<u32>(view, 4);
-    key.longest = max(key.longest, length);
-    key.shortest = min(key.shortest, length);
-    if (key.sample == 0) {
-      key.sample = row + 1;
-      key.prefix = length;
-    } else if (key.prefix != 0) {
-      const sample = storeValue(column, key.sample - 1, 8);
-      key.prefix = commonBytes(load<u32>(sample), load<u32>(view), 0, min(key.prefix, length));
-    }
+function measureTexts(column: StoreColumn, key: SortKey, rows: u32): void {
+  key.prefix = 0;
+  key.longest = 0;
+  key.shortest = u32.MAX_VALUE;
+  scanTexts(column, key, rows);
+  if (column.nulls == rows) key.shortest = 0;
+  else if (key.all0 == key.any0 && key.all1 == key.any1 && key.shortest > HEAD_BYTES) {
+    key.prefix = sharedBytes(column, rows, key.shortest);
+    scanTexts(column, key, rows);
   }
+  const bytes = key.longest - min(key.longest, key.prefix);
+  key.unit0 = differingUnit(key.all0 ^ key.any0);
+  key.unit1 = differingUnit(key.all1 ^ key.any1);
+  key.cut0 = (8 - min<u32>(bytes, 8)) * key.unit0;
+  key.cut1 = (HEAD_BYTES - min(max<u32>(bytes, 8), HEAD_BYTES)) * key.unit1;
+}
+
+/** Bits of the widest byte. */
+function differingUnit(word: u64): u32 {
+  word |= word >> 32;
+  word |= word >> 16;
+  return 32 - clz<u32>(<u32>(word | (word >> 8)) & 0xff);
+}
+
+function scanTexts(column: StoreColumn, key: SortKey, rows: u32): void {
+  key.all0 = u64.MAX_VALUE;
+  key.any0 = 0;
+  key.all1 = u64.MAX_VALUE;
+  key.any1 = 0;
+  for (let row: u32 = 0; row < rows; row += CHUNK_ROWS) scanChunk(column, key, row, min(CHUNK_ROWS, rows - row));
+  // Nothing but nulls: nothing differs.
+  if (column.nulls != rows) return;
+  key.all0 = 0;
+  key.all1 = 0;
+}
+
+function scanChunk(column: StoreColumn, key: SortKey, first: u32, rows: u32): void {
+  const from = key.prefix;
+  let longest = key.longest;
+  let shortest = key.shortest;
+  let all0 = key.all0;
+  let any0 = key.any0;
+  let all1 = key.all1;
+  let any1 = key.any1;
+  let view = storeValue(column, first, 8);
+  const bitmap: usize = column.nulls == 0 ? 0 : storeBitmap(column, first);
+  for (let row: u32 = 0; row < rows; row++) {
+    if (bitmap == 0 || bitmapGet(bitmap, row)) {
+      const address: usize = load<u32>(view);
+      const length = load<u32>(view, 4);
+      longest = max(longest, length);
+      shortest = min(shortest, length);
+      const word0 = textWord(address, length, from);
+      const word1 = textWord(address, length, from + 8);
+      all0 &= word0;
+      any0 |= word0;
+      all1 &= word1;
+      any1 |= word1;
+    }
+    view += 8;
+  }
+  key.longest = longest;
+  key.shortest = shortest;
+  key.all0 = all0;
+  key.any0 = any0;
+  key.all1 = all1;
+  key.any1 = any1;
+}
+
+/** Bytes that all texts begin with; none is shorter than `shortest`. */
+function sharedBytes(column: StoreColumn, rows: u32, shortest: u32): u32 {
+  let sample: usize = 0;
+  let shared = shortest;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!storeIsValid(column, row)) continue;
+    const text: usize = load<u32>(storeValue(column, row, 8));
+    if (sample == 0) sample = text;
+    else shared = commonBytes(sample, text, 0, shared);
+  }
+  return shared;
 }
 
 /** Bytes from `from` on that two texts share, `end` at most, which neither is shorter than. */

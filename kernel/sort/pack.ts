@@ -8,11 +8,11 @@
 
 import { Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
-import { normal, normalHigh, textWord } from "./normal";
-import { Cursor, Part, SortKey, SortOrder, keyColumn, orderKey, partBits } from "./order";
+import { normal, normalHigh, squeeze, textWord } from "./normal";
+import { Cursor, Part, SortKey, SortOrder, keyColumn, orderKey, partBits, tailStart } from "./order";
 import { CHUNK_MASK, StoreColumn, storeBitmap, storeIsValid, storeValue } from "./row-store";
 
-/** Some of a part's bits: (code >> drop) & mask, at `place`. Of texts the 8 bytes from `from` on are the code. */
+/** Some of a part's bits: (code >> drop) & mask, at `place`. Of TAIL the 8 bytes from `from` on are the code. */
 // @ts-ignore: decorator
 @unmanaged
 class Piece {
@@ -37,26 +37,34 @@ function pieceAt(order: SortOrder, index: u32): Piece {
 
 /**
  * Plans a word with `width` bits for keys above `place` bits of row number, and moves the cursor past them.
- * `longest`: no text of the cursor's key is longer in the rows at hand. Answers the number of pieces.
+ * `longest`: no text of a key whose TAIL is begun is longer in the rows at hand. `keys`: only the first so many.
+ * Answers the number of pieces.
  */
-export function planWord(order: SortOrder, cursor: Cursor, width: u64, place: u64, longest: u32): u32 {
+export function planWord(
+  order: SortOrder,
+  cursor: Cursor,
+  width: u64,
+  place: u64,
+  longest: u32,
+  keys: u32,
+): u32 {
   let room = width;
   let count: u32 = 0;
   let limit = longest;
-  while (cursor.key < order.keyCount && room != 0) {
+  while (cursor.key < keys && room != 0) {
     const key = orderKey(order, cursor.key);
-    const texts = keyColumn(order, key).type == <u32>Type.BYTES && cursor.part == <u32>Part.VALUE;
+    const tail = cursor.part == <u32>Part.TAIL;
     let bits = partBits(order, key, cursor.part);
-    if (texts && limit < key.longest) bits = <u64>(max(limit, key.prefix) - key.prefix) << 3;
+    if (tail && bits != 0) bits = min<u64>(bits, <u64>(max(limit, tailStart(key)) - tailStart(key)) << 3);
     if (bits > cursor.done) {
       const left = bits - cursor.done;
-      const take = texts ? min<u64>(min<u64>(left, room), 64) & ~7 : min<u64>(left, room);
+      const take = tail ? min<u64>(left, room) & ~7 : min<u64>(left, room);
       if (take == 0) break;
       const piece = pieceAt(order, count);
       piece.key = cursor.key;
       piece.part = cursor.part;
-      piece.from = key.prefix + <u32>(cursor.done >> 3);
-      piece.drop = texts ? 64 - take : left - take;
+      piece.from = tailStart(key) + <u32>(cursor.done >> 3);
+      piece.drop = tail ? 64 - take : left - take;
       piece.mask = take == 64 ? <u64>-1 : (<u64>1 << take) - 1;
       piece.bits = <u32>take;
       count++;
@@ -93,12 +101,16 @@ export function plannedBits(order: SortOrder, pieces: u32): u64 {
   return first.place + first.bits - pieceAt(order, pieces - 1).place;
 }
 
-/** Fills the words of rows [row, row + rows), which lie in one chunk, in row order. */
-export function packRows(order: SortOrder, pieces: u32, row: u32, rows: u32, words: usize): void {
+/** For words without row numbers. */
+export const NO_NUMBER: u32 = 0xffffffff;
+
+/** Fills the words of rows [row, row + rows), which lie in one chunk, in row order; the first is numbered `number`. */
+export function packRows(order: SortOrder, pieces: u32, row: u32, rows: u32, words: usize, number: u32): void {
   for (let start: u32 = 0; start < rows; start += BLOCK_ROWS) {
     const some = min(BLOCK_ROWS, rows - start);
     const at = words + ((<usize>start) << 3);
-    numberRows(at, row + start, some);
+    if (number == NO_NUMBER) memory.fill(at, 0, (<usize>some) << 3);
+    else numberRows(at, number + start, some);
     for (let index: u32 = 0; index < pieces; index++) {
       packPiece(order, pieceAt(order, index), row + start, some, at, 0);
     }
@@ -113,10 +125,10 @@ function numberRows(words: usize, row: u32, rows: u32): void {
 export function packWords(order: SortOrder, pieces: u32, words: usize, count: u32, mask: u64): void {
   const end = words + ((<usize>count) << 3);
   for (let at = words; at < end; at += 8) store<u64>(at, load<u64>(at) & mask);
-  for (let index: u32 = 0; index < pieces; index++) packPiece(order, pieceAt(order, index), 0, count, words, mask);
+  for (let index: u32 = 0; index < pieces; index++) packPiece(order, pieceAt(order, index), order.first, count, words, mask);
 }
 
-/** Rows [row, row + rows) in order where `mask` is 0, else those that the words name. */
+/** Rows [row, row + rows) in order where `mask` is 0, else those that the words name, counted from `row`. */
 function packPiece(order: SortOrder, piece: Piece, row: u32, rows: u32, words: usize, mask: u64): void {
   const key = orderKey(order, piece.key);
   const column = keyColumn(order, key);
@@ -177,7 +189,7 @@ function packNulls(
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = mask == 0 ? row + index : <u32>(word & mask);
+    const number = row + (mask == 0 ? index : <u32>(word & mask));
     // A null is 0 when nulls come first, and 1 when they come last.
     const valid: u64 = storeIsValid(column, number) ? 1 : 0;
     store<u64>(at, word | ((valid ^ first ^ 1) << piece.place));
@@ -216,7 +228,7 @@ function packFixed<T>(
   }
   for (let at = words; at < end; at += 8) {
     const word = load<u64>(at);
-    const number = <u32>(word & mask);
+    const number = row + <u32>(word & mask);
     let code = (normal<T>(storeValue(column, number, sizeof<T>())) - base) * sign;
     if (nullable && !storeIsValid(column, number)) code = 0;
     store<u64>(at, word | (((code >> drop) & keep) << place));
@@ -235,7 +247,7 @@ function packWide(
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = mask == 0 ? row + index : <u32>(word & mask);
+    const number = row + (mask == 0 ? index : <u32>(word & mask));
     if (!storeIsValid(column, number)) continue;
     const value = storeValue(column, number, 16);
     const lower = load<u64>(value);
@@ -257,18 +269,50 @@ function packTexts(
   words: usize,
   mask: u64,
 ): void {
-  const lengths = piece.part == <u32>Part.LENGTH;
+  if (piece.part == <u32>Part.LENGTH) {
+    packLengths(column, key, piece, row, rows, words, mask);
+    return;
+  }
+  let from = piece.from;
+  let unit: u64 = 8;
+  let drop = piece.drop;
+  if (piece.part != <u32>Part.TAIL) {
+    const second = piece.part == <u32>Part.VALUE;
+    from = second ? key.prefix + 8 : key.prefix;
+    unit = second ? key.unit1 : key.unit0;
+    drop += second ? key.cut1 : key.cut0;
+  }
   const flip: u64 = key.descending ? <u64>-1 : 0;
+  const keep = piece.mask;
+  const place = piece.place;
+  const nullable = column.nulls != 0;
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = mask == 0 ? row + index : <u32>(word & mask);
-    if (!storeIsValid(column, number)) continue;
+    const number = row + (mask == 0 ? index : <u32>(word & mask));
+    if (nullable && !storeIsValid(column, number)) continue;
     const view = storeValue(column, number, 8);
-    const length = load<u32>(view, 4);
-    const code = lengths
-      ? <u64>(key.descending ? key.longest - length : length - key.shortest)
-      : textWord(load<u32>(view), length, piece.from) ^ flip;
+    const code = squeeze(textWord(load<u32>(view), load<u32>(view, 4), from), unit) ^ flip;
+    store<u64>(at, word | (((code >> drop) & keep) << place));
+  }
+}
+
+function packLengths(
+  column: StoreColumn,
+  key: SortKey,
+  piece: Piece,
+  row: u32,
+  rows: u32,
+  words: usize,
+  mask: u64,
+): void {
+  for (let index: u32 = 0; index < rows; index++) {
+    const at = words + ((<usize>index) << 3);
+    const word = load<u64>(at);
+    const number = row + (mask == 0 ? index : <u32>(word & mask));
+    if (!storeIsValid(column, number)) continue;
+    const length = load<u32>(storeValue(column, number, 8), 4);
+    const code: u64 = key.descending ? key.longest - length : length - key.shortest;
     store<u64>(at, word | (((code >> piece.drop) & piece.mask) << piece.place));
   }
 }

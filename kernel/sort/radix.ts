@@ -20,7 +20,7 @@ const SHORT: u32 = 1024;
 const INSERTION: u32 = 24;
 
 /** Fault switch for tests: every size is "more than the cache holds" down to this one. */
-export const TINY_CACHE: u32 = 32;
+const TINY_CACHE: u32 = 32;
 
 /**
  * Sorts the `count` words at `words`. `other` has room for as many and is overwritten; the result lies there
@@ -48,7 +48,7 @@ export function sortWords(
 }
 
 /** The bits in which any two of the words differ. */
-export function differingBits(words: usize, count: u32): u64 {
+function differingBits(words: usize, count: u32): u64 {
   const first = load<u64>(words);
   let bits: u64 = 0;
   let at = words;
@@ -63,7 +63,7 @@ export function differingBits(words: usize, count: u32): u64 {
   return bits;
 }
 
-export function insertionSort(words: usize, count: u32): void {
+function insertionSort(words: usize, count: u32): void {
   const end = words + ((<usize>count) << 3);
   for (let next = words + 8; next < end; next += 8) {
     const word = load<u64>(next);
@@ -77,7 +77,7 @@ export function insertionSort(words: usize, count: u32): void {
 }
 
 /** Adds each word's digit `(word >> shift) & mask` to the u32 counts. */
-export function countDigits(words: usize, count: u32, shift: u64, mask: u64, counts: usize): void {
+function countDigits(words: usize, count: u32, shift: u64, mask: u64, counts: usize): void {
   const end = words + ((<usize>count) << 3);
   for (let at = words; at < end; at += 8) {
     const slot = counts + (<usize>((load<u64>(at) >> shift) & mask) << 2);
@@ -86,7 +86,7 @@ export function countDigits(words: usize, count: u32, shift: u64, mask: u64, cou
 }
 
 /** Counts become the addresses at which each digit's words begin, from `start` on. */
-export function startAddresses(counts: usize, digits: u32, start: usize): void {
+function startAddresses(counts: usize, digits: u32, start: usize): void {
   let address = start;
   for (let digit: u32 = 0; digit < digits; digit++) {
     const slot = counts + ((<usize>digit) << 2);
@@ -97,7 +97,7 @@ export function startAddresses(counts: usize, digits: u32, start: usize): void {
 }
 
 /** Moves each word to the next address of its digit. */
-export function scatterWords(words: usize, count: u32, shift: u64, mask: u64, addresses: usize): void {
+function scatterWords(words: usize, count: u32, shift: u64, mask: u64, addresses: usize): void {
   const end = words + ((<usize>count) << 3);
   for (let at = words; at < end; at += 8) {
     const word = load<u64>(at);

@@ -36,9 +36,12 @@ export class RowStore {
   /** Chunks that the columns' tables of addresses can hold. */
   tableRows: u32;
   arena: usize;
+  /** u32 addresses of the chunks that the next column moves to, and of its bitmaps; 0 when nothing moves. */
+  spareValues: usize;
+  spareValidity: usize;
 }
 
-const ROW_STORE_SIZE: usize = 32;
+const ROW_STORE_SIZE: usize = 40;
 
 // @ts-ignore: decorator
 @unmanaged
@@ -50,9 +53,12 @@ export class StoreColumn {
   /** u32 address of each chunk's values, and of its bitmap. */
   values: usize;
   validity: usize;
+  reserved: u32;
+  /** Texts: bytes of all rows. */
+  bytes: u64;
 }
 
-const STORE_COLUMN_SIZE: usize = 24;
+const STORE_COLUMN_SIZE: usize = 32;
 
 /** An empty store of `count` columns, whose types `storeColumnInit` sets; 0 when out of memory. */
 export function storeCreate(region: usize, count: u32): usize {
@@ -212,7 +218,9 @@ function appendValues(kept: RowStore, index: u32, vector: Vector, from: u32, cou
 
 function appendTexts(kept: RowStore, index: u32, vector: Vector, rows: u32): void {
   const column = storeColumn(kept, index);
-  let to = arenaTake(changetype<Arena>(kept.arena), vectorBytes(vector, rows));
+  const bytes = vectorBytes(vector, rows);
+  let to = arenaTake(changetype<Arena>(kept.arena), bytes);
+  column.bytes += bytes;
   const dictionary = vector.dictionary;
   for (let row: u32 = 0; row < rows; row++) {
     const target = storeValue(column, kept.rows + row, 8);
@@ -257,15 +265,15 @@ function storeSetNull(column: StoreColumn, row: u32, width: usize): void {
 }
 
 /**
- * Appends `count` rows of another store of the same columns, whose numbers are the low bits (`mask`) of the u64
- * at `words`. Room must have been reserved.
+ * Appends `count` rows of another store of the same columns, whose numbers, counted from `first`, are the low bits
+ * (`mask`) of the u64 at `words`. Room must have been reserved.
  */
-export function storeCopy(kept: RowStore, from: RowStore, words: usize, mask: u64, count: u32): void {
+export function storeCopy(kept: RowStore, from: RowStore, words: usize, mask: u64, first: u32, count: u32): void {
   for (let index: u32 = 0; index < kept.columnCount; index++) {
     const source = storeColumn(from, index);
     const target = storeColumn(kept, index);
     for (let at: u32 = 0; at < count; at++) {
-      const row = <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
+      const row = first + <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
       copyRow(kept, target, kept.rows + at, source, row);
     }
   }
@@ -288,21 +296,189 @@ function copyRow(kept: RowStore, target: StoreColumn, to: u32, source: StoreColu
   const length = load<u32>(old, 4);
   const text = arenaTake(changetype<Arena>(kept.arena), length);
   copyBytes(text, load<u32>(old), length);
+  target.bytes += length;
   store<u64>(value, <u64>(<u32>text) | (<u64>length << 32));
 }
 
+/** Bytes of all texts. */
+export function storeAllTextBytes(kept: RowStore): u64 {
+  let total: u64 = 0;
+  for (let index: u32 = 0; index < kept.columnCount; index++) total += storeColumn(kept, index).bytes;
+  return total;
+}
+
 /** Bytes of the texts of `count` rows, named as in `storeCopy`. */
-export function storeTextBytes(kept: RowStore, words: usize, mask: u64, count: u32): u64 {
+export function storeTextBytes(kept: RowStore, words: usize, mask: u64, first: u32, count: u32): u64 {
   let total: u64 = 0;
   for (let index: u32 = 0; index < kept.columnCount; index++) {
     const column = storeColumn(kept, index);
     if (column.type != <u32>Type.BYTES) continue;
     for (let at: u32 = 0; at < count; at++) {
-      const row = <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
+      const row = first + <u32>(load<u64>(words + ((<usize>at) << 3)) & mask);
       if (storeIsValid(column, row)) total += load<u32>(storeValue(column, row, 8), 4);
     }
   }
   return total;
+}
+
+// ---- moving rows to other numbers
+
+/**
+ * Room to move columns, one after the other, widest first: each takes the chunks that the one before has left.
+ * False when out of memory.
+ */
+export function storeMoveBegin(kept: RowStore): bool {
+  const table: usize = (<usize>kept.tableRows) << 2;
+  let width: usize = 0;
+  for (let index: u32 = 0; index < kept.columnCount; index++) width = max<usize>(width, storeColumn(kept, index).width);
+  kept.spareValues = regionBlock(kept.region, table);
+  kept.spareValidity = regionBlock(kept.region, table);
+  let made = kept.spareValues != 0 && kept.spareValidity != 0;
+  if (kept.spareValues != 0) memory.fill(kept.spareValues, 0, table);
+  if (kept.spareValidity != 0) memory.fill(kept.spareValidity, 0, table);
+  for (let chunk: u32 = 0; chunk < kept.chunks && made; chunk++) {
+    const at: usize = (<usize>chunk) << 2;
+    const values = regionBlock(kept.region, <usize>CHUNK_ROWS * width);
+    const bitmap = regionBlock(kept.region, CHUNK_ROWS >> 3);
+    store<u32>(kept.spareValues + at, <u32>values);
+    store<u32>(kept.spareValidity + at, <u32>bitmap);
+    made = values != 0 && bitmap != 0;
+  }
+  if (!made) storeMoveEnd(kept);
+  return made;
+}
+
+export function storeMoveEnd(kept: RowStore): void {
+  for (let chunk: u32 = 0; chunk < kept.chunks; chunk++) {
+    const at: usize = (<usize>chunk) << 2;
+    if (kept.spareValues != 0) regionFree(kept.region, load<u32>(kept.spareValues + at));
+    if (kept.spareValidity != 0) regionFree(kept.region, load<u32>(kept.spareValidity + at));
+  }
+  regionFree(kept.region, kept.spareValues);
+  regionFree(kept.region, kept.spareValidity);
+  kept.spareValues = 0;
+  kept.spareValidity = 0;
+}
+
+/** The column to move after `index`: the next of its width, or the first of the next lower one; -1 when none is left. */
+export function storeNextToMove(kept: RowStore, index: i32, width: u32): i32 {
+  for (; width != 0; width >>= 1) {
+    for (index++; index < <i32>kept.columnCount; index++) {
+      if (storeColumn(kept, index).width == width) return index;
+    }
+    index = -1;
+  }
+  return -1;
+}
+
+/** Before a column's first rows move. */
+export function storeMoveColumn(kept: RowStore, index: u32): void {
+  if (storeColumn(kept, index).nulls == 0) return;
+  for (let chunk: u32 = 0; chunk < kept.chunks; chunk++) {
+    memory.fill(load<u32>(kept.spareValidity + ((<usize>chunk) << 2)), 0xff, CHUNK_ROWS >> 3);
+  }
+}
+
+/**
+ * Moves rows [row, row + rows) of a column, all of one chunk: each to the next number of its part, which its u16
+ * digit names. `numbers`: u32 a part.
+ */
+export function storeMoveRows(
+  kept: RowStore,
+  index: u32,
+  row: u32,
+  rows: u32,
+  digits: usize,
+  numbers: usize,
+): void {
+  const column = storeColumn(kept, index);
+  const source = storeValue(column, row, column.width);
+  const bitmap: usize = column.nulls == 0 ? 0 : storeBitmap(column, row);
+  const end = digits + ((<usize>rows) << 1);
+  switch (column.width) {
+    case 1:
+      move<u8>(kept, source, bitmap, digits, end, numbers);
+      break;
+    case 2:
+      move<u16>(kept, source, bitmap, digits, end, numbers);
+      break;
+    case 4:
+      move<u32>(kept, source, bitmap, digits, end, numbers);
+      break;
+    case 8:
+      move<u64>(kept, source, bitmap, digits, end, numbers);
+      break;
+    default:
+      moveWide(kept, source, bitmap, digits, end, numbers);
+  }
+}
+
+function move<T>(
+  kept: RowStore,
+  source: usize,
+  bitmap: usize,
+  digits: usize,
+  end: usize,
+  numbers: usize,
+): void {
+  const chunks = kept.spareValues;
+  let bit: u32 = 0;
+  for (let at = digits; at < end; at += 2) {
+    const slot = numbers + ((<usize>load<u16>(at)) << 2);
+    const number = load<u32>(slot);
+    store<u32>(slot, number + 1);
+    const chunk: usize = load<u32>(chunks + ((<usize>(number >> CHUNK_SHIFT)) << 2));
+    store<T>(chunk + <usize>(number & CHUNK_MASK) * sizeof<T>(), load<T>(source));
+    source += sizeof<T>();
+    if (bitmap != 0) {
+      if (bitmapGet(bitmap, bit) == 0) clearSpare(kept, number);
+      bit++;
+    }
+  }
+}
+
+function moveWide(
+  kept: RowStore,
+  source: usize,
+  bitmap: usize,
+  digits: usize,
+  end: usize,
+  numbers: usize,
+): void {
+  const chunks = kept.spareValues;
+  let bit: u32 = 0;
+  for (let at = digits; at < end; at += 2) {
+    const slot = numbers + ((<usize>load<u16>(at)) << 2);
+    const number = load<u32>(slot);
+    store<u32>(slot, number + 1);
+    const chunk: usize = load<u32>(chunks + ((<usize>(number >> CHUNK_SHIFT)) << 2));
+    const target = chunk + ((<usize>(number & CHUNK_MASK)) << 4);
+    store<u64>(target, load<u64>(source));
+    store<u64>(target, load<u64>(source, 8), 8);
+    source += 16;
+    if (bitmap != 0) {
+      if (bitmapGet(bitmap, bit) == 0) clearSpare(kept, number);
+      bit++;
+    }
+  }
+}
+
+function clearSpare(kept: RowStore, number: u32): void {
+  const bitmap: usize = load<u32>(kept.spareValidity + ((<usize>(number >> CHUNK_SHIFT)) << 2));
+  const byte = bitmap + <usize>((number & CHUNK_MASK) >> 3);
+  store<u8>(byte, load<u8>(byte) & ~(<u8>1 << <u8>(number & 7)));
+}
+
+/** After a column's last rows have moved: its old chunks are free for the next. */
+export function storeMoved(kept: RowStore, index: u32): void {
+  const column = storeColumn(kept, index);
+  const values = column.values;
+  column.values = kept.spareValues;
+  kept.spareValues = values;
+  if (column.nulls == 0) return;
+  const validity = column.validity;
+  column.validity = kept.spareValidity;
+  kept.spareValidity = validity;
 }
 
 /** Gives every row's memory back; the store is empty then. */
@@ -320,7 +496,9 @@ export function storeClear(kept: RowStore): void {
     column.values = 0;
     column.validity = 0;
     column.nulls = 0;
+    column.bytes = 0;
   }
+  storeMoveEnd(kept);
   arenaClear(changetype<Arena>(kept.arena));
   kept.rows = 0;
   kept.chunks = 0;

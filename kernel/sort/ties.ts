@@ -7,19 +7,10 @@
 import { Type } from "../abi/layout";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { sortRows } from "./compare";
-import {
-  CURSOR_SIZE,
-  Cursor,
-  Part,
-  SortKey,
-  SortOrder,
-  commonBytes,
-  keyColumn,
-  orderKey,
-} from "./order";
+import { CURSOR_SIZE, Cursor, Part, SortOrder, commonBytes, keyColumn, orderKey, tailStart } from "./order";
 import { advance, packWords, planWord, plannedBits } from "./pack";
 import { sortWords } from "./radix";
-import { storeIsValid, storeValue } from "./row-store";
+import { storeValue } from "./row-store";
 
 /** Rows that are compared rather than given new words. */
 const FEW: u32 = 24;
@@ -31,7 +22,7 @@ const MAX_LEVEL: u32 = 24;
 
 /**
  * Orders each run of words that are equal above their `place` low bits, in which the row numbers stand, by the
- * bits after the cursor. The words are in order; `other` is room for as many.
+ * bits after the cursor. The words are in order; `other` is room for as many. Answers how many rows had equals.
  */
 export function resolveTies(
   context: usize,
@@ -42,8 +33,9 @@ export function resolveTies(
   place: u64,
   cursor: Cursor,
   level: u32,
-): void {
-  if (count < 2 || cursor.key >= order.keyCount) return;
+): u32 {
+  if (count < 2 || cursor.key >= order.keyCount) return 0;
+  let tied: u32 = 0;
   const end = words + ((<usize>count) << 3);
   let start = words;
   let bits = load<u64>(words) >> place;
@@ -51,10 +43,14 @@ export function resolveTies(
     const next = at == end ? ~bits : load<u64>(at) >> place;
     if (next == bits) continue;
     const some = <u32>((at - start) >> 3);
-    if (some > 1) resolveRun(context, order, start, other + (start - words), some, place, cursor, level);
+    if (some > 1) {
+      tied += some;
+      resolveRun(context, order, start, other + (start - words), some, place, cursor, level);
+    }
     start = at;
     bits = next;
   }
+  return tied;
 }
 
 function resolveRun(
@@ -78,7 +74,7 @@ function resolveRun(
   memory.copy(room, changetype<usize>(from), CURSOR_SIZE);
   const longest = skipShared(order, words, count, mask, cursor);
   const width = min<u64>(64 - place, order.width);
-  const pieces = planWord(order, cursor, width, place, longest);
+  const pieces = planWord(order, cursor, width, place, longest, order.keyCount);
   if (pieces != 0) {
     packWords(order, pieces, words, count, mask);
     if (plannedBits(order, pieces) != 0) sortWords(context, words, other, count, false, order.tiny != 0);
@@ -92,16 +88,16 @@ function resolveRun(
  * has more. Answers the bytes of the longest.
  */
 function skipShared(order: SortOrder, words: usize, count: u32, mask: u64, cursor: Cursor): u32 {
-  if (cursor.part != <u32>Part.VALUE) return u32.MAX_VALUE;
+  if (cursor.part != <u32>Part.TAIL) return u32.MAX_VALUE;
   const key = orderKey(order, cursor.key);
   const column = keyColumn(order, key);
-  if (column.type != <u32>Type.BYTES) return u32.MAX_VALUE;
-  const from = key.prefix + <u32>(cursor.done >> 3);
-  const sample = storeValue(column, <u32>(load<u64>(words) & mask), 8);
+  if (column.type != <u32>Type.BYTES || key.longest <= tailStart(key)) return u32.MAX_VALUE;
+  const from = tailStart(key) + <u32>(cursor.done >> 3);
+  const sample = storeValue(column, order.first + <u32>(load<u64>(words) & mask), 8);
   let longest: u32 = 0;
   let shared: u32 = load<u32>(sample, 4);
   for (let index: u32 = 0; index < count; index++) {
-    const view = storeValue(column, <u32>(load<u64>(words + ((<usize>index) << 3)) & mask), 8);
+    const view = storeValue(column, order.first + <u32>(load<u64>(words + ((<usize>index) << 3)) & mask), 8);
     const length = load<u32>(view, 4);
     longest = max(longest, length);
     if (shared > from) shared = commonBytes(load<u32>(sample), load<u32>(view), from, min(shared, length));
