@@ -5,7 +5,8 @@
 // prepared answers HAS_MORE with no rows. Rows are ordered by the keys, then by all other columns.
 //
 // With a limit, a push that would leave more than twice the rows asked for (and 65,536) first cuts what is
-// there to those rows: memory is bound by the limit, and the input is never sorted as a whole.
+// there to those rows: memory is bound by the limit, and the input is never sorted as a whole. From then on rows
+// that come after the last of them in the first key are not taken (sort/bound.ts).
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { SortConfig, SortFault, SortFlag, SortKeyConfig } from "../abi/operator";
@@ -30,6 +31,7 @@ import {
 } from "../expression/program";
 import { fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
+import { BOUND_SIZE, Bound, boundSelect, boundSet } from "../sort/bound";
 import { GATHER_ROWS, gatherColumn } from "../sort/gather";
 import { SortOrder, orderCreate, orderKey } from "../sort/order";
 import {
@@ -37,6 +39,7 @@ import {
   storeAdvance,
   storeAllTextBytes,
   storeAppend,
+  storeAppendSome,
   storeClear,
   storeColumn,
   storeColumnInit,
@@ -51,6 +54,7 @@ import {
   rowMask,
   sorterBegin,
   sorterEnd,
+  sorterIsConsecutive,
   sorterIsReady,
   sorterNext,
   sorterPrepare,
@@ -86,6 +90,8 @@ class Sort {
   left: u32;
   /** Rows of the sorter's part at hand that are out. */
   used: u32;
+  /** `Bound` of the rows that may be needed. */
+  bound: usize;
 }
 
 // @ts-ignore: decorator
@@ -129,8 +135,9 @@ export function sortCreate(context: usize, operator: usize, config: usize, lengt
   self.rows = storeCreate(operator, columns);
   self.spare = storeCreate(operator, columns);
   self.sorter = regionCut(operator, SORTER_SIZE);
+  self.bound = regionCut(operator, BOUND_SIZE);
   self.order = orderCreate(operator, keys + columns - carried);
-  if (self.output == 0 || self.rows == 0 || self.spare == 0 || self.sorter == 0 || self.order == 0) {
+  if (self.output == 0 || self.rows == 0 || self.spare == 0 || self.sorter == 0 || self.order == 0 || self.bound == 0) {
     failMemory(context, 0);
     return false;
   }
@@ -195,7 +202,7 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, self.program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
     if (count < 0) return count;
-    append(self, count);
+    append(context, self, count);
     changetype<Operator>(operator).rowsSelected += count;
   }
   return Status.NEED_INPUT;
@@ -212,13 +219,32 @@ function textBytes(self: Sort): u64 {
   return total;
 }
 
-function append(self: Sort, rows: u32): void {
+function append(context: usize, self: Sort, rows: u32): void {
   if (rows == 0) return;
+  if (changetype<Bound>(self.bound).isSet != 0 && appendWithin(context, self, rows)) return;
   const columns = programOutputs(self.program);
   for (let column: u32 = 0; column < columns; column++) {
     storeAppend(rowsOf(self), column, changetype<Vector>(programOutput(self.program, column)), rows);
   }
   storeAdvance(rowsOf(self), rows);
+}
+
+/** Appends only the rows that may be needed; false, and nothing done, when they are most. */
+function appendWithin(context: usize, self: Sort, rows: u32): bool {
+  const bound = changetype<Bound>(self.bound);
+  const mark = scratchMark(context);
+  const taken = scratchTake(context, ((<usize>Abi.VECTOR_ROWS) << 1) + 2);
+  const count = boundSelect(bound, changetype<Vector>(programOutput(self.program, bound.column)), rows, taken);
+  const few = count <= rows >> 1;
+  if (few) {
+    const columns = programOutputs(self.program);
+    for (let column: u32 = 0; column < columns; column++) {
+      storeAppendSome(rowsOf(self), column, changetype<Vector>(programOutput(self.program, column)), taken, count);
+    }
+    storeAdvance(rowsOf(self), count);
+  }
+  scratchReset(context, mark);
+  return few;
 }
 
 // ---- limit
@@ -251,6 +277,10 @@ function cut(context: usize, operator: usize): bool {
   const old = self.rows;
   self.rows = self.spare;
   self.spare = old;
+  const order = changetype<SortOrder>(self.order);
+  if (rowsOf(self).rows == 0 || order.keyCount == 0) return true;
+  const key = orderKey(order, 0);
+  boundSet(changetype<Bound>(self.bound), key, storeColumn(rowsOf(self), key.column), rowsOf(self).rows - 1);
   return true;
 }
 
@@ -388,13 +418,15 @@ function rowsWithin(self: Sort, words: usize, mask: u64, rows: u32, limit: u64, 
 function gatherBlock(context: usize, operator: usize, words: usize, mask: u64, done: u32, rows: u32): bool {
   const self = sortOf(operator);
   const first = sorterOf(self).first;
+  const consecutive = sorterIsConsecutive(sorterOf(self));
   const columns = programOutputs(self.program);
   const mark = scratchMark(context);
   const nulls = scratchTake(context, (<usize>columns) << 2);
   for (let index: u32 = 0; index < columns; index++) {
     const builder = outputColumn(self.output, index);
     store<u32>(nulls + ((<usize>index) << 2), builder.nulls);
-    if (!gatherColumn(context, operator, storeColumn(rowsOf(self), index), words, mask, first, rows, builder)) {
+    const column = storeColumn(rowsOf(self), index);
+    if (!gatherColumn(context, operator, column, words, mask, first, rows, builder, consecutive)) {
       for (let back: u32 = 0; back <= index; back++) {
         builderTruncate(outputColumn(self.output, back), done, load<u32>(nulls + ((<usize>back) << 2)));
       }

@@ -7,7 +7,7 @@
 import { Type } from "../abi/layout";
 import { Builder, builderReserveBytes, builderSetBit, builderSetNull, copyBytes } from "../column/builder";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { StoreColumn, storeIsValid, storeValue } from "./row-store";
+import { CHUNK_MASK, CHUNK_ROWS, StoreColumn, storeIsValid, storeValue } from "./row-store";
 
 /** Rows of a block. */
 export const GATHER_ROWS: u32 = 8192;
@@ -15,7 +15,7 @@ export const GATHER_ROWS: u32 = 8192;
 /**
  * Appends at most GATHER_ROWS rows of a column, whose numbers, counted from `first`, are the low bits (`mask`) of the
  * u64 at `words`, to a
- * builder with room for them. False when there is no room for their texts.
+ * builder with room for them; `consecutive`: each number is that of the row before plus 1. False when there is no room for their texts.
  */
 export function gatherColumn(
   context: usize,
@@ -26,6 +26,7 @@ export function gatherColumn(
   first: u32,
   count: u32,
   builder: Builder,
+  consecutive: bool,
 ): bool {
   if (column.nulls != 0) gatherNulls(column, words, mask, first, count, builder);
   const start: usize = builder.length;
@@ -40,10 +41,24 @@ export function gatherColumn(
       gatherWide(column, words, mask, first, count, builder.values + (start << 4));
       break;
     default:
-      gatherFixed(column, words, mask, first, count, builder.values + start * <usize>column.width);
+      if (consecutive) {
+        copyRows(column, first + <u32>(load<u64>(words) & mask), count, builder.values + start * <usize>column.width);
+      } else gatherFixed(column, words, mask, first, count, builder.values + start * <usize>column.width);
   }
   builder.length += count;
   return true;
+}
+
+/** Rows [row, row + count), which lie next to each other but for the ends of chunks. */
+function copyRows(column: StoreColumn, row: u32, count: u32, target: usize): void {
+  const width: usize = column.width;
+  while (count != 0) {
+    const some = min(count, CHUNK_ROWS - (row & CHUNK_MASK));
+    memory.copy(target, storeValue(column, row, width), <usize>some * width);
+    target += <usize>some * width;
+    row += some;
+    count -= some;
+  }
 }
 
 function gatherNulls(column: StoreColumn, words: usize, mask: u64, first: u32, count: u32, builder: Builder): void {

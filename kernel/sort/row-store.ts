@@ -242,6 +242,34 @@ function appendTexts(kept: RowStore, index: u32, vector: Vector, rows: u32): voi
   }
 }
 
+/** Appends the `count` rows of one vector whose u16 numbers stand at `rows`. Every column, then `storeAdvance`. */
+export function storeAppendSome(kept: RowStore, index: u32, vector: Vector, rows: usize, count: u32): void {
+  const column = storeColumn(kept, index);
+  const width: usize = column.width;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = <u32>load<u16>(rows + ((<usize>at) << 1));
+    const target = storeValue(column, kept.rows + at, width);
+    if (!vectorIsValid(vector, row)) {
+      column.nulls++;
+      storeSetNull(column, kept.rows + at, width);
+    } else if (column.type == <u32>Type.BOOL) store<u8>(target, <u8>bitmapGet(vector.values, row));
+    else if (column.type == <u32>Type.BYTES) appendText(kept, column, vector, row, target);
+    else copyBytes(target, vector.values + <usize>row * width, width);
+  }
+}
+
+function appendText(kept: RowStore, column: StoreColumn, vector: Vector, row: u32, target: usize): void {
+  const dictionary = vector.dictionary;
+  const view = vector.values + ((<usize>row) << 3);
+  const code: u32 = dictionary == 0 ? 0 : load<u32>(vector.values + ((<usize>row) << 2));
+  const address = dictionary == 0 ? <usize>load<u32>(view) : dictionaryAddress(dictionary, code);
+  const length: u32 = dictionary == 0 ? load<u32>(view, 4) : dictionaryLength(dictionary, code);
+  const text = arenaTake(changetype<Arena>(kept.arena), length);
+  copyBytes(text, address, length);
+  column.bytes += length;
+  store<u64>(target, <u64>(<u32>text) | (<u64>length << 32));
+}
+
 /** Clears the bits of the vector's null rows, and zeroes their values. */
 function appendNulls(kept: RowStore, index: u32, vector: Vector, rows: u32): void {
   const column = storeColumn(kept, index);
