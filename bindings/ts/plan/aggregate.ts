@@ -2,7 +2,7 @@
 
 import { type AggregateName, aggregateParameter, hasFastForm } from "../type/aggregate.js";
 import { ArgumentError } from "../type/error.js";
-import { type Expression, nodeOf } from "./expression.js";
+import { Expression, nodeOf } from "./expression.js";
 import type { ExpressionNode } from "./node.js";
 import type { ColumnResult, NullableResult, SumResult } from "./result.js";
 import { expressionText } from "./text.js";
@@ -102,12 +102,31 @@ function argumentNode(argument: string | Expression): ExpressionNode {
   return typeof argument === "string" ? { kind: "column", name: argument } : nodeOf(argument);
 }
 
-/** Number of rows, or of rows whose argument is not null; int64, never null. */
+/**
+ * Number of rows, or of rows whose argument is not null; int64, never null. `count({ filter })` counts the rows
+ * where the condition is true.
+ */
 export function count<const N extends string = never, F extends string = never>(
   argument?: Argument<N, unknown>,
   options?: AggregateOptions<F>,
-): Aggregate<N | F, bigint> {
-  return build("count", argument ?? null, options);
+): Aggregate<N | F, bigint>;
+export function count<F extends string = never>(options: AggregateOptions<F>): Aggregate<F, bigint>;
+export function count(
+  argument?: string | Expression | AggregateOptions,
+  options?: AggregateOptions,
+): Aggregate {
+  if (argument === undefined) return build("count", null, options);
+  if (typeof argument === "string" || argument instanceof Expression)
+    return build("count", argument, options);
+  if (options === undefined && isOptions(argument)) return build("count", null, argument);
+  throw new ArgumentError("count takes a column, an expression or options such as { filter }", {
+    value: argument,
+  });
+}
+
+function isOptions(value: unknown): value is AggregateOptions {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.keys(value).every((key) => key === "filter" || key === "fast");
 }
 
 /** Number of different values that are not null; int64. -0 equals 0, all NaNs are one value. */

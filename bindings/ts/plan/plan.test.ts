@@ -328,6 +328,24 @@ describe("row types", () => {
     expect(() => plan.aggregate({ x: count().filter(col("paid")) })).toThrow(UnknownColumnError);
   });
 
+  it("count takes its options alone", () => {
+    const filter = col("price").gt(1);
+    const filtered = count({ filter });
+    expect(filtered.node).toEqual(count().filter(filter).node);
+    expect(from(orders).aggregate({ n: filtered }).schema).toEqual(
+      from(orders).aggregate({ n: count().filter(filter) }).schema,
+    );
+    // @ts-expect-error: the filter's columns are checked
+    expect(() => from(orders).aggregate({ n: count({ filter: col("no").gt(1) }) })).toThrow(
+      UnknownColumnError,
+    );
+    // @ts-expect-error: not options
+    expect(() => count({ where: filter })).toThrow(ArgumentError);
+    // @ts-expect-error: options twice
+    expect(() => count({ filter }, { filter })).toThrow(ArgumentError);
+    expect(() => count({ fast: true })).toThrow(ArgumentError);
+  });
+
   it("select, rename and withColumns", () => {
     const plan = from(orders)
       .select("seller", "quantity", { flag: col("price").gt(1), day: col("day"), one: 1 })
