@@ -19,7 +19,6 @@ const SLACK_ROWS = 65_536;
 const NUMBER = { name: "row number", type: uint32, nullable: false };
 
 export class CarryingSortStep implements Step {
-  readonly holdsRows = true;
   readonly #kernel: Kernel;
   readonly #order: Order;
   readonly #batchRows: number;
@@ -137,6 +136,10 @@ export class CarryingSortStep implements Step {
 
   get operators(): readonly Operator[] {
     return [this.#operator];
+  }
+
+  passes(): null {
+    return null;
   }
 
   watermark(): Iterable<BatchData> {

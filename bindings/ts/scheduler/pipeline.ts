@@ -59,9 +59,11 @@ export class Pipeline {
 
   /** No more rows at or before `time` (see plan/time-scale.ts) will be pushed: yields what that makes ready. */
   *watermark(time: bigint): Generator<BatchData> {
+    let next: bigint | null = time;
     for (const [index, step] of this.#steps.entries()) {
-      for (const batch of step.watermark(time)) yield* this.#pass(index + 1, batch);
-      if (step.holdsRows) return;
+      for (const batch of step.watermark(next)) yield* this.#pass(index + 1, batch);
+      next = step.passes(next);
+      if (next === null) return;
     }
   }
 
@@ -183,7 +185,7 @@ function orderAt(stages: readonly PhysicalStage[], index: number): Order | null 
 }
 
 class AggregateStep extends OperatorStep {
-  readonly holdsRows: boolean;
+  readonly #changelog: boolean;
   readonly #batchRows: number;
 
   constructor(kernel: Kernel, stage: AggregateStage, { batchRows }: PipelineOptions) {
@@ -199,13 +201,17 @@ class AggregateStep extends OperatorStep {
         instruction: (index) => instructions[index],
       }),
     );
-    this.holdsRows = !changelog;
+    this.#changelog = changelog;
     this.#batchRows = batchRows;
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
     yield* drain(this.operator, this.#batchRows);
+  }
+
+  passes(time: bigint): bigint | null {
+    return this.#changelog ? time : null;
   }
 
   watermark(): Iterable<BatchData> {
@@ -236,8 +242,8 @@ class GroupingSetsStep implements Step {
     }
   }
 
-  get holdsRows(): boolean {
-    return this.#steps.every(({ holdsRows }) => holdsRows);
+  passes(time: bigint): bigint | null {
+    return this.#steps.some((step) => step.passes(time) === null) ? null : time;
   }
 
   get operators(): readonly Operator[] {
@@ -279,7 +285,6 @@ class GroupingSetsStep implements Step {
 const ROW_INDEX = { name: "row_index", type: uint32, nullable: false };
 
 class ProjectStep extends OperatorStep {
-  readonly holdsRows = false;
   readonly #stage: ProjectStage;
 
   constructor(kernel: Kernel, stage: ProjectStage) {
@@ -300,6 +305,10 @@ class ProjectStep extends OperatorStep {
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
     for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
+  }
+
+  passes(time: bigint): bigint {
+    return time;
   }
 
   watermark(): Iterable<BatchData> {
@@ -331,7 +340,6 @@ function rowNumbers(column: ColumnData, start: number): Uint32Array {
 /** A limit over rows that come in order: the first rows after `offset`. */
 class SliceStep implements Step {
   readonly operators = [];
-  readonly holdsRows = false;
   readonly #limit: LimitStage;
   #seen = 0;
 
@@ -347,6 +355,10 @@ class SliceStep implements Step {
     if (first < last) yield sliceRows(hostBatch(input, schema), start + first, start + last);
   }
 
+  passes(time: bigint): bigint {
+    return time;
+  }
+
   watermark(): Iterable<BatchData> {
     return [];
   }
@@ -359,7 +371,6 @@ class SliceStep implements Step {
 }
 
 class SortStep extends OperatorStep {
-  readonly holdsRows = true;
   readonly #batchRows: number;
 
   constructor(kernel: Kernel, order: Order, { batchRows }: PipelineOptions) {
@@ -370,6 +381,10 @@ class SortStep extends OperatorStep {
   push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
     this.operator.push(input, start, rows, firstRow);
     return [];
+  }
+
+  passes(): null {
+    return null;
   }
 
   watermark(): Iterable<BatchData> {

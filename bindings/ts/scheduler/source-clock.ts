@@ -90,6 +90,33 @@ const WORD = 2 ** 32;
 /** Distances up to here, and differences of two of them, are exact in a float64. */
 const EXACT = 2 ** 52;
 
+/** Rows of a stretch. */
+const STRETCH = 1024;
+
+/**
+ * The newest low word after rows that are all in time and share a high word; -1 when one is not, or has another.
+ * Words are compared as signed numbers, which is the order of unsigned ones when the highest bit is turned.
+ */
+function newestInOrder(
+  words: Int32Array,
+  start: number,
+  end: number,
+  high: number,
+  before: number,
+  bound: number,
+): number {
+  let newest = before ^ HIGHEST_BIT;
+  for (let at = start * 2; at < end * 2; at += 2) {
+    if (words[at + 1] !== high) return -1;
+    const low = words[at]! ^ HIGHEST_BIT;
+    newest = Math.max(newest, low);
+    if ((newest - low) >>> 0 > bound) return -1;
+  }
+  return (newest ^ HIGHEST_BIT) >>> 0;
+}
+
+const HIGHEST_BIT = 1 << 31;
+
 /** The newest time so far, less a bound (in ticks), less one tick. */
 export function boundedClock(time: TimeColumn, bound: bigint): SourceClock {
   return bound <= BigInt(EXACT)
@@ -123,15 +150,28 @@ class BoundedClock extends SourceClock {
       newest: this.#begun ? this.#newest : Number.NEGATIVE_INFINITY,
     };
     let passed = Number.NEGATIVE_INFINITY;
-    for (let row = 0; row < rows; row++) {
+    let row = 0;
+    while (row < rows) {
+      // Most rows come in good order, near each other: twice as fast in 32 bits.
+      if (isNull === null && this.#begun && row % STRETCH === 0) {
+        const end = Math.min(row + STRETCH, rows);
+        const turns = Math.floor(newest / WORD);
+        const after = newestInOrder(words, row, end, base + turns, newest - turns * WORD, bound);
+        if (after >= 0) {
+          newest = turns * WORD + after;
+          row = end;
+          continue;
+        }
+      }
       const high = words[row * 2 + 1]!;
       const low = words[row * 2]! >>> 0;
       const ticks = (high - base) * WORD + low;
       if (ticks < newest - bound) {
-        if (isNull?.(row) || newest === passed) continue;
-        passed = newest;
-        this.#keep(base, newest);
-        cutter.at(start + row, this.watermark!);
+        if (!isNull?.(row) && newest !== passed) {
+          passed = newest;
+          this.#keep(base, newest);
+          cutter.at(start + row, this.watermark!);
+        }
       } else if (ticks > newest && !isNull?.(row)) {
         newest = ticks;
         if (ticks >= EXACT || !this.#begun) {
@@ -141,6 +181,7 @@ class BoundedClock extends SourceClock {
           this.#begun = true;
         }
       }
+      row += 1;
     }
     if (this.#begun) this.#keep(base, newest);
     return cutter.finish(start + rows);

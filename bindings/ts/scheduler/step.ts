@@ -9,10 +9,10 @@ export interface Step {
   /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed. */
   watermark(time: bigint): Iterable<BatchData>;
   /**
-   * Whether rows leave only at the end of input, whatever their times: then watermarks go no further, or those
-   * rows would come late.
+   * The watermark of what leaves the step after one of what came; null where rows leave only at the end of input,
+   * whatever their times: a watermark that went further would make them late.
    */
-  readonly holdsRows: boolean;
+  passes(time: bigint): bigint | null;
   finish(): Iterable<BatchData>;
   /** What it runs in the kernel. */
   readonly operators: readonly Operator[];
@@ -31,7 +31,7 @@ export abstract class OperatorStep implements Step {
     return [this.operator];
   }
 
-  abstract readonly holdsRows: boolean;
+  abstract passes(time: bigint): bigint | null;
   abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
   abstract watermark(time: bigint): Iterable<BatchData>;
   abstract finish(): Iterable<BatchData>;

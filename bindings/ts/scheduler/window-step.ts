@@ -4,7 +4,7 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { WindowKind } from "../../../kernel/abi/window.js";
 import { END_OF_INPUT, encodeWindowConfig, type InputBatch, type Kernel } from "../kernel/index.js";
-import { numberOfWatermark, type WindowName, type WindowStage } from "../plan/index.js";
+import { nanosecondsATick, numberOfWatermark, type WindowName, type WindowStage } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import { lateRows } from "./late-rows.js";
 import { drain, labelOf, OperatorStep } from "./step.js";
@@ -31,7 +31,6 @@ export interface WindowStepOptions {
 }
 
 export class WindowStep extends OperatorStep {
-  readonly holdsRows = false;
   readonly #stage: WindowStage;
   readonly #batchRows: number;
   readonly #late: LateRows | null;
@@ -78,6 +77,12 @@ export class WindowStep extends OperatorStep {
         );
     }
     if (status === Status.HAS_MORE) yield* this.#results();
+  }
+
+  /** A session closes at its end, not a tick before: its last moment is a tick behind. */
+  passes(time: bigint): bigint {
+    const { kind, scale } = this.#stage.window;
+    return kind === "session" ? time - nanosecondsATick(scale.type) : time;
   }
 
   *watermark(time: bigint): Generator<BatchData> {
