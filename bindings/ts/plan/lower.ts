@@ -80,6 +80,8 @@ export interface WindowStage extends GroupingStage {
   readonly aggregate: AggregateConfigSpec;
   /** The source's column that the time is, perhaps through an earlier window; null where it is computed. */
   readonly clock: number | null;
+  /** Whether the times of all rows of the input are the operator's: no filter before, no calendar, no cast. */
+  readonly plain: boolean;
 }
 
 /**
@@ -357,7 +359,9 @@ const NUMBER = { type: int64, nullable: false };
 function windowStage(pending: Pending, plan: AggregatePlan): WindowStage {
   const window = plan.window!;
   const { stage, aggregate, time } = groupingStage(pending, plan, window.time);
-  const clock = clockOf({ name: window.column, expression: over(pending)(window.instant) }, pending);
+  const instant = over(pending)(window.instant);
+  const clock = clockOf({ name: window.column, expression: instant }, pending);
+  const plain = instant.kind === "column" && window.scale.kind === "ticks" && stage.filters.length === 0;
   const [start, end] = WINDOW_COLUMNS;
   const output = [
     { name: start, ...NUMBER },
@@ -373,6 +377,7 @@ function windowStage(pending: Pending, plan: AggregatePlan): WindowStage {
     aggregate,
     time,
     clock,
+    plain,
   };
 }
 

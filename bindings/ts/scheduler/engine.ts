@@ -13,9 +13,9 @@ import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
 import { Pipeline } from "./pipeline.js";
 import { Counters, type DriveOptions, drive, feed, type Opened, Run, type RunState } from "./run.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
-import type { SourceClock } from "./source-clock.js";
+import { type SourceClock, WindowClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
-import { checkClock, sourceClock, type WatermarkOptions } from "./watermark.js";
+import { checkClock, ownBound, sourceClock, type WatermarkOptions } from "./watermark.js";
 import type { LateRows } from "./window-step.js";
 
 export interface EngineOptions {
@@ -271,7 +271,11 @@ export class Engine {
       // Who takes late rows takes them whole.
       const whole = options.late === null ? [] : source.schema.fields.keys();
       const columns = [...new Set([...physical.source.columns, ...(clock?.columns ?? []), ...whole])];
-      return { source, columns, clock, pipeline: new Pipeline(this.#kernel, physical, options) };
+      const own = clock === null ? null : ownBound(clock, physical);
+      const pipeline = new Pipeline(this.#kernel, physical, { ...options, bound: own });
+      const watch =
+        clock === null || own === null ? clock : new WindowClock(clock, () => pipeline.ownWatermark);
+      return { source, columns, clock: watch, pipeline };
     } catch (error) {
       await source.close();
       throw error;

@@ -113,6 +113,11 @@ export class Pipeline {
     }
   }
 
+  /** The watermark of a first stage that keeps time by itself. */
+  get ownWatermark(): bigint | null {
+    return this.#steps[0]!.operators[0]!.stats().watermark;
+  }
+
   /** What the operators hold and have counted. */
   get state(): RunState {
     const operators = this.#steps.flatMap((step) => step.operators).filter(({ isOpen }) => isOpen);
@@ -141,7 +146,8 @@ function* stepsOf(
     const stage = stages[index]!;
     if (stage.kind === "aggregate") yield new AggregateStep(kernel, stage, options);
     else if (stage.kind === "groupingSets") yield new GroupingSetsStep(kernel, stage, options);
-    else if (stage.kind === "window") yield new WindowStep(kernel, stage, options);
+    else if (stage.kind === "window")
+      yield new WindowStep(kernel, stage, { ...options, bound: index === 0 ? options.bound : null });
     else if (stage.kind === "limit" && stage.ordered) yield new SliceStep(stage);
     else {
       const order = orderAt(stages, index);

@@ -50,6 +50,11 @@ export abstract class SourceClock {
     return ticks === null ? null : watermarkOf(ticks, this.type);
   }
 
+  /** How far in ticks a row may be behind the newest before it, where that is all that counts; else null. */
+  get bound(): bigint | null {
+    return null;
+  }
+
   /** Lets rows [start, start + rows) of `input` pass. */
   abstract cuts(input: InputBatch, start: number, rows: number): Cut[];
 
@@ -136,6 +141,10 @@ class BoundedClock extends SourceClock {
     this.#bound = bound;
   }
 
+  override get bound(): bigint {
+    return this.#bound;
+  }
+
   get ticks(): bigint | null {
     if (!this.#begun) return null;
     return BigInt(this.#base) * BigInt(WORD) + BigInt(this.#newest) - this.#bound - 1n;
@@ -190,6 +199,25 @@ class BoundedClock extends SourceClock {
   #keep(base: number, newest: number): void {
     this.#base = base;
     this.#newest = newest;
+  }
+}
+
+/** The clock of a window that keeps time by itself, with a bound: the kernel sees every row anyway. */
+export class WindowClock extends SourceClock {
+  readonly #ticks: () => bigint | null;
+
+  /** @param ticks the window's watermark */
+  constructor({ column, type }: SourceClock, ticks: () => bigint | null) {
+    super({ column, type });
+    this.#ticks = ticks;
+  }
+
+  get ticks(): bigint | null {
+    return this.#ticks();
+  }
+
+  cuts(_: InputBatch, start: number, rows: number): Cut[] {
+    return [{ start, rows, watermark: null }];
   }
 }
 

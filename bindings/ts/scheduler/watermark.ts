@@ -94,6 +94,19 @@ function boundTicks(source: string, size: WindowSize | undefined, column: string
 }
 
 /**
+ * The bound with which the first stage keeps time by itself: a window that sees every row of the source, and its
+ * time as it is. Null where the clock has to look.
+ */
+export function ownBound(clock: SourceClock, { stages }: LoweredPlan): bigint | null {
+  const [first] = stages;
+  const own = first?.kind === "window" && first.plain && first.clock === clock.column;
+  return own && clock.bound !== null && clock.bound <= MOST_OWN_BOUND ? clock.bound : null;
+}
+
+/** What the kernel takes. */
+const MOST_OWN_BOUND = 2n ** 60n;
+
+/**
  * Refuses a plan whose windows are over another column than the watermark: nothing would say when they are over.
  * Windows behind a stage that holds its rows until the end of input close then, whatever they are over.
  * @throws PlanError

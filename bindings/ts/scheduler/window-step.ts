@@ -28,6 +28,8 @@ export interface WindowStepOptions {
   readonly batchRows: number;
   /** Null: late rows are only counted. */
   readonly late: LateRows | null;
+  /** Of the first stage: how far rows may be behind, where it keeps time by itself. */
+  readonly bound: bigint | null;
 }
 
 export class WindowStep extends OperatorStep {
@@ -37,7 +39,7 @@ export class WindowStep extends OperatorStep {
   /** The last number of which no more rows will come. */
   #closed = FIRST_NUMBER;
 
-  constructor(kernel: Kernel, stage: WindowStage, { batchRows, late }: WindowStepOptions) {
+  constructor(kernel: Kernel, stage: WindowStage, { batchRows, late, bound }: WindowStepOptions) {
     const { window, texts, instructions, changelog, aggregate, time, output } = stage;
     const { kind, length, step, offset, lateness, dropNullTime } = window;
     const sizes = kind === "global" ? {} : { length, step, offset, lateness: changelog ? lateness : 0n };
@@ -49,6 +51,7 @@ export class WindowStep extends OperatorStep {
           time,
           dropNullTime,
           keepLate: late !== null,
+          ...(bound === null ? {} : { bound }),
           ...sizes,
           aggregate,
         }),
