@@ -112,6 +112,8 @@ export interface SortStage {
     readonly descending: boolean;
     readonly nullsFirst: boolean;
   }[];
+  /** Whether rows come in the order of the first key but for what one watermark brings: windows, by their ends. */
+  readonly timed: boolean;
   readonly schema: Schema;
 }
 
@@ -190,16 +192,29 @@ function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
     case "sort":
     case "limit": {
       const clocks = pending.columns.map((output) => clockOf(output, pending));
+      const timed = plan.kind === "sort" && isTimed(plan, pending, stages.at(-1));
       flush(pending, plan.input.schema, stages);
       const { schema } = plan;
       stages.push(
         plan.kind === "sort"
-          ? { kind: "sort", by: plan.by, schema }
+          ? { kind: "sort", by: plan.by, timed, schema }
           : { kind: "limit", count: plan.count, offset: plan.offset, ordered: isOrdered(plan.input), schema },
       );
       return untouched(schema, clocks);
     }
   }
+}
+
+/** Results of windows leave in the order of their ends, which is that of their starts where all are equally long. */
+function isTimed(
+  { by }: Extract<BoundPlan, { kind: "sort" }>,
+  pending: Pending,
+  last: Stage | undefined,
+): boolean {
+  if (last?.kind !== "window" || last.clock === null || by[0]!.descending) return false;
+  const column = inputColumn(pending.columns[by[0]!.column]!);
+  const { kind } = last.window;
+  return column === 1 || column === 2 || (column === 0 && (kind === "tumble" || kind === "hop"));
 }
 
 /** The source's column whose event time an output tells: the column itself, also as another kind of timestamp. */

@@ -272,7 +272,11 @@ export class Engine {
       const whole = options.late === null ? [] : source.schema.fields.keys();
       const columns = [...new Set([...physical.source.columns, ...(clock?.columns ?? []), ...whole])];
       const own = clock === null ? null : ownBound(clock, physical);
-      const pipeline = new Pipeline(this.#kernel, physical, { ...options, bound: own });
+      const pipeline = new Pipeline(this.#kernel, physical, {
+        ...options,
+        bound: own,
+        timed: clock !== null,
+      });
       const watch =
         clock === null || own === null ? clock : new WindowClock(clock, () => pipeline.ownWatermark);
       return { source, columns, clock: watch, pipeline };

@@ -150,12 +150,12 @@ function* stepsOf(
       yield new WindowStep(kernel, stage, { ...options, bound: index === 0 ? options.bound : null });
     else if (stage.kind === "limit" && stage.ordered) yield new SliceStep(stage);
     else {
-      const order = orderAt(stages, index);
+      const order = orderAt(stages, index, options.timed);
       if (order === null) yield new ProjectStep(kernel, stage as ProjectStage);
       else {
-        yield hasOpaque(stage.schema)
-          ? new CarryingSortStep(kernel, order, options)
-          : new SortStep(kernel, order, options);
+        if (order.timed) yield new TimedSortStep(kernel, order, options);
+        else if (hasOpaque(stage.schema)) yield new CarryingSortStep(kernel, order, options);
+        else yield new SortStep(kernel, order, options);
         index += order.stages - 1;
       }
     }
@@ -170,22 +170,25 @@ function hasOpaque(schema: Schema): boolean {
  * What the stages from `index` on put in order: a sort, its limit, and the projection before them, whose program
  * the sort takes over (but for columns that the kernel cannot read). Null when they do not begin with that.
  */
-function orderAt(stages: readonly PhysicalStage[], index: number): Order | null {
+function orderAt(stages: readonly PhysicalStage[], index: number, withWatermarks: boolean): Order | null {
   const first = stages[index]!;
   const project = first.kind === "project" && first.passthrough.length === 0 ? first : null;
   const at = project === null ? index : index + 1;
   const stage = stages[at];
   if (stage?.kind === "limit" && !stage.ordered) {
-    return { project, schema: stage.schema, by: [], limit: stage, stages: at - index + 1 };
+    return { project, schema: stage.schema, by: [], limit: stage, timed: false, stages: at - index + 1 };
   }
   if (stage?.kind !== "sort") return null;
+  const timed = withWatermarks && stage.timed;
   const next = stages[at + 1];
-  const limit = next?.kind === "limit" ? next : null;
+  // A limit of what leaves in turns is a step of its own.
+  const limit = next?.kind === "limit" && !timed ? next : null;
   return {
     project,
     schema: stage.schema,
     by: stage.by,
     limit,
+    timed,
     stages: at - index + (limit === null ? 1 : 2),
   };
 }
@@ -399,5 +402,53 @@ class SortStep extends OperatorStep {
 
   *finish(): Generator<BatchData> {
     yield* this.operator.finish(this.#batchRows);
+  }
+}
+
+/** A sort of windows' results by the windows' ends first: what a watermark has brought leaves in order after it. */
+class TimedSortStep implements Step {
+  readonly #kernel: Kernel;
+  readonly #order: Order;
+  readonly #batchRows: number;
+  /** Of the rows since the last watermark; null while there are none. */
+  #operator: Operator | null = null;
+
+  constructor(kernel: Kernel, order: Order, { batchRows }: PipelineOptions) {
+    this.#kernel = kernel;
+    this.#order = order;
+    this.#batchRows = batchRows;
+  }
+
+  get operators(): readonly Operator[] {
+    return this.#operator === null ? [] : [this.#operator];
+  }
+
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
+    this.#operator ??= sortOperatorOf(this.#kernel, this.#order);
+    this.#operator.push(input, start, rows, firstRow);
+    return [];
+  }
+
+  passes(time: bigint): bigint {
+    return time;
+  }
+
+  watermark(): Iterable<BatchData> {
+    return this.finish();
+  }
+
+  *finish(): Generator<BatchData> {
+    const operator = this.#operator;
+    if (operator === null) return;
+    try {
+      yield* operator.finish(this.#batchRows);
+    } finally {
+      this.free();
+    }
+  }
+
+  free(): void {
+    this.#operator?.destroy();
+    this.#operator = null;
   }
 }

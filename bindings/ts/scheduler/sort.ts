@@ -20,6 +20,8 @@ export interface Order {
     readonly nullsFirst: boolean;
   }[];
   readonly limit: Limit | null;
+  /** Whether all rows that there are may leave, in order, at every watermark. */
+  readonly timed: boolean;
   /** Stages of the plan that this is. */
   readonly stages: number;
 }

@@ -130,7 +130,7 @@ export function checkClock({ column }: SourceClock, { stages, source }: LoweredP
 function holdsRows(stage: Stage): boolean {
   switch (stage.kind) {
     case "sort":
-      return true;
+      return !stage.timed;
     case "limit":
       return !stage.ordered;
     case "aggregate":

@@ -30,6 +30,8 @@ export interface WindowStepOptions {
   readonly late: LateRows | null;
   /** Of the first stage: how far rows may be behind, where it keeps time by itself. */
   readonly bound: bigint | null;
+  /** Whether there will be watermarks before the end of input. */
+  readonly timed: boolean;
 }
 
 export class WindowStep extends OperatorStep {

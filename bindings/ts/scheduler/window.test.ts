@@ -10,6 +10,7 @@ import {
   col,
   count,
   cumulate,
+  desc,
   Engine,
   from,
   global,
@@ -279,6 +280,34 @@ describe("windows close", () => {
     expect(stats.lateRows).toBe(0);
     const seen = await timed(outer, t, { watermarks: { t: { column: "ts" } } });
     expect(seen.slice(0, 3).map((line) => Number(line.split(":")[0]))).toEqual([61, 121, 181]);
+  });
+
+  it("in the order that is asked for, as they close", async () => {
+    const rows = (minute: number): [number, string, number][] =>
+      [..."cab"].map((key, at) => [minute * 60_000 + at, key, minute]);
+    const t = events(rows(0), rows(1), rows(2));
+    const watermarks = { t: { column: "ts" } };
+    const plan = minutes(tumble("ts", "1 minute")) as Plan;
+    const byKey = plan.select("window_start", "window_end", "key").orderBy("window_end", "key");
+    expect(await timed(byKey, t, { watermarks })).toEqual([
+      ...["2: 0 60000 a", "2: 0 60000 b", "2: 0 60000 c"],
+      ...["3: 60000 120000 a", "3: 60000 120000 b", "3: 60000 120000 c"],
+      ...["Infinity: 120000 180000 a", "Infinity: 120000 180000 b", "Infinity: 120000 180000 c"],
+    ]);
+    const first = plan.orderBy("window_start", desc("key")).limit(4, 1).select("window_end", "key");
+    expect(await timed(first, t, { watermarks })).toEqual([
+      "2: 60000 b",
+      "2: 60000 a",
+      "3: 120000 c",
+      "3: 120000 b",
+    ]);
+    const backwards = plan.orderBy(desc("window_end"), "key");
+    const seen = await timed(backwards, t, { watermarks });
+    expect(seen.every((line) => line.startsWith("Infinity"))).toBe(true);
+    for (const one of [byKey, first, backwards]) {
+      expect((await streamed(one, t, { watermarks })).rows).toEqual(await collected(one, t));
+    }
+    expect(engine.stats().activeRuns).toBe(0);
   });
 
   it("at the end behind what holds rows back: no row comes late to them", async () => {
