@@ -129,6 +129,7 @@ export {
   MillraceError,
   OverflowError,
   PlanError,
+  RetractionError,
   SchemaMismatchError,
   TypeMismatchError,
   UnknownColumnError,

@@ -42,6 +42,11 @@ export const enum AggregateFlag {
    * merge. They leave at the end of input, at watermarks, and when there are nearly as many groups as rows.
    */
   PARTIAL = 2,
+  /**
+   * The input is a changelog: rows whose kind (`RowKind`) is UPDATE_BEFORE or DELETE take earlier ones back. The upper 16
+   * bits of FLAGS are the index of the program's output that is the kind, an I8.
+   */
+  RETRACT = 4,
 }
 
 /** Fault switches: make rare paths common in tests. May be combined. */

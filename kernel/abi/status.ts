@@ -66,4 +66,6 @@ export const enum Reason {
   TEXT_TOO_LONG = 30,
   NULL_TIME = 40,
   WINDOW_OVERFLOW = 41,
+  ROW_KIND = 50,
+  RETRACTED_ABSENT = 51,
 }

@@ -21,6 +21,10 @@ export const enum Family {
   MIN_TEXT = 8,
   MAX_TEXT = 9,
   DISTINCT = 10,
+  /** Values with their multiplicities, and their least or greatest one: see multiset.ts. */
+  MULTISET = 90,
+  MULTISET_MIN = 91,
+  MULTISET_MAX = 92,
   /** Plain float moments: see moments-fast.ts. */
   MOMENTS_FAST = 20,
   /** Every value: see value-log.ts. */
@@ -91,6 +95,8 @@ export class Accumulator {
   fault: u32;
   /** Seed of its tables' hashes. */
   seed: u32;
+  /** Whether rows may be taken back. */
+  retracts: u32;
   /** MIN, MAX: the accumulator that tells whether a group has a value. */
   presence: usize;
   /** Output of the second argument, which must not be null either; -1: none. Its `Type`. */
@@ -105,13 +111,19 @@ export class Accumulator {
   like: usize;
 }
 
+// @ts-ignore: decorator
+@inline
+export function isMultiset(family: u32): bool {
+  return family >= <u32>Family.MULTISET && family <= <u32>Family.MULTISET_MAX;
+}
+
 export const ACCUMULATOR_SIZE: usize = 192;
 
 /** Whether the state is a section of its own, of (group, value) pairs or of a sketch's cells. */
 // @ts-ignore: decorator
 @inline
 export function isPairs(self: Accumulator): bool {
-  return self.family == <u32>Family.DISTINCT || self.family == <u32>Family.LOG || isSketch(self);
+  return self.family == <u32>Family.DISTINCT || self.family == <u32>Family.LOG || isSketch(self) || isMultiset(self.family);
 }
 
 // @ts-ignore: decorator

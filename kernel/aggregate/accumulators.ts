@@ -4,16 +4,17 @@ import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { programOutput, programOutputTextBytes } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { Accumulator, Family, accumulatorReserve, isArg } from "./accumulator";
+import { Accumulator, Family, accumulatorReserve, isArg, isMultiset } from "./accumulator";
 import { argReserve, argUpdate } from "./arg-extreme";
 import { bitsReserve, bitsUpdate } from "./bits";
 import { logInit, logReserve, logUpdate } from "./value-log";
-import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, pairMask } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, bothMask, pairMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { momentsUpdate } from "./moments";
 import { MOMENTS_BYTES, momentsFastUpdate } from "./moments-fast";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
+import { multisetInit, multisetReserve, multisetUpdate } from "./multiset";
 import { textInit, textReserve, textUpdate } from "./minmax-text";
 import { sketchInit, sketchReserve, sketchUpdate } from "./sketch";
 import { sumExactInit, sumExactInitInteger, sumExactReserve, sumExactUpdate } from "./sum-exact";
@@ -66,6 +67,10 @@ export function accumulatorInit(self: Accumulator): bool {
     case Family.LOG:
       logInit(self);
       return true;
+    case Family.MULTISET:
+    case Family.MULTISET_MIN:
+    case Family.MULTISET_MAX:
+      return multisetInit(self);
     default:
       self.stride = 8;
       return true;
@@ -119,6 +124,10 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
     case Family.CARDINALITY:
     case Family.SKETCH:
       return sketchReserve(self, groups, rows);
+    case Family.MULTISET:
+    case Family.MULTISET_MIN:
+    case Family.MULTISET_MAX:
+      return multisetReserve(self, groups, rows, textBytes);
     default:
       return accumulatorReserveGroups(self, groups);
   }
@@ -135,7 +144,8 @@ export function accumulatorTextBytes(self: Accumulator, program: usize): usize {
   const keepsText =
     self.family == <u32>Family.MIN_TEXT ||
     self.family == <u32>Family.MAX_TEXT ||
-    self.family == <u32>Family.DISTINCT;
+    self.family == <u32>Family.DISTINCT ||
+    isMultiset(self.family);
   return keepsText ? programOutputTextBytes(program, <u32>self.argument) : 0;
 }
 
@@ -152,8 +162,8 @@ export function accumulatorMustTrack(self: Accumulator, program: usize): bool {
 }
 
 /**
- * Folds the program's outputs for `rows` rows in; `one` says that every row belongs to group 0. False when
- * out of memory.
+ * Folds the program's outputs for `rows` rows in, or, where `only` is not 0, for those whose bit in it is set; `one`
+ * says that every row belongs to group 0. False when out of memory.
  */
 export function accumulatorUpdate(
   self: Accumulator,
@@ -162,6 +172,7 @@ export function accumulatorUpdate(
   numbers: usize,
   rows: u32,
   one: bool,
+  only: usize = 0,
 ): bool {
   const isCount = self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
   if (isCount && self.tracking == 0) return true;
@@ -172,6 +183,7 @@ export function accumulatorUpdate(
   let mask = argumentMask(argument, filter, rows, words);
   const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);
   if (second != 0) mask = pairMask(mask, second, rows, words);
+  if (only != 0) mask = bothMask(mask, only, rows, words);
   let ok = true;
   if (isCount && one) {
     if (self.family == <u32>Family.COUNT) countUpdateOne(self, mask, rows);
@@ -234,6 +246,7 @@ function updateValues(
   one: bool,
   buffer: usize,
 ): bool {
+  if (isMultiset(self.family)) return multisetUpdate(self, numbers, vector, mask, rows, 1, 0, buffer);
   switch (self.family) {
     case Family.DISTINCT:
       return distinctUpdate(self, numbers, vector, mask, rows);

@@ -39,11 +39,14 @@ export function argumentMask(argument: usize, filter: usize, rows: u32, words: u
 /** A mask without the rows where a second argument is null; `words` may hold the mask already. */
 export function pairMask(mask: usize, second: usize, rows: u32, words: usize): usize {
   const validity = changetype<Vector>(second).validity;
-  if (validity == 0) return mask;
-  if (mask == 0) return validity;
+  return validity == 0 ? mask : bothMask(mask, validity, rows, words);
+}
+
+/** A mask without the rows that are not in `other`; `words` may hold the mask already. */
+export function bothMask(mask: usize, other: usize, rows: u32, words: usize): usize {
+  if (mask == 0) return other;
   const bytes: usize = ((<usize>rows + 63) >> 6) << 3;
-  for (let at: usize = 0; at < bytes; at += 8)
-    store<u64>(words + at, load<u64>(mask + at) & load<u64>(validity + at));
+  for (let at: usize = 0; at < bytes; at += 8) store<u64>(words + at, load<u64>(mask + at) & load<u64>(other + at));
   return words;
 }
 

@@ -26,6 +26,11 @@ import { maskBit } from "./argument";
 const ROWS: u32 = Abi.VECTOR_ROWS;
 
 export function distinctInit(self: Accumulator): bool {
+  return distinctInitAs(self, self.type);
+}
+
+/** The same with values of another type. */
+export function distinctInitAs(self: Accumulator, type: u32): bool {
   const region = self.region;
   const hashZero = (self.fault & <u32>AggregateFault.HASH_ZERO) != 0;
   const tiny = (self.fault & <u32>AggregateFault.TINY_TABLES) != 0;
@@ -33,8 +38,8 @@ export function distinctInit(self: Accumulator): bool {
   self.table = regionCut(region, ROW_TABLE_SIZE);
   if (self.key == 0 || self.table == 0) return false;
   const key = changetype<KeyColumn>(self.key);
-  key.type = self.type;
-  key.width = keyWidth(self.type);
+  key.type = type;
+  key.width = keyWidth(type);
   const width = rowWidth(key);
   if (self.like != 0) borrowBuffers(self, key);
   else {
@@ -44,7 +49,7 @@ export function distinctInit(self: Accumulator): bool {
     self.tags = regionBlock(region, ROW_TABLE_SCRATCH);
   }
   if (key.buffer == 0 || self.scratch == 0 || self.entries == 0 || self.tags == 0) return false;
-  if (self.type == <u32>Type.BYTES) {
+  if (type == <u32>Type.BYTES) {
     key.interner = regionCut(region, INTERNER_SIZE);
     if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny, self.seed)) return false;
   }
@@ -78,20 +83,34 @@ export function distinctUpdate(
   mask: usize,
   rows: u32,
 ): bool {
-  const key = changetype<KeyColumn>(self.key);
-  if (!keyLoad(key, vector, rows)) return false;
-  let count: u32 = 0;
-  if (key.width == 4) count = pack4(self.scratch, numbers, key.values, mask, rows);
-  else if (key.width == 8) count = pack8(self.scratch, numbers, key.values, mask, rows);
-  else count = pack16(self.scratch, numbers, key.values, mask, rows);
   const table = changetype<RowTable>(self.table);
   const before = table.entries;
-  if (!rowTableMap(self.table, self.scratch, count, self.entries, self.tags)) return false;
+  if (distinctRows(self, numbers, vector, mask, rows) < 0) return false;
   for (let entry = before; entry < table.entries; entry++) {
     const at = self.values + ((<usize>load<u32>(rowTableRow(self.table, entry))) << 3);
     store<i64>(at, load<i64>(at) + 1);
   }
   return true;
+}
+
+/**
+ * Finds the pairs of a vector's rows that count, adding new ones: their entries go to `self.entries`. How many rows,
+ * or -1 when out of memory.
+ */
+export function distinctRows(
+  self: Accumulator,
+  numbers: usize,
+  vector: Vector,
+  mask: usize,
+  rows: u32,
+): i32 {
+  const key = changetype<KeyColumn>(self.key);
+  if (!keyLoad(key, vector, rows)) return -1;
+  let count: u32 = 0;
+  if (key.width == 4) count = pack4(self.scratch, numbers, key.values, mask, rows);
+  else if (key.width == 8) count = pack8(self.scratch, numbers, key.values, mask, rows);
+  else count = pack16(self.scratch, numbers, key.values, mask, rows);
+  return rowTableMap(self.table, self.scratch, count, self.entries, self.tags) ? <i32>count : -1;
 }
 
 function pack4(rows: usize, numbers: usize, values: usize, mask: usize, count: u32): u32 {

@@ -251,7 +251,7 @@ export function sumExactStateIsValid(self: Accumulator, state: usize, length: u3
     const limb = <i32>load<u8>(state + <usize>at);
     const value = load<u64>(state + <usize>at, 1);
     if (limb <= previous || value == 0) return false;
-    if (limb < <i32>NAN ? limb > most || value > DIGIT_MASK : value >> 62 != 0) return false;
+    if (limb < <i32>NAN ? limb > most || value > DIGIT_MASK : !self.retracts && value >> 62 != 0) return false;
     previous = limb;
   }
   return true;

@@ -57,14 +57,16 @@ export function minmaxUpdate(
   rows: u32,
   buffer: usize,
 ): void {
-  let source = values;
-  if (self.type == <u32>Type.BOOL || self.type == <u32>Type.F32 || self.type == <u32>Type.F64) {
-    source = buffer;
-    if (self.type == <u32>Type.BOOL) spreadBits(values, rows, buffer);
-    else if (self.type == <u32>Type.F32) orderFloats32(values, rows, buffer);
-    else orderFloats64(values, rows, buffer);
-  }
-  fold(self, numbers, source, mask, rows);
+  fold(self, numbers, minmaxOrder(self.type, values, rows, buffer), mask, rows);
+}
+
+/** Values of `type` as those of `minmaxType`: `values`, or in `buffer`. */
+export function minmaxOrder(type: u32, values: usize, rows: u32, buffer: usize): usize {
+  if (type == <u32>Type.BOOL) spreadBits(values, rows, buffer);
+  else if (type == <u32>Type.F32) orderFloats32(values, rows, buffer);
+  else if (type == <u32>Type.F64) orderFloats64(values, rows, buffer);
+  else return values;
+  return buffer;
 }
 
 function fold(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
@@ -172,15 +174,20 @@ function orderFloats64(values: usize, rows: u32, buffer: usize): void {
   }
 }
 
+/** Turns the value at `at` from `minmaxType` back into one of `type`. */
+export function minmaxInOrder(type: u32, at: usize): void {
+  if (type == <u32>Type.F64) {
+    const bits = load<i64>(at);
+    store<i64>(at, bits ^ <i64>(<u64>(bits >> 63) >> 1));
+  } else if (type == <u32>Type.F32) {
+    const bits = load<i32>(at);
+    store<i32>(at, bits ^ <i32>(<u32>(bits >> 31) >> 1));
+  }
+}
+
 /** Writes a group's value, as bits of `self.type` (a byte for BOOL), to `target` (16 bytes). */
 export function minmaxLoad(self: Accumulator, group: u32, target: usize): void {
   const width: usize = self.stride;
-  const at = self.values + <usize>group * width;
-  if (self.type == <u32>Type.F64) {
-    const bits = load<i64>(at);
-    store<i64>(target, bits ^ <i64>(<u64>(bits >> 63) >> 1));
-  } else if (self.type == <u32>Type.F32) {
-    const bits = load<i32>(at);
-    store<i32>(target, bits ^ <i32>(<u32>(bits >> 31) >> 1));
-  } else copyBytes(target, at, width);
+  copyBytes(target, self.values + <usize>group * width, width);
+  minmaxInOrder(self.type, target);
 }

@@ -19,8 +19,8 @@ import { Accumulator, Family } from "./accumulator";
 import { maskBit, typeIsSigned } from "./argument";
 import { NAN } from "./exact-limbs";
 import { Power, powerDegree, powerPlanes } from "./power";
-import { addChunk, addLimb, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
-import { sumIntegerAdd, sumIntegerUpdate } from "./sum-integer";
+import { addChunk, addLimb, negateFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
+import { sumIntegerAdd, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
 import { GRID } from "./exact-limbs";
 import { DIGIT_BITS } from "./round";
 
@@ -78,7 +78,7 @@ export function powerType(power: u32, type: u32, secondType: u32): u32 {
 
 // ---- a vector
 
-/** Adds the powers of a vector; `buffer` is 32 KiB of scratch. False when out of memory. */
+/** Adds the powers of a vector, or takes them back; `buffer` is 32 KiB of scratch. False when out of memory. */
 export function momentsUpdate(
   self: Accumulator,
   numbers: usize,
@@ -88,9 +88,14 @@ export function momentsUpdate(
   rows: u32,
   one: bool,
   buffer: usize,
+  minus: bool = false,
 ): bool {
   if (self.family == <u32>Family.SUM_INTEGER) {
     const right = self.power == <u32>Power.PRODUCT ? y : x;
+    if (minus) {
+      multiplyRows(self, x, right, rows, buffer);
+      return sumIntegerRetract(self, numbers, buffer, mask, rows);
+    }
     if (isProductOfI32(self)) {
       const magnitude = multiplyI32(x, right, rows, buffer);
       if (mask != 0) keep64(buffer, mask, 0, rows, buffer);
@@ -99,8 +104,8 @@ export function momentsUpdate(
     multiplyRows(self, x, right, rows, buffer);
     return sumIntegerUpdate(self, numbers, buffer, mask, rows, one, buffer);
   }
-  if (self.type == <u32>Type.I128) return addDigits(self, numbers, x, y, mask, rows, buffer);
-  return addFloats(self, numbers, x, y, mask, rows, one, buffer);
+  if (self.type == <u32>Type.I128) return addDigits(self, numbers, x, y, mask, rows, buffer, minus);
+  return addFloats(self, numbers, x, y, mask, rows, one, buffer, minus);
 }
 
 // ---- integers
@@ -224,6 +229,7 @@ function addDigits(
   mask: usize,
   rows: u32,
   buffer: usize,
+  minus: bool,
 ): bool {
   const product = self.power == <u32>Power.PRODUCT;
   const a = buffer;
@@ -235,8 +241,8 @@ function addDigits(
     else if (self.power != <u32>Power.CUBE) negative = false;
     const words = raise(self.power, a, b, buffer + 32, MAGNITUDE_WORDS);
     const group = load<u32>(numbers + ((<usize>row) << 2));
-    if (!sumExactAddMagnitude(self, group, lastPower(self.power, buffer + 32), words, GRID * DIGIT_BITS, negative))
-      return false;
+    const power = lastPower(self.power, buffer + 32);
+    if (!sumExactAddMagnitude(self, group, power, words, GRID * DIGIT_BITS, negative != minus)) return false;
   }
   return sumExactAdded(self, rows * powerPlanes(self.power));
 }
@@ -297,6 +303,7 @@ function addFloats(
   rows: u32,
   one: bool,
   buffer: usize,
+  minus: bool,
 ): bool {
   const planes = powerPlanes(self.power);
   const a = buffer;
@@ -308,11 +315,13 @@ function addFloats(
     const groups = numbers + ((<usize>start) << 2);
     loadFloats(self.sourceType, x, mask, start, count, a);
     if (product) loadFloats(self.secondType, y, mask, start, count, b);
-    if (!(areTame(a, count) && (!product || areTame(b, count))) && !addWild(self, groups, a, b, count, p))
+    if (!(areTame(a, count) && (!product || areTame(b, count))) && !addWild(self, groups, a, b, count, p, minus))
       return false;
     expand(self.power, a, b, p, count);
     for (let plane: u32 = 0; plane < planes; plane++) {
-      if (!addChunk(self, groups, p + <usize>plane * PLANE, count, one)) return false;
+      const values = p + <usize>plane * PLANE;
+      if (minus && !negateFloats(self, groups, values, count)) return false;
+      if (!addChunk(self, groups, values, count, one)) return false;
     }
   }
   return sumExactAdded(self, rows * planes);
@@ -340,8 +349,19 @@ function areTame(values: usize, count: u32): bool {
   return tame;
 }
 
-/** Adds the rows that the splitting does not take by integers, and zeroes them. False when out of memory. */
-function addWild(self: Accumulator, numbers: usize, a: usize, b: usize, count: u32, work: usize): bool {
+/**
+ * Adds the rows that the splitting does not take by integers (or takes them back), and zeroes them. False when out
+ * of memory.
+ */
+function addWild(
+  self: Accumulator,
+  numbers: usize,
+  a: usize,
+  b: usize,
+  count: u32,
+  work: usize,
+  minus: bool,
+): bool {
   for (let row: u32 = 0; row < count; row++) {
     const at = (<usize>row) << 3;
     const x = load<u64>(a + at);
@@ -349,13 +369,14 @@ function addWild(self: Accumulator, numbers: usize, a: usize, b: usize, count: u
     if (isTame(x) && isTame(y)) continue;
     store<u64>(a + at, 0);
     store<u64>(b + at, 0);
-    if (!addWildRow(self, load<u32>(numbers + ((<usize>row) << 2)), x, y, work)) return false;
+    if (!addWildRow(self, load<u32>(numbers + ((<usize>row) << 2)), x, y, work, minus)) return false;
   }
   return true;
 }
 
-function addWildRow(self: Accumulator, group: u32, x: u64, y: u64, work: usize): bool {
-  if (((x >> 52) & 0x7ff) == 0x7ff || ((y >> 52) & 0x7ff) == 0x7ff) return addLimb(self, group, NAN, 1);
+function addWildRow(self: Accumulator, group: u32, x: u64, y: u64, work: usize, minus: bool): bool {
+  if (((x >> 52) & 0x7ff) == 0x7ff || ((y >> 52) & 0x7ff) == 0x7ff)
+    return addLimb(self, group, NAN, minus ? -1 : 1);
   const degree = powerDegree(self.power);
   // Each position counts from 2^-1074, and the product's from `degree` times that; the grid from 2^-4314.
   const positions = self.power == <u32>Power.PRODUCT ? positionOf(x) + positionOf(y) : positionOf(x) * degree;
@@ -370,7 +391,7 @@ function addWildRow(self: Accumulator, group: u32, x: u64, y: u64, work: usize):
     lastPower(self.power, work + 32),
     words,
     positions + GRID * DIGIT_BITS + 1074 - 1074 * degree,
-    negative,
+    negative != minus,
   );
 }
 

@@ -7,12 +7,13 @@ import { Reason, Status } from "../abi/status";
 import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { contextError, fail, failAt, failValue } from "../memory/context";
-import { Accumulator, Family, isArg } from "./accumulator";
+import { Accumulator, Family, isArg, isMultiset } from "./accumulator";
 import { argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
 import { cardinalityEstimate } from "./cardinality";
 import { minmaxLoad } from "./minmax";
 import { logResult } from "./quantile";
+import { multisetCount, multisetExtreme } from "./multiset";
 import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
 import { roundAverage192 } from "./round";
@@ -105,6 +106,11 @@ export function resultValue(
   scratch: usize,
 ): i32 {
   const values = changetype<Accumulator>(self.values);
+  if (isMultiset(values.family)) {
+    if (self.fn != <u32>AggregateFunction.COUNT_DISTINCT) return multisetExtreme(values, group, target) ? 1 : 0;
+    store<i64>(target, multisetCount(values, group));
+    return 1;
+  }
   switch (self.fn) {
     case AggregateFunction.COUNT_ROWS:
     case AggregateFunction.COUNT:

@@ -92,6 +92,49 @@ export function sumExactUpdate(
   return sumExactAdded(self, rows);
 }
 
+/** Takes the rows of a vector of F32 or F64 back that are in `mask`. False when out of memory. */
+export function sumExactRetract(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+): bool {
+  const x = self.scratch;
+  for (let start: u32 = 0; start < rows; start += CHUNK) {
+    const count = min(CHUNK, rows - start);
+    const groups = numbers + ((<usize>start) << 2);
+    let source = values + ((<usize>start) << 3);
+    if (self.type == <u32>Type.F32) {
+      widenFloats(values + ((<usize>start) << 2), x, count);
+      source = x;
+    }
+    keep64(source, mask, start, count, x);
+    if (!negateFloats(self, groups, x, count) || !addChunk(self, groups, x, count, false)) return false;
+  }
+  return sumExactAdded(self, rows);
+}
+
+/** Turns the signs of values to be taken back; NaNs and infinities are uncounted at once. False when out of memory. */
+export function negateFloats(self: Accumulator, numbers: usize, x: usize, count: u32): bool {
+  for (let row: u32 = 0; row < count; row++) {
+    const at = x + ((<usize>row) << 3);
+    const bits = load<u64>(at);
+    if (isSpecial(bits)) {
+      if (!addLimb(self, load<u32>(numbers + ((<usize>row) << 2)), kindOf(bits), -1)) return false;
+      store<u64>(at, 0);
+    } else store<u64>(at, bits ^ (1 << 63));
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function kindOf(bits: u64): u32 {
+  if ((bits & 0xfffffffffffff) != 0) return NAN;
+  return <i64>bits < 0 ? NEGATIVE_INFINITY : POSITIVE_INFINITY;
+}
+
 /** Counts added values towards the next passing on of carries. False when out of memory. */
 export function sumExactAdded(self: Accumulator, rows: u32): bool {
   self.rows += rows;
@@ -270,8 +313,7 @@ function addByInteger(self: Accumulator, group: u32, bits: u64): bool {
   const fraction = bits & 0xfffffffffffff;
   const negative = <i64>bits < 0;
   if (field == 0x7ff) {
-    const kind = fraction != 0 ? NAN : negative ? NEGATIVE_INFINITY : POSITIVE_INFINITY;
-    return addLimb(self, group, kind, 1);
+    return addLimb(self, group, kindOf(bits), 1);
   }
   const mantissa = field == 0 ? fraction : fraction | (1 << 52);
   const position: u32 = field == 0 ? 0 : field - 1;

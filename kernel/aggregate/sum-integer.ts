@@ -349,6 +349,60 @@ function addTo(at: usize, low: u64, middle: u64, high: i64): void {
   store<i64>(at, load<i64>(at, 16) + high + <i64>(partial < middle) + <i64>(newMiddle < partial), 16);
 }
 
+/** Takes the rows of a vector back that are in `mask`. False when out of memory. */
+export function sumIntegerRetract(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+): bool {
+  switch (self.type) {
+    case Type.I8:
+      return retractRows<i8>(self, numbers, values, mask, rows, 0);
+    case Type.U8:
+      return retractRows<u8>(self, numbers, values, mask, rows, 0);
+    case Type.I16:
+      return retractRows<i16>(self, numbers, values, mask, rows, 1);
+    case Type.U16:
+      return retractRows<u16>(self, numbers, values, mask, rows, 1);
+    case Type.I32:
+      return retractRows<i32>(self, numbers, values, mask, rows, 2);
+    case Type.U32:
+      return retractRows<u32>(self, numbers, values, mask, rows, 2);
+    case Type.I64:
+      return retractRows<i64>(self, numbers, values, mask, rows, 3);
+    case Type.U64:
+      return retractRows<u64>(self, numbers, values, mask, rows, 3);
+    default:
+      return retractRows<i64>(self, numbers, values, mask, rows, 4);
+  }
+}
+
+/** A shift of 4 stands for 128-bit integers. */
+function retractRows<T>(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  shift: usize,
+): bool {
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!maskBit(mask, row)) continue;
+    const from = values + ((<usize>row) << shift);
+    const low = isSigned<T>() ? <u64>(<i64>load<T>(from)) : <u64>load<T>(from);
+    const sign: u64 = isSigned<T>() ? <u64>(<i64>load<T>(from) >> 63) : 0;
+    const middle = shift == 4 ? load<u64>(from, 8) : sign;
+    const high = shift == 4 ? <u64>(<i64>middle >> 63) : sign;
+    const group = load<u32>(numbers + ((<usize>row) << 2));
+    const noLow = <u64>(low == 0);
+    const noMiddle = noLow & <u64>(middle == 0);
+    if (!sumIntegerMerge(self, group, 0 - low, ~middle + noLow, <i64>(~high + noMiddle))) return false;
+  }
+  return true;
+}
+
 /** Adds a 192-bit sum to a group's, as a merge does; false when it must widen and memory is exhausted. */
 export function sumIntegerMerge(self: Accumulator, group: u32, low: u64, middle: u64, high: i64): bool {
   if (self.wide == 0) {

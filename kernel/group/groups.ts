@@ -165,7 +165,7 @@ export function groupsAssign(groups: Groups, rows: u32, numbers: usize): bool {
 }
 
 function decide(groups: Groups, rows: u32, batchRows: u32): bool {
-  const direct = groups.appends == 0 && (groups.fault & <u32>AggregateFault.NO_DIRECT) == 0;
+  const direct = groups.appends == 0 && groups.looksUp == 0 && (groups.fault & <u32>AggregateFault.NO_DIRECT) == 0;
   if (direct && layoutDirect(groups, rows, batchRows)) {
     if (!growDirect(groups)) return false;
     groups.tier = Tier.DIRECT;

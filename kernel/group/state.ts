@@ -58,6 +58,8 @@ export class Groups {
   small: u32;
   /** HASH: 1 where every row becomes a group of its own, without being looked up (its null key apart). */
   appends: u32;
+  /** 1 where numbers are always looked up: a group without rows may still have a state. */
+  looksUp: u32;
 }
 
 export const GROUPS_SIZE: usize = 96;

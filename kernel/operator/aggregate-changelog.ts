@@ -27,6 +27,7 @@ import { failMemory, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
 import { aggregateTextBytes, aggregateTextLimit, resultTextBytes } from "./aggregate-output";
 import { aggregatePrepareResults } from "./aggregate-reserve";
+import { groupIsThere, retractCheck } from "./aggregate-retract";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -195,6 +196,7 @@ export function changelogAdopt(context: usize, operator: usize): i32 {
   const scratch = scratchTake(context, RESULT_SCRATCH);
   for (; log.cursor < log.count; log.cursor++) {
     const group = load<u32>(log.list + ((<usize>log.cursor) << 2));
+    if (!groupIsThere(self, group)) continue;
     const status = evaluate(context, operator, group, row, scratch);
     if (status < 0) return status;
     if (!reserveKept(self, log, log.cursor, log.cursor + 1)) return failMemory(context, 0);
@@ -354,9 +356,16 @@ function emitGroup(
   const self = aggregationOf(operator);
   const at = log.list + ((<usize>log.cursor) << 2);
   const group = load<u32>(at);
+  const owes = retractCheck(context, operator, group);
+  if (owes < 0) return owes;
+  const emitted = load<u8>(changetype<Accumulator>(log.emitted).values + <usize>group) != 0;
+  if (!groupIsThere(self, group)) {
+    if (emitted) emitRow(self, log, at, row, scratch, true, RowKind.DELETE);
+    store<u8>(changetype<Accumulator>(log.emitted).values + <usize>group, 0);
+    return 0;
+  }
   const status = evaluate(context, operator, group, row, scratch);
   if (status < 0) return status;
-  const emitted = load<u8>(changetype<Accumulator>(log.emitted).values + <usize>group) != 0;
   if (emitted && log.half == 0) {
     if (isKept(self, log, group, row)) return 0;
     emitRow(self, log, at, row, scratch, true, RowKind.UPDATE_BEFORE);

@@ -91,6 +91,9 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
       if (self.limbs != EXACT_LIMBS) bytes += capacity * EXACT_STRIDE + BLOCK_COST;
       if (grows || self.heads == 0) bytes += (capacity << 2) + BLOCK_COST;
       return bytes + sideHeadroom(self, rows);
+    case Family.MULTISET:
+    case Family.MULTISET_MIN:
+    case Family.MULTISET_MAX:
     case Family.DISTINCT: {
       const interner = changetype<KeyColumn>(self.key).interner;
       if (interner != 0) bytes += slotsHeadroom(interner, rows);

@@ -3,7 +3,7 @@
 import { Abi, Batch, ErrorRecord, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family, isArg, isPairs, isSketch } from "../aggregate/accumulator";
+import { Accumulator, Family, isArg, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
 import { argMerge, argStateIsValid } from "../aggregate/arg-extreme";
 import { accumulatorReserveRows } from "../aggregate/accumulators";
 import { VALUES_BYTES, maskBit } from "../aggregate/argument";
@@ -12,6 +12,7 @@ import { distinctUpdate } from "../aggregate/distinct";
 import { sumExactStateIsValid } from "../aggregate/exact-read";
 import { MOMENTS_BYTES, momentsFastMerge } from "../aggregate/moments-fast";
 import { minmaxUpdate } from "../aggregate/minmax";
+import { multisetUpdate } from "../aggregate/multiset";
 import { textFold } from "../aggregate/minmax-text";
 import { sketchMerge, sketchStateIsValid } from "../aggregate/sketch";
 import { sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "../aggregate/sum-exact";
@@ -24,6 +25,7 @@ import {
   programOutput,
   programOutputDistinctBytes,
   programOutputTextBytes,
+  programOutputs,
   programRun,
 } from "../expression/program";
 import { groupsAssign, groupsPrepareLoaded, groupsReserve, groupsSpan } from "../group/groups";
@@ -260,7 +262,7 @@ function isStateValid(self: Aggregation, accumulator: Accumulator, vector: Vecto
       if (!argStateIsValid(accumulator, load<u32>(view), load<u32>(view, 4))) return false;
     }
   }
-  if (family == <u32>Family.COUNT) {
+  if (family == <u32>Family.COUNT && !accumulator.retracts) {
     const least: i64 =
       changetype<usize>(accumulator) == self.rowsCounter && groupsOf(self).keyCount != 0 ? 1 : 0;
     for (let row: u32 = 0; row < rows; row++) {
@@ -294,8 +296,10 @@ function checkPairs(
     const count = programRun(context, program, start, min(ROWS, rows - start));
     if (count < 0) return count;
     const numbers = changetype<Vector>(programOutput(program, 0));
-    if (numbers.validity != 0 || changetype<Vector>(programOutput(program, 1)).validity != 0)
-      return corrupt(context, Reason.STATE_VALUE);
+    for (let column: u32 = 0; column < programOutputs(program); column++) {
+      if (changetype<Vector>(programOutput(program, column)).validity != 0)
+        return corrupt(context, Reason.STATE_VALUE);
+    }
     for (let row = 0; row < count; row++) {
       if (load<u32>(numbers.values + ((<usize>row) << 2)) >= state.rowCount)
         return corrupt(context, Reason.STATE_VALUE);
@@ -585,17 +589,22 @@ function mergePairs(
   const isText = accumulator.family == <u32>Family.DISTINCT && accumulator.type == <u32>Type.BYTES;
   const bytes = isText ? programOutputDistinctBytes(program, 1) : 0;
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return failMemory(context, 0);
+  const values = changetype<Vector>(programOutput(program, 1));
   if (accumulator.family == <u32>Family.LOG) {
-    const values = changetype<Vector>(programOutput(program, 1)).values;
-    logUpdate(accumulator, self.numbers, values, 0, rows);
+    logUpdate(accumulator, self.numbers, values.values, 0, rows);
     return 0;
   }
   if (isSketch(accumulator)) {
-    const cells = changetype<Vector>(programOutput(program, 1)).values;
+    const cells = values.values;
     const counters = changetype<Vector>(programOutput(program, 2)).values;
     return sketchMerge(accumulator, self.numbers, cells, counters, rows) ? 0 : failMemory(context, 0);
   }
-  return distinctUpdate(accumulator, self.numbers, changetype<Vector>(programOutput(program, 1)), 0, rows)
+  if (isMultiset(accumulator.family)) {
+    const deltas = changetype<Vector>(programOutput(program, 2)).values;
+    const buffer = scratchTake(context, VALUES_BYTES);
+    return multisetUpdate(accumulator, self.numbers, values, 0, rows, 0, deltas, buffer) ? 0 : failMemory(context, 0);
+  }
+  return distinctUpdate(accumulator, self.numbers, values, 0, rows)
     ? 0
     : failMemory(context, 0);
 }

@@ -3,8 +3,9 @@
 import { Type } from "../abi/layout";
 import { Status } from "../abi/status";
 import { RESULT_SCRATCH, resultEmit } from "../aggregate/results";
-import { Accumulator, Family, isArg } from "../aggregate/accumulator";
+import { Accumulator, Family, isArg, isMultiset } from "../aggregate/accumulator";
 import { argTextBytes } from "../aggregate/arg-extreme";
+import { multisetExtremeBytes } from "../aggregate/multiset";
 import { textLength } from "../aggregate/minmax-text";
 import {
   builderReserveBytes,
@@ -21,6 +22,7 @@ import { groupsIsOccupied } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
+import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
 import { aggregatePrepareResults } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
@@ -74,6 +76,10 @@ export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes
   self.list = list;
   const scratch = scratchTake(context, RESULT_SCRATCH);
   const rows = listGroups(self, list, limit, bytes, scratch, self.cursor);
+  for (let row: u32 = 0; row < rows && isRetracting(self); row++) {
+    const owes = retractCheck(context, operator, load<u32>(list + ((<usize>row) << 2)));
+    if (owes < 0) return owes;
+  }
   if (!reserveRows(self, list, rows, scratch)) return failMemory(context, 0);
   for (let start: u32 = 0; start < rows; start += EMIT_ROWS) {
     const status = emitGroups(
@@ -121,7 +127,7 @@ function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scra
   let rows: u32 = 0;
   let total: u64 = 0;
   for (let group = from; group < groups.count && rows < limit; group++) {
-    if (!groupsIsOccupied(groups, group)) continue;
+    if (!groupsIsOccupied(groups, group) || !groupIsThere(self, group)) continue;
     if (texts) {
       total += aggregateTextBytes(self, group, scratch);
       if (total > bytes && rows != 0) break;
@@ -152,6 +158,8 @@ export function aggregateTextBytes(self: Aggregation, group: u32, scratch: usize
 export function resultTextBytes(self: Aggregation, index: u32, group: u32): u32 {
   const values = changetype<Accumulator>(resultAt(self, index).values);
   if (isArg(values)) return argTextBytes(values, group);
+  if (resultAt(self, index).type == <u32>Type.BYTES && isMultiset(values.family))
+    return multisetExtremeBytes(values, group);
   const isText = values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT;
   return isText ? textLength(values, group) : 0;
 }

@@ -3,13 +3,14 @@
 import { Abi, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family, isPairs, isSketch } from "../aggregate/accumulator";
+import { Accumulator, Family, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
 import { bitsLoad } from "../aggregate/bits";
 import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
 import { EXACT_SUM_BYTES, sumExactState } from "../aggregate/exact-read";
 import { MOMENTS_BYTES } from "../aggregate/moments-fast";
 import { minmaxLoad } from "../aggregate/minmax";
+import { multisetMultiplicity, multisetValue } from "../aggregate/multiset";
 import { textAddress, textLength } from "../aggregate/minmax-text";
 import { countOf, isPresent, resultAppend } from "../aggregate/results";
 import { logCount, logGroup, logLoad } from "../aggregate/value-log";
@@ -291,6 +292,7 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
   const values = outputColumn(output, 1);
   const isLog = accumulator.family == <u32>Family.LOG;
   const interner: usize = isLog ? 0 : changetype<KeyColumn>(accumulator.key).interner;
+  const multiset = isMultiset(accumulator.family);
   const copy = scratchTake(context, 16);
   if (interner != 0) {
     let bytes: usize = 0;
@@ -307,6 +309,13 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
     if (isLog) {
       logLoad(accumulator, entry, copy);
       resultAppend(values, true, copy);
+      continue;
+    }
+    if (multiset) {
+      multisetValue(accumulator, entry, copy);
+      resultAppend(values, true, copy);
+      store<i64>(copy, multisetMultiplicity(accumulator, entry));
+      resultAppend(outputColumn(output, 2), true, copy);
       continue;
     }
     const value = distinctValue(accumulator, entry);

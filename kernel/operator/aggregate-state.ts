@@ -4,21 +4,25 @@
 //
 //   section 0, one row: u32 ABI version, u32 operator kind, u64 configuration hash, u64 rows in, u64 rows
 //     selected, u64 batches in, u64 groups, u32 flags (1 = all results so far were emitted as a changelog),
-//     and for each DISTINCT, LOG or sketch accumulator u64 pairs or cells
+//     and for each DISTINCT, MULTISET, LOG or sketch accumulator u64 pairs or cells
 //   section 1, one row a group (left out where it would have no columns): the keys, then for each
 //     accumulator but these
 //     COUNT i64 | SEEN bool | SUM_INTEGER i128 (of decimals: and i64, the 64 bits above it) | SUM_FAST f64
 //     SUM_EXACT bytes: see exact-limbs.ts | MOMENTS_FAST bytes: see moments-fast.ts | MIN, MAX the value, null when there is none
 //     BIT_AND, BIT_OR, BIT_XOR the value | ARG_MIN, ARG_MAX bytes: see arg-extreme.ts, null when there is none
-//   section 2 + i, one row a pair of the i-th DISTINCT or LOG accumulator: u32 row of section 1, the value;
+//   section 2 + i, one row a pair of the i-th DISTINCT, MULTISET or LOG accumulator: u32 row of section 1, the value, of
+//     MULTISET also i64 multiplicity;
 //     or a cell of a sketch: u32 row of section 1, u32 number, i128 counters: see sketch.ts
+//
+// Where rows may be taken back (RETRACT) counts, multiplicities and numbers of NaNs and infinities may be below 0: the
+// state that makes up for it may come from elsewhere.
 //
 // Accumulators are in the order in which the aggregates first need them: values, then counts. A state is
 // checked batch by batch before anything of the batch is applied. Between the header and the last row of
 // the last section the merge is open: the operator takes nothing else, and a release makes it failed.
 
 import { Abi, Type } from "../abi/layout";
-import { Accumulator, Family, isArg, isPairs, isSketch } from "../aggregate/accumulator";
+import { Accumulator, Family, isArg, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
 import { SKETCH_COUNTERS } from "../aggregate/sketch";
 import { groupsKey } from "../group/state";
 import { scratchTake } from "../memory/context";
@@ -94,9 +98,12 @@ export function distinctAt(self: Aggregation, number: u32): Accumulator {
 export function sectionTypes(self: Aggregation, section: u32, types: usize): u32 {
   if (section == 0) return headerTypes(self, types);
   if (section > 1) {
+    const pairs = distinctAt(self, section - 2);
     put(types, 0, Type.U32);
-    const accumulator = distinctAt(self, section - 2);
-    if (!isSketch(accumulator)) return put(types, 1, accumulator.type);
+    if (!isSketch(pairs)) {
+      put(types, 1, pairs.type);
+      return isMultiset(pairs.family) ? put(types, 2, Type.I64) : 2;
+    }
     put(types, 1, Type.U32);
     return put(types, 2, SKETCH_COUNTERS);
   }

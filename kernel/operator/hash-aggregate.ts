@@ -18,9 +18,11 @@ import {
   KeyConfig,
 } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { ACCUMULATOR_SIZE, Accumulator, Family } from "../aggregate/accumulator";
+import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorMustTrack, accumulatorUpdate } from "../aggregate/accumulators";
 import { distinctProbes } from "../aggregate/distinct";
+import { accumulatorRetract } from "../aggregate/retract";
+import { MASK_BYTES } from "../aggregate/argument";
 import { powerType } from "../aggregate/moments";
 import { MOMENT_SLOTS, isMoment, isPairMoment, momentDegree } from "../aggregate/moments-result";
 import { Power } from "../aggregate/power";
@@ -46,7 +48,7 @@ import {
 import { GROUPS_SIZE, MAX_KEYS, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
-import { fail, failDetail, failMemory } from "../memory/context";
+import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionDestroy, regionInit, regionRoot } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
 import {
@@ -64,6 +66,7 @@ import {
   backlogReserve,
   backlogRows,
 } from "./aggregate-backlog";
+import { groupIsThere, isRetracting, retractFamily, retractFlagsAreSound, retractSplit, retractTakes } from "./aggregate-retract";
 import { aggregateHasRoom } from "./aggregate-headroom";
 import {
   aggregateReserveBatch,
@@ -107,6 +110,8 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
     load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES),
   );
   if (self.program == 0) return false;
+  if (!retractFlagsAreSound(self)) return refuse(context, 0);
+  if (isRetracting(self)) self.backlogRefused = 1;
   self.configHash = hashConfig(config, keys, results);
   const keysAt = config + <usize>AggregateConfig.SIZE;
   const entries = keysAt + <usize>keys * <usize>KeyConfig.SIZE;
@@ -188,19 +193,22 @@ function checkHeader(config: usize, length: u32): bool {
   const bytes: u64 = load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES);
   if (load<u32>(config, <usize>AggregateConfig.VERSION) != <u32>Abi.VERSION) return false;
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
-  if (load<u32>(config, <usize>AggregateConfig.FLAGS) > <u32>AggregateFlag.PARTIAL) return false;
+  const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff;
+  const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
+  if (flags > (both | <u32>AggregateFlag.RETRACT) || (flags & both) == both) return false;
   const end: u64 =
     <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
-/** What decides whether a state fits: keys, aggregates and program; not the flags, nor the fault switches. */
+/** What decides whether a state fits: keys, aggregates, program, and whether rows are taken back; not the rest. */
 function hashConfig(config: usize, keys: u32, results: u32): u64 {
   const entries = keys * <u32>KeyConfig.SIZE + results * <u32>AggregateEntry.SIZE;
   const program = config + <usize>load<u32>(config, <usize>AggregateConfig.PROGRAM);
   const first = hashBytes(config + <usize>AggregateConfig.SIZE, entries);
   const second = hashBytes(program, load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES));
-  return (first * 31 + second) ^ (((<u64>keys) << 32) | <u64>results);
+  const kind = load<u32>(config, <usize>AggregateConfig.FLAGS) & ~(<u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL));
+  return ((first * 31 + second) ^ (((<u64>keys) << 32) | <u64>results)) + <u64>kind * 0x9e3779b97f4a7c15;
 }
 
 function createGroups(context: usize, operator: usize, config: usize, count: u32): bool {
@@ -226,6 +234,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
       return refuse(context, index);
     }
   }
+  groupsOf(self).looksUp = isRetracting(self) ? 1 : 0;
   return groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed) || outOfMemory(context);
 }
 
@@ -277,7 +286,7 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   const type: u32 = argument < 0 ? Type.NONE : load<u32>(entry, <usize>AggregateEntry.TYPE);
   if (argument >= 0 && (!isValueType(type) || programOutputType(self.program, <u32>argument) != type))
     return false;
-  if (flags > <u32>AggregateEntryFlag.FAST) return false;
+  if (flags > <u32>AggregateEntryFlag.FAST || (isRetracting(self) && !retractTakes(fn, flags))) return false;
   const isQuantile =
     fn == <u32>AggregateFunction.QUANTILE ||
     fn == <u32>AggregateFunction.QUANTILE_DISC ||
@@ -468,6 +477,7 @@ function pairAccumulatorFor(
   power: u32,
   type: u32,
 ): usize {
+  if (isRetracting(self)) family = retractFamily(family);
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const known = accumulatorAt(self, index);
     if (
@@ -501,7 +511,8 @@ function createAccumulators(context: usize, operator: usize): bool {
   for (let index: u32 = 0; index < self.resultCount; index++) {
     changetype<Accumulator>(resultAt(self, index).values).presence = resultAt(self, index).counts;
   }
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+  if (isRetracting(self)) self.rowsCounter = accumulatorFor(self, Family.COUNT, -1, -1, Type.NONE);
+  for (let index: u32 = 0; index < self.accumulatorCount && self.rowsCounter == 0; index++) {
     const accumulator = accumulatorAt(self, index);
     if (accumulator.family == <u32>Family.COUNT && accumulator.filter < 0) {
       self.rowsCounter = accumulatorFor(self, Family.COUNT, -1, -1, Type.NONE);
@@ -513,6 +524,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     accumulator.region = operator;
     accumulator.fault = self.fault;
     accumulator.seed = self.seed;
+    accumulator.retracts = isRetracting(self) ? 1 : 0;
     if (self.like != 0) accumulator.like = changetype<usize>(accumulatorAt(changetype<Aggregation>(self.like), index));
     if (!accumulatorInit(accumulator)) return outOfMemory(context);
   }
@@ -686,14 +698,28 @@ function prepareVector(context: usize, operator: usize, rows: u32, left: u32, ba
 
 function applyVector(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
+  const mark = scratchMark(context);
+  let plus: usize = 0;
+  if (isRetracting(self)) {
+    plus = scratchTake(context, MASK_BYTES * 2);
+    const taken = retractSplit(context, self, rows, plus);
+    if (taken < 0) return taken;
+    if (taken == 0) plus = 0;
+  }
   if (!groupsAssign(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
   if (self.changelog != 0) changelogTouch(operator, self.numbers, rows);
   const one = groupsOf(self).tier == <u32>Tier.NONE;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows, one))
+    if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows, one, plus))
+      return failMemory(context, 0);
+    if (
+      plus != 0 &&
+      !accumulatorRetract(accumulator, context, self.program, self.numbers, rows, plus + MASK_BYTES)
+    )
       return failMemory(context, 0);
   }
+  scratchReset(context, mark);
   return 0;
 }
 
@@ -706,9 +732,11 @@ export function aggregatePending(operator: usize): bool {
 
 /** Groups that have rows. */
 export function aggregateGroups(operator: usize): u64 {
-  const groups = groupsOf(aggregationOf(operator));
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
   let count: u64 = 0;
-  for (let group: u32 = 0; group < groups.count; group++) count += <u64>groupsIsOccupied(groups, group);
+  for (let group: u32 = 0; group < groups.count; group++)
+    count += <u64>(groupsIsOccupied(groups, group) && groupIsThere(self, group));
   return count;
 }
 
@@ -722,7 +750,8 @@ export function aggregateProbes(operator: usize): u64 {
   let probes = groupsProbes(groupsOf(self));
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (accumulator.family == <u32>Family.DISTINCT) probes += distinctProbes(accumulator);
+    const pairs = accumulator.family == <u32>Family.DISTINCT || isMultiset(accumulator.family);
+    if (pairs) probes += distinctProbes(accumulator);
   }
   return probes;
 }

@@ -67,6 +67,8 @@ export interface Query {
   readonly changelog?: boolean | undefined;
   readonly faults?: number | undefined;
   readonly seed?: number | undefined;
+  /** Column of the row kinds, where the input is a changelog. */
+  readonly kind?: number | undefined;
 }
 
 export function open(kernel: Kernel, query: Query): Operator {
@@ -75,11 +77,12 @@ export function open(kernel: Kernel, query: Query): Operator {
 
 export function specOf(query: Query): ProgramAggregateSpec {
   const program = new ProgramBuilder();
-  const { keys, aggregates } = aggregateSpec(program, query);
+  const { keys, aggregates, retract } = aggregateSpec(program, query);
   return {
     program: program.encode(),
     keys,
     aggregates,
+    retract,
     changelog: query.changelog,
     faults: query.faults,
     seed: query.seed,
@@ -113,7 +116,9 @@ export function aggregateSpec(
       secondScale: other?.kind === "decimal" ? other.scale : 0,
     };
   });
-  return { keys, aggregates, changelog: query.changelog, faults: query.faults, seed: query.seed, outputs };
+  const retract = query.kind === undefined ? undefined : outputs[query.kind];
+  const { changelog, faults, seed } = query;
+  return { keys, aggregates, retract, changelog, faults, seed, outputs };
 }
 
 function normal(type: Type): Type {

@@ -26,6 +26,11 @@ export interface AggregateConfigSpec {
   readonly aggregates: readonly AggregateEntrySpec[];
   /** Emit changes after each push instead of one result at the end. */
   readonly changelog?: boolean | undefined;
+  /**
+   * The input is a changelog: index of the int8 output that is the row kind (0 +I, 1 -U, 2 +U, 3 -D). -U and -D take
+   * earlier rows back.
+   */
+  readonly retract?: number | undefined;
   /** Results are states, for an operator without this to merge. Not together with `changelog`. */
   readonly partial?: boolean | undefined;
   /** Fault switches for tests. */
@@ -83,11 +88,7 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
   const bytes = new Uint8Array(align8(program + spec.program.length));
   const view = new DataView(bytes.buffer);
   view.setUint32(AggregateConfig.VERSION, Abi.VERSION, true);
-  view.setUint32(
-    AggregateConfig.FLAGS,
-    spec.changelog ? AggregateFlag.CHANGELOG : spec.partial ? AggregateFlag.PARTIAL : AggregateFlag.NONE,
-    true,
-  );
+  view.setUint32(AggregateConfig.FLAGS, flagsOf(spec), true);
   view.setUint32(AggregateConfig.KEYS, spec.keys.length, true);
   view.setUint32(AggregateConfig.AGGREGATES, spec.aggregates.length, true);
   view.setUint32(AggregateConfig.PROGRAM, program, true);
@@ -103,6 +104,11 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
   });
   bytes.set(spec.program, program);
   return bytes;
+}
+
+function flagsOf({ changelog, partial, retract }: AggregateConfigSpec): number {
+  const flags = (changelog ? AggregateFlag.CHANGELOG : 0) | (partial ? AggregateFlag.PARTIAL : 0);
+  return retract === undefined ? flags : flags | AggregateFlag.RETRACT | (retract << 16);
 }
 
 function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): void {

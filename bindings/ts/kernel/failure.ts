@@ -16,6 +16,7 @@ import {
   MemoryLimitError,
   type MillraceError,
   OverflowError,
+  RetractionError,
   SchemaMismatchError,
 } from "../type/error.js";
 import { formatBytes } from "./bytes.js";
@@ -152,6 +153,16 @@ export function failureError(failure: Failure, memory: KernelMemory, context: Fa
       return new SchemaMismatchError(
         `${place}the batch has ${field === undefined ? "another type" : typeName(field.type)} where the operator takes ${physicalName(failure.detail)}`,
         { ...details, expected: physicalName(failure.detail) },
+      );
+    case Reason.ROW_KIND:
+      return new RetractionError(
+        `${place}${said === "" ? "a row kind is null" : `${said} is no row kind`}: 0 is +I, 1 -U, 2 +U and 3 -D`,
+        { ...details, expected: "0, 1, 2 or 3" },
+      );
+    case Reason.RETRACTED_ABSENT:
+      return new RetractionError(
+        `${place}more was taken back (-U, -D) than came: a group, or one of its values, is left with a count of ${said}`,
+        details,
       );
     case Reason.TOO_MANY_ROWS:
       return new ArgumentError("one push takes at most 65536 rows", details);

@@ -1,5 +1,6 @@
 // The hash aggregation as an operator handle: a friendly form over column names, and the general one.
 
+import { Type } from "../../../kernel/abi/layout.js";
 import { type AggregateFault, OperatorKind } from "../../../kernel/abi/operator.js";
 import {
   type AggregateName,
@@ -49,6 +50,11 @@ export interface NamedAggregateSpec {
   readonly aggregates: readonly AggregateSpec[];
   /** A bool column: only rows where it is true take part. */
   readonly where?: string | undefined;
+  /**
+   * An int8 column that makes the input a changelog: 0 +I, 1 -U, 2 +U, 3 -D. -U and -D take earlier rows back, and
+   * groups without rows disappear. Not together with `fast`.
+   */
+  readonly rowKind?: string | undefined;
   /** Emit changes after each push, with a column `row_kind`, instead of one result at the end. */
   readonly changelog?: boolean | undefined;
   /** Fault switches for tests. */
@@ -106,6 +112,7 @@ function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
     program: loader.program.encode(),
     keys,
     aggregates,
+    retract: spec.rowKind === undefined ? undefined : rowKindOutput(spec.rowKind, loader),
     changelog: spec.changelog,
     faults: spec.faults,
     columns: loader.columns,
@@ -116,6 +123,15 @@ function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
       ...spec.aggregates.map(({ name, function: called }) => `${called} "${name}"`),
     ],
   };
+}
+
+function rowKindOutput(name: string, loader: ColumnLoader): number {
+  const { type } = loader.field(name);
+  if (loadedType(type) === Type.I8) return loader.output(name);
+  throw new TypeMismatchError(`rowKind: column "${name}" is ${typeName(type)}, not int8`, {
+    column: name,
+    expected: "int8",
+  });
 }
 
 function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): AggregateEntrySpec {

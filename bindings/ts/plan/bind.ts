@@ -25,6 +25,7 @@ import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error
 import { aggregateText } from "./aggregate.js";
 import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
+import { ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
 import { convert } from "./draft.js";
 import { indicatorKeys } from "./grouping.js";
 import type {
@@ -61,17 +62,17 @@ function bindTree(node: PlanNode, schemas: Readonly<Record<string, Schema>>): Bo
   return bindNode(node, bindTree(node.input, schemas));
 }
 
-/** The name of the plan's source, the data that came with it, and the columns that the plan declares. */
+/** The name of the plan's source, the data that came with it, and the columns that are to be there. */
 export function sourceOf(plan: PlanLike): SourceNode {
   let node = plan.node;
   while (node.kind !== "source") node = node.input;
-  return node;
+  return node.schema === null ? node : { ...node, schema: assumed(node, node.schema) };
 }
 
 function bindSource(node: SourceNode, schemas: Readonly<Record<string, Schema>>): BoundPlan {
   const actual = Object.hasOwn(schemas, node.name) ? schemas[node.name]! : null;
   if (actual === null) {
-    if (node.schema !== null) return boundSource(node, node.schema, node.schema);
+    if (node.schema !== null) return boundSource(node, node.schema, assumed(node, node.schema));
     const given = Object.keys(schemas);
     throw new PlanError(
       `the plan reads "${node.name}", but no such source was given (given: ${given.length > 0 ? given.join(", ") : "none"})`,
@@ -83,7 +84,9 @@ function bindSource(node: SourceNode, schemas: Readonly<Record<string, Schema>>)
 
 function boundSource(node: SourceNode, declared: Schema, actual: Schema): BoundPlan {
   const used = new Set<number>();
-  const columns = declared.fields.map((field) => {
+  const rowKind = node.changelog ? rowKindIndex(node.name, actual) : null;
+  const asked = rowKind === null ? declared.fields : declared.fields.filter(({ name }) => name !== ROW_KIND);
+  const columns = asked.map((field) => {
     const names = actual.fields.map(({ name }) => name);
     const index = declared === actual ? firstUnused(names, field.name, used) : names.indexOf(field.name);
     if (index < 0) {
@@ -111,8 +114,15 @@ function boundSource(node: SourceNode, declared: Schema, actual: Schema): BoundP
     data: node.data,
     columns,
     sourceSchema: actual,
+    rowKind,
     schema: { fields },
   };
+}
+
+/** What a source's own schema will be, as far as its declaration says: a changelog also has row kinds. */
+function assumed({ changelog }: SourceNode, declared: Schema): Schema {
+  const has = declared.fields.some(({ name }) => name === ROW_KIND);
+  return changelog && !has ? { fields: [...declared.fields, ROW_KIND_FIELD] } : declared;
 }
 
 /** Columns of one name keep their places when a schema stands for itself. */
@@ -253,6 +263,7 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     aggregates,
     grouping,
     changelog: false,
+    retracts: false,
     schema: { fields },
   };
 }
@@ -283,7 +294,16 @@ function bindDistinct(columns: readonly NamedExpression[] | null, input: BoundPl
   checkNames(named.map(({ name }) => name));
   const fields = named.map(({ name, expression: { type, nullable } }) => ({ name, type, nullable }));
   const schema = { fields };
-  return { kind: "aggregate", input, keys: named, aggregates: [], grouping: null, changelog: false, schema };
+  return {
+    kind: "aggregate",
+    input,
+    keys: named,
+    aggregates: [],
+    grouping: null,
+    changelog: false,
+    retracts: false,
+    schema,
+  };
 }
 
 function distinctColumn(field: Field, index: number): BoundExpression {

@@ -1,42 +1,46 @@
-// A plan that emits its changes as rows arrive: `row_kind` runs through it as the last column.
+// Changes through a plan: `row_kind` runs through it as the last column, from where rows are taken back.
 //
-// The aggregation makes it; filters and projections hand it on, as a change is a whole row that stands for
-// itself. What would need to take rows back (another aggregation, an order, a limit) is refused.
+// That is a source that is a changelog, or, with emit "onUpdate", an aggregation. Filters and projections hand it on,
+// as a change is a whole row that stands for itself; an aggregation takes it in, and rows back. What would need
+// every row to stay (an order, a limit, aggregates whose state forgets) is refused.
 
-import { int8 } from "../type/data-type.js";
-import { PlanError } from "../type/error.js";
-import type { BoundPlan } from "./logical.js";
+import { AggregateFunction } from "../../../kernel/abi/operator.js";
+import { aggregateFunction, isMoment } from "../type/aggregate.js";
+import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
+import { PlanError, SchemaMismatchError } from "../type/error.js";
+import type { BoundWindow } from "./bind-window.js";
+import type { BoundAggregate, BoundPlan } from "./logical.js";
 
 /** Name of the column with the kind of change: 0 +I, 1 -U, 2 +U, 3 -D. */
 export const ROW_KIND = "row_kind";
 
-const FIELD = { name: ROW_KIND, type: int8, nullable: false };
+export const ROW_KIND_FIELD: Field = { name: ROW_KIND, type: int8, nullable: false };
 
-/** The plan with its aggregation as a changelog; as it is where there is none. Throws PlanError. */
-export function asChangelog(plan: BoundPlan): BoundPlan {
-  if (plan.kind === "source") return plan;
-  const input = asChangelog(plan.input);
-  const emits = input.schema.fields.at(-1) === FIELD;
+/** Index of the row kinds among a changelog's columns. Throws SchemaMismatchError. */
+export function rowKindIndex(source: string, schema: Schema): number {
+  const index = schema.fields.findIndex(({ name }) => name === ROW_KIND);
+  const found = schema.fields[index];
+  if (found !== undefined && sameType(found.type, int8)) return index;
+  const has = found === undefined ? "no such column" : typeName(found.type);
+  throw new SchemaMismatchError(
+    `source "${source}" is a changelog: it needs the int8 column "${ROW_KIND}" (0 +I, 1 -U, 2 +U, 3 -D), and has ${has}`,
+    { column: ROW_KIND, expected: "int8" },
+  );
+}
+
+/**
+ * The plan with the row kinds of its source, where that is a changelog, and, with `onUpdate`, its aggregations as
+ * changelogs. Throws PlanError.
+ */
+export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
+  if (plan.kind === "source") return withKinds(plan);
+  const input = asChangelog(plan.input, onUpdate);
+  const emits = input.schema.fields.at(-1) === ROW_KIND_FIELD;
   if (plan.kind === "aggregate") {
-    if (emits) throw refused(plan.kind);
-    if (plan.window !== undefined) {
-      throw new PlanError(
-        `${plan.window.text}: windows emit "onClose"; "onUpdate" is for aggregates without`,
-        {
-          value: "onUpdate",
-          expected: `"onClose"`,
-        },
-      );
-    }
-    if (plan.schema.fields.some(({ name }) => name === ROW_KIND)) {
-      throw new PlanError(
-        `emit "onUpdate" adds the column "${ROW_KIND}": give the aggregate's column another name`,
-        {
-          column: ROW_KIND,
-        },
-      );
-    }
-    return { ...plan, input, changelog: true, schema: { fields: [...plan.schema.fields, FIELD] } };
+    if (plan.window !== undefined) checkWindow(plan.window, emits ? input : null, onUpdate);
+    if (emits) for (const aggregate of plan.aggregates) checkAggregate(aggregate, input);
+    const taken = { ...plan, input, retracts: emits };
+    return onUpdate ? emitting(taken) : taken;
   }
   if (!emits) return { ...plan, input };
   switch (plan.kind) {
@@ -44,13 +48,14 @@ export function asChangelog(plan: BoundPlan): BoundPlan {
       return { ...plan, input, schema: input.schema };
     case "project": {
       const index = input.schema.fields.length - 1;
-      const { name, type, nullable } = FIELD;
+      const { name, type, nullable } = ROW_KIND_FIELD;
       const kind = { kind: "column", index, name, type, nullable, text: name } as const;
+      checkFree(plan.schema, "select");
       const columns = [...plan.columns, { name, expression: kind }];
-      return { ...plan, input, columns, schema: { fields: [...plan.schema.fields, FIELD] } };
+      return { ...plan, input, columns, schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] } };
     }
     default:
-      throw refused(plan.kind);
+      throw refused(plan.kind, input);
   }
 }
 
@@ -66,10 +71,67 @@ export function checkOnClose(plan: BoundPlan): void {
   checkOnClose(plan.input);
 }
 
-function refused(kind: "aggregate" | "sort" | "limit"): PlanError {
-  const node = { aggregate: "aggregate", sort: "orderBy", limit: "limit" }[kind];
+/** @param emitter where changes come from, null where rows only come */
+function checkWindow({ text }: BoundWindow, emitter: BoundPlan | null, onUpdate: boolean): void {
+  if (emitter !== null) {
+    throw new PlanError(
+      `${text} over ${nameOf(emitter)}: it takes rows back, which windows cannot follow; aggregate without windows`,
+      { value: text },
+    );
+  }
+  if (!onUpdate) return;
+  throw new PlanError(`${text}: windows emit "onClose"; "onUpdate" is for aggregates without`, {
+    value: "onUpdate",
+    expected: `"onClose"`,
+  });
+}
+
+function withKinds(plan: Extract<BoundPlan, { kind: "source" }>): BoundPlan {
+  if (plan.rowKind === null) return plan;
+  return {
+    ...plan,
+    columns: [...plan.columns, plan.rowKind],
+    schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] },
+  };
+}
+
+function emitting(plan: Extract<BoundPlan, { kind: "aggregate" }>): BoundPlan {
+  checkFree(plan.schema, "aggregate");
+  return { ...plan, changelog: true, schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] } };
+}
+
+function checkFree({ fields }: Schema, node: string): void {
+  if (!fields.some(({ name }) => name === ROW_KIND)) return;
+  throw new PlanError(
+    `${node}: the changes get the column "${ROW_KIND}": give the column of this name another one`,
+    { column: ROW_KIND },
+  );
+}
+
+function checkAggregate({ fn, fast, text }: BoundAggregate, input: BoundPlan): void {
+  const takes = aggregateFunction(fn, true) <= AggregateFunction.MAX || isMoment(fn);
+  if (takes && !fast) return;
+  const why = fast
+    ? "plain float sums are not what they were after adding and taking away"
+    : "it does not keep what that needs";
+  throw new PlanError(
+    `${text} over ${nameOf(input)}: its rows are taken back, which ${fast ? "fast" : fn} cannot follow: ${why}`,
+    { value: text },
+  );
+}
+
+/** The node from which the changes of `plan` come, as messages call it. */
+function nameOf(plan: BoundPlan): string {
+  if (plan.kind === "source") return `the changelog "${plan.name}"`;
+  return plan.kind === "aggregate" ? 'aggregate (emit "onUpdate")' : nameOf(plan.input);
+}
+
+function refused(kind: "sort" | "limit", input: BoundPlan): PlanError {
+  const node = { sort: "orderBy", limit: "limit" }[kind];
+  const from = nameOf(input);
+  const hint = from.startsWith("aggregate") ? `use "onClose", or do` : "aggregate first, or do";
   return new PlanError(
-    `${node} over aggregate: with emit "onUpdate" the aggregate takes results back, which ${node} cannot follow; use "onClose", or do without ${node}`,
+    `${node} over ${from}: it takes rows back, which ${node} cannot follow; ${hint} without ${node}`,
     { value: node },
   );
 }

@@ -3,6 +3,7 @@
 import { type Field, type Schema, typeName } from "../type/data-type.js";
 import { aggregateText } from "./aggregate.js";
 import { bind, sourceOf } from "./bind.js";
+import { asChangelog } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
 import type { BoundPlan, PlanNode } from "./logical.js";
 import { lower, type Stage } from "./lower.js";
@@ -19,7 +20,7 @@ export function explain(plan: Plan<unknown>, schemas: Readonly<Record<string, Sc
   const source = sourceOf(plan);
   const known = source.schema !== null || Object.hasOwn(schemas, source.name);
   if (!known) return ["Plan (not bound)", ...indent(nodeLines(plan.node))].join("\n");
-  const bound = bind(plan, schemas);
+  const bound = asChangelog(bind(plan, schemas), false);
   const lowered = lower(bound);
   const stages = lowered.stages.flatMap((stage, index) => stageLines(stage, index));
   const read = lowered.source.columns.map((index) => lowered.source.schema.fields[index]!.name);

@@ -46,6 +46,8 @@ export interface SourceNode {
   readonly schema: Schema | null;
   /** The data itself, where the plan was built from it. */
   readonly data: unknown;
+  /** Whether its rows are changes, of which the column `row_kind` tells the kind. */
+  readonly changelog: boolean;
 }
 
 export type PlanNode =
@@ -112,6 +114,8 @@ export type BoundPlan = {
       readonly columns: readonly number[];
       /** The source's own schema, dictionaries and all. */
       readonly sourceSchema: Schema;
+      /** Of a changelog, the index of its row kinds in the source's own schema; else null. */
+      readonly rowKind: number | null;
     }
   | { readonly kind: "filter"; readonly input: BoundPlan; readonly condition: BoundExpression }
   | { readonly kind: "project"; readonly input: BoundPlan; readonly columns: readonly BoundOutput[] }
@@ -126,6 +130,8 @@ export type BoundPlan = {
       readonly grouping: BoundGrouping | null;
       /** Emits changes after each push, with `row_kind` as the last column (changelog.ts). */
       readonly changelog: boolean;
+      /** Takes rows back, as the last column of its input, `row_kind`, says. */
+      readonly retracts: boolean;
     }
   | {
       readonly kind: "sort";

@@ -414,6 +414,7 @@ function groupingStage(
     type: registerType(expression.type),
   }));
   const aggregates = plan.aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, place));
+  const retract = plan.retracts ? outputs.add(place(lastColumn(plan.input.schema))) : undefined;
   const compiled = compiler.finish();
   const { changelog } = plan;
   const stage = {
@@ -430,8 +431,14 @@ function groupingStage(
     ],
     schema: plan.schema,
   };
-  const aggregate = { program: compiled.program, keys, aggregates, changelog };
+  const aggregate = { program: compiled.program, keys, aggregates, retract, changelog };
   return { stage, aggregate, time: timeOutput };
+}
+
+function lastColumn({ fields }: Schema): BoundExpression {
+  const index = fields.length - 1;
+  const { name, type, nullable } = fields[index]!;
+  return { kind: "column", index, name, type, nullable, text: name };
 }
 
 function groupingSetsStage(

@@ -201,6 +201,22 @@ export class Plan<out Row = AnyRow> {
     return this.#then({ kind: "orderBy", input: this.node, by: keys.map(sortColumn) });
   }
 
+  /**
+   * Rows of the source are changes: its int8 column `row_kind` says which, 0 +I, 1 -U, 2 +U, 3 -D. Right after
+   * `from`. `where` and `select` hand changes on, with `row_kind` as the result's last column; aggregations take the
+   * rows of -U and -D back, and groups that are left without rows disappear.
+   */
+  changelog(): Plan<Flat<Omit<Row, "row_kind">>> {
+    const { node } = this;
+    if (node.kind !== "source") {
+      throw new PlanError(`changelog says what a source is: from(...).changelog(), not after ${node.kind}`, {
+        value: node.kind,
+      });
+    }
+    const source: SourceNode = { ...node, changelog: true };
+    return new Plan(source, source.schema === null ? null : bind({ node: source }));
+  }
+
   /** The first `count` rows after `offset`; without `orderBy`, by the order of all columns. */
   limit(count: number, offset = 0): Plan<Row> {
     for (const value of [count, offset]) {
@@ -308,11 +324,13 @@ export class Source<out Row = AnyRow> {
   declare readonly [row]: Row;
   readonly name: string;
   readonly schema: Schema;
+  readonly isChangelog: boolean;
 
   /** @internal */
-  constructor(name: string, schema: Schema) {
+  constructor(name: string, schema: Schema, isChangelog: boolean) {
     this.name = name;
     this.schema = schema;
+    this.isChangelog = isChangelog;
     Object.freeze(this);
   }
 }
@@ -320,14 +338,20 @@ export class Source<out Row = AnyRow> {
 /**
  * Declares a source's columns: `source("orders", { seller: utf8, amount: decimal(12, 2) })`. Plans over it
  * are typed when they are written, by TypeScript as well. The data may have more columns; these must be there.
+ * With `changelog: true` its rows are changes, and the data has the int8 column `row_kind`, which need not be
+ * declared: see `Plan.changelog`.
  */
-export function source<const T extends SourceTypes>(name: string, types: T): Source<RowOf<T>> {
+export function source<const T extends SourceTypes>(
+  name: string,
+  types: T,
+  { changelog = false }: { readonly changelog?: boolean } = {},
+): Source<RowOf<T>> {
   const fields: Field[] = Object.entries(types).map(([column, type]) => ({
     name: column,
     type,
     nullable: true,
   }));
-  return new Source(name, { fields });
+  return new Source(name, { fields }, changelog);
 }
 
 /** The rows of an Arrow table, as far as its type says: structural, so any copy of apache-arrow will do. */
@@ -348,11 +372,11 @@ export function from<Row>(declared: Source<Row>): Plan<Row>;
 export function from<T extends object>(table: T): Plan<RowOfTable<T>>;
 export function from(what: string | object): Plan {
   if (typeof what === "string") return start(what, null, null);
-  if (what instanceof Source) return start(what.name, what.schema, null);
+  if (what instanceof Source) return start(what.name, what.schema, null, what.isChangelog);
   return start("table", readTableSchema(what), what);
 }
 
-function start(name: string, schema: Schema | null, data: unknown): Plan {
-  const node: SourceNode = { kind: "source", name, schema, data };
+function start(name: string, schema: Schema | null, data: unknown, changelog = false): Plan {
+  const node: SourceNode = { kind: "source", name, schema, data, changelog };
   return new Plan(node, schema === null ? null : bind({ node }));
 }

@@ -233,6 +233,6 @@ describe("what is refused", () => {
     expect(() =>
       checkOnClose(bind(from(orders).window(tumble("ts", "1 s")).aggregate({ n: count() }))),
     ).not.toThrow();
-    expect(() => asChangelog(bind(plan))).toThrow(PlanError);
+    expect(() => asChangelog(bind(plan), true)).toThrow(PlanError);
   });
 });

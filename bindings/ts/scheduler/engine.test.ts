@@ -278,8 +278,8 @@ describe("changelog", () => {
     ]);
   });
 
-  it("cannot be aggregated again, sorted or limited", async () => {
-    for (const wrong of [plan.aggregate({ n: count() }), plan.orderBy("seller"), plan.limit(1)]) {
+  it("cannot be sorted or limited", async () => {
+    for (const wrong of [plan.orderBy("seller"), plan.limit(1)]) {
       const run = engine.stream(wrong, { orders: batches }, { emit: "onUpdate" });
       await expect(run.next()).rejects.toThrow(PlanError);
       await expect(engine.stream(wrong, { orders: batches }, { emit: "onUpdate" }).next()).rejects.toThrow(

@@ -265,7 +265,7 @@ export class Engine {
     try {
       const bound = bind(plan, { [name]: source.schema });
       if (options.emit === "onClose") checkOnClose(bound);
-      const physical = lower(options.emit === "onUpdate" ? asChangelog(bound) : bound);
+      const physical = lower(asChangelog(bound, options.emit === "onUpdate"));
       const clock = clockOf(source, options.watermarks);
       if (clock !== null) checkClock(clock, physical);
       // Who takes late rows takes them whole.

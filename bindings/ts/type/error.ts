@@ -11,6 +11,7 @@ export type ErrorCode =
   | "MALFORMED_FILE"
   | "OVERFLOW"
   | "CAST"
+  | "RETRACTION"
   | "MEMORY_LIMIT"
   | "CORRUPT_STATE"
   | "KERNEL_TRAP"
@@ -96,6 +97,13 @@ export class MalformedArrowError extends MillraceError {
 export class OverflowError extends MillraceError {
   constructor(message: string, details?: ErrorDetails) {
     super("OVERFLOW", message, details);
+  }
+}
+
+/** A changelog that takes more back than came, or has a row kind that there is not. */
+export class RetractionError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("RETRACTION", message, details);
   }
 }
 

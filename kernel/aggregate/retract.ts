@@ -1,0 +1,67 @@
+// Taking rows back: what an accumulator does with the rows of a changelog that are -U or -D.
+//
+// Counts and exact sums are exact, so that taking a row back leaves them as if it had never come, whatever the order;
+// extremes and distinct counts keep multiplicities (multiset.ts). Families whose state forgets what it would need
+// (plain float sums, seen, min and max of a value each) are not made where rows may be taken back.
+
+import { Vector } from "../column/vector";
+import { programOutput } from "../expression/program";
+import { scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { Accumulator, Family } from "./accumulator";
+import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, bothMask, maskBit, pairMask } from "./argument";
+import { momentsUpdate } from "./moments";
+import { multisetUpdate } from "./multiset";
+import { sumExactRetract } from "./sum-exact";
+import { sumIntegerRetract } from "./sum-integer";
+
+/** Takes the rows of a vector back whose bit in `minus` is set. False when out of memory. */
+export function accumulatorRetract(
+  self: Accumulator,
+  context: usize,
+  program: usize,
+  numbers: usize,
+  rows: u32,
+  minus: usize,
+): bool {
+  if (self.family == <u32>Family.COUNT && self.tracking == 0) return true;
+  const mark = scratchMark(context);
+  const words = scratchTake(context, MASK_BYTES);
+  const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
+  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
+  const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);
+  let mask = argumentMask(argument, filter, rows, words);
+  if (second != 0) mask = pairMask(mask, second, rows, words);
+  mask = bothMask(mask, minus, rows, words);
+  const done = retract(self, context, changetype<Vector>(argument), changetype<Vector>(second), numbers, mask, rows);
+  scratchReset(context, mark);
+  return done;
+}
+
+function retract(
+  self: Accumulator,
+  context: usize,
+  vector: Vector,
+  second: Vector,
+  numbers: usize,
+  mask: usize,
+  rows: u32,
+): bool {
+  if (self.family == <u32>Family.COUNT) {
+    for (let row: u32 = 0; row < rows; row++) {
+      const at = self.values + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
+      store<i64>(at, load<i64>(at) - <i64>maskBit(mask, row));
+    }
+    return true;
+  }
+  const buffer = scratchTake(context, VALUES_BYTES * 3);
+  if (self.family >= <u32>Family.MULTISET && self.family <= <u32>Family.MULTISET_MAX)
+    return multisetUpdate(self, numbers, vector, mask, rows, -1, 0, buffer);
+  const x = argumentValues(vector, rows, buffer);
+  if (self.power != 0) {
+    const y = changetype<usize>(second) == 0 ? x : argumentValues(second, rows, buffer + VALUES_BYTES);
+    return momentsUpdate(self, numbers, x, y, mask, rows, false, buffer + VALUES_BYTES * 2, true);
+  }
+  return self.family == <u32>Family.SUM_INTEGER
+    ? sumIntegerRetract(self, numbers, x, mask, rows)
+    : sumExactRetract(self, numbers, x, mask, rows);
+}
