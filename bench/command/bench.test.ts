@@ -1,12 +1,12 @@
 // The command as people start it: a process of its own, engines in child processes, JSON on disk.
 
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import type { Report } from "../report/report.js";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -66,4 +66,31 @@ test("a missed target exits with 3, bad usage with 2", async () => {
   expect(missed.code).toBe(3);
   expect(usage).toMatchObject({ code: 2, stdout: "" });
   expect(usage.stderr).toMatch(/unknown suite or case "nonsense"/);
+});
+
+test("an interrupt ends the children and writes what is complete", async () => {
+  const json = join(folder, "interrupted.json");
+  const args = ["bench", "groupby/int-sum", "groupby/q1", "--rows", "2k", "--peers", "js", "--json", json];
+  // Data of its own, whose folder says that the command is at work; then a thousand runs.
+  const env = { ...process.env, MILLRACE_DATA: folder, NO_COLOR: "1" };
+  const child = spawn(process.execPath, ["--import", "tsx", main, ...args, "--seed", "7", "--runs", "1000"], {
+    env,
+    cwd: fileURLToPath(new URL("../..", import.meta.url)),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let stdout = "";
+  child.stdout.on("data", (text) => {
+    stdout += text;
+  });
+  await vi.waitFor(
+    () => expect(readdirSync(folder).some((name) => name.includes("seed7"))).toBe(true),
+    60_000,
+  );
+  child.kill("SIGINT");
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/Interrupted: the cases that were complete/);
+  const report: Report = JSON.parse(readFileSync(json, "utf8"));
+  expect(report.interrupted).toBe(true);
+  expect(report.results.every(({ verified }) => verified)).toBe(true);
 });

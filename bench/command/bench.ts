@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine/engine.js";
 import { type DataFolder, type DataRequest, fixtureRows, prepareData } from "../input/data-file.js";
-import { ChildContender, prepareInChild } from "../measure/child-process.js";
+import { ChildContender, endChildren, prepareInChild } from "../measure/child-process.js";
 import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
 import { type Outcome, race } from "../measure/race.js";
 import { verify } from "../measure/verify.js";
@@ -22,6 +22,7 @@ import {
 import { reportText } from "../report/table.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
+import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
 import { ExitCode, UsageError } from "./usage.js";
 
@@ -58,8 +59,16 @@ const TWIN_ROWS = 100_000;
 /** Runs the command; answers the exit code. `names` as on the command line: none or `quick` is the quick tour. */
 export async function benchCommand(names: readonly string[], options: BenchOptions): Promise<number> {
   const selection = select(names, options);
+  checkMemory(selection, options.modes.length);
   const progress = progressOn(process.stderr, options.quiet);
-  const report = await benchReport(selection, options, CHILD_PROCESSES, progress);
+  const interrupt = new AbortController();
+  const onInterrupt = () => {
+    interrupt.abort();
+    endChildren();
+  };
+  process.once("SIGINT", onInterrupt);
+  const report = await benchReport(selection, options, CHILD_PROCESSES, progress, interrupt.signal);
+  process.off("SIGINT", onInterrupt);
   progress.clear();
   process.stdout.write(reportText(report));
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
@@ -90,20 +99,24 @@ function peersOf({ kernel }: BenchCase, peers: readonly PeerName[]): readonly Pe
   return peers === USUAL_PEERS ? ["native"] : peers.filter((peer) => KERNEL_PEERS.includes(peer));
 }
 
-/** Measures the selected cases one after the other. */
+/** Measures the selected cases one after the other; stops at `signal` with the cases that were complete. */
 export async function benchReport(
   selection: readonly SelectedCase[],
   options: BenchOptions,
   workshop: Workshop,
   progress: Progress,
+  signal?: AbortSignal,
   machine: Machine = thisMachine(),
 ): Promise<Report> {
   const results: ResultRow[] = [];
   for (const [index, selected] of selection.entries()) {
     const where = `[${index + 1}/${selection.length}] ${caseName(selected.of)}`;
     for (const threads of options.workers) {
+      if (signal?.aborted) break;
       const onStep = (step: string) => progress.show(`${where}  ${step}`);
-      results.push(...(await measureCase(selected, threads, options, workshop, onStep)));
+      const rows = await measureCase(selected, threads, options, workshop, onStep);
+      // A case that was interrupted has rows of engines that died.
+      if (!signal?.aborted) results.push(...rows);
     }
   }
   const ratios = caseRatios(results);
@@ -113,6 +126,7 @@ export async function benchReport(
     schema: "millrace-bench/1",
     machine,
     options: { workers, build, runs, seed, modes: options.modes, target },
+    ...(signal?.aborted ? { interrupted: true } : {}),
     results,
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
     exactness: exactnessOf(results),
@@ -195,7 +209,7 @@ async function closeAll(outcomes: readonly Outcome[]): Promise<void> {
 /** The exit code that a report earns under the options. */
 export function exitCode(report: Report, { failBelow }: Pick<BenchOptions, "failBelow">): number {
   const failed = report.results.some((row) => isFailure(row));
-  if (failed) return ExitCode.failed;
+  if (failed || report.interrupted) return ExitCode.failed;
   const missed = failBelow !== null && report.ratios.some(({ ratio }) => ratio < failBelow);
   return missed ? ExitCode.targetMissed : ExitCode.verified;
 }

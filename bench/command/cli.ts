@@ -41,6 +41,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
       "--fail-below <ratio>",
       "Exit 3 when Millrace is below this ratio to the fastest peer in any case",
     )
+    .example("  millrace bench                                    the quick tour, under three minutes")
+    .example("  millrace bench groupby --rows 10M --workers 1,2   a suite at full size")
+    .example("  millrace bench groupby/q5@nulls --peers duckdb    a question over other data; see --list")
+    .example("  millrace bench micro --build scalar               single kernels of another build")
+    .example("  millrace bench --json new.json                    to compare with later, or by scripts")
+    .example(
+      "  millrace bench groupby --fail-below 1.5          in CI: exit 3 below 1.5 times the fastest peer",
+    )
     .action(async (cases: string[], raw: RawOptions) => {
       if (raw.list === true) {
         const { listText } = await import("./list.js");
@@ -90,6 +98,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
     });
   cli
     .command("compare <old> [...new]", "Regressions and gains between reports that bench --json wrote")
+    .example("  millrace compare old.json new.json                what changed beyond the noise")
+    .example("  millrace compare old.json new.json again.json     whether a second measurement confirms it")
     .action(async (old: string, news: string[]) => {
       const { compareCommand } = await import("./compare.js");
       code = await compareCommand(old, news);

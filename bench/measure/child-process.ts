@@ -16,6 +16,14 @@ const CALL_LIMIT_MS = 120_000;
 /** Heap for peers that keep their data there. */
 const HEAP_MIB = 8192;
 
+/** Processes that have not ended. */
+const running = new Set<Child>();
+
+/** Ends every child process at once; what waits for them fails. */
+export function endChildren(): void {
+  for (const child of running) child.kill();
+}
+
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
 
 class Child {
@@ -36,6 +44,7 @@ class Child {
       serialization: "advanced",
       stdio: ["ignore", "ignore", "pipe", "ipc"],
     });
+    running.add(this);
     this.#process.stderr!.on("data", (text) => {
       this.#errorText = `${this.#errorText}${text}`.slice(-2000);
     });
@@ -81,6 +90,7 @@ class Child {
 
   #end(reason: string): void {
     this.#ended ??= reason;
+    running.delete(this);
     for (const { reject } of this.#waiting.values()) reject(this.#deathError());
     this.#waiting.clear();
   }

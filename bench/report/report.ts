@@ -76,6 +76,8 @@ export interface Report {
   readonly schema: "millrace-bench/1";
   readonly machine: Machine;
   readonly options: Readonly<Record<string, unknown>>;
+  /** Ended by the user: the cases that were complete by then. */
+  readonly interrupted?: boolean;
   readonly results: readonly ResultRow[];
   readonly ratios: readonly Ratio[];
   readonly exactness: readonly Exactness[];

@@ -162,6 +162,7 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
   const kernels = new Set(ALL_CASES.filter((of) => of.kernel !== undefined).map(caseName));
   const isKernel = (row: ResultRow) => kernels.has(caseName({ suite: row.suite, name: row.case }));
   const parts = [colours.bold(title)];
+  if (report.interrupted) parts.push(colours.yellow("Interrupted: the cases that were complete by then."));
   const [queries, single] = [report.results.filter((row) => !isKernel(row)), report.results.filter(isKernel)];
   if (queries.length > 0) parts.push(resultTable(queries, colours));
   if (single.length > 0) parts.push(kernelTable(single, colours));
