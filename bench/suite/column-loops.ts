@@ -62,7 +62,7 @@ function keyColumn(table: PlainTable, name: string): KeyColumn {
   return { name, codes, width: size + 1, at };
 }
 
-interface Groups {
+export interface Groups {
   /** The group of each row, 0 up to `firstRows.length` - 1. */
   readonly ids: Int32Array;
   readonly firstRows: Int32Array;
@@ -112,7 +112,7 @@ function pairs(codes: Int32Array, next: Int32Array) {
 
 type MeasureLoop = (groups: Groups) => RawColumn;
 
-interface Values {
+export interface Values {
   readonly values: Int32Array | Float64Array;
   /** A byte a row, all 1 where nothing is null. */
   readonly valid: Uint8Array;
@@ -195,8 +195,8 @@ function medians(groups: Groups, values: Values): RawColumn {
   return { values: out, valid };
 }
 
-/** Values that are not null by group; group g has those from `starts[g]` to `starts[g + 1]`. */
-function valuesByGroup({ ids, firstRows }: Groups, { values, valid }: Values) {
+/** Values that are not null by group, in the order of the rows; group g has those from `starts[g]` to `starts[g + 1]`. */
+export function valuesByGroup({ ids, firstRows }: Groups, { values, valid }: Values) {
   const starts = new Uint32Array(firstRows.length + 1);
   for (let row = 0; row < ids.length; row++) starts[ids[row]! + 1]! += valid[row]!;
   for (let group = 0; group < firstRows.length; group++) starts[group + 1]! += starts[group]!;

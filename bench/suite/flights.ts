@@ -1,7 +1,8 @@
 // Real data: 3 million flights within the United States, with delays (npm package vega-datasets).
 
-import { avg, col, count, from, max, min, sum } from "../../bindings/ts/index.js";
+import { avg, col, count, from, max, median, min, quantile, sum } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
+import { valuesByGroup } from "./column-loops.js";
 import { codes, columnOf, integersAsFloat64, occupied, pick } from "./typed-loops.js";
 
 const flights = (columns: readonly string[]) => ({ t: { fixture: "flights", columns } });
@@ -135,6 +136,75 @@ const delayByMonth: BenchCase = {
   quick: "fast",
 };
 
+const delayQuantiles: BenchCase = {
+  suite: "flights",
+  name: "delay-quantiles",
+  question: "median and ninth decile of the delay by month and origin",
+  inputs: flights(["date", "origin", "delay"]),
+  output: [
+    { name: "year", kind: "int" },
+    { name: "month", kind: "int" },
+    { name: "origin", kind: "text" },
+    { name: "median", kind: "float" },
+    { name: "decile", kind: "float" },
+  ],
+  plan: () =>
+    from("t")
+      .groupBy({ year: col("date").year(), month: col("date").month() }, "origin")
+      .aggregate({ median: median("delay"), decile: quantile("delay", 0.9) }),
+  sql: `SELECT year(date) AS year, month(date) AS month, origin, median(delay) AS median,
+    quantile_cont(delay, 0.9) AS decile FROM t GROUP BY 1, 2, 3`,
+  polars: (pl, { t }) =>
+    t!
+      .lazy()
+      .groupBy([
+        pl.col("date").dt.year().alias("year"),
+        pl.col("date").dt.month().alias("month"),
+        pl.col("origin"),
+      ])
+      .agg(pl.col("delay").median().alias("median"), pl.col("delay").quantile(0.9, "linear").alias("decile")),
+  javascript: ({ t }) => {
+    const { ticksPerSecond } = columnOf(t!, "date");
+    const [date, delay] = [integersAsFloat64(t!, "date"), integersAsFloat64(t!, "delay")];
+    const origin = codes(t!, "origin");
+    const valid = new Uint8Array(delay.length).fill(1);
+    const dayTicks = 86_400 * ticksPerSecond;
+    return () => {
+      const { monthOfDay, firstDay, months, starts } = calendarOf(date, dayTicks);
+      const ids = new Int32Array(date.length);
+      for (let row = 0; row < date.length; row++) {
+        const day = Math.floor(date[row]! / dayTicks) - firstDay;
+        ids[row] = origin.codes[row]! * months + monthOfDay[day]!;
+      }
+      const firstRows = new Int32Array(months * origin.texts.length);
+      const { starts: begins, grouped } = valuesByGroup({ ids, firstRows }, { values: delay, valid });
+      const groups = occupied(firstRows.map((_, group) => begins[group + 1]! - begins[group]!));
+      const [medians, deciles] = [new Float64Array(groups.length), new Float64Array(groups.length)];
+      groups.forEach((group, at) => {
+        const sorted = grouped.subarray(begins[group]!, begins[group + 1]!).sort();
+        medians[at] = interpolated(sorted, 0.5);
+        deciles[at] = interpolated(sorted, 0.9);
+      });
+      const columns = {
+        year: { values: groups.map((group) => starts[group % months]!.getUTCFullYear()) },
+        month: { values: groups.map((group) => starts[group % months]!.getUTCMonth() + 1) },
+        origin: { values: groups.map((group) => Math.floor(group / months)), dictionary: origin.texts },
+        median: { values: medians },
+        decile: { values: deciles },
+      };
+      return { rows: groups.length, columns };
+    };
+  },
+};
+
+/** The value at position (n - 1) p of sorted values, between two of them in proportion. */
+function interpolated(sorted: Float64Array, p: number): number {
+  const position = (sorted.length - 1) * p;
+  const below = Math.floor(position);
+  const above = Math.min(below + 1, sorted.length - 1);
+  return sorted[below]! + (sorted[above]! - sorted[below]!) * (position - below);
+}
+
 /** A month number for every day from the first to the last, and where each month starts. */
 function calendarOf(date: Float64Array, dayTicks: number) {
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
@@ -156,5 +226,5 @@ function calendarOf(date: Float64Array, dayTicks: number) {
 export const flightsSuite: Suite = {
   name: "flights",
   title: "flights within the United States",
-  cases: [busiestRoutes, delayByMonth],
+  cases: [busiestRoutes, delayByMonth, delayQuantiles],
 };
