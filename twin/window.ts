@@ -6,6 +6,7 @@ export type TwinWindow =
   | { readonly kind: "tumble"; readonly length: bigint; readonly offset: bigint }
   | { readonly kind: "hop"; readonly length: bigint; readonly step: bigint; readonly offset: bigint }
   | { readonly kind: "cumulate"; readonly length: bigint; readonly step: bigint; readonly offset: bigint }
+  | { readonly kind: "session"; readonly gap: bigint }
   | { readonly kind: "global" };
 
 /** What happens, in order: a row with its time (null: none), or a watermark: no more rows at or before `time`. */
@@ -26,12 +27,17 @@ export interface TwinWindowed {
 export const FIRST_TICK = -(2n ** 63n);
 export const LAST_TICK = 2n ** 63n - 1n;
 
-/** @param bound how much older than the newest row before it a row may be; null: only watermarks move time */
+/**
+ * @param bound how much older than the newest row before it a row may be; null: only watermarks move time
+ * @param keyOf name of a row's key, for sessions
+ */
 export function windowTwin(
   events: readonly TwinEvent[],
   window: TwinWindow,
   bound: bigint | null,
+  keyOf: (row: number) => string,
 ): TwinWindowed {
+  const sessions = window.kind === "session" ? new TwinSessions(window.gap, keyOf) : null;
   const windows = new Map<string, { start: bigint; end: bigint; rows: number[] }>();
   // The one window of GLOBAL is there without rows too.
   if (window.kind === "global")
@@ -51,7 +57,7 @@ export function windowTwin(
       continue;
     }
     const open = windowsAround(window, time).filter(({ end }) => watermark < closing(window, end));
-    if (open.length === 0) late.push(row);
+    if (sessions !== null ? !sessions.takes(row, time, watermark) : open.length === 0) late.push(row);
     for (const { start, end } of open) {
       const name = `${start}:${end}`;
       const known = windows.get(name) ?? { start, end, rows: [] };
@@ -60,7 +66,9 @@ export function windowTwin(
     }
     if (bound !== null && time - bound - 1n > watermark) watermark = time - bound - 1n;
   }
-  const sorted = [...windows.values()].sort((a, b) => compare(a.end, b.end) || compare(a.start, b.start));
+  const sorted = [...windows.values(), ...(sessions?.all ?? [])].sort(
+    (a, b) => compare(a.end, b.end) || compare(a.start, b.start),
+  );
   return { windows: sorted, late, nullTimes, backward };
 }
 
@@ -73,8 +81,41 @@ function compare(a: bigint, b: bigint): number {
   return a < b ? -1 : Number(a > b);
 }
 
+/** Sessions by key: intervals that a row joins to one when it lies in, or exactly a gap from, several of them. */
+class TwinSessions {
+  readonly all: { start: bigint; end: bigint; rows: number[]; key: string }[] = [];
+  readonly #gap: bigint;
+  readonly #keyOf: (row: number) => string;
+
+  constructor(gap: bigint, keyOf: (row: number) => string) {
+    this.#gap = gap;
+    this.#keyOf = keyOf;
+  }
+
+  /** False for a late row: one whose session, with all that it joins, the watermark has reached the end of. */
+  takes(row: number, time: bigint, watermark: bigint): boolean {
+    const session = { start: time, end: time + this.#gap, rows: [row], key: this.#keyOf(row) };
+    for (;;) {
+      const at = this.all.findIndex(
+        ({ key, start, end }) =>
+          key === session.key && end > watermark && start <= session.end && session.start <= end,
+      );
+      if (at < 0) break;
+      const [other] = this.all.splice(at, 1);
+      if (other!.start < session.start) session.start = other!.start;
+      if (other!.end > session.end) session.end = other!.end;
+      session.rows.unshift(...other!.rows);
+    }
+    if (session.end <= watermark) return false;
+    session.rows.sort((a, b) => a - b);
+    this.all.push(session);
+    return true;
+  }
+}
+
 /** Every window [start, end) that contains a time. */
 export function windowsAround(window: TwinWindow, time: bigint): { start: bigint; end: bigint }[] {
+  if (window.kind === "session") return [];
   if (window.kind === "global") return [{ start: FIRST_TICK, end: LAST_TICK }];
   const { length, offset } = window;
   const found: { start: bigint; end: bigint }[] = [];

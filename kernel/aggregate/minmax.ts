@@ -69,6 +69,45 @@ export function minmaxOrder(type: u32, values: usize, rows: u32, buffer: usize):
   return buffer;
 }
 
+/** Folds groups of `source` in, by way of `buffer` (16 bytes a group). */
+export function minmaxCombine(
+  self: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  buffer: usize,
+): void {
+  switch (source.stride) {
+    case 1:
+      gather<u8>(source.values, list, count, buffer);
+      break;
+    case 2:
+      gather<u16>(source.values, list, count, buffer);
+      break;
+    case 4:
+      gather<u32>(source.values, list, count, buffer);
+      break;
+    case 8:
+      gather<u64>(source.values, list, count, buffer);
+      break;
+    default:
+      for (let index: usize = 0; index < <usize>count; index++) {
+        const from = source.values + ((<usize>load<u32>(list + (index << 2))) << 4);
+        store<u64>(buffer + (index << 4), load<u64>(from));
+        store<u64>(buffer + (index << 4), load<u64>(from, 8), 8);
+      }
+  }
+  fold(self, numbers, buffer, 0, count);
+}
+
+function gather<T>(kept: usize, list: usize, count: u32, buffer: usize): void {
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const at = kept + <usize>load<u32>(list + (index << 2)) * sizeof<T>();
+    store<T>(buffer + index * sizeof<T>(), load<T>(at));
+  }
+}
+
 function fold(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
   const kept = self.values;
   const least = self.family == <u32>Family.MIN;

@@ -489,3 +489,45 @@ export function sumExactMerge(self: Accumulator, group: u32, state: usize, lengt
 export function sumExactMerged(self: Accumulator, rows: u32): void {
   self.rows += rows;
 }
+
+// ---- combining, in the accumulators' own form
+
+/**
+ * Before groups of `source` are added to those of `target`: makes a window for both where `limbsMax` limbs are
+ * enough, and passes carries on where too many would come together. False when out of memory.
+ */
+export function sumExactCombineBegin(target: Accumulator, source: Accumulator): bool {
+  const rows = source.rows + 1;
+  if (rows > NORMALISE_ROWS >> 1 && !normalise(source)) return false;
+  if (target.rows + source.rows + 1 > NORMALISE_ROWS && !normalise(target)) return false;
+  target.rows += source.rows + 1;
+  if (source.limbs == 0) return true;
+  const low = target.limbs == 0 ? source.lowLimb : min(target.lowLimb, source.lowLimb);
+  const sourceHigh = source.lowLimb + source.limbs;
+  const high = target.limbs == 0 ? sourceHigh : max(target.lowLimb + target.limbs, sourceHigh);
+  return high - low > target.limbsMax || setWindow(target, low, high - low);
+}
+
+/** Adds groups of `source`; false, with nothing done, where their limbs do not all lie in the target's window. */
+export function sumExactCombine(
+  target: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+): bool {
+  if (source.sideCount != 0) return false;
+  if (source.limbs == 0) return true;
+  if (source.lowLimb < target.lowLimb || source.lowLimb + source.limbs > target.lowLimb + target.limbs) return false;
+  if (target.rows + <u64>count > NORMALISE_ROWS && !normalise(target)) return false;
+  target.rows += count;
+  const shift = target.values + ((<usize>(source.lowLimb - target.lowLimb)) << 3);
+  const bytes: usize = source.stride;
+  const stride: usize = target.stride;
+  for (let index: usize = 0; index < (<usize>count) << 2; index += 4) {
+    const from = source.values + <usize>load<u32>(list + index) * bytes;
+    const to = shift + <usize>load<u32>(numbers + index) * stride;
+    for (let at: usize = 0; at < bytes; at += 8) store<i64>(to + at, load<i64>(to + at) + load<i64>(from + at));
+  }
+  return true;
+}

@@ -424,6 +424,44 @@ export function sumIntegerMerge(self: Accumulator, group: u32, low: u64, middle:
   return true;
 }
 
+/**
+ * Adds groups of `source`, 24 bytes of `scratch` at hand: lanes to lanes while that is certain to hold, else one at
+ * a time. False when it must widen and memory is exhausted.
+ */
+export function sumIntegerCombine(
+  self: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  scratch: usize,
+): bool {
+  if (self.wide == 0 && source.wide == 0 && takesLanes(self, source.bound, count)) {
+    for (let index: usize = 0; index < (<usize>count) << 2; index += 4) {
+      const at = self.values + ((<usize>load<u32>(numbers + index)) << 3);
+      store<i64>(at, load<i64>(at) + load<i64>(source.values + ((<usize>load<u32>(list + index)) << 3)));
+    }
+    return true;
+  }
+  for (let index: usize = 0; index < (<usize>count) << 2; index += 4) {
+    sumIntegerLoad(source, load<u32>(list + index), scratch);
+    const number = load<u32>(numbers + index);
+    if (!sumIntegerMerge(self, number, load<u64>(scratch), load<u64>(scratch, 8), load<i64>(scratch, 16)))
+      return false;
+  }
+  return true;
+}
+
+/** Whether `count` lanes no larger than `bound` still fit, should they all be one group's. */
+function takesLanes(self: Accumulator, bound: u64, count: u32): bool {
+  if (bound >= BOUND_MAX >> 12) return false;
+  const more: u64 = bound * <u64>count;
+  if (self.bound + more >= BOUND_MAX) self.bound = lanesBound(self);
+  if (self.bound + more >= BOUND_MAX) return false;
+  self.bound += more;
+  return true;
+}
+
 /** Writes the 192-bit sum of a group to `target` (24 bytes). */
 export function sumIntegerLoad(self: Accumulator, group: u32, target: usize): void {
   if (self.wide) {

@@ -10,7 +10,7 @@ import { RowTable, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
 
 /** Whether key `index` of a group is null; else its normal form is at `value` (16 bytes of room). */
-function groupValue(groups: Groups, index: u32, group: u32, value: usize): bool {
+export function groupKeyValue(groups: Groups, index: u32, group: u32, value: usize): bool {
   const key = groupsKey(groups, index);
   if (groups.tier == <u32>Tier.DIRECT) {
     const code = directCode(key, group);
@@ -29,7 +29,7 @@ function groupValue(groups: Groups, index: u32, group: u32, value: usize): bool 
 /** Bytes of key `index` of a group when it is a text, else 0. */
 export function groupTextBytes(groups: Groups, index: u32, group: u32, scratch: usize): u32 {
   const interner = groupsKey(groups, index).interner;
-  return interner != 0 && groupValue(groups, index, group, scratch)
+  return interner != 0 && groupKeyValue(groups, index, group, scratch)
     ? internedLength(interner, load<u32>(scratch))
     : 0;
 }
@@ -67,7 +67,7 @@ export function groupsEmitKey(
     return;
   }
   for (let at: u32 = 0; at < count; at++) {
-    if (!groupValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
+    if (!groupKeyValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
       store<u64>(scratch, 0);
       store<u64>(scratch, 0, 8);
       builderSetNull(builder, builder.length);
@@ -132,7 +132,7 @@ function emitTexts(
   let row = builder.length;
   let end = builder.bytes;
   for (let at: u32 = 0; at < count; at++) {
-    if (groupValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
+    if (groupKeyValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
       const id = load<u32>(scratch);
       const length = internedLength(interner, id);
       copyBytes(builder.values + <usize>end, internedAddress(interner, id), length);

@@ -29,7 +29,7 @@ import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "
 import { Operator } from "./operator";
 
 /** Most rows of one pull, whatever the host asks for. */
-const PULL_ROWS: u32 = 65536;
+export const PULL_ROWS: u32 = 65536;
 /** Groups whose columns are written together: their packed keys stay in the cache from column to column. */
 const EMIT_ROWS: u32 = 1024;
 /** Up to this, room for a column's texts is made for the longest in every row, without adding them up. */
@@ -187,7 +187,8 @@ function reserveRows(self: Aggregation, list: usize, rows: u32, scratch: usize):
   return true;
 }
 
-function emitResult(
+/** Appends a result of listed groups. 0, or an error's status. */
+export function emitResult(
   context: usize,
   operator: usize,
   index: u32,

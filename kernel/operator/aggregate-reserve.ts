@@ -24,7 +24,15 @@ export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
 export function aggregateReserveRows(self: Aggregation, rows: u32, texts: bool): bool {
   const groups = groupsOf(self);
   if (!reserveTexts(self, rows, texts) || !groupsReserve(groups, rows)) return false;
-  const need = groupsNeed(groups, rows);
+  return reserveValues(self, groupsNeed(groups, rows), rows, texts);
+}
+
+/** Room in the accumulators for `need` groups and `rows` further rows of the bound batch. False when out of memory. */
+export function aggregateReserveValues(self: Aggregation, need: u32, rows: u32): bool {
+  return reserveValues(self, need, rows, rows != 0);
+}
+
+function reserveValues(self: Aggregation, need: u32, rows: u32, texts: bool): bool {
   let ok = true;
   for (let index: u32 = 0; index < self.accumulatorCount && ok; index++) {
     const accumulator = accumulatorAt(self, index);

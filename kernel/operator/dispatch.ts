@@ -48,6 +48,7 @@ import {
   windowSlots,
   windowTier,
   windowWatermark,
+  windowsHeld,
 } from "./window-aggregate";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
@@ -302,7 +303,7 @@ function windowStats(operator: usize, out: usize): void {
   store<u64>(out, windows.lateRows, <usize>OperatorStats.LATE_ROWS);
   store<u64>(out, windows.nullTimes, <usize>OperatorStats.NULL_TIMES);
   store<i64>(out, windows.watermark, <usize>OperatorStats.WATERMARK);
-  store<u64>(out, windows.count, <usize>OperatorStats.OPEN_WINDOWS);
+  store<u64>(out, windowsHeld(operator), <usize>OperatorStats.OPEN_WINDOWS);
   store<u64>(out, windows.backward, <usize>OperatorStats.BACKWARD_WATERMARKS);
 }
 

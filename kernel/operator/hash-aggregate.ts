@@ -130,6 +130,18 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
  * with the error recorded when out of memory.
  */
 export function aggregateCreateLike(context: usize, operator: usize, lender: usize, config: usize): bool {
+  return aggregateCreatePart(context, operator, lender, config, true, true);
+}
+
+/** The same with only the keys, or only the aggregates, of the configuration. */
+export function aggregateCreatePart(
+  context: usize,
+  operator: usize,
+  lender: usize,
+  config: usize,
+  hasKeys: bool,
+  hasValues: bool,
+): bool {
   const self = aggregationOf(operator);
   const like = aggregationOf(lender);
   self.like = changetype<usize>(like);
@@ -142,10 +154,11 @@ export function aggregateCreateLike(context: usize, operator: usize, lender: usi
   self.firstColumn = like.firstColumn;
   const keysAt = config + <usize>AggregateConfig.SIZE;
   const keys = load<u32>(config, <usize>AggregateConfig.KEYS);
+  const results = load<u32>(config, <usize>AggregateConfig.AGGREGATES);
   const entries = keysAt + <usize>keys * <usize>KeyConfig.SIZE;
   return (
-    createGroups(context, operator, keysAt, keys) &&
-    createResults(context, operator, entries, load<u32>(config, <usize>AggregateConfig.AGGREGATES)) &&
+    createGroups(context, operator, keysAt, hasKeys ? keys : 0) &&
+    createResults(context, operator, entries, hasValues ? results : 0) &&
     createAccumulators(context, operator) &&
     createFirstGroup(context, operator)
   );
@@ -259,7 +272,7 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
   self.accumulators = regionCut(operator, accumulators * ACCUMULATOR_SIZE);
   if (self.results == 0 || self.accumulators == 0) return outOfMemory(context);
   self.resultCount = count;
-  const keys = groupsOf(self).keyCount;
+  const keys = groupsOf(self.like != 0 ? changetype<Aggregation>(self.like) : self).keyCount;
   for (let index: u32 = 0; index < count; index++) {
     const entry = config + <usize>index * <usize>AggregateEntry.SIZE;
     if (isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION))) {
@@ -678,6 +691,32 @@ export function aggregateApply(context: usize, operator: usize, rows: u32, left:
   return applyVector(context, operator, rows);
 }
 
+/** Counts that the vector at hand is the first to tell from rows begin to be kept. 0, or OUT_OF_MEMORY. */
+export function aggregateTrack(context: usize, operator: usize): i32 {
+  const self = aggregationOf(operator);
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator))
+      return failMemory(context, 0);
+  }
+  return 0;
+}
+
+/**
+ * Folds the `rows` rows that the program's outputs hold into groups that are numbered from outside: `numbers` (u32
+ * each), below `count`. 0, or an error.
+ */
+export function aggregateApplyValues(context: usize, operator: usize, numbers: usize, rows: u32, count: u32): i32 {
+  const self = aggregationOf(operator);
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    if (!accumulatorUpdate(accumulatorAt(self, index), context, self.program, numbers, rows, false))
+      return failMemory(context, 0);
+  }
+  groupsOf(self).count = count;
+  changetype<Operator>(operator).rowsSelected += rows;
+  return 0;
+}
+
 /** All that can be refused before a vector's rows, of `left` of the batch, are applied. 0, or OUT_OF_MEMORY. */
 function prepareVector(context: usize, operator: usize, rows: u32, left: u32, batchRows: u32): i32 {
   const self = aggregationOf(operator);
@@ -688,12 +727,7 @@ function prepareVector(context: usize, operator: usize, rows: u32, left: u32, ba
   ) {
     return failMemory(context, 0);
   }
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    const accumulator = accumulatorAt(self, index);
-    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator))
-      return failMemory(context, 0);
-  }
-  return 0;
+  return aggregateTrack(context, operator);
 }
 
 function applyVector(context: usize, operator: usize, rows: u32): i32 {

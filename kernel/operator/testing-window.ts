@@ -6,6 +6,7 @@ import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { type Field, int64 } from "../../bindings/ts/type/data-type.js";
+import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import { type TwinEvent, type TwinWindow, windowTwin } from "../../twin/window.js";
 import { OperatorKind } from "../abi/operator.js";
@@ -35,6 +36,7 @@ const KINDS = {
   tumble: WindowKind.TUMBLE,
   hop: WindowKind.HOP,
   cumulate: WindowKind.CUMULATE,
+  session: WindowKind.SESSION,
   global: WindowKind.GLOBAL,
 };
 
@@ -53,7 +55,7 @@ export function openWindow(kernel: Kernel, { query, time, window, bound, nullTim
       time: outputs[time]!,
       dropNullTime: nullTime !== "error",
       keepLate: true,
-      length: "length" in window ? window.length : undefined,
+      length: "length" in window ? window.length : "gap" in window ? window.gap : undefined,
       step: "step" in window ? window.step : undefined,
       offset: "offset" in window ? window.offset : undefined,
       bound,
@@ -133,7 +135,9 @@ export function expectedWindow(
     if (row < total && (kept === null || kept[row] === true))
       events.push({ row, time: table[time]![row] as bigint | null });
   }
-  const twin = windowTwin(events, window, bound ?? null);
+  const twin = windowTwin(events, window, bound ?? null, (row) =>
+    query.keys.map((column) => keyName(table[column]![row]!)).join("|"),
+  );
   const rows = twin.windows.flatMap(({ start, end, rows: members }) =>
     expected(
       { ...query, where: undefined },
@@ -141,6 +145,11 @@ export function expectedWindow(
     ).map((row) => [start, end, ...row]),
   );
   return { rows, late: [...twin.late], nullTimes: twin.nullTimes, backward: twin.backward };
+}
+
+/** Zeros are one key. */
+function keyName(value: Value): string {
+  return valueName(value === 0 ? 0 : value);
 }
 
 // ---- arbitrary windows
@@ -158,6 +167,7 @@ export const windows: fc.Arbitrary<TwinWindow> = fc.oneof(
   },
   { weight: 4, arbitrary: stepped("hop") },
   { weight: 3, arbitrary: stepped("cumulate") },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("session" as const), gap: ticks(1, 15) }) },
   { weight: 1, arbitrary: fc.constant({ kind: "global" as const }) },
 );
 

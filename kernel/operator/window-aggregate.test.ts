@@ -134,50 +134,72 @@ describe.each(BUILDS)("%s", (build) => {
         expect(comparable(runWindow(kernel, asked, history, sizes, maxRows))).toEqual(wanted);
         expect(comparable(runWindow(kernel, asked, history))).toEqual(wanted);
       }),
-      { numRuns: build === "simd" ? 150 : 50 },
+      { numRuns: build === "simd" ? 200 : 60 },
     );
   });
 
   test("a push that finds no memory changes nothing", { timeout: 60_000 }, () => {
     const kernel = kernels.get(build)!;
-    const { asked, table } = stream(300, { kind: "hop", length: 30n, step: 7n, offset: 3n }, 5n);
-    const wanted = comparable(expectedWindow(asked, { table, watermarks: [] }));
-    const idle = kernel.blocks;
-    let refused = 0;
-    for (let nth = 1; nth < 60; nth += 3) {
-      const operator = openWindow(kernel, asked);
-      const rows: Value[][] = [];
-      const late: number[] = [];
-      const again = <T>(call: () => T): T => {
-        kernel.failAllocation(nth);
-        try {
-          return call();
-        } catch (error) {
-          expect(error).toBeInstanceOf(MemoryLimitError);
-          refused++;
-          return call();
-        } finally {
-          kernel.failAllocation(0);
-        }
-      };
-      const drain = () => {
-        for (let batch = again(() => operator.pull()); batch !== null; batch = again(() => operator.pull()))
-          rows.push(...rowsOf([batch]));
-      };
-      for (let start = 0; start < 300; start += 100) {
-        again(() => operator.push(batchOf(asked.query.types, slice(table, start, start + 100))));
-        for (const row of operator.late()) late.push(start + row);
-        drain();
-      }
-      operator.watermark(END_OF_INPUT);
-      drain();
-      operator.destroy();
-      expect(comparable({ rows, late, nullTimes: 0, backward: 0 })).toEqual(wanted);
-    }
-    expect(refused).toBeGreaterThan(20);
-    expect(kernel.blocks).toBe(idle);
+    for (const window of [
+      { kind: "hop", length: 30n, step: 7n, offset: 3n },
+      { kind: "session", gap: 2n },
+    ] as const)
+      withoutMemory(kernel, window);
+  });
+
+  test("sessions of many keys", { timeout: 60_000 }, () => {
+    const { asked, table } = stream(5000, { kind: "session", gap: 20n }, 12n);
+    const types = [utf8, int32, float64, int64];
+    const many = table.map((column, index) =>
+      index > 1 ? column : column.map((_, row) => (index === 0 ? `key ${(row * 7919) % 1500}` : 0n)),
+    );
+    const history = { table: many, watermarks: [] };
+    const query = { ...asked, query: { ...asked.query, types } };
+    const wanted = comparable(expectedWindow(query, history));
+    expect(wanted.rows.length).toBeGreaterThan(4000);
+    expect(comparable(runWindow(kernels.get(build)!, query, history, [97]))).toEqual(wanted);
   });
 });
+
+/** Runs a history with allocations that fail, each once. */
+function withoutMemory(kernel: Kernel, window: TwinWindow): void {
+  const { asked, table } = stream(300, window, 5n);
+  const wanted = comparable(expectedWindow(asked, { table, watermarks: [] }));
+  const idle = kernel.blocks;
+  let refused = 0;
+  for (let nth = 1; nth < 60; nth += 3) {
+    const operator = openWindow(kernel, asked);
+    const rows: Value[][] = [];
+    const late: number[] = [];
+    const again = <T>(call: () => T): T => {
+      kernel.failAllocation(nth);
+      try {
+        return call();
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        refused++;
+        return call();
+      } finally {
+        kernel.failAllocation(0);
+      }
+    };
+    const drain = () => {
+      for (let batch = again(() => operator.pull()); batch !== null; batch = again(() => operator.pull()))
+        rows.push(...rowsOf([batch]));
+    };
+    for (let start = 0; start < 300; start += 100) {
+      again(() => operator.push(batchOf(asked.query.types, slice(table, start, start + 100))));
+      for (const row of operator.late()) late.push(start + row);
+      drain();
+    }
+    operator.watermark(END_OF_INPUT);
+    drain();
+    operator.destroy();
+    expect(comparable({ rows, late, nullTimes: 0, backward: 0 })).toEqual(wanted);
+  }
+  expect(refused).toBeGreaterThan(20);
+  expect(kernel.blocks).toBe(idle);
+}
 
 /** A stream of text and integer keys, one tick every few rows, a little out of order. */
 function stream(rows: number, window: TwinWindow, bound?: bigint): { asked: WindowQuery; table: Table } {
@@ -232,6 +254,53 @@ describe("a windowed aggregation", () => {
     operator.push(batchOf([int64], [[9n, 10n]]));
     expect([...operator.late()]).toEqual([0]);
     expect(rowsOf(operator.finish())).toEqual([[10n, 20n, 2n]]);
+    operator.destroy();
+  });
+
+  test("joins sessions that a row bridges, and rows exactly a gap apart", () => {
+    const operator = openWindow(kernels.get("simd")!, {
+      query: {
+        types: [int64, utf8],
+        keys: [1],
+        aggregates: [{ name: "count" }, { name: "countDistinct", of: 0 }],
+      },
+      time: 0,
+      window: { kind: "session", gap: 10n },
+    });
+    const push = (...times: bigint[]) => operator.push(batchOf([int64, utf8], [times, times.map(() => "a")]));
+    push(0n, 10n, 21n, 40n);
+    expect(operator.stats().openWindows).toBe(3);
+    push(15n, 0n);
+    expect(operator.stats().openWindows).toBe(2);
+    expect(operator.watermark(30n)).toBe(Status.NEED_INPUT);
+    // Late by itself, but an open session takes it.
+    push(12n);
+    expect(operator.watermark(31n)).toBe(Status.HAS_MORE);
+    expect(rowsOf([operator.pull()!])).toEqual([[0n, 31n, "a", 6n, 5n]]);
+    expect(operator.pull()).toBeNull();
+    push(21n, 22n, 31n);
+    expect([...operator.late()]).toEqual([0]);
+    expect(rowsOf(operator.finish())).toEqual([[22n, 50n, "a", 3n, 3n]]);
+    operator.destroy();
+  });
+
+  test("sessions that have left give their memory back", { timeout: 60_000 }, () => {
+    const asked = stream(0, { kind: "session", gap: 5n }, 0n).asked;
+    const operator = openWindow(kernels.get("simd")!, asked);
+    const used: number[] = [];
+    for (let at = 0; at < 60; at++) {
+      const each = <T>(make: (row: number) => T) => Array.from({ length: 1000 }, (_, row) => make(row));
+      const table = [
+        each((row) => `key ${at * 1000 + row}`),
+        each((row) => BigInt(row % 3)),
+        each((row) => row / 8),
+        each((row) => BigInt(at * 1000 + row)),
+      ];
+      for (const _ of operator.process(batchOf(asked.query.types, table)));
+      expect(operator.stats().openWindows).toBeLessThan(20);
+      used.push(operator.stats().stateBytes);
+    }
+    expect(Math.max(...used.slice(30))).toBeLessThanOrEqual(Math.max(...used.slice(0, 30)));
     operator.destroy();
   });
 
@@ -296,6 +365,7 @@ describe("a windowed aggregation", () => {
       [{ kind: "hop", length: 10n, step: 11n, offset: 0n }],
       [{ kind: "hop", length: 10n, step: 0n, offset: 0n }],
       [{ kind: "cumulate", length: 10n, step: -1n, offset: 0n }],
+      [{ kind: "session", gap: 0n }],
       [tumble, -2n],
       [tumble, 2n ** 61n],
     ];

@@ -18,6 +18,7 @@ import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } 
 import { regionBlock, regionCut, regionRoot } from "../memory/region";
 import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../window/gather";
 import { SHAPE_SIZE, shapeInit } from "../window/shape";
+import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { aggregateReserveRows, aggregateTextsHeadroom } from "./aggregate-reserve";
 import { aggregationOf, groupsOf } from "./aggregation";
@@ -25,6 +26,7 @@ import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggre
 import { Operator } from "./operator";
 import { windowIsDue } from "./window-close";
 import { NOWHERE, ROUTING_SIZE, Routing, SEVERAL, route, targetAt, targetCount, targetName } from "./window-route";
+import { sessionsApply, sessionsCheck, sessionsCreate, sessionsHeld, sessionsReserveRows } from "./window-session";
 import {
   NO_WINDOW,
   Windows,
@@ -53,13 +55,16 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   self.shape = regionCut(operator, SHAPE_SIZE);
   self.gather = regionCut(operator, GATHER_SIZE);
   self.table = regionCut(operator, ROW_TABLE_SIZE);
+  self.combination = regionCut(operator, COMBINATION_SIZE);
   self.vectors = regionCut(operator, <usize>(<u32>Abi.MORSEL_ROWS / ROWS) << 2);
-  if (self.shape == 0 || self.gather == 0 || self.table == 0 || self.vectors == 0) return outOfMemory(context);
+  if (self.shape == 0 || self.gather == 0 || self.table == 0) return outOfMemory(context);
+  if (self.combination == 0 || self.vectors == 0) return outOfMemory(context);
   if (!readConfig(self, config)) return refuse(context);
   const aggregate = config + <usize>load<u32>(config, <usize>WindowConfig.AGGREGATE);
   const bytes = load<u32>(config, <usize>WindowConfig.AGGREGATE_BYTES);
   aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
   if (!aggregateCreate(context, operator, aggregate, bytes)) return false;
+  self.combines = combinePossible(aggregationOf(operator)) ? 1 : 0;
   self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;
   const program = windowsProgram(operator);
   if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
@@ -69,7 +74,8 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   memory.copy(self.config, aggregate, bytes);
   for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
     outputColumn(aggregationOf(operator).output, column).type = Type.I64;
-  return createParts(operator, self) || outOfMemory(context);
+  if (!createParts(operator, self)) return outOfMemory(context);
+  return shapeOf(self).kind != <u32>WindowKind.SESSION || sessionsCreate(context, operator);
 }
 
 function refuse(context: usize): bool {
@@ -103,7 +109,7 @@ function readConfig(self: Windows, config: usize): bool {
   self.newest = i64.MIN_VALUE;
   self.watermark = i64.MIN_VALUE;
   self.closed = NO_WINDOW;
-  if (self.bound < -1 || self.bound > LONGEST || kind == <u32>WindowKind.SESSION) return false;
+  if (self.bound < -1 || self.bound > LONGEST) return false;
   return shapeInit(
     shapeOf(self),
     kind,
@@ -133,27 +139,26 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, windowsProgram(operator), batch);
   if (bound < 0) return bound;
   const routing = changetype<Routing>(scratchTake(context, ROUTING_SIZE));
-  let status = route(context, operator, rows, routing);
+  const sessions = isSession(self);
+  let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
   if (status == 0) {
-    status = reserveTargets(context, operator);
+    status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator);
     if (status < 0) partialsDropEmpty(context, operator);
   }
   if (status < 0) {
     if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
     return status;
   }
-  self.newest = routing.newest;
-  self.watermark = routing.watermark;
-  self.lateRows += routing.lateRows;
-  self.nullTimes += routing.nullTimes;
-  self.lateCount = routing.lateCount;
+  status = sessions ? sessionsApply(context, operator, rows) : applyRouted(context, operator, rows, routing);
+  if (status < 0) return status;
   changetype<Operator>(operator).rowsSelected += routing.selected;
-  status = apply(context, operator, rows, <u32>routing.selected);
-  if (status < 0) {
-    changetype<Operator>(operator).failed = 1;
-    return status;
-  }
   return windowIsDue(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+// @ts-ignore: decorator
+@inline
+function isSession(self: Windows): bool {
+  return self.sessions != 0;
 }
 
 /** Finds or makes every target's partial, and makes room for its rows. 0, or OUT_OF_MEMORY. */
@@ -173,6 +178,18 @@ function reserveTargets(context: usize, operator: usize): i32 {
     bytes += aggregateHeadroom(state, rows);
   }
   return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+}
+
+function applyRouted(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  self.newest = routing.newest;
+  self.watermark = routing.watermark;
+  self.lateRows += routing.lateRows;
+  self.nullTimes += routing.nullTimes;
+  self.lateCount = routing.lateCount;
+  const status = apply(context, operator, rows, <u32>routing.selected);
+  if (status < 0) changetype<Operator>(operator).failed = 1;
+  return status;
 }
 
 /** Applies the routed batch, of which `selected` rows passed the filters. 0, or an error. */
@@ -265,14 +282,14 @@ export function windowLate(context: usize, operator: usize, out: usize): i32 {
 /** Groups of all partials that have rows. */
 export function windowGroups(operator: usize): u64 {
   const self = windowsOf(operator);
-  let groups: u64 = 0;
+  let groups: u64 = self.keys == 0 ? 0 : aggregateGroups(self.keys);
   for (let index: u32 = 0; index < self.count; index++) groups += aggregateGroups(partialState(partialAt(self, index)));
   return groups;
 }
 
 export function windowSlots(operator: usize): u64 {
   const self = windowsOf(operator);
-  let slots: u64 = 0;
+  let slots: u64 = self.keys == 0 ? 0 : aggregateSlots(self.keys);
   for (let index: u32 = 0; index < self.count; index++) slots += aggregateSlots(partialState(partialAt(self, index)));
   return slots;
 }
@@ -280,5 +297,12 @@ export function windowSlots(operator: usize): u64 {
 /** The key tier of the newest partial. */
 export function windowTier(operator: usize): u64 {
   const self = windowsOf(operator);
+  if (self.keys != 0) return aggregateTier(self.keys);
   return aggregateTier(self.count == 0 ? operator : partialState(partialAt(self, self.count - 1)));
+}
+
+/** Slices or sessions held. */
+export function windowsHeld(operator: usize): u64 {
+  const self = windowsOf(operator);
+  return isSession(self) ? sessionsHeld(operator) : self.count;
 }

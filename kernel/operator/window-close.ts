@@ -1,9 +1,8 @@
 // Closing windows: what the watermark has passed leaves, in the order of ends, a pull at a time.
 //
-// A window of one partial (every tumbling window) leaves straight from it. Others are merged, partial by partial,
-// into an aggregation of their own by the saving and merging of states (aggregate-state.ts), which knows every
-// accumulator. A pull stops after PULL_WORK groups and goes on with the next one; what runs out of memory begins
-// again with the window.
+// A window of one partial (every tumbling window) leaves straight from it. Others are combined, partial by partial,
+// into an aggregation of their own (aggregate-combine.ts). A pull stops after PULL_WORK groups and goes on with the
+// next one; what runs out of memory begins again with the window.
 
 import { Batch } from "../abi/layout";
 import { Status } from "../abi/status";
@@ -18,11 +17,13 @@ import {
   windowLastSlice,
   windowStart,
 } from "../window/shape";
+import { Combination, combineBegin, combineStep } from "./aggregate-combine";
 import { aggregateMerge, aggregateRelease } from "./aggregate-merge";
-import { aggregateEmit, aggregateTextLimit } from "./aggregate-output";
+import { PULL_ROWS, aggregateEmit, aggregateTextLimit } from "./aggregate-output";
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { Operator, operatorFree } from "./operator";
+import { sessionsAreDue, sessionsPull } from "./window-session";
 import {
   NO_WINDOW,
   Windows,
@@ -38,8 +39,6 @@ import {
   windowsOf,
 } from "./windows";
 
-/** Most rows of one pull, whatever the host asks for. */
-const PULL_ROWS: u32 = 65536;
 /** Groups that a pull merges and emits, about, before it answers. */
 const PULL_WORK: u32 = 131072;
 /** What opening a window costs, in groups. */
@@ -48,6 +47,7 @@ const OPEN_WORK: u32 = 16;
 /** Whether a window has been closed and not left yet. */
 export function windowIsDue(operator: usize): bool {
   const self = windowsOf(operator);
+  if (self.sessions != 0) return sessionsAreDue(operator);
   if (self.open) return true;
   const window = nextWindow(self);
   return window != NO_WINDOW && windowIsClosed(shapeOf(self), window, self.watermark);
@@ -76,6 +76,7 @@ function nextWindow(self: Windows): i64 {
 /** Writes the next results to `out`: at most `maxRows` rows, and `maxBytes` bytes of texts unless one row has more. */
 export function windowPull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
   const self = windowsOf(operator);
+  if (self.sessions != 0) return sessionsPull(context, operator, out, maxRows, maxBytes);
   const output = aggregationOf(operator).output;
   if (!outputReset(output, 0)) return failMemory(context, 0);
   const limit = min(maxRows, PULL_ROWS);
@@ -124,16 +125,27 @@ function prepareWindow(context: usize, operator: usize): i32 {
     const partial = partialAt(self, self.next);
     if (partialSlice(partial) > last) break;
     if (partialFrom(self, partial) > self.window) continue;
-    const state = partialState(partial);
-    const status = mergeState(context, self.result, state);
-    if (status < 0) {
-      closeResult(context, self);
-      return status;
-    }
-    self.next++;
-    return max<u32>(1, groupsOf(aggregationOf(state)).count);
+    const status = foldState(context, operator, self.result, partialState(partial));
+    if (status < 0) closeResult(context, self);
+    if (status == 0) self.next++;
+    return status == 0 ? 1 : status;
   }
   return 0;
+}
+
+/** Goes on folding one aggregation into another: groups done, 0 when that was all, or an error. */
+function foldState(context: usize, operator: usize, target: usize, source: usize): i32 {
+  const self = windowsOf(operator);
+  if (self.combines == 0) return mergeState(context, target, source);
+  const work = changetype<Combination>(self.combination);
+  if (self.folding == 0) {
+    const begun = combineBegin(context, work, target, source);
+    if (begun < 0) return begun;
+    self.folding = 1;
+  }
+  const status = combineStep(context, operator, work, target, source);
+  if (status <= 0) self.folding = 0;
+  return status;
 }
 
 /** Begins the next window. A single partial is its own result. */
@@ -191,6 +203,7 @@ function closeResult(context: usize, self: Windows): void {
   if (self.ownsResult) operatorFree(context, self.result);
   self.ownsResult = 0;
   self.open = 0;
+  self.folding = 0;
 }
 
 function finishWindow(context: usize, operator: usize): void {

@@ -282,11 +282,11 @@ function nameRows(
   return kept;
 }
 
-function refuseNull(context: usize, operator: usize, row: u32): i32 {
+export function refuseNull(context: usize, operator: usize, row: u32): i32 {
   return refuseRow(context, operator, row, Status.BAD_ARGUMENT, Reason.NULL_TIME);
 }
 
-function refuseTime(context: usize, operator: usize, row: u32, time: i64): i32 {
+export function refuseTime(context: usize, operator: usize, row: u32, time: i64): i32 {
   failValue(context, Type.I64, <u64>time, 0);
   return refuseRow(context, operator, row, Status.OVERFLOW, Reason.WINDOW_OVERFLOW);
 }

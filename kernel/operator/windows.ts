@@ -59,13 +59,24 @@ export class Windows {
   rows: usize;
   targets: usize;
   targetCapacity: u32;
+  /** SESSION, see window-session.ts: sessions, keys, values; those that are due, the first and how many. */
+  sessions: usize;
+  keys: usize;
+  values: usize;
+  due: usize;
+  dueFirst: u32;
+  dueCount: u32;
   /** The window that is leaving: its number, the aggregation that holds its result, and whether that is to be freed. */
   open: u32;
   ownsResult: u32;
   window: i64;
   result: usize;
-  /** The next partial to merge into the result. */
+  /** The next partial to fold into the result, how far that has come, and 1 while one is under way. */
   next: u32;
+  combination: usize;
+  folding: u32;
+  /** 1 when all accumulators can be combined in memory; else states are saved and merged. */
+  combines: u32;
 }
 
 // @ts-ignore: decorator
@@ -233,6 +244,8 @@ export function partialsDropEmpty(context: usize, operator: usize): void {
 export function windowsDestroy(context: usize, operator: usize): void {
   const self = windowsOf(operator);
   for (let index: u32 = 0; index < self.count; index++) operatorFree(context, partialState(partialAt(self, index)));
+  if (self.keys != 0) operatorFree(context, self.keys);
+  if (self.values != 0) operatorFree(context, self.values);
   if (self.ownsResult) operatorFree(context, self.result);
 }
 
@@ -241,6 +254,7 @@ export function windowsBytes(operator: usize): u64 {
   const self = windowsOf(operator);
   let bytes: u64 = regionBytes(operator);
   for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
+  if (self.keys != 0) bytes += <u64>regionBytes(self.keys) + <u64>regionBytes(self.values);
   return self.ownsResult ? bytes + <u64>regionBytes(self.result) : bytes;
 }
 

@@ -1,0 +1,199 @@
+// Combining: what one accumulator holds for some groups, folded into another accumulator of the same description.
+//
+// As merging states (operator/aggregate-merge.ts) does it, but from memory to memory, in the accumulators' own form:
+// closing windows and joining sessions do little else. Where both forms agree (sums that are both narrow, the same
+// limbs), it is a load, an add and a store for each group.
+//
+// `list` names the source's groups, `numbers` the target's, u32 each, a vector's worth at most; a target's number may
+// come more than once. COUNT and SEEN that do not track are the rows' business (accumulator.ts).
+
+import { Abi } from "../abi/layout";
+import { KeyColumn } from "../group/key-column";
+import { internText, internedAddress, internedLength, internerReserve } from "../group/interner";
+import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
+import { Accumulator, Family } from "./accumulator";
+import { distinctPairs } from "./distinct";
+import { EXACT_STATE_BYTES } from "./exact-limbs";
+import { sumExactState } from "./exact-read";
+import { momentsFastMerge, MOMENTS_BYTES } from "./moments-fast";
+import { minmaxCombine } from "./minmax";
+import { textAddress, textFold, textLength, textReserve } from "./minmax-text";
+import { countOf, isPresent } from "./results";
+import { sumExactCombine, sumExactCombineBegin, sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "./sum-exact";
+import { sumIntegerCombine } from "./sum-integer";
+
+const ROWS: u32 = Abi.VECTOR_ROWS;
+/** Scratch that combining needs. */
+export const COMBINE_SCRATCH: usize = 32768 + 8192;
+
+/** Whether the family can be combined here; states of others are merged. */
+export function accumulatorCombines(self: Accumulator): bool {
+  return self.family <= <u32>Family.DISTINCT || self.family == <u32>Family.MOMENTS_FAST;
+}
+
+/** Comes once before a source is combined, group by group. False when out of memory. */
+export function accumulatorCombineBegin(target: Accumulator, source: Accumulator): bool {
+  return target.family != <u32>Family.SUM_EXACT || sumExactCombineBegin(target, source);
+}
+
+/**
+ * Folds `count` groups in; DISTINCT follows in `distinctCombine`. `rows` is the source's count of rows, `scratch`
+ * COMBINE_SCRATCH. False when out of memory.
+ */
+export function accumulatorCombine(
+  target: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  rows: usize,
+  scratch: usize,
+): bool {
+  switch (target.family) {
+    case Family.COUNT:
+      if (target.tracking) addCounts(target, source, list, numbers, count, rows);
+      return true;
+    case Family.SEEN:
+      if (target.tracking) addSeen(target, source, list, numbers, count, rows);
+      return true;
+    case Family.SUM_INTEGER:
+      return sumIntegerCombine(target, source, list, numbers, count, scratch);
+    case Family.SUM_FAST:
+      addFast(target, source, list, numbers, count);
+      return true;
+    case Family.SUM_EXACT:
+      if (sumExactCombine(target, source, list, numbers, count)) return true;
+      return combineExactStates(target, source, list, numbers, count, scratch);
+    case Family.MOMENTS_FAST:
+      for (let index: usize = 0; index < <usize>count; index++) {
+        const from = source.values + <usize>groupAt(list, index) * <usize>MOMENTS_BYTES;
+        momentsFastMerge(target, groupAt(numbers, index), from);
+      }
+      return true;
+    case Family.MIN_TEXT:
+    case Family.MAX_TEXT:
+      return combineTexts(target, source, list, numbers, count);
+    case Family.DISTINCT:
+      return true;
+    default:
+      minmaxCombine(target, source, list, numbers, count, scratch);
+      return true;
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function groupAt(list: usize, index: usize): u32 {
+  return load<u32>(list + (index << 2));
+}
+
+function addCounts(
+  target: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  rows: usize,
+): void {
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const at = target.values + ((<usize>groupAt(numbers, index)) << 3);
+    store<i64>(at, load<i64>(at) + countOf(source, rows, groupAt(list, index)));
+  }
+}
+
+function addSeen(
+  target: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  rows: usize,
+): void {
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const at = target.values + <usize>groupAt(numbers, index);
+    store<u8>(at, load<u8>(at) | <u8>isPresent(source, rows, groupAt(list, index), true));
+  }
+}
+
+function addFast(target: Accumulator, source: Accumulator, list: usize, numbers: usize, count: u32): void {
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const at = target.values + ((<usize>groupAt(numbers, index)) << 3);
+    store<f64>(at, load<f64>(at) + load<f64>(source.values + ((<usize>groupAt(list, index)) << 3)));
+  }
+}
+
+/** Exact sums whose limbs differ go by their states, one at a time. */
+function combineExactStates(
+  target: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  scratch: usize,
+): bool {
+  const work = scratch + ((<usize>EXACT_STATE_BYTES + 63) & ~63);
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const length = sumExactState(source, groupAt(list, index), scratch, work);
+    if (!sumExactPrepareMerge(target, scratch, length)) return false;
+    if (!sumExactMerge(target, groupAt(numbers, index), scratch, length)) return false;
+  }
+  sumExactMerged(target, count);
+  return true;
+}
+
+function combineTexts(target: Accumulator, source: Accumulator, list: usize, numbers: usize, count: u32): bool {
+  let bytes: usize = 0;
+  for (let index: usize = 0; index < <usize>count; index++) bytes += textLength(source, groupAt(list, index));
+  if (!textReserve(target, target.capacity, bytes)) return false;
+  for (let index: usize = 0; index < <usize>count; index++) {
+    const group = groupAt(list, index);
+    const address = textAddress(source, group);
+    if (address != 0 && !textFold(target, groupAt(numbers, index), address, textLength(source, group))) return false;
+  }
+  return true;
+}
+
+/**
+ * Adds the pairs of a DISTINCT source from pair `first` up to `last`, at most a vector of them, whose groups `map`
+ * (u32 each) turns into the target's; u32 max leaves a pair out. The next pair to come, or -1 when out of memory.
+ */
+export function distinctCombine(target: Accumulator, source: Accumulator, map: usize, first: u32, last: u32): i64 {
+  const end = min<u32>(last, first + ROWS);
+  const interner = changetype<KeyColumn>(target.key).interner;
+  if (!rowTableReserve(target.table, end - first)) return -1;
+  if (interner != 0 && !reserveTexts(interner, source, map, first, end)) return -1;
+  const table = changetype<RowTable>(target.table);
+  const width = table.width;
+  let count: u32 = 0;
+  for (let entry = first; entry < end; entry++) {
+    const from = rowTableRow(source.table, entry);
+    const group = load<u32>(map + ((<usize>load<u32>(from)) << 2));
+    if (group == 0xffffffff) continue;
+    const to = target.scratch + <usize>count * width;
+    memory.copy(to, from, width);
+    store<u32>(to, group);
+    if (interner != 0) {
+      const texts = changetype<KeyColumn>(source.key).interner;
+      const id = load<u32>(from, 4);
+      store<u32>(to, internText(interner, internedAddress(texts, id), internedLength(texts, id)), 4);
+    }
+    count++;
+  }
+  const before = table.entries;
+  if (!rowTableMap(target.table, target.scratch, count, target.entries, target.tags)) return -1;
+  for (let entry = before; entry < table.entries; entry++) {
+    const at = target.values + ((<usize>load<u32>(rowTableRow(target.table, entry))) << 3);
+    store<i64>(at, load<i64>(at) + 1);
+  }
+  return end;
+}
+
+function reserveTexts(interner: usize, source: Accumulator, map: usize, first: u32, end: u32): bool {
+  const texts = changetype<KeyColumn>(source.key).interner;
+  let bytes: usize = 0;
+  for (let entry = first; entry < end; entry++) {
+    const from = rowTableRow(source.table, entry);
+    if (load<u32>(map + ((<usize>load<u32>(from)) << 2)) != 0xffffffff) bytes += internedLength(texts, load<u32>(from, 4));
+  }
+  return internerReserve(interner, end - first, bytes);
+}

@@ -1,0 +1,186 @@
+// Copying groups: the keys of some groups of one set looked up, and added where new, in another over the same keys.
+//
+// Numbers that are computed from keys (DIRECT) are the same in both when the layouts are, and packed rows (HASH) mean
+// the same in both but for texts, whose ids are each set's own: then nothing has to be unpacked. Else keys go one by
+// one in the normal form of key-column.ts.
+
+import { BITMAP_BYTES } from "../column/vector";
+import { copyBytes } from "../memory/copy";
+import { groupKeyValue, groupTextBytes } from "./emit";
+import { groupsAssign, groupsPrepareLoaded, groupsSpan } from "./groups";
+import { growDirect } from "./direct";
+import { NO_ID, internText, internedAddress, internedLength, internerReserve } from "./interner";
+import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
+import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
+
+/** How numbers of the source's groups are found in the target. */
+export const enum Copying {
+  /** They are the same. */
+  SAME = 1,
+  /** By packed rows. */
+  PACKED = 2,
+  /** By keys, one by one. */
+  KEYS = 3,
+  /** Out of memory. */
+  FAILED = 0,
+}
+
+/**
+ * Makes `target` ready for `count` groups of `source` that are listed at `list`: afterwards `copySpan` bounds their
+ * numbers. `bitmaps` is scratch, BITMAP_BYTES a key.
+ */
+export function copyPrepare(
+  target: Groups,
+  source: Groups,
+  list: usize,
+  count: u32,
+  bitmaps: usize,
+  scratch: usize,
+): Copying {
+  if (target.tier == <u32>Tier.NONE) return Copying.SAME;
+  const texts = hasTexts(source);
+  if (!texts && target.tier == <u32>Tier.UNDECIDED) {
+    if (source.tier == <u32>Tier.DIRECT && !takeLayout(target, source)) return Copying.FAILED;
+    if (source.tier == <u32>Tier.HASH) target.tier = Tier.HASH;
+  }
+  if (!texts && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source))
+    return Copying.SAME;
+  if (target.tier == <u32>Tier.HASH && !rowTableReserve(target.table, count + 1)) return Copying.FAILED;
+  if (
+    !texts &&
+    target.tier == <u32>Tier.HASH &&
+    source.tier == <u32>Tier.HASH &&
+    source.nullGroup == NO_GROUP
+  )
+    return Copying.PACKED;
+  if (!loadKeys(target, source, list, count, bitmaps, scratch)) return Copying.FAILED;
+  return groupsPrepareLoaded(target, count, count) ? Copying.KEYS : Copying.FAILED;
+}
+
+/** One more than the largest number that the groups can get. */
+export function copySpan(target: Groups, count: u32): u32 {
+  return target.tier == <u32>Tier.NONE ? 1 : groupsSpan(target, count);
+}
+
+/** Writes the target's numbers (u32 each) of the groups that were prepared. False when out of memory. */
+export function copyAssign(
+  target: Groups,
+  source: Groups,
+  list: usize,
+  count: u32,
+  numbers: usize,
+  copying: Copying,
+): bool {
+  if (copying == Copying.KEYS) return groupsAssign(target, count, numbers);
+  if (copying == Copying.PACKED) return mapPacked(target, source, list, count, numbers);
+  if (target.tier == <u32>Tier.NONE) memory.fill(numbers, 0, (<usize>count) << 2);
+  else memory.copy(numbers, list, (<usize>count) << 2);
+  if (target.tier == <u32>Tier.DIRECT && target.counts == 0) {
+    for (let index: usize = 0; index < <usize>count; index++)
+      store<u8>(target.occupied + <usize>load<u32>(numbers + (index << 2)), 1);
+  }
+  return true;
+}
+
+function hasTexts(groups: Groups): bool {
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    if (groupsKey(groups, index).interner != 0) return true;
+  }
+  return false;
+}
+
+/** Gives groups without rows the source's layout. False when out of memory. */
+function takeLayout(target: Groups, source: Groups): bool {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const from = groupsKey(source, index);
+    const to = groupsKey(target, index);
+    to.low = from.low;
+    to.high = from.high;
+    to.mask = from.mask;
+    to.stride = from.stride;
+  }
+  if (!growDirect(target)) return false;
+  target.tier = Tier.DIRECT;
+  return true;
+}
+
+/** Whether both compute the same numbers; the target's ranges then cover the source's. */
+function sharesLayout(target: Groups, source: Groups): bool {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const from = groupsKey(source, index);
+    const to = groupsKey(target, index);
+    if (from.mask != to.mask || from.stride != to.stride) return false;
+    const low = min(from.low, to.low);
+    const high = max(from.high, to.high);
+    if (high >= low && <u64>(high - low) > <u64>to.mask) return false;
+  }
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const from = groupsKey(source, index);
+    const to = groupsKey(target, index);
+    if (from.low < to.low || from.high > to.high) target.full = 0;
+    to.low = min(from.low, to.low);
+    to.high = max(from.high, to.high);
+  }
+  return true;
+}
+
+function mapPacked(target: Groups, source: Groups, list: usize, count: u32, numbers: usize): bool {
+  const width: usize = max<u32>(8, source.rowWidth);
+  const first = load<u32>(list);
+  let rows = rowTableRow(source.table, first);
+  if (load<u32>(list + ((<usize>(count - 1)) << 2)) - first != count - 1) {
+    rows = target.packed;
+    for (let index: usize = 0; index < <usize>count; index++)
+      copyBytes(rows + index * width, rowTableRow(source.table, load<u32>(list + (index << 2))), width);
+  }
+  const mapped = rowTableMap(target.table, rows, count, numbers, target.tags);
+  target.count = changetype<RowTable>(target.table).entries;
+  return mapped;
+}
+
+/** Loads the keys in normal form, as `keyLoad` does from a vector. False when out of memory. */
+function loadKeys(
+  target: Groups,
+  source: Groups,
+  list: usize,
+  count: u32,
+  bitmaps: usize,
+  scratch: usize,
+): bool {
+  for (let index: u32 = 0; index < target.keyCount; index++) {
+    const key = groupsKey(target, index);
+    const width: usize = key.width;
+    const bitmap = bitmaps + <usize>index * BITMAP_BYTES;
+    const texts = groupsKey(source, index).interner;
+    if (texts != 0 && !internerReserve(key.interner, count, textBytes(source, index, list, count, scratch))) return false;
+    memory.fill(bitmap, 0, BITMAP_BYTES);
+    let nulls = false;
+    for (let row: u32 = 0; row < count; row++) {
+      const to = key.buffer + <usize>row * width;
+      if (!groupKeyValue(source, index, load<u32>(list + ((<usize>row) << 2)), scratch)) {
+        memory.fill(to, 0, width);
+        nulls = true;
+        continue;
+      }
+      const byte = bitmap + <usize>(row >> 3);
+      store<u8>(byte, load<u8>(byte) | (<u8>1 << <u8>(row & 7)));
+      if (texts == 0) copyBytes(to, scratch, width);
+      else {
+        const id = load<u32>(scratch);
+        const own = internText(key.interner, internedAddress(texts, id), internedLength(texts, id));
+        if (own == NO_ID) return false;
+        store<u32>(to, own);
+      }
+    }
+    key.values = key.buffer;
+    key.validity = nulls ? bitmap : 0;
+  }
+  return true;
+}
+
+function textBytes(source: Groups, index: u32, list: usize, count: u32, scratch: usize): usize {
+  let bytes: usize = 0;
+  for (let row: usize = 0; row < <usize>count; row++)
+    bytes += groupTextBytes(source, index, load<u32>(list + (row << 2)), scratch);
+  return bytes;
+}

@@ -1,0 +1,167 @@
+// Combining aggregations: all groups of one folded into another of the same configuration, a vector of them at a
+// time, so that a call can stop in between. What fails leaves a target of no use.
+
+import { Abi } from "../abi/layout";
+import { Accumulator, Family } from "../aggregate/accumulator";
+import {
+  COMBINE_SCRATCH,
+  accumulatorCombine,
+  accumulatorCombineBegin,
+  accumulatorCombines,
+  distinctCombine,
+} from "../aggregate/combine";
+import { distinctPairs } from "../aggregate/distinct";
+import { regrow } from "../column/builder";
+import { BITMAP_BYTES } from "../column/vector";
+import { Copying, copyAssign, copyPrepare, copySpan } from "../group/copy";
+import { groupsIsOccupied } from "../group/state";
+import { failMemory, scratchTake } from "../memory/context";
+import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
+import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { Operator } from "./operator";
+
+const ROWS: u32 = Abi.VECTOR_ROWS;
+
+/** How far a combination has come. */
+// @ts-ignore: decorator
+@unmanaged
+export class Combination {
+  /** The next group of the source; then the accumulator and the pair of it that come next. */
+  group: u32;
+  accumulator: u32;
+  pair: u32;
+  /** Target's group of each of the source's (u32), where there are pairs to be moved. */
+  map: usize;
+}
+
+export const COMBINATION_SIZE: usize = 16;
+
+/** Whether aggregations of this kind can be combined. */
+export function combinePossible(self: Aggregation): bool {
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    if (!accumulatorCombines(accumulatorAt(self, index))) return false;
+  }
+  return true;
+}
+
+/** Begins to fold `source` into `target`. 0, or an error. */
+export function combineBegin(context: usize, work: Combination, target: usize, source: usize): i32 {
+  work.group = 0;
+  work.accumulator = 0;
+  work.pair = 0;
+  if (!combineAccumulators(target, source)) return failMemory(context, 0);
+  changetype<Operator>(target).rowsSelected += changetype<Operator>(source).rowsSelected;
+  return 0;
+}
+
+/** Readies the target's accumulators for what the source's hold. False when out of memory. */
+export function combineAccumulators(target: usize, source: usize): bool {
+  const to = aggregationOf(target);
+  const from = aggregationOf(source);
+  for (let index: u32 = 0; index < to.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(to, index);
+    const tracks = isCount(accumulator) && accumulatorAt(from, index).tracking > accumulator.tracking;
+    if (tracks && !startTracking(target, accumulator)) return false;
+    if (!accumulatorCombineBegin(accumulator, accumulatorAt(from, index))) return false;
+  }
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function isCount(self: Accumulator): bool {
+  return self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
+}
+
+/** Goes on by a vector: how many groups or pairs that was, 0 when all is done, or an error. `region` keeps the map. */
+export function combineStep(context: usize, region: usize, work: Combination, target: usize, source: usize): i32 {
+  const from = aggregationOf(source);
+  const groups = groupsOf(from);
+  if (work.group >= groups.count) return combinePairs(context, work, target, source);
+  if (work.group == 0 && hasPairs(from)) {
+    const map = regrow(region, work.map, 0, max<usize>((<usize>groups.count) << 2, 64));
+    if (map == 0) return failMemory(context, 0);
+    work.map = map;
+    memory.fill(map, 0xff, (<usize>groups.count) << 2);
+  }
+  const list = scratchTake(context, (<usize>ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  let count: u32 = 0;
+  let group = work.group;
+  for (; group < groups.count && count < ROWS; group++) {
+    store<u32>(list + ((<usize>count) << 2), group);
+    count += <u32>groupsIsOccupied(groups, group);
+  }
+  if (count != 0 && !combineGroups(context, target, source, list, count, numbers)) return failMemory(context, 0);
+  if (hasPairs(from)) {
+    for (let index: usize = 0; index < <usize>count; index++)
+      store<u32>(work.map + ((<usize>load<u32>(list + (index << 2))) << 2), load<u32>(numbers + (index << 2)));
+  }
+  work.group = group;
+  return max<u32>(count, 1);
+}
+
+function combineGroups(
+  context: usize,
+  target: usize,
+  source: usize,
+  list: usize,
+  count: u32,
+  numbers: usize,
+): bool {
+  const to = groupsOf(aggregationOf(target));
+  const from = groupsOf(aggregationOf(source));
+  const scratch = scratchTake(context, COMBINE_SCRATCH);
+  const bitmaps = scratchTake(context, max<usize>(1, to.keyCount) * BITMAP_BYTES);
+  const copying = copyPrepare(to, from, list, count, bitmaps, scratch);
+  if (copying == Copying.FAILED || !aggregateReserveSpan(target, copySpan(to, count))) return false;
+  return (
+    copyAssign(to, from, list, count, numbers, copying) &&
+    combineValues(target, source, list, numbers, count, scratch)
+  );
+}
+
+/** Folds what accumulators hold for listed groups of the source into numbered ones of the target. */
+export function combineValues(
+  target: usize,
+  source: usize,
+  list: usize,
+  numbers: usize,
+  count: u32,
+  scratch: usize,
+): bool {
+  const to = aggregationOf(target);
+  const from = aggregationOf(source);
+  for (let index: u32 = 0; index < to.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(to, index);
+    const other = accumulatorAt(from, index);
+    if (!accumulatorCombine(accumulator, other, list, numbers, count, from.rowsCounter, scratch)) return false;
+  }
+  return true;
+}
+
+/** Whether there are values that are kept as pairs with a group, which `combineValues` leaves. */
+export function hasPairs(self: Aggregation): bool {
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    if (accumulatorAt(self, index).family == <u32>Family.DISTINCT) return true;
+  }
+  return false;
+}
+
+/** Moves a vector of pairs: see `combineStep`. */
+export function combinePairs(context: usize, work: Combination, target: usize, source: usize): i32 {
+  const to = aggregationOf(target);
+  const from = aggregationOf(source);
+  for (; work.accumulator < to.accumulatorCount; work.accumulator++) {
+    const accumulator = accumulatorAt(from, work.accumulator);
+    if (accumulator.family != <u32>Family.DISTINCT) continue;
+    const first = work.pair;
+    work.pair = 0;
+    if (first >= distinctPairs(accumulator)) continue;
+    const next = distinctCombine(accumulatorAt(to, work.accumulator), accumulator, work.map, first, distinctPairs(accumulator));
+    if (next < 0) return failMemory(context, 0);
+    work.pair = <u32>next;
+    return <i32>(work.pair - first);
+  }
+  return 0;
+}

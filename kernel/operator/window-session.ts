@@ -1,0 +1,581 @@
+// SESSION windows: rows find their keys' sessions, and sessions their accumulators.
+//
+// Two aggregations stand behind it: one has the groups of keys and no aggregates, the other aggregates without keys,
+// whose groups are sessions by their number (window/session.ts). Both are laid out anew, with what is open only, when
+// most of the numbers are of sessions that have left.
+//
+// A push looks at all times before it applies any row, as in window-route.ts; which rows are late is found on the way,
+// when their keys are known. Sessions that the watermark has closed are first taken to a list, with what their parts
+// hold added, then leave from there.
+//
+//   due: +0 i64 start  +8 i64 end  +16 u32 key  +20 u32 session
+
+import { Abi, Type } from "../abi/layout";
+import { Status } from "../abi/status";
+import { WindowFlag } from "../abi/window";
+import { COMBINE_SCRATCH, distinctCombine } from "../aggregate/combine";
+import { distinctPairs } from "../aggregate/distinct";
+import { Family } from "../aggregate/accumulator";
+import { RESULT_SCRATCH } from "../aggregate/results";
+import { bitmapGet } from "../column/bitmap";
+import {
+  builderReserveBytes,
+  outputColumn,
+  outputDescribe,
+  outputRegion,
+  outputReserve,
+  outputReset,
+} from "../column/builder";
+import { BITMAP_BYTES, Vector } from "../column/vector";
+import { programOutput, programRow, programRun } from "../expression/program";
+import { Copying, copyAssign, copyPrepare } from "../group/copy";
+import { groupTextBytes, groupsEmitKey } from "../group/emit";
+import { Tier } from "../group/state";
+import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { heapHasRoom } from "../memory/heap";
+import { regionBlock, regionFree, regionRoot } from "../memory/region";
+import { gatherBegin, gatherEnd, gatherRows } from "../window/gather";
+import {
+  NO_SESSION,
+  SESSIONS_SIZE,
+  Sessions,
+  partNext,
+  sessionAt,
+  sessionCopy,
+  sessionEnd,
+  sessionFirst,
+  sessionKey,
+  sessionLink,
+  sessionNext,
+  sessionOf,
+  sessionParts,
+  sessionsFirst,
+  sessionsInit,
+  sessionsRemoveFirst,
+  sessionsReserve,
+} from "../window/session";
+import { shapeHighest } from "../window/shape";
+import { combineAccumulators, combineValues, hasPairs } from "./aggregate-combine";
+import { aggregateHeadroom } from "./aggregate-headroom";
+import { PULL_ROWS, aggregateTextLimit, emitResult, resultTextBytes } from "./aggregate-output";
+import { aggregateReserveRows, aggregateReserveValues } from "./aggregate-reserve";
+import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { aggregateApply, aggregateApplyValues, aggregateCreatePart, aggregateTrack } from "./hash-aggregate";
+import { Operator, operatorAllocate, operatorFree } from "./operator";
+import { Routing, boundedWatermark, refuseNull, refuseTime } from "./window-route";
+import { Windows, gatherOf, shapeOf, windowsOf, windowsProgram } from "./windows";
+
+const ROWS: u32 = Abi.VECTOR_ROWS;
+const DUE: usize = 24;
+/** Sessions that wait on the list of those that are due, at most; and that are written together. */
+const DUE_MOST: u32 = 16384;
+const EMIT_ROWS: u32 = 1024;
+/** Numbers below this are not worth laying out anew. */
+const LAYOUT_MIN: u32 = 1024;
+
+// @ts-ignore: decorator
+@inline
+function sessionsOf(self: Windows): Sessions {
+  return changetype<Sessions>(self.sessions);
+}
+
+// @ts-ignore: decorator
+@inline
+function dueAt(self: Windows, index: u32): usize {
+  return self.due + <usize>index * DUE;
+}
+
+/** Makes what sessions need; false with the error recorded when out of memory. */
+export function sessionsCreate(context: usize, operator: usize): bool {
+  const self = windowsOf(operator);
+  self.due = regionBlock(operator, <usize>DUE_MOST * DUE);
+  if (self.due == 0) {
+    failMemory(context, 0);
+    return false;
+  }
+  self.keys = createPart(context, operator, true);
+  self.values = self.keys == 0 ? 0 : createPart(context, operator, false);
+  self.sessions = self.values == 0 ? 0 : regionBlock(self.values, SESSIONS_SIZE);
+  if (self.sessions == 0) {
+    sessionsDestroy(context, operator);
+    failMemory(context, 0);
+    return false;
+  }
+  sessionsInit(sessionsOf(self), self.values, shapeOf(self).length);
+  return true;
+}
+
+/** An aggregation of the keys, or of the values by session; 0 when out of memory. */
+function createPart(context: usize, operator: usize, keys: bool): usize {
+  const part = operatorAllocate(context, changetype<Operator>(operator).kind);
+  if (part == 0) return 0;
+  if (aggregateCreatePart(context, part, operator, windowsOf(operator).config, keys, !keys)) {
+    if (!keys) {
+      // Its groups are numbered from outside, and all have rows.
+      groupsOf(aggregationOf(part)).tier = Tier.HASH;
+      groupsOf(aggregationOf(part)).count = 0;
+    }
+    return part;
+  }
+  operatorFree(context, part);
+  return 0;
+}
+
+export function sessionsDestroy(context: usize, operator: usize): void {
+  const self = windowsOf(operator);
+  if (self.keys != 0) operatorFree(context, self.keys);
+  if (self.values != 0) operatorFree(context, self.values);
+  self.keys = 0;
+  self.values = 0;
+}
+
+// ---- push
+
+/** Looks at the times of the bound batch of `rows` rows. 0, or an error. */
+export function sessionsCheck(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
+  const program = windowsProgram(operator);
+  const highest = shapeHighest(shapeOf(self));
+  const drops = (self.flags & <u32>WindowFlag.DROP_NULL_TIME) != 0;
+  for (let start: u32 = 0; start < rows; start += ROWS) {
+    const selected = programRun(context, program, start, min(ROWS, rows - start));
+    if (selected < 0) return selected;
+    const times = changetype<Vector>(programOutput(program, self.time));
+    for (let row: u32 = 0; row < <u32>selected; row++) {
+      if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
+        if (!drops) return refuseNull(context, operator, row);
+        continue;
+      }
+      const time = load<i64>(times.values + ((<usize>row) << 3));
+      if (time > highest) return refuseTime(context, operator, row, time);
+    }
+    routing.selected += selected;
+  }
+  return 0;
+}
+
+/** Makes room for `rows` rows. 0, or OUT_OF_MEMORY with nothing changed. */
+export function sessionsReserveRows(context: usize, operator: usize, rows: u32): i32 {
+  const self = windowsOf(operator);
+  if (self.dueCount == 0) layOut(context, operator);
+  const sessions = sessionsOf(self);
+  const groups = groupsOf(aggregationOf(self.keys));
+  if (
+    !aggregateReserveRows(aggregationOf(self.keys), rows, true) ||
+    !aggregateReserveValues(aggregationOf(self.values), sessions.count + rows + 1, rows) ||
+    !sessionsReserve(sessions, groups.count + rows + 1, rows)
+  )
+    return failMemory(context, 0);
+  const bytes = aggregateHeadroom(self.keys, rows) + aggregateHeadroom(self.values, rows) + (<u64>rows << 5);
+  return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+}
+
+/** Applies the checked batch: all of it, or nothing and OUT_OF_MEMORY, or the operator fails. */
+export function sessionsApply(context: usize, operator: usize, rows: u32): i32 {
+  const self = windowsOf(operator);
+  const program = windowsProgram(operator);
+  let applied = false;
+  for (let start: u32 = 0; start < rows; start += ROWS) {
+    const count = programRun(context, program, start, min(ROWS, rows - start));
+    if (count == 0) continue;
+    const mark = scratchMark(context);
+    let status = count < 0 ? count : findKeys(context, self, <u32>count, rows - start);
+    if (status == 0 || applied) {
+      applied = true;
+      if (status == 0) status = applyVector(context, operator, self, <u32>count);
+      if (status < 0) changetype<Operator>(operator).failed = 1;
+    }
+    scratchReset(context, mark);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+/** What can be refused without a trace: keys may be known then that have no sessions. 0, or OUT_OF_MEMORY. */
+function findKeys(context: usize, self: Windows, rows: u32, left: u32): i32 {
+  const known = aggregateApply(context, self.keys, rows, left);
+  if (known < 0) return known;
+  if (!sessionsReserve(sessionsOf(self), groupsOf(aggregationOf(self.keys)).count, 0)) return failMemory(context, 0);
+  return aggregateTrack(context, self.values);
+}
+
+function applyVector(context: usize, operator: usize, self: Windows, rows: u32): i32 {
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  const selection = scratchTake(context, (<usize>ROWS) << 1);
+  const kept = findSessions(operator, self, rows, numbers, selection);
+  if (kept == 0) return 0;
+  const gather = gatherOf(self);
+  if (kept == rows) return aggregateApplyValues(context, self.values, numbers, kept, sessionsOf(self).count);
+  gatherBegin(gather);
+  gatherRows(gather, selection, kept);
+  const status = aggregateApplyValues(context, self.values, numbers, kept, sessionsOf(self).count);
+  gatherEnd(gather);
+  return status;
+}
+
+/** Writes each row's session to `numbers` and its row to `selection`, but for rows that are dropped. How many. */
+function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize, selection: usize): u32 {
+  const program = windowsProgram(operator);
+  const sessions = sessionsOf(self);
+  const times = changetype<Vector>(programOutput(program, self.time));
+  const keys = aggregationOf(self.keys).numbers;
+  const bound = self.bound;
+  let newest = self.newest;
+  let watermark = self.watermark;
+  let kept: u32 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
+      self.nullTimes++;
+      continue;
+    }
+    const time = load<i64>(times.values + ((<usize>row) << 3));
+    const number = sessionOf(sessions, load<u32>(keys + ((<usize>row) << 2)), time, watermark);
+    if (number == NO_SESSION) tellLate(self, program, row);
+    else {
+      store<u32>(numbers + ((<usize>kept) << 2), number);
+      store<u16>(selection + ((<usize>kept) << 1), <u16>row);
+      kept++;
+    }
+    if (time > newest) {
+      newest = time;
+      if (bound >= 0) watermark = max<i64>(watermark, boundedWatermark(newest, bound));
+    }
+  }
+  self.newest = newest;
+  self.watermark = watermark;
+  return kept;
+}
+
+function tellLate(self: Windows, program: usize, row: u32): void {
+  self.lateRows++;
+  if ((self.flags & <u32>WindowFlag.KEEP_LATE) == 0) return;
+  store<u32>(outputColumn(self.late, 0).values + ((<usize>self.lateCount) << 2), programRow(program, row));
+  self.lateCount++;
+}
+
+// ---- pull
+
+/** Whether a session has been closed and not left yet. */
+export function sessionsAreDue(operator: usize): bool {
+  const self = windowsOf(operator);
+  return self.dueCount != 0 || nextIsDue(self);
+}
+
+function nextIsDue(self: Windows): bool {
+  const sessions = sessionsOf(self);
+  const number = sessionsFirst(sessions);
+  return number != NO_SESSION && sessionEnd(sessions, sessionAt(sessions, number)) <= self.watermark;
+}
+
+/** Sessions that are open, or closed and have not left. */
+export function sessionsHeld(operator: usize): u32 {
+  const self = windowsOf(operator);
+  return sessionsOf(self).open + self.dueCount - self.dueFirst;
+}
+
+/** Writes the next results to `out`. */
+export function sessionsPull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
+  const self = windowsOf(operator);
+  const output = aggregationOf(operator).output;
+  if (!outputReset(output, 0)) return failMemory(context, 0);
+  if (self.dueCount == 0 && nextIsDue(self)) {
+    const taken = takeDue(context, operator);
+    if (taken < 0) return taken;
+  }
+  if (self.dueCount != 0) {
+    const rows = emitDue(context, operator, min(maxRows, PULL_ROWS), aggregateTextLimit(maxBytes));
+    if (rows < 0) {
+      if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+      return rows;
+    }
+    outputDescribe(output, out, rows, 0);
+  } else outputDescribe(output, out, 0, 0);
+  if (sessionsAreDue(operator)) return Status.HAS_MORE;
+  return changetype<Operator>(operator).ended ? Status.FINISHED : Status.NEED_INPUT;
+}
+
+/** Takes closed sessions to the list, first those that end first. 0, or an error. */
+function takeDue(context: usize, operator: usize): i32 {
+  const self = windowsOf(operator);
+  const sessions = sessionsOf(self);
+  const before = sessions.parts;
+  const map = before == 0 ? <usize>0 : partsMap(self);
+  if (before != 0 && (map == 0 || !combineAccumulators(self.values, self.values))) return failMemory(context, 0);
+  self.dueFirst = 0;
+  while (self.dueCount < DUE_MOST && nextIsDue(self)) {
+    const number = sessionsFirst(sessions);
+    const record = sessionAt(sessions, number);
+    if (sessionParts(record) != 0 && !addParts(context, self, number, map)) return failParts(context, operator, map);
+    const due = dueAt(self, self.dueCount);
+    store<i64>(due, sessionFirst(record));
+    store<i64>(due, sessionEnd(sessions, record), 8);
+    store<u32>(due, sessionKey(record), 16);
+    store<u32>(due, number, 20);
+    self.dueCount++;
+    sessionsRemoveFirst(sessions);
+  }
+  if (sessions.parts != before && !movePairs(self, self.values, map)) return failParts(context, operator, map);
+  regionFree(self.values, map);
+  return 0;
+}
+
+/** Sums that were half added are of no use. */
+function failParts(context: usize, operator: usize, map: usize): i32 {
+  changetype<Operator>(operator).failed = 1;
+  regionFree(windowsOf(operator).values, map);
+  return failMemory(context, 0);
+}
+
+/** For each number (u32) the session that it is added to, none yet; 0 when out of memory. */
+function partsMap(self: Windows): usize {
+  const bytes = (<usize>sessionsOf(self).count) << 2;
+  const map = regionBlock(self.values, max<usize>(bytes, 64));
+  if (map != 0) memory.fill(map, 0xff, bytes);
+  return map;
+}
+
+/** Adds what a session's parts hold to its own, but for distinct values. False when out of memory. */
+function addParts(context: usize, self: Windows, number: u32, map: usize): bool {
+  const sessions = sessionsOf(self);
+  const mark = scratchMark(context);
+  const list = scratchTake(context, (<usize>ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  const scratch = scratchTake(context, COMBINE_SCRATCH);
+  let ok = true;
+  let part = sessionParts(sessionAt(sessions, number));
+  while (part != 0 && ok) {
+    let count: u32 = 0;
+    for (; part != 0 && count < ROWS; part = partNext(sessionAt(sessions, part - 1))) {
+      store<u32>(list + ((<usize>count) << 2), part - 1);
+      store<u32>(numbers + ((<usize>count) << 2), number);
+      store<u32>(map + ((<usize>(part - 1)) << 2), number);
+      count++;
+    }
+    ok = combineValues(self.values, self.values, list, numbers, count, scratch);
+  }
+  scratchReset(context, mark);
+  return ok;
+}
+
+/** Adds the distinct values of the numbers that `map` names. False when out of memory. */
+function movePairs(self: Windows, target: usize, map: usize): bool {
+  const from = aggregationOf(self.values);
+  if (!hasPairs(from)) return true;
+  for (let index: u32 = 0; index < from.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(from, index);
+    if (accumulator.family != <u32>Family.DISTINCT) continue;
+    const to = accumulatorAt(aggregationOf(target), index);
+    // What is added to the same set comes behind its end.
+    const pairs = distinctPairs(accumulator);
+    for (let first: i64 = 0; first < <i64>pairs; ) {
+      first = distinctCombine(to, accumulator, map, <u32>first, pairs);
+      if (first < 0) return false;
+    }
+  }
+  return true;
+}
+
+/** Appends sessions of the list to the output: how many, or an error, after which none are. */
+function emitDue(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
+  const self = windowsOf(operator);
+  const output = aggregationOf(operator).output;
+  const keys = scratchTake(context, (<usize>EMIT_ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>EMIT_ROWS) << 2);
+  const scratch = scratchTake(context, RESULT_SCRATCH);
+  let rows: u32 = 0;
+  let total: u64 = 0;
+  while (rows < limit && self.dueFirst < self.dueCount) {
+    let count: u32 = 0;
+    const most = min<u32>(min<u32>(EMIT_ROWS, limit - rows), self.dueCount - self.dueFirst);
+    for (; count < most; count++) {
+      const due = dueAt(self, self.dueFirst + count);
+      const size = textBytes(self, load<u32>(due, 16), load<u32>(due, 20), scratch);
+      if (total + size > bytes && (rows != 0 || count != 0)) break;
+      total += size;
+      store<u32>(keys + ((<usize>count) << 2), load<u32>(due, 16));
+      store<u32>(numbers + ((<usize>count) << 2), load<u32>(due, 20));
+    }
+    if (count == 0) break;
+    if (!reserveRows(self, output, keys, numbers, count, scratch)) {
+      // Rows that are in the output already leave first.
+      if (rows != 0) break;
+      return failMemory(context, 0);
+    }
+    const mark = scratchMark(context);
+    const status = emitRows(context, self, output, keys, numbers, count, scratch);
+    scratchReset(context, mark);
+    if (status < 0) return status;
+    self.dueFirst += count;
+    rows += count;
+    if (total >= bytes) break;
+  }
+  if (self.dueFirst == self.dueCount) {
+    self.dueFirst = 0;
+    self.dueCount = 0;
+  }
+  return rows;
+}
+
+function textBytes(self: Windows, key: u32, number: u32, scratch: usize): u64 {
+  const groups = groupsOf(aggregationOf(self.keys));
+  const values = aggregationOf(self.values);
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < groups.keyCount; index++) bytes += groupTextBytes(groups, index, key, scratch);
+  for (let index: u32 = 0; index < values.resultCount; index++) bytes += resultTextBytes(values, index, number);
+  return bytes;
+}
+
+function reserveRows(
+  self: Windows,
+  output: usize,
+  keys: usize,
+  numbers: usize,
+  count: u32,
+  scratch: usize,
+): bool {
+  if (!outputReserve(output, count)) return false;
+  const groups = groupsOf(aggregationOf(self.keys));
+  const values = aggregationOf(self.values);
+  for (let column: u32 = 0; column < groups.keyCount + values.resultCount; column++) {
+    const builder = outputColumn(output, values.firstColumn + column);
+    if (builder.type != <u32>Type.BYTES) continue;
+    let bytes: usize = 0;
+    for (let at: usize = 0; at < (<usize>count) << 2; at += 4) {
+      bytes +=
+        column < groups.keyCount
+          ? groupTextBytes(groups, column, load<u32>(keys + at), scratch)
+          : resultTextBytes(values, column - groups.keyCount, load<u32>(numbers + at));
+    }
+    if (!builderReserveBytes(outputRegion(output), builder, bytes)) return false;
+  }
+  return true;
+}
+
+function emitRows(
+  context: usize,
+  self: Windows,
+  output: usize,
+  keys: usize,
+  numbers: usize,
+  count: u32,
+  scratch: usize,
+): i32 {
+  const starts = outputColumn(output, 0);
+  const ends = outputColumn(output, 1);
+  for (let index: u32 = 0; index < count; index++) {
+    const due = dueAt(self, self.dueFirst + index);
+    store<i64>(starts.values + ((<usize>(starts.length + index)) << 3), load<i64>(due));
+    store<i64>(ends.values + ((<usize>(ends.length + index)) << 3), load<i64>(due, 8));
+  }
+  starts.length += count;
+  ends.length += count;
+  const groups = groupsOf(aggregationOf(self.keys));
+  const values = aggregationOf(self.values);
+  for (let index: u32 = 0; index < groups.keyCount; index++)
+    groupsEmitKey(groups, index, keys, count, outputColumn(output, values.firstColumn + index), scratch);
+  for (let index: u32 = 0; index < values.resultCount; index++) {
+    const mark = scratchMark(context);
+    const status = emitResult(context, self.values, index, numbers, count, scratch);
+    scratchReset(context, mark);
+    if (status < 0) return status;
+  }
+  return 0;
+}
+
+// ---- laying out anew
+
+/** Gives back what sessions that have left still take, when that is most of it. Not when out of memory. */
+function layOut(context: usize, operator: usize): void {
+  const self = windowsOf(operator);
+  const sessions = sessionsOf(self);
+  const held = sessions.open + sessions.parts;
+  if (sessions.count < LAYOUT_MIN || sessions.count - held < held) return;
+  const keys = createPart(context, operator, true);
+  const values = keys == 0 ? <usize>0 : createPart(context, operator, false);
+  const fresh = values == 0 ? <usize>0 : regionBlock(values, SESSIONS_SIZE);
+  if (fresh != 0) sessionsInit(changetype<Sessions>(fresh), values, sessions.gap);
+  const mark = scratchMark(context);
+  const done = fresh != 0 && copyOpen(context, self, keys, values, changetype<Sessions>(fresh));
+  scratchReset(context, mark);
+  if (!done) {
+    if (keys != 0) operatorFree(context, keys);
+    if (values != 0) operatorFree(context, values);
+    return;
+  }
+  sessionsDestroy(context, operator);
+  self.keys = keys;
+  self.values = values;
+  self.sessions = fresh;
+}
+
+function copyOpen(context: usize, self: Windows, keys: usize, values: usize, fresh: Sessions): bool {
+  const old = sessionsOf(self);
+  const held = old.open + old.parts;
+  if (!aggregateReserveValues(aggregationOf(values), held + 1, 0) || !combineAccumulators(values, self.values)) return false;
+  const map = regionBlock(values, max<usize>((<usize>old.count) << 2, 64));
+  if (map == 0) return false;
+  memory.fill(map, 0xff, (<usize>old.count) << 2);
+  const ok =
+    copyKeys(context, self, keys, fresh, map) &&
+    copyValues(context, self, values, map) &&
+    movePairs(self, values, map);
+  regionFree(values, map);
+  const to = aggregationOf(values);
+  groupsOf(to).count = fresh.count;
+  changetype<Operator>(values).rowsSelected = changetype<Operator>(self.values).rowsSelected;
+  return ok;
+}
+
+/** Copies the keys that have sessions, and those; `map` then says which old number is which new one. */
+function copyKeys(context: usize, self: Windows, keys: usize, fresh: Sessions, map: usize): bool {
+  const old = sessionsOf(self);
+  if (!sessionsReserve(fresh, 0, old.open)) return false;
+  const from = groupsOf(aggregationOf(self.keys));
+  const to = groupsOf(aggregationOf(keys));
+  const list = scratchTake(context, (<usize>ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  const bitmaps = scratchTake(context, max<usize>(1, to.keyCount) * BITMAP_BYTES);
+  const scratch = scratchTake(context, RESULT_SCRATCH);
+  for (let key: u32 = 0; key < from.count; ) {
+    let count: u32 = 0;
+    for (; key < from.count && count < ROWS; key++) {
+      store<u32>(list + ((<usize>count) << 2), key);
+      count += <u32>(key < old.headCapacity && load<u32>(old.heads + ((<usize>key) << 2)) != 0);
+    }
+    if (count == 0) break;
+    const copying = copyPrepare(to, from, list, count, bitmaps, scratch);
+    if (copying == Copying.FAILED || !copyAssign(to, from, list, count, numbers, copying)) return false;
+    if (!sessionsReserve(fresh, to.count, 0)) return false;
+    for (let index: usize = 0; index < <usize>count; index++) {
+      let link: usize = 0;
+      const head = load<u32>(old.heads + ((<usize>load<u32>(list + (index << 2))) << 2));
+      for (let name = head; name != 0; name = sessionNext(sessionAt(old, name - 1))) {
+        const number = sessionCopy(fresh, load<u32>(numbers + (index << 2)), old, name - 1, link);
+        link = sessionLink(fresh, number);
+        store<u32>(map + ((<usize>(name - 1)) << 2), number);
+        for (let part = sessionParts(sessionAt(old, name - 1)); part != 0; part = partNext(sessionAt(old, part - 1)))
+          store<u32>(map + ((<usize>(part - 1)) << 2), number);
+      }
+    }
+  }
+  return true;
+}
+
+function copyValues(context: usize, self: Windows, values: usize, map: usize): bool {
+  const old = sessionsOf(self);
+  const list = scratchTake(context, (<usize>ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  const scratch = scratchTake(context, COMBINE_SCRATCH);
+  for (let at: u32 = 0; at < old.count; ) {
+    let count: u32 = 0;
+    for (; at < old.count && count < ROWS; at++) {
+      const number = load<u32>(map + ((<usize>at) << 2));
+      store<u32>(list + ((<usize>count) << 2), at);
+      store<u32>(numbers + ((<usize>count) << 2), number);
+      count += <u32>(number != NO_SESSION);
+    }
+    if (count != 0 && !combineValues(values, self.values, list, numbers, count, scratch)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,342 @@
+// Sessions: rows of one key that are no more than a gap apart.
+//
+// A session holds [first time, last time] and ends a gap after its last row; a row that far away still belongs to it.
+// It is closed when the watermark reaches its end, so that no row that could continue it can come any more, and rows
+// find open sessions only. Each key has a list of its sessions, latest first: nearly every row goes to the first. A
+// row that closes the gap between two joins them: the earlier one becomes a part of the later one.
+//
+// A session's number is also that of its group in accumulators: a joined one keeps its own, and is added to the one
+// that it is part of when that leaves. Numbers are not given twice; `sessionsMove` lays what is open out anew.
+//
+// Which session ends next is known by a heap of (end, start). Ends grow with nearly every row: an entry that comes up
+// too early is put back with the end that its session has by then, once a gap at most.
+//
+//   record: +0 i64 first  +8 i64 last  +16 u32 next of the key  +20 u32 key  +24 u32 first part  +28 u32 last part
+//           +32 u32 next part  +36 u32 `SessionState`                                        (numbers are + 1, 0 = none)
+//   heap:   +0 i64 end  +8 i64 first  +16 u32 number  +20 u32 0
+
+import { regionBlock, regionFree } from "../memory/region";
+
+export const RECORD: usize = 40;
+const ENTRY: usize = 24;
+/** A row that comes too late. */
+export const NO_SESSION: u32 = 0xffffffff;
+
+export const enum SessionState {
+  GONE = 0,
+  OPEN = 1,
+  PART = 2,
+}
+
+// @ts-ignore: decorator
+@unmanaged
+export class Sessions {
+  region: usize;
+  gap: i64;
+  /** First session of each key, u32 each. */
+  heads: usize;
+  headCapacity: u32;
+  records: usize;
+  /** Numbers given, room for how many, how many of them are sessions and how many parts of one. */
+  count: u32;
+  capacity: u32;
+  open: u32;
+  parts: u32;
+  heap: usize;
+  heapCount: u32;
+  heapCapacity: u32;
+}
+
+export const SESSIONS_SIZE: usize = 64;
+
+// @ts-ignore: decorator
+@inline
+export function sessionAt(self: Sessions, number: u32): usize {
+  return self.records + <usize>number * RECORD;
+}
+
+// @ts-ignore: decorator
+@inline
+export function sessionFirst(record: usize): i64 {
+  return load<i64>(record);
+}
+
+// @ts-ignore: decorator
+@inline
+function sessionLast(record: usize): i64 {
+  return load<i64>(record, 8);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sessionEnd(self: Sessions, record: usize): i64 {
+  return load<i64>(record, 8) + self.gap;
+}
+
+// @ts-ignore: decorator
+@inline
+export function sessionKey(record: usize): u32 {
+  return load<u32>(record, 20);
+}
+
+/** The first part of a session, or the next one after a part; + 1, 0 = none. */
+// @ts-ignore: decorator
+@inline
+export function sessionParts(record: usize): u32 {
+  return load<u32>(record, 24);
+}
+
+// @ts-ignore: decorator
+@inline
+export function partNext(record: usize): u32 {
+  return load<u32>(record, 32);
+}
+
+// @ts-ignore: decorator
+@inline
+export function sessionState(record: usize): u32 {
+  return load<u32>(record, 36);
+}
+
+/** The next session of the same key, an earlier one; + 1, 0 = none. */
+// @ts-ignore: decorator
+@inline
+export function sessionNext(record: usize): u32 {
+  return load<u32>(record, 16);
+}
+
+export function sessionsInit(self: Sessions, region: usize, gap: i64): void {
+  memory.fill(changetype<usize>(self), 0, SESSIONS_SIZE);
+  self.region = region;
+  self.gap = gap;
+}
+
+/** Room for `rows` further rows of up to `keys` keys in all. False when out of memory, with nothing lost. */
+export function sessionsReserve(self: Sessions, keys: u32, rows: u32): bool {
+  if (keys > self.headCapacity) {
+    const capacity = max<u32>(keys, self.headCapacity + (self.headCapacity >> 1));
+    const heads = grown(self, self.heads, (<usize>self.headCapacity) << 2, (<usize>capacity) << 2);
+    if (heads == 0) return false;
+    memory.fill(heads + ((<usize>self.headCapacity) << 2), 0, (<usize>(capacity - self.headCapacity)) << 2);
+    self.heads = heads;
+    self.headCapacity = capacity;
+  }
+  if (self.count + rows > self.capacity) {
+    const capacity = max<u32>(self.count + rows, self.capacity + (self.capacity >> 1));
+    const records = grown(self, self.records, <usize>self.count * RECORD, <usize>capacity * RECORD);
+    if (records == 0) return false;
+    self.records = records;
+    self.capacity = capacity;
+  }
+  if (self.heapCount + rows <= self.heapCapacity) return true;
+  const capacity = max<u32>(self.heapCount + rows, self.heapCapacity + (self.heapCapacity >> 1));
+  const heap = grown(self, self.heap, <usize>self.heapCount * ENTRY, <usize>capacity * ENTRY);
+  if (heap == 0) return false;
+  self.heap = heap;
+  self.heapCapacity = capacity;
+  return true;
+}
+
+function grown(self: Sessions, old: usize, used: usize, bytes: usize): usize {
+  const fresh = regionBlock(self.region, max<usize>(bytes, 64));
+  if (fresh == 0) return 0;
+  if (used != 0) memory.copy(fresh, old, used);
+  regionFree(self.region, old);
+  return fresh;
+}
+
+/** The number of the session that a row of `key` at `time` goes to, once no more rows up to `watermark` come. */
+// @ts-ignore: decorator
+@inline
+export function sessionOf(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
+  const head = load<u32>(self.heads + ((<usize>key) << 2));
+  if (head != 0) {
+    const record = sessionAt(self, head - 1);
+    const last = sessionLast(record);
+    const end = last + self.gap;
+    if (time >= sessionFirst(record) && time <= end && end > watermark) {
+      if (time > last) store<i64>(record, time, 8);
+      return head - 1;
+    }
+  }
+  return findSession(self, key, time, watermark);
+}
+
+/** Any row: see the top of the file. */
+function findSession(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
+  const gap = self.gap;
+  let link = self.heads + ((<usize>key) << 2);
+  while (load<u32>(link) != 0 && sessionFirst(sessionAt(self, load<u32>(link) - 1)) > time + gap)
+    link = sessionAt(self, load<u32>(link) - 1) + 16;
+  const next = load<u32>(link);
+  if (next != 0) {
+    const record = sessionAt(self, next - 1);
+    const end = sessionEnd(self, record);
+    if (time <= end && end > watermark) {
+      if (time > sessionLast(record)) store<i64>(record, time, 8);
+      if (time < sessionFirst(record)) reachBack(self, record, next - 1, time, watermark);
+      return next - 1;
+    }
+  }
+  return time + gap <= watermark ? NO_SESSION : addSession(self, key, time, time, link);
+}
+
+/** A session that now begins at `time` takes in the earlier ones that it reaches. */
+function reachBack(self: Sessions, record: usize, number: u32, time: i64, watermark: i64): void {
+  store<i64>(record, time);
+  for (let next = load<u32>(record, 16); next != 0; next = load<u32>(record, 16)) {
+    const earlier = sessionAt(self, next - 1);
+    const end = sessionEnd(self, earlier);
+    if (end < sessionFirst(record) || end <= watermark) break;
+    store<i64>(record, min<i64>(sessionFirst(record), sessionFirst(earlier)));
+    store<u32>(record, load<u32>(earlier, 16), 16);
+    takePart(self, record, earlier, next);
+  }
+  pushEntry(self, sessionEnd(self, record), sessionFirst(record), number);
+}
+
+/** Puts `part` (whose number + 1 is `name`) and its own parts before those of `record`. */
+function takePart(self: Sessions, record: usize, part: usize, name: u32): void {
+  const own = load<u32>(part, 24);
+  const last = own == 0 ? name : load<u32>(part, 28);
+  store<u32>(part, own, 32);
+  store<u32>(sessionAt(self, last - 1), load<u32>(record, 24), 32);
+  if (load<u32>(record, 24) == 0) store<u32>(record, last, 28);
+  store<u32>(record, name, 24);
+  store<u32>(part, 0, 24);
+  store<u32>(part, SessionState.PART, 36);
+  self.open--;
+  self.parts++;
+}
+
+function addSession(self: Sessions, key: u32, first: i64, last: i64, link: usize): u32 {
+  const number = self.count;
+  self.count++;
+  const record = sessionAt(self, number);
+  store<i64>(record, first);
+  store<i64>(record, last, 8);
+  store<u32>(record, load<u32>(link), 16);
+  store<u32>(record, key, 20);
+  store<u64>(record, 0, 24);
+  store<u32>(record, 0, 32);
+  store<u32>(record, SessionState.OPEN, 36);
+  store<u32>(link, number + 1);
+  self.open++;
+  pushEntry(self, last + self.gap, first, number);
+  return number;
+}
+
+/**
+ * Adds a copy of another list's session, without parts, behind `link` (0: at the head of its key); its number. Room
+ * was made.
+ */
+export function sessionCopy(self: Sessions, key: u32, from: Sessions, number: u32, link: usize): u32 {
+  const old = sessionAt(from, number);
+  const place = link == 0 ? self.heads + ((<usize>key) << 2) : link;
+  return addSession(self, key, sessionFirst(old), sessionLast(old), place);
+}
+
+/** Where the number of the session after `number` stands. */
+export function sessionLink(self: Sessions, number: u32): usize {
+  return sessionAt(self, number) + 16;
+}
+
+/** The open session that ends first; NO_SESSION when there is none. */
+export function sessionsFirst(self: Sessions): u32 {
+  while (self.heapCount != 0) {
+    const number = load<u32>(self.heap, 16);
+    const record = sessionAt(self, number);
+    if (sessionState(record) == <u32>SessionState.OPEN) {
+      const end = sessionEnd(self, record);
+      if (load<i64>(self.heap) == end) {
+        if (load<i64>(self.heap, 8) == sessionFirst(record)) return number;
+        // It has begun earlier since; there is an entry that says so.
+      } else {
+        sinkEntry(self, end, sessionFirst(record), number);
+        continue;
+      }
+    }
+    popEntry(self);
+  }
+  return NO_SESSION;
+}
+
+/** Takes the session that ends first, and its parts, away; whether its key has any other. */
+export function sessionsRemoveFirst(self: Sessions): bool {
+  const number = load<u32>(self.heap, 16);
+  const record = sessionAt(self, number);
+  popEntry(self);
+  const head = self.heads + ((<usize>sessionKey(record)) << 2);
+  let link = head;
+  while (load<u32>(link) != number + 1) link = sessionAt(self, load<u32>(link) - 1) + 16;
+  store<u32>(link, load<u32>(record, 16));
+  store<u32>(record, SessionState.GONE, 36);
+  self.open--;
+  for (let part = sessionParts(record); part != 0; part = partNext(sessionAt(self, part - 1))) {
+    store<u32>(sessionAt(self, part - 1), SessionState.GONE, 36);
+    self.parts--;
+  }
+  return load<u32>(head) != 0;
+}
+
+// ---- the heap
+
+// @ts-ignore: decorator
+@inline
+function isBefore(end: i64, first: i64, entry: usize): bool {
+  const other = load<i64>(entry);
+  return end < other || (end == other && first < load<i64>(entry, 8));
+}
+
+// @ts-ignore: decorator
+@inline
+function entryAt(self: Sessions, index: u32): usize {
+  return self.heap + <usize>index * ENTRY;
+}
+
+// @ts-ignore: decorator
+@inline
+function storeEntry(entry: usize, end: i64, first: i64, number: u32): void {
+  store<i64>(entry, end);
+  store<i64>(entry, first, 8);
+  store<u64>(entry, number, 16);
+}
+
+/** Room was reserved. */
+function pushEntry(self: Sessions, end: i64, first: i64, number: u32): void {
+  let at = self.heapCount;
+  self.heapCount++;
+  while (at != 0) {
+    const above = (at - 1) >> 1;
+    const entry = entryAt(self, above);
+    if (!isBefore(end, first, entry)) break;
+    memory.copy(entryAt(self, at), entry, ENTRY);
+    at = above;
+  }
+  storeEntry(entryAt(self, at), end, first, number);
+}
+
+function popEntry(self: Sessions): void {
+  self.heapCount--;
+  if (self.heapCount == 0) return;
+  const last = entryAt(self, self.heapCount);
+  sinkEntry(self, load<i64>(last), load<i64>(last, 8), load<u32>(last, 16));
+}
+
+/** Puts an entry in the place of the first and lets it sink. */
+function sinkEntry(self: Sessions, end: i64, first: i64, number: u32): void {
+  let at: u32 = 0;
+  for (;;) {
+    let below = (at << 1) + 1;
+    if (below >= self.heapCount) break;
+    let entry = entryAt(self, below);
+    if (below + 1 < self.heapCount && isBefore(load<i64>(entry, ENTRY), load<i64>(entry, ENTRY + 8), entry)) {
+      below++;
+      entry += ENTRY;
+    }
+    if (isBefore(end, first, entry)) break;
+    memory.copy(entryAt(self, at), entry, ENTRY);
+    at = below;
+  }
+  storeEntry(entryAt(self, at), end, first, number);
+}
