@@ -134,6 +134,7 @@ export function sessionsDestroy(context: usize, operator: usize): void {
 /** Looks at the times of the bound batch of `rows` rows. 0, or an error. */
 export function sessionsCheck(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
+  routing.selected = 0;
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
   const highest = shapeHighest(shapeOf(self));
@@ -220,6 +221,9 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
   const sessions = sessionsOf(self);
   const times = changetype<Vector>(programOutput(program, self.time));
   const keys = aggregationOf(self.keys).numbers;
+  const heads = sessions.heads;
+  const records = sessions.records;
+  const gap = sessions.gap;
   const bound = self.bound;
   let newest = self.newest;
   let watermark = self.watermark;
@@ -230,7 +234,8 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
       continue;
     }
     const time = load<i64>(times.values + ((<usize>row) << 3));
-    const number = sessionOf(sessions, load<u32>(keys + ((<usize>row) << 2)), time, watermark);
+    const key = load<u32>(keys + ((<usize>row) << 2));
+    const number = sessionOf(sessions, heads, records, gap, key, time, watermark);
     if (number == NO_SESSION) tellLate(self, program, row);
     else {
       store<u32>(numbers + ((<usize>kept) << 2), number);

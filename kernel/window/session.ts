@@ -145,15 +145,26 @@ function grown(self: Sessions, old: usize, used: usize, bytes: usize): usize {
   return fresh;
 }
 
-/** The number of the session that a row of `key` at `time` goes to, once no more rows up to `watermark` come. */
+/**
+ * The number of the session that a row of `key` at `time` goes to, once no more rows up to `watermark` come.
+ * `heads`, `records` and `gap` are the list's own, which nothing but a reservation moves.
+ */
 // @ts-ignore: decorator
 @inline
-export function sessionOf(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
-  const head = load<u32>(self.heads + ((<usize>key) << 2));
+export function sessionOf(
+  self: Sessions,
+  heads: usize,
+  records: usize,
+  gap: i64,
+  key: u32,
+  time: i64,
+  watermark: i64,
+): u32 {
+  const head = load<u32>(heads + ((<usize>key) << 2));
   if (head != 0) {
-    const record = sessionAt(self, head - 1);
+    const record = records + <usize>(head - 1) * RECORD;
     const last = sessionLast(record);
-    const end = last + self.gap;
+    const end = last + gap;
     if (time >= sessionFirst(record) && time <= end && end > watermark) {
       if (time > last) store<i64>(record, time, 8);
       return head - 1;
