@@ -39,6 +39,20 @@ function fold<T>(self: Accumulator, numbers: usize, values: usize, mask: usize, 
   }
 }
 
+/** Folds groups of `source` in. */
+export function bitsCombine(self: Accumulator, source: Accumulator, list: usize, numbers: usize, count: u32): void {
+  const family = self.family;
+  for (let index: usize = 0; index < (<usize>count) << 2; index += 4) {
+    const at = self.values + ((<usize>load<u32>(numbers + index)) << 3);
+    const value = load<u64>(source.values + ((<usize>load<u32>(list + index)) << 3));
+    const old = load<u64>(at);
+    store<u64>(
+      at,
+      family == <u32>Family.BIT_AND ? old & value : family == <u32>Family.BIT_OR ? old | value : old ^ value,
+    );
+  }
+}
+
 // @ts-ignore: decorator
 @inline
 export function bitsLoad(self: Accumulator, group: u32, target: usize): void {

@@ -12,6 +12,7 @@ import { KeyColumn } from "../group/key-column";
 import { internText, internedAddress, internedLength, internerReserve } from "../group/interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
 import { Accumulator, Family } from "./accumulator";
+import { bitsCombine } from "./bits";
 import { distinctPairs } from "./distinct";
 import { EXACT_STATE_BYTES } from "./exact-limbs";
 import { sumExactState } from "./exact-read";
@@ -19,6 +20,7 @@ import { momentsFastMerge, MOMENTS_BYTES } from "./moments-fast";
 import { minmaxCombine } from "./minmax";
 import { textAddress, textFold, textLength, textReserve } from "./minmax-text";
 import { countOf, isPresent } from "./results";
+import { logCombine, logCount, logReserve } from "./value-log";
 import { sumExactCombine, sumExactCombineBegin, sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "./sum-exact";
 import { sumIntegerCombine } from "./sum-integer";
 
@@ -28,7 +30,9 @@ export const COMBINE_SCRATCH: usize = 32768 + 8192;
 
 /** Whether the family can be combined here; states of others are merged. */
 export function accumulatorCombines(self: Accumulator): bool {
-  return self.family <= <u32>Family.DISTINCT || self.family == <u32>Family.MOMENTS_FAST;
+  const family = self.family;
+  if (family >= <u32>Family.LOG) return family <= <u32>Family.BIT_XOR;
+  return family <= <u32>Family.DISTINCT || family == <u32>Family.MOMENTS_FAST;
 }
 
 /** Comes once before a source is combined, group by group. False when out of memory. */
@@ -36,8 +40,16 @@ export function accumulatorCombineBegin(target: Accumulator, source: Accumulator
   return target.family != <u32>Family.SUM_EXACT || sumExactCombineBegin(target, source);
 }
 
+/** Room for what `count` groups bring, before any of it is folded in. False when out of memory, with nothing lost. */
+export function accumulatorCombineReserve(target: Accumulator, source: Accumulator, list: usize, count: u32): bool {
+  if (target.family != <u32>Family.MIN_TEXT && target.family != <u32>Family.MAX_TEXT) return true;
+  let bytes: usize = 0;
+  for (let index: usize = 0; index < <usize>count; index++) bytes += textLength(source, groupAt(list, index));
+  return textReserve(target, target.capacity, bytes);
+}
+
 /**
- * Folds `count` groups in; DISTINCT follows in `distinctCombine`. `rows` is the source's count of rows, `scratch`
+ * Folds `count` groups in; pairs follow in `pairsCombine`. `rows` is the source's count of rows, `scratch`
  * COMBINE_SCRATCH. False when out of memory.
  */
 export function accumulatorCombine(
@@ -74,6 +86,12 @@ export function accumulatorCombine(
     case Family.MAX_TEXT:
       return combineTexts(target, source, list, numbers, count);
     case Family.DISTINCT:
+    case Family.LOG:
+      return true;
+    case Family.BIT_AND:
+    case Family.BIT_OR:
+    case Family.BIT_XOR:
+      bitsCombine(target, source, list, numbers, count);
       return true;
     default:
       minmaxCombine(target, source, list, numbers, count, scratch);
@@ -142,9 +160,6 @@ function combineExactStates(
 }
 
 function combineTexts(target: Accumulator, source: Accumulator, list: usize, numbers: usize, count: u32): bool {
-  let bytes: usize = 0;
-  for (let index: usize = 0; index < <usize>count; index++) bytes += textLength(source, groupAt(list, index));
-  if (!textReserve(target, target.capacity, bytes)) return false;
   for (let index: usize = 0; index < <usize>count; index++) {
     const group = groupAt(list, index);
     const address = textAddress(source, group);
@@ -153,15 +168,29 @@ function combineTexts(target: Accumulator, source: Accumulator, list: usize, num
   return true;
 }
 
+/** Pairs of a DISTINCT or LOG accumulator. */
+export function pairsCount(self: Accumulator): u32 {
+  return self.family == <u32>Family.LOG ? logCount(self) : distinctPairs(self);
+}
+
 /**
- * Adds the pairs of a DISTINCT source from pair `first` up to `last`, at most a vector of them, whose groups `map`
+ * Adds the pairs of a DISTINCT or LOG source from pair `first` up to `last`, at most a vector of them, whose groups `map`
  * (u32 each) turns into the target's; u32 max leaves a pair out. The next pair to come, or -1 when out of memory.
  */
-export function distinctCombine(target: Accumulator, source: Accumulator, map: usize, first: u32, last: u32): i64 {
+export function pairsCombine(target: Accumulator, source: Accumulator, map: usize, first: u32, last: u32): i64 {
   const end = min<u32>(last, first + ROWS);
+  if (target.family == <u32>Family.LOG) {
+    if (!logReserve(target, end - first)) return -1;
+    logCombine(target, source, map, first, end);
+    return end;
+  }
+  return distinctCombine(target, source, map, first, end) ? end : -1;
+}
+
+function distinctCombine(target: Accumulator, source: Accumulator, map: usize, first: u32, end: u32): bool {
   const interner = changetype<KeyColumn>(target.key).interner;
-  if (!rowTableReserve(target.table, end - first)) return -1;
-  if (interner != 0 && !reserveTexts(interner, source, map, first, end)) return -1;
+  if (!rowTableReserve(target.table, end - first)) return false;
+  if (interner != 0 && !reserveTexts(interner, source, map, first, end)) return false;
   const table = changetype<RowTable>(target.table);
   const width = table.width;
   let count: u32 = 0;
@@ -180,12 +209,12 @@ export function distinctCombine(target: Accumulator, source: Accumulator, map: u
     count++;
   }
   const before = table.entries;
-  if (!rowTableMap(target.table, target.scratch, count, target.entries, target.tags)) return -1;
+  if (!rowTableMap(target.table, target.scratch, count, target.entries, target.tags)) return false;
   for (let entry = before; entry < table.entries; entry++) {
     const at = target.values + ((<usize>load<u32>(rowTableRow(target.table, entry))) << 3);
     store<i64>(at, load<i64>(at) + 1);
   }
-  return end;
+  return true;
 }
 
 function reserveTexts(interner: usize, source: Accumulator, map: usize, first: u32, end: u32): bool {

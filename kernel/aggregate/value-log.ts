@@ -117,6 +117,23 @@ function appendWide(self: Accumulator, numbers: usize, values: usize, mask: usiz
   self.rows = at;
 }
 
+/**
+ * Appends entries `first` to `end` of `source`, whose groups `map` (u32 each) turns into this log's; u32 max leaves an
+ * entry out. Room was made.
+ */
+export function logCombine(self: Accumulator, source: Accumulator, map: usize, first: u32, end: u32): void {
+  const stride: usize = self.stride;
+  let at = <u32>self.rows;
+  for (let entry = first; entry < end; entry++) {
+    const group = load<u32>(map + ((<usize>logGroup(source, entry)) << 2));
+    if (group == 0xffffffff) continue;
+    memory.copy(self.values + <usize>at * stride, source.values + <usize>entry * stride, stride);
+    store<u32>(self.entries + ((<usize>at) << 2), group);
+    at++;
+  }
+  self.rows = at;
+}
+
 // @ts-ignore: decorator
 @inline
 export function logGroup(self: Accumulator, entry: u32): u32 {

@@ -1,16 +1,18 @@
 // Combining aggregations: all groups of one folded into another of the same configuration, a vector of them at a
-// time, so that a call can stop in between. What fails leaves a target of no use.
+// time, so that a call can stop in between. Where room for a vector of groups is not found, nothing has happened and
+// the next step tries again; what fails later (`broken`) leaves a target of no use.
 
 import { Abi } from "../abi/layout";
-import { Accumulator, Family } from "../aggregate/accumulator";
+import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
 import {
   COMBINE_SCRATCH,
   accumulatorCombine,
   accumulatorCombineBegin,
+  accumulatorCombineReserve,
   accumulatorCombines,
-  distinctCombine,
+  pairsCombine,
+  pairsCount,
 } from "../aggregate/combine";
-import { distinctPairs } from "../aggregate/distinct";
 import { regrow } from "../column/builder";
 import { BITMAP_BYTES } from "../column/vector";
 import { Copying, copyAssign, copyPrepare, copySpan } from "../group/copy";
@@ -32,9 +34,11 @@ export class Combination {
   pair: u32;
   /** Target's group of each of the source's (u32), where there are pairs to be moved. */
   map: usize;
+  /** 1 when memory ran out between two accumulators: the target is of no use then. */
+  broken: u32;
 }
 
-export const COMBINATION_SIZE: usize = 16;
+export const COMBINATION_SIZE: usize = 32;
 
 /** Whether aggregations of this kind can be combined. */
 export function combinePossible(self: Aggregation): bool {
@@ -49,6 +53,7 @@ export function combineBegin(context: usize, work: Combination, target: usize, s
   work.group = 0;
   work.accumulator = 0;
   work.pair = 0;
+  work.broken = 0;
   if (!combineAccumulators(target, source)) return failMemory(context, 0);
   changetype<Operator>(target).rowsSelected += changetype<Operator>(source).rowsSelected;
   return 0;
@@ -92,7 +97,7 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
     store<u32>(list + ((<usize>count) << 2), group);
     count += <u32>groupsIsOccupied(groups, group);
   }
-  if (count != 0 && !combineGroups(context, target, source, list, count, numbers)) return failMemory(context, 0);
+  if (count != 0 && !combineGroups(context, work, target, source, list, count, numbers)) return failMemory(context, 0);
   if (hasPairs(from)) {
     for (let index: usize = 0; index < <usize>count; index++)
       store<u32>(work.map + ((<usize>load<u32>(list + (index << 2))) << 2), load<u32>(numbers + (index << 2)));
@@ -103,6 +108,7 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
 
 function combineGroups(
   context: usize,
+  work: Combination,
   target: usize,
   source: usize,
   list: usize,
@@ -115,10 +121,20 @@ function combineGroups(
   const bitmaps = scratchTake(context, max<usize>(1, to.keyCount) * BITMAP_BYTES);
   const copying = copyPrepare(to, from, list, count, bitmaps, scratch);
   if (copying == Copying.FAILED || !aggregateReserveSpan(target, copySpan(to, count))) return false;
-  return (
-    copyAssign(to, from, list, count, numbers, copying) &&
-    combineValues(target, source, list, numbers, count, scratch)
-  );
+  if (!combineReserve(target, source, list, count)) return false;
+  if (!copyAssign(to, from, list, count, numbers, copying)) return false;
+  work.broken = combineValues(target, source, list, numbers, count, scratch) ? 0 : 1;
+  return work.broken == 0;
+}
+
+/** Room for what `combineValues` will need. False when out of memory, with nothing lost. */
+export function combineReserve(target: usize, source: usize, list: usize, count: u32): bool {
+  const to = aggregationOf(target);
+  for (let index: u32 = 0; index < to.accumulatorCount; index++) {
+    const from = accumulatorAt(aggregationOf(source), index);
+    if (!accumulatorCombineReserve(accumulatorAt(to, index), from, list, count)) return false;
+  }
+  return true;
 }
 
 /** Folds what accumulators hold for listed groups of the source into numbered ones of the target. */
@@ -143,7 +159,7 @@ export function combineValues(
 /** Whether there are values that are kept as pairs with a group, which `combineValues` leaves. */
 export function hasPairs(self: Aggregation): bool {
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    if (accumulatorAt(self, index).family == <u32>Family.DISTINCT) return true;
+    if (isPairs(accumulatorAt(self, index))) return true;
   }
   return false;
 }
@@ -154,12 +170,16 @@ export function combinePairs(context: usize, work: Combination, target: usize, s
   const from = aggregationOf(source);
   for (; work.accumulator < to.accumulatorCount; work.accumulator++) {
     const accumulator = accumulatorAt(from, work.accumulator);
-    if (accumulator.family != <u32>Family.DISTINCT) continue;
+    if (!isPairs(accumulator)) continue;
     const first = work.pair;
     work.pair = 0;
-    if (first >= distinctPairs(accumulator)) continue;
-    const next = distinctCombine(accumulatorAt(to, work.accumulator), accumulator, work.map, first, distinctPairs(accumulator));
-    if (next < 0) return failMemory(context, 0);
+    const pairs = pairsCount(accumulator);
+    if (first >= pairs) continue;
+    const next = pairsCombine(accumulatorAt(to, work.accumulator), accumulator, work.map, first, pairs);
+    if (next < 0) {
+      work.pair = first;
+      return failMemory(context, 0);
+    }
     work.pair = <u32>next;
     return <i32>(work.pair - first);
   }

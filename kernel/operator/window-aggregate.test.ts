@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
-import { aggregateType } from "../../bindings/ts/type/aggregate.js";
+import { type AggregateName, aggregateType } from "../../bindings/ts/type/aggregate.js";
 import {
   bool,
   type DataType,
@@ -83,7 +83,10 @@ const cases = fc
   .chain(({ types, keys, rows, window, bound, where, jitter, sizes, maxRows }) => {
     const column = (type: DataType) => fc.array(valuesOf(type), { minLength: rows, maxLength: rows });
     const time = types.length;
-    const names = ["count", "countDistinct", "sum", "avg", "min", "max", "variance", "kurtosis"] as const;
+    const names = [
+      ...["count", "countDistinct", "sum", "avg", "min", "max", "variance", "kurtosis"],
+      ...["any", "boolOr", "median", "mode", "bitAnd", "bitXor"],
+    ] as AggregateName[];
     const choices = types.flatMap((type, of) =>
       names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
     );
@@ -186,6 +189,7 @@ function withoutMemory(kernel: Kernel, window: TwinWindow): void {
     };
     const outcome = attempt(() => runAgain(operator, asked, table, again));
     if (outcome instanceof ClosedError) failed++;
+    else if (outcome instanceof Error) throw outcome;
     else expect(comparable(outcome as Outcome)).toEqual(wanted);
     operator.destroy();
   }

@@ -17,7 +17,7 @@ import { heapHasRoom } from "../memory/heap";
 import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionRoot } from "../memory/region";
 import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../window/gather";
-import { SHAPE_SIZE, shapeInit } from "../window/shape";
+import { SHAPE_SIZE, Shape, shapeInit } from "../window/shape";
 import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { aggregateReserveRows, aggregateTextsHeadroom } from "./aggregate-reserve";
@@ -45,6 +45,8 @@ const ROWS: u32 = Abi.VECTOR_ROWS;
 const WINDOW_COLUMNS: u32 = 2;
 /** Bounds up to here leave room for sums of a few of them. */
 const LONGEST: i64 = 1 << 60;
+/** Steps of a hopping window from which on two stacks pay. */
+const STACKS_SPAN: i64 = 3;
 
 // ---- create
 
@@ -65,6 +67,7 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
   if (!aggregateCreate(context, operator, aggregate, bytes)) return false;
   self.combines = combinePossible(aggregationOf(operator)) ? 1 : 0;
+  self.stacks = self.combines && hasManySlices(shapeOf(self)) ? 1 : 0;
   self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;
   const program = windowsProgram(operator);
   if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
@@ -75,7 +78,15 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
     outputColumn(aggregationOf(operator).output, column).type = Type.I64;
   if (!createParts(operator, self)) return outOfMemory(context);
+  // Sessions join in memory, or not at all.
+  if (shapeOf(self).kind == <u32>WindowKind.SESSION && self.combines == 0) return refuse(context);
   return shapeOf(self).kind != <u32>WindowKind.SESSION || sessionsCreate(context, operator);
+}
+
+/** Whether two stacks cost less than adding up each window's slices: about three additions a slice. */
+function hasManySlices(shape: Shape): bool {
+  if (shape.kind == <u32>WindowKind.HOP) return shape.span > STACKS_SPAN * <i64>shape.parts;
+  return shape.kind == <u32>WindowKind.CUMULATE && shape.steps > 1;
 }
 
 function refuse(context: usize): bool {
@@ -109,6 +120,7 @@ function readConfig(self: Windows, config: usize): bool {
   self.newest = i64.MIN_VALUE;
   self.watermark = i64.MIN_VALUE;
   self.closed = NO_WINDOW;
+  self.flipped = NO_WINDOW;
   if (self.bound < -1 || self.bound > LONGEST) return false;
   return shapeInit(
     shapeOf(self),

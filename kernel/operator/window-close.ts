@@ -1,8 +1,8 @@
 // Closing windows: what the watermark has passed leaves, in the order of ends, a pull at a time.
 //
-// A window of one partial (every tumbling window) leaves straight from it. Others are combined, partial by partial,
-// into an aggregation of their own (aggregate-combine.ts). A pull stops after PULL_WORK groups and goes on with the
-// next one; what runs out of memory begins again with the window.
+// A window of one partial (every tumbling window) leaves straight from it. Those of a few slices are combined, partial
+// by partial, into an aggregation of their own (aggregate-combine.ts), which begins again where memory runs out; those
+// of many by two stacks (window-stacks.ts). A pull stops after PULL_WORK groups and goes on with the next one.
 
 import { Batch } from "../abi/layout";
 import { Status } from "../abi/status";
@@ -11,6 +11,7 @@ import { outputColumn, outputColumns, outputDescribe, outputReset } from "../col
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import {
   sliceFirstWindow,
+  sliceLastWindow,
   windowEnd,
   windowFirstSlice,
   windowIsClosed,
@@ -24,13 +25,16 @@ import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { Operator, operatorFree } from "./operator";
 import { sessionsAreDue, sessionsPull } from "./window-session";
+import { stacksClose, stacksOpen, stacksStep } from "./window-stacks";
 import {
   NO_WINDOW,
+  PartialPlace,
   Windows,
   firstLeft,
   partialAt,
   partialCreate,
   partialFrom,
+  partialPlace,
   partialSearch,
   partialSlice,
   partialState,
@@ -63,6 +67,8 @@ function nextWindow(self: Windows): i64 {
   const shape = shapeOf(self);
   let best: i64 = NO_WINDOW;
   if (isEmptyWhole(self)) return 0;
+  // A cumulating window's earlier slices are in the back alone.
+  if (self.back != 0 && self.closed < sliceLastWindow(shape, self.backLast)) best = self.closed + 1;
   for (let index: u32 = 0; index < self.count; index++) {
     const partial = partialAt(self, index);
     // Slices come in order, and so do the first windows that they are part of.
@@ -97,7 +103,7 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
     if (status < 0) {
       if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
       // Rows that are in the output already leave first.
-      else if (rows != 0) break;
+      else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
       return status;
     }
     fillTimes(self, output, <u32>status);
@@ -119,6 +125,7 @@ function prepareWindow(context: usize, operator: usize): i32 {
     const opened = openWindow(context, operator);
     if (opened < 0) return opened;
   }
+  if (self.stacks) return self.phase == 0 ? 0 : stacksStep(context, operator);
   if (self.ownsResult == 0) return 0;
   const last = windowLastSlice(shapeOf(self), self.window);
   for (; self.next < self.count; self.next++) {
@@ -153,6 +160,12 @@ function openWindow(context: usize, operator: usize): i32 {
   const self = windowsOf(operator);
   const shape = shapeOf(self);
   self.window = nextWindow(self);
+  if (self.stacks && !isLone(self)) {
+    stacksOpen(self);
+    self.open = 1;
+    return 0;
+  }
+  self.phase = 0;
   self.next = partialSearch(self, windowFirstSlice(shape, self.window), i64.MIN_VALUE);
   const last = windowLastSlice(shape, self.window);
   let found: u32 = 0;
@@ -172,6 +185,15 @@ function openWindow(context: usize, operator: usize): i32 {
   aggregationOf(self.result).cursor = 0;
   self.open = 1;
   return 0;
+}
+
+/** Whether one new partial is all that the next window has: the stacks need not know it. */
+function isLone(self: Windows): bool {
+  if (self.back != 0 || self.count == 0) return false;
+  const last = windowLastSlice(shapeOf(self), self.window);
+  if (partialPlace(partialAt(self, 0)) != <u32>PartialPlace.NEW) return false;
+  if (partialFrom(self, partialAt(self, 0)) > self.window) return false;
+  return self.count == 1 || partialSlice(partialAt(self, 1)) > last;
 }
 
 /** Merges the state of one aggregation into another. 0, or an error, after which the target is of no use. */
@@ -210,6 +232,7 @@ function finishWindow(context: usize, operator: usize): void {
   const self = windowsOf(operator);
   closeResult(context, self);
   self.closed = self.window;
+  stacksClose(context, self);
   partialsExpire(context, operator, self.window);
 }
 

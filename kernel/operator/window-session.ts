@@ -13,9 +13,8 @@
 import { Abi, Type } from "../abi/layout";
 import { Status } from "../abi/status";
 import { WindowFlag } from "../abi/window";
-import { COMBINE_SCRATCH, distinctCombine } from "../aggregate/combine";
-import { distinctPairs } from "../aggregate/distinct";
-import { Family } from "../aggregate/accumulator";
+import { isPairs } from "../aggregate/accumulator";
+import { COMBINE_SCRATCH, pairsCombine, pairsCount } from "../aggregate/combine";
 import { RESULT_SCRATCH } from "../aggregate/results";
 import { bitmapGet } from "../column/bitmap";
 import {
@@ -55,10 +54,10 @@ import {
   sessionsReserve,
 } from "../window/session";
 import { shapeHighest } from "../window/shape";
-import { combineAccumulators, combineValues, hasPairs } from "./aggregate-combine";
+import { combineAccumulators, combineReserve, combineValues, hasPairs } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { PULL_ROWS, aggregateTextLimit, emitResult, resultTextBytes } from "./aggregate-output";
-import { aggregateReserveRows, aggregateReserveValues } from "./aggregate-reserve";
+import { aggregatePrepareResults, aggregateReserveRows, aggregateReserveValues } from "./aggregate-reserve";
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateApplyValues, aggregateCreatePart, aggregateTrack } from "./hash-aggregate";
 import { Operator, operatorAllocate, operatorFree } from "./operator";
@@ -357,7 +356,9 @@ function addParts(context: usize, self: Windows, number: u32, map: usize): bool 
       store<u32>(map + ((<usize>(part - 1)) << 2), number);
       count++;
     }
-    ok = combineValues(self.values, self.values, list, numbers, count, scratch);
+    ok =
+      combineReserve(self.values, self.values, list, count) &&
+      combineValues(self.values, self.values, list, numbers, count, scratch);
   }
   scratchReset(context, mark);
   return ok;
@@ -369,12 +370,12 @@ function movePairs(self: Windows, target: usize, map: usize): bool {
   if (!hasPairs(from)) return true;
   for (let index: u32 = 0; index < from.accumulatorCount; index++) {
     const accumulator = accumulatorAt(from, index);
-    if (accumulator.family != <u32>Family.DISTINCT) continue;
+    if (!isPairs(accumulator)) continue;
     const to = accumulatorAt(aggregationOf(target), index);
     // What is added to the same set comes behind its end.
-    const pairs = distinctPairs(accumulator);
+    const pairs = pairsCount(accumulator);
     for (let first: i64 = 0; first < <i64>pairs; ) {
-      first = distinctCombine(to, accumulator, map, <u32>first, pairs);
+      first = pairsCombine(to, accumulator, map, <u32>first, pairs);
       if (first < 0) return false;
     }
   }
@@ -385,6 +386,7 @@ function movePairs(self: Windows, target: usize, map: usize): bool {
 function emitDue(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
   const self = windowsOf(operator);
   const output = aggregationOf(operator).output;
+  if (!aggregatePrepareResults(aggregationOf(self.values))) return failMemory(context, 0);
   const keys = scratchTake(context, (<usize>EMIT_ROWS) << 2);
   const numbers = scratchTake(context, (<usize>EMIT_ROWS) << 2);
   const scratch = scratchTake(context, RESULT_SCRATCH);
@@ -580,7 +582,9 @@ function copyValues(context: usize, self: Windows, values: usize, map: usize): b
       store<u32>(numbers + ((<usize>count) << 2), number);
       count += <u32>(number != NO_SESSION);
     }
-    if (count != 0 && !combineValues(values, self.values, list, numbers, count, scratch)) return false;
+    if (count == 0) break;
+    if (!combineReserve(values, self.values, list, count)) return false;
+    if (!combineValues(values, self.values, list, numbers, count, scratch)) return false;
   }
   return true;
 }

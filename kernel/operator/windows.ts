@@ -6,7 +6,7 @@
 // still open only, whatever its push has brought besides: so a partial is named by its slice and by the first window
 // that it counts for, and one slice may have several. They are listed in the order of slices, oldest first.
 //
-//   partial: +0 i64 slice  +8 i64 first window  +16 u32 aggregation  +20 u32 0
+//   partial: +0 i64 slice  +8 i64 first window  +16 u32 aggregation  +20 u32 `PartialPlace`
 
 import { regionBlock, regionBytes, regionFree, regionSetChunk } from "../memory/region";
 import { failMemory } from "../memory/context";
@@ -21,6 +21,13 @@ export const PARTIAL: usize = 24;
 /** Regions of partials grow in small pieces: there may be many. */
 const PARTIAL_CHUNK: usize = 2048;
 export const NO_WINDOW: i64 = i64.MIN_VALUE;
+
+/** Where a partial stands among the two stacks: see window-stacks.ts. */
+export const enum PartialPlace {
+  NEW = 0,
+  BACK = 1,
+  FRONT = 2,
+}
 
 // @ts-ignore: decorator
 @unmanaged
@@ -75,6 +82,19 @@ export class Windows {
   next: u32;
   combination: usize;
   folding: u32;
+  /** Two stacks, see window-stacks.ts: 1 where they are used; the back, and its first and last slice. */
+  stacks: u32;
+  back: usize;
+  backFirst: i64;
+  backLast: i64;
+  /** The first slice after the front; NO_WINDOW while there was none. */
+  flipped: i64;
+  /** What is under way: the phase, a second cursor, the addition and what follows it. */
+  phase: u32;
+  other: u32;
+  foldTarget: usize;
+  foldSource: usize;
+  then: u32;
   /** 1 when all accumulators can be combined in memory; else states are saved and merged. */
   combines: u32;
 }
@@ -129,6 +149,18 @@ export function partialState(partial: usize): usize {
   return load<u32>(partial, 16);
 }
 
+// @ts-ignore: decorator
+@inline
+export function partialPlace(partial: usize): u32 {
+  return load<u32>(partial, 20);
+}
+
+// @ts-ignore: decorator
+@inline
+export function partialSetPlace(partial: usize, place: PartialPlace): void {
+  store<u32>(partial, <u32>place, 20);
+}
+
 /** `window`, or the first that has not left yet, when that comes later. */
 // @ts-ignore: decorator
 @inline
@@ -158,9 +190,10 @@ export function partialFor(context: usize, operator: usize, slice: i64, from: i6
   const self = windowsOf(operator);
   const window = firstLeft(self, from);
   const index = partialSearch(self, slice, window);
-  if (index < self.count) {
-    const partial = partialAt(self, index);
-    if (partialSlice(partial) == slice && partialFrom(self, partial) == window) return partialState(partial);
+  for (let other = index; other < self.count; other++) {
+    const partial = partialAt(self, other);
+    if (partialSlice(partial) != slice || partialFrom(self, partial) != window) break;
+    if (partialPlace(partial) == <u32>PartialPlace.NEW) return partialState(partial);
   }
   if (!reserveOne(operator, self)) {
     failMemory(context, 0);
@@ -210,6 +243,15 @@ export function partialCreate(context: usize, operator: usize): usize {
   return 0;
 }
 
+/** Frees one partial; those after it move up. */
+export function partialRemove(context: usize, self: Windows, index: u32): void {
+  const partial = partialAt(self, index);
+  operatorFree(context, partialState(partial));
+  self.count--;
+  if (index == 0) self.first++;
+  else memory.copy(partial, partial + PARTIAL, <usize>(self.count - index) * PARTIAL);
+}
+
 /** Frees the partials that no window after `window` needs: they are the first of the list. */
 export function partialsExpire(context: usize, operator: usize, window: i64): void {
   const self = windowsOf(operator);
@@ -247,6 +289,7 @@ export function windowsDestroy(context: usize, operator: usize): void {
   if (self.keys != 0) operatorFree(context, self.keys);
   if (self.values != 0) operatorFree(context, self.values);
   if (self.ownsResult) operatorFree(context, self.result);
+  if (self.back != 0) operatorFree(context, self.back);
 }
 
 /** Bytes of the heap that the operator holds. */
@@ -254,6 +297,7 @@ export function windowsBytes(operator: usize): u64 {
   const self = windowsOf(operator);
   let bytes: u64 = regionBytes(operator);
   for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
+  if (self.back != 0) bytes += regionBytes(self.back);
   if (self.keys != 0) bytes += <u64>regionBytes(self.keys) + <u64>regionBytes(self.values);
   return self.ownsResult ? bytes + <u64>regionBytes(self.result) : bytes;
 }
