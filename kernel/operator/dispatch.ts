@@ -75,6 +75,7 @@ export function create(context: usize, kind: u32, config: usize, length: u32): u
     const handle = handleCreate(contextRoot(context), operator);
     if (handle != 0) return handle;
     fail(context, Status.OUT_OF_MEMORY, Reason.BAD_HANDLE);
+    if (kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowsDestroy(context, operator);
   }
   free(context, operator);
   return 0;
