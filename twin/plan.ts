@@ -10,7 +10,7 @@ import type { BoundPlan } from "../bindings/ts/plan/logical.js";
 import { timeOf } from "../bindings/ts/plan/time-scale.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import type { Schema } from "../bindings/ts/type/data-type.js";
-import { aggregateTwin, compareValues } from "./aggregate.js";
+import { aggregateTwin, compareValues, valueName } from "./aggregate.js";
 import { readRows } from "./expression.js";
 import type { Value } from "./values.js";
 import { type TwinWindow, windowTwin } from "./window.js";
@@ -66,7 +66,10 @@ function windowRows(plan: AggregatePlan, window: BoundWindow, input: readonly Ro
     if (time === null && !window.dropNullTime) throw new RangeError(`row ${at} has no time`);
     return [{ row: at, time }];
   });
-  const { windows } = windowTwin(events, twinWindow(window), null);
+  const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
+  const keyOf = (row: number) =>
+    keys.map((column) => valueName(column[row] === 0 ? 0 : column[row]!)).join("|");
+  const { windows } = windowTwin(events, twinWindow(window), null, keyOf);
   return windows.flatMap(({ start, end, rows }) => {
     const bounds = window.kind === "global" ? [null, null, null] : boundsOf(window, start, end);
     return aggregateRows(
@@ -77,7 +80,7 @@ function windowRows(plan: AggregatePlan, window: BoundWindow, input: readonly Ro
 }
 
 function twinWindow({ kind, length, step, offset }: BoundWindow): TwinWindow {
-  if (kind === "session") throw new RangeError("the twin has no sessions");
+  if (kind === "session") return { kind, gap: length };
   return kind === "global" ? { kind } : { kind, length, step, offset };
 }
 

@@ -35,7 +35,7 @@ export function windowTwin(
   events: readonly TwinEvent[],
   window: TwinWindow,
   bound: bigint | null,
-  keyOf: (row: number) => string,
+  keyOf: (row: number) => string = () => "",
 ): TwinWindowed {
   const sessions = window.kind === "session" ? new TwinSessions(window.gap, keyOf) : null;
   const windows = new Map<string, { start: bigint; end: bigint; rows: number[] }>();
