@@ -4,13 +4,14 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { fromArrow } from "../bindings/ts/arrow/index.js";
 import {
   approxCountDistinct,
   approxQuantile,
+  arrayAgg,
   asc,
   avg,
   bool,
+  bottomK,
   col,
   corr,
   count,
@@ -44,8 +45,10 @@ import {
   rollup,
   type StreamOptions,
   stddev,
+  stringAgg,
   sum,
   timestamp,
+  topK,
   tumble,
   uint8,
   uint16,
@@ -57,7 +60,8 @@ import {
 import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { runPlan } from "../twin/plan.js";
-import { readColumn, type Value, writeColumn } from "../twin/values.js";
+import { type Value, writeColumn } from "../twin/values.js";
+import { resultRows } from "./testing-result.js";
 
 const BUILDS = ["simd", "scalar", "threads"] as const;
 let engines: Engine[];
@@ -146,6 +150,11 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`first${index}`]: first(name, `c${arguments_[0]}`, options),
           [`last${index}`]: last(`c${arguments_[0]}`, name),
           [`about${index}`]: approxCountDistinct(name, options),
+          [`top${index}`]: topK(name, 3, options),
+          [`bottom${index}`]: bottomK(name, 2),
+          [`all${index}`]: arrayAgg(name, options),
+          ...(types[at]!.kind === "utf8" ? { [`text${index}`]: stringAgg(name, "|") } : {}),
+          ...(types[0]!.kind === "utf8" ? {} : { [`by${index}`]: topK(name, 2, { by: "c0" }) }),
         });
         if (!SUMMABLE.has(types[at]!.kind)) return;
         Object.assign(aggregates, { [`sum${index}`]: sum(name), [`avg${index}`]: avg(name, options) });
@@ -219,15 +228,8 @@ function show(value: Value): string {
   return value instanceof Uint8Array ? `x${value.join()}` : `${typeof value}:${value}`;
 }
 
-function rowsOf(batches: readonly BatchData[]): Value[][] {
-  return batches.flatMap((batch) => {
-    const columns = batch.columns.map(readColumn);
-    return Array.from({ length: batch.length }, (_, row) => columns.map((values) => values[row]!));
-  });
-}
-
 async function collected(engine: Engine, plan: Plan<unknown>, t: object): Promise<string[]> {
-  return fingerprint(rowsOf(fromArrow(await engine.collect(plan, { t })).batches));
+  return fingerprint(resultRows(await engine.collect(plan, { t })));
 }
 
 async function streamed(
@@ -247,7 +249,7 @@ async function streamedRows(
 ): Promise<Value[][]> {
   const rows: Value[][] = [];
   const run = engine.stream(plan, { t }, options);
-  for await (const batch of run) rows.push(...rowsOf(fromArrow(batch).batches));
+  for await (const batch of run) rows.push(...resultRows(batch));
   expect(run.stats.lateRows).toBe(0);
   return rows;
 }
@@ -256,7 +258,7 @@ async function streamedRows(
 async function consolidated(engine: Engine, plan: Plan<unknown>, t: object): Promise<string[]> {
   const counts = new Map<string, number>();
   for await (const batch of engine.stream(plan, { t }, { emit: "onUpdate" })) {
-    for (const row of rowsOf(fromArrow(batch).batches)) {
+    for (const row of resultRows(batch)) {
       const kind = row.pop() as bigint;
       const [name] = fingerprint([row]);
       counts.set(name!, (counts.get(name!) ?? 0) + (kind === 0n || kind === 2n ? 1 : -1));
@@ -292,7 +294,7 @@ it("the same rows give the same bits in every mode, split, order, encoding, buil
       const resident = await simd.load(cut(one, encoded));
       expect(await collected(simd, plan, resident)).toEqual(expected);
       const kept = await simd.collect(plan, { t: resident }, { result: "kernel" });
-      expect(fingerprint(rowsOf(fromArrow(kept.toArrow()).batches))).toEqual(expected);
+      expect(fingerprint(resultRows(kept.toArrow()))).toEqual(expected);
       kept.free();
       resident.free();
       expect(await consolidated(simd, plan, cut(one))).toEqual(expected);
@@ -340,16 +342,16 @@ it("sorted rows stand in the same order in every mode, split, order of arrival, 
       const encoded = (type: DataType) => (type.kind === "bool" ? type : dictionary(type, int16));
       for (const engine of engines) {
         const table = await engine.collect(plan, { t: cut(one) });
-        expect(inOrder(rowsOf(fromArrow(table).batches))).toEqual(expected);
+        expect(inOrder(resultRows(table))).toEqual(expected);
       }
       const simd = engines[0]!;
       const streamed: Value[][] = [];
       for await (const batch of simd.stream(plan, { t: cut(one, encoded) }, { batchRows: 7 }))
-        streamed.push(...rowsOf(fromArrow(batch).batches));
+        streamed.push(...resultRows(batch));
       expect(inOrder(streamed)).toEqual(expected);
       const resident = await simd.load(cut(one, encoded));
       const kept = await simd.collect(plan, { t: resident }, { result: "kernel" });
-      expect(inOrder(rowsOf(fromArrow(kept.toArrow()).batches))).toEqual(expected);
+      expect(inOrder(resultRows(kept.toArrow()))).toEqual(expected);
       kept.free();
       resident.free();
     }),

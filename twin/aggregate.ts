@@ -8,7 +8,7 @@ import type { DataType } from "../bindings/ts/type/data-type.js";
 import { valueType } from "../bindings/ts/type/data-type.js";
 import { isMomentName, moment } from "./moments.js";
 import { estimateDistinct, middleOfBucket } from "./sketch.js";
-import type { Value } from "./values.js";
+import { listValue, type Value } from "./values.js";
 
 export interface TwinAggregate {
   readonly name: AggregateName;
@@ -19,6 +19,11 @@ export interface TwinAggregate {
   /** Values of a second argument, and its type. */
   readonly second?: readonly Value[] | undefined;
   readonly secondType?: DataType | undefined;
+  /** Of `topK` and `bottomK`: how many values. */
+  readonly limit?: number | undefined;
+  /** Of `arrayAgg` and `stringAgg`. */
+  readonly descending?: boolean | undefined;
+  readonly separator?: string | undefined;
   /** By row: only rows where it is true count. */
   readonly filter?: readonly Value[] | undefined;
   /** Type of the argument (a dictionary counts as its values). */
@@ -94,6 +99,15 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
     );
     return sorted.length === 0 ? null : argument[sorted[0]!]!;
   }
+  const { second } = aggregate;
+  const sign = aggregate.name === "topK" ? -1 : 1;
+  if (second !== undefined && aggregate.separator === undefined) {
+    const kept = counted.filter((row) => argument[row] !== null && second[row] !== null);
+    kept.sort(
+      (a, b) => sign * compareValues(second[a]!, second[b]!) || compareValues(argument[a]!, argument[b]!),
+    );
+    return kept.length === 0 ? null : listValue(kept.slice(0, aggregate.limit).map((row) => argument[row]!));
+  }
   const values = counted.map((row) => argument[row]!).filter((value) => value !== null);
   if (aggregate.name === "approxCountDistinct") return estimateDistinct(aggregate.type!, values);
   if (aggregate.name === "count") return BigInt(values.length);
@@ -127,6 +141,17 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
       return (values as bigint[]).reduce((a, b) =>
         aggregate.name === "bitAnd" ? a & b : aggregate.name === "bitOr" ? a | b : a ^ b,
       );
+    case "arrayAgg":
+    case "stringAgg": {
+      const order = aggregate.descending ? -1 : 1;
+      const sorted = [...values].sort((a, b) => order * compareValues(a, b));
+      return aggregate.name === "arrayAgg" ? listValue(sorted) : sorted.join(aggregate.separator);
+    }
+    case "topK":
+    case "bottomK": {
+      const sorted = [...values].sort((a, b) => sign * compareValues(a, b));
+      return listValue(sorted.slice(0, aggregate.limit));
+    }
     case "min":
     case "any":
     case "boolAnd":

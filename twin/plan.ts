@@ -8,6 +8,7 @@ import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
 import type { BoundPlan } from "../bindings/ts/plan/logical.js";
 import { timeOf } from "../bindings/ts/plan/time-scale.js";
+import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import type { Schema } from "../bindings/ts/type/data-type.js";
 import { aggregateTwin, compareValues, valueName } from "./aggregate.js";
@@ -38,7 +39,9 @@ function rowsOf(plan: BoundPlan, batches: readonly BatchData[]): readonly Row[] 
       return input.filter((row) => evaluate(plan.condition, row) === true);
     case "project":
       return input.map((row) =>
-        plan.columns.map((output) => ("opaque" in output ? null : evaluate(output.expression, row))),
+        plan.columns.map((output) =>
+          "opaque" in output ? row[output.opaque]! : evaluate(output.expression, row),
+        ),
       );
     case "aggregate":
       return plan.window === undefined ? aggregateRows(plan, input) : windowRows(plan, plan.window, input);
@@ -107,14 +110,17 @@ function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {
 
 function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
-  const aggregates = plan.aggregates.map(({ fn, argument, second, filter, parameter }) => {
+  const aggregates = plan.aggregates.map(({ fn, argument, second, filter, limit, parameter }) => {
     const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
     // What the filter drops is never computed, so that it cannot fail.
     const values = (expression: BoundExpression) =>
       input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(expression, row) : null));
     return {
       name: fn,
+      limit,
       p: parameter,
+      descending: isCollect(fn) && parameter === 1,
+      separator: fn === "stringAgg" && second?.kind === "literal" ? String(second.value) : undefined,
       argument: argument === null ? undefined : values(argument),
       filter: kept,
       type: argument?.type,

@@ -1,7 +1,8 @@
 // Columns <-> plain values, one at a time: how the twins and the tests see data.
 //
 // Written for being obviously right, never for speed. Integers, decimals (unscaled), dates and times are
-// bigints; floats are numbers; texts are strings; binary is bytes; null is null.
+// bigints; floats are numbers; texts are strings; binary is bytes; null is null. A list is a text of its items
+// (`listValue`): nothing computes on lists, they are only compared.
 
 import { type ColumnData, nextDictionaryId } from "../bindings/ts/type/column.js";
 import { byteWidth, type DataType, physicalType } from "../bindings/ts/type/data-type.js";
@@ -32,10 +33,21 @@ export function readValue(column: ColumnData, row: number): Value {
     const type = large ? Type.I64 : Type.I32;
     const start = Number(readFixed(type, column.offsets, at));
     const end = Number(readFixed(type, column.offsets, at + 1));
+    const { items } = column;
+    if (items) return listValue(Array.from({ length: end - start }, (_, i) => readValue(items, start + i)));
     const bytes = column.values.slice(start, end);
     return column.type.kind === "utf8" || column.type.kind === "largeUtf8" ? decoder.decode(bytes) : bytes;
   }
   return readFixed(physicalType(column.type), column.values, at);
+}
+
+/** `[1, 2]`: equal exactly when the items are, bit for bit. */
+export function listValue(items: readonly Value[]): string {
+  const texts = items.map((item) => {
+    if (typeof item === "string") return JSON.stringify(item);
+    return item instanceof Uint8Array ? `<${item.join(" ")}>` : Object.is(item, -0) ? "-0" : String(item);
+  });
+  return `[${texts.join(", ")}]`;
 }
 
 function bit(bytes: Uint8Array, at: number): boolean {

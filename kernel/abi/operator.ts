@@ -89,11 +89,14 @@ export const enum AggregateEntry {
   FLAGS = 16,
   /** u32 decimal scale, for AVG, QUANTILE and the moments over I128. */
   SCALE = 20,
-  /** COVAR_SAMPLE, COVAR_POPULATION, CORR, ARG_MIN, ARG_MAX: i32 index of the second argument's output; not read elsewhere. */
+  /**
+   * COVAR_SAMPLE, COVAR_POPULATION, CORR, ARG_MIN, ARG_MAX: i32 index of the second argument's output. TOP, BOTTOM: of
+   * the output to go by, -1 for the argument itself. STRING: of the separator, a literal of BYTES. Not read elsewhere.
+   */
   SECOND = 24,
-  /** u32 decimal scale of the second argument. */
+  /** u32 decimal scale of the second argument; TOP, BOTTOM: how many values, 1 to 1024. */
   SECOND_SCALE = 28,
-  /** f64: p of QUANTILE, QUANTILE_DISC and APPROX_QUANTILE, in [0, 1]; 0 elsewhere. */
+  /** f64: p of QUANTILE, QUANTILE_DISC and APPROX_QUANTILE, in [0, 1]; ARRAY, STRING: 1 = descending; 0 elsewhere. */
   PARAMETER = 32,
   SIZE = 40,
 }
@@ -138,6 +141,11 @@ export const enum AggregateFunction {
   ARG_MAX = 47,
   APPROX_COUNT_DISTINCT = 48,
   APPROX_QUANTILE = 49,
+  /** Lists: see ABI.md. */
+  TOP = 50,
+  BOTTOM = 51,
+  ARRAY = 52,
+  STRING = 53,
 }
 
 /** Configuration of PROJECT: this header, then the program bytes. Output columns are the program's outputs. */

@@ -38,6 +38,16 @@ export const enum Family {
   /** Sketches: see sketch.ts. */
   CARDINALITY = 46,
   SKETCH = 47,
+  /** Every text of a group: see text-log.ts. */
+  LOG_TEXT = 48,
+  /** The k greatest or least: see top.ts, top-text.ts. */
+  TOP = 30,
+  BOTTOM = 31,
+  TOP_TEXT = 32,
+  BOTTOM_TEXT = 33,
+  /** The arguments of the k rows where another column is greatest or least: see top-by.ts. */
+  TOP_BY = 34,
+  BOTTOM_BY = 35,
 }
 
 // @ts-ignore: decorator
@@ -97,7 +107,7 @@ export class Accumulator {
   seed: u32;
   /** Whether rows may be taken back. */
   retracts: u32;
-  /** MIN, MAX: the accumulator that tells whether a group has a value. */
+  /** MIN, MAX: the accumulator that tells whether a group has a value; TOP and its like: how many came. */
   presence: usize;
   /** Output of the second argument, which must not be null either; -1: none. Its `Type`. */
   second: i32;
@@ -109,6 +119,10 @@ export class Accumulator {
   limbsMax: u32;
   /** An accumulator of the same description that lends its buffers for one vector; 0 = none. */
   like: usize;
+  /** TOP and its like: k, and where a group's list is put together, with its bytes. */
+  limit: u32;
+  buffer: usize;
+  bufferCapacity: u32;
 }
 
 // @ts-ignore: decorator
@@ -119,11 +133,18 @@ export function isMultiset(family: u32): bool {
 
 export const ACCUMULATOR_SIZE: usize = 192;
 
+/** Whether an accumulator keeps every value: see value-log.ts, text-log.ts. */
+// @ts-ignore: decorator
+@inline
+export function isLog(self: Accumulator): bool {
+  return self.family == <u32>Family.LOG || self.family == <u32>Family.LOG_TEXT;
+}
+
 /** Whether the state is a section of its own, of (group, value) pairs or of a sketch's cells. */
 // @ts-ignore: decorator
 @inline
 export function isPairs(self: Accumulator): bool {
-  return self.family == <u32>Family.DISTINCT || self.family == <u32>Family.LOG || isSketch(self) || isMultiset(self.family);
+  return self.family == <u32>Family.DISTINCT || isLog(self) || isSketch(self) || isMultiset(self.family);
 }
 
 // @ts-ignore: decorator

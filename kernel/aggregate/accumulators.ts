@@ -20,6 +20,10 @@ import { sketchInit, sketchReserve, sketchUpdate } from "./sketch";
 import { sumExactInit, sumExactInitInteger, sumExactReserve, sumExactUpdate } from "./sum-exact";
 import { sumFastReserve, sumFastUpdate } from "./sum-fast";
 import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integer";
+import { topInit, topReserve, topUpdate } from "./top";
+import { topByInit, topByReserve, topByUpdate } from "./top-by";
+import { textLogInit, textLogReserve, textLogUpdate } from "./text-log";
+import { topTextInit, topTextUpdate } from "./top-text";
 import { typeWidth } from "../column/type";
 
 /**
@@ -71,6 +75,17 @@ export function accumulatorInit(self: Accumulator): bool {
     case Family.MULTISET_MIN:
     case Family.MULTISET_MAX:
       return multisetInit(self);
+    case Family.LOG_TEXT:
+      return textLogInit(self);
+    case Family.TOP:
+    case Family.BOTTOM:
+      return topInit(self);
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+      return topTextInit(self);
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      return topByInit(self);
     default:
       self.stride = 8;
       return true;
@@ -93,11 +108,18 @@ export function accumulatorReserveGroups(self: Accumulator, groups: u32): bool {
     case Family.SUM_FAST:
       return sumFastReserve(self, groups);
     case Family.LOG:
+    case Family.LOG_TEXT:
       return true;
     case Family.BIT_AND:
     case Family.BIT_OR:
     case Family.BIT_XOR:
       return bitsReserve(self, groups);
+    case Family.TOP:
+    case Family.BOTTOM:
+      return topReserve(self, groups);
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      return topByReserve(self, groups, 0);
     default:
       return accumulatorReserve(self, groups, 0);
   }
@@ -113,7 +135,12 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
       return sumExactReserve(self, groups, rows);
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
       return textReserve(self, groups, textBytes);
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      return topByReserve(self, groups, textBytes);
     case Family.DISTINCT:
       return distinctReserve(self, groups, rows, textBytes);
     case Family.LOG:
@@ -128,6 +155,8 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
     case Family.MULTISET_MIN:
     case Family.MULTISET_MAX:
       return multisetReserve(self, groups, rows, textBytes);
+    case Family.LOG_TEXT:
+      return textLogReserve(self, rows, textBytes);
     default:
       return accumulatorReserveGroups(self, groups);
   }
@@ -144,6 +173,11 @@ export function accumulatorTextBytes(self: Accumulator, program: usize): usize {
   const keepsText =
     self.family == <u32>Family.MIN_TEXT ||
     self.family == <u32>Family.MAX_TEXT ||
+    self.family == <u32>Family.LOG_TEXT ||
+    self.family == <u32>Family.TOP_TEXT ||
+    self.family == <u32>Family.BOTTOM_TEXT ||
+    ((self.family == <u32>Family.TOP_BY || self.family == <u32>Family.BOTTOM_BY) &&
+      self.type == <u32>Type.BYTES) ||
     self.family == <u32>Family.DISTINCT ||
     isMultiset(self.family);
   return keepsText ? programOutputTextBytes(program, <u32>self.argument) : 0;
@@ -190,6 +224,8 @@ export function accumulatorUpdate(
     else seenUpdateOne(self, mask, rows);
   } else if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
+  else if (self.family == <u32>Family.TOP_BY || self.family == <u32>Family.BOTTOM_BY)
+    ok = updateBy(self, changetype<Vector>(argument), second, mask, numbers, rows, scratchTake(context, VALUES_BYTES * 2));
   else if (self.power != 0)
     ok = updateMoments(
       self,
@@ -235,6 +271,22 @@ function updateMoments(
   return true;
 }
 
+/** `buffer` is 2 x VALUES_BYTES. */
+function updateBy(
+  self: Accumulator,
+  vector: Vector,
+  second: usize,
+  mask: usize,
+  numbers: usize,
+  rows: u32,
+  buffer: usize,
+): bool {
+  const by = argumentValues(changetype<Vector>(second), rows, buffer);
+  const values: usize =
+    self.type == <u32>Type.BYTES ? 0 : argumentValues(vector, rows, buffer + VALUES_BYTES);
+  return topByUpdate(self, numbers, vector, values, by, mask, rows);
+}
+
 /** Everything else; `buffer` is 3 x VALUES_BYTES. */
 function updateValues(
   self: Accumulator,
@@ -259,6 +311,11 @@ function updateValues(
     case Family.CARDINALITY:
     case Family.SKETCH:
       return sketchUpdate(self, numbers, vector, mask, rows, buffer);
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+      return topTextUpdate(self, numbers, vector, mask, rows);
+    case Family.LOG_TEXT:
+      return textLogUpdate(self, numbers, vector, mask, rows);
     default:
   }
   const values = argumentValues(vector, rows, buffer);
@@ -277,6 +334,10 @@ function updateValues(
     case Family.BIT_OR:
     case Family.BIT_XOR:
       bitsUpdate(self, numbers, values, mask, rows);
+      return true;
+    case Family.TOP:
+    case Family.BOTTOM:
+      topUpdate(self, numbers, values, mask, rows, buffer);
       return true;
     default:
       minmaxUpdate(self, numbers, values, mask, rows, buffer);

@@ -4,7 +4,7 @@
 // that is no longer than the old one takes its place, else it gets new room and the old room is waste;
 // when waste outgrows what is in use, the texts move to a fresh arena.
 //
-//   slot: u32 address, u32 length
+//   slot: u32 address, u32 length; top-text.ts and top-by.ts have several a group
 
 import { copyBytes } from "../memory/copy";
 import { regionCut } from "../memory/region";
@@ -27,20 +27,32 @@ export function textInit(self: Accumulator): bool {
 
 /** Room for groups and for `bytes` of new texts. False when out of memory. */
 export function textReserve(self: Accumulator, groups: u32, bytes: usize): bool {
-  if (!accumulatorReserve(self, groups, 0)) return false;
-  if (self.waste > WASTE_MIN && self.waste > self.live) compact(self);
+  return textReserveAt(self, groups, bytes, 0, 0, 8);
+}
+
+/** The same where slots lie `offset` bytes into every `step` bytes, which begin full of `fill`. */
+export function textReserveAt(
+  self: Accumulator,
+  groups: u32,
+  bytes: usize,
+  fill: u64,
+  offset: usize,
+  step: usize,
+): bool {
+  if (!accumulatorReserve(self, groups, fill)) return false;
+  if (self.waste > WASTE_MIN && self.waste > self.live) compact(self, offset, step);
   return arenaReserve(changetype<Arena>(self.table), bytes);
 }
 
 /** Moves what is in use to an arena of its own; without memory for that, nothing changes. */
-function compact(self: Accumulator): void {
+function compact(self: Accumulator, offset: usize, step: usize): void {
   const fresh = regionCut(self.region, ARENA_SIZE);
   if (fresh == 0) return;
   const arena = changetype<Arena>(fresh);
   arenaInit(arena, self.region);
   if (self.live > 0x7fffffff || !arenaReserve(arena, <usize>self.live)) return;
-  for (let group: u32 = 0; group < self.capacity; group++) {
-    const slot = self.values + ((<usize>group) << 3);
+  const end = self.values + <usize>self.capacity * <usize>self.stride;
+  for (let slot = self.values + offset; slot < end; slot += step) {
     const length: usize = load<u32>(slot, 4);
     if (load<u32>(slot) == 0) continue;
     const at = arenaTake(arena, length);

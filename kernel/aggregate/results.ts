@@ -8,12 +8,12 @@ import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { contextError, fail, failAt, failValue } from "../memory/context";
 import { Accumulator, Family, isArg, isMultiset } from "./accumulator";
-import { argValue } from "./arg-extreme";
+import { argTextBytes, argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
 import { cardinalityEstimate } from "./cardinality";
 import { minmaxLoad } from "./minmax";
 import { logResult } from "./quantile";
-import { multisetCount, multisetExtreme } from "./multiset";
+import { multisetCount, multisetExtreme, multisetExtremeBytes } from "./multiset";
 import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
 import { roundAverage192 } from "./round";
@@ -21,6 +21,17 @@ import { sumExactAverage, sumExactValue } from "./exact-read";
 import { momentsFastValue } from "./moments-fast";
 import { MOMENTS_SCRATCH, isMoment, momentLeast, momentValue } from "./moments-result";
 import { sumIntegerLoad } from "./sum-integer";
+import { arrayBytes, arrayReserve, arrayResult } from "./array";
+import { itemWidth } from "./list-item";
+import { topLength, topList } from "./top";
+import {
+  topByLength,
+  topByList,
+  topByReserveList,
+  topByState,
+  topByStateLength,
+} from "./top-by";
+import { topTextLength, topTextList, topTextReserveList } from "./top-text";
 
 /** 10^38 as two words: decimals stay below. */
 const LIMIT_LOW: u64 = 0x098a224000000000;
@@ -43,11 +54,16 @@ export class Result {
   column: u32;
   /** Moments: addresses (u32) of the accumulators that moments-result.ts reads; 0 elsewhere and when fast. */
   moments: usize;
-  /** p of a quantile. */
+  /** p of a quantile; ARRAY, STRING: 1 = descending. */
   parameter: f64;
+  /** ARRAY, STRING: see array.ts. */
+  separator: usize;
+  separatorLength: u32;
+  buffer: usize;
+  bufferCapacity: u32;
 }
 
-export const RESULT_SIZE: usize = 40;
+export const RESULT_SIZE: usize = 56;
 
 /** Scratch for `resultValue`. */
 export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH + QUANTILE_SCRATCH;
@@ -86,6 +102,12 @@ export function resultType(fn: u32, type: u32, flags: u32): u32 {
     case AggregateFunction.BIT_OR:
     case AggregateFunction.BIT_XOR:
       return isInteger ? type : Type.NONE;
+    case AggregateFunction.TOP:
+    case AggregateFunction.BOTTOM:
+    case AggregateFunction.ARRAY:
+      return Type.BYTES;
+    case AggregateFunction.STRING:
+      return type == <u32>Type.BYTES ? Type.BYTES : Type.NONE;
     default:
       return Type.NONE;
   }
@@ -124,6 +146,7 @@ export function resultValue(
     store<u32>(target, textLength(values, group), 4);
     return textAddress(values, group) != 0 ? 1 : 0;
   }
+  if (isArray(self.fn)) return arrayResult(self, group, target) ? 1 : 0;
   if (values.family == <u32>Family.LOG)
     return logResult(self.fn, self.parameter, self.scale, values, group, target, scratch) ? 1 : 0;
   if (isArg(values)) return argValue(values, group, target) ? 1 : 0;
@@ -135,6 +158,13 @@ export function resultValue(
   }
   const counts = changetype<Accumulator>(self.counts);
   if (isMoment(self.fn)) return moment(self, rows, group, target, scratch) ? 1 : 0;
+  if (isListFamily(values.family)) {
+    const length = listLength(values, rows, group);
+    if (length == 0) return 0;
+    store<u32>(target, <u32>listAddress(values, group));
+    store<u32>(target, length, 4);
+    return 1;
+  }
   if (!isPresent(counts, rows, group, hasRows)) return 0;
   if (values.family == <u32>Family.MIN || values.family == <u32>Family.MAX) {
     minmaxLoad(values, group, target);
@@ -157,6 +187,77 @@ export function resultValue(
       : sumExactValue(values, group, scratch),
   );
   return 1;
+}
+
+// @ts-ignore: decorator
+@inline
+export function isArray(fn: u32): bool {
+  return fn == <u32>AggregateFunction.ARRAY || fn == <u32>AggregateFunction.STRING;
+}
+
+// @ts-ignore: decorator
+@inline
+function isTextList(values: Accumulator): bool {
+  return values.family == <u32>Family.TOP_TEXT || values.family == <u32>Family.BOTTOM_TEXT;
+}
+
+// @ts-ignore: decorator
+@inline
+function isByList(values: Accumulator): bool {
+  return values.family == <u32>Family.TOP_BY || values.family == <u32>Family.BOTTOM_BY;
+}
+
+// @ts-ignore: decorator
+@inline
+export function isListFamily(family: u32): bool {
+  return family >= <u32>Family.TOP && family <= <u32>Family.BOTTOM_BY;
+}
+
+/** Bytes of a group's list; 0 exactly when it has no values. */
+export function listLength(values: Accumulator, rows: usize, group: u32): u32 {
+  if (isByList(values)) return topByLength(values, group);
+  if (isTextList(values)) return topTextLength(values, group);
+  const count = <u64>countOf(changetype<Accumulator>(values.presence), rows, group);
+  return topLength(values, count) * itemWidth(values.type);
+}
+
+/** Bytes of a group's state. */
+export function listStateLength(values: Accumulator, rows: usize, group: u32): u32 {
+  return isByList(values) ? topByStateLength(values, group) : listLength(values, rows, group);
+}
+
+/** Bytes of a group's result where it is a text or a list; 0 elsewhere. */
+export function resultBytes(self: Result, rows: usize, group: u32): u32 {
+  const values = changetype<Accumulator>(self.values);
+  if (isArray(self.fn)) return arrayBytes(self, group);
+  if (isListFamily(values.family)) return listLength(values, rows, group);
+  if (isArg(values)) return argTextBytes(values, group);
+  if (self.type == <u32>Type.BYTES && isMultiset(values.family)) return multisetExtremeBytes(values, group);
+  const isText = values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT;
+  return isText ? textLength(values, group) : 0;
+}
+
+/** Room to put a list, or a state, of so many bytes together, where that needs any. False when out of memory. */
+export function listReserve(values: Accumulator, bytes: usize): bool {
+  if (isByList(values)) return topByReserveList(values, bytes);
+  return !isTextList(values) || topTextReserveList(values, bytes);
+}
+
+/** Puts a group's list together; valid until that of another group is. */
+export function listAddress(values: Accumulator, group: u32): usize {
+  if (isByList(values)) return topByList(values, group);
+  return isTextList(values) ? topTextList(values, group) : topList(values, group);
+}
+
+/** Puts a group's state together, likewise. */
+export function listState(values: Accumulator, group: u32): usize {
+  return isByList(values) ? topByState(values, group) : listAddress(values, group);
+}
+
+/** As `listReserve`, for a result that may be none. */
+export function resultReserve(self: Result, bytes: u32): bool {
+  if (isArray(self.fn)) return arrayReserve(self, bytes);
+  return listReserve(changetype<Accumulator>(self.values), bytes);
 }
 
 /** A count, be it tracked or still the count of rows. */

@@ -1,4 +1,4 @@
-// LOG: every value of a group, for what no smaller state can answer exactly: quantiles and the mode.
+// LOG: every value of a group, for what no smaller state can answer: quantiles, the mode, ARRAY (array.ts).
 //
 // An update appends (group, value) to a log, in no order. Before results are read the log is partitioned by
 // group (a counting sort, which one group does not need), and each result then selects (quickselect) or sorts
@@ -209,8 +209,21 @@ export function logSize(self: Accumulator, group: u32): u32 {
 
 // @ts-ignore: decorator
 @inline
-function logFirst(self: Accumulator, group: u32): u32 {
+export function logFirst(self: Accumulator, group: u32): u32 {
   return load<u32>(self.heads + ((<usize>group) << 2));
+}
+
+/** Address of a group's first value. */
+// @ts-ignore: decorator
+@inline
+export function logBase(self: Accumulator, group: u32): usize {
+  return self.values + <usize>logFirst(self, group) * <usize>self.stride;
+}
+
+/** Brings a group's values into order. */
+export function logSort(self: Accumulator, group: u32): void {
+  if (self.stride == 8) sort<i64>(logBase(self, group), logSize(self, group));
+  else sort<Wide>(logBase(self, group), logSize(self, group));
 }
 
 /** The entry of a group's value of rank `rank` (0 = smallest). */

@@ -11,7 +11,7 @@ import { RowKind } from "../abi/operator";
 import { Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, accumulatorReserve } from "../aggregate/accumulator";
 import { textAddress, textInit, textLength, textPut, textReserve } from "../aggregate/minmax-text";
-import { RESULT_SCRATCH, resultAppend, resultValue } from "../aggregate/results";
+import { RESULT_SCRATCH, resultAppend, resultReserve, resultValue } from "../aggregate/results";
 import {
   Builder,
   builderReserveBytes,
@@ -197,9 +197,9 @@ export function changelogAdopt(context: usize, operator: usize): i32 {
   for (; log.cursor < log.count; log.cursor++) {
     const group = load<u32>(log.list + ((<usize>log.cursor) << 2));
     if (!groupIsThere(self, group)) continue;
+    if (!reserveKept(self, log, log.cursor, log.cursor + 1)) return failMemory(context, 0);
     const status = evaluate(context, operator, group, row, scratch);
     if (status < 0) return status;
-    if (!reserveKept(self, log, log.cursor, log.cursor + 1)) return failMemory(context, 0);
     keep(self, log, group, row);
   }
   nextRound(log);
@@ -226,6 +226,7 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
   }
   if (log.open == 0) return ended ? Status.FINISHED : Status.NEED_INPUT;
   const scratch = scratchTake(context, RESULT_SCRATCH);
+  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
   const last = lastGroup(
     self,
     log,
@@ -233,7 +234,6 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
     aggregateTextLimit(maxBytes),
     scratch,
   );
-  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
   if (!reservePull(operator, log, last, scratch)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
   for (; log.cursor < last; log.cursor++) {
@@ -310,8 +310,13 @@ function reserveKept(self: Aggregation, log: Changelog, first: u32, last: u32): 
   for (let index: u32 = 0; index < self.resultCount; index++) {
     if (resultAt(self, index).type != <u32>Type.BYTES) continue;
     let bytes: usize = 0;
-    for (let at = first; at < last; at++)
-      bytes += resultTextBytes(self, index, load<u32>(log.list + ((<usize>at) << 2)));
+    let longest: u32 = 0;
+    for (let at = first; at < last; at++) {
+      const length = resultTextBytes(self, index, load<u32>(log.list + ((<usize>at) << 2)));
+      bytes += length;
+      longest = max(longest, length);
+    }
+    if (!resultReserve(resultAt(self, index), longest)) return false;
     if (!textReserve(valuesAt(log, index), 0, bytes)) return false;
   }
   return true;

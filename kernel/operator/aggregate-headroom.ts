@@ -103,6 +103,7 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
     case Family.SKETCH:
       return bytes + slotsHeadroom(self.table, rows);
     case Family.LOG:
+    case Family.LOG_TEXT:
       // A log grows by rows, which were all reserved for; it has no array by group.
       return 0;
     default:

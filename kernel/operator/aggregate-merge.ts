@@ -18,6 +18,11 @@ import { sketchMerge, sketchStateIsValid } from "../aggregate/sketch";
 import { sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "../aggregate/sum-exact";
 import { sumIntegerMerge } from "../aggregate/sum-integer";
 import { logUpdate } from "../aggregate/value-log";
+import { textLogUpdate } from "../aggregate/text-log";
+import { topMerge, topStateIsValid } from "../aggregate/top";
+import { isListFamily } from "../aggregate/results";
+import { topByMerge, topByStateIsValid } from "../aggregate/top-by";
+import { topTextMerge, topTextStateIsValid } from "../aggregate/top-text";
 import { regrow } from "../column/builder";
 import { Vector } from "../column/vector";
 import {
@@ -235,7 +240,7 @@ function checkGroups(context: usize, operator: usize, program: usize, rows: u32)
       const accumulator = accumulatorAt(self, index);
       if (isPairs(accumulator)) continue;
       const vector = changetype<Vector>(programOutput(program, column));
-      if (!isStateValid(self, accumulator, vector, count)) {
+      if (!isStateValid(self, program, accumulator, vector, count)) {
         corrupt(context, Reason.STATE_VALUE);
         store<i32>(contextError(context), <i32>column, <usize>ErrorRecord.COLUMN);
         return Status.CORRUPT_STATE;
@@ -249,7 +254,13 @@ function checkGroups(context: usize, operator: usize, program: usize, rows: u32)
   return 0;
 }
 
-function isStateValid(self: Aggregation, accumulator: Accumulator, vector: Vector, rows: u32): bool {
+function isStateValid(
+  self: Aggregation,
+  program: usize,
+  accumulator: Accumulator,
+  vector: Vector,
+  rows: u32,
+): bool {
   const family = accumulator.family;
   const isExtreme = family >= <u32>Family.MIN && family <= <u32>Family.MAX_TEXT;
   // States hold values, not codes of a dictionary.
@@ -272,6 +283,22 @@ function isStateValid(self: Aggregation, accumulator: Accumulator, vector: Vecto
   if (family == <u32>Family.MOMENTS_FAST) {
     for (let row: u32 = 0; row < rows; row++) {
       if (load<u32>(vector.values + ((<usize>row) << 3), 4) != MOMENTS_BYTES) return false;
+    }
+  }
+  if (family == <u32>Family.TOP_BY || family == <u32>Family.BOTTOM_BY) {
+    for (let row: u32 = 0; row < rows; row++) {
+      const view = vector.values + ((<usize>row) << 3);
+      if (!topByStateIsValid(accumulator, load<u32>(view), load<u32>(view, 4))) return false;
+    }
+  } else if (isListFamily(family)) {
+    const isText = accumulator.type == <u32>Type.BYTES;
+    const counts = changetype<Vector>(programOutput(program, columnOf(self, accumulator.presence)));
+    for (let row: u32 = 0; row < rows; row++) {
+      const view = vector.values + ((<usize>row) << 3);
+      const count = load<u64>(counts.values + ((<usize>row) << 3));
+      const length = load<u32>(view, 4);
+      if (isText ? !topTextStateIsValid(accumulator, load<u32>(view), length, count) : !topStateIsValid(accumulator, length, count))
+        return false;
     }
   }
   if (family == <u32>Family.SUM_EXACT) {
@@ -448,6 +475,13 @@ function mergeColumn(
     case Family.MOMENTS_FAST:
       mergeMoments(accumulator, numbers, vector.values, rows);
       return true;
+    case Family.TOP:
+    case Family.BOTTOM:
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      return mergeLists(accumulator, numbers, vector.values, rows, programOutputTextBytes(program, column));
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
       return mergeTexts(accumulator, numbers, vector, rows, programOutputTextBytes(program, column));
@@ -543,6 +577,25 @@ function mergeExact(accumulator: Accumulator, numbers: usize, views: usize, rows
   return true;
 }
 
+function mergeLists(accumulator: Accumulator, numbers: usize, views: usize, rows: u32, bytes: usize): bool {
+  if (accumulator.type == <u32>Type.BYTES) {
+    if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return false;
+  }
+  const by = accumulator.family == <u32>Family.TOP_BY || accumulator.family == <u32>Family.BOTTOM_BY;
+  for (let row: u32 = 0; row < rows; row++) {
+    const view = views + ((<usize>row) << 3);
+    const address: usize = load<u32>(view);
+    const length = load<u32>(view, 4);
+    const group = groupOfRow(numbers, row);
+    if (by) {
+      if (!topByMerge(accumulator, group, address, length)) return false;
+    } else if (accumulator.type == <u32>Type.BYTES) {
+      if (!topTextMerge(accumulator, group, address, length)) return false;
+    } else topMerge(accumulator, group, address, length);
+  }
+  return true;
+}
+
 function mergeTexts(accumulator: Accumulator, numbers: usize, vector: Vector, rows: u32, bytes: usize): bool {
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return false;
   for (let row: u32 = 0; row < rows; row++) {
@@ -587,9 +640,12 @@ function mergePairs(
     store<u32>(self.numbers + ((<usize>row) << 2), group);
   }
   const isText = accumulator.family == <u32>Family.DISTINCT && accumulator.type == <u32>Type.BYTES;
-  const bytes = isText ? programOutputDistinctBytes(program, 1) : 0;
+  let bytes: usize = isText ? programOutputDistinctBytes(program, 1) : 0;
+  if (accumulator.family == <u32>Family.LOG_TEXT) bytes = programOutputTextBytes(program, 1);
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return failMemory(context, 0);
   const values = changetype<Vector>(programOutput(program, 1));
+  if (accumulator.family == <u32>Family.LOG_TEXT)
+    return textLogUpdate(accumulator, self.numbers, values, 0, rows) ? 0 : failMemory(context, 0);
   if (accumulator.family == <u32>Family.LOG) {
     logUpdate(accumulator, self.numbers, values.values, 0, rows);
     return 0;

@@ -2,11 +2,7 @@
 
 import { Type } from "../abi/layout";
 import { Status } from "../abi/status";
-import { RESULT_SCRATCH, resultEmit } from "../aggregate/results";
-import { Accumulator, Family, isArg, isMultiset } from "../aggregate/accumulator";
-import { argTextBytes } from "../aggregate/arg-extreme";
-import { multisetExtremeBytes } from "../aggregate/multiset";
-import { textLength } from "../aggregate/minmax-text";
+import { RESULT_SCRATCH, resultBytes, resultEmit, resultReserve } from "../aggregate/results";
 import {
   builderReserveBytes,
   outputColumn,
@@ -156,12 +152,7 @@ export function aggregateTextBytes(self: Aggregation, group: u32, scratch: usize
 }
 
 export function resultTextBytes(self: Aggregation, index: u32, group: u32): u32 {
-  const values = changetype<Accumulator>(resultAt(self, index).values);
-  if (isArg(values)) return argTextBytes(values, group);
-  if (resultAt(self, index).type == <u32>Type.BYTES && isMultiset(values.family))
-    return multisetExtremeBytes(values, group);
-  const isText = values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT;
-  return isText ? textLength(values, group) : 0;
+  return resultBytes(resultAt(self, index), self.rowsCounter, group);
 }
 
 /** Makes room in the output for the listed groups. False when out of memory. */
@@ -175,13 +166,18 @@ function reserveRows(self: Aggregation, list: usize, rows: u32, scratch: usize):
     const bound: u64 =
       column < groups.keyCount ? <u64>groupsKeyBound(groups, column) * <u64>rows : u64.MAX_VALUE;
     let bytes: usize = bound <= ROUGH_BYTES ? <usize>bound : 0;
+    let longest: u32 = 0;
     for (let row: u32 = 0; row < rows && bound > ROUGH_BYTES; row++) {
       const group = load<u32>(list + ((<usize>row) << 2));
-      bytes +=
+      const length =
         column < groups.keyCount
           ? groupTextBytes(groups, column, group, scratch)
           : resultTextBytes(self, column - groups.keyCount, group);
+      bytes += length;
+      longest = max(longest, length);
     }
+    if (column >= groups.keyCount && !resultReserve(resultAt(self, column - groups.keyCount), longest))
+      return false;
     if (!builderReserveBytes(region, builder, bytes)) return false;
   }
   return true;

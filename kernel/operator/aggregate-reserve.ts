@@ -1,6 +1,6 @@
 // Room for a hash aggregation: what is made before rows are applied, so that want of memory is told first.
 
-import { Accumulator, Family, accumulatorReserve } from "../aggregate/accumulator";
+import { Accumulator, Family, accumulatorReserve, isLog } from "../aggregate/accumulator";
 import {
   accumulatorReserveGroups,
   accumulatorReserveRows,
@@ -75,7 +75,7 @@ export function aggregateTextsHeadroom(self: Aggregation): u64 {
 export function aggregatePrepareResults(self: Aggregation): bool {
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (accumulator.family != <u32>Family.LOG) continue;
+    if (!isLog(accumulator)) continue;
     if (!logPrepare(accumulator, groupsOf(self).count)) return false;
   }
   return true;

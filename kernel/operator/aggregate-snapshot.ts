@@ -3,7 +3,7 @@
 import { Abi, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Accumulator, Family, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
+import { Accumulator, Family, isLog, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
 import { bitsLoad } from "../aggregate/bits";
 import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
@@ -12,9 +12,17 @@ import { MOMENTS_BYTES } from "../aggregate/moments-fast";
 import { minmaxLoad } from "../aggregate/minmax";
 import { multisetMultiplicity, multisetValue } from "../aggregate/multiset";
 import { textAddress, textLength } from "../aggregate/minmax-text";
-import { countOf, isPresent, resultAppend } from "../aggregate/results";
 import { logCount, logGroup, logLoad } from "../aggregate/value-log";
 import { sketchCell, sketchCells, sketchGroup, sketchNumber } from "../aggregate/sketch";
+import {
+  countOf,
+  isListFamily,
+  isPresent,
+  listReserve,
+  listState,
+  listStateLength,
+  resultAppend,
+} from "../aggregate/results";
 import { sumIntegerLoad } from "../aggregate/sum-integer";
 import {
   Builder,
@@ -117,7 +125,7 @@ function isSectionDone(self: Aggregation, state: State): bool {
 /** Rows of an accumulator's section of pairs. */
 function pairsOf(accumulator: Accumulator): u32 {
   if (isSketch(accumulator)) return sketchCells(accumulator);
-  return accumulator.family == <u32>Family.LOG ? logCount(accumulator) : distinctPairs(accumulator);
+  return isLog(accumulator) ? logCount(accumulator) : distinctPairs(accumulator);
 }
 
 function occupiedGroups(self: Aggregation): u64 {
@@ -227,6 +235,10 @@ function saveAccumulator(
       if (!builderReserveBytes(operator, builder, MOMENTS_BYTES)) return false;
       const at = accumulator.values + <usize>group * <usize>MOMENTS_BYTES;
       builderAppendBytes(builder, at, MOMENTS_BYTES);
+    } else if (isListFamily(accumulator.family)) {
+      const length = listStateLength(accumulator, self.rowsCounter, group);
+      if (!builderReserveBytes(operator, builder, length) || !listReserve(accumulator, length)) return false;
+      builderAppendBytes(builder, listState(accumulator, group), length);
     } else if (isText) {
       const address = textAddress(accumulator, group);
       if (!builderReserveBytes(operator, builder, address == 0 ? 0 : textLength(accumulator, group)))
@@ -290,8 +302,8 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
   }
   const numbers = outputColumn(output, 0);
   const values = outputColumn(output, 1);
-  const isLog = accumulator.family == <u32>Family.LOG;
-  const interner: usize = isLog ? 0 : changetype<KeyColumn>(accumulator.key).interner;
+  const log = isLog(accumulator);
+  const interner: usize = log ? 0 : changetype<KeyColumn>(accumulator.key).interner;
   const multiset = isMultiset(accumulator.family);
   const copy = scratchTake(context, 16);
   if (interner != 0) {
@@ -300,14 +312,21 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
       bytes += internedLength(interner, load<u32>(distinctValue(accumulator, entry)));
     if (!builderReserveBytes(operator, values, bytes)) return -1;
   }
+  if (accumulator.family == <u32>Family.LOG_TEXT) {
+    let bytes: usize = 0;
+    for (let entry = first; entry < end; entry++) bytes += load<u32>(accumulator.values + ((<usize>entry) << 3), 4);
+    if (!builderReserveBytes(operator, values, bytes)) return -1;
+  }
   for (let entry = first; entry < end; entry++) {
     store<u32>(
       numbers.values + ((<usize>numbers.length) << 2),
-      load<u32>(state.rows + ((<usize>(isLog ? logGroup(accumulator, entry) : distinctGroup(accumulator, entry))) << 2)),
+      load<u32>(state.rows + ((<usize>(log ? logGroup(accumulator, entry) : distinctGroup(accumulator, entry))) << 2)),
     );
     numbers.length++;
-    if (isLog) {
-      logLoad(accumulator, entry, copy);
+    if (log) {
+      if (accumulator.family == <u32>Family.LOG_TEXT)
+        store<u64>(copy, load<u64>(accumulator.values + ((<usize>entry) << 3)));
+      else logLoad(accumulator, entry, copy);
       resultAppend(values, true, copy);
       continue;
     }

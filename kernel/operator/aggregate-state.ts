@@ -10,6 +10,7 @@
 //     COUNT i64 | SEEN bool | SUM_INTEGER i128 (of decimals: and i64, the 64 bits above it) | SUM_FAST f64
 //     SUM_EXACT bytes: see exact-limbs.ts | MOMENTS_FAST bytes: see moments-fast.ts | MIN, MAX the value, null when there is none
 //     BIT_AND, BIT_OR, BIT_XOR the value | ARG_MIN, ARG_MAX bytes: see arg-extreme.ts, null when there is none
+//     TOP, BOTTOM bytes: the result's list, empty when there is none | TOP_BY, BOTTOM_BY bytes: see top-by.ts
 //   section 2 + i, one row a pair of the i-th DISTINCT, MULTISET or LOG accumulator: u32 row of section 1, the value, of
 //     MULTISET also i64 multiplicity;
 //     or a cell of a sketch: u32 row of section 1, u32 number, i128 counters: see sketch.ts
@@ -144,6 +145,12 @@ function stateType(accumulator: Accumulator): u32 {
       return Type.I128;
     case Family.SUM_EXACT:
     case Family.MOMENTS_FAST:
+    case Family.TOP:
+    case Family.BOTTOM:
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
       return Type.BYTES;
     case Family.SUM_FAST:
       return Type.F64;

@@ -26,12 +26,14 @@ import { MASK_BYTES } from "../aggregate/argument";
 import { powerType } from "../aggregate/moments";
 import { MOMENT_SLOTS, isMoment, isPairMoment, momentDegree } from "../aggregate/moments-result";
 import { Power } from "../aggregate/power";
-import { RESULT_SIZE, Result, resultType } from "../aggregate/results";
+import { RESULT_SIZE, Result, isArray, resultType } from "../aggregate/results";
 import { outputColumn, outputCreate } from "../column/builder";
+import { Vector } from "../column/vector";
 import { typeIsKnown } from "../column/type";
 import {
   programBind,
   programCreate,
+  programOutput,
   programOutputType,
   programOutputs,
   programRun,
@@ -89,6 +91,8 @@ import { OPERATOR_BODY, Operator } from "./operator";
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
 const MAX_AGGREGATES: u32 = 256;
+/** Most values of TOP and BOTTOM: every group has room for them all. */
+const MAX_TOP: u32 = 1024;
 const MAX_GROUPS: u64 = 0xfffffff0;
 
 // ---- create
@@ -305,7 +309,8 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
     fn == <u32>AggregateFunction.QUANTILE_DISC ||
     fn == <u32>AggregateFunction.APPROX_QUANTILE;
   result.parameter = load<f64>(entry, <usize>AggregateEntry.PARAMETER);
-  if (!(result.parameter >= 0 && result.parameter <= (isQuantile ? 1.0 : 0.0))) return false;
+  const hasParameter = isQuantile || isArray(fn);
+  if (!(result.parameter >= 0 && result.parameter <= (hasParameter ? 1.0 : 0.0))) return false;
   if (fn >= <u32>AggregateFunction.QUANTILE && flags != 0) return false;
   result.fn = fn;
   result.argumentType = type;
@@ -315,6 +320,19 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   if (isMoment(fn)) return createMoment(self, result, entry, argument, filter, type, flags);
   if (fn == <u32>AggregateFunction.ARG_MIN || fn == <u32>AggregateFunction.ARG_MAX)
     return createArg(self, result, load<i32>(entry, <usize>AggregateEntry.SECOND), argument, filter, type);
+  if (fn == <u32>AggregateFunction.TOP || fn == <u32>AggregateFunction.BOTTOM) {
+    const limit = load<u32>(entry, <usize>AggregateEntry.SECOND_SCALE);
+    if (limit == 0 || limit > MAX_TOP) return false;
+    result.scale = 0;
+    const by = load<i32>(entry, <usize>AggregateEntry.SECOND);
+    if (by < -1 || by >= outputs) return false;
+    if (by >= 0 && !isByType(programOutputType(self.program, <u32>by))) return false;
+    result.values = topAccumulatorFor(self, topFamily(fn, type, by), argument, by, filter, type, limit);
+    if (by < 0) result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
+    else changetype<Accumulator>(result.values).secondType = programOutputType(self.program, <u32>by);
+    return true;
+  }
+  if (fn == <u32>AggregateFunction.STRING && !readSeparator(self, result, entry)) return false;
   result.values = accumulatorFor(self, valuesFamily(fn, type, flags), argument, filter, type);
   if (fn == <u32>AggregateFunction.AVG)
     result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
@@ -459,6 +477,9 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
     case AggregateFunction.QUANTILE_DISC:
     case AggregateFunction.MODE:
       return Family.LOG;
+    case AggregateFunction.ARRAY:
+    case AggregateFunction.STRING:
+      return text ? Family.LOG_TEXT : Family.LOG;
     case AggregateFunction.BIT_AND:
       return Family.BIT_AND;
     case AggregateFunction.BIT_OR:
@@ -478,6 +499,61 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
 /** The accumulator of that description, which is added when new; there is room for every one. */
 function accumulatorFor(self: Aggregation, family: u32, argument: i32, filter: i32, type: u32): usize {
   return pairAccumulatorFor(self, family, argument, -1, filter, Power.PLAIN, type);
+}
+
+/** The separator is a literal of the program, which is there before any batch. */
+function readSeparator(self: Aggregation, result: Result, entry: usize): bool {
+  const output = load<i32>(entry, <usize>AggregateEntry.SECOND);
+  if (output < 0 || output >= <i32>programOutputs(self.program)) return false;
+  const literal = changetype<Vector>(programOutput(self.program, <u32>output));
+  if (literal.type != <u32>Type.BYTES || literal.constant == 0 || literal.validity != 0) return false;
+  result.separator = load<u32>(literal.values);
+  result.separatorLength = load<u32>(literal.values, 4);
+  return true;
+}
+
+function topFamily(fn: u32, type: u32, by: i32): u32 {
+  const top = fn == <u32>AggregateFunction.TOP;
+  if (by >= 0) return top ? Family.TOP_BY : Family.BOTTOM_BY;
+  if (type == <u32>Type.BYTES) return top ? Family.TOP_TEXT : Family.BOTTOM_TEXT;
+  return top ? Family.TOP : Family.BOTTOM;
+}
+
+/** What TOP and BOTTOM can go by. */
+function isByType(type: u32): bool {
+  return isValueType(type) && type != <u32>Type.BYTES;
+}
+
+/** The same for the `limit` greatest or least. */
+function topAccumulatorFor(
+  self: Aggregation,
+  family: u32,
+  argument: i32,
+  by: i32,
+  filter: i32,
+  type: u32,
+  limit: u32,
+): usize {
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const known = accumulatorAt(self, index);
+    if (
+      known.family == family &&
+      known.argument == argument &&
+      known.second == by &&
+      known.filter == filter &&
+      known.limit == limit
+    )
+      return changetype<usize>(known);
+  }
+  const fresh = accumulatorAt(self, self.accumulatorCount);
+  self.accumulatorCount++;
+  fresh.family = family;
+  fresh.argument = argument;
+  fresh.second = by;
+  fresh.filter = filter;
+  fresh.type = type;
+  fresh.limit = limit;
+  return changetype<usize>(fresh);
 }
 
 /** The same with a second argument and a power of the first. */

@@ -11,6 +11,8 @@ import {
   aggregateFunction,
   aggregateParameter,
   aggregateType,
+  isCollect,
+  isList,
   isOrderedAggregate,
 } from "../../bindings/ts/type/aggregate.js";
 import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
@@ -55,6 +57,11 @@ export interface Aggregate {
   readonly fast?: boolean | undefined;
   /** p of a quantile. */
   readonly p?: number | undefined;
+  /** How many values a list has. */
+  readonly limit?: number | undefined;
+  /** Of `arrayAgg` and `stringAgg`. */
+  readonly descending?: boolean | undefined;
+  readonly separator?: string | undefined;
 }
 
 /** An aggregation over columns of these types. */
@@ -101,7 +108,8 @@ export function aggregateSpec(
   if (query.where !== undefined) program.filter(program.load(columns[query.where]!));
   const outputs = columns.map((column) => program.output(program.load(column)));
   const keys = query.keys.map((column) => ({ output: outputs[column]!, type: normal(physical[column]!) }));
-  const aggregates = query.aggregates.map(({ name, of, second, filter, fast, p }) => {
+  const aggregates = query.aggregates.map((aggregate) => {
+    const { name, of, second, filter, fast, p, limit, descending, separator } = aggregate;
     const value = of === undefined ? null : valueType(query.types[of]!);
     const other = second === undefined ? null : valueType(query.types[second]!);
     return {
@@ -110,10 +118,14 @@ export function aggregateSpec(
       filter: filter === undefined ? undefined : outputs[filter],
       type: of === undefined ? undefined : normal(physical[of]!),
       fast,
-      parameter: aggregateParameter(name, p),
+      parameter: isCollect(name) ? Number(descending ?? false) : aggregateParameter(name, p),
       scale: value?.kind === "decimal" ? value.scale : 0,
-      second: second === undefined ? undefined : outputs[second],
-      secondScale: other?.kind === "decimal" ? other.scale : 0,
+      second:
+        separator === undefined
+          ? second && outputs[second]
+          : program.output(program.literal(Type.BYTES, separator)),
+      limit: isList(name) ? limit : undefined,
+      secondScale: other?.kind === "decimal" ? other.scale : undefined,
     };
   });
   const retract = query.kind === undefined ? undefined : outputs[query.kind];
@@ -174,9 +186,12 @@ export function expected(query: Query, table: Table): Value[][] {
   return aggregateTwin(
     admitted[0]?.length ?? 0,
     query.keys.map((column) => admitted[column]!),
-    query.aggregates.map(({ name, of, second, filter, p }) => ({
+    query.aggregates.map(({ name, of, second, filter, p, limit, descending, separator }) => ({
       name,
       p,
+      limit,
+      descending,
+      separator,
       argument: of === undefined ? undefined : admitted[of],
       filter: filter === undefined ? undefined : admitted[filter],
       type: of === undefined ? undefined : query.types[of],
@@ -351,6 +366,9 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
     "approxCountDistinct",
     "approxMedian",
     "approxQuantile",
+    "topK",
+    "bottomK",
+    "arrayAgg",
   ];
   const choices = types.flatMap((type, of) =>
     names.filter((name) => aggregateType(name, type) !== null).map((name) => ({ name, of })),
@@ -361,10 +379,11 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
       filter: fc.option(fc.constant(types.length - 2), { nil: undefined, freq: 3 }),
       by: fc.nat({ max: types.length - 1 }),
       p: fc.oneof(fc.constantFrom(0, 1, 0.5, 0.25, 0.9), fc.double({ min: 0, max: 1, noNaN: true })),
+      limit: fc.constantFrom(1, 2, 3, 4, 17),
     })
-    .map(({ choice, filter, p, by }) => {
+    .map(({ choice, filter, p, by, limit }) => {
       const quantile = ["quantile", "quantileDisc", "approxQuantile"].includes(choice.name);
       const second = isOrderedAggregate(choice.name) ? by : undefined;
-      return { ...choice, filter, second, p: quantile ? p : undefined };
+      return { ...choice, filter, second, limit, p: quantile ? p : undefined };
     });
 }

@@ -7,8 +7,10 @@ import { ArgumentError } from "../type/error.js";
 import { adoptData } from "./adopt.js";
 import { getBit, setBit } from "./bits.js";
 import { TypeId } from "./shape.js";
+import { toArrowData } from "./to-arrow.js";
+import { toArrowType } from "./type.js";
 
-/** The rows of an opaque column with these numbers, in that order; numbers may repeat. */
+/** The rows of an opaque or list column with these numbers, in that order; numbers may repeat. */
 export function takeOpaque(column: ColumnData, rows: Uint32Array): ColumnData {
   return takeOpaqueFrom([column], new Uint32Array(rows.length), rows);
 }
@@ -23,6 +25,7 @@ export function takeOpaqueFrom(
   rows: Uint32Array,
 ): ColumnData {
   const sources = columns.map((column) => {
+    if (column.opaque === undefined) return toArrowData(column, toArrowType(column.type));
     const data = adoptData(column.opaque as Parameters<typeof adoptData>[0]);
     return column.offset === 0 && column.length === data.length
       ? data
@@ -35,7 +38,9 @@ export function takeOpaqueFrom(
     }
   });
   const taken = take({ sources, chunks, rows });
-  return { ...columns[0]!, length: rows.length, offset: 0, opaque: taken };
+  const { type } = columns[0]!;
+  const nothing = { validity: null, offsets: null, values: new Uint8Array(0), dictionary: null };
+  return { type, length: rows.length, offset: 0, nullCount: -1, ...nothing, opaque: taken };
 }
 
 interface Choice {

@@ -5,6 +5,7 @@ import {
   type DataType as ArrowOutType,
   type Data,
   type Dictionary,
+  type List,
   makeData,
   RecordBatch,
   Struct,
@@ -39,12 +40,17 @@ function recordBatch(batch: BatchData, schema: ArrowOutSchema): RecordBatch {
 
 /** A chunk of type `type`, which must be the Arrow type of the column's. */
 export function toArrowData(column: ColumnData, type: ArrowOutType): Data {
-  if (column.type.kind === "opaque") return opaqueData(column);
+  if (column.opaque !== undefined) return opaqueData(column);
   const { length, offset, validity, nullCount } = column;
   const nulls = validity === null ? { nullCount: 0 } : { nullCount, nullBitmap: validity };
   const base = { type, length, offset, ...nulls };
   // makeData's overloads know the type only from a literal class; the buffers here fit by construction.
   const make = makeData as unknown as (props: object) => Data;
+  if (column.type.kind === "list") {
+    const valueOffsets = aligned(column.offsets!.subarray(offset * 4), 4);
+    const child = toArrowData(column.items!, (type as List).children[0]!.type);
+    return make({ ...base, valueOffsets, child });
+  }
   if (column.type.kind === "bool") return make({ ...base, data: column.values });
   const width = offsetWidth(column.type);
   if (width !== 0) {

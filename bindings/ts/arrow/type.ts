@@ -19,6 +19,7 @@ import {
   Int64,
   LargeBinary,
   LargeUtf8,
+  List,
   TimeMicrosecond,
   TimeMillisecond,
   TimeNanosecond,
@@ -170,6 +171,8 @@ export function toArrowType(type: DataType, column = ""): ArrowOutType {
       const index = toArrowInt(type.index.bits, type.index.signed) as Dictionary["indices"];
       return new Dictionary(toArrowType(type.value, column), index, null, type.ordered);
     }
+    case "list":
+      return new List(new ArrowOutField("item", toArrowType(type.item, column), true));
     case "opaque": {
       const known = opaqueTypes.get(type);
       if (known !== undefined) return adoptType(known);

@@ -62,6 +62,8 @@ export interface AggregateEntrySpec {
   readonly secondScale?: number | undefined;
   /** p of a quantile, in [0, 1]. */
   readonly parameter?: number | undefined;
+  /** TOP, BOTTOM: how many values. */
+  readonly limit?: number | undefined;
 }
 
 /** Most keys and aggregates of one operator. */
@@ -123,7 +125,7 @@ function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): 
   );
   view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);
   view.setInt32(at + AggregateEntry.SECOND, entry.second ?? -1, true);
-  view.setUint32(at + AggregateEntry.SECOND_SCALE, entry.secondScale ?? 0, true);
+  view.setUint32(at + AggregateEntry.SECOND_SCALE, entry.limit ?? entry.secondScale ?? 0, true);
   // -0 and 0 are one configuration.
   view.setFloat64(at + AggregateEntry.PARAMETER, (entry.parameter ?? 0) + 0, true);
 }

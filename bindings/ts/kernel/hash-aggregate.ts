@@ -9,9 +9,14 @@ import {
   aggregateParameter,
   aggregateType,
   arePairTypes,
+  isCollect,
+  isLimit,
+  isList,
   isNeverNull,
   isOrderedAggregate,
+  isOrderType,
   isPairAggregate,
+  MAX_TOP,
 } from "../type/aggregate.js";
 import { type Field, int8, type Schema, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, TypeMismatchError } from "../type/error.js";
@@ -31,8 +36,17 @@ export interface AggregateSpec {
   readonly function: AggregateName;
   /** Column to aggregate; absent for `count` of rows. */
   readonly column?: string | undefined;
-  /** Second column of `covar`, `covarPop` and `corr`; both integers, floats or decimals. */
+  /**
+   * Second column of `covar`, `covarPop` and `corr`; both integers, floats or decimals. Of `topK` and `bottomK` the
+   * column to go by, if not the first.
+   */
   readonly second?: string | undefined;
+  /** Of `topK` and `bottomK`: how many values, 1 to 1,024. */
+  readonly limit?: number | undefined;
+  /** Of `stringAgg`: what stands between two texts. */
+  readonly separator?: string | undefined;
+  /** Of `arrayAgg` and `stringAgg`: greatest first. */
+  readonly descending?: boolean | undefined;
   /** A bool column: only rows where it is true count. */
   readonly filter?: string | undefined;
   /** Plain float adds: faster, but the last bits depend on the order of the rows. */
@@ -135,8 +149,10 @@ function rowKindOutput(name: string, loader: ColumnLoader): number {
 }
 
 function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): AggregateEntrySpec {
-  const { column, second, filter, fast } = aggregate;
-  const parameter = aggregateParameter(aggregate.function, aggregate.p);
+  const { column, second, filter, fast, limit } = aggregate;
+  const parameter = isCollect(aggregate.function)
+    ? Number(aggregate.descending ?? false)
+    : aggregateParameter(aggregate.function, aggregate.p);
   if (filter !== undefined) loader.requireBool(filter);
   const value = column === undefined ? null : valueType(loader.field(column).type);
   return {
@@ -147,7 +163,9 @@ function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): Aggregate
     fast,
     parameter,
     scale: value?.kind === "decimal" ? value.scale : undefined,
+    limit,
     ...(second === undefined ? {} : secondEntry(second, loader)),
+    ...separatorEntry(aggregate, loader),
   };
 }
 
@@ -159,7 +177,26 @@ function secondEntry(
   return { second: loader.output(column), secondScale: value.kind === "decimal" ? value.scale : undefined };
 }
 
+function separatorEntry({ function: called, separator }: AggregateSpec, loader: ColumnLoader) {
+  if ((called === "stringAgg") !== (separator !== undefined)) {
+    const expected = called === "stringAgg" ? "a text" : "none";
+    throw new ArgumentError(`${called}: separator is ${expected}, not ${separator}`, {
+      value: separator,
+      expected,
+    });
+  }
+  if (separator === undefined) return {};
+  return { second: loader.program.output(loader.program.literal(Type.BYTES, separator)) };
+}
+
 function checkSecond({ function: called, column, second }: AggregateSpec, loader: ColumnLoader): void {
+  if (isList(called)) {
+    if (second === undefined || isOrderType(loader.field(second).type)) return;
+    throw new TypeMismatchError(
+      `${called} goes by a number, a time or a boolean, not by "${second}", which is ${typeName(loader.field(second).type)}`,
+      { column: second, expected: "a number, a time or a boolean" },
+    );
+  }
   if ((second !== undefined) !== (isPairAggregate(called) || isOrderedAggregate(called))) {
     throw new ArgumentError(
       `${called} takes ${aggregateAccepts(called)}: second is ${second === undefined ? "missing" : `"${second}"`}`,
@@ -181,6 +218,12 @@ function checkSecond({ function: called, column, second }: AggregateSpec, loader
   );
 }
 
+function checkLimit({ function: called, limit }: AggregateSpec): void {
+  if (isList(called) ? isLimit(limit) : limit === undefined) return;
+  const expected = isList(called) ? `a whole number from 1 to ${MAX_TOP}` : "none";
+  throw new ArgumentError(`${called}: limit is ${expected}, not ${limit}`, { value: limit, expected });
+}
+
 function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
   const keys = spec.keys.map((name) => {
     const { type, nullable } = loader.field(name);
@@ -198,6 +241,7 @@ function outputFields(spec: NamedAggregateSpec, loader: ColumnLoader): Field[] {
       });
     }
     checkSecond(aggregate, loader);
+    checkLimit(aggregate);
     return { name, type, nullable: !isNeverNull(called) };
   });
   return [...keys, ...aggregates, ...(spec.changelog ? [ROW_KIND_FIELD] : [])];

@@ -12,6 +12,7 @@ import {
 } from "../type/data-type.js";
 import { MillraceError } from "../type/error.js";
 import { type BatchDescriptor, type ColumnDescriptor, readColumn } from "./descriptor.js";
+import { listColumn } from "./list.js";
 import type { KernelMemory } from "./memory.js";
 import { padded } from "./slice.js";
 
@@ -54,7 +55,10 @@ export function copyBatch(memory: KernelMemory, batch: BatchDescriptor, schema: 
     cursor += padded(bytes);
     return view;
   };
-  const columns = plans.map((plan) => copyColumn(memory, plan, take));
+  const columns = plans.map((plan) => {
+    const column = copyColumn(memory, plan, take);
+    return plan.field.type.kind === "list" ? listColumn(column, plan.field.type) : column;
+  });
   return { schema, length: batch.rows, columns };
 }
 
@@ -113,7 +117,10 @@ function planColumn(
 
 function checkType(source: ColumnDescriptor, field: Field): void {
   const declared = physicalType(field.type);
-  const fits = source.type === declared || (source.type === Type.BYTES && declared === Type.LARGE_BYTES);
+  const fits =
+    (field.type.kind === "list" && source.type === Type.BYTES) ||
+    source.type === declared ||
+    (source.type === Type.BYTES && declared === Type.LARGE_BYTES);
   if (!fits || source.dictionary !== 0) {
     throw new MillraceError(
       "ARGUMENT",

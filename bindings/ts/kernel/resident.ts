@@ -105,8 +105,12 @@ export class ResidentBatch implements InputBatch {
     }
   }
 
+  /** Lists lie in kernel memory in a form of its own (list.ts): a copy for the host. */
   source(column: number): ColumnData | null {
-    return this.#sources[column] ?? null;
+    const known = this.#sources[column];
+    if (known) return known;
+    const field = fieldAt(this.schema, column);
+    return field.type.kind === "list" && this.#columns[column] ? this.#hostColumns([column])[0]! : null;
   }
 
   view(column: number): ColumnData | null {
@@ -135,13 +139,22 @@ export class ResidentBatch implements InputBatch {
     return new ResidentBatch(this.kernel, this.schema, this.rows, columns, [block], this.#sources);
   }
 
-  /** The loaded columns in the host's memory. Only for batches whose every column is loaded, without dictionaries. */
+  /** The batch in the host's memory. Only for batches without dictionaries. */
   toHost(): BatchData {
-    const all = this.schema.fields.map((_, index) => index);
-    const batch = this.describe(all, 0, this.rows);
+    const loaded = this.schema.fields.flatMap((_, index) => (this.#columns[index] ? [index] : []));
+    const copied = this.#hostColumns(loaded);
+    const columns = this.schema.fields.map((_, index) =>
+      this.#columns[index] ? copied[loaded.indexOf(index)]! : this.#sources[index]!,
+    );
+    return { schema: this.schema, length: this.rows, columns };
+  }
+
+  #hostColumns(columns: readonly number[]): readonly ColumnData[] {
+    const batch = this.describe(columns, 0, this.rows);
     const descriptors = batch + padded(Batch.SIZE);
-    const descriptor = { rows: this.rows, offset: 0, columns: all.length, descriptors, section: 0 };
-    return copyBatch(this.kernel.memory, descriptor, this.schema);
+    const descriptor = { rows: this.rows, offset: 0, columns: columns.length, descriptors, section: 0 };
+    const fields = columns.map((column) => fieldAt(this.schema, column));
+    return copyBatch(this.kernel.memory, descriptor, { fields }).columns;
   }
 
   /** Bytes of the loaded columns, dictionaries not included. */

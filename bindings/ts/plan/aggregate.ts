@@ -5,7 +5,7 @@ import { ArgumentError } from "../type/error.js";
 import { Expression, nodeOf } from "./expression.js";
 import type { ExpressionNode } from "./node.js";
 import type { ColumnResult, NullableResult, SumResult } from "./result.js";
-import { expressionText } from "./text.js";
+import { expressionText, plainText } from "./text.js";
 
 declare const usedNames: unique symbol;
 declare const result: unique symbol;
@@ -25,8 +25,17 @@ export interface AggregateNode {
   readonly name: AggregateName;
   /** Null: count of rows. */
   readonly argument: ExpressionNode | null;
-  /** Of `covar`, `covarPop` and `corr`; what `first`, `last`, `argMin` and `argMax` order rows by. */
+  /**
+   * Of `covar`, `covarPop` and `corr`; what `first`, `last`, `argMin` and `argMax` order rows by; what `topK` and
+   * `bottomK` go by.
+   */
   readonly second?: ExpressionNode | undefined;
+  /** Of `topK` and `bottomK`: how many values. */
+  readonly limit?: number | undefined;
+  /** Of `stringAgg`. */
+  readonly separator?: string | undefined;
+  /** Of `arrayAgg` and `stringAgg`. */
+  readonly descending?: boolean | undefined;
   readonly filter: ExpressionNode | null;
   readonly fast: boolean;
   /** p of a quantile. */
@@ -64,12 +73,21 @@ export class Aggregate<out Names extends string = string, out Result = unknown> 
 /** @internal */
 export function aggregateText(node: AggregateNode): string {
   const argument = node.argument === null ? "*" : expressionText(node.argument);
-  const second = node.second === undefined ? "" : `, ${expressionText(node.second)}`;
+  const order = node.descending ? " descending" : "";
+  const separator = node.separator === undefined ? "" : `, ${plainText(node.separator)}`;
   const p = node.p === undefined ? "" : `, ${node.p}`;
+  const other = node.second === undefined ? "" : expressionText(node.second);
+  const second = node.limit === undefined ? listed(other) : `, ${node.limit}${other && ` by ${other}`}`;
   const call =
-    node.name === "countDistinct" ? `count(distinct ${argument})` : `${node.name}(${argument}${second}${p})`;
+    node.name === "countDistinct"
+      ? `count(distinct ${argument})`
+      : `${node.name}(${argument}${order}${second}${separator}${p})`;
   const fast = node.fast ? " fast" : "";
   return `${call}${fast}${node.filter === null ? "" : ` filter (${expressionText(node.filter)})`}`;
+}
+
+function listed(text: string): string {
+  return text === "" ? "" : `, ${text}`;
 }
 
 /** A column by its name, or an expression. */

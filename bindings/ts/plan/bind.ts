@@ -8,17 +8,22 @@ import {
   aggregateParameter,
   aggregateType,
   arePairTypes,
+  isCollect,
+  isList,
   isNeverNull,
   isOrderedAggregate,
+  isOrderType,
 } from "../type/aggregate.js";
 import {
   type DataType,
   type Field,
   float64,
   int64,
+  isCarried,
   type Schema,
   sameType,
   typeName,
+  utf8,
   valueType,
 } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error.js";
@@ -26,7 +31,7 @@ import { aggregateText } from "./aggregate.js";
 import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
 import { ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
-import { convert } from "./draft.js";
+import { convert, literal } from "./draft.js";
 import { indicatorKeys } from "./grouping.js";
 import type {
   BoundAggregate,
@@ -194,7 +199,7 @@ function checkNames(names: readonly string[]): void {
 function bindOutput({ name, expression }: NamedExpression, schema: Schema): BoundOutput {
   if (expression.kind === "column") {
     const index = columnIndex(expression.name, schema);
-    if (schema.fields[index]!.type.kind === "opaque") return { name, opaque: index };
+    if (isCarried(schema.fields[index]!.type)) return { name, opaque: index };
   }
   return { name, expression: bindExpression(expression, schema) };
 }
@@ -202,7 +207,7 @@ function bindOutput({ name, expression }: NamedExpression, schema: Schema): Boun
 /** Every column as it is, those of one name included. */
 export function passThrough(schema: Schema): BoundOutput[] {
   return schema.fields.map((field, index) =>
-    field.type.kind === "opaque"
+    isCarried(field.type)
       ? { name: field.name, opaque: index }
       : { name: field.name, expression: columnAt(field, index) },
   );
@@ -307,7 +312,7 @@ function bindDistinct(columns: readonly NamedExpression[] | null, input: BoundPl
 }
 
 function distinctColumn(field: Field, index: number): BoundExpression {
-  if (field.type.kind !== "opaque") return columnAt(field, index);
+  if (!isCarried(field.type)) return columnAt(field, index);
   throw new TypeMismatchError(
     `distinct: column "${field.name}" is ${typeName(field.type)}, which cannot be compared; name the columns to look at`,
     { column: field.name, expected: "a type that can be compared" },
@@ -322,7 +327,7 @@ function bindOneAggregate(
   column: Extract<PlanNode, { kind: "aggregate" }>["aggregates"][number],
   schema: Schema,
 ): BoundAggregate {
-  const { name: fn, fast, p } = column.aggregate;
+  const { name: fn, fast, p, limit } = column.aggregate;
   const text = aggregateText(column.aggregate);
   const argument =
     column.aggregate.argument === null
@@ -331,11 +336,22 @@ function bindOneAggregate(
   const filter = column.aggregate.filter === null ? null : bindCondition(column.aggregate.filter, schema);
   const type = argument === null ? null : argument.type;
   if (aggregateType(fn, type) === null) throw wrongArgument(text, fn, argument);
+  if (isCollect(fn)) {
+    const { separator, descending } = column.aggregate;
+    const parameter = descending ? 1 : 0;
+    const second = separator === undefined ? undefined : literal({ type: utf8, value: separator }, text);
+    return { name: column.name, fn, argument, second, filter, fast, parameter, text };
+  }
   if (column.aggregate.second === undefined) {
     if (fast) requireFloat(text, argument!);
-    return { name: column.name, fn, argument, filter, fast, parameter: aggregateParameter(fn, p), text };
+    const parameter = aggregateParameter(fn, p);
+    return { name: column.name, fn, argument, filter, fast, parameter, limit, text };
   }
   const second = bindExpression(column.aggregate.second, schema);
+  if (isList(fn)) {
+    if (!isOrderType(second.type)) throw noOrder(text, second);
+    return { name: column.name, fn, argument, second, filter, fast, text, limit };
+  }
   if (aggregateType(fn, second.type) === null) throw wrongArgument(text, fn, second);
   if (isOrderedAggregate(fn)) return { name: column.name, fn, argument, second, filter, fast, text };
   const asTheyAre = arePairTypes(argument!.type, second.type);
@@ -348,6 +364,14 @@ function bindOneAggregate(
 function bindArgument(fn: BoundAggregate["fn"], argument: BoundExpression): BoundExpression {
   const isSketch = fn === "approxMedian" || fn === "approxQuantile";
   return isSketch && argument.type.kind === "decimal" ? convert(argument, float64) : argument;
+}
+
+function noOrder(text: string, by: BoundExpression): TypeMismatchError {
+  const expected = "a number, a time or a boolean";
+  return new TypeMismatchError(`${text}: goes by ${expected}, not by ${describe(by)}`, {
+    column: by.kind === "column" ? by.name : undefined,
+    expected,
+  });
 }
 
 function requireFloat(text: string, argument: BoundExpression): void {
@@ -376,7 +400,7 @@ function aggregateField({ name, fn, argument, fast }: BoundAggregate): Field {
 function bindSort({ column, descending, nullsFirst }: SortColumn, schema: Schema) {
   const index = columnIndex(column, schema);
   const { type } = schema.fields[index]!;
-  if (type.kind === "opaque") {
+  if (isCarried(type)) {
     throw new TypeMismatchError(`orderBy: column "${column}" is ${typeName(type)}, which has no order`, {
       column,
       expected: "a type that can be compared",

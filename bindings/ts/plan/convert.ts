@@ -33,6 +33,7 @@ function family(type: DataType): Family {
     case "largeBinary":
       return "binary";
     case "dictionary":
+    case "list":
     case "opaque":
       return "none";
     default:

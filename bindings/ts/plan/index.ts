@@ -69,6 +69,14 @@ export {
   rollup,
 } from "./grouping.js";
 export { type Interval, interval } from "./interval.js";
+export {
+  type ArrayOptions,
+  arrayAgg,
+  bottomK,
+  stringAgg,
+  type TopOptions,
+  topK,
+} from "./list-aggregate.js";
 /** @internal */
 export type { BoundPlan } from "./logical.js";
 /** @internal */
@@ -108,7 +116,7 @@ export {
   type WindowColumns,
   WindowedPlan,
 } from "./plan.js";
-export type { AnyRow, ValueOf } from "./result.js";
+export type { AnyRow, ListOf, ValueOf } from "./result.js";
 /** @internal */
 export {
   nanosecondsATick,

@@ -83,6 +83,8 @@ export interface BoundAggregate {
   readonly argument: BoundExpression | null;
   /** Of those that take two, of the same kind of type as the first. */
   readonly second?: BoundExpression | undefined;
+  /** Of those that keep so many values. */
+  readonly limit?: number | undefined;
   readonly filter: BoundExpression | null;
   readonly fast: boolean;
   /** What the kernel gets along: p of a quantile. */

@@ -12,7 +12,7 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } from "../kernel/config.js";
 import { aggregateFunction } from "../type/aggregate.js";
-import { type DataType, type Field, int64, type Schema } from "../type/data-type.js";
+import { type DataType, type Field, int64, isCarried, type Schema } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
 import { type BoundWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
@@ -254,7 +254,7 @@ function untouched(schema: Schema, clocks: readonly (number | null)[]): Pending 
 }
 
 function passed({ name, type, nullable }: Field, index: number): BoundOutput {
-  if (type.kind === "opaque") return { name, opaque: index };
+  if (isCarried(type)) return { name, opaque: index };
   return { name, expression: { kind: "column", index, name, type, nullable, text: name } };
 }
 
@@ -497,7 +497,7 @@ function isColumn(place: GroupingSetStage["layout"][number]): boolean {
 }
 
 function aggregateEntry(
-  { fn, argument, second, filter, fast, parameter }: BoundAggregate,
+  { fn, argument, second, filter, fast, parameter, limit }: BoundAggregate,
   outputs: SharedOutputs,
   place: (expression: BoundExpression) => BoundExpression,
 ): AggregateConfigSpec["aggregates"][number] {
@@ -509,6 +509,7 @@ function aggregateEntry(
     argument: outputs.add(place(argument), condition),
     type: registerType(argument.type),
     scale: argument.type.kind === "decimal" ? argument.type.scale : 0,
+    limit,
     ...(second === undefined
       ? {}
       : {

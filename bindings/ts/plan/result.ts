@@ -26,7 +26,9 @@ type ScalarOf<T> = T extends { kind: "bool" }
               ? number
               : T extends { kind: "time" } | { kind: "duration" }
                 ? bigint
-                : unknown;
+                : T extends { kind: "list"; item: infer I extends DataType }
+                  ? ListOf<ScalarOf<I>>
+                  : unknown;
 
 /** Result of an expression that is just the column `N`: looked up once the row is known. */
 export interface ColumnResult<N extends string> {
@@ -41,6 +43,17 @@ export interface SumResult<R> {
 /** `R` where null may come of it as well. */
 export interface NullableResult<R> {
   readonly nullable: R;
+}
+
+/** A list of results `R`. */
+export interface ListResult<R> {
+  readonly list: R;
+}
+
+/** A list as apache-arrow gives it: a vector. */
+export interface ListOf<V> extends Iterable<V> {
+  readonly length: number;
+  get(index: number): V | null;
 }
 
 /** Result of arithmetic: which of the two depends on the column types. */
@@ -60,7 +73,9 @@ export type Resolve<Row, R> =
       ? Resolve<Row, Inner> | null
       : R extends SumResult<infer Inner>
         ? Sum<Resolve<Row, Inner>>
-        : R;
+        : R extends ListResult<infer Inner>
+          ? ListOf<NonNullable<Resolve<Row, Inner>>>
+          : R;
 
 /** Decimals sum to decimals, 64-bit integers to bigint, small integers to bigint and floats to number. */
 type Sum<V> = [NonNullable<V>] extends [bigint]

@@ -3,7 +3,16 @@
 // One function per family; each decides the operand types, inserts the conversions and names the result.
 // Every refusal is a PlanError, TypeMismatchError or UnknownColumnError that names the column or expression.
 
-import { bool, type DataType, int64, type Schema, typeName, utf8, valueType } from "../type/data-type.js";
+import {
+  bool,
+  type DataType,
+  int64,
+  isCarried,
+  type Schema,
+  typeName,
+  utf8,
+  valueType,
+} from "../type/data-type.js";
 import { PlanError, TypeMismatchError, UnknownColumnError } from "../type/error.js";
 import type { BoundExpression, BoundFunction, BoundIn } from "./bound.js";
 import { castAdvice, castable } from "./convert.js";
@@ -83,7 +92,7 @@ function bindColumn(name: string, schema: Schema): BoundExpression {
   const index = columnIndex(name, schema);
   const field = schema.fields[index]!;
   const type = valueType(field.type);
-  if (type.kind === "opaque") {
+  if (isCarried(type)) {
     throw new TypeMismatchError(
       `column "${name}" is ${typeName(field.type)}: such columns can be carried along by where, select and limit, but not computed on`,
       { column: name, expected: "a type that can be computed on" },

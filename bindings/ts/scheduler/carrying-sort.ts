@@ -7,7 +7,7 @@
 import { takeOpaqueFrom } from "../arrow/index.js";
 import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
-import { type Schema, uint32 } from "../type/data-type.js";
+import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import type { PipelineOptions } from "./pipeline.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import { loadAll, type Order } from "./sort.js";
@@ -41,7 +41,7 @@ export class CarryingSortStep implements Step {
     const { limit, schema } = order;
     this.#wanted = limit === null ? Number.POSITIVE_INFINITY : limit.offset + limit.count;
     this.#stage = new Stage(kernel);
-    this.#seen = schema.fields.flatMap(({ type }, index) => (type.kind === "opaque" ? [] : [index]));
+    this.#seen = schema.fields.flatMap(({ type }, index) => (isCarried(type) ? [] : [index]));
     this.#seenSchema = { fields: [...this.#seen.map((index) => schema.fields[index]!), NUMBER] };
     this.#operator = this.#open();
   }

@@ -18,7 +18,7 @@ import type {
   ProjectStage,
 } from "../plan/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
-import { type Schema, uint32 } from "../type/data-type.js";
+import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
 import { hostBatch, sliceRows } from "./rows.js";
@@ -163,7 +163,7 @@ function* stepsOf(
 }
 
 function hasOpaque(schema: Schema): boolean {
-  return schema.fields.some(({ type }) => type.kind === "opaque");
+  return schema.fields.some(({ type }) => isCarried(type));
 }
 
 /**

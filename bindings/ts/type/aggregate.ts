@@ -2,7 +2,17 @@
 
 import { Type } from "../../../kernel/abi/layout.js";
 import { AggregateFunction } from "../../../kernel/abi/operator.js";
-import { type DataType, decimal, float64, int64, physicalType, uint64, valueType } from "./data-type.js";
+import {
+  type DataType,
+  decimal,
+  float64,
+  int64,
+  isCarried,
+  list,
+  physicalType,
+  uint64,
+  valueType,
+} from "./data-type.js";
 import { ArgumentError } from "./error.js";
 
 /** `count` of no column counts rows. */
@@ -30,7 +40,37 @@ export type AggregateName =
   | "approxCountDistinct"
   | "approxMedian"
   | "approxQuantile"
+  | ListName
+  | CollectName
   | MomentName;
+
+/** Those that keep the k greatest or least. */
+export type ListName = "topK" | "bottomK";
+
+/** Those that put all values of a group together. */
+export type CollectName = "arrayAgg" | "stringAgg";
+
+export function isCollect(name: AggregateName): name is CollectName {
+  return name === "arrayAgg" || name === "stringAgg";
+}
+
+/** Most values of `topK` and `bottomK`. */
+export const MAX_TOP = 1024;
+
+export function isList(name: AggregateName): name is ListName {
+  return name === "topK" || name === "bottomK";
+}
+
+/** Whether `topK` and `bottomK` can go by a column of this type: any fixed-width one. */
+export function isOrderType(type: DataType): boolean {
+  const physical = physicalType(valueType(type));
+  return physical !== Type.NONE && physical !== Type.BYTES && physical !== Type.LARGE_BYTES;
+}
+
+/** Whether `topK` and `bottomK` can keep so many values. */
+export function isLimit(limit: number | undefined): boolean {
+  return Number.isInteger(limit) && limit! >= 1 && limit! <= MAX_TOP;
+}
 
 export type MomentName =
   | "variance"
@@ -132,6 +172,14 @@ export function aggregateFunction(name: AggregateName, hasArgument: boolean): Ag
     case "approxMedian":
     case "approxQuantile":
       return AggregateFunction.APPROX_QUANTILE;
+    case "arrayAgg":
+      return AggregateFunction.ARRAY;
+    case "stringAgg":
+      return AggregateFunction.STRING;
+    case "topK":
+      return AggregateFunction.TOP;
+    case "bottomK":
+      return AggregateFunction.BOTTOM;
     default:
       return MOMENTS[name];
   }
@@ -159,6 +207,8 @@ export function aggregateAccepts(name: AggregateName): string {
     case "median":
     case "quantile":
       return "an integer, float or decimal column";
+    case "stringAgg":
+      return "a text column";
     case "covar":
     case "covarPop":
     case "corr":
@@ -197,7 +247,7 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
   if (name === "count" && type === null) return int64;
   if (type === null) return null;
   const value = valueType(type);
-  if (value.kind === "opaque" || value.kind === "dictionary") return null;
+  if (isCarried(value) || value.kind === "dictionary") return null;
   switch (name) {
     case "count":
     case "countDistinct":
@@ -224,6 +274,12 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
     case "quantileDisc":
     case "mode":
       return physicalType(value) === Type.BYTES || physicalType(value) === Type.LARGE_BYTES ? null : value;
+    case "topK":
+    case "bottomK":
+    case "arrayAgg":
+      return list(value);
+    case "stringAgg":
+      return value.kind === "utf8" || value.kind === "largeUtf8" ? value : null;
     case "sum":
       if (value.kind === "int") return value.signed ? int64 : uint64;
       if (value.kind === "float") return float64;

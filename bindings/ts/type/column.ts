@@ -15,12 +15,14 @@ export interface ColumnData {
   readonly nullCount: number;
   /** Null when every row is valid. */
   readonly validity: Uint8Array | null;
-  /** utf8 and binary (4 bytes each) and their large forms (8 bytes each); null for other types. */
+  /** utf8, binary and lists (4 bytes each), large utf8 and binary (8 bytes each); null for other types. */
   readonly offsets: Uint8Array | null;
-  /** Fixed-width values, bits of booleans, the bytes of utf8 and binary, or the indices of a dictionary. */
+  /** Fixed-width values, bits of booleans, the bytes of utf8 and binary, or the indices of a dictionary; empty of a list. */
   readonly values: Uint8Array;
   readonly dictionary: DictionaryData | null;
-  /** For opaque types: whatever the bridge needs to carry the column through. */
+  /** Of a list: the items that the offsets count, never null. */
+  readonly items?: ColumnData;
+  /** For opaque types, and lists that were carried: whatever the bridge needs to carry the column through. */
   readonly opaque?: unknown;
 }
 

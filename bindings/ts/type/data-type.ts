@@ -29,8 +29,15 @@ export type DataType =
       readonly value: DataType;
       readonly ordered: boolean;
     }
+  /** What `topK` and its like give: any number of items that are not null. Carried along, not computed on. */
+  | { readonly kind: "list"; readonly item: DataType }
   /** A type that Millrace carries along but cannot compute on (list, struct, map, union, null, ...). */
   | { readonly kind: "opaque"; readonly name: string };
+
+/** Types that pass through plans without being computed on. */
+export function isCarried({ kind }: DataType): boolean {
+  return kind === "opaque" || kind === "list";
+}
 
 export interface Field {
   readonly name: string;
@@ -72,6 +79,8 @@ export const duration = (unit: TimeUnit) => ({ kind: "duration", unit }) as cons
 export const dictionary = (value: DataType, index: Extract<DataType, { kind: "int" }> = int32) =>
   ({ kind: "dictionary", index, value, ordered: false }) as const;
 
+export const list = <const T extends DataType>(item: T) => ({ kind: "list", item }) as const;
+
 /** The type's name as messages and `explain()` print it, such as `timestamp[us, Europe/Berlin]`. */
 export function typeName(type: DataType): string {
   switch (type.kind) {
@@ -90,6 +99,8 @@ export function typeName(type: DataType): string {
       return `${type.kind}[${type.unit}]`;
     case "dictionary":
       return `dictionary<${typeName(type.index)}, ${typeName(type.value)}>`;
+    case "list":
+      return `list<${typeName(type.item)}>`;
     case "opaque":
       return type.name;
     default:
@@ -110,7 +121,7 @@ export function valueType(type: DataType): DataType {
   return type.kind === "dictionary" ? type.value : type;
 }
 
-/** How the kernel sees the type's values; of a dictionary, its indices. `Type.NONE` for opaque types. */
+/** How the kernel sees the type's values; of a dictionary, its indices. `Type.NONE` for those that are carried along. */
 export function physicalType(type: DataType): Type {
   switch (type.kind) {
     case "bool":
@@ -138,6 +149,7 @@ export function physicalType(type: DataType): Type {
       return Type.I64;
     case "dictionary":
       return physicalType(type.index);
+    case "list":
     case "opaque":
       return Type.NONE;
   }

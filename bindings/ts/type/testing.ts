@@ -94,6 +94,7 @@ export function arbitraryValue(type: DataType): fc.Arbitrary<Value> {
       return signed(64);
     case "dictionary":
       return arbitraryValue(type.value);
+    case "list":
     case "opaque":
       return fc.constant(null);
   }

@@ -1,0 +1,105 @@
+// A LOG of texts: value-log.ts over slots of (u32 address, u32 length) that point into an arena.
+
+import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { Vector } from "../column/vector";
+import { bytesCompare } from "../hash/hash";
+import { ARENA_SIZE, Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
+import { copyBytes } from "../memory/copy";
+import { regionCut } from "../memory/region";
+import { Accumulator } from "./accumulator";
+import { maskBit } from "./argument";
+import { logBase, logReserve, logSize } from "./value-log";
+
+/** False when out of memory. */
+export function textLogInit(self: Accumulator): bool {
+  self.stride = 8;
+  self.table = regionCut(self.region, ARENA_SIZE);
+  if (self.table == 0) return false;
+  arenaInit(changetype<Arena>(self.table), self.region);
+  return true;
+}
+
+/** Room for `rows` more texts of `bytes` together. False when out of memory, with nothing lost. */
+export function textLogReserve(self: Accumulator, rows: u32, bytes: usize): bool {
+  return logReserve(self, rows) && arenaReserve(changetype<Arena>(self.table), bytes);
+}
+
+/** Appends a vector's texts that count. False when out of memory, which a reservation rules out. */
+export function textLogUpdate(
+  self: Accumulator,
+  numbers: usize,
+  vector: Vector,
+  mask: usize,
+  rows: u32,
+): bool {
+  const arena = changetype<Arena>(self.table);
+  let at = <usize>self.rows;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && maskBit(mask, row) == 0) continue;
+    let address: usize;
+    let length: u32;
+    if (vector.dictionary == 0) {
+      const view = vector.values + ((<usize>row) << 3);
+      address = load<u32>(view);
+      length = load<u32>(view, 4);
+    } else {
+      const code = load<u32>(vector.values + ((<usize>row) << 2));
+      address = dictionaryAddress(vector.dictionary, code);
+      length = dictionaryLength(vector.dictionary, code);
+    }
+    const copy = arenaTake(arena, length);
+    if (copy == 0) return false;
+    copyBytes(copy, address, length);
+    store<u32>(self.entries + (at << 2), load<u32>(numbers + ((<usize>row) << 2)));
+    store<u32>(self.values + (at << 3), <u32>copy);
+    store<u32>(self.values + (at << 3), length, 4);
+    at++;
+  }
+  self.rows = at;
+  return true;
+}
+
+/** Bytes of a group's texts; the log is prepared. */
+export function textLogBytes(self: Accumulator, group: u32): u64 {
+  const base = logBase(self, group);
+  let total: u64 = 0;
+  for (let slot = base; slot < base + ((<usize>logSize(self, group)) << 3); slot += 8) {
+    total += load<u32>(slot, 4);
+  }
+  return total;
+}
+
+/** Brings a group's texts into the order of their bytes: a heap sort. */
+export function textLogSort(self: Accumulator, group: u32): void {
+  const base = logBase(self, group);
+  const count = logSize(self, group);
+  for (let root = <i32>(count >> 1) - 1; root >= 0; root--) sink(base, <u32>root, count);
+  for (let end = <i32>count - 1; end > 0; end--) {
+    swap(base, base + ((<usize>end) << 3));
+    sink(base, 0, <u32>end);
+  }
+}
+
+function sink(base: usize, root: u32, count: u32): void {
+  for (let child = root * 2 + 1; child < count; child = root * 2 + 1) {
+    let below = base + ((<usize>child) << 3);
+    if (child + 1 < count && isLess(below, below + 8)) {
+      child++;
+      below += 8;
+    }
+    const above = base + ((<usize>root) << 3);
+    if (!isLess(above, below)) return;
+    swap(above, below);
+    root = child;
+  }
+}
+
+function isLess(a: usize, b: usize): bool {
+  return bytesCompare(load<u32>(a), load<u32>(a, 4), load<u32>(b), load<u32>(b, 4)) < 0;
+}
+
+function swap(a: usize, b: usize): void {
+  const slot = load<u64>(a);
+  store<u64>(a, load<u64>(b));
+  store<u64>(b, slot);
+}
