@@ -67,7 +67,7 @@ export function aggregateTwin(
 }
 
 /** Zeros are one key, and NaNs. */
-function keyValue(value: Value): Value {
+export function keyValue(value: Value): Value {
   return typeof value === "number" ? (value === 0 ? 0 : value) : value;
 }
 

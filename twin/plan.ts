@@ -13,6 +13,7 @@ import type { BatchData } from "../bindings/ts/type/column.js";
 import type { Schema } from "../bindings/ts/type/data-type.js";
 import { aggregateTwin, compareValues, valueName } from "./aggregate.js";
 import { readRows } from "./expression.js";
+import { joinTwin } from "./join.js";
 import type { Value } from "./values.js";
 import { type TwinWindow, windowTwin } from "./window.js";
 
@@ -24,15 +25,23 @@ export interface TwinResult {
   readonly rows: readonly Row[];
 }
 
-/** Runs a bound plan over all batches of its source. Throws what the kernel would, without rows. */
-export function runPlan(plan: BoundPlan, batches: readonly BatchData[]): TwinResult {
+/** All batches of a plan's source or, by name, of its sources. */
+export type TwinInput = readonly BatchData[] | Readonly<Record<string, readonly BatchData[]>>;
+
+/** Runs a bound plan over all batches of its sources. Throws what the kernel would, without rows. */
+export function runPlan(plan: BoundPlan, batches: TwinInput): TwinResult {
   return { schema: plan.schema, rows: rowsOf(plan, batches) };
 }
 
-function rowsOf(plan: BoundPlan, batches: readonly BatchData[]): readonly Row[] {
+function rowsOf(plan: BoundPlan, batches: TwinInput): readonly Row[] {
   if (plan.kind === "source") {
-    return batches.flatMap(readRows).map((row) => plan.columns.map((index) => row[index] ?? null));
+    const own = Array.isArray(batches)
+      ? batches
+      : (batches as Record<string, readonly BatchData[]>)[plan.name]!;
+    return own.flatMap(readRows).map((row) => plan.columns.map((index) => row[index] ?? null));
   }
+  if (plan.kind === "union") return [...rowsOf(plan.left, batches), ...rowsOf(plan.right, batches)];
+  if (plan.kind === "join") return joinRows(plan, rowsOf(plan.left, batches), rowsOf(plan.right, batches));
   const input = rowsOf(plan.input, batches);
   switch (plan.kind) {
     case "filter":
@@ -58,6 +67,31 @@ function rowsOf(plan: BoundPlan, batches: readonly BatchData[]): readonly Row[] 
 function isOrdered(plan: BoundPlan): boolean {
   if (plan.kind === "filter" || plan.kind === "project") return isOrdered(plan.input);
   return plan.kind === "sort" || plan.kind === "limit";
+}
+
+function joinRows(
+  plan: Extract<BoundPlan, { kind: "join" }>,
+  left: readonly Row[],
+  right: readonly Row[],
+): Row[] {
+  const { keys, residual } = plan;
+  return joinTwin(
+    {
+      rows: left,
+      keys: left.map((row) => keys.map((key) => evaluate(key.left, row))),
+      width: plan.left.schema.fields.length,
+    },
+    {
+      rows: right,
+      keys: right.map((row) => keys.map((key) => evaluate(key.right, row))),
+      width: plan.right.schema.fields.length,
+    },
+    {
+      how: plan.how,
+      nullsEqual: plan.nullsEqual,
+      residual: residual === null ? undefined : (l, r) => evaluate(residual, [...l, ...r]) === true,
+    },
+  );
 }
 
 type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;

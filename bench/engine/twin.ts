@@ -9,17 +9,15 @@ import type { Value } from "../../twin/values.js";
 import { arrowTables, inputRows, scanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawColumn, RawResult } from "../result/canonical.js";
-import { type Engine, timed, UnavailableError } from "./engine.js";
+import { type Engine, timed } from "./engine.js";
 
 export const twin: Engine = {
   name: "twin",
   parallel: false,
   async open(of, files) {
     const tables = arrowTables(of, files);
-    const [only, ...more] = Object.entries(tables);
-    if (only === undefined || more.length > 0) throw new UnavailableError("the twin reads one input");
-    const { schema, batches } = fromArrow(only[1]);
-    const run = () => twinResult(of.plan(), only[0], schema, batches);
+    const inputs = Object.entries(tables).map(([name, table]) => ({ name, ...fromArrow(table) }));
+    const run = () => twinResult(of.plan(), inputs);
     return {
       version: millraceVersion(),
       threads: 1,
@@ -37,13 +35,16 @@ export const twin: Engine = {
   },
 };
 
-function twinResult(
-  plan: Parameters<typeof bind>[0],
-  name: string,
-  schema: Schema,
-  batches: readonly BatchData[],
-): RawResult {
-  const { rows, schema: output } = runPlan(bind(plan, { [name]: schema }), batches);
+interface TwinTable {
+  readonly name: string;
+  readonly schema: Schema;
+  readonly batches: readonly BatchData[];
+}
+
+function twinResult(plan: Parameters<typeof bind>[0], inputs: readonly TwinTable[]): RawResult {
+  const bound = bind(plan, Object.fromEntries(inputs.map(({ name, schema }) => [name, schema])));
+  const data = Object.fromEntries(inputs.map(({ name, batches }) => [name, batches]));
+  const { rows, schema: output } = runPlan(bound, data);
   const columns: Record<string, RawColumn> = {};
   output.fields.forEach((field, index) => {
     const scale = microseconds(field.type);

@@ -7,12 +7,14 @@ import { double11Suite } from "./double11.js";
 import { exactSuite } from "./exact.js";
 import { flightsSuite } from "./flights.js";
 import { groupbySuite } from "./groupby.js";
+import { joinSuite } from "./join.js";
 import { microSuite } from "./micro.js";
 import { sortSuite } from "./sort.js";
 import { windowsSuite } from "./windows.js";
 
 export const SUITES: readonly Suite[] = [
   groupbySuite,
+  joinSuite,
   sortSuite,
   windowsSuite,
   flightsSuite,

@@ -5,6 +5,7 @@ export const enum OperatorKind {
   HASH_AGGREGATE = 1,
   PROJECT = 2,
   WINDOW_AGGREGATE = 3,
+  JOIN = 4,
   SORT = 5,
   PARTITION = 6,
 }
@@ -226,6 +227,81 @@ export const enum PartitionConfig {
   SIZE = 32,
 }
 
+/**
+ * Configuration of JOIN: this header, OUTPUTS x JoinColumn, RESIDUAL_COLUMNS x JoinColumn, then the programs.
+ * The first KEYS outputs of both sides' programs are the keys, of the same types.
+ */
+export const enum JoinConfig {
+  VERSION = 0,
+  /** u32 `JoinFlag`. */
+  FLAGS = 4,
+  /** u32 `JoinType`. */
+  TYPE = 8,
+  /** u32 number of keys, at most 32; 0 joins every row with every row. */
+  KEYS = 12,
+  /** u32 byte offset of the program of port 0; 8-byte aligned, as are the others. */
+  LEFT_PROGRAM = 16,
+  LEFT_PROGRAM_BYTES = 20,
+  /** u32 byte offset of the program of port 1. */
+  RIGHT_PROGRAM = 24,
+  RIGHT_PROGRAM_BYTES = 28,
+  /** u32 byte offset of the program that a pair of rows must pass; 0 when there is none. Its one output is ROW_INDEX. */
+  RESIDUAL_PROGRAM = 32,
+  RESIDUAL_PROGRAM_BYTES = 36,
+  /** u32 number of result columns. */
+  OUTPUTS = 40,
+  /** u32 number of the residual program's columns. */
+  RESIDUAL_COLUMNS = 44,
+  /** u32 fault switch for tests: `JoinFault`. */
+  FAULT = 48,
+  /** u32 seed of the tables' hashes; changes no result. */
+  SEED = 52,
+  SIZE = 56,
+}
+
+export const enum JoinFlag {
+  NONE = 0,
+  /** Null keys are equal to each other. */
+  NULLS_EQUAL = 1,
+  /** A hint: one port ends before the other begins, so that its index may wait until then. */
+  BUILD_FIRST = 2,
+  /** Results stay valid until the operator is destroyed, and not just until its next call. */
+  KEEP_RESULTS = 4,
+}
+
+export const enum JoinType {
+  INNER = 0,
+  LEFT = 1,
+  RIGHT = 2,
+  FULL = 3,
+  /** Rows of port 0 that have a match, once each. */
+  SEMI = 4,
+  /** Rows of port 0 that have none. */
+  ANTI = 5,
+}
+
+/** Fault switches: make rare paths common in tests. May be combined. */
+export const enum JoinFault {
+  NONE = 0,
+  /** Every hash is 0. */
+  HASH_ZERO = 1,
+  /** Never take the dense index. */
+  NO_DENSE = 2,
+  /** Results are found three at a time, and a pull gives up after one such step. */
+  SMALL_STEPS = 4,
+  /** Hash tables start with 4 slots. */
+  TINY_TABLES = 8,
+}
+
+/** A column of one side. 8 bytes. */
+export const enum JoinColumn {
+  /** u32 port. */
+  PORT = 0,
+  /** u32 output of that port's program. */
+  OUTPUT = 4,
+  SIZE = 8,
+}
+
 /** Row kinds of a changelog, as int8 in the column `row_kind`. */
 export const enum RowKind {
   INSERT = 0,
@@ -243,7 +319,7 @@ export const enum OperatorStats {
   GROUPS = 32,
   STATE_BYTES = 40,
   TABLE_SLOTS = 48,
-  /** Which key tier is in use, `Tier` of group/groups.ts: 0 no keys, 1 undecided, 2 direct, 3 hash. */
+  /** Which key tier is in use: 0 no keys, 1 undecided, 2 direct, 3 hash. */
   KEY_TIER = 56,
   /** Slots of hash tables that lookups went past because another key was there. */
   PROBES = 64,

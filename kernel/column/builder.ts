@@ -105,6 +105,59 @@ export function outputRegion(output: usize): usize {
   return load<u32>(output);
 }
 
+/**
+ * Leaves what the builders hold to whoever has its description: they start with new buffers, and the old ones live
+ * as long as the region.
+ */
+export function outputDetach(output: usize): void {
+  const columns = load<u32>(output, 4);
+  for (let column: u32 = 0; column < columns; column++) {
+    const builder = outputColumn(output, column);
+    builder.values = 0;
+    builder.validity = 0;
+    builder.offsets = 0;
+    builder.capacity = 0;
+    builder.bytesCapacity = 0;
+    builder.length = 0;
+    builder.bytes = 0;
+  }
+}
+
+/** Moves what the builders hold to buffers of its size. False when out of memory, and nothing is lost then. */
+export function outputShrink(output: usize): bool {
+  const region: usize = load<u32>(output);
+  const columns = load<u32>(output, 4);
+  for (let column: u32 = 0; column < columns; column++) {
+    const builder = outputColumn(output, column);
+    const rows = builder.length;
+    const bitmap = bitmapBytes(rows);
+    const width = typeWidth(builder.type);
+    const text = builder.type == <u32>Type.BYTES;
+    const validity = moved(region, builder.validity, bitmap);
+    if (validity == 0) return false;
+    builder.validity = validity;
+    const bytes: usize = text ? <usize>builder.bytes : width == 0 ? bitmap : <usize>rows * width;
+    const values = moved(region, builder.values, bytes);
+    if (values == 0) return false;
+    builder.values = values;
+    if (!text) continue;
+    builder.bytesCapacity = builder.bytes;
+    const offsets = moved(region, builder.offsets, (<usize>rows + 1) << 2);
+    if (offsets == 0) return false;
+    builder.offsets = offsets;
+  }
+  return true;
+}
+
+/** The first `bytes` of a block in one of their size, which takes its place. */
+function moved(region: usize, block: usize, bytes: usize): usize {
+  const fresh = regionBlock(region, max<usize>(bytes, 8));
+  if (fresh == 0) return 0;
+  memory.copy(fresh, block, bytes);
+  regionFree(region, block);
+  return fresh;
+}
+
 /** Fills the batch descriptor at `batch` with what the builders hold. */
 export function outputDescribe(output: usize, batch: usize, rows: u32, section: u32): void {
   const columns = load<u32>(output, 4);

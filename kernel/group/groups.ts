@@ -24,6 +24,7 @@ import {
   RowTable,
   rowTableAppend,
   rowTableClear,
+  rowTableFind,
   rowTableInit,
   rowTableMap,
   rowTableMapNear,
@@ -237,6 +238,24 @@ function lookUp(groups: Groups, packed: usize, rows: u32, numbers: usize): bool 
   if (!groups.appends) return rowTableMap(groups.table, packed, rows, numbers, groups.tags);
   rowTableAppend(groups.table, packed, rows, numbers);
   return true;
+}
+
+/**
+ * HASH: the numbers of loaded keys that have one already, NO_GROUP for the others. Adds nothing.
+ */
+export function groupsFind(groups: Groups, rows: u32, numbers: usize): void {
+  if (groups.maskOffset != NO_GROUP) {
+    pack(groups, rows);
+    rowTableFind(groups.table, groups.packed, rows, numbers, groups.tags);
+    return;
+  }
+  const only = groupsKey(groups, 0);
+  rowTableFind(groups.table, only.values, rows, numbers, groups.tags);
+  if (only.validity == 0) return;
+  for (let row: u32 = 0; row < rows; row++) {
+    if ((load<u8>(only.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+    store<u32>(numbers + ((<usize>row) << 2), groups.nullGroup);
+  }
 }
 
 /**

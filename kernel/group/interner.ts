@@ -363,6 +363,59 @@ function learnCode(interner: usize, dictionary: usize, code: u32, at: usize): u3
   return id;
 }
 
+/** In `remap`: a code whose text was looked for and is not there. */
+const ABSENT: u32 = 0xfffffffe;
+
+/** Id of a text; NO_ID when it is not there. Adds nothing. */
+export function internFind(interner: usize, address: usize, length: u32): u32 {
+  const self = changetype<Interner>(interner);
+  const tag = textTag(self, address, length);
+  const piece = slotsPiece(interner, tag);
+  const slots = pieceSlots(piece);
+  const mask = pieceMask(piece);
+  let index = tag & mask;
+  let found = load<u64>(slots + ((<usize>index) << 3));
+  while (found != 0) {
+    if (<u32>(found >> 32) == tag) {
+      const entry = self.entries + ((<usize>(<u32>found - 1)) << 3);
+      if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length)) break;
+    }
+    index = (index + 1) & mask;
+    found = load<u64>(slots + ((<usize>index) << 3));
+  }
+  return <u32>found - 1;
+}
+
+/**
+ * Ids of the valid rows' codes to `ids` (u32 each), NO_ID for texts that are not there, and of null rows. Adds
+ * nothing, and no text may be added later: what is not there is remembered.
+ */
+export function internFindCodes(
+  interner: usize,
+  dictionary: usize,
+  codes: usize,
+  validity: usize,
+  rows: u32,
+  ids: usize,
+): void {
+  const remap = changetype<Interner>(interner).remap;
+  for (let row: u32 = 0; row < rows; row++) {
+    let id = NO_ID;
+    if (isValid(validity, row)) {
+      const code = load<u32>(codes + ((<usize>row) << 2));
+      const at = remap + ((<usize>code) << 2);
+      id = load<u32>(at);
+      if (id == NO_ID) {
+        id = internFind(interner, dictionaryAddress(dictionary, code), dictionaryLength(dictionary, code));
+        if (id == NO_ID) id = ABSENT;
+        store<u32>(at, id);
+      }
+      if (id == ABSENT) id = NO_ID;
+    }
+    store<u32>(ids + ((<usize>row) << 2), id);
+  }
+}
+
 /** Frees what only lookups by dictionary need. */
 export function internerForgetDictionary(interner: usize): void {
   const self = changetype<Interner>(interner);

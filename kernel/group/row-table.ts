@@ -341,6 +341,60 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
   return true;
 }
 
+/** The entry of a row that is not in the table. */
+export const NO_ENTRY: u32 = 0xffffffff;
+
+/** Looks `count` rows up without adding any: NO_ENTRY for those that are not there. `tags` is ROW_TABLE_SCRATCH. */
+export function rowTableFind(table: usize, rows: usize, count: u32, entries: usize, tags: usize): void {
+  const self = changetype<RowTable>(table);
+  if (self.entries == 0) {
+    memory.fill(entries, 0xff, (<usize>count) << 2);
+    return;
+  }
+  rowTableTags(table, rows, count, tags);
+  if (self.width == 8) find<u64>(table, rows, count, entries, tags);
+  else if (self.width == 16) find<u32>(table, rows, count, entries, tags);
+  else find<u8>(table, rows, count, entries, tags);
+}
+
+// @ts-ignore: decorator
+@inline
+function find<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize): void {
+  const width = changetype<RowTable>(table).width;
+  for (let start: u32 = 0; start < count; start += BLOCK) {
+    const block = min<u32>(BLOCK, count - start);
+    const at: usize = (<usize>start) << 2;
+    const from = rowAddress<S>(rows, start, width);
+    const left = tryFirst<S>(table, from, block, entries + at, tags + at, tags + PENDING);
+    seek<S>(table, from, left, entries + at, tags + at, tags + PENDING);
+  }
+}
+
+function seek<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize, pending: usize): void {
+  const self = changetype<RowTable>(table);
+  const width = self.width;
+  for (let index: u32 = 0; index < count; index++) {
+    const row = <u32>load<u16>(pending + ((<usize>index) << 1));
+    const tag = load<u32>(tags + ((<usize>row) << 2));
+    const key = rowAddress<S>(rows, row, width);
+    const piece = slotsPiece(table, tag);
+    const slots = pieceSlots(piece);
+    const mask = pieceMask(piece);
+    let at = tag & mask;
+    let found = load<u64>(slots + ((<usize>at) << 3));
+    while (found != 0) {
+      if (
+        <u32>(found >> 32) == tag &&
+        differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0
+      )
+        break;
+      at = (at + 1) & mask;
+      found = load<u64>(slots + ((<usize>at) << 3));
+    }
+    store<u32>(entries + ((<usize>row) << 2), <u32>found - 1);
+  }
+}
+
 /** Slots of the index, free ones included. */
 export function rowTableSlots(table: usize): u32 {
   return slotsCount(table);

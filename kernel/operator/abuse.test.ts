@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
+  encodeJoinConfig,
   encodePartitionConfig,
   encodeProjectConfig,
   encodeSortConfig,
@@ -20,7 +21,7 @@ import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
-import { AggregateFault, AggregateFunction, OperatorKind, SortFault } from "../abi/operator.js";
+import { AggregateFault, AggregateFunction, JoinType, OperatorKind, SortFault } from "../abi/operator.js";
 import { WindowKind } from "../abi/window.js";
 
 const PAGE = 65536;
@@ -228,6 +229,32 @@ function sort(filtered: boolean): Uint8Array {
   });
 }
 
+/** Both sides have the same program: its first outputs are the keys, some others what is kept. */
+function joined(filtered: boolean, keys: number, type: JoinType, residual: boolean): Uint8Array {
+  const sides = type === JoinType.SEMI || type === JoinType.ANTI ? [0] : [0, 1];
+  const builder = new ProgramBuilder();
+  const [a, b] = [Type.BYTES, Type.BYTES].map((column) => builder.load(builder.column(column)));
+  builder.filter(builder.emit(Opcode.LESS, Type.BYTES, { a: a!, b: b!, target: Type.BOOL }));
+  builder.output(builder.emit(Opcode.ROW_INDEX, Type.U32));
+  return encodeJoinConfig({
+    type,
+    keys,
+    left: program(filtered),
+    right: program(!filtered),
+    outputs: sides.flatMap((port) => [0, 3, 4, 5, 6, 7, 9].map((output) => ({ port, output }))),
+    buildFirst: keys === 1,
+    residual: residual
+      ? {
+          program: builder.encode(),
+          columns: [
+            { port: 0, output: 3 },
+            { port: 1, output: 4 },
+          ],
+        }
+      : undefined,
+  });
+}
+
 /** A batch of `rows` rows of TYPES that ends at the end of the memory; the address of its descriptor. */
 function writeBatch(raw: Raw, rows: number, draws: Draws): number {
   const widths = [4, 8, 8, 0, 1, 0, 16, 1];
@@ -397,7 +424,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         raw.status(
           "op_push",
           handle,
-          draws.chance(97) ? 0 : draws.word(raw),
+          draws.chance(97) ? draws.below(kind === OperatorKind.JOIN ? 2 : 1) : draws.word(raw),
           draws.chance(97) ? batch : draws.word(raw),
         );
         expect(Buffer.compare(hostBytes(), held)).toBe(0);
@@ -425,7 +452,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         break;
       }
       case 6:
-        raw.status("op_watermark", handle, 0, draws.chance(50) ? END : 0n);
+        raw.status("op_watermark", handle, draws.below(2), draws.chance(50) ? END : 0n);
         break;
       default:
         raw.status(
@@ -458,6 +485,8 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.CUMULATE)] as const,
   [OperatorKind.SORT, sort(filtered)] as const,
   [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
+  [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.INNER, false)] as const,
+  [OperatorKind.JOIN, joined(filtered, 4, filtered ? JoinType.LEFT : JoinType.ANTI, true)] as const,
 ]);
 
 describe.each([

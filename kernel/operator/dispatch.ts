@@ -31,6 +31,18 @@ import {
   aggregateTier,
 } from "./hash-aggregate";
 import {
+  joinCreate,
+  joinEnd,
+  joinKeyTier,
+  joinKeys,
+  joinPending,
+  joinPortEnded,
+  joinProbes,
+  joinPush,
+  joinSlots,
+} from "./join";
+import { joinPull } from "./join-results";
+import {
   Operator,
   handleCreate,
   handleFree,
@@ -60,9 +72,8 @@ const END: i64 = i64.MAX_VALUE;
 export function create(context: usize, kind: u32, config: usize, length: u32): u32 {
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
-  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.WINDOW_AGGREGATE;
-  const other = kind == <u32>OperatorKind.SORT || kind == <u32>OperatorKind.PARTITION;
-  if (!(known || other) || !isAddress(config, length)) {
+  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.PARTITION;
+  if (!known || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
   }
@@ -91,6 +102,8 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
       return sortCreate(context, operator, config, length);
     case OperatorKind.PARTITION:
       return partitionCreate(context, operator, config, length);
+    case OperatorKind.JOIN:
+      return joinCreate(context, operator, config, length);
     default:
       return projectCreate(context, operator, config, length);
   }
@@ -99,6 +112,17 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
 function free(context: usize, operator: usize): void {
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) partialFree(context, operator);
   operatorFree(context, operator);
+}
+
+/** Ports of an operator. */
+function ports(operator: usize): u32 {
+  return changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN ? 2 : 1;
+}
+
+/** Whether the port's last watermark has come. */
+function hasEnded(operator: usize, port: u32): bool {
+  const head = changetype<Operator>(operator);
+  return head.kind == <u32>OperatorKind.JOIN ? joinPortEnded(operator, port) : head.ended != 0;
 }
 
 /** Whether an address that the host gave can be that of `bytes` bytes: not 0, aligned, inside the memory. */
@@ -133,6 +157,8 @@ function pending(operator: usize): bool {
       return false;
     case OperatorKind.PARTITION:
       return partitionPending(operator);
+    case OperatorKind.JOIN:
+      return joinPending(operator);
     default:
       return projectPending(operator);
   }
@@ -150,8 +176,8 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
   if (operator == 0) return status(context);
   const head = changetype<Operator>(operator);
   store<i32>(contextError(context), <i32>port, <usize>ErrorRecord.PORT);
-  if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
-  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (port >= ports(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
+  if (hasEnded(operator, port)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.snapshotOpen || pending(operator) || merging(operator))
     return fail(context, Status.BUSY, Reason.NONE);
   if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
@@ -171,6 +197,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
     case OperatorKind.PARTITION:
       result = partitionPush(context, operator, batch);
       break;
+    case OperatorKind.JOIN:
+      result = joinPush(context, operator, port, batch);
+      break;
     default:
       result = projectPush(context, operator, batch);
       break;
@@ -185,11 +214,14 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
 export function watermark(context: usize, handle: u32, port: u32, time: i64): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
-  if (port != 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
+  if (port >= ports(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   const head = changetype<Operator>(operator);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
-  if (time == END) head.ended = 1;
+  if (time == END) {
+    if (head.kind == <u32>OperatorKind.JOIN) joinEnd(operator, port);
+    else head.ended = 1;
+  }
   if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) partialClose(operator);
   return pending(operator) || head.ended ? Status.HAS_MORE : Status.NEED_INPUT;
 }
@@ -216,6 +248,9 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
       break;
     case OperatorKind.SORT:
       result = sortPull(context, operator, out, maxRows, maxBytes);
+      break;
+    case OperatorKind.JOIN:
+      result = joinPull(context, operator, out, maxRows, maxBytes);
       break;
     default:
       result = projectPull(context, operator, out);
@@ -292,7 +327,15 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
   if (isAggregate) partialCount(operator, out);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
+  if (head.kind == <u32>OperatorKind.JOIN) joinStats(operator, out);
   return Status.NEED_INPUT;
+}
+
+function joinStats(operator: usize, out: usize): void {
+  store<u64>(out, joinKeys(operator), <usize>OperatorStats.GROUPS);
+  store<u64>(out, joinSlots(operator), <usize>OperatorStats.TABLE_SLOTS);
+  store<u64>(out, joinKeyTier(operator), <usize>OperatorStats.KEY_TIER);
+  store<u64>(out, joinProbes(operator), <usize>OperatorStats.PROBES);
 }
 
 function windowStats(operator: usize, out: usize): void {

@@ -8,6 +8,11 @@ import {
   type AggregateFault,
   AggregateFlag,
   type AggregateFunction,
+  JoinColumn,
+  JoinConfig,
+  type JoinFault,
+  JoinFlag,
+  type JoinType,
   KeyConfig,
   PartitionConfig,
   ProjectConfig,
@@ -266,6 +271,74 @@ export function encodePartitionConfig(
   view.setUint32(PartitionConfig.PARTS, parts, true);
   view.setUint32(PartitionConfig.HASH, KEY_HASH, true);
   bytes.set(program, start);
+  return bytes;
+}
+
+export interface JoinConfigSpec {
+  readonly type: JoinType;
+  /** The first so many outputs of both programs are the keys, of the same types. */
+  readonly keys: number;
+  readonly nullsEqual?: boolean | undefined;
+  /** A hint: one port ends before the other begins. */
+  readonly buildFirst?: boolean | undefined;
+  /** Results stay valid until the operator is destroyed. */
+  readonly keepResults?: boolean | undefined;
+  readonly left: Uint8Array;
+  readonly right: Uint8Array;
+  /** Result columns. */
+  readonly outputs: readonly JoinColumnSpec[];
+  /** A program over pairs of rows, whose one output is the row index. */
+  readonly residual?:
+    | { readonly program: Uint8Array; readonly columns: readonly JoinColumnSpec[] }
+    | undefined;
+  /** Fault switches for tests. */
+  readonly faults?: JoinFault | undefined;
+}
+
+export interface JoinColumnSpec {
+  /** 0 is the left side, 1 the right. */
+  readonly port: number;
+  /** Index of an output of that side's program. */
+  readonly output: number;
+}
+
+/** @throws ArgumentError for more keys than one operator takes. */
+export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
+  if (spec.keys > MAX_KEYS)
+    throw new ArgumentError(`${spec.keys} keys: one join takes at most ${MAX_KEYS}`, { value: spec.keys });
+  const columns = [...spec.outputs, ...(spec.residual?.columns ?? [])];
+  const left = align8(JoinConfig.SIZE + columns.length * JoinColumn.SIZE);
+  const right = left + align8(spec.left.length);
+  const residual = right + align8(spec.right.length);
+  const bytes = new Uint8Array(residual + align8(spec.residual?.program.length ?? 0));
+  const view = new DataView(bytes.buffer);
+  const flags =
+    (spec.nullsEqual ? JoinFlag.NULLS_EQUAL : JoinFlag.NONE) |
+    (spec.buildFirst ? JoinFlag.BUILD_FIRST : JoinFlag.NONE) |
+    (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE);
+  const set = (field: JoinConfig, value: number) => view.setUint32(field, value, true);
+  set(JoinConfig.VERSION, Abi.VERSION);
+  set(JoinConfig.FLAGS, flags);
+  set(JoinConfig.TYPE, spec.type);
+  set(JoinConfig.KEYS, spec.keys);
+  set(JoinConfig.LEFT_PROGRAM, left);
+  set(JoinConfig.LEFT_PROGRAM_BYTES, spec.left.length);
+  set(JoinConfig.RIGHT_PROGRAM, right);
+  set(JoinConfig.RIGHT_PROGRAM_BYTES, spec.right.length);
+  set(JoinConfig.OUTPUTS, spec.outputs.length);
+  set(JoinConfig.FAULT, spec.faults ?? 0);
+  columns.forEach(({ port, output }, i) => {
+    view.setUint32(JoinConfig.SIZE + i * JoinColumn.SIZE + JoinColumn.PORT, port, true);
+    view.setUint32(JoinConfig.SIZE + i * JoinColumn.SIZE + JoinColumn.OUTPUT, output, true);
+  });
+  bytes.set(spec.left, left);
+  bytes.set(spec.right, right);
+  if (spec.residual !== undefined) {
+    set(JoinConfig.RESIDUAL_PROGRAM, residual);
+    set(JoinConfig.RESIDUAL_PROGRAM_BYTES, spec.residual.program.length);
+    set(JoinConfig.RESIDUAL_COLUMNS, spec.residual.columns.length);
+    bytes.set(spec.residual.program, residual);
+  }
   return bytes;
 }
 

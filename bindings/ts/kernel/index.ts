@@ -11,10 +11,13 @@ export {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
   encodeAggregateConfig,
+  encodeJoinConfig,
   encodePartitionConfig,
   encodeProjectConfig,
   encodeSortConfig,
   encodeWindowConfig,
+  type JoinColumnSpec,
+  type JoinConfigSpec,
   type KeySpec,
   type SortConfigSpec,
   type SortKeySpec,
@@ -31,7 +34,7 @@ export {
 export { type InputBatch, Stage, StagedBatch } from "./input.js";
 export { Kernel, type KernelOptions, type KernelShare } from "./kernel.js";
 export type { KernelMemory } from "./memory.js";
-export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec } from "./operator.js";
+export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec, type PortSpec } from "./operator.js";
 export { PartialAggregation } from "./partial.js";
 export { Partition, type PartitionBatch, type PartitionSpec } from "./partition.js";
 export { type Literal, type Operation, ProgramBuilder, type Register } from "./program.js";

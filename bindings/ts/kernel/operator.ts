@@ -2,7 +2,7 @@
 // A handle on one operator: the ABI's calls with types, statuses turned into exceptions.
 
 import { Abi } from "../../../kernel/abi/layout.js";
-import { AggregateConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
+import { AggregateConfig, JoinConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { WindowConfig } from "../../../kernel/abi/window.js";
 import type { BatchData } from "../type/column.js";
@@ -32,6 +32,17 @@ export interface OperatorSpec {
   /** Names of the results in messages, such as `sum "total"`. */
   readonly labels?: readonly string[] | undefined;
   /** Names of the program's instructions in messages. */
+  readonly instruction?: ((index: number) => string | undefined) | undefined;
+  /** Port 1 of an operator that has two; what stands above is port 0's then. */
+  readonly second?: PortSpec | undefined;
+  /** Names of the instructions of a program that runs when results are pulled. */
+  readonly pulled?: ((index: number) => string | undefined) | undefined;
+}
+
+/** What `OperatorSpec` says of a port. */
+export interface PortSpec {
+  readonly columns: readonly number[];
+  readonly input?: readonly Field[] | undefined;
   readonly instruction?: ((index: number) => string | undefined) | undefined;
 }
 
@@ -83,7 +94,8 @@ export class Operator {
   #out: number;
   #handle: number;
   #stage: Stage | null = null;
-  #checked: Schema | null = null;
+  /** Per port. */
+  readonly #checked: (Schema | undefined)[] = [];
   #failure: MillraceError | null = null;
   #resident: ResidentBatch | null = null;
 
@@ -130,12 +142,13 @@ export class Operator {
    * More than 65,536 rows are pushed in morsels, unless each push yields output: then use `process`.
    * @param input a plain batch (copied to kernel memory a morsel at a time) or one that is staged or resident
    * @param firstRow number of the batch's row 0 in the whole input, for messages
+   * @param port 0, or 1 for the second input of a join
    * @returns NEED_INPUT, or HAS_MORE when output is ready
    */
-  push(input: InputBatch | BatchData, start = 0, rows?: number, firstRow = 0): Status {
+  push(input: InputBatch | BatchData, start = 0, rows?: number, firstRow = 0, port = 0): Status {
     const batch = this.stage(input);
     const count = rows ?? batch.rows - start;
-    if (count <= Abi.MORSEL_ROWS) return this.#push(batch, start, count, firstRow);
+    if (count <= Abi.MORSEL_ROWS) return this.#push(batch, start, count, firstRow, port);
     if (this.#spec.emitsPerPush) {
       throw new ArgumentError(
         `${count} rows in one push: this operator takes at most ${Abi.MORSEL_ROWS}, as each push yields output; use process()`,
@@ -144,42 +157,50 @@ export class Operator {
     }
     let status: Status = Status.NEED_INPUT;
     for (let at = start; at < start + count; at += Abi.MORSEL_ROWS) {
-      status = this.#push(batch, at, Math.min(Abi.MORSEL_ROWS, start + count - at), firstRow);
+      status = this.#push(batch, at, Math.min(Abi.MORSEL_ROWS, start + count - at), firstRow, port);
     }
     return status;
   }
 
-  #push(batch: InputBatch, start: number, rows: number, firstRow: number): Status {
-    this.#checkSchema(batch.schema);
-    const address = batch.describe(this.columns, start, rows, firstRow);
-    const status = this.#run((exports, context) => exports.op_push(context, this.#handle, 0, address), {
+  #push(batch: InputBatch, start: number, rows: number, firstRow: number, port: number): Status {
+    const { columns, input, instruction } = this.#port(port);
+    this.#checkSchema(batch.schema, columns, input, port);
+    const address = batch.describe(columns, start, rows, firstRow);
+    const status = this.#run((exports, context) => exports.op_push(context, this.#handle, port, address), {
       ...this.#context(firstRow + start),
-      inputs: this.columns.map((column) => fieldAt(batch.schema, column)),
+      instruction,
+      inputs: columns.map((column) => fieldAt(batch.schema, column)),
     });
-    batch.accepted?.(this.columns, start, rows);
+    batch.accepted?.(columns, start, rows);
     return status;
   }
 
+  #port(port: number): PortSpec {
+    if (port === 0) return this.#spec;
+    if (port === 1 && this.#spec.second !== undefined) return this.#spec.second;
+    throw new ArgumentError(`the operator has no port ${port}`, { value: port });
+  }
+
   /** Pushes a whole batch, a morsel at a time, and yields the output that becomes ready meanwhile. */
-  *process(input: InputBatch | BatchData, firstRow = 0): Generator<BatchData> {
+  *process(input: InputBatch | BatchData, firstRow = 0, port = 0): Generator<BatchData> {
     const batch = this.stage(input);
     for (let start = 0; start < batch.rows; start += Abi.MORSEL_ROWS) {
-      const status = this.#push(batch, start, Math.min(Abi.MORSEL_ROWS, batch.rows - start), firstRow);
+      const status = this.#push(batch, start, Math.min(Abi.MORSEL_ROWS, batch.rows - start), firstRow, port);
       if (status === Status.HAS_MORE) yield* this.#drain();
     }
   }
 
   /** No more rows at or before `time` will come; `END_OF_INPUT` ends the input. */
-  watermark(time: bigint): Status {
+  watermark(time: bigint, port = 0): Status {
     return this.#run(
-      (exports, context) => exports.op_watermark(context, this.#handle, 0, time),
+      (exports, context) => exports.op_watermark(context, this.#handle, port, time),
       this.#context(0),
     );
   }
 
-  /** Ends the input and yields the remaining results. */
-  *finish(maxRows?: number): Generator<BatchData> {
-    this.watermark(END_OF_INPUT);
+  /** Ends the input (of one port) and yields the results that follow from it. */
+  *finish(maxRows?: number, port = 0): Generator<BatchData> {
+    this.watermark(END_OF_INPUT, port);
     yield* this.#drain(maxRows);
   }
 
@@ -207,6 +228,35 @@ export class Operator {
     if (batch === null) return null;
     const { memory } = this.kernel;
     return { ...copyBatch(memory, batch, physicalSchema(memory.view, batch)), section: batch.section };
+  }
+
+  /**
+   * As `pull`, but gives up after a bounded amount of work: null, and `more` where there may be results still.
+   */
+  tryPull(
+    maxRows = DEFAULT_MAX_ROWS,
+    maxBytes = DEFAULT_MAX_BYTES,
+  ): { batch: BatchData | null; more: boolean } {
+    const status = this.#pullOnce(maxRows, maxBytes);
+    const batch = readBatch(this.kernel.memory.view, this.#out);
+    return {
+      batch: batch.rows === 0 ? null : copyBatch(this.kernel.memory, batch, this.output),
+      more: status === Status.HAS_MORE,
+    };
+  }
+
+  /**
+   * As `tryPull`, but leaves the batch where it lies: valid until the operator's next call or, where it keeps its
+   * results, until it is destroyed.
+   */
+  tryPullResident(maxRows = ALL_ROWS, maxBytes = ALL_BYTES): { batch: ResidentBatch | null; more: boolean } {
+    const status = this.#pullOnce(maxRows, maxBytes);
+    const batch = ResidentBatch.borrow(
+      this.kernel,
+      this.output,
+      readBatch(this.kernel.memory.view, this.#out),
+    );
+    return { batch: batch.rows === 0 ? null : batch, more: status === Status.HAS_MORE };
   }
 
   /**
@@ -247,14 +297,18 @@ export class Operator {
 
   #pull(maxRows: number, maxBytes: number): BatchDescriptor | null {
     for (;;) {
-      const status = this.#run(
-        (exports, context) => exports.op_pull(context, this.#handle, this.#out, maxRows, maxBytes),
-        this.#context(0),
-      );
+      const status = this.#pullOnce(maxRows, maxBytes);
       const batch = readBatch(this.kernel.memory.view, this.#out);
       if (batch.rows > 0) return batch;
       if (status !== Status.HAS_MORE) return null;
     }
+  }
+
+  #pullOnce(maxRows: number, maxBytes: number): Status {
+    return this.#run(
+      (exports, context) => exports.op_pull(context, this.#handle, this.#out, maxRows, maxBytes),
+      { ...this.#context(0), instruction: this.#spec.pulled ?? this.#spec.instruction },
+    );
   }
 
   /** The state as batches, in the order in which `merge` takes them. The operator takes no input meanwhile. */
@@ -381,10 +435,14 @@ export class Operator {
   }
 
   /** Batches differ in their schemas more often by mistake than on purpose: look at each schema once. */
-  #checkSchema(schema: Schema): void {
-    const expected = this.#spec.input;
-    if (schema === this.#checked || expected === undefined) return;
-    this.columns.forEach((column, i) => {
+  #checkSchema(
+    schema: Schema,
+    columns: readonly number[],
+    expected: readonly Field[] | undefined,
+    port: number,
+  ): void {
+    if (schema === this.#checked[port] || expected === undefined) return;
+    columns.forEach((column, i) => {
       const field = fieldAt(schema, column);
       const wanted = expected[i]!;
       if (field.name !== wanted.name) {
@@ -400,7 +458,7 @@ export class Operator {
         );
       }
     });
-    this.#checked = schema;
+    this.#checked[port] = schema;
   }
 }
 
@@ -410,12 +468,14 @@ export class Operator {
  */
 function seedOffset({ kind, config }: OperatorSpec): number | null {
   const view = new DataView(config.buffer, config.byteOffset, config.byteLength);
+  const free = (at: number, size: number, seed: number, fault: number) =>
+    config.length >= at + size && (view.getUint32(at + seed, true) | view.getUint32(at + fault, true)) === 0
+      ? at + seed
+      : null;
+  if (kind === OperatorKind.JOIN) return free(0, JoinConfig.SIZE, JoinConfig.SEED, JoinConfig.FAULT);
   let at = 0;
   if (kind === OperatorKind.WINDOW_AGGREGATE && config.length >= WindowConfig.SIZE)
     at = view.getUint32(WindowConfig.AGGREGATE, true);
   else if (kind !== OperatorKind.HASH_AGGREGATE) return null;
-  if (config.length < at + AggregateConfig.SIZE) return null;
-  const given =
-    view.getUint32(at + AggregateConfig.SEED, true) | view.getUint32(at + AggregateConfig.FAULT, true);
-  return given === 0 ? at + AggregateConfig.SEED : null;
+  return free(at, AggregateConfig.SIZE, AggregateConfig.SEED, AggregateConfig.FAULT);
 }

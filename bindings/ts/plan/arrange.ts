@@ -8,15 +8,15 @@
 //
 // Each keeps the rows and their order: an order lasts through filters, projections and limits.
 
-import type { BoundPlan } from "./logical.js";
+import { type BoundPlan, withInputs } from "./logical.js";
 
 /** The plan with sorts as high and limits as low as they may go. */
 export function arrange(plan: BoundPlan): BoundPlan {
-  if (plan.kind === "source") return plan;
-  return place({ ...plan, input: arrange(plan.input) });
+  return place(withInputs(plan, arrange));
 }
 
-function place(plan: Exclude<BoundPlan, { kind: "source" }>): BoundPlan {
+function place(plan: BoundPlan): BoundPlan {
+  if (plan.kind === "source" || plan.kind === "join" || plan.kind === "union") return plan;
   const { input } = plan;
   if (plan.kind === "filter" && input.kind === "sort") {
     return { ...input, input: place({ ...plan, input: input.input }) };

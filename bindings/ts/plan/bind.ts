@@ -28,6 +28,8 @@ import {
 } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error.js";
 import { aggregateText } from "./aggregate.js";
+import { bindJoin } from "./bind-join.js";
+import { bindSet } from "./bind-set.js";
 import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
 import { ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
@@ -43,7 +45,9 @@ import type {
   PlanNode,
   SortColumn,
   SourceNode,
+  StepNode,
 } from "./logical.js";
+import { inputsOf } from "./logical.js";
 import type { ExpressionNode } from "./node.js";
 import { bindCondition, bindExpression, columnIndex } from "./typing.js";
 
@@ -64,14 +68,17 @@ export function bind(plan: PlanLike, schemas: Readonly<Record<string, Schema>> =
 
 function bindTree(node: PlanNode, schemas: Readonly<Record<string, Schema>>): BoundPlan {
   if (node.kind === "source") return bindSource(node, schemas);
+  if (node.kind === "join")
+    return bindJoin(node, bindTree(node.left, schemas), bindTree(node.right, schemas));
+  if (node.kind === "set") return bindSet(node, bindTree(node.left, schemas), bindTree(node.right, schemas));
   return bindNode(node, bindTree(node.input, schemas));
 }
 
-/** The name of the plan's source, the data that came with it, and the columns that are to be there. */
-export function sourceOf(plan: PlanLike): SourceNode {
-  let node = plan.node;
-  while (node.kind !== "source") node = node.input;
-  return node.schema === null ? node : { ...node, schema: assumed(node, node.schema) };
+/** The plan's sources from left to right: their names, data that came with them, columns that are to be there. */
+export function sourcesOf(plan: PlanLike): SourceNode[] {
+  const { node } = plan;
+  if (node.kind !== "source") return inputsOf(node).flatMap((input) => sourcesOf({ node: input }));
+  return [node.schema === null ? node : { ...node, schema: assumed(node, node.schema) }];
 }
 
 function bindSource(node: SourceNode, schemas: Readonly<Record<string, Schema>>): BoundPlan {
@@ -138,7 +145,7 @@ function firstUnused(names: readonly string[], name: string, used: Set<number>):
 }
 
 /** Types one node over its bound input. */
-export function bindNode(node: Exclude<PlanNode, SourceNode>, input: BoundPlan): BoundPlan {
+export function bindNode(node: StepNode, input: BoundPlan): BoundPlan {
   const { schema } = input;
   switch (node.kind) {
     case "where":
@@ -176,7 +183,8 @@ export function bindNode(node: Exclude<PlanNode, SourceNode>, input: BoundPlan):
   }
 }
 
-function project(input: BoundPlan, columns: readonly BoundOutput[]): BoundPlan {
+/** A projection; its columns' names must differ. */
+export function project(input: BoundPlan, columns: readonly BoundOutput[]): BoundPlan {
   checkNames(columns.map(({ name }) => name));
   const fields = columns.map((output) => outputField(output, input.schema));
   return { kind: "project", input, columns, schema: { fields } };

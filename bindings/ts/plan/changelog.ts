@@ -9,7 +9,7 @@ import { aggregateFunction, isMoment } from "../type/aggregate.js";
 import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError } from "../type/error.js";
 import type { BoundWindow } from "./bind-window.js";
-import type { BoundAggregate, BoundPlan } from "./logical.js";
+import { type BoundAggregate, type BoundPlan, boundInputs, withInputs } from "./logical.js";
 
 /** Name of the column with the kind of change: 0 +I, 1 -U, 2 +U, 3 -D. */
 export const ROW_KIND = "row_kind";
@@ -34,8 +34,14 @@ export function rowKindIndex(source: string, schema: Schema): number {
  */
 export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
   if (plan.kind === "source") return withKinds(plan);
+  if (plan.kind === "join" || plan.kind === "union") {
+    const changed = withInputs(plan, (input) => asChangelog(input, onUpdate));
+    const emitter = boundInputs(changed).find(emitsChanges);
+    if (emitter !== undefined) throw refused(plan.kind, emitter);
+    return changed;
+  }
   const input = asChangelog(plan.input, onUpdate);
-  const emits = input.schema.fields.at(-1) === ROW_KIND_FIELD;
+  const emits = emitsChanges(input);
   if (plan.kind === "aggregate") {
     if (plan.window !== undefined) checkWindow(plan.window, emits ? input : null, onUpdate);
     if (emits) for (const aggregate of plan.aggregates) checkAggregate(aggregate, input);
@@ -61,14 +67,13 @@ export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
 
 /** Refuses windows that are to be corrected where nothing is ever taken back. Throws PlanError. */
 export function checkOnClose(plan: BoundPlan): void {
-  if (plan.kind === "source") return;
   if (plan.kind === "aggregate" && plan.window !== undefined && plan.window.lateness > 0n) {
     throw new PlanError(
       `${plan.window.text}: allowedLateness corrects results that were given, which emit "onClose" never does; use "onUpdate", or do without allowedLateness`,
       { column: plan.window.column, value: plan.window.lateness, expected: "no allowedLateness" },
     );
   }
-  checkOnClose(plan.input);
+  boundInputs(plan).forEach(checkOnClose);
 }
 
 /** @param emitter where changes come from, null where rows only come */
@@ -123,11 +128,15 @@ function checkAggregate({ fn, fast, text }: BoundAggregate, input: BoundPlan): v
 /** The node from which the changes of `plan` come, as messages call it. */
 function nameOf(plan: BoundPlan): string {
   if (plan.kind === "source") return `the changelog "${plan.name}"`;
-  return plan.kind === "aggregate" ? 'aggregate (emit "onUpdate")' : nameOf(plan.input);
+  return plan.kind === "aggregate" ? 'aggregate (emit "onUpdate")' : nameOf(boundInputs(plan)[0]!);
 }
 
-function refused(kind: "sort" | "limit", input: BoundPlan): PlanError {
-  const node = { sort: "orderBy", limit: "limit" }[kind];
+function emitsChanges(plan: BoundPlan): boolean {
+  return plan.schema.fields.at(-1) === ROW_KIND_FIELD;
+}
+
+function refused(kind: "sort" | "limit" | "join" | "union", input: BoundPlan): PlanError {
+  const node = { sort: "orderBy", limit: "limit", join: "join", union: "unionAll" }[kind];
   const from = nameOf(input);
   const hint = from.startsWith("aggregate") ? `use "onClose", or do` : "aggregate first, or do";
   return new PlanError(

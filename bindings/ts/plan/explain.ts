@@ -2,11 +2,11 @@
 
 import { type Field, type Schema, typeName } from "../type/data-type.js";
 import { aggregateText } from "./aggregate.js";
-import { bind, sourceOf } from "./bind.js";
+import { bind, sourcesOf } from "./bind.js";
 import { asChangelog } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
-import type { BoundPlan, PlanNode } from "./logical.js";
-import { lower, type Stage } from "./lower.js";
+import { type BoundPlan, boundInputs, inputsOf, type PlanNode } from "./logical.js";
+import { type JoinSide, type JoinStage, type LoweredPlan, lower, type Stage } from "./lower.js";
 import type { Plan } from "./plan.js";
 import { expressionText } from "./text.js";
 import { windowText } from "./window.js";
@@ -17,22 +17,18 @@ import { windowText } from "./window.js";
  * is printed without types and without stages.
  */
 export function explain(plan: Plan<unknown>, schemas: Readonly<Record<string, Schema>> = {}): string {
-  const source = sourceOf(plan);
-  const known = source.schema !== null || Object.hasOwn(schemas, source.name);
+  const known = sourcesOf(plan).every(({ schema, name }) => schema !== null || Object.hasOwn(schemas, name));
   if (!known) return ["Plan (not bound)", ...indent(nodeLines(plan.node))].join("\n");
   const bound = asChangelog(bind(plan, schemas), false);
-  const lowered = lower(bound);
-  const stages = lowered.stages.flatMap((stage, index) => stageLines(stage, index));
-  const read = lowered.source.columns.map((index) => lowered.source.schema.fields[index]!.name);
+  return ["Plan", ...indent(boundLines(bound)), "Stages", ...indent(chainLines(lower(bound)))].join("\n");
+}
+
+function chainLines({ source, stages }: LoweredPlan): string[] {
+  const read = source.columns.map((index) => source.schema.fields[index]!.name);
   return [
-    "Plan",
-    ...indent(boundLines(bound)),
-    "Stages",
-    ...indent([
-      `0 read ${lowered.source.name}: ${read.length > 0 ? read.join(", ") : "row counts only"}`,
-      ...stages,
-    ]),
-  ].join("\n");
+    `0 read ${source.name}: ${read.length > 0 ? read.join(", ") : "row counts only"}`,
+    ...stages.flatMap((stage, index) => stageLines(stage, index)),
+  ];
 }
 
 function indent(lines: readonly string[]): string[] {
@@ -41,7 +37,7 @@ function indent(lines: readonly string[]): string[] {
 
 function nodeLines(node: PlanNode): string[] {
   if (node.kind === "source") return [`from ${node.name}`];
-  return [nodeText(node), ...indent(nodeLines(node.input))];
+  return [nodeText(node), ...inputsOf(node).flatMap((input) => indent(nodeLines(input)))];
 }
 
 function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
@@ -86,6 +82,12 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
       return `order by ${node.by.map(sortText).join(", ")}`;
     case "limit":
       return limitText(node);
+    case "set":
+      return node.operation;
+    case "join": {
+      const keys = node.on.map(({ left, right }) => (left === right ? left : `${left} = ${right}`));
+      return joinText(node.how, keys, node.nullsEqual, node.residual && expressionText(node.residual));
+    }
   }
 }
 
@@ -96,6 +98,21 @@ function setsClause(
   if (grouping === null) return "";
   const names = keys.map(({ name }) => name);
   return ` in the sets ${setsText(grouping.sets, names)}`;
+}
+
+function joinText(
+  how: string,
+  keys: readonly string[],
+  nullsEqual: boolean,
+  residual: string | null,
+): string {
+  const name = how === "inner" && keys.length === 0 ? "cross" : how;
+  return [
+    `${name} join`,
+    ...(keys.length > 0 ? [`on ${keys.join(", ")}`] : []),
+    ...(nullsEqual ? ["(nulls equal)"] : []),
+    ...(residual === null ? [] : [`where ${residual}`]),
+  ].join(" ");
 }
 
 function sortText(key: { column: string; descending: boolean; nullsFirst: boolean }): string {
@@ -113,9 +130,10 @@ function fieldsText(fields: readonly Field[]): string {
 }
 
 function boundLines(plan: BoundPlan): string[] {
-  const unchanged = plan.kind !== "source" && plan.schema === plan.input.schema;
+  const inputs = boundInputs(plan);
+  const unchanged = inputs.length === 1 && plan.schema === inputs[0]!.schema;
   const head = unchanged ? boundText(plan) : `${boundText(plan)} -> (${fieldsText(plan.schema.fields)})`;
-  return plan.kind === "source" ? [head] : [head, ...indent(boundLines(plan.input))];
+  return [head, ...inputs.flatMap((input) => indent(boundLines(input)))];
 }
 
 function boundText(plan: BoundPlan): string {
@@ -146,6 +164,14 @@ function boundText(plan: BoundPlan): string {
         .join(", ")}`;
     case "limit":
       return limitText(plan);
+    case "union":
+      return "union all";
+    case "join": {
+      const keys = plan.keys.map(({ left, right }) =>
+        left.text === right.text ? left.text : `${left.text} = ${right.text}`,
+      );
+      return joinText(plan.how, keys, plan.nullsEqual, plan.residual?.text ?? null);
+    }
   }
 }
 
@@ -196,5 +222,32 @@ function stageLines(stage: Stage, index: number): string[] {
       ];
     case "limit":
       return [`${number} ${limitText(stage)}`];
+    case "join":
+      return joinLines(stage, number);
+    case "union":
+      return [`${number} union all`, "  right side", ...indent(indent(chainLines(stage.input)))];
   }
+}
+
+/** In a stream nothing bounds what a join keeps, and what depends on a match never coming waits for the end. */
+function joinLines(stage: JoinStage, number: number): string[] {
+  const { how, left, right, nullsEqual, residual } = stage;
+  const keys = left.keys.map((key, index) =>
+    key === right.keys[index] ? key : `${key} = ${right.keys[index]}`,
+  );
+  const waits = how === "inner" || how === "semi" ? "" : "; rows without a match leave at the end of input";
+  const side = (name: string, { filters, instructions }: JoinSide) => [
+    ...filters.map((filter) => `filter ${name} ${filter}`),
+    `program of ${instructions.length} instructions over ${name} rows`,
+  ];
+  return [
+    `${number} ${joinText(how, keys, nullsEqual, residual?.text ?? null)} -> ${stage.schema.fields.map(({ name }) => name).join(", ")}`,
+    ...indent([
+      ...side("left", left),
+      ...side("right", right),
+      `in a stream, keeps the rows of both sides until one ends${waits}`,
+      "right side",
+      ...indent(chainLines(stage.input)),
+    ]),
+  ];
 }

@@ -39,7 +39,7 @@ export {
   varPop,
 } from "./aggregate.js";
 /** @internal */
-export { bind, type PlanLike, sourceOf } from "./bind.js";
+export { bind, type PlanLike, sourcesOf } from "./bind.js";
 /** @internal */
 export { readSpan } from "./bind-window.js";
 /** @internal */
@@ -69,6 +69,7 @@ export {
   rollup,
 } from "./grouping.js";
 export { type Interval, interval } from "./interval.js";
+export type { Joined, JoinKeys, JoinOptions } from "./join.js";
 export {
   type ArrayOptions,
   arrayAgg,
@@ -78,18 +79,21 @@ export {
   topK,
 } from "./list-aggregate.js";
 /** @internal */
-export type { BoundPlan } from "./logical.js";
+export type { BoundPlan, JoinHow } from "./logical.js";
 /** @internal */
 export {
   type AggregateStage,
+  chainsIn,
   type GroupingSetStage,
   type GroupingSetsStage,
+  type JoinStage,
   type LimitStage,
   type LoweredPlan,
   lower,
   type ProjectStage,
   type SortStage,
   type Stage,
+  type UnionStage,
   type WindowStage,
 } from "./lower.js";
 export type { Plain, TruncateUnit } from "./node.js";

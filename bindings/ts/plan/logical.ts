@@ -70,7 +70,42 @@ export type PlanNode =
   /** `keys` null: all columns. */
   | { readonly kind: "distinct"; readonly input: PlanNode; readonly keys: readonly NamedExpression[] | null }
   | { readonly kind: "orderBy"; readonly input: PlanNode; readonly by: readonly SortColumn[] }
-  | { readonly kind: "limit"; readonly input: PlanNode; readonly count: number; readonly offset: number };
+  | { readonly kind: "limit"; readonly input: PlanNode; readonly count: number; readonly offset: number }
+  | JoinNode
+  | SetNode;
+
+/** Rows of two plans with the same columns, matched by name. */
+export interface SetNode {
+  readonly kind: "set";
+  readonly operation: "union all" | "intersect" | "except";
+  readonly left: PlanNode;
+  readonly right: PlanNode;
+}
+
+export type JoinHow = "inner" | "left" | "right" | "full" | "semi" | "anti" | "cross";
+
+export interface JoinNode {
+  readonly kind: "join";
+  readonly left: PlanNode;
+  readonly right: PlanNode;
+  readonly how: JoinHow;
+  /** Pairs of columns that must be equal; none in a cross join. */
+  readonly on: readonly { readonly left: string; readonly right: string }[];
+  /** Goes behind the name of a right column that the left side has too. */
+  readonly suffix: string;
+  readonly nullsEqual: boolean;
+  /** What pairs of rows must pass besides. */
+  readonly residual: ExpressionNode | null;
+}
+
+/** A node over one input. */
+export type StepNode = Exclude<PlanNode, SourceNode | JoinNode | SetNode>;
+
+/** The plans directly below a node: none for a source, two for a join or a set operation. */
+export function inputsOf(node: PlanNode): readonly PlanNode[] {
+  if (node.kind === "source") return [];
+  return node.kind === "join" || node.kind === "set" ? [node.left, node.right] : [node.input];
+}
 
 /** A column of a projection: computed, or an opaque column handed through. */
 export type BoundOutput =
@@ -145,4 +180,39 @@ export type BoundPlan = {
       }[];
     }
   | { readonly kind: "limit"; readonly input: BoundPlan; readonly count: number; readonly offset: number }
+  | {
+      /** `schema` is the left columns, then (but for semi and anti) the right ones; their names may repeat. */
+      readonly kind: "join";
+      readonly left: BoundPlan;
+      readonly right: BoundPlan;
+      /** A cross join is an inner one without keys. */
+      readonly how: Exclude<JoinHow, "cross">;
+      /** Over the columns of each side, of one type. */
+      readonly keys: readonly BoundJoinKey[];
+      /** Over the columns of both sides, the left ones first. */
+      readonly residual: BoundExpression | null;
+      readonly nullsEqual: boolean;
+    }
+  /** All rows of both; their columns are those of `schema`. */
+  | { readonly kind: "union"; readonly left: BoundPlan; readonly right: BoundPlan }
 );
+
+export interface BoundJoinKey {
+  readonly left: BoundExpression;
+  readonly right: BoundExpression;
+}
+
+/** The bound plans directly below a node. */
+export function boundInputs(plan: BoundPlan): readonly BoundPlan[] {
+  if (plan.kind === "source") return [];
+  return plan.kind === "join" || plan.kind === "union" ? [plan.left, plan.right] : [plan.input];
+}
+
+/** The node over other inputs (as many as it has). */
+export function withInputs(plan: BoundPlan, map: (input: BoundPlan) => BoundPlan): BoundPlan {
+  if (plan.kind === "source") return plan;
+  if (plan.kind === "join" || plan.kind === "union") {
+    return { ...plan, left: map(plan.left), right: map(plan.right) };
+  }
+  return { ...plan, input: map(plan.input) };
+}

@@ -6,20 +6,40 @@
 // column that nothing asks for is never read. Sorts and limits are stages of their own, moved first to
 // where they cost least (arrange.ts).
 //
-// The first stage is always a projection or an aggregation: it is what turns source batches into results
-// (dictionaries into their values, memory of its own).
+// A chain never starts with a sort or limit: a projection, aggregation or join is what turns source batches into
+// results (dictionaries into their values, memory of its own).
+//
+// A join ends the chain of its right input and goes on in that of its left one: its stage holds the lowered plan
+// of the right side, so that a plan is a tree of chains. Filters and projections before it become the programs of
+// its two ports, conditions after it move below it (push-down.ts), and a plain choice of columns after it
+// is folded into it.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import { type AggregateConfigSpec, encodeAggregateConfig, encodeProjectConfig } from "../kernel/config.js";
+import { JoinType } from "../../../kernel/abi/operator.js";
+import {
+  type AggregateConfigSpec,
+  encodeAggregateConfig,
+  encodeProjectConfig,
+  type JoinColumnSpec,
+  type JoinConfigSpec,
+} from "../kernel/config.js";
 import { aggregateFunction } from "../type/aggregate.js";
-import { type DataType, type Field, int64, isCarried, type Schema } from "../type/data-type.js";
+import { type DataType, type Field, int64, isCarried, type Schema, valueType } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
 import { type BoundWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import { ROW_KIND } from "./changelog.js";
 import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
 import { indicatorValue } from "./grouping.js";
-import type { BoundAggregate, BoundGrouping, BoundOutput, BoundPlan } from "./logical.js";
+import {
+  type BoundAggregate,
+  type BoundGrouping,
+  type BoundOutput,
+  type BoundPlan,
+  boundInputs,
+} from "./logical.js";
+import { neededColumns } from "./needed.js";
+import { pushDown } from "./push-down.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
 import { timeLine } from "./time-scale.js";
 
@@ -126,7 +146,47 @@ export interface LimitStage {
   readonly schema: Schema;
 }
 
-export type Stage = ProjectStage | AggregateStage | GroupingSetsStage | WindowStage | SortStage | LimitStage;
+/** What one side of a join computes of its input: the keys, then what results and the residual need. */
+export interface JoinSide {
+  /** Columns of the side's input that are read, in the order of the program's. */
+  readonly columns: readonly number[];
+  readonly instructions: readonly string[];
+  readonly filters: readonly string[];
+  /** As `id`, `lower(name)`. */
+  readonly keys: readonly string[];
+}
+
+/** Port 0 is the chain that the stage stands in, port 1 that of `input`. */
+export interface JoinStage {
+  readonly kind: "join";
+  readonly how: Extract<BoundPlan, { kind: "join" }>["how"];
+  readonly config: JoinConfigSpec;
+  readonly left: JoinSide;
+  readonly right: JoinSide;
+  /** The right side: its stages may be none, then its source's batches come as they are. */
+  readonly input: LoweredPlan;
+  readonly nullsEqual: boolean;
+  /** What pairs of rows must pass besides, and its program's instructions. */
+  readonly residual: { readonly text: string; readonly instructions: readonly string[] } | null;
+  readonly schema: Schema;
+}
+
+/** All rows of the chain that the stage stands in, and of `input`. */
+export interface UnionStage {
+  readonly kind: "union";
+  readonly input: LoweredPlan;
+  readonly schema: Schema;
+}
+
+export type Stage =
+  | ProjectStage
+  | AggregateStage
+  | GroupingSetsStage
+  | WindowStage
+  | SortStage
+  | LimitStage
+  | JoinStage
+  | UnionStage;
 
 export interface LoweredPlan {
   readonly source: {
@@ -142,6 +202,16 @@ export interface LoweredPlan {
   readonly output: Schema;
 }
 
+/** The chains of a lowered plan, one a source, from left to right as `sourcesOf` has them. */
+export function chainsIn(plan: LoweredPlan): LoweredPlan[] {
+  return [
+    plan,
+    ...plan.stages.flatMap((stage) =>
+      stage.kind === "join" || stage.kind === "union" ? chainsIn(stage.input) : [],
+    ),
+  ];
+}
+
 /** Filters and projections that wait for the stage they become part of. */
 interface Pending {
   /** Schema of the stage's input. */
@@ -155,25 +225,46 @@ interface Pending {
 
 /** Compiles a bound plan. */
 export function lower(plan: BoundPlan): LoweredPlan {
+  const arranged = arrange(pushDown(plan));
   const stages: Stage[] = [];
-  const pending = lowerNode(arrange(plan), stages);
-  if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, plan.schema));
-  const first = stages[0] as ProjectStage | AggregateStage | GroupingSetsStage | WindowStage;
-  const gathered = first.kind === "project" ? first.passthrough.map(({ inputColumn }) => inputColumn) : [];
-  const columns = [...new Set([...first.columns, ...gathered])].sort((a, b) => a - b);
-  const { name, data, sourceSchema } = sourceNode(plan);
-  return { source: { name, data, schema: sourceSchema, columns }, stages, output: plan.schema };
+  const pending = lowerNode(arranged, stages, neededColumns(arranged));
+  flush(pending, plan.schema, stages);
+  return chain(arranged, stages, firstReads(stages[0]!), plan.schema);
 }
 
-function sourceNode(plan: BoundPlan): Extract<BoundPlan, { kind: "source" }> {
+/** Columns of a chain's input that its first stage reads. */
+function firstReads(stage: Stage): readonly number[] {
+  if (stage.kind === "join") return stage.left.columns;
+  const first = stage as ProjectStage | AggregateStage | GroupingSetsStage | WindowStage;
+  const gathered = first.kind === "project" ? first.passthrough.map(({ inputColumn }) => inputColumn) : [];
+  return [...first.columns, ...gathered];
+}
+
+function chain(
+  plan: BoundPlan,
+  stages: readonly Stage[],
+  reads: readonly number[],
+  output: Schema,
+): LoweredPlan {
+  const columns = [...new Set(reads)].sort((a, b) => a - b);
+  const { name, data, sourceSchema } = firstSource(plan);
+  return { source: { name, data, schema: sourceSchema, columns }, stages, output };
+}
+
+/** The source at the left end of a plan. */
+function firstSource(plan: BoundPlan): Extract<BoundPlan, { kind: "source" }> {
   let node = plan;
-  while (node.kind !== "source") node = node.input;
+  while (node.kind !== "source") node = boundInputs(node)[0]!;
   return node;
 }
 
-function lowerNode(plan: BoundPlan, stages: Stage[]): Pending {
+type Needed = ReturnType<typeof neededColumns>;
+
+function lowerNode(plan: BoundPlan, stages: Stage[], needed: Needed): Pending {
   if (plan.kind === "source") return sourcePending(plan);
-  const pending = lowerNode(plan.input, stages);
+  if (plan.kind === "join") return lowerJoin(plan, stages, needed);
+  if (plan.kind === "union") return lowerUnion(plan, stages, needed);
+  const pending = lowerNode(plan.input, stages, needed);
   switch (plan.kind) {
     case "filter": {
       const condition = over(pending)(plan.condition);
@@ -239,8 +330,20 @@ function windowClocks({ clock, schema }: WindowStage): (number | null)[] {
   );
 }
 
+/** Makes the pending columns leave as `schema`: by a projection, unless the last stage can do it, or does. */
 function flush(pending: Pending, schema: Schema, stages: Stage[]): void {
-  if (stages.length === 0 || !isIdentity(pending)) stages.push(projectStage(pending, schema));
+  if (stages.length > 0 && isIdentity(pending)) return;
+  const last = stages.at(-1);
+  const chosen = pending.columns.map(inputColumn);
+  if (last?.kind === "join" && pending.filters.length === 0 && chosen.every((index) => index >= 0)) {
+    stages[stages.length - 1] = chooseColumns(last, chosen, schema);
+  } else stages.push(projectStage(pending, schema));
+}
+
+/** The join with these of its columns as its result. */
+function chooseColumns(stage: JoinStage, chosen: readonly number[], schema: Schema): JoinStage {
+  const outputs = chosen.map((index) => stage.config.outputs[index]!);
+  return { ...stage, config: { ...stage.config, outputs }, schema };
 }
 
 function sourcePending(plan: Extract<BoundPlan, { kind: "source" }>): Pending {
@@ -328,6 +431,142 @@ function projectStage(pending: Pending, schema: Schema): ProjectStage {
   const config = encodeProjectConfig(compiled.program, outputs.length);
   const identity = isIdentity(pending);
   return { kind: "project", ...compiled, config, output, outputs, passthrough, filters, identity, schema };
+}
+
+function lowerUnion(plan: Extract<BoundPlan, { kind: "union" }>, stages: Stage[], needed: Needed): Pending {
+  const { schema } = plan;
+  flush(lowerNode(plan.left, stages, needed), schema, stages);
+  const rightStages: Stage[] = [];
+  flush(lowerNode(plan.right, rightStages, needed), schema, rightStages);
+  const input = chain(plan.right, rightStages, firstReads(rightStages[0]!), schema);
+  stages.push({ kind: "union", input, schema });
+  return untouched(schema, []);
+}
+
+const JOIN_TYPES = {
+  inner: JoinType.INNER,
+  left: JoinType.LEFT,
+  right: JoinType.RIGHT,
+  full: JoinType.FULL,
+  semi: JoinType.SEMI,
+  anti: JoinType.ANTI,
+} as const;
+
+function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], needed: Needed): Pending {
+  const left = lowerNode(plan.left, stages, needed);
+  const rightStages: Stage[] = [];
+  const right = lowerNode(plan.right, rightStages, needed);
+  const width = plan.left.schema.fields.length;
+  const leaving = [...needed.get(plan)!].sort((a, b) => a - b);
+  const sides = [
+    new JoinProgram(
+      left,
+      plan.keys.map((key) => key.left),
+    ),
+    new JoinProgram(
+      right,
+      plan.keys.map((key) => key.right),
+    ),
+  ] as const;
+  const column = (index: number): JoinColumnSpec => {
+    const port = index < width ? 0 : 1;
+    return { port, output: sides[port].column(port === 0 ? index : index - width) };
+  };
+  const outputs = leaving.map(column);
+  const residual = plan.residual === null ? null : residualProgram(plan.residual, plan);
+  const candidates = residual?.columns.map(column);
+  const [leftSide, rightSide] = sides.map((side) => side.finish()) as [FinishedSide, FinishedSide];
+  const schema = { fields: leaving.map((index) => plan.schema.fields[index]!) };
+  const reads = rightStages.length === 0 ? rightSide.columns : firstReads(rightStages[0]!);
+  stages.push({
+    kind: "join",
+    how: plan.how,
+    config: {
+      type: JOIN_TYPES[plan.how],
+      keys: plan.keys.length,
+      nullsEqual: plan.nullsEqual,
+      left: leftSide.program,
+      right: rightSide.program,
+      outputs,
+      residual: residual === null ? undefined : { program: residual.program, columns: candidates! },
+    },
+    left: leftSide,
+    right: rightSide,
+    input: chain(plan.right, rightStages, reads, right.input),
+    nullsEqual: plan.nullsEqual,
+    residual: residual === null ? null : { text: plan.residual!.text, instructions: residual.instructions },
+    schema,
+  });
+  const columns = plan.schema.fields.map((field, index) => {
+    const at = leaving.indexOf(index);
+    return at < 0 ? notNeeded(field) : passed(field, at);
+  });
+  return { input: schema, clocks: [], filters: [], columns };
+}
+
+/** Stands for a column that nobody asks for, in expressions that nobody computes. */
+function notNeeded({ name, type, nullable }: Field): BoundOutput {
+  return { name, expression: { kind: "column", index: -1, name, type, nullable, text: name } };
+}
+
+interface FinishedSide extends JoinSide {
+  readonly program: Uint8Array;
+}
+
+/** The program of one side of a join: its filters, its keys, and columns as they are asked for. */
+class JoinProgram {
+  readonly #compiler: ProgramCompiler;
+  readonly #pending: Pending;
+  readonly #filters: readonly string[];
+  readonly #keys: readonly string[];
+  readonly #outputs = new Map<number, number>();
+  readonly #fold = folding();
+
+  constructor(pending: Pending, keys: readonly BoundExpression[]) {
+    this.#pending = pending;
+    this.#compiler = new ProgramCompiler(pending.input);
+    this.#filters = emitFilters(this.#compiler, pending.filters);
+    const move = over(pending);
+    for (const key of keys) {
+      const register = this.#compiler.compute(this.#fold(move(key)));
+      // Keys are the first outputs, one each: the second of two equal keys is an output of its own.
+      const output = this.#compiler.output(register);
+      if (!this.#outputs.has(register)) this.#outputs.set(register, output);
+    }
+    this.#keys = keys.map(({ text }) => text);
+  }
+
+  /** The program's output that holds a column of the side's plan. */
+  column(index: number): number {
+    const { expression } = this.#pending.columns[index] as { expression: BoundExpression };
+    const register = this.#compiler.compute(this.#fold(expression));
+    let output = this.#outputs.get(register);
+    if (output === undefined) {
+      output = this.#compiler.output(register);
+      this.#outputs.set(register, output);
+    }
+    return output;
+  }
+
+  finish(): FinishedSide {
+    const { columns, program, instructions } = this.#compiler.finish();
+    return { columns, program, instructions, filters: this.#filters, keys: this.#keys };
+  }
+}
+
+/** Keeps the pairs that pass, and tells which they are. */
+function residualProgram(
+  residual: BoundExpression,
+  { left, right }: Extract<BoundPlan, { kind: "join" }>,
+): CompiledProgram {
+  const fields = [...left.schema.fields, ...right.schema.fields];
+  const compiler = new ProgramCompiler({
+    fields: fields.map((field) => ({ ...field, type: valueType(field.type) })),
+  });
+  const conditions = conjuncts(folding()(residual));
+  emitFilters(compiler, conditions);
+  compiler.output(compiler.rowIndex());
+  return compiler.finish();
 }
 
 /** Outputs of an aggregation's program: one per register, however many keys and arguments share it. */

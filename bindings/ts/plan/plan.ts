@@ -7,10 +7,23 @@ import type { DataType, Field, Schema } from "../type/data-type.js";
 import { ArgumentError, PlanError } from "../type/error.js";
 import { Aggregate } from "./aggregate.js";
 import { bind, bindNode } from "./bind.js";
+import { bindJoin } from "./bind-join.js";
+import { bindSet } from "./bind-set.js";
 import { explain } from "./explain.js";
 import { type Expression, nodeOf, type Operand } from "./expression.js";
 import { type ExpandedGrouping, expandGrouping, type Grouping, GroupingIndicator } from "./grouping.js";
-import type { BoundPlan, GroupingNode, NamedAggregate, PlanNode, SortColumn, SourceNode } from "./logical.js";
+import { type Joined, type JoinKeys, type JoinOptions, joinNode } from "./join.js";
+import type {
+  BoundPlan,
+  GroupingNode,
+  JoinHow,
+  NamedAggregate,
+  PlanNode,
+  SetNode,
+  SortColumn,
+  SourceNode,
+  StepNode,
+} from "./logical.js";
 import type { AnyRow, Flat, NamesOf, Resolve, ValueOf } from "./result.js";
 import { namedExpressions } from "./selection.js";
 import { readTableSchema } from "./table.js";
@@ -227,17 +240,69 @@ export class Plan<out Row = AnyRow> {
     return this.#then({ kind: "limit", input: this.node, count, offset });
   }
 
+  /**
+   * Rows of this plan beside rows of another whose key columns are equal: see `JoinOptions`. A null key equals
+   * nothing, -0 equals 0, NaN equals NaN. The result has the columns of this plan, then the other's; a key of
+   * one name on both sides is one column, and any other right column whose name is taken gets the suffix.
+   * "semi" and "anti" keep rows of this plan that have a match, or have none. The order of rows is unspecified.
+   */
+  join<
+    Right,
+    const On extends JoinKeys<Row, Right> = never,
+    const How extends JoinHow = "inner",
+    const Suffix extends string = "_right",
+  >(
+    right: Plan<Right>,
+    options: JoinOptions<Row, Right, On, How, Suffix>,
+  ): Plan<Joined<Row, Right, On, How, Suffix>> {
+    if (!(right instanceof Plan)) {
+      throw new ArgumentError("join takes another plan: build it with from(...)", { value: right });
+    }
+    const node = joinNode(this.node, right.node, options);
+    const known = this.bound !== null && right.bound !== null;
+    return new Plan(node, known ? bindJoin(node, this.bound, right.bound) : null);
+  }
+
+  /**
+   * All rows of this plan and of another with the same columns (in any order). Types meet as in comparisons.
+   * Without `orderBy` the order of rows is unspecified.
+   */
+  unionAll<Right extends { [K in keyof Row]: unknown }>(
+    right: Plan<Right>,
+  ): Plan<Flat<{ [K in keyof Row]: Row[K] | Right[K] }>> {
+    return this.#beside(right, "union all");
+  }
+
+  /** Distinct rows that another plan with the same columns has too; nulls are equal. */
+  intersect<Right extends { [K in keyof Row]: unknown }>(right: Plan<Right>): Plan<Row> {
+    return this.#beside(right, "intersect");
+  }
+
+  /** Distinct rows that another plan with the same columns has not; nulls are equal. */
+  except<Right extends { [K in keyof Row]: unknown }>(right: Plan<Right>): Plan<Row> {
+    return this.#beside(right, "except");
+  }
+
   /** The plan as readable text; `schemas` types a source that the plan only names. See `explain`. */
   explain(schemas?: Readonly<Record<string, Schema>>): string {
     return explain(this, schemas);
   }
 
   /** @internal The plan with one more node, typed at once where the schema is known. */
-  extend<Next>(node: Exclude<PlanNode, SourceNode>): Plan<Next> {
+  extend<Next>(node: StepNode): Plan<Next> {
     return this.#then(node);
   }
 
-  #then<Next>(node: Exclude<PlanNode, SourceNode>): Plan<Next> {
+  #beside<Next>(right: Plan<unknown>, operation: SetNode["operation"]): Plan<Next> {
+    if (!(right instanceof Plan)) {
+      throw new ArgumentError(`${operation} takes another plan: build it with from(...)`, { value: right });
+    }
+    const node: SetNode = { kind: "set", operation, left: this.node, right: right.node };
+    const known = this.bound !== null && right.bound !== null;
+    return new Plan(node, known ? bindSet(node, this.bound, right.bound) : null);
+  }
+
+  #then<Next>(node: StepNode): Plan<Next> {
     return new Plan<Next>(node, this.bound === null ? null : bindNode(node, this.bound));
   }
 }

@@ -187,6 +187,7 @@ function runStages(kernel: Kernel, stages: readonly Stage[], input: readonly Bat
     }
     if (stage.kind === "groupingSets") throw new Error("these plans have no grouping sets");
     if (stage.kind === "window") throw new Error("no windows here");
+    if (stage.kind === "join" || stage.kind === "union") throw new Error("these plans have one source");
     const rows = rowsOf(data);
     const arranged =
       stage.kind === "limit" && stage.ordered ? rows : sortRows(rows, stage.kind === "sort" ? stage.by : []);

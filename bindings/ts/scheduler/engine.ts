@@ -5,18 +5,34 @@
 
 import type { RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toRecordBatch, toTable } from "../arrow/index.js";
-import { Kernel, type KernelBuild, type Operator, Stage, type WasmSource } from "../kernel/index.js";
-import { asChangelog, bind, checkOnClose, GroupedPlan, lower, Plan, sourceOf } from "../plan/index.js";
+import {
+  Kernel,
+  type KernelBuild,
+  type Operator,
+  type ResidentBatch,
+  Stage,
+  type WasmSource,
+} from "../kernel/index.js";
+import {
+  asChangelog,
+  bind,
+  chainsIn,
+  checkOnClose,
+  GroupedPlan,
+  type LoweredPlan,
+  lower,
+  Plan,
+  sourcesOf,
+} from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
-import { Pipeline } from "./pipeline.js";
-import { Counters, type DriveOptions, drive, feed, type Opened, Run, type RunState } from "./run.js";
+import { Pipeline, type PipelineOptions } from "./pipeline.js";
+import { Counters, type DriveOptions, drive, type Opened, Run, type RunState } from "./run.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
 import { checkClock, ownBound, sourceClock, type WatermarkOptions } from "./watermark.js";
-import type { LateRows } from "./window-step.js";
 
 export interface EngineOptions {
   /** Threads. This version runs on the calling thread only: 1. */
@@ -133,15 +149,17 @@ export class Engine {
     inputs: Inputs = {},
     { signal, result = "arrow" }: CollectOptions = {},
   ): Promise<Table | KernelTable> {
-    const stage = new Stage(this.#kernelForRun());
+    this.#check();
     checkPlan(plan);
     checkChoice("result", result, ["arrow", "kernel"]);
     const controller = new AbortController();
     const signals = allOf(signal, controller);
     return this.#track(controller, async () => {
-      const opened = await this.#open(plan, inputs, stage, {
+      const opened = await this.#open(plan, inputs, {
         emit: null,
         batchRows: COLLECT_BATCH_ROWS,
+        inTurn: true,
+        keepResults: result === "kernel",
         watermarks: {},
         late: null,
         signal: signals,
@@ -159,7 +177,7 @@ export class Engine {
         return toTable(opened.pipeline.schema, batches);
       } finally {
         opened.pipeline.free(kept);
-        await opened.source.close();
+        await closeAll(opened.readers);
       }
     });
   }
@@ -169,7 +187,8 @@ export class Engine {
    * only what it needs for the next batch of results.
    */
   stream(plan: Plan<unknown>, inputs: Inputs = {}, options: StreamOptions = {}): Run {
-    const kernel = this.#kernelForRun();
+    this.#check();
+    const kernel = this.#kernel;
     const {
       signal,
       emit = "onClose",
@@ -194,13 +213,13 @@ export class Engine {
     const engine = this;
     async function* results(): AsyncGenerator<BatchData> {
       signals.throwIfAborted();
-      const stage = new Stage(kernel);
       engine.#runs.add(controller);
       let opened: Opened | null = null;
       try {
-        opened = await engine.#open(plan, inputs, stage, {
+        opened = await engine.#open(plan, inputs, {
           emit,
           batchRows,
+          inTurn: false,
           watermarks,
           late: late === "drop" ? null : (rows) => waiting.push(rows),
           signal: signals,
@@ -216,7 +235,7 @@ export class Engine {
         if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
         pipeline = null;
         opened?.pipeline.free();
-        await opened?.source.close();
+        if (opened !== null) await closeAll(opened.readers);
       }
     }
     return new Run(results(), counters, controller, signals, () => pipeline?.state ?? last);
@@ -243,11 +262,6 @@ export class Engine {
     if (this.#closed) throw new ClosedError("the engine is closed");
   }
 
-  #kernelForRun(): Kernel {
-    this.#check();
-    return this.#kernel;
-  }
-
   async #track<T>(run: AbortController, work: () => Promise<T>): Promise<T> {
     this.#runs.add(run);
     try {
@@ -257,36 +271,52 @@ export class Engine {
     }
   }
 
-  async #open(plan: Plan<unknown>, inputs: Inputs, stage: Stage, options: OpenOptions): Promise<Opened> {
-    const { name, data, schema } = sourceOf(plan);
-    const given = Object.hasOwn(inputs, name) ? inputs[name] : data;
-    if (given === undefined || given === null) bind(plan, schemasOf(inputs));
-    const source = await Source.open(name, given, stage, schema, options.signal);
+  async #open(plan: Plan<unknown>, inputs: Inputs, options: OpenOptions): Promise<Opened> {
+    const nodes = sourcesOf(plan);
+    const given = nodes.map(({ name, data }) => (Object.hasOwn(inputs, name) ? inputs[name] : data));
+    if (given.some((input) => input === undefined || input === null)) bind(plan, schemasOf(inputs));
+    refuseSecondReading(nodes, given);
+    const sources: Source[] = [];
     try {
-      const bound = bind(plan, { [name]: source.schema });
+      for (const [index, { name, schema }] of nodes.entries()) {
+        const stage = new Stage(this.#kernel);
+        sources.push(await Source.open(name, given[index], stage, schema, options.signal));
+      }
+      const named = nodes.flatMap(({ name, data }, index) =>
+        data === null || Object.hasOwn(inputs, name) ? [[name, sources[index]!.schema] as const] : [],
+      );
+      const bound = bind(plan, Object.fromEntries(named));
       if (options.emit === "onClose") checkOnClose(bound);
       const physical = lower(asChangelog(bound, options.emit === "onUpdate"));
-      const clock = clockOf(source, options.watermarks);
-      if (clock !== null) checkClock(clock, physical);
-      // Who takes late rows takes them whole.
-      const whole = options.late === null ? [] : source.schema.fields.keys();
-      const columns = [...new Set([...physical.source.columns, ...(clock?.columns ?? []), ...whole])];
-      const own = clock === null ? null : ownBound(clock, physical);
-      const pipeline = new Pipeline(this.#kernel, physical, {
-        ...options,
-        bound: own,
-        timed: clock !== null,
+      refuseUnread(options.watermarks, nodes);
+      const chains = chainsIn(physical);
+      const clocks = sources.map((source, index) => {
+        const clock = clockOf(source, options.watermarks);
+        if (clock !== null) checkClock(clock, chains[index]!);
+        return clock;
       });
-      const watch =
-        clock === null || own === null ? clock : new WindowClock(clock, () => pipeline.ownWatermark);
-      return { source, columns, clock: watch, pipeline };
+      const timing = clocks.map((clock, index) =>
+        clock === null ? null : { bound: ownBound(clock, chains[index]!) },
+      );
+      const pipeline = new Pipeline(this.#kernel, physical, { ...options, timing });
+      const readers = sources.map((source, index) => {
+        const clock = clocks[index]!;
+        // Who takes late rows takes them whole.
+        const whole = options.late === null ? [] : source.schema.fields.keys();
+        const read = [...chains[index]!.source.columns, ...(clock?.columns ?? []), ...whole];
+        const keepsTime = clock !== null && timing[index]!.bound !== null;
+        const watch = keepsTime ? new WindowClock(clock, () => pipeline.ownWatermark(index)) : clock;
+        return { source, columns: [...new Set(read)], clock: watch };
+      });
+      const sizes = sources.map(({ rows }) => rows);
+      return { readers, order: options.inTurn ? readingOrder(physical, sizes) : null, pipeline };
     } catch (error) {
-      await source.close();
+      for (const source of sources) await source.close();
       throw error;
     }
   }
 
-  /** The result without a copy where one aggregation made it: the table then owns the operator. */
+  /** The result without a copy where one aggregation or join made it: the table then owns the operator. */
   async #collectResident(
     opened: Opened,
     options: DriveOptions,
@@ -296,28 +326,36 @@ export class Engine {
     if (operator === null) {
       const batches: BatchData[] = [];
       for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
+      if (pipeline.kept !== null)
+        return owned(pipeline.schema, pipeline.kept.operator, pipeline.kept.batches);
       const resident = this.#kernel.load(batches);
       return { table: new KernelTable(pipeline.schema, resident.batches, () => resident.free()), operator };
     }
-    for await (const _ of feed(opened, new Counters(), options)) {
+    pipeline.leaveLast();
+    for await (const _ of drive(opened, new Counters(), options)) {
       throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
     }
-    pipeline.finishAllButLast();
-    const batches = operator.finishResident();
-    const release = () => {
-      for (const batch of batches) batch.free();
-      operator.destroy();
-    };
-    return { table: new KernelTable(pipeline.schema, batches, release), operator };
+    return owned(pipeline.schema, operator, operator.finishResident());
   }
 }
 
-interface OpenOptions {
+/** A table of batches that live as long as their operator does. */
+function owned(
+  schema: Schema,
+  operator: Operator,
+  batches: readonly ResidentBatch[],
+): { table: KernelTable; operator: Operator } {
+  const release = () => {
+    for (const batch of batches) batch.free();
+    operator.destroy();
+  };
+  return { table: new KernelTable(schema, batches, release), operator };
+}
+
+interface OpenOptions extends Omit<PipelineOptions, "timing"> {
   /** Of a stream; null where the whole result is collected. */
   readonly emit: "onClose" | "onUpdate" | null;
-  readonly batchRows: number;
   readonly watermarks: Readonly<Record<string, WatermarkOptions>>;
-  readonly late: LateRows | null;
   readonly signal: AbortSignal | null;
 }
 
@@ -328,15 +366,63 @@ async function handOver(
   for (const batch of batches.splice(0)) await late(toRecordBatch(batch));
 }
 
+function refuseUnread(
+  watermarks: OpenOptions["watermarks"],
+  nodes: readonly { readonly name: string }[],
+): void {
+  const names = [...new Set(nodes.map(({ name }) => name))];
+  const other = Object.keys(watermarks).find((given) => !names.includes(given));
+  if (other === undefined) return;
+  const expected = names.join(", ");
+  const read = names.map((name) => `"${name}"`).join(", ");
+  throw new ArgumentError(`watermarks: the plan reads no source "${other}", it reads ${read}`, {
+    value: other,
+    expected,
+  });
+}
+
 function clockOf({ name, schema }: Source, watermarks: OpenOptions["watermarks"]): SourceClock | null {
-  const other = Object.keys(watermarks).find((given) => given !== name);
-  if (other !== undefined) {
-    throw new ArgumentError(`watermarks: the plan reads no source "${other}", it reads "${name}"`, {
-      value: other,
-      expected: name,
-    });
-  }
   return Object.hasOwn(watermarks, name) ? sourceClock(name, watermarks[name]!, schema) : null;
+}
+
+async function closeAll(readers: Opened["readers"]): Promise<void> {
+  for (const { source } of readers) await source.close();
+}
+
+/** What can be iterated once only cannot be two sources. */
+function refuseSecondReading(nodes: readonly { readonly name: string }[], given: readonly unknown[]): void {
+  given.forEach((input, index) => {
+    if (typeof input !== "object" || input === null || given.indexOf(input) === index) return;
+    const iterable = input as Partial<AsyncIterable<unknown> & Iterable<unknown>>;
+    const isOnce =
+      "getReader" in input ||
+      (iterable[Symbol.asyncIterator]?.() ?? iterable[Symbol.iterator]?.()) === (input as unknown);
+    if (!isOnce) return;
+    const { name } = nodes[index]!;
+    throw new ArgumentError(
+      `the plan reads source "${name}" more than once, but it can be iterated only once: give a table, or an array of batches`,
+      { value: name },
+    );
+  });
+}
+
+/** Sources by number, a join's right side before its left one, unless the left one is known to be smaller. */
+function readingOrder(plan: LoweredPlan, sizes: readonly (number | null)[]): number[] {
+  let next = 0;
+  const visit = ({ stages }: LoweredPlan): { order: number[]; rows: number | null } => {
+    const index = next++;
+    let order = [index];
+    let rows: number | null = sizes[index]!;
+    for (const stage of stages) {
+      if (stage.kind !== "join" && stage.kind !== "union") continue;
+      const right = visit(stage.input);
+      const leftFirst = rows !== null && right.rows !== null && rows < right.rows;
+      order = leftFirst ? [...order, ...right.order] : [...right.order, ...order];
+      rows = null;
+    }
+    return { order, rows };
+  };
+  return visit(plan).order;
 }
 
 /** The signal of a run: the user's, if there is one, and the run's own. */

@@ -1,4 +1,5 @@
-// A running physical plan: a chain of steps through which batches flow, the same in both modes.
+// A running physical plan: chains of steps through which batches flow, the same in both modes; a chain for each
+// source, which ends in the result or in a join of another chain.
 //
 // A step takes a morsel and yields the batches that became ready; the end of input makes it yield the rest.
 // Steps are generators, so a consumer that stops pulling stops the work, and `return()` ends it anywhere.
@@ -8,7 +9,7 @@ import { Abi } from "../../../kernel/abi/layout.js";
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
-import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
+import { type InputBatch, type Kernel, type Operator, type ResidentBatch, Stage } from "../kernel/index.js";
 import type {
   AggregateStage,
   GroupingSetsStage,
@@ -21,6 +22,7 @@ import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
+import { JoinStep, type JoinStepOptions, UnionStep } from "./join-step.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { type Order, sortOperatorOf } from "./sort.js";
@@ -30,97 +32,168 @@ import { WindowStep, type WindowStepOptions } from "./window-step.js";
 /** Rows of a batch that every operator takes in one push. */
 export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 
-export type PipelineOptions = WindowStepOptions;
+/** What is known of the time of a source that has watermarks. */
+export interface Timing {
+  /** How far rows may be behind, where the chain's first step keeps time by itself. */
+  readonly bound: bigint | null;
+}
+
+export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed"> &
+  JoinStepOptions & {
+    /** By the number of the source; null, or left out, for those without watermarks. */
+    readonly timing: readonly (Timing | null)[];
+  };
+
+/** The steps between a source and the result, or the join that the source's rows are the right side of. */
+interface Chain {
+  readonly steps: Step[];
+  /** Memory for what a step is given by the one before it. */
+  readonly stages: Stage[];
+  /** Ports of each step that have not ended. */
+  readonly open: number[];
+  readonly join: { readonly chain: Chain; readonly index: number; readonly stage: Stage } | null;
+}
 
 export class Pipeline {
   readonly schema: Schema;
   readonly #kernel: Kernel;
-  readonly #steps: Step[] = [];
-  readonly #stages: Stage[] = [];
+  /** One a source, from left to right; the first ends in the result. */
+  readonly #chains: Chain[] = [];
+  #leavesLast = false;
 
   constructor(kernel: Kernel, plan: LoweredPlan, options: PipelineOptions) {
     this.#kernel = kernel;
     this.schema = plan.output;
     try {
-      for (const step of stepsOf(kernel, plan.stages, options)) {
-        this.#steps.push(step);
-        this.#stages.push(new Stage(kernel));
-      }
+      this.#build(plan, null, options);
     } catch (error) {
       this.free();
       throw error;
     }
   }
 
-  /** Rows [start, start + rows) of the source, at most MORSEL_ROWS of them; yields what became ready. */
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
-    return this.#feed(0, input, start, rows, firstRow);
-  }
-
-  /** No more rows at or before `time` (see plan/time-scale.ts) will be pushed: yields what that makes ready. */
-  *watermark(time: bigint): Generator<BatchData> {
-    let next: bigint | null = time;
-    for (const [index, step] of this.#steps.entries()) {
-      for (const batch of step.watermark(next)) yield* this.#pass(index + 1, batch);
-      next = step.passes(next);
-      if (next === null) return;
+  #build(plan: LoweredPlan, join: { chain: Chain; index: number } | null, options: PipelineOptions): void {
+    const chain: Chain = {
+      steps: [],
+      stages: [],
+      open: [],
+      join: join === null ? null : { ...join, stage: new Stage(this.#kernel) },
+    };
+    this.#chains.push(chain);
+    const timing = options.timing[this.#chains.length - 1] ?? null;
+    for (const { step, stage } of stepsOf(this.#kernel, plan.stages, options, timing, join === null)) {
+      const index = chain.steps.push(step) - 1;
+      chain.stages.push(new Stage(this.#kernel));
+      const hasRight = stage.kind === "join" || stage.kind === "union";
+      chain.open.push(hasRight ? 2 : 1);
+      if (hasRight) this.#build(stage.input, { chain, index }, options);
     }
   }
 
-  /** The end of input: yields everything that is left. */
-  *finish(): Generator<BatchData> {
-    for (const [index, step] of this.#steps.entries()) {
-      for (const batch of step.finish()) yield* this.#pass(index + 1, batch);
-    }
-  }
-
-  *#feed(
-    index: number,
+  /** Rows [start, start + rows) of a source, at most MORSEL_ROWS of them; yields what became ready. */
+  push(
+    source: number,
     input: InputBatch,
     start: number,
     rows: number,
     firstRow: number,
   ): Generator<BatchData> {
-    for (const batch of this.#steps[index]!.push(input, start, rows, firstRow)) {
-      yield* this.#pass(index + 1, batch);
+    const chain = this.#chains[source]!;
+    const { join } = chain;
+    return chain.steps.length === 0 && join !== null
+      ? this.#feed(join.chain, join.index, 1, input, start, rows, firstRow)
+      : this.#feed(chain, 0, 0, input, start, rows, firstRow);
+  }
+
+  /**
+   * No more rows of a source at or before `time` (see plan/time-scale.ts) will be pushed: yields what that makes
+   * ready.
+   */
+  *watermark(source: number, time: bigint): Generator<BatchData> {
+    const chain = this.#chains[source]!;
+    let next: bigint | null = time;
+    for (const [index, step] of chain.steps.entries()) {
+      for (const batch of step.watermark(next)) yield* this.#pass(chain, index + 1, batch);
+      next = step.passes(next);
+      if (next === null) return;
     }
   }
 
-  *#pass(index: number, batch: BatchData): Generator<BatchData> {
-    if (index === this.#steps.length) {
+  /** The end of a source: yields what was waiting for it. */
+  finish(source: number): Generator<BatchData> {
+    return this.#end(this.#chains[source]!, 0, 0);
+  }
+
+  *#end(chain: Chain, index: number, port: number): Generator<BatchData> {
+    if (index === chain.steps.length) {
+      if (chain.join !== null) yield* this.#end(chain.join.chain, chain.join.index, 1);
+      return;
+    }
+    if (this.#leavesLast && chain.join === null && index === chain.steps.length - 1) return;
+    for (const batch of chain.steps[index]!.finish(port)) yield* this.#pass(chain, index + 1, batch);
+    chain.open[index]! -= 1;
+    if (chain.open[index] === 0) yield* this.#end(chain, index + 1, 0);
+  }
+
+  *#feed(
+    chain: Chain,
+    index: number,
+    port: number,
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+  ): Generator<BatchData> {
+    for (const batch of chain.steps[index]!.push(input, start, rows, firstRow, port)) {
+      yield* this.#pass(chain, index + 1, batch);
+    }
+  }
+
+  *#pass(chain: Chain, index: number, batch: BatchData): Generator<BatchData> {
+    const last = index === chain.steps.length;
+    if (batch.length === 0 || (last && chain.join === null)) {
       yield batch;
       return;
     }
-    const input = this.#stages[index]!.batch(batch);
+    const [target, at, port, stage] = last
+      ? ([chain.join!.chain, chain.join!.index, 1, chain.join!.stage] as const)
+      : ([chain, index, 0, chain.stages[index]!] as const);
+    const input = stage.batch(batch);
     for (let start = 0; start < batch.length; start += MORSEL_ROWS) {
-      yield* this.#feed(index, input, start, Math.min(MORSEL_ROWS, batch.length - start), 0);
+      yield* this.#feed(target, at, port, input, start, Math.min(MORSEL_ROWS, batch.length - start), 0);
     }
   }
 
   /** The operator of the last step, when its results may stay in the kernel's memory; else null. */
   get lastOperator(): Operator | null {
-    const last = this.#steps.at(-1);
+    const last = this.#chains[0]!.steps.at(-1);
     return last instanceof AggregateStep || last instanceof SortStep ? last.operator : null;
   }
 
-  /** Ends every step but the last. For `lastOperator`, whose results the caller pulls himself. */
-  finishAllButLast(): void {
-    for (const [index, step] of this.#steps.slice(0, -1).entries()) {
-      for (const batch of step.finish()) {
-        for (const _ of this.#pass(index + 1, batch))
-          throw new Error("a step that was not last gave a result");
-      }
-    }
+  /** The batches that a join has left in the kernel's memory, and its operator, which they live as long as. */
+  get kept(): { readonly operator: Operator; readonly batches: readonly ResidentBatch[] } | null {
+    const last = this.#chains[0]!.steps.at(-1);
+    return last instanceof JoinStep && last.kept !== null
+      ? { operator: last.operator, batches: last.kept }
+      : null;
   }
 
-  /** The watermark of a first stage that keeps time by itself. */
-  get ownWatermark(): bigint | null {
-    return this.#steps[0]!.operators[0]!.stats().watermark;
+  /** From now on the end of input does not reach the last step: the caller pulls `lastOperator` himself. */
+  leaveLast(): void {
+    this.#leavesLast = true;
+  }
+
+  /** The watermark of a source whose first step keeps time by itself. */
+  ownWatermark(source: number): bigint | null {
+    return this.#chains[source]!.steps[0]!.operators[0]!.stats().watermark;
   }
 
   /** What the operators hold and have counted. */
   get state(): RunState {
-    const operators = this.#steps.flatMap((step) => step.operators).filter(({ isOpen }) => isOpen);
+    const operators = this.#chains
+      .flatMap(({ steps }) => steps)
+      .flatMap((step) => step.operators)
+      .filter(({ isOpen }) => isOpen);
     const stats = operators.map((operator) => operator.stats());
     const total = (of: "stateBytes" | "lateRows" | "nullTimes") =>
       stats.reduce((sum, counts) => sum + counts[of], 0);
@@ -130,10 +203,13 @@ export class Pipeline {
   /** Gives all memory back, except the operator that `keep` names. */
   free(keep: Operator | null = null): void {
     if (!this.#kernel.isAlive) return;
-    for (const step of this.#steps) {
-      if (keep === null || !(step instanceof OperatorStep) || step.operator !== keep) step.free();
+    for (const { steps, stages, join } of this.#chains) {
+      for (const step of steps) {
+        if (keep === null || !(step instanceof OperatorStep) || step.operator !== keep) step.free();
+      }
+      for (const stage of stages) stage.free();
+      join?.stage.free();
     }
-    for (const stage of this.#stages) stage.free();
   }
 }
 
@@ -141,21 +217,36 @@ function* stepsOf(
   kernel: Kernel,
   stages: readonly PhysicalStage[],
   options: PipelineOptions,
-): Generator<Step> {
+  timing: Timing | null,
+  isResult: boolean,
+): Generator<{ step: Step; stage: PhysicalStage }> {
+  const bound = timing?.bound ?? null;
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
-    if (stage.kind === "aggregate") yield new AggregateStep(kernel, stage, options);
-    else if (stage.kind === "groupingSets") yield new GroupingSetsStep(kernel, stage, options);
+    if (stage.kind === "aggregate") yield { stage, step: new AggregateStep(kernel, stage, options) };
+    else if (stage.kind === "groupingSets")
+      yield { stage, step: new GroupingSetsStep(kernel, stage, options) };
     else if (stage.kind === "window")
-      yield new WindowStep(kernel, stage, { ...options, bound: index === 0 ? options.bound : null });
-    else if (stage.kind === "limit" && stage.ordered) yield new SliceStep(stage);
+      yield {
+        stage,
+        step: new WindowStep(kernel, stage, {
+          ...options,
+          timed: timing !== null,
+          bound: index === 0 ? bound : null,
+        }),
+      };
+    else if (stage.kind === "union") yield { stage, step: new UnionStep(stage.schema) };
+    else if (stage.kind === "join") {
+      const keepResults = options.keepResults === true && isResult && index === stages.length - 1;
+      yield { stage, step: new JoinStep(kernel, stage, { ...options, keepResults }) };
+    } else if (stage.kind === "limit" && stage.ordered) yield { stage, step: new SliceStep(stage) };
     else {
-      const order = orderAt(stages, index, options.timed);
-      if (order === null) yield new ProjectStep(kernel, stage as ProjectStage);
+      const order = orderAt(stages, index, timing !== null);
+      if (order === null) yield { stage, step: new ProjectStep(kernel, stage as ProjectStage) };
       else {
-        if (order.timed) yield new TimedSortStep(kernel, order, options);
-        else if (hasOpaque(stage.schema)) yield new CarryingSortStep(kernel, order, options);
-        else yield new SortStep(kernel, order, options);
+        if (order.timed) yield { stage, step: new TimedSortStep(kernel, order, options) };
+        else if (hasOpaque(stage.schema)) yield { stage, step: new CarryingSortStep(kernel, order, options) };
+        else yield { stage, step: new SortStep(kernel, order, options) };
         index += order.stages - 1;
       }
     }

@@ -1,7 +1,7 @@
 // One execution of a plan: the loop that moves morsels from a source through a pipeline, in both modes.
 //
-// There is no queue: the consumer's `next()` pulls, the source is asked for a batch only when everything
-// before it has been taken. That is the backpressure. Between two morsels the run looks at its signal and
+// There is no queue: the consumer's `next()` pulls, a source is asked for a batch only when everything before it
+// has been taken. That is the backpressure. Between two morsels the run looks at its signal and
 // at the engine, and whatever ends it (the end, an error, `break`, `cancel()`) frees all it holds. A source
 // that is being waited for is left behind when the signal comes: it may never answer.
 
@@ -10,10 +10,10 @@ import { toRecordBatch } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
-import { MORSEL_ROWS, type Pipeline } from "./pipeline.js";
-import type { Source } from "./source.js";
+import { type Morsel, morsels, type Reader } from "./feed.js";
+import type { Pipeline } from "./pipeline.js";
 import type { SourceClock } from "./source-clock.js";
-import { Breather, settledSoon, unlessAborted } from "./yield.js";
+import { Breather } from "./yield.js";
 
 export interface RunStats {
   /** Rows and batches read from the source so far. */
@@ -34,14 +34,17 @@ export interface RunStats {
 /** What the operators of a run say. */
 export type RunState = Pick<RunStats, "stateBytes" | "lateRows" | "nullTimes">;
 
-/** What a run is made of, once its source is open. */
+/** What a run is made of, once its sources are open. */
 export interface Opened {
-  readonly source: Source;
-  /** The source's columns that are read. */
-  readonly columns: readonly number[];
+  readonly readers: readonly ClockedReader[];
+  /** The order in which the sources are read, one after the other; null where they take turns. */
+  readonly order: readonly number[] | null;
+  readonly pipeline: Pipeline;
+}
+
+export interface ClockedReader extends Reader {
   /** Makes the source's watermarks; null where only its end closes windows. */
   readonly clock: SourceClock | null;
-  readonly pipeline: Pipeline;
 }
 
 export interface DriveOptions {
@@ -62,78 +65,63 @@ export class Counters {
 
 /** Runs to the end; yields results as they become ready. The caller frees. */
 export async function* drive(
-  opened: Opened,
-  counters: Counters,
-  options: DriveOptions,
-): AsyncGenerator<BatchData> {
-  yield* feed(opened, counters, options);
-  const pause = pauseOf(options);
-  for (const batch of opened.pipeline.finish()) {
-    counted(counters, batch);
-    yield batch;
-    await pause();
-  }
-}
-
-/** Pushes the whole source through, without the end of input; yields what is ready before that. */
-export async function* feed(
-  { source, columns, pipeline, clock }: Opened,
+  { readers, order, pipeline }: Opened,
   counters: Counters,
   options: DriveOptions,
 ): AsyncGenerator<BatchData> {
   const pause = pauseOf(options);
   await pause();
-  for await (const input of untilAborted(source.batches(columns), options.signal)) {
+  for await (const morsel of morsels(readers, order, options.signal)) {
+    const { index, input, start, rows } = morsel;
+    if (input !== null && start === 0) {
+      counters.batchesIn += 1;
+      counters.rowsIn += input.rows;
+    }
+    if (rows === 0) continue;
     await pause();
-    const firstRow = counters.rowsIn;
-    counters.batchesIn += 1;
-    counters.rowsIn += input.rows;
-    for (let start = 0; start < input.rows; start += MORSEL_ROWS) {
-      const rows = Math.min(MORSEL_ROWS, input.rows - start);
-      for (const batch of pushed(pipeline, clock, input, start, rows, firstRow)) {
+    const results = input === null ? pipeline.finish(index) : pushed(pipeline, readers, morsel, input);
+    for (const batch of results) {
+      // An empty batch is a step that is still at work: time to look up.
+      if (batch.length > 0) {
         counted(counters, batch);
         yield batch;
       }
-      counters.watermark = clock?.ticks ?? null;
-      await options.late?.();
       const pausing = pause();
       if (pausing !== null) await pausing;
     }
+    // The end of a source is no watermark of its rows.
+    if (input !== null) counters.watermark = watermarkOf(readers);
+    await options.late?.();
   }
 }
 
 /** Pushes a morsel, and every watermark where it belongs among its rows. */
 function* pushed(
   pipeline: Pipeline,
-  clock: SourceClock | null,
+  readers: readonly ClockedReader[],
+  { index, start, rows, firstRow }: Morsel,
   input: InputBatch,
-  start: number,
-  rows: number,
-  firstRow: number,
 ): Generator<BatchData> {
+  const { clock } = readers[index]!;
   if (clock === null) {
-    yield* pipeline.push(input, start, rows, firstRow);
+    yield* pipeline.push(index, input, start, rows, firstRow);
     return;
   }
   for (const cut of clock.cuts(input, start, rows)) {
-    if (cut.watermark !== null) yield* pipeline.watermark(cut.watermark);
-    yield* pipeline.push(input, cut.start, cut.rows, firstRow);
+    if (cut.watermark !== null) yield* pipeline.watermark(index, cut.watermark);
+    yield* pipeline.push(index, input, cut.start, cut.rows, firstRow);
   }
   const { watermark } = clock;
-  if (watermark !== null) yield* pipeline.watermark(watermark);
+  if (watermark !== null) yield* pipeline.watermark(index, watermark);
 }
 
-/** The same items; an abort ends the wait for the next one. */
-async function* untilAborted<T>(items: AsyncGenerator<T>, signal: AbortSignal | null): AsyncGenerator<T> {
-  try {
-    for (;;) {
-      const next = await unlessAborted(items.next(), signal);
-      if (next.done) return;
-      yield next.value;
-    }
-  } finally {
-    await settledSoon(items.return(undefined));
-  }
+/** The least watermark of the sources that have one. */
+function watermarkOf(readers: readonly ClockedReader[]): bigint | null {
+  const ticks = readers.flatMap(({ clock }) => (clock === null ? [] : [clock.ticks]));
+  if (ticks.length === 0 || ticks.includes(null)) return null;
+  let [least] = ticks as bigint[];
+  for (const one of ticks as bigint[]) if (one < least!) least = one;
+  return least!;
 }
 
 /** Between morsels: throws when the run is to stop; a promise when the event loop is due for a turn. */

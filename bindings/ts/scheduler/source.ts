@@ -26,6 +26,8 @@ export type SourceInput = object;
 export class Source {
   readonly name: string;
   readonly schema: Schema;
+  /** How many rows there will be; null where only the end will tell. */
+  readonly rows: number | null;
   readonly #stage: Stage;
   readonly #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
   #needed: ReadonlySet<number> = new Set();
@@ -36,6 +38,7 @@ export class Source {
   private constructor(name: string, stage: Stage, schema: Schema, opened: Opened) {
     this.name = name;
     this.schema = schema;
+    this.rows = opened.schema === null ? null : opened.first.reduce((sum, item) => sum + rowsOf(item), 0);
     this.#stage = stage;
     this.#items = opened.rest;
     this.#first = opened.first;
@@ -98,6 +101,10 @@ export class Source {
     this.#first = [];
     await settledSoon(ended(this.#items));
   }
+}
+
+function rowsOf(item: BatchData | KernelTable): number {
+  return item instanceof KernelTable ? item.rows : item.length;
 }
 
 /** The iterator's clean-up. What it throws is nobody's answer: the run has its result, or its own error. */

@@ -4,16 +4,20 @@ import type { InputBatch, Operator } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 
 export interface Step {
-  /** Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. */
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
+  /**
+   * Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. Port 1
+   * is the right side of a join or union.
+   */
+  push(input: InputBatch, start: number, rows: number, firstRow: number, port: number): Iterable<BatchData>;
   /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed. */
   watermark(time: bigint): Iterable<BatchData>;
   /**
    * The watermark of what leaves the step after one of what came; null where rows leave only at the end of input,
-   * whatever their times: a watermark that went further would make them late.
+   * or long after others, whatever their times: a watermark that went further would make them late.
    */
   passes(time: bigint): bigint | null;
-  finish(): Iterable<BatchData>;
+  /** No more rows come on this port. */
+  finish(port: number): Iterable<BatchData>;
   /** What it runs in the kernel. */
   readonly operators: readonly Operator[];
   free(): void;
@@ -32,9 +36,15 @@ export abstract class OperatorStep implements Step {
   }
 
   abstract passes(time: bigint): bigint | null;
-  abstract push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData>;
+  abstract push(
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+    port: number,
+  ): Iterable<BatchData>;
   abstract watermark(time: bigint): Iterable<BatchData>;
-  abstract finish(): Iterable<BatchData>;
+  abstract finish(port: number): Iterable<BatchData>;
 
   free(): void {
     this.operator.destroy();

@@ -131,6 +131,9 @@ function holdsRows(stage: Stage): boolean {
   switch (stage.kind) {
     case "sort":
       return !stage.timed;
+    case "join":
+    case "union":
+      return true;
     case "limit":
       return !stage.ordered;
     case "aggregate":

@@ -8,7 +8,7 @@ const TURN_MS = 12;
 declare const setImmediate: ((run: () => void) => void) | undefined;
 
 /** One turn of the event loop: microtasks, timers and messages that are due. */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   if (typeof setImmediate === "function") return new Promise((resolve) => setImmediate(resolve));
   return new Promise((resolve) => {
     // Unlike setTimeout, a message is not delayed by 4 ms in browsers.

@@ -1,0 +1,73 @@
+// Which of a join's columns anybody asks for: the others are neither kept nor read.
+//
+// Walks from the result down, as only what stands above a join can tell.
+
+import type { BoundExpression } from "./bound.js";
+import type { BoundPlan } from "./logical.js";
+import { columnsOf } from "./push-down.js";
+
+type Join = Extract<BoundPlan, { kind: "join" }>;
+
+/** Per join of the plan the columns of its `schema` that are needed. */
+export function neededColumns(plan: BoundPlan): Map<Join, Set<number>> {
+  const needed = new Map<Join, Set<number>>();
+  visit(plan, all(plan), needed);
+  return needed;
+}
+
+function all(plan: BoundPlan): Set<number> {
+  return new Set(plan.schema.fields.keys());
+}
+
+function read(expressions: Iterable<BoundExpression | null | undefined>): Set<number> {
+  const columns = new Set<number>();
+  for (const expression of expressions) {
+    if (expression == null) continue;
+    for (const column of columnsOf(expression)) columns.add(column);
+  }
+  return columns;
+}
+
+function visit(plan: BoundPlan, asked: ReadonlySet<number>, needed: Map<Join, Set<number>>): void {
+  if (plan.kind === "join") visitJoin(plan, asked, needed);
+  else if (plan.kind === "union") {
+    for (const input of [plan.left, plan.right]) visit(input, all(input), needed);
+  } else if (plan.kind !== "source") visit(plan.input, askedBelow(plan, asked), needed);
+}
+
+/** Columns of its input that a node needs when these of its own are asked for. */
+function askedBelow(
+  plan: Exclude<BoundPlan, { kind: "source" | "join" | "union" }>,
+  asked: ReadonlySet<number>,
+): Set<number> {
+  switch (plan.kind) {
+    case "filter":
+      return new Set([...asked, ...read([plan.condition])]);
+    case "project": {
+      const outputs = plan.columns.filter((_, index) => asked.has(index));
+      const carried = outputs.flatMap((output) => ("opaque" in output ? [output.opaque] : []));
+      const computed = outputs.map((output) => ("opaque" in output ? null : output.expression));
+      return new Set([...carried, ...read(computed)]);
+    }
+    case "aggregate": {
+      const { keys, aggregates, window } = plan;
+      const parts = aggregates.flatMap(({ argument, second, filter }) => [argument, second, filter]);
+      return read([...keys.map(({ expression }) => expression), ...parts, window?.time, window?.instant]);
+    }
+    case "sort":
+    case "limit":
+      return all(plan.input);
+  }
+}
+
+function visitJoin(plan: Join, asked: ReadonlySet<number>, needed: Map<Join, Set<number>>): void {
+  const columns = needed.get(plan) ?? new Set();
+  for (const column of asked) columns.add(column);
+  needed.set(plan, columns);
+  const width = plan.left.schema.fields.length;
+  const both = [...columns, ...read([plan.residual])];
+  const left = both.filter((column) => column < width);
+  const right = both.filter((column) => column >= width).map((column) => column - width);
+  visit(plan.left, new Set([...left, ...read(plan.keys.map((key) => key.left))]), needed);
+  visit(plan.right, new Set([...right, ...read(plan.keys.map((key) => key.right))]), needed);
+}

@@ -1,0 +1,130 @@
+// The order in which a run reads its sources, a morsel at a time.
+//
+// In a batch they come one after the other, a join's smaller side first: it is indexed when it has ended, and the
+// other side streams past it. In a stream they take turns: each has at most one batch in hand and one that it is
+// being waited for, and a source that has nothing to give holds nobody up.
+
+import type { InputBatch } from "../kernel/index.js";
+import { MORSEL_ROWS } from "./pipeline.js";
+import type { Source } from "./source.js";
+import { settledSoon, turn, unlessAborted } from "./yield.js";
+
+/** Rows of one source for the pipeline, or (rows -1) that source's end. */
+export interface Morsel {
+  /** Which source. */
+  readonly index: number;
+  readonly input: InputBatch | null;
+  readonly start: number;
+  readonly rows: number;
+  /** Number of the batch's row 0 among the source's. */
+  readonly firstRow: number;
+}
+
+export interface Reader {
+  readonly source: Source;
+  /** The source's columns that the plan reads. */
+  readonly columns: readonly number[];
+}
+
+type Next = IteratorResult<InputBatch>;
+
+/** One source on its way: its batches, and the one in hand. */
+class Feed {
+  readonly index: number;
+  readonly #items: AsyncGenerator<InputBatch>;
+  #input: InputBatch | null = null;
+  #start = 0;
+  #firstRow = 0;
+  #rows = 0;
+  #waiting: Promise<void> | null = null;
+  #answer: { next: Next } | { error: unknown } | null = null;
+  ended = false;
+
+  constructor(index: number, { source, columns }: Reader) {
+    this.index = index;
+    this.#items = source.batches(columns);
+  }
+
+  /** Asks for the next batch, unless there is one; null when nothing needs to be waited for. */
+  ask(): Promise<void> | null {
+    if (this.ended || this.#input !== null || this.#answer !== null) return null;
+    this.#waiting ??= this.#items.next().then(
+      (next) => this.#settle({ next }),
+      (error: unknown) => this.#settle({ error }),
+    );
+    return this.#waiting;
+  }
+
+  #settle(answer: { next: Next } | { error: unknown }): void {
+    this.#answer = answer;
+    this.#waiting = null;
+  }
+
+  /** The next morsel, if there is one; throws what the source threw. */
+  take(): Morsel | null {
+    if (this.#answer !== null) {
+      const answer = this.#answer;
+      this.#answer = null;
+      if ("error" in answer) throw answer.error;
+      if (answer.next.done) {
+        this.ended = true;
+        return { index: this.index, input: null, start: 0, rows: -1, firstRow: this.#rows };
+      }
+      this.#input = answer.next.value;
+      this.#start = 0;
+      this.#firstRow = this.#rows;
+      this.#rows += this.#input.rows;
+    }
+    const input = this.#input;
+    if (input === null) return null;
+    const start = this.#start;
+    const rows = Math.min(MORSEL_ROWS, input.rows - start);
+    this.#start += rows;
+    if (this.#start >= input.rows) this.#input = null;
+    return { index: this.index, input, start, rows, firstRow: this.#firstRow };
+  }
+
+  close(): Promise<void> {
+    return settledSoon(this.#items.return(undefined));
+  }
+}
+
+/**
+ * The morsels of all sources, and the end of each.
+ * @param order of the sources, one after the other; null to take turns
+ */
+export async function* morsels(
+  readers: readonly Reader[],
+  order: readonly number[] | null,
+  signal: AbortSignal | null,
+): AsyncGenerator<Morsel> {
+  const feeds = readers.map((reader, index) => new Feed(index, reader));
+  const rounds = order === null ? [feeds] : order.map((index) => [feeds[index]!]);
+  try {
+    for (const round of rounds) yield* takeTurns(round, signal);
+  } finally {
+    for (const feed of feeds) await feed.close();
+  }
+}
+
+async function* takeTurns(feeds: readonly Feed[], signal: AbortSignal | null): AsyncGenerator<Morsel> {
+  let idle = false;
+  while (feeds.some(({ ended }) => !ended)) {
+    const waits = feeds.map((feed) => feed.ask()).filter((wait) => wait !== null);
+    if (waits.length > 0) {
+      // While others have rows, those that have none get a turn of the event loop, not more.
+      const some = Promise.race(waits);
+      await unlessAborted(
+        idle || waits.length === feeds.length ? some : Promise.race([some, turn()]),
+        signal,
+      );
+    }
+    idle = true;
+    for (const feed of feeds) {
+      const morsel = feed.take();
+      if (morsel === null) continue;
+      idle = false;
+      yield morsel;
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// A join as a step with two ports, and a union, which is one without an operator.
+//
+// Watermarks end here: a row that a join gives may be as old as the oldest that it keeps.
+
+import { OperatorKind } from "../../../kernel/abi/operator.js";
+import { Status } from "../../../kernel/abi/status.js";
+import {
+  END_OF_INPUT,
+  encodeJoinConfig,
+  type InputBatch,
+  type Kernel,
+  type ResidentBatch,
+} from "../kernel/index.js";
+import type { JoinStage } from "../plan/index.js";
+import type { BatchData } from "../type/column.js";
+import type { Schema } from "../type/data-type.js";
+import { emptyBatch, hostBatch, sliceRows } from "./rows.js";
+import { OperatorStep, type Step } from "./step.js";
+
+export interface JoinStepOptions {
+  /** Most rows of a result batch. */
+  readonly batchRows: number;
+  /** A hint: sources come one after the other. */
+  readonly inTurn: boolean;
+  /** The result of a join that is the last step stays in the kernel's memory: see `Pipeline.kept`. */
+  readonly keepResults?: boolean;
+}
+
+export class JoinStep extends OperatorStep {
+  readonly #batchRows: number;
+  /** Results that stay in the kernel's memory; null where they leave it. */
+  readonly kept: ResidentBatch[] | null;
+
+  constructor(kernel: Kernel, stage: JoinStage, { batchRows, inTurn, keepResults = false }: JoinStepOptions) {
+    const { config, left, right, residual, schema } = stage;
+    super(
+      kernel.operator({
+        kind: OperatorKind.JOIN,
+        config: encodeJoinConfig({ ...config, buildFirst: inTurn, keepResults }),
+        columns: left.columns,
+        instruction: (index) => left.instructions[index],
+        second: { columns: right.columns, instruction: (index) => right.instructions[index] },
+        pulled: (index) => residual?.instructions[index],
+        output: schema,
+        emitsPerPush: true,
+      }),
+    );
+    this.#batchRows = batchRows;
+    this.kept = keepResults ? [] : null;
+  }
+
+  *push(
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+    port: number,
+  ): Generator<BatchData> {
+    if (this.operator.push(input, start, rows, firstRow, port) === Status.HAS_MORE) yield* this.#results();
+  }
+
+  watermark(): Iterable<BatchData> {
+    return [];
+  }
+
+  passes(): null {
+    return null;
+  }
+
+  *finish(port: number): Generator<BatchData> {
+    if (this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE) yield* this.#results();
+  }
+
+  /** Empty batches tell that the operator is at work and has found nothing yet, or nothing that leaves the kernel. */
+  *#results(): Generator<BatchData> {
+    for (let more = true; more && this.kept !== null; ) {
+      const pulled = this.operator.tryPullResident();
+      more = pulled.more;
+      if (pulled.batch !== null) this.kept.push(pulled.batch);
+      if (more) yield emptyBatch(this.operator.output);
+    }
+    for (let more = this.kept === null; more; ) {
+      const pulled = this.operator.tryPull(this.#batchRows);
+      more = pulled.more;
+      if (pulled.batch !== null) yield pulled.batch;
+      else if (more) yield emptyBatch(this.operator.output);
+    }
+  }
+}
+
+/** Rows of both ports as they come. */
+export class UnionStep implements Step {
+  readonly operators = [];
+  readonly #schema: Schema;
+
+  constructor(schema: Schema) {
+    this.#schema = schema;
+  }
+
+  *push(input: InputBatch, start: number, rows: number): Generator<BatchData> {
+    if (rows > 0) yield sliceRows(hostBatch(input, this.#schema), start, start + rows);
+  }
+
+  watermark(): Iterable<BatchData> {
+    return [];
+  }
+
+  passes(): null {
+    return null;
+  }
+
+  finish(): Iterable<BatchData> {
+    return [];
+  }
+
+  free(): void {}
+}

@@ -1,0 +1,310 @@
+// Gathering: rows of a store, in any order, or of the vector at hand, to the end of a result column.
+//
+// One column at a time, so that the loop is over one type and the rows of a step (2,048) stay in the cache
+// from column to column, as the kept rows themselves do. A store of one chunk needs no look at the table of chunks. Texts of up to 16 bytes are
+// copied as two words whatever their length, where memory goes on far enough: their lengths are as good as random,
+// and a branch on them costs more than the copy.
+
+import { Column, Type } from "../abi/layout";
+import { bitmapGet } from "../column/bitmap";
+import { Builder, builderSetBit, builderSetNull } from "../column/builder";
+import { typeWidth } from "../column/type";
+import { Vector } from "../column/vector";
+import { copyBytes } from "../memory/copy";
+import {
+  CHUNK_MASK,
+  CHUNK_SHIFT,
+  SHORT_TEXT,
+  Store,
+  StoreColumn,
+  storeColumn,
+  storeRow,
+  wordLimit,
+} from "./store";
+
+/** Stands for a row that is not there, where a side is padded. */
+export const NO_ROW: u32 = 0xffffffff;
+
+/** Bytes of the texts of `count` rows (u32 each at `rows`; NO_ROW has none). */
+export function gatherBytes(self: Store, index: u32, rows: usize, count: u32): u64 {
+  const offset: usize = storeColumn(self, index).offset;
+  let bytes: u64 = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (row != NO_ROW) bytes += <u64>load<u32>(storeRow(self, row) + offset);
+  }
+  return bytes;
+}
+
+/**
+ * Appends `count` rows to a builder that has room for them and for their texts (and TEXT_SLACK). Where `padded`,
+ * some may be NO_ROW, whose values are null.
+ */
+export function gather(self: Store, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
+  const column = storeColumn(self, index);
+  const offset: usize = column.offset;
+  const start = builder.length;
+  if (padded && self.rows == 0) {
+    appendNulls(builder, count);
+    return;
+  }
+  if (column.type == <u32>Type.BYTES) gatherTexts(self, offset, rows, count, builder);
+  else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, rows, count, builder);
+  else {
+    const target = builder.values + <usize>start * <usize>column.width;
+    switch (column.width) {
+      case 1:
+        gatherFixed<u8>(self, offset, rows, count, target);
+        break;
+      case 2:
+        gatherFixed<u16>(self, offset, rows, count, target);
+        break;
+      case 4:
+        gatherFixed<u32>(self, offset, rows, count, target);
+        break;
+      case 8:
+        gatherFixed<u64>(self, offset, rows, count, target);
+        break;
+      default:
+        gatherWide(self, offset, rows, count, target);
+    }
+  }
+  builder.length = start + count;
+  if (column.nullable || padded) gatherNulls(column, rows, count, builder, start);
+}
+
+/** Appends `count` nulls. */
+export function appendNulls(builder: Builder, count: u32): void {
+  const start = builder.length;
+  const width = typeWidth(builder.type);
+  if (builder.type == <u32>Type.BYTES) {
+    const end = builder.bytes;
+    const offsets = builder.offsets + ((<usize>start) << 2);
+    for (let row: u32 = 1; row <= count; row++) store<u32>(offsets + ((<usize>row) << 2), end);
+  } else if (width != 0) memory.fill(builder.values + <usize>start * width, 0, <usize>count * width);
+  for (let row: u32 = 0; row < count; row++) {
+    if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + row, 0);
+    builderSetNull(builder, start + row);
+  }
+  builder.length = start + count;
+}
+
+/** The row, or the first one in the place of NO_ROW: its value is read and made null later. */
+// @ts-ignore: decorator
+@inline
+function readable(row: u32): u32 {
+  return row == NO_ROW ? 0 : row;
+}
+
+function gatherFixed<T>(self: Store, offset: usize, rows: usize, count: u32, target: usize): void {
+  const chunks = self.rowChunks;
+  const stride = self.rowBytes;
+  const end = target + <usize>count * sizeof<T>();
+  if (self.rowFirst <= CHUNK_MASK) {
+    const values = <usize>load<u32>(chunks) + offset;
+    for (; target < end; target += sizeof<T>()) {
+      store<T>(target, load<T>(values + <usize>readable(load<u32>(rows)) * stride));
+      rows += 4;
+    }
+    return;
+  }
+  for (; target < end; target += sizeof<T>()) {
+    const row = readable(load<u32>(rows));
+    const chunk = <usize>load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2)) + offset;
+    store<T>(target, load<T>(chunk + <usize>(row & CHUNK_MASK) * stride));
+    rows += 4;
+  }
+}
+
+function gatherWide(self: Store, offset: usize, rows: usize, count: u32, target: usize): void {
+  for (let at: u32 = 0; at < count; at++) {
+    const from = storeRow(self, readable(load<u32>(rows + ((<usize>at) << 2)))) + offset;
+    store<u64>(target, load<u64>(from));
+    store<u64>(target, load<u64>(from, 8), 8);
+    target += 16;
+  }
+}
+
+function gatherBits(self: Store, offset: usize, rows: usize, count: u32, builder: Builder): void {
+  const start = builder.length;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = readable(load<u32>(rows + ((<usize>at) << 2)));
+    builderSetBit(builder, start + at, load<u8>(storeRow(self, row) + offset));
+  }
+}
+
+function gatherTexts(self: Store, offset: usize, rows: usize, count: u32, builder: Builder): void {
+  const base = builder.values;
+  const limit = wordLimit();
+  let offsets = builder.offsets + ((<usize>builder.length) << 2);
+  let to = base + <usize>builder.bytes;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (row != NO_ROW) {
+      const cell = storeRow(self, row) + offset;
+      const length = load<u32>(cell);
+      if (length <= SHORT_TEXT) {
+        const tail = load<u64>(cell, 12);
+        store<u64>(to, load<u64>(cell, 4));
+        store<u64>(to, tail, 8);
+      } else copyText(to, load<u32>(cell, 8), length, limit);
+      to += <usize>length;
+    }
+    offsets += 4;
+    store<u32>(offsets, <u32>(to - base));
+  }
+  builder.bytes = <u32>(to - base);
+}
+
+/** Bytes that a builder of texts must have room for beyond them: short texts are copied 16 bytes at a time. */
+export const TEXT_SLACK: usize = 16;
+
+// @ts-ignore: decorator
+@inline
+function copyText(to: usize, from: usize, length: usize, limit: usize): void {
+  if (length <= TEXT_SLACK && from <= limit) {
+    const tail = load<u64>(from, 8);
+    store<u64>(to, load<u64>(from));
+    store<u64>(to, tail, 8);
+  } else copyBytes(to, from, length);
+}
+
+/** Null rows; their values become zero. */
+function gatherNulls(column: StoreColumn, rows: usize, count: u32, builder: Builder, start: u32): void {
+  const width = typeWidth(builder.type);
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (row != NO_ROW) {
+      if (column.nullable == 0) continue;
+      const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+      if (bitmapGet(bits, row & CHUNK_MASK)) continue;
+    }
+    builderSetNull(builder, start + at);
+    if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + at, 0);
+    else if (width != 0) memory.fill(builder.values + <usize>(start + at) * width, 0, width);
+  }
+}
+
+// ---- from the vector at hand
+
+/**
+ * Appends the `count` rows of a vector that are listed at `rows` (u32 each, ascending) to a builder that has
+ * room for them and for their texts (and TEXT_SLACK).
+ */
+export function appendRows(builder: Builder, vector: Vector, rows: usize, count: u32): void {
+  const start = builder.length;
+  const values = vector.values;
+  if (vector.type == <u32>Type.BYTES) {
+    if (vector.dictionary == 0) appendViews(builder, vector, rows, count);
+    else appendCodes(builder, vector, rows, count);
+  } else if (vector.type == <u32>Type.BOOL) {
+    for (let at: u32 = 0; at < count; at++)
+      builderSetBit(builder, start + at, <u8>bitmapGet(values, load<u32>(rows + ((<usize>at) << 2))));
+  } else {
+    const width = typeWidth(vector.type);
+    const target = builder.values + <usize>start * width;
+    switch (<u32>width) {
+      case 1:
+        takeFixed<u8>(values, rows, count, target);
+        break;
+      case 2:
+        takeFixed<u16>(values, rows, count, target);
+        break;
+      case 4:
+        takeFixed<u32>(values, rows, count, target);
+        break;
+      case 8:
+        takeFixed<u64>(values, rows, count, target);
+        break;
+      default:
+        for (let at: u32 = 0; at < count; at++) {
+          const from = values + ((<usize>load<u32>(rows + ((<usize>at) << 2))) << 4);
+          store<u64>(target + ((<usize>at) << 4), load<u64>(from));
+          store<u64>(target + ((<usize>at) << 4), load<u64>(from, 8), 8);
+        }
+    }
+  }
+  builder.length = start + count;
+  if (vector.validity != 0) takeNulls(builder, vector.validity, rows, count, start);
+}
+
+function takeFixed<T>(values: usize, rows: usize, count: u32, target: usize): void {
+  const end = target + <usize>count * sizeof<T>();
+  for (; target < end; target += sizeof<T>()) {
+    store<T>(target, load<T>(values + <usize>load<u32>(rows) * sizeof<T>()));
+    rows += 4;
+  }
+}
+
+function takeNulls(builder: Builder, validity: usize, rows: usize, count: u32, start: u32): void {
+  const width = typeWidth(builder.type);
+  for (let at: u32 = 0; at < count; at++) {
+    if (bitmapGet(validity, load<u32>(rows + ((<usize>at) << 2)))) continue;
+    builderSetNull(builder, start + at);
+    if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + at, 0);
+    else if (width != 0) memory.fill(builder.values + <usize>(start + at) * width, 0, width);
+  }
+}
+
+/** Texts that lie one after the other (a column's own) are copied as one piece. */
+function appendViews(builder: Builder, vector: Vector, rows: usize, count: u32): void {
+  const base = builder.values;
+  const views = vector.values;
+  const validity = vector.validity;
+  let offsets = builder.offsets + ((<usize>builder.length) << 2);
+  let to = base + <usize>builder.bytes;
+  let from: usize = 0;
+  let pending: usize = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (validity == 0 || bitmapGet(validity, row)) {
+      const view = load<u64>(views + ((<usize>row) << 3));
+      if (<usize>(<u32>view) != from + pending) {
+        copyBytes(to, from, pending);
+        to += pending;
+        from = <usize>(<u32>view);
+        pending = 0;
+      }
+      pending += <usize>(view >> 32);
+    }
+    offsets += 4;
+    store<u32>(offsets, <u32>(to + pending - base));
+  }
+  copyBytes(to, from, pending);
+  builder.bytes = <u32>(to + pending - base);
+}
+
+function appendCodes(builder: Builder, vector: Vector, rows: usize, count: u32): void {
+  const dictionary = vector.dictionary;
+  const validity = vector.validity;
+  const base = builder.values;
+  const limit = wordLimit();
+  const large = load<u32>(dictionary) == <u32>Type.LARGE_BYTES;
+  const texts: usize = load<u32>(dictionary, <usize>Column.VALUES);
+  const first =
+    <usize>load<u32>(dictionary, <usize>Column.OFFSETS) +
+    ((<usize>load<u32>(dictionary, <usize>Column.OFFSET)) << (large ? 3 : 2));
+  let offsets = builder.offsets + ((<usize>builder.length) << 2);
+  let to = base + <usize>builder.bytes;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (validity == 0 || bitmapGet(validity, row)) {
+      const code: usize = load<u32>(vector.values + ((<usize>row) << 2));
+      let start: usize;
+      let end: usize;
+      if (large) {
+        start = <usize>load<u64>(first + (code << 3));
+        end = <usize>load<u64>(first + (code << 3), 8);
+      } else {
+        const pair = load<u64>(first + (code << 2));
+        start = <usize>(<u32>pair);
+        end = <usize>(pair >> 32);
+      }
+      copyText(to, texts + start, end - start, limit);
+      to += end - start;
+    }
+    offsets += 4;
+    store<u32>(offsets, <u32>(to - base));
+  }
+  builder.bytes = <u32>(to - base);
+}

@@ -1,0 +1,350 @@
+// Keys of a join: rows of both sides -> numbers, such that rows of equal keys have equal numbers.
+//
+// Both sides share one numbering, so that a row is hashed once, whether it is kept, looked up, or both:
+//   NONE    no keys (a cross join): one number for every row
+//   TEXT    one text key: the number is its interned id
+//   DENSE   one integer key, all rows of one side at hand and their values in a small range: the number is the
+//           value's distance from the smallest, and nothing is hashed or compared
+//   HASH    anything else: packed rows in a row table (kernel/group)
+// Keys are in the normal form of groups: -0 = 0, NaN = NaN. A row with a null among its keys has no number,
+// unless nulls are equal.
+//
+// `keysAssign` gives new keys numbers; `keysFind` adds nothing: it serves the side that is not kept.
+
+import { Type } from "../abi/layout";
+import { AggregateFault, JoinFault } from "../abi/operator";
+import { vectorIsValid } from "../column/builder";
+import { Vector } from "../column/vector";
+import { programOutput, programOutputDistinctBytes } from "../expression/program";
+import { GROUPS_SIZE, Groups, Tier, groupsKey } from "../group/state";
+import { groupsAssign, groupsFind, groupsInit, groupsProbes, groupsReserve } from "../group/groups";
+import { KEY_COLUMN_SIZE, KeyColumn, keyLoad } from "../group/key-column";
+import {
+  Interner,
+  NO_ID,
+  internFind,
+  internFindCodes,
+  internerReserve,
+  internerUseDictionary,
+} from "../group/interner";
+import { rowTableSlots } from "../group/row-table";
+import { regionCut } from "../memory/region";
+
+export const enum KeyTier {
+  NONE = 0,
+  /** One integer key, nothing is indexed yet: DENSE or HASH. */
+  UNDECIDED = 1,
+  DENSE = 2,
+  HASH = 3,
+  TEXT = 4,
+}
+
+/** A row without a number: nothing equals it. */
+export const NO_KEY: u32 = 0xffffffff;
+
+// @ts-ignore: decorator
+@unmanaged
+export class Keys {
+  region: usize;
+  groups: usize;
+  count: u32;
+  tier: u32;
+  nullsEqual: u32;
+  /** DENSE: the smallest value, and how many numbers there are before that of null. */
+  range: u32;
+  low: i64;
+  /** Per port and key what its interner remembers of the port's dictionary: id, remap, its length, identity. */
+  remaps: usize;
+  port: u32;
+}
+
+export const KEYS_SIZE: usize = 48;
+const REMAP_SIZE: usize = 16;
+
+/** Keys of these types (u32 each at `types`). False when out of memory. */
+export function keysInit(address: usize, region: usize, types: usize, count: u32, nullsEqual: bool, fault: u32, seed: u32): bool {
+  const self = changetype<Keys>(address);
+  self.region = region;
+  self.count = count;
+  self.nullsEqual = nullsEqual ? 1 : 0;
+  if (count == 0) return true;
+  self.groups = regionCut(region, GROUPS_SIZE);
+  self.remaps = regionCut(region, <usize>count * 2 * REMAP_SIZE);
+  const columns = regionCut(region, <usize>count * KEY_COLUMN_SIZE);
+  if (self.groups == 0 || self.remaps == 0 || columns == 0) return false;
+  for (let index: u32 = 0; index < count; index++) {
+    const key = changetype<KeyColumn>(columns + <usize>index * KEY_COLUMN_SIZE);
+    key.type = load<u32>(types + ((<usize>index) << 2));
+    key.output = index;
+  }
+  let faults: u32 = AggregateFault.NO_DIRECT;
+  if (fault & <u32>JoinFault.HASH_ZERO) faults |= <u32>AggregateFault.HASH_ZERO;
+  if (fault & <u32>JoinFault.TINY_TABLES) faults |= <u32>AggregateFault.TINY_TABLES;
+  const groups = changetype<Groups>(self.groups);
+  if (!groupsInit(groups, region, columns, count, faults, seed)) return false;
+  groups.tier = Tier.HASH;
+  const only = groupsKey(groups, 0);
+  self.tier = KeyTier.HASH;
+  if (count == 1 && only.interner != 0) self.tier = KeyTier.TEXT;
+  else if (count == 1 && isWhole(only.type) && (fault & <u32>JoinFault.NO_DENSE) == 0) self.tier = KeyTier.UNDECIDED;
+  return true;
+}
+
+/** Integers whose normal form is what vectors hold. */
+function isWhole(type: u32): bool {
+  return type == <u32>Type.I32 || type == <u32>Type.U32 || type == <u32>Type.I64 || type == <u32>Type.U64;
+}
+
+// @ts-ignore: decorator
+@inline
+function keyColumn(self: Keys, index: u32): KeyColumn {
+  return groupsKey(changetype<Groups>(self.groups), index);
+}
+
+/** All numbers given so far are below this. */
+export function keysSpan(self: Keys): u32 {
+  if (self.tier == <u32>KeyTier.NONE) return 1;
+  if (self.tier == <u32>KeyTier.DENSE) return self.range + 1;
+  if (self.tier == <u32>KeyTier.TEXT) return changetype<Interner>(keyColumn(self, 0).interner).count + 1;
+  return changetype<Groups>(self.groups).count;
+}
+
+/** Keys so far, for statistics; of DENSE, numbers. */
+export function keysCount(self: Keys): u32 {
+  if (self.count == 0 || self.tier == <u32>KeyTier.UNDECIDED) return 0;
+  if (self.tier == <u32>KeyTier.DENSE) return self.range;
+  if (self.tier == <u32>KeyTier.TEXT) return changetype<Interner>(keyColumn(self, 0).interner).count;
+  return changetype<Groups>(self.groups).count;
+}
+
+/** Slots of the tables, for statistics. */
+export function keysSlots(self: Keys): u32 {
+  if (self.tier == <u32>KeyTier.DENSE) return self.range + 1;
+  return self.tier == <u32>KeyTier.HASH ? rowTableSlots(changetype<Groups>(self.groups).table) : 0;
+}
+
+/** Slots that lookups went past because they were another key's. */
+export function keysProbes(self: Keys): u64 {
+  return self.count == 0 ? 0 : groupsProbes(changetype<Groups>(self.groups));
+}
+
+/** Room for the keys of `rows` further rows of the batch that `program` is bound to. False when out of memory. */
+export function keysReserve(self: Keys, program: usize, rows: u32): bool {
+  for (let index: u32 = 0; index < self.count; index++) {
+    const key = keyColumn(self, index);
+    if (key.interner == 0) continue;
+    if (!internerReserve(key.interner, rows, programOutputDistinctBytes(program, key.output))) return false;
+  }
+  return self.tier != <u32>KeyTier.HASH || groupsReserve(changetype<Groups>(self.groups), rows);
+}
+
+/** Room for the keys of `rows` rows that are kept: see `keysAssignKept`. */
+export function keysReserveKept(self: Keys, rows: u32): bool {
+  return groupsReserve(changetype<Groups>(self.groups), rows);
+}
+
+/** Interners remember one dictionary: each port has its own. */
+function usePort(self: Keys, port: u32): void {
+  if (self.port == port) return;
+  for (let index: u32 = 0; index < self.count; index++) {
+    const address = keyColumn(self, index).interner;
+    if (address == 0) continue;
+    const interner = changetype<Interner>(address);
+    const old = self.remaps + <usize>(self.port * self.count + index) * REMAP_SIZE;
+    const own = self.remaps + <usize>(port * self.count + index) * REMAP_SIZE;
+    store<u32>(old, interner.dictionaryId);
+    store<u32>(old, <u32>interner.remap, 4);
+    store<u32>(old, interner.remapLength, 8);
+    store<u32>(old, interner.identity, 12);
+    interner.dictionaryId = load<u32>(own);
+    interner.remap = load<u32>(own, 4);
+    interner.remapLength = load<u32>(own, 8);
+    interner.identity = load<u32>(own, 12);
+  }
+  self.port = port;
+}
+
+/** The numbers of the first `rows` rows of a program's outputs, new ones where keys are new. False when out of memory. */
+export function keysAssign(self: Keys, port: u32, program: usize, rows: u32, numbers: usize): bool {
+  if (self.tier == <u32>KeyTier.NONE) {
+    memory.fill(numbers, 0, (<usize>rows) << 2);
+    return true;
+  }
+  usePort(self, port);
+  for (let index: u32 = 0; index < self.count; index++) {
+    const key = keyColumn(self, index);
+    if (!keyLoad(key, changetype<Vector>(programOutput(program, key.output)), rows)) return false;
+  }
+  return assignLoaded(self, rows, numbers);
+}
+
+/** The same for kept rows, at the end of one side: the one key's values lie `stride` bytes apart. */
+export function keysAssignKept(
+  self: Keys,
+  cells: usize,
+  stride: usize,
+  validity: usize,
+  rows: u32,
+  numbers: usize,
+): bool {
+  const key = keyColumn(self, 0);
+  key.values = key.buffer;
+  key.validity = validity;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (key.width == 8) store<u64>(key.buffer + ((<usize>row) << 3), load<u64>(cells));
+    else store<u32>(key.buffer + ((<usize>row) << 2), load<u32>(cells));
+    cells += stride;
+  }
+  if (self.tier != <u32>KeyTier.DENSE) return assignLoaded(self, rows, numbers);
+  findDense(self, key, rows, numbers);
+  return true;
+}
+
+function assignLoaded(self: Keys, rows: u32, numbers: usize): bool {
+  if (self.tier == <u32>KeyTier.TEXT) {
+    textNumbers(self, rows, numbers);
+    return true;
+  }
+  if (!groupsAssign(changetype<Groups>(self.groups), rows, numbers)) return false;
+  if (self.nullsEqual == 0) dropNulls(self, rows, numbers);
+  return true;
+}
+
+/** The numbers of rows whose keys are known; NO_KEY for the others. False when out of memory. */
+export function keysFind(self: Keys, port: u32, program: usize, rows: u32, numbers: usize): bool {
+  if (self.tier == <u32>KeyTier.NONE) {
+    memory.fill(numbers, 0, (<usize>rows) << 2);
+    return true;
+  }
+  usePort(self, port);
+  for (let index: u32 = 0; index < self.count; index++) {
+    const key = keyColumn(self, index);
+    const vector = changetype<Vector>(programOutput(program, key.output));
+    if (!(key.interner == 0 ? keyLoad(key, vector, rows) : findTexts(key, vector, rows))) return false;
+  }
+  if (self.tier == <u32>KeyTier.DENSE) findDense(self, keyColumn(self, 0), rows, numbers);
+  else if (self.tier == <u32>KeyTier.TEXT) textNumbers(self, rows, numbers);
+  else {
+    groupsFind(changetype<Groups>(self.groups), rows, numbers);
+    if (self.nullsEqual == 0) dropNulls(self, rows, numbers);
+  }
+  return true;
+}
+
+/** Ids of texts that are known, NO_ID for the others. */
+function findTexts(key: KeyColumn, vector: Vector, rows: u32): bool {
+  const interner = key.interner;
+  const ids = key.buffer;
+  key.values = ids;
+  key.validity = vector.validity;
+  const dictionary = vector.dictionary;
+  if (dictionary != 0) {
+    // As for no rows, so that no text of the dictionary is added.
+    if (!internerUseDictionary(interner, dictionary, vector.dictionaryId, 0)) return false;
+  }
+  if (dictionary != 0) {
+    internFindCodes(interner, dictionary, vector.values, vector.validity, rows, ids);
+    return true;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    let id = NO_ID;
+    if (vectorIsValid(vector, row)) {
+      const view = vector.values + ((<usize>row) << 3);
+      id = internFind(interner, load<u32>(view), load<u32>(view, 4));
+    }
+    store<u32>(ids + ((<usize>row) << 2), id);
+  }
+  return true;
+}
+
+/** TEXT: 0 is null, ids count from 1. */
+function textNumbers(self: Keys, rows: u32, numbers: usize): void {
+  const key = keyColumn(self, 0);
+  const none: u32 = self.nullsEqual ? 0 : NO_KEY;
+  for (let row: u32 = 0; row < rows; row++) {
+    const at: usize = (<usize>row) << 2;
+    const id = load<u32>(key.values + at);
+    let number = id == NO_ID ? NO_KEY : id + 1;
+    if (key.validity != 0 && !((load<u8>(key.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1)) number = none;
+    store<u32>(numbers + at, number);
+  }
+}
+
+function dropNulls(self: Keys, rows: u32, numbers: usize): void {
+  for (let index: u32 = 0; index < self.count; index++) {
+    const validity = keyColumn(self, index).validity;
+    if (validity == 0) continue;
+    for (let row: u32 = 0; row < rows; row++) {
+      if ((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+      store<u32>(numbers + ((<usize>row) << 2), NO_KEY);
+    }
+  }
+}
+
+// ---- DENSE
+
+/** Numbers the values from `low` on, `range` of them; no key may have a number yet. */
+export function keysDense(self: Keys, low: i64, range: u32): void {
+  self.tier = KeyTier.DENSE;
+  self.low = low;
+  self.range = range;
+}
+
+/** Gives up on DENSE. */
+export function keysHash(self: Keys): void {
+  self.tier = KeyTier.HASH;
+}
+
+function findDense(self: Keys, key: KeyColumn, rows: u32, numbers: usize): void {
+  if (key.width == 8) denseNumbers<i64>(self, key, rows, numbers);
+  else if (key.type == <u32>Type.U32) denseNumbers<u32>(self, key, rows, numbers);
+  else denseNumbers<i32>(self, key, rows, numbers);
+  if (key.validity == 0) return;
+  const none: u32 = self.nullsEqual ? self.range : NO_KEY;
+  for (let row: u32 = 0; row < rows; row++) {
+    if ((load<u8>(key.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+    store<u32>(numbers + ((<usize>row) << 2), none);
+  }
+}
+
+/** Distances wrap for values far away, but never into the range. */
+function denseNumbers<T>(self: Keys, key: KeyColumn, rows: u32, numbers: usize): void {
+  const values = key.values;
+  const low = <u64>self.low;
+  const range: u64 = self.range;
+  for (let row: u32 = 0; row < rows; row++) {
+    const distance = <u64>(<i64>load<T>(values + <usize>row * sizeof<T>())) - low;
+    store<u32>(numbers + ((<usize>row) << 2), distance < range ? <u32>distance : NO_KEY);
+  }
+}
+
+/** Widens [low, high] (16 bytes at `bounds`) by the valid values of one integer key column. */
+export function keysObserve(vector: Vector, rows: u32, bounds: usize): void {
+  if (vector.type == <u32>Type.I32) observe<i32>(vector, rows, bounds);
+  else if (vector.type == <u32>Type.U32) observe<u32>(vector, rows, bounds);
+  else observe<i64>(vector, rows, bounds);
+}
+
+function observe<T>(vector: Vector, rows: u32, bounds: usize): void {
+  let low = load<i64>(bounds);
+  let high = load<i64>(bounds, 8);
+  if (vector.validity == 0) {
+    const end = vector.values + <usize>rows * sizeof<T>();
+    for (let at = vector.values; at < end; at += sizeof<T>()) {
+      const value = <i64>load<T>(at);
+      low = min(low, value);
+      high = max(high, value);
+    }
+    store<i64>(bounds, low);
+    store<i64>(bounds, high, 8);
+    return;
+  }
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!vectorIsValid(vector, row)) continue;
+    const value = <i64>load<T>(vector.values + <usize>row * sizeof<T>());
+    low = min(low, value);
+    high = max(high, value);
+  }
+  store<i64>(bounds, low);
+  store<i64>(bounds, high, 8);
+}

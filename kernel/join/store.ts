@@ -1,0 +1,511 @@
+// A store: the rows of one side that a join keeps.
+//
+// A row is one piece of memory that holds the columns which results, the residual or a waiting index need, so that
+// a row that is found by its key costs one or two cache misses however many columns it has. Short texts (up to 12
+// bytes) lie in the row; longer ones in an arena of the store, or, those that came by dictionary, once a value in
+// an interner. What an index needs of a row (the next row of its key, whether it was matched) lies apart.
+//
+//   row:   columns, widest first, at their `offset`; booleans take a byte
+//   text:  +0 u32 length   +4 up to 12 bytes, or (longer) +8 u32 address
+//
+// Rows lie in chunks of 65,536, so that a store grows without copying what it has and without a pause; only the
+// first chunk starts small and doubles.
+//
+// Room is made before a push applies anything (`storeReserve`). Rows are appended behind the last one and count
+// once the whole push has succeeded (`storeCommit`): one that fails leaves nothing behind.
+//
+// Tried and lost: columns kept apart, texts as views. Sequential to write, but gathering rows of a large side in
+// the order of keys then misses the cache for each column, and again for each text.
+
+import { Abi, Type } from "../abi/layout";
+import { BITMAP_BYTES, Vector } from "../column/vector";
+import { bitmapAppend, bitmapBytes, bitmapLoad } from "../column/bitmap";
+import { regrow, vectorIsValid } from "../column/builder";
+import { typeWidth } from "../column/type";
+import { programOutput, programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
+import {
+  INTERNER_SIZE,
+  internCodes,
+  internedAddress,
+  internedLength,
+  internerInit,
+  internerReserve,
+  internerUseDictionary,
+} from "../group/interner";
+import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
+import { copyBytes } from "../memory/copy";
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+
+export const CHUNK_SHIFT: u32 = 16;
+const CHUNK: u32 = 1 << CHUNK_SHIFT;
+export const CHUNK_MASK: u32 = CHUNK - 1;
+const FIRST_ROWS: u32 = 1024;
+const FIRST_TABLE: u32 = 64;
+const MOST_ROWS: u64 = 0xfffffff0;
+/** Longest text that lies in the row. */
+export const SHORT_TEXT: u32 = 12;
+/** Bytes behind the last row that may be read: short texts are copied as two words. */
+const SLACK: usize = 16;
+
+// @ts-ignore: decorator
+@unmanaged
+export class StoreColumn {
+  type: u32;
+  /** Bytes in a row, and where they begin. */
+  width: u32;
+  offset: u32;
+  /** Output of the side's program. */
+  output: u32;
+  /** 1 once a null came. */
+  nullable: u32;
+  /** Per chunk u32 address of the validity bitmap. */
+  validity: usize;
+  /** Texts of dictionaries, and room for the ids of a vector; 0 until one comes. */
+  interner: usize;
+  ids: usize;
+  /** Rows that the bitmap of the first chunk can hold. */
+  firstRows: u32;
+}
+
+const COLUMN_SIZE: usize = 48;
+
+/** Pieces of fixed width a row, in chunks: rows, and what an index needs of them. */
+// @ts-ignore: decorator
+@unmanaged
+class Slab {
+  /** Per chunk u32 address. */
+  chunks: usize;
+  width: usize;
+  /** Rows that the first chunk can hold. */
+  firstRows: u32;
+}
+
+// @ts-ignore: decorator
+@unmanaged
+export class Store {
+  /** The slabs: rows, next row of the same key (u32, plus one), whether the row was matched (a byte). */
+  rowChunks: usize;
+  rowBytes: usize;
+  rowFirst: u32;
+  nextChunks: usize;
+  nextBytes: usize;
+  nextFirst: u32;
+  matchedChunks: usize;
+  matchedBytes: usize;
+  matchedFirst: u32;
+  region: usize;
+  columns: usize;
+  columnCount: u32;
+  rows: u32;
+  /** Rows that there is room for. */
+  capacity: u32;
+  /** Chunks that the tables can name. */
+  tableChunks: u32;
+  /** A bitmap of ones, and one for shifted bits. */
+  ones: usize;
+  shifted: usize;
+  arena: usize;
+  /** Seed of the hashes of interned texts. */
+  seed: u32;
+}
+
+export const STORE_SIZE: usize = 80;
+const SLABS: usize = 3;
+const SLAB_SIZE: usize = 12;
+
+// @ts-ignore: decorator
+@inline
+function slabOf(self: Store, index: usize): Slab {
+  return changetype<Slab>(changetype<usize>(self) + index * SLAB_SIZE);
+}
+
+// @ts-ignore: decorator
+@inline
+export function storeColumn(store: Store, index: u32): StoreColumn {
+  return changetype<StoreColumn>(store.columns + <usize>index * COLUMN_SIZE);
+}
+
+/**
+ * An empty store of `columns` columns, whose `type` and `output` the caller sets before `storeLayout`. False when out
+ * of memory.
+ */
+export function storeInit(address: usize, region: usize, columns: u32, seed: u32): bool {
+  const self = changetype<Store>(address);
+  self.region = region;
+  self.seed = seed;
+  self.columnCount = columns;
+  self.columns = regionCut(region, <usize>columns * COLUMN_SIZE + 1);
+  self.ones = regionCut(region, BITMAP_BYTES * 2);
+  self.arena = regionCut(region, ARENA_SIZE);
+  if (self.columns == 0 || self.ones == 0 || self.arena == 0) return false;
+  self.shifted = self.ones + BITMAP_BYTES;
+  memory.fill(self.ones, 0xff, BITMAP_BYTES);
+  arenaInit(changetype<Arena>(self.arena), region);
+  return true;
+}
+
+/** Gives the columns their places in a row. */
+export function storeLayout(self: Store): void {
+  let offset: u32 = 0;
+  for (let width: u32 = 16; width != 0; width >>= 1) {
+    for (let index: u32 = 0; index < self.columnCount; index++) {
+      const column = storeColumn(self, index);
+      column.width = column.type == <u32>Type.BYTES ? 16 : max<u32>(1, <u32>typeWidth(column.type));
+      if (column.width != width) continue;
+      column.offset = offset;
+      offset += width;
+    }
+  }
+  const align: u32 = offset >= 8 ? 7 : 3;
+  self.rowBytes = (offset + align) & ~align;
+  self.nextBytes = 4;
+  self.matchedBytes = 1;
+}
+
+// ---- room
+
+/** Room for `more` rows, and for the texts of the batch that `program` is bound to. False when out of memory. */
+export function storeReserve(self: Store, program: usize, more: u32): bool {
+  const need: u64 = <u64>self.rows + <u64>more;
+  if (need > MOST_ROWS) return false;
+  if (need > <u64>self.capacity && !grow(self, <u32>need)) return false;
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    // A dictionary's texts are interned, and reserved, when its codes come.
+    if (column.type == <u32>Type.BYTES) bytes += programOutputTextBytes(program, column.output);
+  }
+  return bytes <= 0x7fffffff && arenaReserve(changetype<Arena>(self.arena), <usize>bytes);
+}
+
+function grow(self: Store, need: u32): bool {
+  let first = CHUNK;
+  if (need < CHUNK) first = max<u32>(need, min<u32>(CHUNK, max<u32>(FIRST_ROWS, self.capacity << 1)));
+  const chunks: u32 = ((max<u32>(need, 1) - 1) >> CHUNK_SHIFT) + 1;
+  if (chunks > self.tableChunks && !growTables(self, chunks)) return false;
+  for (let index: usize = 0; index < SLABS; index++) {
+    if (!growSlab(self, slabOf(self, index), first, chunks)) return false;
+  }
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    if (!growBitmap(self, storeColumn(self, index), first, chunks)) return false;
+  }
+  self.capacity = chunks == 1 ? first : chunks << CHUNK_SHIFT;
+  return true;
+}
+
+function growTables(self: Store, chunks: u32): bool {
+  const count = max<u32>(chunks, max<u32>(FIRST_TABLE, self.tableChunks << 1));
+  for (let index: usize = 0; index < SLABS; index++) {
+    const slab = slabOf(self, index);
+    const table = growTable(self, slab.chunks, count);
+    if (table == 0) return false;
+    slab.chunks = table;
+  }
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    const table = growTable(self, column.validity, count);
+    if (table == 0) return false;
+    column.validity = table;
+  }
+  self.tableChunks = count;
+  return true;
+}
+
+function growTable(self: Store, table: usize, count: u32): usize {
+  const old: usize = (<usize>self.tableChunks) << 2;
+  const bytes: usize = (<usize>count) << 2;
+  const fresh = regrow(self.region, table, old, bytes);
+  if (fresh != 0) memory.fill(fresh + old, 0, bytes - old);
+  return fresh;
+}
+
+function growSlab(self: Store, slab: Slab, first: u32, chunks: u32): bool {
+  const table = slab.chunks;
+  if (first > slab.firstRows) {
+    const used = <usize>slab.firstRows * slab.width;
+    const block = regrow(self.region, load<u32>(table), used, <usize>first * slab.width + SLACK);
+    if (block == 0) return false;
+    store<u32>(table, <u32>block);
+    slab.firstRows = first;
+  }
+  for (let chunk: u32 = 1; chunk < chunks; chunk++) {
+    const at: usize = (<usize>chunk) << 2;
+    if (load<u32>(table + at) != 0) continue;
+    const block = regionBlock(self.region, <usize>CHUNK * slab.width + SLACK);
+    if (block == 0) return false;
+    store<u32>(table + at, <u32>block);
+  }
+  return true;
+}
+
+function growBitmap(self: Store, column: StoreColumn, first: u32, chunks: u32): bool {
+  const table = column.validity;
+  if (first > column.firstRows) {
+    const used: usize = column.firstRows == 0 ? 0 : bitmapBytes(column.firstRows);
+    const bytes = bitmapBytes(first);
+    const block = regrow(self.region, load<u32>(table), used, bytes);
+    if (block == 0) return false;
+    memory.fill(block + used, 0xff, bytes - used);
+    store<u32>(table, <u32>block);
+    column.firstRows = first;
+  }
+  for (let chunk: u32 = 1; chunk < chunks; chunk++) {
+    const at: usize = (<usize>chunk) << 2;
+    if (load<u32>(table + at) != 0) continue;
+    const block = regionBlock(self.region, CHUNK >> 3);
+    if (block == 0) return false;
+    memory.fill(block, 0xff, CHUNK >> 3);
+    store<u32>(table + at, <u32>block);
+  }
+  return true;
+}
+
+/** Forgets the rows and keeps their room. */
+export function storeClear(self: Store): void {
+  self.rows = 0;
+  arenaClear(changetype<Arena>(self.arena));
+}
+
+/** Gives back all memory of the rows. */
+export function storeFree(self: Store): void {
+  arenaClear(changetype<Arena>(self.arena));
+  for (let index: usize = 0; index < SLABS; index++) {
+    const slab = slabOf(self, index);
+    freeTable(self, slab.chunks);
+    slab.chunks = 0;
+    slab.firstRows = 0;
+  }
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    freeTable(self, column.validity);
+    column.validity = 0;
+    column.firstRows = 0;
+    column.nullable = 0;
+  }
+  self.rows = 0;
+  self.capacity = 0;
+  self.tableChunks = 0;
+}
+
+function freeTable(self: Store, table: usize): void {
+  if (table == 0) return;
+  for (let chunk: u32 = 0; chunk < self.tableChunks; chunk++)
+    regionFree(self.region, load<u32>(table + ((<usize>chunk) << 2)));
+  regionFree(self.region, table);
+}
+
+// ---- rows
+
+// @ts-ignore: decorator
+@inline
+function pieceOf(chunks: usize, row: u32, width: usize): usize {
+  return <usize>load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2)) + <usize>(row & CHUNK_MASK) * width;
+}
+
+/** Address of a row. */
+// @ts-ignore: decorator
+@inline
+export function storeRow(self: Store, row: u32): usize {
+  return pieceOf(self.rowChunks, row, self.rowBytes);
+}
+
+/** Address of the u32 that holds the next row of the same key, plus one. */
+// @ts-ignore: decorator
+@inline
+export function storeNext(self: Store, row: u32): usize {
+  return pieceOf(self.nextChunks, row, 4);
+}
+
+/** Address of the byte that tells whether a row was matched. */
+// @ts-ignore: decorator
+@inline
+export function storeMatched(self: Store, row: u32): usize {
+  return pieceOf(self.matchedChunks, row, 1);
+}
+
+/**
+ * Appends the `count` rows that the program holds as rows `first` and on; they do not count yet. False when
+ * out of memory.
+ */
+export function storeAppend(self: Store, program: usize, first: u32, count: u32): bool {
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    const vector = changetype<Vector>(programOutput(program, column.output));
+    if (vector.dictionary != 0) {
+      const distinct = programOutputDistinctBytes(program, column.output);
+      if (!internVector(self, column, vector, count, distinct)) return false;
+    }
+    for (let done: u32 = 0; done < count; ) {
+      const some = min<u32>(count - done, CHUNK - ((first + done) & CHUNK_MASK));
+      appendValidity(self, column, vector, done, first + done, some);
+      const target = storeRow(self, first + done) + <usize>column.offset;
+      if (!appendPart(self, column, vector, done, target, some)) return false;
+      done += some;
+    }
+  }
+  return true;
+}
+
+/** The rows appended so far count. */
+export function storeCommit(self: Store, rows: u32): void {
+  const first = self.rows;
+  for (let done: u32 = 0; done < rows; ) {
+    const some = min<u32>(rows - done, CHUNK - ((first + done) & CHUNK_MASK));
+    memory.fill(storeMatched(self, first + done), 0, some);
+    done += some;
+  }
+  self.rows = first + rows;
+}
+
+/** Values [from, from + count) of the vector to cells from `target` on, one a row. */
+function appendPart(
+  self: Store,
+  column: StoreColumn,
+  vector: Vector,
+  from: u32,
+  target: usize,
+  count: u32,
+): bool {
+  const stride = self.rowBytes;
+  const values = vector.values;
+  if (vector.type == <u32>Type.BYTES) {
+    if (vector.dictionary != 0) appendInterned(column, vector, from, target, stride, count);
+    else return appendTexts(self, vector, from, target, stride, count);
+    return true;
+  }
+  if (vector.type == <u32>Type.BOOL) {
+    for (let row: u32 = 0; row < count; row++) {
+      const at = from + row;
+      store<u8>(target, (load<u8>(values + <usize>(at >> 3)) >> <u8>(at & 7)) & 1);
+      target += stride;
+    }
+    return true;
+  }
+  switch (column.width) {
+    case 1:
+      spread<u8>(values + <usize>from, target, stride, count);
+      break;
+    case 2:
+      spread<u16>(values + ((<usize>from) << 1), target, stride, count);
+      break;
+    case 4:
+      spread<u32>(values + ((<usize>from) << 2), target, stride, count);
+      break;
+    case 8:
+      spread<u64>(values + ((<usize>from) << 3), target, stride, count);
+      break;
+    default:
+      for (let row: u32 = 0; row < count; row++) {
+        const value = values + ((<usize>(from + row)) << 4);
+        store<u64>(target, load<u64>(value));
+        store<u64>(target, load<u64>(value, 8), 8);
+        target += stride;
+      }
+  }
+  return true;
+}
+
+function spread<T>(values: usize, target: usize, stride: usize, count: u32): void {
+  const end = values + <usize>count * sizeof<T>();
+  for (; values < end; values += sizeof<T>()) {
+    store<T>(target, load<T>(values));
+    target += stride;
+  }
+}
+
+function appendValidity(
+  self: Store,
+  column: StoreColumn,
+  vector: Vector,
+  from: u32,
+  first: u32,
+  count: u32,
+): void {
+  if (vector.validity == 0 && column.nullable == 0) return;
+  let source = vector.validity == 0 ? self.ones : vector.validity;
+  if (vector.validity != 0 && from != 0) {
+    bitmapLoad(vector.validity, from, count, self.shifted);
+    source = self.shifted;
+  }
+  const bits: usize = load<u32>(column.validity + ((<usize>(first >> CHUNK_SHIFT)) << 2));
+  if (bitmapAppend(bits, first & CHUNK_MASK, source, 0, count) != count) column.nullable = 1;
+}
+
+// ---- texts
+
+/** Texts that begin up to here can be read 16 bytes at a time. */
+// @ts-ignore: decorator
+@inline
+export function wordLimit(): usize {
+  return <usize>min<u64>((<u64>memory.size() << 16) - 16, 0xffffffff);
+}
+
+/** Writes a text's cell: the text itself where it is short, else its address. */
+// @ts-ignore: decorator
+@inline
+function writeCell(cell: usize, address: usize, length: u32, limit: usize): void {
+  store<u32>(cell, length);
+  if (length > SHORT_TEXT) store<u32>(cell, <u32>address, 8);
+  else if (address <= limit) {
+    const tail = load<u32>(address, 8);
+    store<u64>(cell, load<u64>(address), 4);
+    store<u32>(cell, tail, 12);
+  } else copyBytes(cell + 4, address, length);
+}
+
+function appendTexts(self: Store, vector: Vector, from: u32, target: usize, stride: usize, count: u32): bool {
+  const limit = wordLimit();
+  for (let row: u32 = 0; row < count; row++) {
+    if (vectorIsValid(vector, from + row)) {
+      const view = load<u64>(vector.values + ((<usize>(from + row)) << 3));
+      const length = <u32>(view >> 32);
+      let address = <usize>(<u32>view);
+      if (length > SHORT_TEXT) {
+        const kept = arenaTake(changetype<Arena>(self.arena), length);
+        if (kept == 0) return false;
+        copyBytes(kept, address, length);
+        address = kept;
+      }
+      writeCell(target, address, length, limit);
+    } else store<u32>(target, 0);
+    target += stride;
+  }
+  return true;
+}
+
+/** Interns a vector's dictionary codes; their ids are at `column.ids` then. False when out of memory. */
+function internVector(self: Store, column: StoreColumn, vector: Vector, count: u32, bytes: usize): bool {
+  if (column.interner == 0) {
+    const interner = regionCut(self.region, INTERNER_SIZE);
+    const ids = regionBlock(self.region, <usize>Abi.VECTOR_ROWS * 4);
+    if (ids == 0 || interner == 0 || !internerInit(interner, self.region, false, false, self.seed))
+      return false;
+    column.ids = ids;
+    column.interner = interner;
+  }
+  const dictionary = vector.dictionary;
+  return (
+    internerReserve(column.interner, count, bytes) &&
+    internerUseDictionary(column.interner, dictionary, vector.dictionaryId, count) &&
+    internCodes(column.interner, dictionary, vector.values, vector.validity, count, column.ids)
+  );
+}
+
+function appendInterned(
+  column: StoreColumn,
+  vector: Vector,
+  from: u32,
+  target: usize,
+  stride: usize,
+  count: u32,
+): void {
+  const limit = wordLimit();
+  const interner = column.interner;
+  for (let row: u32 = 0; row < count; row++) {
+    if (vectorIsValid(vector, from + row)) {
+      const id = load<u32>(column.ids + ((<usize>(from + row)) << 2));
+      writeCell(target, internedAddress(interner, id), internedLength(interner, id), limit);
+    } else store<u32>(target, 0);
+    target += stride;
+  }
+}

@@ -1,0 +1,178 @@
+// The short way of a join: a push whose rows find one row of the other side at most leaves with the push.
+//
+// It is taken once the other port has ended, where that side has each key once and there is no residual: then a
+// push gives no more rows than it has, and they are written from the program's registers to the result, a vector
+// at a time, without being kept in between. Pulls only hand them out.
+//
+// Measured over q1 to q5 of the join benchmark, as a share of the time of the long way: see bench/suite/join.ts.
+
+import { Abi, Batch, Type } from "../abi/layout";
+import { JoinFlag, JoinType } from "../abi/operator";
+import { Status } from "../abi/status";
+import {
+  builderAppendVector,
+  builderReserveBytes,
+  outputColumn,
+  outputDescribe,
+  outputDetach,
+  outputReset,
+  outputShrink,
+} from "../column/builder";
+import { Vector } from "../column/vector";
+import { programOutput, programOutputTextBytes, programRun } from "../expression/program";
+import { TEXT_SLACK, appendRows, gather, gatherBytes } from "../join/gather";
+import { Keys, NO_KEY, keysFind } from "../join/keys";
+import { storeColumn, storeMatched } from "../join/store";
+import { failMemory } from "../memory/context";
+import {
+  Join,
+  joinClosed,
+  joinDuplicates,
+  joinFilters,
+  joinHeads,
+  joinIsSmall,
+  joinPreserves,
+  joinProgram,
+  joinStore,
+} from "./join-state";
+import { Operator } from "./operator";
+
+/** Whether a push on this port may go the short way. */
+export function joinIsDirect(self: Join, port: u32): bool {
+  return (
+    joinClosed(self, 1 - port) &&
+    self.residual == 0 &&
+    !joinDuplicates(self, 1 - port) &&
+    !(joinFilters(self) && port == 1) &&
+    !joinIsSmall(self)
+  );
+}
+
+/** Empties the result's builders, or (KEEP_RESULTS) begins new ones. False when out of memory. */
+export function joinFreshOutput(self: Join, rows: u32): bool {
+  if (self.handedOut && (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0) outputDetach(self.output);
+  self.handedOut = 0;
+  return outputReset(self.output, rows);
+}
+
+/** Describes rows [from, from + rows) of the result; they have left then. */
+export function joinHandOut(self: Join, out: usize, from: u32, rows: u32): void {
+  const first = outputColumn(self.output, 0);
+  const kept = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0;
+  if (kept && from == 0 && self.columnCount != 0 && first.length < first.capacity >> 1) outputShrink(self.output);
+  outputDescribe(self.output, out, rows, 0);
+  store<u32>(out, from, <usize>Batch.OFFSET);
+  self.handedOut = 1;
+}
+
+/** Writes the rows that leave because of the batch that the port's program is bound to. */
+export function joinPushDirect(context: usize, operator: usize, self: Join, port: u32, rows: u32): i32 {
+  const program = joinProgram(self, port);
+  if (!reserve(self, port, program, rows)) return failMemory(context, 0);
+  let selected: u32 = 0;
+  let leaving: u32 = 0;
+  for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
+    const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
+    if (count < 0) return count;
+    if (count == 0) continue;
+    if (!keysFind(changetype<Keys>(self.keys), port, program, count, self.numbers)) return failMemory(context, 0);
+    const found = find(self, port, count);
+    if (!append(self, port, program, count, found)) return failMemory(context, 0);
+    selected += count;
+    leaving += found;
+  }
+  changetype<Operator>(operator).rowsSelected += selected;
+  self.written = leaving;
+  self.given = 0;
+  return leaving == 0 ? Status.NEED_INPUT : Status.HAS_MORE;
+}
+
+function reserve(self: Join, port: u32, program: usize, rows: u32): bool {
+  if (!joinFreshOutput(self, rows)) return false;
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const builder = outputColumn(self.output, index);
+    const column = self.columns + <usize>index * 8;
+    if (builder.type != <u32>Type.BYTES || load<u32>(column) != port) continue;
+    const output = storeColumn(joinStore(self, port), load<u32>(column, 4)).output;
+    const bytes = <u64>programOutputTextBytes(program, output) + <u64>TEXT_SLACK;
+    if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
+  }
+  return true;
+}
+
+/** Lists the vector's rows that leave, and beside each its row of the other side (NO_ROW where it has none). */
+function find(self: Join, port: u32, count: u32): u32 {
+  const heads = joinHeads(self, 1 - port);
+  const numbers = self.numbers;
+  const mine = port == 0 ? self.found0 : self.found1;
+  const theirs = port == 0 ? self.found1 : self.found0;
+  const outer = joinPreserves(self, port) ? 1 : 0;
+  // ANTI wants the rows without a match, all others those with one.
+  const turned: u32 = self.type == <u32>JoinType.ANTI ? 1 : 0;
+  let found: u32 = 0;
+  for (let row: u32 = 0; row < count; row++) {
+    const number = load<u32>(numbers + ((<usize>row) << 2));
+    const link = number == NO_KEY ? 0 : load<u32>(heads + ((<usize>number) << 2));
+    store<u32>(mine + ((<usize>found) << 2), row);
+    store<u32>(theirs + ((<usize>found) << 2), link - 1);
+    found += ((link != 0 ? 1 : 0) ^ turned) | outer;
+  }
+  if (joinPreserves(self, 1 - port)) mark(self, 1 - port, theirs, found);
+  return found;
+}
+
+function mark(self: Join, port: u32, rows: usize, count: u32): void {
+  const kept = joinStore(self, port);
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    // A row that is not there is larger than any.
+    if (row < kept.rows) store<u8>(storeMatched(kept, row), 1);
+  }
+}
+
+/** Writes the listed rows to the result, column by column. False when out of memory. */
+function append(self: Join, port: u32, program: usize, count: u32, found: u32): bool {
+  if (found == 0) return true;
+  const mine = port == 0 ? self.found0 : self.found1;
+  const theirs = port == 0 ? self.found1 : self.found0;
+  const padded = joinPreserves(self, port);
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const builder = outputColumn(self.output, index);
+    const column = self.columns + <usize>index * 8;
+    const side = load<u32>(column);
+    const kept = joinStore(self, side);
+    const at = load<u32>(column, 4);
+    if (side == port) {
+      const vector = changetype<Vector>(programOutput(program, storeColumn(kept, at).output));
+      if (found == count && vector.dictionary == 0) builderAppendVector(builder, vector, count);
+      else appendRows(builder, vector, mine, found);
+      continue;
+    }
+    if (builder.type == <u32>Type.BYTES) {
+      const bytes = gatherBytes(kept, at, theirs, found) + <u64>TEXT_SLACK;
+      if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
+    }
+    gather(kept, at, theirs, found, builder, padded);
+  }
+  return true;
+}
+
+/** Hands out what a push has written: see op_pull. */
+export function joinGive(self: Join, out: usize, maxRows: u32, limit: u64): void {
+  let rows = min<u32>(self.written - self.given, maxRows);
+  while (rows > 1 && textBytes(self, self.given, rows) > limit) rows >>= 1;
+  joinHandOut(self, out, self.given, rows);
+  self.given += rows;
+}
+
+/** Bytes of the texts of rows [from, from + rows) of the result. */
+function textBytes(self: Join, from: u32, rows: u32): u64 {
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const builder = outputColumn(self.output, index);
+    if (builder.type != <u32>Type.BYTES) continue;
+    const offsets = builder.offsets + ((<usize>from) << 2);
+    bytes += <u64>(load<u32>(offsets + ((<usize>rows) << 2)) - load<u32>(offsets));
+  }
+  return bytes;
+}

@@ -1,0 +1,277 @@
+// What a join holds: its sides, the index over their keys, and where it stands in its work.
+//
+//   store 0 | store 1        rows that are kept, with the columns that results and the residual need
+//   keys                     one numbering of the keys of both sides
+//   heads 0 | heads 1        per key number the last row of that key (plus one); rows are chained by `next`
+//
+// A push looks the other side's chains up and, while the other port is open, keeps its own rows for the rows
+// that will come there. Once the other port has ended nobody will look for them: the store holds the rows of the
+// push at hand then, and no others. So the two ports need no order: with one side after the other this is
+// the build and probe of a batch, with both interleaved it is a symmetric join of streams.
+
+import { JoinFault, JoinFlag, JoinType } from "../abi/operator";
+import { KeyTier, Keys, NO_KEY, keysAssignKept, keysDense, keysHash, keysReserveKept, keysSpan } from "../join/keys";
+import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeNext, storeRow } from "../join/store";
+import { regrow } from "../column/builder";
+import { OPERATOR_BODY } from "./operator";
+
+/** Rows, or pairs of rows, that are found and handed on together. */
+export const STEP: u32 = 2048;
+/** Rows that one pull indexes at most. */
+const INDEX_ROWS: u32 = 1 << 18;
+/** A dense index takes at most this many numbers for each row, or this many on any input, and no more than that. */
+const DENSE_PER_ROW: u64 = 4;
+const DENSE_ALWAYS: u64 = 1 << 16;
+const DENSE_MOST: u64 = 1 << 28;
+
+export const enum Phase {
+  IDLE = 0,
+  /** The pushed rows meet the other side's. */
+  PAIRS = 1,
+  /** Pushed rows that leave alone: without a match, or (SEMI) because of one. */
+  LONE = 2,
+  /** A port has ended: the other side's rows that were never matched leave. */
+  SCAN = 3,
+  /** A port has ended: its rows are indexed, where that has waited. */
+  INDEX = 4,
+}
+
+// @ts-ignore: decorator
+@unmanaged
+export class Join {
+  type: u32;
+  flags: u32;
+  fault: u32;
+  keyCount: u32;
+  keys: usize;
+  residual: usize;
+  /** Per port. */
+  program0: usize;
+  program1: usize;
+  store0: usize;
+  store1: usize;
+  heads0: usize;
+  heads1: usize;
+  headCount0: u32;
+  headCount1: u32;
+  /** 1 when some key has more than one row. */
+  duplicates0: u32;
+  duplicates1: u32;
+  /** Rows that are in chains. */
+  indexed0: u32;
+  indexed1: u32;
+  /** 1 after the last watermark of the port; 1 once what follows from it is done. */
+  ended0: u32;
+  ended1: u32;
+  closed0: u32;
+  closed1: u32;
+  /** Smallest and largest key so far, while the index waits. */
+  low0: i64;
+  high0: i64;
+  low1: i64;
+  high1: i64;
+  /** Key numbers of the pushed rows, u32 each. */
+  numbers: usize;
+  /** Result columns, and those of the residual: u32 port, u32 column of its store. */
+  columns: usize;
+  output: usize;
+  columnCount: u32;
+  residualColumns: usize;
+  residualOutput: usize;
+  residualCount: u32;
+  phase: u32;
+  /** The port of the push at hand (or, SCAN and INDEX, the port that ended). */
+  port: u32;
+  /** Its rows: the first in its store, and how many; which is next, and where in the other side's chain. */
+  first: u32;
+  rows: u32;
+  at: u32;
+  chain: u32;
+  /** Rows found, of port 0 and of port 1: u32 each. */
+  found0: usize;
+  found1: usize;
+  /** Pairs that the residual and the flags have not seen. */
+  candidates: u32;
+  /** Rows of the step that are ready, and how many of them have left; bit p: port p takes part. */
+  ready: u32;
+  taken: u32;
+  sides: u32;
+  /** Rows that the last push has written to the result itself, and how many of them have left. */
+  written: u32;
+  given: u32;
+  /** 1 when a description of the result's builders has left. */
+  handedOut: u32;
+  /** Store column of the key while the index waits. */
+  keyColumn0: u32;
+  keyColumn1: u32;
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinOf(operator: usize): Join {
+  return changetype<Join>(operator + OPERATOR_BODY);
+}
+
+// The fields of one port.
+
+// @ts-ignore: decorator
+@inline
+export function joinProgram(self: Join, port: u32): usize {
+  return port == 0 ? self.program0 : self.program1;
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinStore(self: Join, port: u32): Store {
+  return changetype<Store>(port == 0 ? self.store0 : self.store1);
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinHeads(self: Join, port: u32): usize {
+  return port == 0 ? self.heads0 : self.heads1;
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinEnded(self: Join, port: u32): bool {
+  return (port == 0 ? self.ended0 : self.ended1) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinClosed(self: Join, port: u32): bool {
+  return (port == 0 ? self.closed0 : self.closed1) != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinIndexed(self: Join, port: u32): u32 {
+  return port == 0 ? self.indexed0 : self.indexed1;
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinDuplicates(self: Join, port: u32): bool {
+  return (port == 0 ? self.duplicates0 : self.duplicates1) != 0;
+}
+
+/** Whether rows of the port leave padded with nulls when nothing matches them. */
+export function joinPreserves(self: Join, port: u32): bool {
+  if (self.type == <u32>JoinType.FULL) return true;
+  return self.type == (port == 0 ? <u32>JoinType.LEFT : <u32>JoinType.RIGHT);
+}
+
+/** Whether only rows of port 0 leave. */
+export function joinFilters(self: Join): bool {
+  return self.type == <u32>JoinType.SEMI || self.type == <u32>JoinType.ANTI;
+}
+
+export function joinIsSmall(self: Join): bool {
+  return (self.fault & <u32>JoinFault.SMALL_STEPS) != 0;
+}
+
+/** Rows of one step. */
+export function joinStep(self: Join): u32 {
+  return joinIsSmall(self) ? 3 : STEP;
+}
+
+export function joinTier(self: Join): u32 {
+  return changetype<Keys>(self.keys).tier;
+}
+
+/** Whether rows are kept without an index for now. */
+export function joinWaits(self: Join): bool {
+  return joinTier(self) == <u32>KeyTier.UNDECIDED && (self.flags & <u32>JoinFlag.BUILD_FIRST) != 0;
+}
+
+// ---- the index
+
+/** Heads for key numbers below `count`; false when out of memory. */
+export function joinReserveHeads(self: Join, port: u32, count: u32): bool {
+  const old = port == 0 ? self.headCount0 : self.headCount1;
+  if (count <= old) return true;
+  let size = max<u32>(count, max<u32>(1024, min<u32>(old, 0x1fffffff) << 1));
+  const region = changetype<Store>(self.store0).region;
+  let heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size) << 2);
+  if (heads == 0) {
+    size = count;
+    heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size) << 2);
+  }
+  if (heads == 0) return false;
+  memory.fill(heads + ((<usize>old) << 2), 0, (<usize>(size - old)) << 2);
+  if (port == 0) {
+    self.heads0 = heads;
+    self.headCount0 = size;
+  } else {
+    self.heads1 = heads;
+    self.headCount1 = size;
+  }
+  return true;
+}
+
+/** Puts rows `first` to `first + count` of a side, whose key numbers are at `numbers`, into their chains. */
+export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers: usize): void {
+  const heads = joinHeads(self, port);
+  const kept = joinStore(self, port);
+  // Of rows that only tell whether a key is there, the first does.
+  const once = port == 1 && joinFilters(self) && self.residual == 0;
+  let duplicates: u32 = 0;
+  for (let done: u32 = 0; done < count; ) {
+    const some = min<u32>(count - done, CHUNK_MASK + 1 - ((first + done) & CHUNK_MASK));
+    let link = storeNext(kept, first + done);
+    for (let row: u32 = 0; row < some; row++) {
+      const number = load<u32>(numbers + ((<usize>(done + row)) << 2));
+      if (number != NO_KEY) {
+        const head = heads + ((<usize>number) << 2);
+        const before = load<u32>(head);
+        if (before == 0 || !once) {
+          store<u32>(link, before);
+          store<u32>(head, first + done + row + 1);
+          duplicates |= before;
+        }
+      }
+      link += 4;
+    }
+    done += some;
+  }
+  if (port == 0) {
+    self.indexed0 = first + count;
+    if (duplicates) self.duplicates0 = 1;
+  } else {
+    self.indexed1 = first + count;
+    if (duplicates) self.duplicates1 = 1;
+  }
+}
+
+/** Ends the wait: a port has ended and the other is empty, so its keys may take the dense index. */
+export function joinDecide(self: Join, port: u32): void {
+  const keys = changetype<Keys>(self.keys);
+  const low = port == 0 ? self.low0 : self.low1;
+  const high = port == 0 ? self.high0 : self.high1;
+  const rows: u64 = joinStore(self, port).rows;
+  const distance: u64 = high < low ? 0 : <u64>(high - low);
+  if (distance < min<u64>(DENSE_MOST, max<u64>(DENSE_ALWAYS, rows * DENSE_PER_ROW))) {
+    keysDense(keys, low, <u32>distance + 1);
+  } else keysHash(keys);
+}
+
+/** Indexes kept rows of a port, at most INDEX_ROWS of them; false when out of memory, with what is done kept. */
+export function joinIndexSome(self: Join, port: u32): bool {
+  const keys = changetype<Keys>(self.keys);
+  const kept = joinStore(self, port);
+  const column = storeColumn(kept, port == 0 ? self.keyColumn0 : self.keyColumn1);
+  const start = joinIndexed(self, port);
+  const end = start + min<u32>(kept.rows - start, joinIsSmall(self) ? STEP : INDEX_ROWS);
+  for (let row = start; row < end; row += STEP) {
+    const count = min<u32>(end - row, STEP);
+    if (keys.tier == <u32>KeyTier.HASH && !keysReserveKept(keys, count)) return false;
+    const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+    const validity = column.nullable ? bits + <usize>((row & CHUNK_MASK) >> 3) : 0;
+    const cells = storeRow(kept, row) + <usize>column.offset;
+    if (!keysAssignKept(keys, cells, kept.rowBytes, validity, count, self.numbers)) return false;
+    if (!joinReserveHeads(self, port, keysSpan(keys))) return false;
+    joinLink(self, port, row, count, self.numbers);
+  }
+  return true;
+}

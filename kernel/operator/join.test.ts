@@ -1,0 +1,353 @@
+// The join against its twin: all types of join, keys and orders of arrival, in each build; then what only it
+// has to keep: long runs of equal keys in bounded steps, memory limits, and what it refuses.
+
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import {
+  type DataType,
+  dictionary,
+  float64,
+  int8,
+  int16,
+  int32,
+  int64,
+  largeUtf8,
+  uint32,
+  uint64,
+  utf8,
+} from "../../bindings/ts/type/data-type.js";
+import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
+import type { Value } from "../../twin/values.js";
+import { JoinFault } from "../abi/operator.js";
+import { Status } from "../abi/status.js";
+import { BUILDS, batchOf, multiset, rowsOf, type Table, TYPES, valuesOf } from "./testing.js";
+import { expectedJoin, type Feed, feedsOf, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
+
+/** Types whose keys are equal on both sides, whatever the encoding. */
+const ENCODINGS: readonly (readonly [DataType, DataType])[] = [
+  ...TYPES.filter(({ kind }) => kind !== "dictionary").map((type) => [type, type] as const),
+  [utf8, dictionary(utf8, int16)],
+  [dictionary(utf8, int32), dictionary(utf8, int8)],
+  [largeUtf8, utf8],
+  [int64, dictionary(int64, int16)],
+  [dictionary(float64, int32), float64],
+];
+
+interface Case {
+  readonly query: JoinQuery;
+  readonly tables: readonly [Table, Table];
+  readonly feeds: readonly Feed[];
+  readonly maxRows: number;
+}
+
+const faults = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  { weight: 2, arbitrary: fc.constantFrom(1, 2, 4, 8) },
+  { weight: 1, arbitrary: fc.nat(15) },
+);
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    keys: fc.array(fc.constantFrom(...ENCODINGS), { maxLength: 3 }),
+    payload: fc.tuple(
+      fc.array(fc.constantFrom(...TYPES), { maxLength: 3 }),
+      fc.array(fc.constantFrom(...TYPES), { maxLength: 3 }),
+    ),
+    rows: fc.tuple(fc.nat(30), fc.nat(30)),
+  })
+  .chain(({ keys, payload, rows }) => {
+    const types = [0, 1].map((side) => [
+      ...keys.map((pair) => pair[side as 0 | 1]),
+      int64,
+      ...payload[side as 0 | 1],
+    ]) as [DataType[], DataType[]];
+    const table = (side: 0 | 1) =>
+      fc.tuple(
+        ...types[side].map((type) =>
+          fc.array(valuesOf(type), { minLength: rows[side], maxLength: rows[side] }),
+        ),
+      );
+    return fc.record({
+      tables: fc.tuple(table(0), table(1)),
+      feeds: feedsOf,
+      maxRows: fc.constantFrom(1, 3, 7, 65536),
+      query: fc
+        .record({
+          how: fc.constantFrom(...HOWS),
+          nullsEqual: fc.boolean(),
+          buildFirst: fc.boolean(),
+          residual: fc.option(fc.constant([keys.length, keys.length] as const), { nil: undefined, freq: 2 }),
+          faults,
+        })
+        .map((options): JoinQuery => ({ types, keys: keys.length, ...options })),
+    });
+  })
+  // Keys of the sides come from the same few values, so that there are matches.
+  .map((one) => {
+    const [left, right] = one.tables;
+    const shared = right.map((column, at) =>
+      at >= one.query.keys || left[at]!.length === 0
+        ? column
+        : column.map((value, row) => (row % 3 === 0 ? value : left[at]![(row * 7) % left[at]!.length]!)),
+    );
+    return { ...one, tables: [left, shared] as const };
+  });
+
+describe.each(BUILDS)("join, %s build", async (build) => {
+  const kernel = await Kernel.open({ build, budget: "512 MiB" });
+  const start = { used: kernel.usedBytes, blocks: kernel.blocks };
+  afterAll(() => expect({ used: kernel.usedBytes, blocks: kernel.blocks }).toEqual(start));
+
+  function run({ query, tables, feeds, maxRows }: Case): Value[][] {
+    const operator = openJoin(kernel, query);
+    try {
+      return rowsOf(runJoin(operator, query, tables, feeds, maxRows));
+    } finally {
+      operator.destroy();
+    }
+  }
+
+  test("any join, any order of arrival", { timeout: 60_000 }, () => {
+    fc.assert(
+      fc.property(cases, (one) => {
+        expect(multiset(run(one))).toEqual(multiset(expectedJoin(one.query, one.tables)));
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test.each([int32, uint32, int64, uint64])("one integer key of type %j, built first", (type) => {
+    const extremes: bigint[] = [
+      0n,
+      1n,
+      2n ** 31n - 1n,
+      ...(type.signed ? [-1n, -(2n ** 31n)] : [2n ** 32n - 1n]),
+    ];
+    const key: fc.Arbitrary<bigint | null> = fc.option(
+      fc.oneof(fc.constantFrom(...extremes), fc.bigInt(0n, 40n), fc.bigInt(100_000n, 100_050n)),
+      { freq: 9 },
+    );
+    const side = fc.array(key, { maxLength: 40 });
+    fc.assert(
+      fc.property(
+        side,
+        side,
+        fc.constantFrom(...HOWS),
+        fc.boolean(),
+        fc.boolean(),
+        fc.nat(1),
+        (a, b, how, nullsEqual, narrow, first) => {
+          const keep = (keys: readonly (bigint | null)[]) =>
+            keys.map((x) => (narrow && x !== null ? x % 1000n : x));
+          const tables = [a, b].map((keys) => [keep(keys), keys.map((_, row) => BigInt(row))]) as [
+            Value[][],
+            Value[][],
+          ];
+          const types = [type, int64];
+          const query: JoinQuery = { types: [types, types], keys: 1, how, nullsEqual, buildFirst: true };
+          const feeds = [
+            { port: first, rows: 65536 },
+            { port: first, rows: -1 },
+          ];
+          expect(multiset(run({ query, tables, feeds, maxRows: 65536 }))).toEqual(
+            multiset(expectedJoin(query, tables)),
+          );
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("rows of many chunks, in both orders and interleaved", () => {
+    const rows = 70_000;
+    const ids = Array.from({ length: rows }, (_, row) => BigInt((row * 7919) % rows));
+    const texts = ids.map((id) => (id % 11n === 0n ? null : `text ${id}`));
+    const left: Table = [ids, texts];
+    const right: Table = [ids.map((id) => id + 100n), ids.map((id) => id % 2n === 0n)];
+    for (const buildFirst of [true, false]) {
+      const query: JoinQuery = {
+        types: [
+          [int64, utf8],
+          [int64, TYPES[0]!],
+        ],
+        keys: 1,
+        how: "full",
+        buildFirst,
+      };
+      const steps = Array.from({ length: 10 }, (_, step) => ({ port: step % 2, rows: 14_001 }));
+      for (const feeds of buildFirst ? [[]] : [steps]) {
+        let matched = 0;
+        let lonely = 0;
+        for (const [a, text, b, flag] of run({ query, tables: [left, right], feeds, maxRows: 65536 })) {
+          if (a === null || b === null) lonely += 1;
+          else if (
+            a === b &&
+            text === ((a as bigint) % 11n === 0n ? null : `text ${a}`) &&
+            flag === ((b as bigint) % 2n === 0n)
+          )
+            matched += 1;
+        }
+        expect([matched, lonely]).toEqual([rows - 100, 200]);
+      }
+    }
+  });
+
+  test("a million rows of one key on both sides leave in bounded batches", () => {
+    const query: JoinQuery = { types: [[int32], [int32]], keys: 1, how: "inner" };
+    const operator = openJoin(kernel, query);
+    const batch = batchOf([int32], [Array.from({ length: 65536 }, () => 7n)]);
+    for (let push = 0; push < 16; push++) operator.push(batch, 0, 65536, 0, 1);
+    const before = kernel.usedBytes;
+    expect(operator.push(batch, 0, 65536, 0, 0)).toBe(Status.HAS_MORE);
+    expect(() => operator.push(batch, 0, 65536, 0, 0)).toThrow(/output waiting/);
+    for (let pull = 0; pull < 40; pull++) expect(operator.pull(65536)!.length).toBe(65536);
+    expect(kernel.usedBytes - before).toBeLessThan(4 * 2 ** 20);
+    operator.destroy();
+  });
+
+  test("texts of a batch stay below the bytes that were asked for", () => {
+    const types = [int32, utf8];
+    const query: JoinQuery = { types: [types, types], keys: 1, how: "inner" };
+    const table: Table = [
+      Array.from({ length: 50 }, (_, row) => BigInt(row % 3)),
+      Array.from({ length: 50 }, () => "x".repeat(100)),
+    ];
+    const operator = openJoin(kernel, query);
+    const batches = [...runJoin(operator, query, [table, table], [], 65536, 1000)];
+    operator.destroy();
+    const bytes = batches.map(({ columns }) =>
+      columns.reduce((sum, { offsets, values }) => sum + (offsets === null ? 0 : values.length), 0),
+    );
+    expect(Math.max(...bytes)).toBeLessThanOrEqual(1000);
+    expect(multiset(rowsOf(batches))).toEqual(multiset(expectedJoin(query, [table, table])));
+  });
+
+  test("rows that nobody will look for any more are not kept", () => {
+    const query: JoinQuery = {
+      types: [
+        [int64, utf8],
+        [int64, utf8],
+      ],
+      keys: 1,
+      how: "left",
+      buildFirst: true,
+    };
+    const operator = openJoin(kernel, query);
+    const keys = Array.from({ length: 10_000 }, (_, row) => BigInt(row));
+    const batch = batchOf([int64, utf8], [keys, keys.map((key) => `row ${key}`)]);
+    operator.push(batch, 0, 10_000, 0, 1);
+    expect([...operator.finish(65536, 1)]).toEqual([]);
+    const drain = () =>
+      rowsOf(
+        (function* () {
+          for (let one = operator.pull(); one !== null; one = operator.pull()) yield one;
+        })(),
+      ).length;
+    operator.push(batch, 0, 10_000, 0, 0);
+    expect(drain()).toBe(10_000);
+    const { stateBytes } = operator.stats();
+    for (let push = 0; push < 5; push++) {
+      operator.push(batch, 0, 10_000, 0, 0);
+      expect(drain()).toBe(10_000);
+    }
+    expect(operator.stats().stateBytes).toBe(stateBytes);
+    expect(operator.stats()).toMatchObject({ keyTier: 2, rowsIn: 70_000, rowsOut: 60_000 });
+    operator.destroy();
+  });
+
+  test("every allocation may fail: nothing is lost, and the call can be made again", () => {
+    const types = [dictionary(utf8, int16), utf8, int64];
+    const make = (salt: number): Table => {
+      const rows = Array.from({ length: 40 }, (_, row) => row + salt);
+      return [
+        rows.map((row) => (row % 5 === 0 ? null : `key ${row % 17}`)),
+        rows.map((row) => `payload ${row}`),
+        rows.map((row) => (row % 4 === 0 ? null : BigInt(row))),
+      ];
+    };
+    const tables = [make(0), make(9)] as const;
+    for (const buildFirst of [false, true]) {
+      for (const keys of [1, 3]) {
+        const query: JoinQuery = { types: [types, types], keys, how: "full", residual: [2, 2], buildFirst };
+        const want = multiset(expectedJoin(query, tables));
+        const batches = tables.map((table) => batchOf(types, table));
+        for (let nth = 1, failed = true; failed; nth++) {
+          failed = false;
+          const operator = openJoin(kernel, query);
+          const again = <T>(call: () => T): T => {
+            try {
+              return call();
+            } catch (error) {
+              expect(error).toBeInstanceOf(MemoryLimitError);
+              failed = true;
+              return call();
+            }
+          };
+          const rows: Value[][] = [];
+          const drain = () => {
+            for (
+              let batch = again(() => operator.pull(16));
+              batch !== null;
+              batch = again(() => operator.pull(16))
+            )
+              rows.push(...rowsOf([batch]));
+          };
+          kernel.failAllocation(nth);
+          for (const port of [1, 0]) {
+            again(() => operator.push(batches[port]!, 0, 40, 0, port));
+            drain();
+          }
+          for (const port of [0, 1]) {
+            operator.watermark(2n ** 63n - 1n, port);
+            drain();
+          }
+          kernel.failAllocation(0);
+          operator.destroy();
+          expect(multiset(rows)).toEqual(want);
+        }
+      }
+    }
+  });
+
+  test("over the budget: an error, and a kernel that goes on", () => {
+    const used = kernel.usedBytes;
+    kernel.setBudget(used + 8 * 2 ** 20);
+    const query: JoinQuery = {
+      types: [
+        [int64, utf8],
+        [int64, utf8],
+      ],
+      keys: 1,
+      how: "inner",
+    };
+    const operator = openJoin(kernel, query);
+    const keys = Array.from({ length: 10_000 }, (_, row) => BigInt(row));
+    const batch = batchOf([int64, utf8], [keys, keys.map((key) => `a text of some length ${key}`)]);
+    expect(() => {
+      for (let push = 0; push < 100; push++) operator.push(batch, 0, 10_000, 0, 1);
+    }).toThrow(MemoryLimitError);
+    operator.destroy();
+    expect(kernel.usedBytes).toBe(used);
+    kernel.setBudget("512 MiB");
+  });
+
+  test("what it refuses", () => {
+    const query: JoinQuery = { types: [[int64], [int64]], keys: 1, how: "inner" };
+    const operator = openJoin(kernel, query);
+    const batch = batchOf([int64], [[1n]]);
+    expect(() => operator.push(batch, 0, 1, 0, 2)).toThrow(ArgumentError);
+    operator.watermark(2n ** 63n - 1n, 1);
+    expect([...operator.finish(10, 1)]).toEqual([]);
+    expect(() => operator.push(batch, 0, 1, 0, 1)).toThrow(/ended/);
+    expect(() => [...operator.snapshot()]).toThrow(/another kind/);
+    operator.destroy();
+    expect(() => openJoin(kernel, { types: [[int64], [int32]], keys: 1, how: "inner" })).toThrow(
+      ArgumentError,
+    );
+    expect(() => openJoin(kernel, { types: [[int64], [int64]], keys: 2, how: "inner" })).toThrow(
+      ArgumentError,
+    );
+    expect(JoinFault.SMALL_STEPS).toBe(4);
+  });
+});

@@ -1,0 +1,360 @@
+// JOIN: two ports, equal keys (or none), any further condition, every type of join.
+//
+// A push runs its side's program, numbers the keys, keeps the rows (see join-state.ts) and leaves the matching
+// to the pulls after it (join-results.ts), which find a bounded number of rows each and resume anywhere, also in
+// the middle of a long run of equal keys: the product of such runs is never held.
+//
+// A push is all or nothing: room is made first, and rows count, and enter the index, only after all of them
+// were evaluated. State cannot be saved yet.
+
+import { Abi, Batch, Type } from "../abi/layout";
+import { JoinColumn, JoinConfig, JoinFlag, JoinType } from "../abi/operator";
+import { Reason, Status } from "../abi/status";
+import { outputColumn, outputCreate } from "../column/builder";
+import { Vector } from "../column/vector";
+import {
+  programBind,
+  programCreate,
+  programOutput,
+  programOutputType,
+  programOutputs,
+  programRun,
+} from "../expression/program";
+import { MAX_KEYS } from "../group/state";
+import {
+  KEYS_SIZE,
+  KeyTier,
+  Keys,
+  keysAssign,
+  keysCount,
+  keysFind,
+  keysHash,
+  keysInit,
+  keysObserve,
+  keysProbes,
+  keysReserve,
+  keysSlots,
+  keysSpan,
+} from "../join/keys";
+import {
+  STORE_SIZE,
+  Store,
+  storeAppend,
+  storeClear,
+  storeColumn,
+  storeCommit,
+  storeInit,
+  storeLayout,
+  storeReserve,
+} from "../join/store";
+import { fail, failMemory } from "../memory/context";
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { joinIsDirect, joinPushDirect } from "./join-direct";
+import {
+  Join,
+  Phase,
+  STEP,
+  joinClosed,
+  joinEnded,
+  joinFilters,
+  joinIndexSome,
+  joinIndexed,
+  joinLink,
+  joinOf,
+  joinProgram,
+  joinReserveHeads,
+  joinStore,
+  joinTier,
+  joinWaits,
+} from "./join-state";
+import { Operator } from "./operator";
+
+const MAX_COLUMNS: u32 = 4096;
+const NO_COLUMN: u32 = 0xffffffff;
+
+/** Reads the configuration (abi/operator.ts, JoinConfig); false with the error recorded. */
+export function joinCreate(context: usize, operator: usize, config: usize, length: u32): bool {
+  if (!isSound(config, length)) return refuse(context);
+  const self = joinOf(operator);
+  self.type = load<u32>(config, <usize>JoinConfig.TYPE);
+  self.flags = load<u32>(config, <usize>JoinConfig.FLAGS);
+  self.fault = load<u32>(config, <usize>JoinConfig.FAULT);
+  self.keyCount = load<u32>(config, <usize>JoinConfig.KEYS);
+  self.program0 = makeProgram(context, operator, config, <usize>JoinConfig.LEFT_PROGRAM);
+  if (self.program0 == 0) return false;
+  self.program1 = makeProgram(context, operator, config, <usize>JoinConfig.RIGHT_PROGRAM);
+  if (self.program1 == 0) return false;
+  if (load<u32>(config, <usize>JoinConfig.RESIDUAL_PROGRAM) != 0) {
+    self.residual = makeProgram(context, operator, config, <usize>JoinConfig.RESIDUAL_PROGRAM);
+    if (self.residual == 0) return false;
+    if (programOutputs(self.residual) != 1 || programOutputType(self.residual, 0) != <u32>Type.U32)
+      return refuse(context);
+  }
+  if (!sameKeys(self)) return refuse(context);
+  const columns = config + <usize>JoinConfig.SIZE;
+  const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
+  const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
+  if (!areColumns(self, columns, count + residual)) return refuse(context);
+  for (let index: u32 = 0; index < count && joinFilters(self); index++) {
+    if (load<u32>(columns + <usize>index * <usize>JoinColumn.SIZE) != 0) return refuse(context);
+  }
+  self.columnCount = count;
+  self.residualCount = residual;
+  if (allocate(self, operator, columns, load<u32>(config, <usize>JoinConfig.SEED))) return true;
+  failMemory(context, 0);
+  return false;
+}
+
+function refuse(context: usize): bool {
+  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  return false;
+}
+
+function isSound(config: usize, length: u32): bool {
+  if (length < <u32>JoinConfig.SIZE || load<u32>(config, <usize>JoinConfig.VERSION) != <u32>Abi.VERSION) return false;
+  if (load<u32>(config, <usize>JoinConfig.TYPE) > <u32>JoinType.ANTI) return false;
+  if (load<u32>(config, <usize>JoinConfig.KEYS) > MAX_KEYS) return false;
+  const outputs = load<u32>(config, <usize>JoinConfig.OUTPUTS);
+  const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
+  if (outputs > MAX_COLUMNS || residual > MAX_COLUMNS) return false;
+  const head = <u32>JoinConfig.SIZE + (outputs + residual) * <u32>JoinColumn.SIZE;
+  return (
+    head <= length &&
+    isInside(config, <usize>JoinConfig.LEFT_PROGRAM, head, length) &&
+    isInside(config, <usize>JoinConfig.RIGHT_PROGRAM, head, length) &&
+    (load<u32>(config, <usize>JoinConfig.RESIDUAL_PROGRAM) == 0
+      ? residual == 0
+      : isInside(config, <usize>JoinConfig.RESIDUAL_PROGRAM, head, length))
+  );
+}
+
+/** Whether the program whose offset and size stand at `field` lies behind the head. */
+function isInside(config: usize, field: usize, head: u32, length: u32): bool {
+  const start = load<u32>(config + field);
+  return start >= head && (start & 7) == 0 && <u64>start + <u64>load<u32>(config + field, 4) <= <u64>length;
+}
+
+function makeProgram(context: usize, operator: usize, config: usize, field: usize): usize {
+  return programCreate(context, operator, config + <usize>load<u32>(config + field), load<u32>(config + field, 4));
+}
+
+function sameKeys(self: Join): bool {
+  if (self.keyCount > programOutputs(self.program0) || self.keyCount > programOutputs(self.program1)) return false;
+  for (let key: u32 = 0; key < self.keyCount; key++) {
+    if (programOutputType(self.program0, key) != programOutputType(self.program1, key)) return false;
+  }
+  return true;
+}
+
+function areColumns(self: Join, columns: usize, count: u32): bool {
+  for (let index: u32 = 0; index < count; index++) {
+    const column = columns + <usize>index * <usize>JoinColumn.SIZE;
+    const port = load<u32>(column);
+    if (port > 1 || load<u32>(column, <usize>JoinColumn.OUTPUT) >= programOutputs(joinProgram(self, port))) return false;
+  }
+  return true;
+}
+
+function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool {
+  self.keys = regionCut(operator, KEYS_SIZE);
+  self.numbers = regionBlock(operator, <usize>Abi.MORSEL_ROWS * 4);
+  self.found0 = regionBlock(operator, <usize>STEP * 8);
+  if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
+  self.found1 = self.found0 + <usize>STEP * 4;
+  const types = regionCut(operator, <usize>self.keyCount * 4 + 4);
+  if (types == 0) return false;
+  for (let key: u32 = 0; key < self.keyCount; key++)
+    store<u32>(types + ((<usize>key) << 2), programOutputType(self.program0, key));
+  const nullsEqual = (self.flags & <u32>JoinFlag.NULLS_EQUAL) != 0;
+  if (!keysInit(self.keys, operator, types, self.keyCount, nullsEqual, self.fault, seed)) return false;
+  const keys = changetype<Keys>(self.keys);
+  if (keys.tier == <u32>KeyTier.UNDECIDED && (self.flags & <u32>JoinFlag.BUILD_FIRST) == 0) keysHash(keys);
+  self.low0 = i64.MAX_VALUE;
+  self.high0 = i64.MIN_VALUE;
+  self.low1 = i64.MAX_VALUE;
+  self.high1 = i64.MIN_VALUE;
+  if (!makeStores(self, operator, columns, seed)) return false;
+  self.columns = regionCut(operator, <usize>(self.columnCount + self.residualCount) * 8 + 8);
+  if (self.columns == 0) return false;
+  self.residualColumns = self.columns + <usize>self.columnCount * 8;
+  for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
+    const from = columns + <usize>index * <usize>JoinColumn.SIZE;
+    const port = load<u32>(from);
+    store<u32>(self.columns + <usize>index * 8, port);
+    store<u32>(self.columns + <usize>index * 8, storedAs(joinStore(self, port), load<u32>(from, 4)), 4);
+  }
+  self.output = makeOutput(self, operator, self.columns, self.columnCount);
+  self.residualOutput = makeOutput(self, operator, self.residualColumns, self.residualCount);
+  return self.output != 0 && self.residualOutput != 0;
+}
+
+/** A store a side, with each output that results, the residual or a waiting index need once. */
+function makeStores(self: Join, operator: usize, columns: usize, seed: u32): bool {
+  const waits = joinTier(self) == <u32>KeyTier.UNDECIDED;
+  for (let port: u32 = 0; port < 2; port++) {
+    const outputs = programOutputs(joinProgram(self, port));
+    const wanted = regionBlock(operator, <usize>outputs + 1);
+    const address = regionCut(operator, STORE_SIZE);
+    if (wanted == 0 || address == 0) return false;
+    memory.fill(wanted, 0, <usize>outputs + 1);
+    if (waits) store<u8>(wanted, 1);
+    for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
+      const column = columns + <usize>index * <usize>JoinColumn.SIZE;
+      if (load<u32>(column) == port) store<u8>(wanted + <usize>load<u32>(column, 4), 1);
+    }
+    let count: u32 = 0;
+    for (let output: u32 = 0; output < outputs; output++) count += <u32>load<u8>(wanted + <usize>output);
+    if (!storeInit(address, operator, count, seed)) return false;
+    if (port == 0) self.store0 = address;
+    else self.store1 = address;
+    count = 0;
+    for (let output: u32 = 0; output < outputs; output++) {
+      if (!load<u8>(wanted + <usize>output)) continue;
+      const column = storeColumn(joinStore(self, port), count++);
+      column.output = output;
+      column.type = programOutputType(joinProgram(self, port), output);
+    }
+    storeLayout(joinStore(self, port));
+    regionFree(operator, wanted);
+  }
+  self.keyColumn0 = storedAs(joinStore(self, 0), 0);
+  self.keyColumn1 = storedAs(joinStore(self, 1), 0);
+  return true;
+}
+
+/** The column of a store that holds an output of the side's program. */
+function storedAs(kept: Store, output: u32): u32 {
+  for (let index: u32 = 0; index < kept.columnCount; index++) {
+    const column = storeColumn(kept, index);
+    if (column.output == output) return index;
+  }
+  return NO_COLUMN;
+}
+
+function makeOutput(self: Join, operator: usize, columns: usize, count: u32): usize {
+  const output = outputCreate(operator, count);
+  if (output == 0) return 0;
+  for (let index: u32 = 0; index < count; index++) {
+    const kept = joinStore(self, load<u32>(columns + <usize>index * 8));
+    outputColumn(output, index).type = storeColumn(kept, load<u32>(columns + <usize>index * 8, 4)).type;
+  }
+  return output;
+}
+
+// ---- input
+
+/** Whether a pull has something to do. */
+export function joinPending(operator: usize): bool {
+  const self = joinOf(operator);
+  return (
+    self.phase != <u32>Phase.IDLE ||
+    self.candidates != 0 ||
+    self.taken < self.ready ||
+    self.given < self.written ||
+    (self.ended0 != 0 && self.closed0 == 0) ||
+    (self.ended1 != 0 && self.closed1 == 0)
+  );
+}
+
+export function joinPortEnded(operator: usize, port: u32): bool {
+  return joinEnded(joinOf(operator), port);
+}
+
+/** No more rows will come on this port. */
+export function joinEnd(operator: usize, port: u32): void {
+  const self = joinOf(operator);
+  if (port == 0) self.ended0 = 1;
+  else self.ended1 = 1;
+  if (self.ended0 && self.ended1) changetype<Operator>(operator).ended = 1;
+}
+
+/** HAS_MORE when rows may leave because of the batch, else NEED_INPUT. */
+export function joinPush(context: usize, operator: usize, port: u32, batch: usize): i32 {
+  const status = pushBatch(context, operator, port, batch);
+  if (status < 0 && status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+  return status;
+}
+
+function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i32 {
+  const self = joinOf(operator);
+  const program = joinProgram(self, port);
+  const bound = programBind(context, program, batch);
+  if (bound < 0) return bound;
+  const rows = load<u32>(batch, <usize>Batch.ROWS);
+  if (joinIsDirect(self, port)) return joinPushDirect(context, operator, self, port, rows);
+  const kept = joinStore(self, port);
+  const keeps = !joinClosed(self, 1 - port);
+  if (!keeps) storeClear(kept);
+  else {
+    if (joinStore(self, 1 - port).rows != 0 && !endWait(self, 1 - port)) return failMemory(context, 0);
+    if (!joinWaits(self) && !endWait(self, port)) return failMemory(context, 0);
+  }
+  if (!storeReserve(kept, program, rows)) return failMemory(context, 0);
+  if (keeps && !joinWaits(self) && !keysReserve(changetype<Keys>(self.keys), program, rows)) return failMemory(context, 0);
+  const first = kept.rows;
+  let selected: u32 = 0;
+  for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
+    const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
+    if (count < 0) return count;
+    if (count == 0) continue;
+    if (!numberKeys(self, port, program, count, selected, keeps)) return failMemory(context, 0);
+    if (!storeAppend(kept, program, first + selected, count)) return failMemory(context, 0);
+    selected += count;
+  }
+  storeCommit(kept, selected);
+  changetype<Operator>(operator).rowsSelected += selected;
+  if (keeps && joinWaits(self)) return Status.NEED_INPUT;
+  if (keeps) joinLink(self, port, first, selected, self.numbers);
+  if (selected == 0 || (keeps && joinStore(self, 1 - port).rows == 0)) return Status.NEED_INPUT;
+  self.phase = Phase.PAIRS;
+  self.port = port;
+  self.first = first;
+  self.rows = selected;
+  self.at = 0;
+  self.chain = 0;
+  return Status.HAS_MORE;
+}
+
+/** Indexes all that the port has kept: both sides have come, so it can wait no longer. False when out of memory. */
+function endWait(self: Join, port: u32): bool {
+  if (joinTier(self) == <u32>KeyTier.UNDECIDED) keysHash(changetype<Keys>(self.keys));
+  while (joinIndexed(self, port) < joinStore(self, port).rows) {
+    if (!joinIndexSome(self, port)) return false;
+  }
+  return true;
+}
+
+function numberKeys(self: Join, port: u32, program: usize, rows: u32, done: u32, keeps: bool): bool {
+  const keys = changetype<Keys>(self.keys);
+  const numbers = self.numbers + ((<usize>done) << 2);
+  if (!keeps) return keysFind(keys, port, program, rows, numbers);
+  if (!joinWaits(self)) {
+    // Either side may be asked for any key.
+    return (
+      keysAssign(keys, port, program, rows, numbers) &&
+      joinReserveHeads(self, 0, keysSpan(keys)) &&
+      joinReserveHeads(self, 1, keysSpan(keys))
+    );
+  }
+  const bounds = port == 0 ? offsetof<Join>("low0") : offsetof<Join>("low1");
+  keysObserve(changetype<Vector>(programOutput(program, 0)), rows, changetype<usize>(self) + bounds);
+  return true;
+}
+
+// ---- statistics
+
+export function joinKeys(operator: usize): u32 {
+  return keysCount(changetype<Keys>(joinOf(operator).keys));
+}
+
+export function joinSlots(operator: usize): u32 {
+  return keysSlots(changetype<Keys>(joinOf(operator).keys));
+}
+
+export function joinKeyTier(operator: usize): u32 {
+  return joinTier(joinOf(operator));
+}
+
+export function joinProbes(operator: usize): u64 {
+  return keysProbes(changetype<Keys>(joinOf(operator).keys));
+}

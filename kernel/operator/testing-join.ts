@@ -1,0 +1,173 @@
+// What the tests of joins share: a join operator over plain columns, ways to feed it, and its twin.
+
+import fc from "fast-check";
+import { encodeJoinConfig } from "../../bindings/ts/kernel/config.js";
+import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
+import { type DataType, physicalType, valueType } from "../../bindings/ts/type/data-type.js";
+import { type JoinHow, joinTwin, type TwinSide } from "../../twin/join.js";
+import type { Value } from "../../twin/values.js";
+import { Opcode } from "../abi/instruction.js";
+import { Type } from "../abi/layout.js";
+import { JoinType, OperatorKind } from "../abi/operator.js";
+import { Status } from "../abi/status.js";
+import { batchOf, slice, type Table } from "./testing.js";
+
+const TYPES_OF: Record<JoinHow, JoinType> = {
+  inner: JoinType.INNER,
+  left: JoinType.LEFT,
+  right: JoinType.RIGHT,
+  full: JoinType.FULL,
+  semi: JoinType.SEMI,
+  anti: JoinType.ANTI,
+};
+
+export interface JoinQuery {
+  /** Per side; the first columns are the keys. */
+  readonly types: readonly [readonly DataType[], readonly DataType[]];
+  readonly keys: number;
+  readonly how: JoinHow;
+  readonly nullsEqual?: boolean | undefined;
+  /** Per side the column of an int64: the left one must be less than or equal to the right one. */
+  readonly residual?: readonly [number, number] | undefined;
+  readonly buildFirst?: boolean | undefined;
+  readonly faults?: number | undefined;
+}
+
+const filters = ({ how }: JoinQuery) => how === "semi" || how === "anti";
+
+function loads(types: readonly DataType[]): Uint8Array {
+  const program = new ProgramBuilder();
+  for (const type of types) program.output(program.load(program.column(physicalType(valueType(type)))));
+  return program.encode();
+}
+
+function residualProgram(): Uint8Array {
+  const program = new ProgramBuilder();
+  const a = program.load(program.column(Type.I64));
+  const b = program.load(program.column(Type.I64));
+  program.filter(program.emit(Opcode.LESS_EQUAL, Type.I64, { target: Type.BOOL, a, b }));
+  program.output(program.emit(Opcode.ROW_INDEX, Type.U32));
+  return program.encode();
+}
+
+export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
+  const [left, right] = query.types;
+  const side = (types: readonly DataType[], port: number) => types.map((_, output) => ({ port, output }));
+  const outputs = [...side(left, 0), ...(filters(query) ? [] : side(right, 1))];
+  const fields = outputs.map(({ port, output }, i) => ({
+    name: `c${i}`,
+    type: valueType(query.types[port as 0 | 1][output]!),
+    nullable: true,
+  }));
+  return kernel.operator({
+    kind: OperatorKind.JOIN,
+    config: encodeJoinConfig({
+      type: TYPES_OF[query.how],
+      keys: query.keys,
+      nullsEqual: query.nullsEqual,
+      buildFirst: query.buildFirst,
+      left: loads(left),
+      right: loads(right),
+      outputs,
+      residual: query.residual && {
+        program: residualProgram(),
+        columns: query.residual.map((output, port) => ({ port, output })),
+      },
+      faults: query.faults,
+    }),
+    columns: left.map((_, i) => i),
+    second: { columns: right.map((_, i) => i) },
+    output: { fields },
+    emitsPerPush: true,
+  });
+}
+
+/** Rows to push on a port, or (rows -1) its end. */
+export interface Feed {
+  readonly port: number;
+  readonly rows: number;
+}
+
+/** Runs the feeds, then pushes what is left of both sides (the right one first) and ends both. */
+export function* runJoin(
+  operator: Operator,
+  query: JoinQuery,
+  tables: readonly [Table, Table],
+  feeds: readonly Feed[] = [],
+  maxRows = 65536,
+  maxBytes = 0,
+): Generator<BatchData> {
+  const at = [0, 0];
+  const ended = [false, false];
+  let step = 0;
+  function* drain() {
+    for (
+      let batch = operator.pull(maxRows, maxBytes);
+      batch !== null;
+      batch = operator.pull(maxRows, maxBytes)
+    )
+      yield batch;
+  }
+  function* feed({ port, rows }: Feed): Generator<BatchData> {
+    if (ended[port]) return;
+    const table = tables[port as 0 | 1];
+    if (rows < 0 && at[port]! >= (table[0]?.length ?? 0)) {
+      ended[port] = true;
+      operator.watermark(2n ** 63n - 1n, port);
+      yield* drain();
+      return;
+    }
+    const end = Math.min(table[0]?.length ?? 0, at[port]! + Math.max(rows, 0));
+    const batch = batchOf(
+      query.types[port as 0 | 1],
+      slice(table, at[port]!, end),
+      step % 9,
+      step++ % 2 === 1,
+    );
+    at[port] = end;
+    if (operator.push(batch, 0, undefined, 0, port) === Status.HAS_MORE) yield* drain();
+  }
+  for (const one of feeds) yield* feed(one);
+  for (const port of [1, 0]) {
+    while (at[port]! < (tables[port as 0 | 1][0]?.length ?? 0)) yield* feed({ port, rows: 65536 });
+    yield* feed({ port, rows: -1 });
+  }
+}
+
+export function expectedJoin(query: JoinQuery, tables: readonly [Table, Table]): Value[][] {
+  const [left, right] = tables.map((table, port) => {
+    const rows = Array.from({ length: table[0]?.length ?? 0 }, (_, row) =>
+      table.map((column) => column[row]!),
+    );
+    return {
+      rows,
+      keys: rows.map((row) => row.slice(0, query.keys)),
+      width: query.types[port as 0 | 1].length,
+    };
+  }) as unknown as [TwinSide, TwinSide];
+  const { residual } = query;
+  return joinTwin(left, right, {
+    how: query.how,
+    nullsEqual: query.nullsEqual,
+    residual:
+      residual &&
+      ((l, r) => {
+        const a = l[residual[0]] as bigint | null;
+        const b = r[residual[1]] as bigint | null;
+        return a !== null && b !== null && a <= b;
+      }),
+  });
+}
+
+export const HOWS: readonly JoinHow[] = ["inner", "left", "right", "full", "semi", "anti"];
+
+export const feedsOf: fc.Arbitrary<readonly Feed[]> = fc.array(
+  fc.record({
+    port: fc.nat(1),
+    rows: fc.oneof({ weight: 4, arbitrary: fc.nat(20) }, { weight: 1, arbitrary: fc.constant(-1) }),
+  }),
+  { maxLength: 10 },
+);
