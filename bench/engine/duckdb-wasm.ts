@@ -53,8 +53,13 @@ export const duckdbWasm: Engine = {
         const casts = of.output.map((output) => `${resultCast(output)} AS "${output.name}"`);
         const result = connection.query(`SELECT ${casts.join(", ")} FROM ans`);
         const columns: Record<string, RawColumn> = {};
-        for (const { name } of of.output)
-          columns[name] = { values: Array.from(result.getChild(name)) as never };
+        for (const { name, kind } of of.output) {
+          const values = Array.from(result.getChild(name));
+          const isList = kind === "list-of-float";
+          // Items of a list are a vector of their own.
+          const numbers = (list: unknown) => (list === null ? null : Array.from(list as Iterable<number>));
+          columns[name] = { values: (isList ? values.map(numbers) : values) as never };
+        }
         return { rows: result.numRows, columns };
       },
       async close() {

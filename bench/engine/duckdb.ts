@@ -129,11 +129,15 @@ async function readResult(
   const rows = chunks.reduce((sum, chunk) => sum + chunk.rowCount, 0);
   const columns: Record<string, RawColumn> = {};
   outputs.forEach((output, index) => {
-    const values: (number | bigint | string | null)[] = new Array(rows);
+    const values: (number | bigint | string | readonly number[] | null)[] = new Array(rows);
+    const isList = output.kind === "list-of-float";
     let row = 0;
     for (const chunk of chunks) {
       const vector = chunk.getColumnVector(index);
-      for (let at = 0; at < chunk.rowCount; at++) values[row++] = vector.getItem(at) as never;
+      for (let at = 0; at < chunk.rowCount; at++) {
+        const item = vector.getItem(at) as never;
+        values[row++] = isList ? ((item as { items: number[] } | null)?.items ?? null) : item;
+      }
     }
     columns[output.name] = { values };
   });
@@ -146,6 +150,7 @@ export function resultCast({ name, kind }: OutputColumn): string {
   if (kind === "int") return `${column}::BIGINT`;
   if (kind === "float") return `${column}::DOUBLE`;
   if (kind === "text") return `${column}::VARCHAR`;
+  if (kind === "list-of-float") return `${column}::DOUBLE[]`;
   if (kind === "timestamp") return `epoch_us(${column}::TIMESTAMP)`;
   return `(${column} * ${10 ** kind.decimal})::BIGINT`;
 }

@@ -67,6 +67,11 @@ function rawColumn(pl: typeof Polars, series: Series, { kind }: OutputColumn): R
       .map((value: number | null) => scaled(value, scale));
     return { values, valid };
   }
+  if (kind === "list-of-float") {
+    // Where there is nothing to list, its list is empty, and not null.
+    const lists = series.toArray() as unknown as (number[] | null)[];
+    return { values: lists.map((list) => (list === null || list.length === 0 ? null : list)) };
+  }
   return { values: valid === null ? series.toTypedArray() : series.toArray(), valid };
 }
 

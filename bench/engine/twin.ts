@@ -47,10 +47,15 @@ function twinResult(plan: Parameters<typeof bind>[0], inputs: readonly TwinTable
   const { rows, schema: output } = runPlan(bound, data);
   const columns: Record<string, RawColumn> = {};
   output.fields.forEach((field, index) => {
-    const scale = microseconds(field.type);
-    columns[field.name] = { values: rows.map((row) => scale(row[index] ?? null)) as never };
+    const convert = field.type.kind === "list" ? listItems : microseconds(field.type);
+    columns[field.name] = { values: rows.map((row) => convert(row[index] ?? null)) as never };
   });
   return { rows: rows.length, columns };
+}
+
+/** The numbers of a list, which is a text in the twin. */
+function listItems(list: Value): number[] | null {
+  return typeof list === "string" ? list.slice(1, -1).split(", ").map(Number) : null;
 }
 
 /** Timestamps become microseconds, as canonical results have them. */

@@ -149,3 +149,38 @@ describe("comparison", () => {
     );
   });
 });
+
+describe("lists", () => {
+  const outputs: OutputColumn[] = [
+    { name: "id", kind: "int" },
+    { name: "list", kind: "list-of-float" },
+  ];
+  const of = (ids: number[], lists: (ArrayLike<number> | null)[]) =>
+    canonicalResult(outputs, {
+      rows: ids.length,
+      columns: { id: { values: ids }, list: { values: lists } },
+    });
+
+  test("move with their rows, whatever they were held in", () => {
+    const one = of([3, 1, 2], [[5, 4], null, Float64Array.of(7)]);
+    const other = of([1, 2, 3], [null, [7], Float64Array.of(5, 4)]);
+    expect(checksum(one)).toBe(checksum(other));
+    expect(firstDifference(one, other, 0)).toBe(null);
+  });
+
+  test.each([
+    [[[5, 4], null, [7]], /sorted row 0: null against \[5, 4\]/],
+    [[null, [7, 1], [5, 4]], /sorted row 1: \[7\] against \[7, 1\]/],
+    [[null, [7], [5, 4.5]], /sorted row 2: \[5, 4\] against \[5, 4.5\]/],
+  ])("differ from %j", (lists, message) => {
+    const own = of([1, 2, 3], [null, [7], [5, 4]]);
+    const other = of([1, 2, 3], lists);
+    expect(firstDifference(own, other)).toMatch(message);
+    expect(checksum(other)).not.toBe(checksum(own));
+  });
+
+  test("are compared within the tolerance of floats", () => {
+    expect(firstDifference(of([1], [[5, 4]]), of([1], [[5, 4 + 1e-12]]))).toBe(null);
+    expect(firstDifference(of([1], [[5, 4]]), of([1], [[5, 4 + 1e-12]]), 0)).not.toBe(null);
+  });
+});

@@ -2,12 +2,19 @@
 // column and a checksum depends on nothing but the rows.
 //
 // Integers, decimals (unscaled) and timestamps (microseconds) are 64-bit integers; texts are ranks in a sorted
-// dictionary that holds just the texts that occur. Rows are sorted by all exact columns first and by the float
-// columns after them: peers that round a float differently then still line up.
+// dictionary that holds just the texts that occur; lists lie end to end, with the length of each. Rows are sorted by all exact columns first and by the float
+// columns after them: peers that round a float differently then still line up. Nothing is sorted by lists: the
+// other columns must tell the rows apart.
 
 import { ascendingOrder } from "./order.js";
 
-export type OutputKind = "int" | "float" | "text" | "timestamp" | { readonly decimal: number };
+export type OutputKind =
+  | "int"
+  | "float"
+  | "text"
+  | "timestamp"
+  | "list-of-float"
+  | { readonly decimal: number };
 
 /** A column that the case's query gives, by name. */
 export interface OutputColumn {
@@ -20,7 +27,7 @@ export interface OutputColumn {
  * into `dictionary`. Decimals are unscaled numbers or bigints, timestamps microseconds.
  */
 export interface RawColumn {
-  readonly values: ArrayLike<number | bigint | string | null>;
+  readonly values: ArrayLike<number | bigint | string | ArrayLike<number> | null>;
   readonly valid?: ArrayLike<number> | null | undefined;
   readonly dictionary?: readonly string[] | undefined;
 }
@@ -37,6 +44,8 @@ export type CanonicalColumn = {
 } & (
   | { readonly kind: "int"; readonly values: BigInt64Array }
   | { readonly kind: "float"; readonly values: Float64Array }
+  /** `lengths` of the rows' lists (0 of null rows), and their values end to end. */
+  | { readonly kind: "list-of-float"; readonly lengths: Uint32Array; readonly values: Float64Array }
   | { readonly kind: "text"; readonly values: Uint32Array; readonly dictionary: readonly string[] }
 );
 
@@ -65,7 +74,7 @@ export function canonicalResult(
     return canonicalColumn(output, column, raw.rows);
   });
   if (ordered) return { rows: raw.rows, columns };
-  const exact = columns.filter((column) => column.kind !== "float");
+  const exact = columns.filter(({ kind }) => kind === "int" || kind === "text");
   const floats = columns.filter((column) => column.kind === "float");
   const order = ascendingOrder([...exact, ...floats], raw.rows);
   return { rows: raw.rows, columns: columns.map((column) => takeRows(column, order)) };
@@ -75,6 +84,8 @@ function canonicalColumn(output: OutputColumn, raw: RawColumn, rows: number): Ca
   const valid = validRows(raw, rows);
   const name = output.name;
   if (output.kind === "text") return { name, kind: "text", valid, ...textRanks(raw, valid, rows) };
+  if (output.kind === "list-of-float")
+    return { name, kind: "list-of-float", valid, ...lists(raw, valid, rows) };
   if (output.kind === "float") return { name, kind: "float", valid, values: floats(raw, valid, rows) };
   return { name, kind: "int", valid, values: integers(name, raw, valid, rows) };
 }
@@ -98,6 +109,19 @@ function floats(raw: RawColumn, valid: Uint8Array | null, rows: number): Float64
     if (valid === null || valid[row] === 1) values[row] = Number(raw.values[row]);
   }
   return values;
+}
+
+function lists(raw: RawColumn, valid: Uint8Array | null, rows: number) {
+  const listAt = (row: number) => raw.values[row] as ArrayLike<number>;
+  const isThere = (row: number) => valid === null || valid[row] === 1;
+  const lengths = new Uint32Array(rows);
+  for (let row = 0; row < rows; row++) if (isThere(row)) lengths[row] = listAt(row).length;
+  const values = new Float64Array(lengths.reduce((sum, length) => sum + length, 0));
+  let at = 0;
+  for (let row = 0; row < rows; row++) {
+    for (let item = 0; item < lengths[row]!; item++) values[at++] = Number(listAt(row)[item]);
+  }
+  return { lengths, values };
 }
 
 function integers(name: string, raw: RawColumn, valid: Uint8Array | null, rows: number): BigInt64Array {
@@ -166,7 +190,27 @@ function takeRows(column: CanonicalColumn, order: Uint32Array): CanonicalColumn 
       return { ...column, valid, values: gather(column.values, new Float64Array(order.length), order) };
     case "text":
       return { ...column, valid, values: gather(column.values, new Uint32Array(order.length), order) };
+    case "list-of-float":
+      return { ...column, valid, ...takeLists(column.lengths, column.values, order) };
   }
+}
+
+function takeLists(lengths: Uint32Array, values: Float64Array, order: Uint32Array) {
+  const starts = listStarts(lengths);
+  const out = new Float64Array(values.length);
+  let at = 0;
+  for (const row of order) {
+    out.set(values.subarray(starts[row]!, starts[row + 1]!), at);
+    at += lengths[row]!;
+  }
+  return { lengths: gather(lengths, new Uint32Array(order.length), order), values: out };
+}
+
+/** Where each list begins among the values, and where the last one ends. */
+export function listStarts(lengths: Uint32Array): Uint32Array {
+  const starts = new Uint32Array(lengths.length + 1);
+  for (let row = 0; row < lengths.length; row++) starts[row + 1] = starts[row]! + lengths[row]!;
+  return starts;
 }
 
 function gather<T extends { [row: number]: number | bigint }>(from: T, to: T, order: Uint32Array): T {

@@ -13,6 +13,7 @@ export function checksum(result: CanonicalResult): string {
     );
     if (column.valid !== null) hash.update(column.valid);
     if (column.kind === "text") hash.update(JSON.stringify(column.dictionary));
+    if (column.kind === "list-of-float") hash.update(column.lengths);
     const values = column.values;
     hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
   }

@@ -1,6 +1,6 @@
 // Comparing two canonical results: everything exactly, floats within a relative tolerance.
 
-import type { CanonicalColumn, CanonicalResult } from "./canonical.js";
+import { type CanonicalColumn, type CanonicalResult, listStarts } from "./canonical.js";
 
 /** What a peer that does not sum exactly may differ by, relative to the larger value. */
 export const FLOAT_TOLERANCE = 1e-9;
@@ -49,6 +49,19 @@ function valueComparison(
     const slack = tolerance === 0 ? 0 : CANCELLATION_TOLERANCE * largest(a.values);
     return (row) => sameFloat(a.values[row]!, b.values[row]!, tolerance, slack);
   }
+  if (a.kind === "list-of-float" && b.kind === "list-of-float") {
+    const [starts, others] = [listStarts(a.lengths), listStarts(b.lengths)];
+    const slack = tolerance === 0 ? 0 : CANCELLATION_TOLERANCE * largest(a.values);
+    return (row) => {
+      const length = a.lengths[row]!;
+      if (length !== b.lengths[row]) return false;
+      for (let item = 0; item < length; item++) {
+        const [ours, theirs] = [a.values[starts[row]! + item]!, b.values[others[row]! + item]!];
+        if (!sameFloat(ours, theirs, tolerance, slack)) return false;
+      }
+      return true;
+    };
+  }
   if (a.kind === "int" && b.kind === "int") return (row) => a.values[row] === b.values[row];
   throw new TypeError(`column "${a.name}" is ${a.kind} here and ${b.kind} there`);
 }
@@ -75,6 +88,10 @@ function isValid(column: CanonicalColumn, row: number): boolean {
 
 function show(column: CanonicalColumn, row: number): string {
   if (!isValid(column, row)) return "null";
+  if (column.kind === "list-of-float") {
+    const start = listStarts(column.lengths)[row]!;
+    return `[${column.values.subarray(start, start + column.lengths[row]!).join(", ")}]`;
+  }
   return column.kind === "text"
     ? JSON.stringify(column.dictionary[column.values[row]!])
     : String(column.values[row]);

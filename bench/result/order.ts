@@ -18,6 +18,8 @@ export function ascendingOrder(columns: readonly CanonicalColumn[], rows: number
 /** Unsigned 32-bit words that order as the column's values do, least significant word first. */
 function orderWords(column: CanonicalColumn): Uint32Array[] {
   if (column.kind === "text") return [column.values];
+  if (column.kind === "list-of-float")
+    throw new TypeError(`rows cannot be sorted by the lists of "${column.name}"`);
   const rows = column.values.length;
   const bits = new Uint32Array(column.values.buffer, column.values.byteOffset, 2 * rows);
   const low = new Uint32Array(rows);

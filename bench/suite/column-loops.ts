@@ -15,6 +15,7 @@ export type Measure =
   | { readonly kind: "mean"; readonly column: string }
   | { readonly kind: "median"; readonly column: string }
   | { readonly kind: "sd"; readonly column: string }
+  | { readonly kind: "two-largest"; readonly column: string }
   | { readonly kind: "max-less-min"; readonly columns: readonly [string, string] }
   | { readonly kind: "squared-correlation"; readonly columns: readonly [string, string] };
 
@@ -143,6 +144,10 @@ function measureOf(table: PlainTable, measure: Measure): MeasureLoop {
       const values = valuesOf(table, measure.column);
       return (groups) => deviations(groups, values);
     }
+    case "two-largest": {
+      const values = valuesOf(table, measure.column);
+      return (groups) => twoLargest(groups, values);
+    }
     case "max-less-min": {
       const [high, low] = measure.columns;
       const [a, b] = [valuesOf(table, high), valuesOf(table, low)];
@@ -223,6 +228,27 @@ function deviations(groups: Groups, values: Values): RawColumn {
   }
   const out = squares.map((total, group) => Math.sqrt(total / (counts[group]! - 1)));
   return { values: out, valid: Uint8Array.from(counts, (count) => (count > 1 ? 1 : 0)) };
+}
+
+function twoLargest({ ids, firstRows }: Groups, { values, valid }: Values): RawColumn {
+  const size = firstRows.length;
+  const first = new Float64Array(size).fill(Number.NEGATIVE_INFINITY);
+  const second = new Float64Array(size).fill(Number.NEGATIVE_INFINITY);
+  for (let row = 0; row < ids.length; row++) {
+    const value = values[row]!;
+    const id = ids[row]!;
+    if (valid[row] === 0 || value <= second[id]!) continue;
+    if (value > first[id]!) {
+      second[id] = first[id]!;
+      first[id] = value;
+    } else {
+      second[id] = value;
+    }
+  }
+  const lists = Array.from(first, (value, group) =>
+    [value, second[group]!].filter((item) => item !== Number.NEGATIVE_INFINITY),
+  );
+  return { values: lists.map((list) => (list.length === 0 ? null : list)) };
 }
 
 function maxLessMin({ ids, firstRows }: Groups, a: Values, b: Values): RawColumn {

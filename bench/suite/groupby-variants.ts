@@ -37,6 +37,7 @@ export const GROUPING_QUESTIONS = {
     measures: { median: { kind: "median", column: "v3" }, sd: { kind: "sd", column: "v3" } },
   },
   q7: { keys: ["id3"], measures: { range: { kind: "max-less-min", columns: ["v1", "v2"] } } },
+  q8: { keys: ["id6"], measures: { largest: { kind: "two-largest", column: "v3" } } },
   q9: { keys: ["id2", "id4"], measures: { r2: { kind: "squared-correlation", columns: ["v1", "v2"] } } },
   q10: {
     keys: ["id1", "id2", "id3", "id4", "id5", "id6"],
@@ -98,6 +99,8 @@ function polarsMeasure(pl: typeof Polars, measure: Measure) {
       return pl.col(measure.column).median();
     case "sd":
       return pl.col(measure.column).std();
+    case "two-largest":
+      return pl.col(measure.column).dropNulls().sort({ descending: true }).head(2);
     case "max-less-min":
       return pl.col(measure.columns[0]).max().minus(pl.col(measure.columns[1]).min());
     case "squared-correlation":

@@ -1,7 +1,7 @@
 // Group-by questions of db-benchmark (duckdblabs/db-benchmark), numbered as there, and two more: sums by 100
 // integer keys, and by 64-bit keys that are nearly all distinct.
 
-import { avg, col, corr, count, from, max, median, min, stddev, sum } from "../../bindings/ts/index.js";
+import { avg, col, corr, count, from, max, median, min, stddev, sum, topK } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
 import { columnLoop } from "./column-loops.js";
 import { GROUPING_QUESTIONS, variantsOf } from "./groupby-variants.js";
@@ -285,6 +285,28 @@ const q7: BenchCase = {
   },
 };
 
+const q8: BenchCase = {
+  suite: "groupby",
+  name: "q8",
+  question: "two largest v3 by id6",
+  inputs: groupBy(["id6", "v3"]),
+  output: [
+    { name: "id6", kind: "int" },
+    { name: "largest", kind: "list-of-float" },
+  ],
+  plan: () =>
+    from("t")
+      .groupBy("id6")
+      .aggregate({ largest: topK("v3", 2) }),
+  sql: "SELECT id6, max(v3, 2) AS largest FROM t GROUP BY id6",
+  polars: (pl, { t }) =>
+    t!
+      .lazy()
+      .groupBy("id6")
+      .agg(pl.col("v3").sort({ descending: true }).head(2).alias("largest")),
+  javascript: columnLoop(GROUPING_QUESTIONS.q8),
+};
+
 const q9: BenchCase = {
   suite: "groupby",
   name: "q9",
@@ -527,7 +549,7 @@ function threeSums(keys: Int32Array, v1: Int32Array, v2: Int32Array, v3: Float64
   return { groups: occupied(counts), counts, a, b, c };
 }
 
-const QUESTIONS = [q1, q2, q3, q4, q5, q6, q7, q9, q10, intSum, distinctKeys];
+const QUESTIONS = [q1, q2, q3, q4, q5, q6, q7, q8, q9, q10, intSum, distinctKeys];
 
 export const groupbySuite: Suite = {
   name: "groupby",
