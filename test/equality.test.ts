@@ -44,6 +44,7 @@ import {
   type Plan,
   rollup,
   type StreamOptions,
+  session,
   stddev,
   stringAgg,
   sum,
@@ -408,10 +409,10 @@ const TIMES: readonly TimeKind[] = [
   },
 ];
 
-function windowsOver({ units }: TimeKind): fc.Arbitrary<Window> {
+function windowsOver({ units, size: gap }: TimeKind): fc.Arbitrary<Window> {
   return fc
     .record({
-      kind: fc.constantFrom("tumble", "hop", "cumulate", "global"),
+      kind: fc.constantFrom("tumble", "hop", "cumulate", "session", "global"),
       unit: fc.constantFrom(...units),
       size: fc.integer({ min: 1, max: 12 }),
       step: fc.integer({ min: 1, max: 12 }),
@@ -420,6 +421,8 @@ function windowsOver({ units }: TimeKind): fc.Arbitrary<Window> {
     .map(({ kind, unit, size, step, offset }) => {
       const options = { nullTime: "drop", ...(offset === null ? {} : { offset: unit(offset) }) } as const;
       const [length, slide] = [unit(Math.max(size, step)), unit(Math.min(size, step))];
+      // Months have no gap; the size in steps has.
+      if (kind === "session") return session("c0", gap(size), { nullTime: "drop" });
       if (kind === "tumble") return tumble("c0", length, options);
       if (kind === "hop") return hop("c0", length, slide, options);
       return kind === "cumulate"

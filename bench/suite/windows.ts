@@ -4,7 +4,18 @@
 // history. The peers have no windows and no order to keep: they group by a bucket of the time, and overlapping
 // windows are put together from buckets, as an expert would.
 
-import { avg, col, count, cumulate, from, hop, sum, tumble, type Window } from "../../bindings/ts/index.js";
+import {
+  avg,
+  col,
+  count,
+  cumulate,
+  from,
+  hop,
+  session,
+  sum,
+  tumble,
+  type Window,
+} from "../../bindings/ts/index.js";
 import { EVENTS_START_MS } from "../../fixtures/events.js";
 import type { PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawResult } from "../result/canonical.js";
@@ -244,6 +255,62 @@ const cumulateHour: BenchCase = {
   },
 };
 
+const SESSION_GAP_MS = MINUTE_MS;
+
+const sessions: BenchCase = {
+  suite: "windows",
+  name: "session",
+  question: "sum, count of each visit of 10,000 users: events no more than a minute apart",
+  inputs: { t: { fixture: "events", columns: ["ts", "user", "value"] } },
+  output: sumsOutput("user"),
+  plan: sums(session("ts", "1 minute"), "user"),
+  watermarks: WATERMARKS,
+  sql: `WITH gaps AS (SELECT ts, "user", value,
+      coalesce(ts - lag(ts) OVER w > INTERVAL 1 MINUTE, true) AS begins FROM t WINDOW w AS (PARTITION BY "user" ORDER BY ts)),
+    numbered AS (SELECT *, sum(begins::INTEGER) OVER (PARTITION BY "user" ORDER BY ts ROWS UNBOUNDED PRECEDING) AS visit FROM gaps)
+    SELECT min(ts) AS window_start, max(ts) + INTERVAL 1 MINUTE AS window_end, "user", sum(value) AS total, count(*) AS n
+    FROM numbered GROUP BY "user", visit`,
+  javascript: ({ t }) => {
+    const [ts, user, value] = [integersAsFloat64(t!, "ts"), int32(t!, "user"), int32(t!, "value")];
+    return () => {
+      // Rows come nearly in order: by user, latest first, a list of visits that is seldom searched further.
+      const visits: { user: number; first: number; last: number; total: number; n: number }[][] = [];
+      for (let row = 0; row < user.length; row++) {
+        const time = ts[row]!;
+        let visit = { user: user[row]!, first: time, last: time, total: value[row]!, n: 1 };
+        const own = visits[visit.user] ?? [];
+        const apart: typeof own = [];
+        for (const other of own) {
+          if (time - other.last > SESSION_GAP_MS || other.first - time > SESSION_GAP_MS) {
+            apart.push(other);
+            continue;
+          }
+          visit = {
+            user: visit.user,
+            first: Math.min(visit.first, other.first),
+            last: Math.max(visit.last, other.last),
+            total: visit.total + other.total,
+            n: visit.n + other.n,
+          };
+        }
+        apart.unshift(visit);
+        visits[visit.user] = apart;
+      }
+      const all = visits.flat();
+      const micros = (time: (visit: (typeof all)[number]) => number) =>
+        all.map((visit) => time(visit) * 1000);
+      const columns = {
+        window_start: { values: micros(({ first }) => first) },
+        window_end: { values: micros(({ last }) => last + SESSION_GAP_MS) },
+        user: { values: all.map((visit) => visit.user) },
+        total: { values: all.map(({ total }) => total) },
+        n: { values: all.map(({ n }) => n) },
+      };
+      return { rows: all.length, columns };
+    };
+  },
+};
+
 const flightsHourly: BenchCase = {
   suite: "windows",
   name: "flights-hourly",
@@ -313,6 +380,7 @@ export const windowsSuite: Suite = {
     cumulateHour,
     tumbling("tumble-10k", "key10k", 10_000, MINUTE_MS),
     tumbling("tumble-1m", "key1m", 1_000_000, 30 * MINUTE_MS),
+    sessions,
     flightsHourly,
   ],
 };

@@ -92,6 +92,7 @@ export {
   type SortKey,
   Source,
   type SourceTypes,
+  session,
   skewness,
   source,
   stddev,

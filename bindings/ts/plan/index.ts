@@ -134,6 +134,7 @@ export {
   cumulate,
   global,
   hop,
+  session,
   type TimeOptions,
   tumble,
   Window,
