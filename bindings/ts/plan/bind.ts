@@ -3,8 +3,10 @@
 // One node at a time, so that a plan over a known source is checked as it is built and a plan over a name
 // when `bind` is called; both go through `bindNode`.
 
+import { AggregateFunction } from "../../../kernel/abi/operator.js";
 import {
   aggregateAccepts,
+  aggregateFunction,
   aggregateParameter,
   aggregateType,
   arePairTypes,
@@ -253,6 +255,7 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
       },
     );
   }
+  if (window?.kind === "session") for (const aggregate of aggregates) checkJoins(aggregate, window);
   const sometimesNull = (key: number) => grouping?.sets.some((set) => !set.includes(key)) ?? false;
   const fields = [
     ...(window === undefined ? [] : windowFields(window)),
@@ -279,6 +282,14 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     retracts: false,
     schema: { fields },
   };
+}
+
+/** A late row may join two sessions to one, and the kernel then combines what was aggregated of both. */
+function checkJoins({ fn, text }: BoundAggregate, { text: window }: BoundWindow): void {
+  if (aggregateFunction(fn, true) < AggregateFunction.ARG_MIN) return;
+  throw new PlanError(`${text} over ${window}: sessions cannot join what ${fn} keeps; aggregate without it`, {
+    value: text,
+  });
 }
 
 function windowFields({ kind, scale }: BoundWindow): Field[] {

@@ -18,7 +18,7 @@ import {
   TypeMismatchError,
   UnknownColumnError,
 } from "../type/error.js";
-import { count, sum } from "./aggregate.js";
+import { count, last, sum } from "./aggregate.js";
 import { bind } from "./bind.js";
 import type { BoundWindow } from "./bind-window.js";
 import { asChangelog, checkOnClose } from "./changelog.js";
@@ -222,6 +222,13 @@ describe("what is refused", () => {
     expect(
       failure(() => windowed.groupBy({ window_end: col("n") }).aggregate({ n: count() })).message,
     ).toContain('two columns "window_end"');
+  });
+
+  it("aggregates of which two cannot become one, over sessions", () => {
+    const sessions = from(orders).window(session("ts", "1 minute"));
+    expect(() => sessions.aggregate({ newest: last("id", "ts") })).toThrow(PlanError);
+    expect(() => sessions.aggregate({ newest: last("id", "ts") })).toThrow(/last\(.*over session\(.*join/);
+    expect(() => sessions.aggregate({ n: count(), total: sum("id") })).not.toThrow();
   });
 
   it("corrections where nothing is taken back", () => {
