@@ -147,6 +147,11 @@ describe.each(BUILDS)("casts, %s build", async (build) => {
     );
   });
 
+  test("of two shortest decimals as near to a float32, the even one", () => {
+    const texts = cast([-468226.125, 468226.375], types.float32, types.utf8, false);
+    expect(texts).toEqual(["-468226.12", "468226.38"]);
+  });
+
   test("float64 as text has the digits of JavaScript", () => {
     const hard = [
       2 ** -44,
@@ -388,8 +393,18 @@ function floatText(value: number, bits: 32 | 64): string {
 function shortest(value: number, bits: 32 | 64): string {
   if (bits === 64) return value.toExponential();
   for (let digits = 0; digits < 9; digits++) {
-    const text = value.toExponential(digits);
+    const text = tiesToEven(value, digits);
     if (Math.fround(Number(text)) === value) return text;
   }
   return value.toExponential();
+}
+
+/** As `toExponential`, which takes the larger of two decimals that are as near; here the even one. */
+function tiesToEven(value: number, digits: number): string {
+  const text = value.toExponential(digits);
+  const [mantissa, exponent] = value.toExponential(100).split("e") as [string, string];
+  const kept = digits === 0 ? 1 : digits + 2;
+  const rest = mantissa.slice(kept).replace(".", "");
+  const down = mantissa.slice(0, kept);
+  return /^50*$/.test(rest) && Number(down.at(-1)) % 2 === 0 ? `${down}e${exponent}` : text;
 }
