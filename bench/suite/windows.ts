@@ -102,7 +102,7 @@ function sums(window: Window, key: string): BenchCase["plan"] {
       .aggregate({ total: sum("value"), n: count() });
 }
 
-function tumbling(name: string, key: string, keys: number, sizeMs: number, quick?: "fast"): BenchCase {
+function tumbling(name: string, key: string, keys: number, sizeMs: number): BenchCase {
   const seconds = sizeMs / SECOND_MS;
   return {
     suite: "windows",
@@ -123,7 +123,6 @@ function tumbling(name: string, key: string, keys: number, sizeMs: number, quick
         return windowed(key, keys, totals, counts, (at) => [at * sizeMs, (at + 1) * sizeMs]);
       };
     },
-    ...(quick === undefined ? {} : { quick }),
   };
 }
 
@@ -375,7 +374,7 @@ export const windowsSuite: Suite = {
   title: "windows of event time",
   cases: [
     ysb,
-    tumbling("tumble-100", "campaign", 100, 10 * SECOND_MS, "fast"),
+    tumbling("tumble-100", "campaign", 100, 10 * SECOND_MS),
     hop100,
     cumulateHour,
     tumbling("tumble-10k", "key10k", 10_000, MINUTE_MS),
