@@ -51,7 +51,7 @@ export const duckdb: Engine = {
   },
 };
 
-export async function loadTable(api: Api, connection: DuckDBConnection, name: string, table: PlainTable) {
+async function loadTable(api: Api, connection: DuckDBConnection, name: string, table: PlainTable) {
   const columns = Object.values(table.columns);
   for (const column of columns) {
     if (!column.coded) continue;

@@ -6,6 +6,7 @@
 // of one or two of them. Each family has a file of its own with the verbs reserve, update, merge and state;
 // accumulators.ts dispatches to them, once per vector.
 
+import { regrow } from "../column/builder";
 import { regionBlock, regionFree } from "../memory/region";
 
 export const enum Family {
@@ -185,6 +186,16 @@ export function accumulatorReserve(self: Accumulator, groups: u32, fill: u64): b
   else {
     for (let at = values + used; at < end; at += 8) store<u64>(at, fill);
   }
+  return true;
+}
+
+/** A `buffer` of at least `need` bytes, whose contents are free to go. False when out of memory. */
+export function accumulatorReserveBuffer(self: Accumulator, need: usize): bool {
+  if (need <= <usize>self.bufferCapacity) return true;
+  const buffer = regrow(self.region, self.buffer, 0, need);
+  if (buffer == 0) return false;
+  self.buffer = buffer;
+  self.bufferCapacity = <u32>need;
   return true;
 }
 

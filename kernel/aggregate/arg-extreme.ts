@@ -8,7 +8,7 @@
 
 import { Type } from "../abi/layout";
 import { vectorIsValid } from "../column/builder";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { bytesCompare } from "../hash/hash";
 import { copyBytes } from "../memory/copy";
@@ -56,10 +56,9 @@ function parts(type: u32, vector: Vector, rows: u32, values: usize, target: usiz
   if (vector.dictionary == 0) return vector.values;
   for (let row: u32 = 0; row < rows; row++) {
     if (!vectorIsValid(vector, row)) continue;
-    const code = load<u32>(vector.values + ((<usize>row) << 2));
     const view = target + ((<usize>row) << 3);
-    store<u32>(view, <u32>dictionaryAddress(vector.dictionary, code));
-    store<u32>(view, dictionaryLength(vector.dictionary, code), 4);
+    store<u32>(view, <u32>textAddressAt(vector, row));
+    store<u32>(view, textLengthAt(vector, row), 4);
   }
   return target;
 }

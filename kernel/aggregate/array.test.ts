@@ -11,12 +11,12 @@ import {
   BUILDS,
   batchOf,
   expected,
+  inThreeWays,
   multiset,
   open,
   pushAll,
   type Query,
   rowsOf,
-  slice,
   type Table,
   TYPES,
   valuesOf,
@@ -69,37 +69,10 @@ describe.each(BUILDS)("%s", async (build) => {
     fc.assert(
       fc.property(cases, ({ query, table, cut }) => {
         const wanted = multiset(expected(query, table));
-        const parts = [slice(table, 0, cut), slice(table, cut, table[0]!.length)];
-        const whole = open(kernel, query);
-        pushAll(whole, query, table, [cut]);
-        expect(multiset(rowsOf(whole.finish(7)))).toEqual(wanted);
-        whole.destroy();
-
-        const merged = open(kernel, query);
-        for (const part of parts) {
-          const operator = open(kernel, query);
-          pushAll(operator, query, part);
-          for (const state of operator.snapshot(3)) merged.merge(state);
-          operator.destroy();
-        }
-        expect(multiset(rowsOf(merged.finish()))).toEqual(wanted);
-        merged.destroy();
-
-        const changes = open(kernel, { ...query, changelog: true });
-        const left = new Map<string, number>();
-        for (const part of parts) {
-          changes.push(batchOf(query.types, part));
-          for (let batch = changes.pull(3); batch !== null; batch = changes.pull(3)) {
-            for (const row of rowsOf([batch])) {
-              const kind = row.pop();
-              const [name] = multiset([row]);
-              left.set(name!, (left.get(name!) ?? 0) + (kind === 0n || kind === 2n ? 1 : -1));
-            }
-          }
-        }
-        const rows = [...left].flatMap(([name, times]) => Array<string>(times).fill(name));
-        expect(rows.sort()).toEqual(wanted);
-        changes.destroy();
+        const { whole, merged, changes } = inThreeWays(kernel, query, table, cut, 7);
+        expect(whole).toEqual(wanted);
+        expect(merged).toEqual(wanted);
+        expect(changes).toEqual(wanted);
       }),
       { numRuns: RUNS },
     );

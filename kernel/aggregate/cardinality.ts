@@ -10,7 +10,7 @@
 // text plain or behind a dictionary; -0 is 0 and NaNs are one.
 
 import { Type } from "../abi/layout";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { hashBytes, hashFinish, hashMix } from "../hash/hash";
 import { Accumulator } from "./accumulator";
@@ -87,12 +87,8 @@ function hashValue(vector: Vector, values: usize, row: u32): u64 {
       return mixed(floatBits(load<f64>(values + (at << 3))));
     case Type.I128:
       return mixed(hashMix(hashMix(0, load<u64>(values + (at << 4))), load<u64>(values + (at << 4), 8)));
-    case Type.BYTES: {
-      if (vector.dictionary == 0)
-        return mixed(hashBytes(load<u32>(values + (at << 3)), load<u32>(values + (at << 3), 4)));
-      const code = load<u32>(values + (at << 2));
-      return mixed(hashBytes(dictionaryAddress(vector.dictionary, code), dictionaryLength(vector.dictionary, code)));
-    }
+    case Type.BYTES:
+      return mixed(hashBytes(textAddressAt(vector, row), textLengthAt(vector, row)));
     default:
       return mixed(load<u64>(values + (at << 3)));
   }

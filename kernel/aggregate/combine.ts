@@ -13,7 +13,7 @@ import { internText, internedAddress, internedLength, internerReserve } from "..
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
 import { Accumulator, Family } from "./accumulator";
 import { bitsCombine } from "./bits";
-import { distinctPairs } from "./distinct";
+import { distinctCount, distinctPairs } from "./distinct";
 import { EXACT_STATE_BYTES } from "./exact-limbs";
 import { sumExactState } from "./exact-read";
 import { momentsFastMerge, MOMENTS_BYTES } from "./moments-fast";
@@ -210,10 +210,7 @@ function distinctCombine(target: Accumulator, source: Accumulator, map: usize, f
   }
   const before = table.entries;
   if (!rowTableMap(target.table, target.scratch, count, target.entries, target.tags)) return false;
-  for (let entry = before; entry < table.entries; entry++) {
-    const at = target.values + ((<usize>load<u32>(rowTableRow(target.table, entry))) << 3);
-    store<i64>(at, load<i64>(at) + 1);
-  }
+  distinctCount(target, before);
   return true;
 }
 

@@ -75,6 +75,15 @@ export function distinctReserve(self: Accumulator, groups: u32, rows: u32, bytes
   return interner == 0 || internerReserve(interner, rows, bytes);
 }
 
+/** Counts the pairs from entry `before` on, which are new, for their groups. */
+export function distinctCount(self: Accumulator, before: u32): void {
+  const entries = changetype<RowTable>(self.table).entries;
+  for (let entry = before; entry < entries; entry++) {
+    const at = self.values + ((<usize>load<u32>(rowTableRow(self.table, entry))) << 3);
+    store<i64>(at, load<i64>(at) + 1);
+  }
+}
+
 /** Adds a vector. False when out of memory. */
 export function distinctUpdate(
   self: Accumulator,
@@ -83,13 +92,9 @@ export function distinctUpdate(
   mask: usize,
   rows: u32,
 ): bool {
-  const table = changetype<RowTable>(self.table);
-  const before = table.entries;
+  const before = changetype<RowTable>(self.table).entries;
   if (distinctRows(self, numbers, vector, mask, rows) < 0) return false;
-  for (let entry = before; entry < table.entries; entry++) {
-    const at = self.values + ((<usize>load<u32>(rowTableRow(self.table, entry))) << 3);
-    store<i64>(at, load<i64>(at) + 1);
-  }
+  distinctCount(self, before);
   return true;
 }
 

@@ -10,7 +10,7 @@ import { copyBytes } from "../memory/copy";
 import { regionCut } from "../memory/region";
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesCompare } from "../hash/hash";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
@@ -72,18 +72,7 @@ export function textUpdate(self: Accumulator, numbers: usize, vector: Vector, ma
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
     const group = load<u32>(numbers + ((<usize>row) << 2));
-    let address: usize;
-    let length: u32;
-    if (vector.dictionary == 0) {
-      const view = vector.values + ((<usize>row) << 3);
-      address = load<u32>(view);
-      length = load<u32>(view, 4);
-    } else {
-      const code = load<u32>(vector.values + ((<usize>row) << 2));
-      address = dictionaryAddress(vector.dictionary, code);
-      length = dictionaryLength(vector.dictionary, code);
-    }
-    if (!textFold(self, group, address, length)) return false;
+    if (!textFold(self, group, textAddressAt(vector, row), textLengthAt(vector, row))) return false;
   }
   return true;
 }

@@ -1,22 +1,19 @@
 // A LOG of texts: value-log.ts over slots of (u32 address, u32 length) that point into an arena.
 
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { bytesCompare } from "../hash/hash";
-import { ARENA_SIZE, Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
+import { Arena, arenaReserve, arenaTake } from "../memory/arena";
 import { copyBytes } from "../memory/copy";
-import { regionCut } from "../memory/region";
 import { Accumulator } from "./accumulator";
 import { maskBit } from "./argument";
+import { textInit } from "./minmax-text";
 import { logBase, logReserve, logSize } from "./value-log";
 
 /** False when out of memory. */
 export function textLogInit(self: Accumulator): bool {
   self.stride = 8;
-  self.table = regionCut(self.region, ARENA_SIZE);
-  if (self.table == 0) return false;
-  arenaInit(changetype<Arena>(self.table), self.region);
-  return true;
+  return textInit(self);
 }
 
 /** Room for `rows` more texts of `bytes` together. False when out of memory, with nothing lost. */
@@ -36,20 +33,10 @@ export function textLogUpdate(
   let at = <usize>self.rows;
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && maskBit(mask, row) == 0) continue;
-    let address: usize;
-    let length: u32;
-    if (vector.dictionary == 0) {
-      const view = vector.values + ((<usize>row) << 3);
-      address = load<u32>(view);
-      length = load<u32>(view, 4);
-    } else {
-      const code = load<u32>(vector.values + ((<usize>row) << 2));
-      address = dictionaryAddress(vector.dictionary, code);
-      length = dictionaryLength(vector.dictionary, code);
-    }
+    const length = textLengthAt(vector, row);
     const copy = arenaTake(arena, length);
     if (copy == 0) return false;
-    copyBytes(copy, address, length);
+    copyBytes(copy, textAddressAt(vector, row), length);
     store<u32>(self.entries + (at << 2), load<u32>(numbers + ((<usize>row) << 2)));
     store<u32>(self.values + (at << 3), <u32>copy);
     store<u32>(self.values + (at << 3), length, 4);

@@ -10,16 +10,14 @@
 // key, u32 length and the text.
 
 import { Type } from "../abi/layout";
-import { regrow } from "../column/builder";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { bytesCompare } from "../hash/hash";
-import { ARENA_SIZE, Arena, arenaInit, arenaTake } from "../memory/arena";
+import { Arena, arenaTake } from "../memory/arena";
 import { copyBytes } from "../memory/copy";
-import { regionBlock, regionCut } from "../memory/region";
-import { Accumulator, Family } from "./accumulator";
+import { Accumulator, Family, accumulatorReserveBuffer } from "./accumulator";
 import { maskBit } from "./argument";
-import { textReserveAt } from "./minmax-text";
+import { textInit, textReserveAt } from "./minmax-text";
 import { itemWidth, orderKey, storeOrdered } from "./list-item";
 
 const ENTRY: usize = 32;
@@ -36,12 +34,7 @@ function isText(self: Accumulator): bool {
 export function topByInit(self: Accumulator): bool {
   self.stride = self.limit * <u32>ENTRY;
   // One entry more, for the one that is about to be put in.
-  self.bufferCapacity = self.stride + <u32>ENTRY;
-  self.buffer = regionBlock(self.region, self.bufferCapacity);
-  self.table = regionCut(self.region, ARENA_SIZE);
-  if (self.buffer == 0 || self.table == 0) return false;
-  arenaInit(changetype<Arena>(self.table), self.region);
-  return true;
+  return textInit(self) && accumulatorReserveBuffer(self, <usize>self.stride + ENTRY);
 }
 
 /** Room for groups and for `bytes` of new texts. False when out of memory. */
@@ -94,13 +87,8 @@ function setKey(target: usize, type: u32, values: usize, row: u32, width: usize,
 }
 
 function foldText(self: Accumulator, at: usize, entry: usize, argument: Vector, row: u32): bool {
-  if (argument.dictionary == 0) {
-    store<u64>(entry + KEY, load<u64>(argument.values + ((<usize>row) << 3)));
-  } else {
-    const code = load<u32>(argument.values + ((<usize>row) << 2));
-    store<u32>(entry + KEY, <u32>dictionaryAddress(argument.dictionary, code));
-    store<u32>(entry + KEY, dictionaryLength(argument.dictionary, code), 4);
-  }
+  store<u32>(entry + KEY, <u32>textAddressAt(argument, row));
+  store<u32>(entry + KEY, textLengthAt(argument, row), 4);
   return putText(self, at, entry);
 }
 
@@ -201,13 +189,7 @@ export function topByStateLength(self: Accumulator, group: u32): u32 {
 
 /** Room to show a list, or a state, of so many bytes. False when out of memory. */
 export function topByReserveList(self: Accumulator, bytes: usize): bool {
-  const need = <usize>self.stride + ENTRY + bytes;
-  if (need <= <usize>self.bufferCapacity) return true;
-  const buffer = regrow(self.region, self.buffer, 0, need);
-  if (buffer == 0) return false;
-  self.buffer = buffer;
-  self.bufferCapacity = <u32>need;
-  return true;
+  return accumulatorReserveBuffer(self, <usize>self.stride + ENTRY + bytes);
 }
 
 /** Writes a group's list, for which there is room, to the accumulator's buffer and answers where it begins. */

@@ -4,25 +4,19 @@
 //
 // The state, and the result, is a list (BYTES): u32 length and bytes of each text, best first.
 
-import { regrow } from "../column/builder";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { bytesCompare } from "../hash/hash";
-import { ARENA_SIZE, Arena, arenaInit, arenaTake } from "../memory/arena";
+import { Arena, arenaTake } from "../memory/arena";
 import { copyBytes } from "../memory/copy";
-import { regionBlock, regionCut } from "../memory/region";
-import { Accumulator, Family } from "./accumulator";
+import { Accumulator, Family, accumulatorReserveBuffer } from "./accumulator";
 import { maskBit } from "./argument";
+import { textInit } from "./minmax-text";
 
 /** False when out of memory. */
 export function topTextInit(self: Accumulator): bool {
   self.stride = self.limit << 3;
-  self.table = regionCut(self.region, ARENA_SIZE);
-  self.buffer = regionBlock(self.region, self.stride);
-  if (self.table == 0 || self.buffer == 0) return false;
-  self.bufferCapacity = self.stride;
-  arenaInit(changetype<Arena>(self.table), self.region);
-  return true;
+  return textInit(self) && accumulatorReserveBuffer(self, self.stride);
 }
 
 /** Folds a vector of texts (plain or dictionary) in. False when out of memory, which a reservation rules out. */
@@ -36,18 +30,7 @@ export function topTextUpdate(
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && maskBit(mask, row) == 0) continue;
     const group = load<u32>(numbers + ((<usize>row) << 2));
-    let address: usize;
-    let length: u32;
-    if (vector.dictionary == 0) {
-      const view = vector.values + ((<usize>row) << 3);
-      address = load<u32>(view);
-      length = load<u32>(view, 4);
-    } else {
-      const code = load<u32>(vector.values + ((<usize>row) << 2));
-      address = dictionaryAddress(vector.dictionary, code);
-      length = dictionaryLength(vector.dictionary, code);
-    }
-    if (!fold(self, group, address, length)) return false;
+    if (!fold(self, group, textAddressAt(vector, row), textLengthAt(vector, row))) return false;
   }
   return true;
 }
@@ -114,13 +97,7 @@ export function topTextLength(self: Accumulator, group: u32): u32 {
 
 /** Room to show a list of so many bytes. False when out of memory. */
 export function topTextReserveList(self: Accumulator, bytes: usize): bool {
-  const need = <usize>self.stride + bytes;
-  if (need <= <usize>self.bufferCapacity) return true;
-  const buffer = regrow(self.region, self.buffer, 0, need);
-  if (buffer == 0) return false;
-  self.buffer = buffer;
-  self.bufferCapacity = <u32>need;
-  return true;
+  return accumulatorReserveBuffer(self, <usize>self.stride + bytes);
 }
 
 /** Writes a group's list, for which there is room, to the accumulator's buffer and answers where it begins. */

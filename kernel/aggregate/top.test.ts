@@ -11,12 +11,12 @@ import {
   BUILDS,
   batchOf,
   expected,
+  inThreeWays,
   multiset,
   open,
   pushAll,
   type Query,
   rowsOf,
-  slice,
   type Table,
   TYPES,
   valuesOf,
@@ -79,39 +79,10 @@ describe.each(BUILDS)("%s", async (build) => {
     fc.assert(
       fc.property(cases, ({ query, table, cut }) => {
         const wanted = multiset(expected(query, table));
-        const whole = open(kernel, query);
-        pushAll(whole, query, table, [cut]);
-        expect(multiset(rowsOf(whole.finish()))).toEqual(wanted);
-        whole.destroy();
-
-        const merged = open(kernel, query);
-        for (const part of [slice(table, 0, cut), slice(table, cut, table[0]!.length)]) {
-          const operator = open(kernel, query);
-          pushAll(operator, query, part);
-          for (const state of operator.snapshot(3)) merged.merge(state);
-          operator.destroy();
-        }
-        expect(multiset(rowsOf(merged.finish()))).toEqual(wanted);
-        merged.destroy();
-
-        const changes = open(kernel, { ...query, changelog: true });
-        const left = new Map<string, number>();
-        for (const part of [slice(table, 0, cut), slice(table, cut, table[0]!.length)]) {
-          changes.push(batchOf(query.types, part));
-          const pulled = rowsOf(
-            (function* () {
-              for (let batch = changes.pull(3); batch !== null; batch = changes.pull(3)) yield batch;
-            })(),
-          );
-          for (const row of pulled) {
-            const kind = row.pop();
-            const [name] = multiset([row]);
-            left.set(name!, (left.get(name!) ?? 0) + (kind === 0n || kind === 2n ? 1 : -1));
-          }
-        }
-        const rows = [...left].flatMap(([name, times]) => Array<string>(times).fill(name));
-        expect(rows.sort()).toEqual(wanted);
-        changes.destroy();
+        const { whole, merged, changes } = inThreeWays(kernel, query, table, cut);
+        expect(whole).toEqual(wanted);
+        expect(merged).toEqual(wanted);
+        expect(changes).toEqual(wanted);
       }),
       { numRuns: RUNS },
     );

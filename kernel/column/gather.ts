@@ -1,6 +1,7 @@
 // Gathering: rows of one set of builders, by their numbers, into another.
 
 import { Type } from "../abi/layout";
+import { bitmapGet } from "./bitmap";
 import { Builder, builderSetBit, builderSetNull, copyBytes } from "./builder";
 import { typeWidth } from "./type";
 
@@ -45,7 +46,7 @@ export function builderGather(to: Builder, from: Builder, list: usize, rows: u32
 function gatherNulls(to: Builder, from: Builder, list: usize, rows: u32): void {
   for (let index: u32 = 0; index < rows; index++) {
     const row = load<u32>(list + ((<usize>index) << 2));
-    if ((load<u8>(from.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+    if (bitmapGet(from.validity, row)) continue;
     builderSetNull(to, to.length + index);
   }
 }
@@ -70,7 +71,7 @@ function gatherWide(to: Builder, from: Builder, list: usize, rows: u32): void {
 function gatherBits(to: Builder, from: Builder, list: usize, rows: u32): void {
   for (let index: u32 = 0; index < rows; index++) {
     const row = load<u32>(list + ((<usize>index) << 2));
-    builderSetBit(to, to.length + index, (load<u8>(from.values + <usize>(row >> 3)) >> <u8>(row & 7)) & 1);
+    builderSetBit(to, to.length + index, <u8>bitmapGet(from.values, row));
   }
 }
 

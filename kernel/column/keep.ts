@@ -1,6 +1,8 @@
 // Masks as lanes: bits of a bitmap widened to whole lanes, so that rows which do not count become zero (which
 // adds nothing), or are left out, without a branch a row.
 
+import { bitmapGet } from "./bitmap";
+
 /** Four 32-bit lanes, all ones where rows [row, row + 4) are in `mask`; `row` is a multiple of 4. */
 // @ts-ignore: decorator
 @inline
@@ -17,12 +19,6 @@ export function lanes64(mask: usize, row: u32): v128 {
   return i64x2.ne(v128.and(i64x2.splat(bits), i64x2(1, 2)), i64x2.splat(0));
 }
 
-// @ts-ignore: decorator
-@inline
-function bit(mask: usize, row: u32): u32 {
-  return ((<u32>load<u8>(mask + <usize>(row >> 3))) >> (row & 7)) & 1;
-}
-
 /** 4-byte values to `out` (which may be `values`), those of rows outside `mask` as zero. */
 export function keep32(values: usize, mask: usize, rows: u32, out: usize): void {
   let row: u32 = 0;
@@ -34,7 +30,7 @@ export function keep32(values: usize, mask: usize, rows: u32, out: usize): void 
   }
   for (; row < rows; row++) {
     const at = (<usize>row) << 2;
-    store<u32>(out + at, load<u32>(values + at) & (0 - bit(mask, row)));
+    store<u32>(out + at, load<u32>(values + at) & (0 - bitmapGet(mask, row)));
   }
 }
 
@@ -50,6 +46,6 @@ export function keep64(values: usize, mask: usize, start: u32, rows: u32, out: u
   }
   for (; row < rows; row++) {
     const at = (<usize>row) << 3;
-    store<u64>(out + at, load<u64>(values + at) & (0 - <u64>bit(bits, row)));
+    store<u64>(out + at, load<u64>(values + at) & (0 - <u64>bitmapGet(bits, row)));
   }
 }

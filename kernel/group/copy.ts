@@ -7,7 +7,7 @@
 import { BITMAP_BYTES } from "../column/vector";
 import { copyBytes } from "../memory/copy";
 import { groupKeyValue, groupTextBytes } from "./emit";
-import { groupsAssign, groupsPrepareLoaded, groupsSpan } from "./groups";
+import { groupsAssign, groupsHaveTexts, groupsPrepareLoaded, groupsSpan } from "./groups";
 import { growDirect } from "./direct";
 import { NO_ID, internText, internedAddress, internedLength, internerReserve } from "./interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
@@ -38,7 +38,7 @@ export function copyPrepare(
   scratch: usize,
 ): Copying {
   if (target.tier == <u32>Tier.NONE) return Copying.SAME;
-  const texts = hasTexts(source);
+  const texts = groupsHaveTexts(source);
   if (!texts && target.tier == <u32>Tier.UNDECIDED) {
     if (source.tier == <u32>Tier.DIRECT && !takeLayout(target, source)) return Copying.FAILED;
     if (source.tier == <u32>Tier.HASH) target.tier = Tier.HASH;
@@ -80,13 +80,6 @@ export function copyAssign(
       store<u8>(target.occupied + <usize>load<u32>(numbers + (index << 2)), 1);
   }
   return true;
-}
-
-function hasTexts(groups: Groups): bool {
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    if (groupsKey(groups, index).interner != 0) return true;
-  }
-  return false;
 }
 
 /** Gives groups without rows the source's layout. False when out of memory. */

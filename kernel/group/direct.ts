@@ -8,6 +8,7 @@
 // subtract instead of the modulus (smaller values that come later would force a rebuild).
 
 import { Type } from "../abi/layout";
+import { bitmapGet } from "../column/bitmap";
 import { lanes32 } from "../column/keep";
 import { regionBlock, regionFree } from "../memory/region";
 import { Interner } from "./interner";
@@ -186,8 +187,7 @@ function observeNullable<T>(key: KeyColumn, rows: u32): void {
   foldLane<T>(key, i32x4.extract_lane(lows, 2), i32x4.extract_lane(highs, 2));
   foldLane<T>(key, i32x4.extract_lane(lows, 3), i32x4.extract_lane(highs, 3));
   for (let row = whole; row < rows; row++) {
-    if ((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1)
-      fold<T>(key, load<i32>(values + ((<usize>row) << 2)));
+    if (bitmapGet(validity, row)) fold<T>(key, load<i32>(values + ((<usize>row) << 2)));
   }
 }
 

@@ -11,6 +11,7 @@
 
 import { Type } from "../abi/layout";
 import { AggregateFault } from "../abi/operator";
+import { bitmapGet } from "../column/bitmap";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut } from "../memory/region";
@@ -89,11 +90,12 @@ export function groupsReserve(groups: Groups, rows: u32): bool {
  */
 export function groupsNeed(groups: Groups, rows: u32): u32 {
   if (groups.tier == <u32>Tier.NONE) return 1;
-  if (groups.tier != <u32>Tier.HASH && !hasTexts(groups)) return groups.count;
+  if (groups.tier != <u32>Tier.HASH && !groupsHaveTexts(groups)) return groups.count;
   return groups.count + rows + 1;
 }
 
-function hasTexts(groups: Groups): bool {
+/** Whether any key is a text, whose ids are this set's own. */
+export function groupsHaveTexts(groups: Groups): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     if (groupsKey(groups, index).interner != 0) return true;
   }
@@ -253,7 +255,7 @@ export function groupsFind(groups: Groups, rows: u32, numbers: usize): void {
   rowTableFind(groups.table, only.values, rows, numbers, groups.tags);
   if (only.validity == 0) return;
   for (let row: u32 = 0; row < rows; row++) {
-    if ((load<u8>(only.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+    if (bitmapGet(only.validity, row)) continue;
     store<u32>(numbers + ((<usize>row) << 2), groups.nullGroup);
   }
 }

@@ -222,23 +222,30 @@ function compareTexts(
 function internTagged(interner: usize, tag: u32, address: usize, length: u32): u32 {
   const self = changetype<Interner>(interner);
   const piece = slotsPiece(interner, tag);
-  const slots = pieceSlots(piece);
   const mask = pieceMask(piece);
+  const index = slotOf(self, pieceSlots(piece), mask, tag, address, length);
+  const slot = pieceSlots(piece) + ((<usize>index) << 3);
+  const found = load<u64>(slot);
+  self.probes += <u64>((index - tag) & mask);
+  if (found != 0) return <u32>found - 1;
+  return addText(interner, piece, slot, tag, address, length);
+}
+
+/** Where a text is among a piece's slots, or the free one where it would be. */
+// @ts-ignore: decorator
+@inline
+function slotOf(self: Interner, slots: usize, mask: u32, tag: u32, address: usize, length: u32): u32 {
   let index = tag & mask;
-  let slot = slots + ((<usize>index) << 3);
-  let found: u64 = load<u64>(slot);
+  let found = load<u64>(slots + ((<usize>index) << 3));
   while (found != 0) {
     if (<u32>(found >> 32) == tag) {
       const entry = self.entries + ((<usize>(<u32>found - 1)) << 3);
       if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length)) break;
     }
     index = (index + 1) & mask;
-    slot = slots + ((<usize>index) << 3);
-    found = load<u64>(slot);
+    found = load<u64>(slots + ((<usize>index) << 3));
   }
-  self.probes += <u64>((index - tag) & mask);
-  if (found != 0) return <u32>found - 1;
-  return addText(interner, piece, slot, tag, address, length);
+  return index;
 }
 
 function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: usize, length: u32): u32 {
@@ -372,18 +379,8 @@ export function internFind(interner: usize, address: usize, length: u32): u32 {
   const tag = textTag(self, address, length);
   const piece = slotsPiece(interner, tag);
   const slots = pieceSlots(piece);
-  const mask = pieceMask(piece);
-  let index = tag & mask;
-  let found = load<u64>(slots + ((<usize>index) << 3));
-  while (found != 0) {
-    if (<u32>(found >> 32) == tag) {
-      const entry = self.entries + ((<usize>(<u32>found - 1)) << 3);
-      if (load<u32>(entry, 4) == length && bytesEqual(load<u32>(entry), address, length)) break;
-    }
-    index = (index + 1) & mask;
-    found = load<u64>(slots + ((<usize>index) << 3));
-  }
-  return <u32>found - 1;
+  const index = slotOf(self, slots, pieceMask(piece), tag, address, length);
+  return <u32>load<u64>(slots + ((<usize>index) << 3)) - 1;
 }
 
 /**

@@ -7,7 +7,7 @@
 
 import { Type } from "../abi/layout";
 import { vectorIsValid } from "../column/builder";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { hashBytes, hashFinish, hashMix } from "../hash/hash";
 
@@ -103,12 +103,6 @@ function mixTexts(hashes: usize, vector: Vector, rows: u32): void {
       mixAt(hashes, vector, row, 0);
       continue;
     }
-    const at = vector.values + ((<usize>row) << (vector.dictionary == 0 ? 3 : 2));
-    const code = load<u32>(at);
-    const word =
-      vector.dictionary == 0
-        ? hashBytes(code, load<u32>(at, 4))
-        : hashBytes(dictionaryAddress(vector.dictionary, code), dictionaryLength(vector.dictionary, code));
-    mixAt(hashes, vector, row, word);
+    mixAt(hashes, vector, row, hashBytes(textAddressAt(vector, row), textLengthAt(vector, row)));
   }
 }

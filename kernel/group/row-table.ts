@@ -303,6 +303,24 @@ function tryFirst<S>(
   return left;
 }
 
+/** Where a row is among a piece's slots, or the free one where it would be. */
+// @ts-ignore: decorator
+@inline
+function slotOf<S>(self: RowTable, slots: usize, mask: u32, tag: u32, key: usize, width: usize): u32 {
+  let at = tag & mask;
+  let found = load<u64>(slots + ((<usize>at) << 3));
+  while (found != 0) {
+    if (
+      <u32>(found >> 32) == tag &&
+      differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0
+    )
+      break;
+    at = (at + 1) & mask;
+    found = load<u64>(slots + ((<usize>at) << 3));
+  }
+  return at;
+}
+
 function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: usize, pending: usize): bool {
   const self = changetype<RowTable>(table);
   const width = self.width;
@@ -314,19 +332,9 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
     const piece = slotsPiece(table, tag);
     const slots = pieceSlots(piece);
     const mask = pieceMask(piece);
-    let at = tag & mask;
-    let slot = slots + ((<usize>at) << 3);
-    let found: u64 = load<u64>(slot);
-    while (found != 0) {
-      if (
-        <u32>(found >> 32) == tag &&
-        differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0
-      )
-        break;
-      at = (at + 1) & mask;
-      slot = slots + ((<usize>at) << 3);
-      found = load<u64>(slot);
-    }
+    const at = slotOf<S>(self, slots, mask, tag, key, width);
+    const slot = slots + ((<usize>at) << 3);
+    let found = load<u64>(slot);
     probes += <u64>((at - tag) & mask);
     if (found == 0) {
       const entry = self.entries;
@@ -379,18 +387,8 @@ function seek<S>(table: usize, rows: usize, count: u32, entries: usize, tags: us
     const key = rowAddress<S>(rows, row, width);
     const piece = slotsPiece(table, tag);
     const slots = pieceSlots(piece);
-    const mask = pieceMask(piece);
-    let at = tag & mask;
-    let found = load<u64>(slots + ((<usize>at) << 3));
-    while (found != 0) {
-      if (
-        <u32>(found >> 32) == tag &&
-        differs<S>(rowAddress<S>(self.rows, <u32>found - 1, width), key, width) == 0
-      )
-        break;
-      at = (at + 1) & mask;
-      found = load<u64>(slots + ((<usize>at) << 3));
-    }
+    const at = slotOf<S>(self, slots, pieceMask(piece), tag, key, width);
+    const found = load<u64>(slots + ((<usize>at) << 3));
     store<u32>(entries + ((<usize>row) << 2), <u32>found - 1);
   }
 }

@@ -13,6 +13,7 @@
 
 import { Type } from "../abi/layout";
 import { AggregateFault, JoinFault } from "../abi/operator";
+import { bitmapGet } from "../column/bitmap";
 import { vectorIsValid } from "../column/builder";
 import { Vector } from "../column/vector";
 import { programOutput, programOutputDistinctBytes } from "../expression/program";
@@ -265,7 +266,7 @@ function textNumbers(self: Keys, rows: u32, numbers: usize): void {
     const at: usize = (<usize>row) << 2;
     const id = load<u32>(key.values + at);
     let number = id == NO_ID ? NO_KEY : id + 1;
-    if (key.validity != 0 && !((load<u8>(key.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1)) number = none;
+    if (key.validity != 0 && !bitmapGet(key.validity, row)) number = none;
     store<u32>(numbers + at, number);
   }
 }
@@ -275,7 +276,7 @@ function dropNulls(self: Keys, rows: u32, numbers: usize): void {
     const validity = keyColumn(self, index).validity;
     if (validity == 0) continue;
     for (let row: u32 = 0; row < rows; row++) {
-      if ((load<u8>(validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+      if (bitmapGet(validity, row)) continue;
       store<u32>(numbers + ((<usize>row) << 2), NO_KEY);
     }
   }
@@ -302,7 +303,7 @@ function findDense(self: Keys, key: KeyColumn, rows: u32, numbers: usize): void 
   if (key.validity == 0) return;
   const none: u32 = self.nullsEqual ? self.range : NO_KEY;
   for (let row: u32 = 0; row < rows; row++) {
-    if ((load<u8>(key.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1) continue;
+    if (bitmapGet(key.validity, row)) continue;
     store<u32>(numbers + ((<usize>row) << 2), none);
   }
 }

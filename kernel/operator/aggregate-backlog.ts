@@ -26,7 +26,7 @@ import { Abi } from "../abi/layout";
 import { AggregateFault, AggregateFlag } from "../abi/operator";
 import { Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
-import { accumulatorMustTrack, accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
+import { accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
 import { VALUES_BYTES, argumentValues } from "../aggregate/argument";
 import { typeWidth } from "../column/type";
 import { VECTOR_SIZE, Vector } from "../column/vector";
@@ -37,7 +37,7 @@ import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/co
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { RowTable, rowTablePartitionReserve, rowTableReserve } from "../group/row-table";
-import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
+import { aggregateReserveSpan, aggregateTrack } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -422,7 +422,7 @@ function workChunk(context: usize, operator: usize): i32 {
   for (let index: u32 = 0; index < backlog.columnCount; index++) {
     showColumn(self.program, backlog, columnAt(backlog, index), (<u32>1) << index, chunk + HEADER, rows);
   }
-  let status = track(context, operator);
+  let status = aggregateTrack(context, operator);
   if (status == 0) {
     status = apply(context, self, rows);
     if (status < 0) changetype<Operator>(operator).failed = 1;
@@ -461,16 +461,6 @@ function makeRoom(operator: usize, partition: usize, rows: u32): bool {
     if (!accumulatorReserveRows(accumulatorAt(self, index), need, rows, 0)) return false;
   }
   return true;
-}
-
-function track(context: usize, operator: usize): i32 {
-  const self = aggregationOf(operator);
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    const accumulator = accumulatorAt(self, index);
-    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator))
-      return failMemory(context, 0);
-  }
-  return 0;
 }
 
 function apply(context: usize, self: Aggregation, rows: u32): i32 {

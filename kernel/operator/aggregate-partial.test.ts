@@ -7,8 +7,7 @@ import type { PartialAggregation } from "../../bindings/ts/kernel/partial.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
-import { ArgumentError, MemoryLimitError, OverflowError } from "../../bindings/ts/type/error.js";
-import { TwinOverflow } from "../../twin/aggregate.js";
+import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { AggregateFault } from "../abi/operator.js";
 import {
   BUILDS,
@@ -17,6 +16,7 @@ import {
   expected,
   multiset,
   open,
+  outcome,
   type Query,
   rowsOf,
   slice,
@@ -33,15 +33,6 @@ const faults = fc.constantFrom(
 
 function openPartial(kernel: Kernel, query: Query): PartialAggregation {
   return kernel.hashAggregate({ ...specOf(query), partial: true });
-}
-
-function outcome<T>(run: () => T): T | "overflow" {
-  try {
-    return run();
-  } catch (error) {
-    if (error instanceof OverflowError || error instanceof TwinOverflow) return "overflow";
-    throw error;
-  }
 }
 
 describe.each(BUILDS)("partial aggregation, %s build", async (build) => {

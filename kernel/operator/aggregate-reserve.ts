@@ -2,6 +2,7 @@
 
 import { Accumulator, Family, accumulatorReserve, isLog } from "../aggregate/accumulator";
 import {
+  accumulatorMustTrack,
   accumulatorReserveGroups,
   accumulatorReserveRows,
   accumulatorTextBytes,
@@ -12,6 +13,7 @@ import { groupsNeed, groupsReserve } from "../group/groups";
 import { internerReserve } from "../group/interner";
 import { Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { changelogReserve } from "./aggregate-changelog";
+import { failMemory } from "../memory/context";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -121,4 +123,15 @@ export function startTracking(operator: usize, accumulator: Accumulator): bool {
     store<u8>(accumulator.values + <usize>group, groupsIsOccupied(groups, group) ? 1 : 0);
   }
   return true;
+}
+
+/** Counts that the vector at hand is the first to tell from rows begin to be kept. 0, or OUT_OF_MEMORY. */
+export function aggregateTrack(context: usize, operator: usize): i32 {
+  const self = aggregationOf(operator);
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator))
+      return failMemory(context, 0);
+  }
+  return 0;
 }

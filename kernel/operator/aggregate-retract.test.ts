@@ -5,8 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { type AggregateName, aggregateFunction, isMoment } from "../../bindings/ts/type/aggregate.js";
 import * as types from "../../bindings/ts/type/data-type.js";
-import { ArgumentError, OverflowError, RetractionError } from "../../bindings/ts/type/error.js";
-import { TwinOverflow } from "../../twin/aggregate.js";
+import { ArgumentError, RetractionError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
 import { AggregateFault, AggregateFunction, RowKind } from "../abi/operator.js";
 import {
@@ -16,6 +15,7 @@ import {
   expected,
   multiset,
   open,
+  outcome,
   pushAll,
   type Query,
   rowsOf,
@@ -31,14 +31,7 @@ const faults = fc.constantFrom(
   AggregateFault.NORMALISE_ALWAYS,
 );
 
-function outcome(run: () => Value[][]): string[] | "overflow" {
-  try {
-    return multiset(run());
-  } catch (error) {
-    if (error instanceof OverflowError || error instanceof TwinOverflow) return "overflow";
-    throw error;
-  }
-}
+const resultOf = (run: () => Value[][]) => outcome(() => multiset(run()));
 
 /**
  * A changelog of a table: each row comes, those below `taken` go again, and come once more where `back` says so;
@@ -117,11 +110,11 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
         const asked = retracting(query, { faults: fault });
         const operator = open(kernel, asked);
         try {
-          const got = outcome(() => {
+          const got = resultOf(() => {
             pushAll(operator, asked, log, sizes);
             return rowsOf(operator.finish(sizes[0]));
           });
-          expect(got).toEqual(outcome(() => expected(query, rest)));
+          expect(got).toEqual(resultOf(() => expected(query, rest)));
         } finally {
           operator.destroy();
         }
@@ -166,11 +159,11 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
         const asked = retracting(query);
         const operator = open(kernel, asked);
         try {
-          const got = outcome(() => {
+          const got = resultOf(() => {
             pushAll(operator, asked, log, sizes);
             return rowsOf(operator.finish());
           });
-          expect(got).toEqual(outcome(() => expected(query, rest)));
+          expect(got).toEqual(resultOf(() => expected(query, rest)));
         } finally {
           operator.destroy();
         }
@@ -210,7 +203,7 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
             }
             partial.destroy();
           }
-          expect(outcome(() => rowsOf(whole.finish()))).toEqual(outcome(() => expected(query, rest)));
+          expect(resultOf(() => rowsOf(whole.finish()))).toEqual(resultOf(() => expected(query, rest)));
         } finally {
           whole.destroy();
         }
@@ -245,7 +238,7 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
           };
           try {
             const rows = log[0]!.length;
-            const got = outcome(() => {
+            const got = resultOf(() => {
               for (let start = 0, i = 0; start < rows; i++) {
                 const end = Math.min(rows, start + (sizes[i] ?? 20));
                 operator.push(batchOf(asked.types, slice(log, start, end)));
@@ -256,7 +249,7 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
               take();
               return [];
             });
-            const wanted = outcome(() => expected(query, rest));
+            const wanted = resultOf(() => expected(query, rest));
             if (got !== "overflow") expect([...shown.keys()].sort()).toEqual(wanted);
           } finally {
             operator.destroy();

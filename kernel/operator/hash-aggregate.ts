@@ -19,7 +19,7 @@ import {
 } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
-import { accumulatorInit, accumulatorMustTrack, accumulatorUpdate } from "../aggregate/accumulators";
+import { accumulatorInit, accumulatorUpdate } from "../aggregate/accumulators";
 import { distinctProbes } from "../aggregate/distinct";
 import { accumulatorRetract } from "../aggregate/retract";
 import { MASK_BYTES } from "../aggregate/argument";
@@ -74,7 +74,7 @@ import {
   aggregateReserveBatch,
   aggregateReserveSpan,
   aggregateReserveTexts,
-  startTracking,
+  aggregateTrack,
 } from "./aggregate-reserve";
 import {
   PARTIAL,
@@ -765,17 +765,6 @@ export function aggregateApply(context: usize, operator: usize, rows: u32, left:
   if (status < 0) return status;
   changetype<Operator>(operator).rowsSelected += rows;
   return applyVector(context, operator, rows);
-}
-
-/** Counts that the vector at hand is the first to tell from rows begin to be kept. 0, or OUT_OF_MEMORY. */
-export function aggregateTrack(context: usize, operator: usize): i32 {
-  const self = aggregationOf(operator);
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    const accumulator = accumulatorAt(self, index);
-    if (accumulatorMustTrack(accumulator, self.program) && !startTracking(operator, accumulator))
-      return failMemory(context, 0);
-  }
-  return 0;
 }
 
 /**

@@ -9,29 +9,15 @@
 import { Abi, Batch, Type } from "../abi/layout";
 import { PartitionConfig } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import {
-  builderAppendVector,
-  builderReserveBytes,
-  outputColumn,
-  outputCreate,
-  outputDescribe,
-  outputReset,
-} from "../column/builder";
+import { builderReserveBytes, outputColumn, outputDescribe, outputReset } from "../column/builder";
 import { builderGather, gatherBytes } from "../column/gather";
 import { Vector } from "../column/vector";
-import {
-  programBind,
-  programCreate,
-  programOutput,
-  programOutputTextBytes,
-  programOutputType,
-  programOutputs,
-  programRun,
-} from "../expression/program";
+import { programBind, programCreate, programOutput, programOutputs, programRun } from "../expression/program";
 import { keyHashMix, keyHashParts } from "../group/key-hash";
 import { fail, failMemory, scratchTake } from "../memory/context";
 import { regionBlock } from "../memory/region";
 import { OPERATOR_BODY, Operator } from "./operator";
+import { programOutputAppend, programOutputCreate, programOutputReserve } from "./program-output";
 
 const KEY_HASH: u32 = 1;
 const MAX_PARTS: u32 = 65536;
@@ -71,18 +57,14 @@ export function partitionCreate(context: usize, operator: usize, config: usize, 
   if (self.program == 0) return false;
   const columns = programOutputs(self.program);
   if (columns != load<u32>(config, <usize>PartitionConfig.OUTPUTS) || self.keys > columns) return refuse(context);
-  self.whole = outputCreate(operator, columns);
-  self.output = outputCreate(operator, columns);
+  self.whole = programOutputCreate(operator, self.program);
+  self.output = programOutputCreate(operator, self.program);
   self.numbers = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
   self.order = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
   self.starts = regionBlock(operator, (<usize>self.parts + 1) << 2);
   if (self.whole == 0 || self.output == 0 || self.numbers == 0 || self.order == 0 || self.starts == 0) {
     failMemory(context, 0);
     return false;
-  }
-  for (let column: u32 = 0; column < columns; column++) {
-    outputColumn(self.whole, column).type = programOutputType(self.program, column);
-    outputColumn(self.output, column).type = programOutputType(self.program, column);
   }
   return true;
 }
@@ -135,36 +117,21 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  if (!reserve(operator, self, rows)) return failMemory(context, 0);
+  if (!programOutputReserve(operator, program, self.whole, rows)) return failMemory(context, 0);
   const hashes = scratchTake(context, (<usize>ROWS) << 3);
   self.rows = 0;
   self.cursor = 0;
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const count = programRun(context, program, start, min(ROWS, rows - start));
     if (count < 0) return count;
-    const columns = programOutputs(program);
     memory.fill(hashes, 0, (<usize>count) << 3);
-    for (let column: u32 = 0; column < columns; column++) {
-      const vector = changetype<Vector>(programOutput(program, column));
-      if (column < self.keys) keyHashMix(hashes, vector, count);
-      builderAppendVector(outputColumn(self.whole, column), vector, count);
-    }
+    for (let key: u32 = 0; key < self.keys; key++)
+      keyHashMix(hashes, changetype<Vector>(programOutput(program, key)), count);
+    programOutputAppend(program, self.whole, count);
     keyHashParts(hashes, count, self.parts, self.numbers + ((<usize>self.rows) << 2));
     self.rows += count;
   }
   return 0;
-}
-
-/** Empties the builders and makes room for the batch at hand; false when out of memory. */
-function reserve(operator: usize, self: Partition, rows: u32): bool {
-  if (!outputReset(self.whole, rows)) return false;
-  const columns = programOutputs(self.program);
-  for (let column: u32 = 0; column < columns; column++) {
-    const builder = outputColumn(self.whole, column);
-    if (builder.type != <u32>Type.BYTES) continue;
-    if (!builderReserveBytes(operator, builder, programOutputTextBytes(self.program, column))) return false;
-  }
-  return true;
 }
 
 /** Lists the rows of each partition, in their order. */

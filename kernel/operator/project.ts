@@ -6,29 +6,14 @@
 //
 //   operator body:  +80 program  +84 output builders  +88 u32 rows to hand out
 
-import { Abi, Batch, Type } from "../abi/layout";
+import { Abi, Batch } from "../abi/layout";
 import { ProjectConfig } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import {
-  builderAppendVector,
-  builderReserveBytes,
-  outputColumn,
-  outputCreate,
-  outputDescribe,
-  outputReset,
-} from "../column/builder";
-import { Vector } from "../column/vector";
-import {
-  programBind,
-  programCreate,
-  programOutput,
-  programOutputTextBytes,
-  programOutputType,
-  programOutputs,
-  programRun,
-} from "../expression/program";
+import { outputDescribe } from "../column/builder";
+import { programBind, programCreate, programOutputs, programRun } from "../expression/program";
 import { fail, failMemory } from "../memory/context";
 import { OPERATOR_BODY, Operator } from "./operator";
+import { programOutputAppend, programOutputCreate, programOutputReserve } from "./program-output";
 
 const PROGRAM: usize = OPERATOR_BODY;
 const OUTPUT: usize = OPERATOR_BODY + 4;
@@ -38,13 +23,11 @@ const PENDING: usize = OPERATOR_BODY + 8;
 export function projectCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const program = createProgram(context, operator, config, length);
   if (program == 0) return false;
-  const columns = programOutputs(program);
-  const output = outputCreate(operator, columns);
+  const output = programOutputCreate(operator, program);
   if (output == 0) {
     failMemory(context, 0);
     return false;
   }
-  for (let column: u32 = 0; column < columns; column++) outputColumn(output, column).type = programOutputType(program, column);
   store<u32>(operator, <u32>program, PROGRAM);
   store<u32>(operator, <u32>output, OUTPUT);
   return true;
@@ -84,39 +67,18 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  if (!reserve(operator, program, rows)) return failMemory(context, 0);
+  const output: usize = load<u32>(operator, OUTPUT);
+  if (!programOutputReserve(operator, program, output, rows)) return failMemory(context, 0);
   let selected: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
     if (count < 0) return count;
-    append(operator, program, count);
+    programOutputAppend(program, output, count);
     selected += count;
   }
   changetype<Operator>(operator).rowsSelected += selected;
   store<u32>(operator, selected, PENDING);
   return selected == 0 ? Status.NEED_INPUT : Status.HAS_MORE;
-}
-
-/** Empties the builders and makes room for the batch at hand; false when out of memory. */
-function reserve(operator: usize, program: usize, rows: u32): bool {
-  const output: usize = load<u32>(operator, OUTPUT);
-  if (!outputReset(output, rows)) return false;
-  const columns = programOutputs(program);
-  for (let column: u32 = 0; column < columns; column++) {
-    const builder = outputColumn(output, column);
-    if (builder.type != <u32>Type.BYTES) continue;
-    if (!builderReserveBytes(operator, builder, programOutputTextBytes(program, column))) return false;
-  }
-  return true;
-}
-
-function append(operator: usize, program: usize, rows: u32): void {
-  if (rows == 0) return;
-  const output: usize = load<u32>(operator, OUTPUT);
-  const columns = programOutputs(program);
-  for (let column: u32 = 0; column < columns; column++) {
-    builderAppendVector(outputColumn(output, column), changetype<Vector>(programOutput(program, column)), rows);
-  }
 }
 
 /** The batch made by the last push; it is valid until the operator's next push or pull. */

@@ -40,7 +40,8 @@ import {
   utf8,
   valueType,
 } from "../../bindings/ts/type/data-type.js";
-import { aggregateTwin, valueName } from "../../twin/aggregate.js";
+import { OverflowError } from "../../bindings/ts/type/error.js";
+import { aggregateTwin, TwinOverflow, valueName } from "../../twin/aggregate.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Type } from "../abi/layout.js";
 
@@ -386,4 +387,58 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
       const second = isOrderedAggregate(choice.name) ? by : undefined;
       return { ...choice, filter, second, limit, p: quantile ? p : undefined };
     });
+}
+
+/** What a run gives; "overflow" where it, or the twin, finds one. */
+export function outcome<T>(run: () => T): T | "overflow" {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof OverflowError || error instanceof TwinOverflow) return "overflow";
+    throw error;
+  }
+}
+
+/**
+ * A query's results over a table that is cut in two, as multisets: by one operator (pulled `pullRows` rows at a time),
+ * by the merged states of one for each part, and by the changes that a changelog gives after each part.
+ */
+export function inThreeWays(
+  kernel: Kernel,
+  query: Query,
+  table: Table,
+  cut: number,
+  pullRows?: number,
+): { whole: string[]; merged: string[]; changes: string[] } {
+  const parts = [slice(table, 0, cut), slice(table, cut, table[0]!.length)];
+  const whole = open(kernel, query);
+  pushAll(whole, query, table, [cut]);
+  const wholeRows = multiset(rowsOf(whole.finish(pullRows)));
+  whole.destroy();
+
+  const merged = open(kernel, query);
+  for (const part of parts) {
+    const operator = open(kernel, query);
+    pushAll(operator, query, part);
+    for (const state of operator.snapshot(3)) merged.merge(state);
+    operator.destroy();
+  }
+  const mergedRows = multiset(rowsOf(merged.finish()));
+  merged.destroy();
+
+  const changes = open(kernel, { ...query, changelog: true });
+  const left = new Map<string, number>();
+  for (const part of parts) {
+    changes.push(batchOf(query.types, part));
+    for (let batch = changes.pull(3); batch !== null; batch = changes.pull(3)) {
+      for (const row of rowsOf([batch])) {
+        const kind = row.pop();
+        const [name] = multiset([row]);
+        left.set(name!, (left.get(name!) ?? 0) + (kind === 0n || kind === 2n ? 1 : -1));
+      }
+    }
+  }
+  changes.destroy();
+  const rows = [...left].flatMap(([name, times]) => Array<string>(times).fill(name));
+  return { whole: wholeRows, merged: mergedRows, changes: rows.sort() };
 }

@@ -7,7 +7,7 @@
 import { Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
 import { vectorIsValid } from "../column/builder";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { normal, normalHigh, textWord } from "./normal";
 import { SortKey } from "./order";
@@ -153,10 +153,5 @@ function selectOthers(bound: Bound, vector: Vector, count: u32, rows: usize): u3
 function vectorLead(vector: Vector, row: u32): u64 {
   if (vector.type == <u32>Type.BOOL) return bitmapGet(vector.values, row);
   if (vector.type == <u32>Type.I128) return normalHigh(vector.values + ((<usize>row) << 4));
-  if (vector.dictionary != 0) {
-    const code = load<u32>(vector.values + ((<usize>row) << 2));
-    return textWord(dictionaryAddress(vector.dictionary, code), dictionaryLength(vector.dictionary, code), 0);
-  }
-  const view = vector.values + ((<usize>row) << 3);
-  return textWord(load<u32>(view), load<u32>(view, 4), 0);
+  return textWord(textAddressAt(vector, row), textLengthAt(vector, row), 0);
 }

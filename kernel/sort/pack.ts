@@ -176,6 +176,13 @@ function packPiece(order: SortOrder, piece: Piece, row: u32, rows: u32, words: u
   }
 }
 
+/** Number of the row at place `index`: in order where `mask` is 0, else what its word names. */
+// @ts-ignore: decorator
+@inline
+function numberAt(row: u32, index: u32, word: u64, mask: u64): u32 {
+  return row + (mask == 0 ? index : <u32>(word & mask));
+}
+
 function packNulls(
   column: StoreColumn,
   key: SortKey,
@@ -189,7 +196,7 @@ function packNulls(
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = row + (mask == 0 ? index : <u32>(word & mask));
+    const number = numberAt(row, index, word, mask);
     // A null is 0 when nulls come first, and 1 when they come last.
     const valid: u64 = storeIsValid(column, number) ? 1 : 0;
     store<u64>(at, word | ((valid ^ first ^ 1) << piece.place));
@@ -247,7 +254,7 @@ function packWide(
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = row + (mask == 0 ? index : <u32>(word & mask));
+    const number = numberAt(row, index, word, mask);
     if (!storeIsValid(column, number)) continue;
     const value = storeValue(column, number, 16);
     const lower = load<u64>(value);
@@ -289,7 +296,7 @@ function packTexts(
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = row + (mask == 0 ? index : <u32>(word & mask));
+    const number = numberAt(row, index, word, mask);
     if (nullable && !storeIsValid(column, number)) continue;
     const view = storeValue(column, number, 8);
     const code = squeeze(textWord(load<u32>(view), load<u32>(view, 4), from), unit) ^ flip;
@@ -309,7 +316,7 @@ function packLengths(
   for (let index: u32 = 0; index < rows; index++) {
     const at = words + ((<usize>index) << 3);
     const word = load<u64>(at);
-    const number = row + (mask == 0 ? index : <u32>(word & mask));
+    const number = numberAt(row, index, word, mask);
     if (!storeIsValid(column, number)) continue;
     const length = load<u32>(storeValue(column, number, 8), 4);
     const code: u64 = key.descending ? key.longest - length : length - key.shortest;

@@ -108,6 +108,16 @@ function scatterWords(words: usize, count: u32, shift: u64, mask: u64, addresses
   }
 }
 
+/** Moves the words into `other` by 8 bits from `shift` on; answers where each digit's words end (u32 each). */
+function scatterByDigit(context: usize, words: usize, other: usize, count: u32, shift: u64): usize {
+  const ends = scratchTake(context, 1024);
+  memory.fill(ends, 0, 1024);
+  countDigits(words, count, shift, 0xff, ends);
+  startAddresses(ends, 256, other);
+  scatterWords(words, count, shift, 0xff, ends);
+  return ends;
+}
+
 /** By the 8 highest differing bits into `other`; then each part by itself, back into `words` or in place. */
 function sortParts(
   context: usize,
@@ -119,11 +129,7 @@ function sortParts(
   tiny: bool,
 ): void {
   const shift: u64 = low > 8 ? low - 8 : 0;
-  const ends = scratchTake(context, 1024);
-  memory.fill(ends, 0, 1024);
-  countDigits(words, count, shift, 0xff, ends);
-  startAddresses(ends, 256, other);
-  scatterWords(words, count, shift, 0xff, ends);
+  const ends = scatterByDigit(context, words, other, count, shift);
   let start = other;
   for (let digit: usize = 0; digit < 256; digit++) {
     const end: usize = load<u32>(ends + (digit << 2));
@@ -144,11 +150,7 @@ function sortByDigit(
   tiny: bool,
 ): void {
   const shift: u64 = low > 8 ? low - 8 : 0;
-  const ends = scratchTake(context, 1024);
-  memory.fill(ends, 0, 1024);
-  countDigits(words, count, shift, 0xff, ends);
-  startAddresses(ends, 256, other);
-  scatterWords(words, count, shift, 0xff, ends);
+  const ends = scatterByDigit(context, words, other, count, shift);
   if (shift != 0) {
     let start = other;
     for (let digit: usize = 0; digit < 256; digit++) {

@@ -10,7 +10,7 @@
 import { Type } from "../abi/layout";
 import { bitmapGet, bitmapTail } from "../column/bitmap";
 import { vectorBytes, vectorIsValid, copyBytes, regrow } from "../column/builder";
-import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
+import { textAddressAt, textLengthAt } from "../column/text";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
@@ -221,22 +221,11 @@ function appendTexts(kept: RowStore, index: u32, vector: Vector, rows: u32): voi
   const bytes = vectorBytes(vector, rows);
   let to = arenaTake(changetype<Arena>(kept.arena), bytes);
   column.bytes += bytes;
-  const dictionary = vector.dictionary;
   for (let row: u32 = 0; row < rows; row++) {
     const target = storeValue(column, kept.rows + row, 8);
     if (!vectorIsValid(vector, row)) continue;
-    let address: usize = 0;
-    let length: u32 = 0;
-    if (dictionary == 0) {
-      const view = vector.values + ((<usize>row) << 3);
-      address = load<u32>(view);
-      length = load<u32>(view, 4);
-    } else {
-      const code = load<u32>(vector.values + ((<usize>row) << 2));
-      address = dictionaryAddress(dictionary, code);
-      length = dictionaryLength(dictionary, code);
-    }
-    copyBytes(to, address, length);
+    const length = textLengthAt(vector, row);
+    copyBytes(to, textAddressAt(vector, row), length);
     store<u64>(target, <u64>(<u32>to) | (<u64>length << 32));
     to += <usize>length;
   }
@@ -259,13 +248,9 @@ export function storeAppendSome(kept: RowStore, index: u32, vector: Vector, rows
 }
 
 function appendText(kept: RowStore, column: StoreColumn, vector: Vector, row: u32, target: usize): void {
-  const dictionary = vector.dictionary;
-  const view = vector.values + ((<usize>row) << 3);
-  const code: u32 = dictionary == 0 ? 0 : load<u32>(vector.values + ((<usize>row) << 2));
-  const address = dictionary == 0 ? <usize>load<u32>(view) : dictionaryAddress(dictionary, code);
-  const length: u32 = dictionary == 0 ? load<u32>(view, 4) : dictionaryLength(dictionary, code);
+  const length = textLengthAt(vector, row);
   const text = arenaTake(changetype<Arena>(kept.arena), length);
-  copyBytes(text, address, length);
+  copyBytes(text, textAddressAt(vector, row), length);
   column.bytes += length;
   store<u64>(target, <u64>(<u32>text) | (<u64>length << 32));
 }
@@ -441,6 +426,23 @@ export function storeMoveRows(
   }
 }
 
+/** The next number of the part that the digit at `at` names. */
+// @ts-ignore: decorator
+@inline
+function takeNumber(numbers: usize, at: usize): u32 {
+  const slot = numbers + ((<usize>load<u16>(at)) << 2);
+  const number = load<u32>(slot);
+  store<u32>(slot, number + 1);
+  return number;
+}
+
+// @ts-ignore: decorator
+@inline
+function spareValue(chunks: usize, number: u32, width: usize): usize {
+  const chunk: usize = load<u32>(chunks + ((<usize>(number >> CHUNK_SHIFT)) << 2));
+  return chunk + <usize>(number & CHUNK_MASK) * width;
+}
+
 function move<T>(
   kept: RowStore,
   source: usize,
@@ -452,11 +454,8 @@ function move<T>(
   const chunks = kept.spareValues;
   let bit: u32 = 0;
   for (let at = digits; at < end; at += 2) {
-    const slot = numbers + ((<usize>load<u16>(at)) << 2);
-    const number = load<u32>(slot);
-    store<u32>(slot, number + 1);
-    const chunk: usize = load<u32>(chunks + ((<usize>(number >> CHUNK_SHIFT)) << 2));
-    store<T>(chunk + <usize>(number & CHUNK_MASK) * sizeof<T>(), load<T>(source));
+    const number = takeNumber(numbers, at);
+    store<T>(spareValue(chunks, number, sizeof<T>()), load<T>(source));
     source += sizeof<T>();
     if (bitmap != 0) {
       if (bitmapGet(bitmap, bit) == 0) clearSpare(kept, number);
@@ -476,11 +475,8 @@ function moveWide(
   const chunks = kept.spareValues;
   let bit: u32 = 0;
   for (let at = digits; at < end; at += 2) {
-    const slot = numbers + ((<usize>load<u16>(at)) << 2);
-    const number = load<u32>(slot);
-    store<u32>(slot, number + 1);
-    const chunk: usize = load<u32>(chunks + ((<usize>(number >> CHUNK_SHIFT)) << 2));
-    const target = chunk + ((<usize>(number & CHUNK_MASK)) << 4);
+    const number = takeNumber(numbers, at);
+    const target = spareValue(chunks, number, 16);
     store<u64>(target, load<u64>(source));
     store<u64>(target, load<u64>(source, 8), 8);
     source += 16;

@@ -10,6 +10,7 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { byteWidth, physicalType, type Schema } from "../type/data-type.js";
+import { INTEGER_ARRAYS } from "../type/integer-array.js";
 import { emptyBatch } from "./rows.js";
 import { concatBatches, isSet, offsetsOf, takeRows } from "./testing-rows.js";
 
@@ -168,14 +169,7 @@ function compareTexts(column: ColumnData): Compare {
 }
 
 const ARRAYS = {
-  [Type.I8]: Int8Array,
-  [Type.U8]: Uint8Array,
-  [Type.I16]: Int16Array,
-  [Type.U16]: Uint16Array,
-  [Type.I32]: Int32Array,
-  [Type.U32]: Uint32Array,
-  [Type.I64]: BigInt64Array,
-  [Type.U64]: BigUint64Array,
+  ...INTEGER_ARRAYS,
   [Type.F32]: Float32Array,
   [Type.F64]: Float64Array,
   [Type.I128]: BigInt64Array,

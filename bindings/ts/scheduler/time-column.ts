@@ -1,10 +1,10 @@
 // Times of a morsel as 64-bit ticks, each a pair of 32-bit words (low, high): a scan over words takes a
 // nanosecond a row where one over bigints takes ten.
 
-import { Type } from "../../../kernel/abi/layout.js";
 import { getBit } from "../arrow/index.js";
 import type { ColumnData } from "../type/column.js";
 import { byteWidth, physicalType } from "../type/data-type.js";
+import { NARROW_ARRAYS } from "../type/integer-array.js";
 
 export interface Times {
   /** Low and high word of each row's ticks; anything where the row has none. */
@@ -12,15 +12,6 @@ export interface Times {
   /** Null when every row has a time. */
   readonly isNull: ((row: number) => boolean) | null;
 }
-
-const ARRAYS = {
-  [Type.I8]: Int8Array,
-  [Type.U8]: Uint8Array,
-  [Type.I16]: Int16Array,
-  [Type.U16]: Uint16Array,
-  [Type.I32]: Int32Array,
-  [Type.U32]: Uint32Array,
-} as const;
 
 /** Rows [start, start + rows) of a column of integers, dates or timestamps, dictionary-encoded or not. */
 export function timesOf(column: ColumnData, start: number, rows: number): Times {
@@ -40,7 +31,7 @@ function wordsOf({ type, values, offset }: ColumnData, start: number, rows: numb
   let bytes = values.subarray(from, from + rows * width);
   if (bytes.byteOffset % Math.min(width, 4) !== 0) bytes = bytes.slice();
   if (width === 8) return new Int32Array(bytes.buffer, bytes.byteOffset, rows * 2);
-  const narrow = new ARRAYS[physical as keyof typeof ARRAYS](
+  const narrow = new NARROW_ARRAYS[physical as keyof typeof NARROW_ARRAYS](
     bytes.buffer as ArrayBuffer,
     bytes.byteOffset,
     rows,

@@ -8,6 +8,7 @@ import { type TimeScale, timeOf } from "../plan/index.js";
 import type { ColumnData } from "../type/column.js";
 import { byteWidth, physicalType, typeName } from "../type/data-type.js";
 import { OverflowError } from "../type/error.js";
+import { INTEGER_ARRAYS } from "../type/integer-array.js";
 
 /** The three columns, from start and end as 64-bit numbers on the scale; all null for the global window. */
 export function windowBounds(
@@ -65,26 +66,15 @@ function last(scale: TimeScale, to: Int32Array): ColumnData {
   return filled(scale, to.length / 2, bytesOf(out));
 }
 
-const ARRAYS = {
-  [Type.I8]: Int8Array,
-  [Type.U8]: Uint8Array,
-  [Type.I16]: Int16Array,
-  [Type.U16]: Uint16Array,
-  [Type.I32]: Int32Array,
-  [Type.U32]: Uint32Array,
-  [Type.I64]: BigInt64Array,
-  [Type.U64]: BigUint64Array,
-} as const;
-
 function converted(
   scale: TimeScale,
   numbers: Int32Array,
   name: string,
   convert: (number: bigint) => bigint,
 ): ColumnData {
-  const type = physicalType(scale.type) as keyof typeof ARRAYS;
+  const type = physicalType(scale.type) as keyof typeof INTEGER_ARRAYS;
   const rows = numbers.length / 2;
-  const out = new ARRAYS[type](rows);
+  const out = new INTEGER_ARRAYS[type](rows);
   let value: number | bigint = 0;
   for (let row = 0; row < rows; row++) {
     const at = row * 2;
