@@ -294,6 +294,27 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
     operator.destroy();
   });
 
+  test("the one group of an ungrouped aggregation has nothing when all its rows are taken back", () => {
+    const asked = retracting({
+      types: [types.float64],
+      keys: [],
+      aggregates: [{ name: "count" }, { name: "sum", of: 0 }, { name: "avg", of: 0 }, { name: "max", of: 0 }],
+    });
+    const operator = open(kernel, asked);
+    const merged = open(kernel, asked);
+    operator.push(
+      batchOf(asked.types, [
+        [0, 0],
+        [0n, 3n],
+      ]),
+    );
+    for (const state of operator.snapshot()) merged.merge(state);
+    for (const each of [operator, merged]) {
+      expect(rowsOf(each.finish())).toEqual([[0n, null, null, null]]);
+      each.destroy();
+    }
+  });
+
   test("extremes come back in order, however many go", () => {
     const n = 5000;
     const asked = retracting({

@@ -4,6 +4,7 @@
 // windowed aggregation holds many, one a slice, none of which has a handle: they are made like a first one,
 // which lends them its program, its output and what it needs for one vector.
 
+import { AggregateFlag } from "../abi/operator";
 import { Accumulator, ACCUMULATOR_SIZE } from "../aggregate/accumulator";
 import { RESULT_SIZE, Result } from "../aggregate/results";
 import { Groups } from "../group/state";
@@ -75,9 +76,15 @@ export function resultAt(self: Aggregation, index: u32): Result {
   return changetype<Result>(self.results + <usize>index * RESULT_SIZE);
 }
 
-/** Whether a listed group has rows: all have, but the one group of an ungrouped aggregation may not. */
-// @ts-ignore: decorator
-@inline
+/**
+ * Whether a listed group has rows: all have, but the one group of an ungrouped aggregation may not, because none came
+ * or because all were taken back.
+ */
 export function groupsHaveRows(operator: usize): bool {
-  return groupsOf(aggregationOf(operator)).keyCount != 0 || changetype<Operator>(operator).rowsSelected != 0;
+  const self = aggregationOf(operator);
+  if (groupsOf(self).keyCount != 0) return true;
+  if (changetype<Operator>(operator).rowsSelected == 0) return false;
+  if ((self.flags & <u32>AggregateFlag.RETRACT) == 0) return true;
+  const counts = changetype<Accumulator>(self.rowsCounter).values;
+  return counts != 0 && load<i64>(counts) != 0;
 }
