@@ -21,6 +21,9 @@ export default defineConfig({
       "examples/**/*.test.ts",
       "test/**/*.test.ts",
     ],
+    // One of two cores would idle: Vitest leaves one to itself.
+    maxWorkers: "100%",
+    setupFiles: ["./test/testing-seed.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -58,13 +58,13 @@ import {
   type Window,
   type WindowSize,
 } from "../bindings/ts/index.js";
+import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { runPlan } from "../twin/plan.js";
 import { type Value, writeColumn } from "../twin/values.js";
 import { resultRows } from "./testing-result.js";
 
-const BUILDS = ["simd", "scalar", "threads"] as const;
 let engines: Engine[];
 beforeAll(async () => {
   engines = await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "1 GiB" })));

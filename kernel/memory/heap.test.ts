@@ -5,10 +5,10 @@ import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { BUILDS } from "../../bindings/ts/kernel/testing.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { Root } from "../abi/layout.js";
 
-const BUILDS = ["simd", "threads", "scalar"] as const;
 const BASES = [1024, 0x7fff0000, 0x9000_0040] as const;
 const MEBIBYTE = 2 ** 20;
 

@@ -6,6 +6,7 @@ import type { ProgramAggregateSpec } from "../../bindings/ts/kernel/hash-aggrega
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { BUILDS } from "../../bindings/ts/kernel/testing.js";
 import {
   type AggregateName,
   aggregateFunction,
@@ -45,7 +46,7 @@ import { aggregateTwin, TwinOverflow, valueName } from "../../twin/aggregate.js"
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Type } from "../abi/layout.js";
 
-export const BUILDS = ["simd", "scalar", "threads"] as const;
+export { BUILDS };
 
 export interface Aggregate {
   readonly name: AggregateName;

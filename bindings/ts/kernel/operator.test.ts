@@ -33,8 +33,8 @@ import {
 } from "../type/error.js";
 import { bitsOf, PLAIN_TYPES } from "../type/testing.js";
 import { Kernel, type Operator, ResidentTable, Stage } from "./index.js";
+import { BUILDS } from "./testing.js";
 
-const BUILDS = ["simd", "threads", "scalar"] as const;
 const BASES = [1024, 0x8000_0000] as const;
 
 function batchOf(columns: { readonly [name: string]: ColumnData }): BatchData {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { evaluateRows } from "../../../twin/expression.js";
 import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
 import { Kernel } from "../kernel/kernel.js";
+import { BUILDS } from "../kernel/testing.js";
 import type { BatchData } from "../type/column.js";
 import {
   binary,
@@ -40,8 +41,6 @@ import { interval } from "./interval.js";
 import { lower, type ProjectStage } from "./lower.js";
 import { from } from "./plan.js";
 import { bindCondition, bindExpression } from "./typing.js";
-
-const BUILDS = ["simd", "scalar", "threads"] as const;
 
 // ---- columns
 

@@ -6,6 +6,7 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { runPlan, sortRows } from "../../../twin/plan.js";
 import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
 import { Kernel } from "../kernel/kernel.js";
+import { BUILDS } from "../kernel/testing.js";
 import type { BatchData } from "../type/column.js";
 import {
   type DataType,
@@ -40,8 +41,6 @@ import { bind } from "./bind.js";
 import { col, type Expression } from "./expression.js";
 import { type AggregateStage, lower, type ProjectStage, type Stage } from "./lower.js";
 import { asc, desc, from, type Plan } from "./plan.js";
-
-const BUILDS = ["simd", "scalar", "threads"] as const;
 
 const columns: Readonly<Record<string, { type: DataType; values: readonly Value[] }>> = {
   k: { type: int32, values: [0n, 1n, 2n, -1n] },
