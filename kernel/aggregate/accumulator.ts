@@ -74,6 +74,9 @@ export class Accumulator {
   tracking: u32;
   /** SUM_INTEGER: whether sums are 192 bits wide. */
   wide: u32;
+  /** SUM_INTEGER: the other accumulator of its pair (sum-pair.ts), 0 when alone; whether this is the second. */
+  pair: usize;
+  follows: u32;
   /** SUM_EXACT: lowest dense limb, and dense limbs (0 to 4). */
   lowLimb: u32;
   limbs: u32;
@@ -132,7 +135,7 @@ export function isMultiset(family: u32): bool {
   return family >= <u32>Family.MULTISET && family <= <u32>Family.MULTISET_MAX;
 }
 
-export const ACCUMULATOR_SIZE: usize = 192;
+export const ACCUMULATOR_SIZE: usize = 200;
 
 /** Whether an accumulator keeps every value: see value-log.ts, text-log.ts. */
 // @ts-ignore: decorator

@@ -11,7 +11,7 @@ import { logInit, logReserve, logUpdate } from "./value-log";
 import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, bothMask, pairMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
-import { momentsUpdate } from "./moments";
+import { momentsIntegers, momentsUpdate } from "./moments";
 import { MOMENTS_BYTES, momentsFastUpdate } from "./moments-fast";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
 import { multisetInit, multisetReserve, multisetUpdate } from "./multiset";
@@ -19,7 +19,14 @@ import { textInit, textReserve, textUpdate } from "./minmax-text";
 import { sketchInit, sketchReserve, sketchUpdate } from "./sketch";
 import { sumExactInit, sumExactInitInteger, sumExactReserve, sumExactUpdate } from "./sum-exact";
 import { sumFastReserve, sumFastUpdate } from "./sum-fast";
-import { sumIntegerInit, sumIntegerReserve, sumIntegerUpdate } from "./sum-integer";
+import {
+  sumIntegerInit,
+  sumIntegerKeep,
+  sumIntegerLargest,
+  sumIntegerReserve,
+  sumIntegerUpdate,
+} from "./sum-integer";
+import { ADDEND_SIZE, Addend, sumPairAdd } from "./sum-pair";
 import { topInit, topReserve, topUpdate } from "./top";
 import { topByInit, topByReserve, topByUpdate } from "./top-by";
 import { textLogInit, textLogReserve, textLogUpdate } from "./text-log";
@@ -210,14 +217,11 @@ export function accumulatorUpdate(
 ): bool {
   const isCount = self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
   if (isCount && self.tracking == 0) return true;
+  if (self.pair != 0) return !self.follows || updatePair(self, context, program, numbers, rows, one);
   const mark = scratchMark(context);
-  const words = scratchTake(context, MASK_BYTES);
   const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
-  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
-  let mask = argumentMask(argument, filter, rows, words);
   const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);
-  if (second != 0) mask = pairMask(mask, second, rows, words);
-  if (only != 0) mask = bothMask(mask, only, rows, words);
+  const mask = maskOf(self, program, rows, only, scratchTake(context, MASK_BYTES));
   let ok = true;
   if (isCount && one) {
     if (self.family == <u32>Family.COUNT) countUpdateOne(self, mask, rows);
@@ -250,6 +254,55 @@ export function accumulatorUpdate(
     );
   scratchReset(context, mark);
   return ok;
+}
+
+/** The rows of a vector that count: 0 when all do, else a mask, which may be `words`. */
+function maskOf(self: Accumulator, program: usize, rows: u32, only: usize, words: usize): usize {
+  const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
+  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
+  let mask = argumentMask(argument, filter, rows, words);
+  if (self.second >= 0) mask = pairMask(mask, programOutput(program, <u32>self.second), rows, words);
+  return only == 0 ? mask : bothMask(mask, only, rows, words);
+}
+
+/** Adds for both of a pair, of which `self` is the second. */
+function updatePair(
+  self: Accumulator,
+  context: usize,
+  program: usize,
+  numbers: usize,
+  rows: u32,
+  one: bool,
+): bool {
+  const mark = scratchMark(context);
+  const first = changetype<Accumulator>(self.pair);
+  const left = integersOf(first, context, program, rows);
+  const right = integersOf(self, context, program, rows);
+  const ok = sumPairAdd(first, self, left, right, numbers, rows, one);
+  scratchReset(context, mark);
+  return ok;
+}
+
+/** What an accumulator of a pair adds for a vector, in scratch where it is not the argument itself. */
+function integersOf(self: Accumulator, context: usize, program: usize, rows: u32): Addend {
+  const addend = changetype<Addend>(scratchTake(context, ADDEND_SIZE));
+  const mask = maskOf(self, program, rows, 0, scratchTake(context, MASK_BYTES));
+  const buffer = scratchTake(context, VALUES_BYTES);
+  let values = argumentValues(changetype<Vector>(programOutput(program, <u32>self.argument)), rows, buffer);
+  addend.magnitude = 0;
+  if (self.power != 0) {
+    let y = values;
+    if (self.second >= 0) {
+      const second = changetype<Vector>(programOutput(program, <u32>self.second));
+      y = argumentValues(second, rows, scratchTake(context, VALUES_BYTES));
+    }
+    const products = scratchTake(context, VALUES_BYTES);
+    addend.magnitude = momentsIntegers(self, values, y, rows, products);
+    values = products;
+  }
+  addend.values = sumIntegerKeep(self, values, mask, rows, buffer);
+  if (addend.magnitude == 0) addend.magnitude = sumIntegerLargest(self, addend.values, rows);
+  return addend;
 }
 
 /** Powers and products; `buffer` is 3 x VALUES_BYTES, `second` 0 where there is one argument. */

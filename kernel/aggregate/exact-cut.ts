@@ -163,24 +163,24 @@ function fold2(low: u32, x: usize, sums: usize, numbers: usize, count: u32, back
   const M0 = f64x2.splat(magic(low));
   const M1 = f64x2.splat(magic(low + 1));
   const limits = f64x2.splat(reach(low, 2));
-  let bad = i64x2.splat(0);
+  let good = i64x2.splat(-1);
   for (let row: u32 = 0; row < count; row += 2) {
     const value = v128.load(x + ((<usize>row) << 3));
     const inside = f64x2.lt(f64x2.abs(value), limits);
-    bad = v128.or(bad, v128.not(inside));
+    good = v128.and(good, inside);
     // Others count as zero: the bits of NaN are not the same on every host.
     let r = v128.and(value, inside);
     const q = f64x2.add(r, M1);
     r = f64x2.sub(r, f64x2.sub(q, M1));
     const p = f64x2.add(r, M0);
-    bad = v128.or(bad, f64x2.ne(f64x2.sub(p, M0), r));
+    good = v128.and(good, f64x2.eq(f64x2.sub(p, M0), r));
     const d0 = i64x2.sub(p, M0);
     const d1 = i64x2.sub(q, M1);
     const pair = load<u64>(numbers + ((<usize>row) << 2));
     addPair(sums + ((<usize>(<u32>pair)) << 4), v128.shuffle<i64>(d0, d1, 0, 2), back);
     addPair(sums + ((<usize>(pair >> 32)) << 4), v128.shuffle<i64>(d0, d1, 1, 3), back);
   }
-  return !v128.any_true(bad);
+  return i64x2.all_true(good);
 }
 
 // @ts-ignore: decorator

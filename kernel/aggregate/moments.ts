@@ -20,7 +20,7 @@ import { maskBit, typeIsSigned } from "./argument";
 import { NAN } from "./exact-limbs";
 import { Power, powerDegree, powerPlanes } from "./power";
 import { addChunk, addLimb, negateFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
-import { sumIntegerAdd, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
+import { sumIntegerAdd, sumIntegerKeep, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
 import { GRID } from "./exact-limbs";
 import { DIGIT_BITS } from "./round";
 
@@ -91,24 +91,25 @@ export function momentsUpdate(
   minus: bool = false,
 ): bool {
   if (self.family == <u32>Family.SUM_INTEGER) {
-    const right = self.power == <u32>Power.PRODUCT ? y : x;
-    if (minus) {
-      multiplyRows(self, x, right, rows, buffer);
-      return sumIntegerRetract(self, numbers, buffer, mask, rows);
-    }
-    if (isProductOfI32(self)) {
-      const magnitude = multiplyI32(x, right, rows, buffer);
-      if (mask != 0) keep64(buffer, mask, 0, rows, buffer);
-      return sumIntegerAdd(self, numbers, buffer, 0, rows, one, magnitude);
-    }
-    multiplyRows(self, x, right, rows, buffer);
-    return sumIntegerUpdate(self, numbers, buffer, mask, rows, one, buffer);
+    const magnitude = momentsIntegers(self, x, y, rows, buffer);
+    if (minus) return sumIntegerRetract(self, numbers, buffer, mask, rows);
+    if (magnitude == 0) return sumIntegerUpdate(self, numbers, buffer, mask, rows, one, buffer);
+    sumIntegerKeep(self, buffer, mask, rows, buffer);
+    return sumIntegerAdd(self, numbers, buffer, 0, rows, one, magnitude);
   }
   if (self.type == <u32>Type.I128) return addDigits(self, numbers, x, y, mask, rows, buffer, minus);
   return addFloats(self, numbers, x, y, mask, rows, one, buffer, minus);
 }
 
 // ---- integers
+
+/** Writes powers or products of integers to `buffer`; a bound of their magnitudes where one is known, else 0. */
+export function momentsIntegers(self: Accumulator, x: usize, y: usize, rows: u32, buffer: usize): u64 {
+  const right = self.power == <u32>Power.PRODUCT ? y : x;
+  if (isProductOfI32(self)) return multiplyI32(x, right, rows, buffer);
+  multiplyRows(self, x, right, rows, buffer);
+  return 0;
+}
 
 /** Value of row `row` sign-extended to 64 bits (not of I128). */
 function loadInteger(type: u32, values: usize, row: u32): i64 {
@@ -186,7 +187,7 @@ function multiplyI32(x: usize, y: usize, rows: u32, out: usize): u64 {
     store<i64>(out + ((<usize>row) << 3), product);
     bits |= <u64>abs(product);
   }
-  return bits;
+  return max<u64>(bits, 1);
 }
 
 /** The 128-bit product of two 64-bit integers. */

@@ -358,10 +358,11 @@ export function resultEmit(
   const lanes = plainLanes(self, rows, hasRows);
   if (lanes != 0) {
     const target = builder.values + ((<usize>builder.length) << 3);
+    const shift: usize = changetype<Accumulator>(self.values).pair == 0 ? 3 : 4;
     for (let at: u32 = 0; at < count; at++) {
       store<u64>(
         target + ((<usize>at) << 3),
-        load<u64>(lanes + ((<usize>load<u32>(list + ((<usize>at) << 2))) << 3)),
+        load<u64>(lanes + ((<usize>load<u32>(list + ((<usize>at) << 2))) << shift)),
       );
     }
     builder.length += count;
@@ -398,8 +399,8 @@ export function resultEmit(
 }
 
 /**
- * The array whose 64-bit elements are the results as they stand, for groups that have rows; 0 when there is
- * none.
+ * The array whose 64-bit elements (of a paired sum: each second one) are the results as they stand, for groups that
+ * have rows; 0 when there is none.
  */
 function plainLanes(self: Result, rows: usize, hasRows: bool): usize {
   const values = changetype<Accumulator>(self.values);

@@ -7,6 +7,8 @@
 // everyday decimals is one load and one add a row, and no sum ever wraps: 192 bits hold 2^65 decimals.
 //
 //   lane: i64           wide: u64 low, u64 middle, i64 high
+//
+// Two accumulators may have their lanes side by side (sum-pair.ts adds to both at once); they part when either widens.
 
 import { Type } from "../abi/layout";
 import { keep32, keep64 } from "../column/keep";
@@ -26,7 +28,61 @@ export function sumIntegerInit(self: Accumulator): void {
 }
 
 export function sumIntegerReserve(self: Accumulator, groups: u32): bool {
-  return accumulatorReserve(self, groups, 0);
+  if (self.pair == 0) return accumulatorReserve(self, groups, 0);
+  const other = changetype<Accumulator>(self.pair);
+  const first = self.follows ? other : self;
+  if (!accumulatorReserve(first, groups, 0)) return false;
+  const second = self.follows ? self : other;
+  second.values = first.values + LANE;
+  second.capacity = first.capacity;
+  return true;
+}
+
+/** Lays the lanes of two fresh accumulators side by side: those of a group are 16 bytes. */
+export function sumIntegerPair(first: Accumulator, second: Accumulator): void {
+  first.pair = changetype<usize>(second);
+  second.pair = changetype<usize>(first);
+  second.follows = 1;
+  first.stride = LANE << 1;
+  second.stride = LANE << 1;
+}
+
+/** Gives each of a pair an array of its own; false when out of memory, with nothing changed. */
+export function sumIntegerSplit(self: Accumulator): bool {
+  const other = changetype<Accumulator>(self.pair);
+  const first = self.follows ? other : self;
+  const second = self.follows ? self : other;
+  const capacity = first.capacity;
+  const bytes = max<usize>((<usize>capacity) << 3, 64);
+  const left = regionBlock(self.region, bytes);
+  const right = regionBlock(self.region, bytes);
+  if (left == 0 || right == 0) {
+    if (left != 0) regionFree(self.region, left);
+    return false;
+  }
+  const lanes = first.values;
+  for (let group: usize = 0; group < <usize>capacity; group++) {
+    store<i64>(left + (group << 3), load<i64>(lanes + (group << 4)));
+    store<i64>(right + (group << 3), load<i64>(lanes + (group << 4), LANE));
+  }
+  if (lanes != 0) regionFree(self.region, lanes);
+  alone(first, left);
+  alone(second, right);
+  return true;
+}
+
+function alone(self: Accumulator, values: usize): void {
+  self.values = values;
+  self.stride = LANE;
+  self.pair = 0;
+  self.follows = 0;
+}
+
+/** Where the lane of a group is, while sums are no wider. */
+// @ts-ignore: decorator
+@inline
+function laneOf(self: Accumulator, group: u32): usize {
+  return self.values + ((<usize>group) << (self.pair == 0 ? 3 : 4));
 }
 
 /**
@@ -43,17 +99,28 @@ export function sumIntegerUpdate(
   one: bool,
   buffer: usize,
 ): bool {
-  let kept = values;
-  let left = mask;
-  const width = typeWidth(self.type);
-  if (mask != 0 && self.wide == 0 && (width == 4 || width == 8)) {
-    if (width == 4) keep32(values, mask, rows, buffer);
-    else keep64(values, mask, 0, rows, buffer);
-    kept = buffer;
-    left = 0;
-  }
-  const magnitude = self.wide == 0 ? largest(self.type, kept, rows) : 0;
-  return sumIntegerAdd(self, numbers, kept, left, rows, one, magnitude);
+  const zeroes = mask != 0 && self.wide == 0 && hasLanes(self.type);
+  const kept = zeroes ? sumIntegerKeep(self, values, mask, rows, buffer) : values;
+  const magnitude = self.wide == 0 ? sumIntegerLargest(self, kept, rows) : 0;
+  return sumIntegerAdd(self, numbers, kept, zeroes ? 0 : mask, rows, one, magnitude);
+}
+
+function hasLanes(type: u32): bool {
+  const width = typeWidth(type);
+  return width == 4 || width == 8;
+}
+
+/** Values of 4 or 8 bytes, in `buffer` with zeroes for rows outside the mask where there is one. */
+export function sumIntegerKeep(self: Accumulator, values: usize, mask: usize, rows: u32, buffer: usize): usize {
+  if (mask == 0) return values;
+  if (typeWidth(self.type) == 4) keep32(values, mask, rows, buffer);
+  else keep64(values, mask, 0, rows, buffer);
+  return buffer;
+}
+
+/** No value of the vector is farther from 0; u64.MAX_VALUE when one does not fit an i64. */
+export function sumIntegerLargest(self: Accumulator, values: usize, rows: u32): u64 {
+  return largest(self.type, values, rows);
 }
 
 /** The same where the caller knows a bound of the values' magnitudes. */
@@ -66,8 +133,9 @@ export function sumIntegerAdd(
   one: bool,
   magnitude: u64,
 ): bool {
+  if (self.pair != 0 && !one && !sumIntegerSplit(self)) return false;
   if (self.wide == 0) {
-    if (magnitude != u64.MAX_VALUE && makeRoom(self, magnitude, rows)) {
+    if (sumIntegerMakeRoom(self, magnitude, rows)) {
       addLanes(self, numbers, values, mask, rows, one);
       return true;
     }
@@ -77,8 +145,8 @@ export function sumIntegerAdd(
   return true;
 }
 
-/** Whether `rows` values no larger than `magnitude` still fit the lanes. */
-function makeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
+/** Whether `rows` values no larger than `magnitude` still fit the lanes; the bound counts them then. */
+export function sumIntegerMakeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
   if (magnitude >= BOUND_MAX >> 11) return false;
   const more: u64 = magnitude * <u64>rows;
   self.rows += rows;
@@ -94,15 +162,15 @@ function makeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
 
 function lanesBound(self: Accumulator): u64 {
   let bits: u64 = 0;
-  const end = self.values + ((<usize>self.capacity) << 3);
-  for (let at = self.values; at < end; at += 8) {
+  const step: usize = self.stride;
+  const end = self.values + <usize>self.capacity * step;
+  for (let at = self.values; at < end; at += step) {
     const lane = load<i64>(at);
     bits |= <u64>(lane ^ (lane >> 63));
   }
   return bits + 1;
 }
 
-/** No value of the vector is farther from 0; u64.MAX_VALUE when one does not fit an i64. */
 function largest(type: u32, values: usize, rows: u32): u64 {
   switch (type) {
     case Type.I8:
@@ -263,6 +331,7 @@ function addOne<T>(lanes: usize, values: usize, mask: usize, rows: u32, shift: u
 
 /** Turns every lane into 192 bits; false when out of memory, with nothing changed. */
 function widen(self: Accumulator): bool {
+  if (self.pair != 0 && !sumIntegerSplit(self)) return false;
   const capacity = self.capacity;
   const bytes: u64 = <u64>capacity * <u64>WIDE;
   const values: usize = bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
@@ -409,7 +478,7 @@ export function sumIntegerMerge(self: Accumulator, group: u32, low: u64, middle:
     const sign = <i64>low >> 63;
     const magnitude = <u64>(<i64>low ^ sign) + 1;
     if (<i64>middle == sign && high == sign && magnitude < BOUND_MAX >> 1) {
-      const at = self.values + ((<usize>group) << 3);
+      const at = laneOf(self, group);
       const lane = load<i64>(at);
       if (<u64>(lane ^ (lane >> 63)) < BOUND_MAX >> 1) {
         const sum = lane + <i64>low;
@@ -438,8 +507,8 @@ export function sumIntegerCombine(
 ): bool {
   if (self.wide == 0 && source.wide == 0 && takesLanes(self, source.bound, count)) {
     for (let index: usize = 0; index < (<usize>count) << 2; index += 4) {
-      const at = self.values + ((<usize>load<u32>(numbers + index)) << 3);
-      store<i64>(at, load<i64>(at) + load<i64>(source.values + ((<usize>load<u32>(list + index)) << 3)));
+      const at = laneOf(self, load<u32>(numbers + index));
+      store<i64>(at, load<i64>(at) + load<i64>(laneOf(source, load<u32>(list + index))));
     }
     return true;
   }
@@ -468,7 +537,7 @@ export function sumIntegerLoad(self: Accumulator, group: u32, target: usize): vo
     copyBytes(target, self.values + <usize>group * <usize>WIDE, WIDE);
     return;
   }
-  const lane = load<i64>(self.values + ((<usize>group) << 3));
+  const lane = load<i64>(laneOf(self, group));
   store<i64>(target, lane);
   store<i64>(target, lane >> 63, 8);
   store<i64>(target, lane >> 63, 16);

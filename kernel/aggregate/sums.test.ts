@@ -94,6 +94,42 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     },
   );
 
+  test("integer sums that lie in pairs: any widths, nulls and filters, one of a pair outgrowing its lane", () => {
+    const narrow = fc.option(fc.bigInt(-(2n ** 31n), 2n ** 31n - 1n), { freq: 8 });
+    const long = fc.option(
+      fc.oneof(fc.bigInt(-1000n, 1000n), fc.bigInt(-(2n ** 62n), 2n ** 62n), fc.constant(-(2n ** 63n))),
+      { freq: 8 },
+    );
+    const rows = fc.array(fc.tuple(fc.nat(6), narrow, narrow, long, long, fc.boolean()), { maxLength: 300 });
+    const names = ["sum", "avg", "variance"] as const;
+    const aggregates = fc.array(
+      fc.record({
+        name: fc.constantFrom(...names),
+        of: fc.integer({ min: 1, max: 4 }),
+        filter: fc.option(fc.constant(5), { nil: undefined, freq: 4 }),
+      }),
+      { minLength: 2, maxLength: 6 },
+    );
+    fc.assert(
+      fc.property(rows, aggregates, fc.integer({ min: 1, max: 120 }), (values, asked, size) => {
+        const query: Query = {
+          types: [types.int32, types.int32, types.int32, types.int64, types.int64, types.bool],
+          keys: [0],
+          // Sums of the long columns overflow int64, which is an error; averages show what they came to.
+          aggregates: asked.map((each) =>
+            each.of > 2 && each.name === "sum" ? { ...each, name: "avg" } : each,
+          ),
+        };
+        const table: Table = query.types.map((_, column) =>
+          values.map((row) => (column === 0 ? BigInt(row[0]) : row[column]!)),
+        );
+        const wanted = multiset(expected(query, table));
+        for (const parts of [1, 3]) expect(run(query, table, size, parts)).toEqual(wanted);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   test("a halfway sum goes to even, and the smallest rest decides it", () => {
     const query: Query = { types: [types.float64], keys: [], aggregates: [{ name: "sum", of: 0 }] };
     const sum = (values: number[]) => {

@@ -85,6 +85,9 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
     case Family.SEEN:
       return self.tracking ? bytes : capacity * <u64>self.stride + BLOCK_COST;
     case Family.SUM_INTEGER:
+      // The lanes of a pair are the first one's to reserve, until they part.
+      if (self.follows) bytes = 0;
+      if (self.pair != 0) bytes += (capacity << 3) + BLOCK_COST;
       if (!self.wide) bytes += capacity * WIDE_STRIDE + BLOCK_COST;
       return bytes;
     case Family.SUM_EXACT:

@@ -21,6 +21,7 @@ import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorUpdate } from "../aggregate/accumulators";
 import { distinctProbes } from "../aggregate/distinct";
+import { sumPairConsider } from "../aggregate/sum-pair";
 import { accumulatorRetract } from "../aggregate/retract";
 import { MASK_BYTES } from "../aggregate/argument";
 import { powerType } from "../aggregate/moments";
@@ -608,6 +609,7 @@ function createAccumulators(context: usize, operator: usize): bool {
       break;
     }
   }
+  let waiting: usize = 0;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
     accumulator.region = operator;
@@ -616,6 +618,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     accumulator.retracts = isRetracting(self) ? 1 : 0;
     if (self.like != 0) accumulator.like = changetype<usize>(accumulatorAt(changetype<Aggregation>(self.like), index));
     if (!accumulatorInit(accumulator)) return outOfMemory(context);
+    waiting = sumPairConsider(waiting, accumulator);
   }
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);

@@ -1,0 +1,112 @@
+// Two sums of integers side by side: the lanes of a group are one v128, so that a row costs one load, add and store
+// for both, and one cache line.
+//
+// An aggregation pairs its sums of 32- and 64-bit integers, powers and products among them, in the order in which
+// they were made. The second of a pair adds for both. Where that cannot be (a lane might wrap, so that one has to
+// widen) they part for good, and each goes its own way.
+
+import { Type } from "../abi/layout";
+import { Accumulator, Family } from "./accumulator";
+import { sumIntegerAdd, sumIntegerMakeRoom, sumIntegerPair } from "./sum-integer";
+
+/** One vector of an accumulator of a pair: values as they are to be added, none of which is masked. */
+// @ts-ignore: decorator
+@unmanaged
+export class Addend {
+  values: usize;
+  magnitude: u64;
+}
+
+export const ADDEND_SIZE: usize = 16;
+
+/** Pairs `self` with the accumulator before it that could have a partner, if `waiting` is one; answers who waits now. */
+export function sumPairConsider(waiting: usize, self: Accumulator): usize {
+  if (!ASC_FEATURE_SIMD || self.retracts || self.family != <u32>Family.SUM_INTEGER) return waiting;
+  if (self.type != <u32>Type.I32 && self.type != <u32>Type.I64) return waiting;
+  if (waiting == 0) return changetype<usize>(self);
+  sumIntegerPair(changetype<Accumulator>(waiting), self);
+  return 0;
+}
+
+/** Adds a vector to both; false when they have to part and memory is exhausted. */
+export function sumPairAdd(
+  first: Accumulator,
+  second: Accumulator,
+  left: Addend,
+  right: Addend,
+  numbers: usize,
+  rows: u32,
+  one: bool,
+): bool {
+  if (
+    ASC_FEATURE_SIMD &&
+    !one &&
+    sumIntegerMakeRoom(first, left.magnitude, rows) &&
+    sumIntegerMakeRoom(second, right.magnitude, rows)
+  ) {
+    const lanes = first.values;
+    const narrow = first.type == <u32>Type.I32;
+    if (second.type == <u32>Type.I32) {
+      if (narrow) addRows<i32, i32>(lanes, numbers, left.values, right.values, rows);
+      else addRows<i64, i32>(lanes, numbers, left.values, right.values, rows);
+    } else if (narrow) addRows<i32, i64>(lanes, numbers, left.values, right.values, rows);
+    else addRows<i64, i64>(lanes, numbers, left.values, right.values, rows);
+    return true;
+  }
+  return (
+    sumIntegerAdd(first, numbers, left.values, 0, rows, one, left.magnitude) &&
+    sumIntegerAdd(second, numbers, right.values, 0, rows, one, right.magnitude)
+  );
+}
+
+function addRows<A, B>(lanes: usize, numbers: usize, a: usize, b: usize, rows: u32): void {
+  let row: u32 = 0;
+  for (const whole = rows & ~3; row < whole; row += 4) {
+    const groups = numbers + ((<usize>row) << 2);
+    const near = load<u64>(groups);
+    const far = load<u64>(groups, 8);
+    if (sizeof<A>() == 4 && sizeof<B>() == 4) {
+      const x = v128.load(a + ((<usize>row) << 2));
+      const y = v128.load(b + ((<usize>row) << 2));
+      const low = v128.shuffle<i32>(x, y, 0, 4, 1, 5);
+      const high = v128.shuffle<i32>(x, y, 2, 6, 3, 7);
+      addLanes(lanes, <u32>near, i64x2.extend_low_i32x4_s(low));
+      addLanes(lanes, <u32>(near >> 32), i64x2.extend_high_i32x4_s(low));
+      addLanes(lanes, <u32>far, i64x2.extend_low_i32x4_s(high));
+      addLanes(lanes, <u32>(far >> 32), i64x2.extend_high_i32x4_s(high));
+    } else {
+      const x = twoOf<A>(a, row);
+      const y = twoOf<B>(b, row);
+      addLanes(lanes, <u32>near, v128.shuffle<i64>(x, y, 0, 2));
+      addLanes(lanes, <u32>(near >> 32), v128.shuffle<i64>(x, y, 1, 3));
+      const z = twoOf<A>(a, row + 2);
+      const w = twoOf<B>(b, row + 2);
+      addLanes(lanes, <u32>far, v128.shuffle<i64>(z, w, 0, 2));
+      addLanes(lanes, <u32>(far >> 32), v128.shuffle<i64>(z, w, 1, 3));
+    }
+  }
+  for (; row < rows; row++) {
+    const pair = i64x2.replace_lane(
+      i64x2.splat(<i64>load<A>(a + <usize>row * sizeof<A>())),
+      1,
+      <i64>load<B>(b + <usize>row * sizeof<B>()),
+    );
+    addLanes(lanes, load<u32>(numbers + ((<usize>row) << 2)), pair);
+  }
+}
+
+/** Two values from `row` on as i64s. */
+// @ts-ignore: decorator
+@inline
+function twoOf<T>(values: usize, row: u32): v128 {
+  return sizeof<T>() == 4
+    ? i64x2.extend_low_i32x4_s(v128.load64_zero(values + ((<usize>row) << 2)))
+    : v128.load(values + ((<usize>row) << 3));
+}
+
+// @ts-ignore: decorator
+@inline
+function addLanes(lanes: usize, group: u32, pair: v128): void {
+  const at = lanes + ((<usize>group) << 4);
+  v128.store(at, i64x2.add(v128.load(at), pair));
+}
