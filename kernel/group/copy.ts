@@ -27,7 +27,7 @@ export const enum Copying {
 
 /**
  * Makes `target` ready for `count` groups of `source` that are listed at `list`: afterwards `copySpan` bounds their
- * numbers. `bitmaps` is scratch, BITMAP_BYTES a key.
+ * numbers. The first `skip` keys of the source are not the target's. `bitmaps` is scratch, BITMAP_BYTES a key.
  */
 export function copyPrepare(
   target: Groups,
@@ -36,24 +36,25 @@ export function copyPrepare(
   count: u32,
   bitmaps: usize,
   scratch: usize,
+  skip: u32,
 ): Copying {
   if (target.tier == <u32>Tier.NONE) return Copying.SAME;
-  const texts = groupsHaveTexts(source);
-  if (!texts && target.tier == <u32>Tier.UNDECIDED) {
+  const unpacked = skip != 0 || groupsHaveTexts(source);
+  if (!unpacked && target.tier == <u32>Tier.UNDECIDED) {
     if (source.tier == <u32>Tier.DIRECT && !takeLayout(target, source)) return Copying.FAILED;
     if (source.tier == <u32>Tier.HASH) target.tier = Tier.HASH;
   }
-  if (!texts && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source))
+  if (!unpacked && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source))
     return Copying.SAME;
   if (target.tier == <u32>Tier.HASH && !rowTableReserve(target.table, count + 1)) return Copying.FAILED;
   if (
-    !texts &&
+    !unpacked &&
     target.tier == <u32>Tier.HASH &&
     source.tier == <u32>Tier.HASH &&
     source.nullGroup == NO_GROUP
   )
     return Copying.PACKED;
-  if (!loadKeys(target, source, list, count, bitmaps, scratch)) return Copying.FAILED;
+  if (!loadKeys(target, source, list, count, bitmaps, scratch, skip)) return Copying.FAILED;
   return groupsPrepareLoaded(target, count, count) ? Copying.KEYS : Copying.FAILED;
 }
 
@@ -139,18 +140,20 @@ function loadKeys(
   count: u32,
   bitmaps: usize,
   scratch: usize,
+  skip: u32,
 ): bool {
   for (let index: u32 = 0; index < target.keyCount; index++) {
+    const from = index + skip;
     const key = groupsKey(target, index);
     const width: usize = key.width;
     const bitmap = bitmaps + <usize>index * BITMAP_BYTES;
-    const texts = groupsKey(source, index).interner;
-    if (texts != 0 && !internerReserve(key.interner, count, textBytes(source, index, list, count, scratch))) return false;
+    const texts = groupsKey(source, from).interner;
+    if (texts != 0 && !internerReserve(key.interner, count, textBytes(source, from, list, count, scratch))) return false;
     memory.fill(bitmap, 0, BITMAP_BYTES);
     let nulls = false;
     for (let row: u32 = 0; row < count; row++) {
       const to = key.buffer + <usize>row * width;
-      if (!groupKeyValue(source, index, load<u32>(list + ((<usize>row) << 2)), scratch)) {
+      if (!groupKeyValue(source, from, load<u32>(list + ((<usize>row) << 2)), scratch)) {
         memory.fill(to, 0, width);
         nulls = true;
         continue;

@@ -115,7 +115,8 @@ export function groupsPrepare(groups: Groups, program: usize, rows: u32, batchRo
 export function groupsLoad(groups: Groups, program: usize, rows: u32): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
-    if (!keyLoad(key, changetype<Vector>(programOutput(program, key.output)), rows)) return false;
+    const vector = key.output == NO_GROUP ? groups.extra : programOutput(program, key.output);
+    if (!keyLoad(key, changetype<Vector>(vector), rows)) return false;
   }
   return true;
 }

@@ -60,6 +60,8 @@ export class Groups {
   appends: u32;
   /** 1 where numbers are always looked up: a group without rows may still have a state. */
   looksUp: u32;
+  /** `Vector` of a key that is no output of the program (its output is NO_GROUP). */
+  extra: usize;
 }
 
 export const GROUPS_SIZE: usize = 96;

@@ -97,7 +97,8 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
     store<u32>(list + ((<usize>count) << 2), group);
     count += <u32>groupsIsOccupied(groups, group);
   }
-  if (count != 0 && !combineGroups(context, work, target, source, list, count, numbers)) return failMemory(context, 0);
+  if (count != 0 && !combineListed(context, work, target, source, list, count, numbers, 0))
+    return failMemory(context, 0);
   if (hasPairs(from)) {
     for (let index: usize = 0; index < <usize>count; index++)
       store<u32>(work.map + ((<usize>load<u32>(list + (index << 2))) << 2), load<u32>(numbers + (index << 2)));
@@ -106,7 +107,11 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
   return max<u32>(count, 1);
 }
 
-function combineGroups(
+/**
+ * Folds listed groups of the source in; `numbers` then has the target's. The first `skip` keys of the source are not
+ * the target's. False when out of memory.
+ */
+export function combineListed(
   context: usize,
   work: Combination,
   target: usize,
@@ -114,12 +119,13 @@ function combineGroups(
   list: usize,
   count: u32,
   numbers: usize,
+  skip: u32,
 ): bool {
   const to = groupsOf(aggregationOf(target));
   const from = groupsOf(aggregationOf(source));
   const scratch = scratchTake(context, COMBINE_SCRATCH);
   const bitmaps = scratchTake(context, max<usize>(1, to.keyCount) * BITMAP_BYTES);
-  const copying = copyPrepare(to, from, list, count, bitmaps, scratch);
+  const copying = copyPrepare(to, from, list, count, bitmaps, scratch, skip);
   if (copying == Copying.FAILED || !aggregateReserveSpan(target, copySpan(to, count))) return false;
   if (!combineReserve(target, source, list, count)) return false;
   if (!copyAssign(to, from, list, count, numbers, copying)) return false;

@@ -47,6 +47,8 @@ export class Aggregation {
   firstColumn: u32;
   /** The aggregation that lends its buffers; 0 = none. */
   like: usize;
+  /** A partial: the first group + 1 of scattered rows that waits for it (window-scatter.ts). */
+  waiting: u32;
 }
 
 /** Bytes behind the head that an aggregation takes. */

@@ -48,7 +48,7 @@ import {
   groupsSlots,
   groupsSpan,
 } from "../group/groups";
-import { GROUPS_SIZE, MAX_KEYS, Tier, groupsIsOccupied, groupsKey } from "../group/state";
+import { GROUPS_SIZE, MAX_KEYS, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
 import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
@@ -234,7 +234,9 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
   self.groups = regionCut(operator, GROUPS_SIZE);
   const keys = regionCut(operator, max<usize>(1, <usize>count) * KEY_COLUMN_SIZE);
   if (self.groups == 0 || keys == 0) return outOfMemory(context);
-  if (self.like != 0) {
+  // A key of its own, before those of the lender, makes rows wider than the lender's buffers.
+  const own = self.like != 0 && count != 0 && load<u32>(config, <usize>KeyConfig.OUTPUT) == NO_GROUP;
+  if (self.like != 0 && !own) {
     groupsOf(self).like = changetype<Aggregation>(self.like).groups;
     groupsOf(self).small = 1;
   }
@@ -244,6 +246,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
     const from = config + <usize>index * <usize>KeyConfig.SIZE;
     key.output = load<u32>(from, <usize>KeyConfig.OUTPUT);
     key.type = load<u32>(from, <usize>KeyConfig.TYPE);
+    if (own && index == 0) continue;
     if (
       key.output >= outputs ||
       !isValueType(key.type) ||

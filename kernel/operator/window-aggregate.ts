@@ -26,6 +26,7 @@ import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggre
 import { Operator } from "./operator";
 import { windowIsDue } from "./window-close";
 import { NOWHERE, ROUTING_SIZE, Routing, SEVERAL, route, targetAt, targetCount, targetName } from "./window-route";
+import { isScattered, scatterApply, scatterExpect, scatterReserve } from "./window-scatter";
 import { sessionsApply, sessionsCheck, sessionsCreate, sessionsHeld, sessionsReserveRows } from "./window-session";
 import {
   NO_WINDOW,
@@ -75,6 +76,7 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   self.config = regionBlock(operator, max<usize>(bytes, 8));
   if (self.config == 0) return outOfMemory(context);
   memory.copy(self.config, aggregate, bytes);
+  self.configBytes = bytes;
   for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
     outputColumn(aggregationOf(operator).output, column).type = Type.I64;
   if (!createParts(operator, self)) return outOfMemory(context);
@@ -154,7 +156,7 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   const sessions = isSession(self);
   let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
   if (status == 0) {
-    status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator);
+    status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator, rows);
     if (status < 0) partialsDropEmpty(context, operator);
   }
   if (status < 0) {
@@ -174,9 +176,11 @@ function isSession(self: Windows): bool {
 }
 
 /** Finds or makes every target's partial, and makes room for its rows. 0, or OUT_OF_MEMORY. */
-function reserveTargets(context: usize, operator: usize): i32 {
+function reserveTargets(context: usize, operator: usize, rows: u32): i32 {
   const self = windowsOf(operator);
   const targets = targetCount(self);
+  self.scattered = isScattered(operator, targets, rows) ? 1 : 0;
+  if (self.scattered) return reserveScattered(context, operator, rows);
   let bytes: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
   for (let index: u32 = 0; index < targets; index++) {
     const target = targetAt(self, index);
@@ -190,6 +194,22 @@ function reserveTargets(context: usize, operator: usize): i32 {
     bytes += aggregateHeadroom(state, rows);
   }
   return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+}
+
+/** The same where rows wait together: partials are only named. */
+function reserveScattered(context: usize, operator: usize, rows: u32): i32 {
+  const self = windowsOf(operator);
+  const bytes = scatterReserve(context, operator, rows);
+  if (bytes < 0) return Status.OUT_OF_MEMORY;
+  for (let index: u32 = 0; index < targetCount(self); index++) {
+    const name = targetName(self, index);
+    const state = partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
+    if (state == 0) return Status.OUT_OF_MEMORY;
+    store<u32>(targetAt(self, index), <u32>state);
+  }
+  if (!heapHasRoom(regionRoot(operator), bytes)) return failMemory(context, <usize>min<i64>(bytes, u32.MAX_VALUE));
+  for (let index: u32 = 0; index < targetCount(self); index++) scatterExpect(load<u32>(targetAt(self, index)));
+  return 0;
 }
 
 function applyRouted(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
@@ -214,7 +234,9 @@ function apply(context: usize, operator: usize, rows: u32, selected: u32): i32 {
     // The outputs of a lone vector are still there.
     const count = rows <= ROWS ? <i32>selected : programRun(context, program, start, min(ROWS, rows - start));
     if (count < 0) return count;
-    const status =
+    let status: i32 = 0;
+    if (self.scattered) status = scatterApply(context, operator, start, count, rows - start);
+    else status =
       number == SEVERAL
         ? applyRows(context, operator, start, count)
         : applyTo(context, targetAt(self, number), <u32>count);

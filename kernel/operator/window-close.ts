@@ -25,6 +25,7 @@ import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { Operator, operatorFree } from "./operator";
 import { sessionsAreDue, sessionsPull } from "./window-session";
+import { scatterFold } from "./window-scatter";
 import { stacksClose, stacksOpen, stacksStep } from "./window-stacks";
 import {
   NO_WINDOW,
@@ -122,6 +123,8 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
 function prepareWindow(context: usize, operator: usize): i32 {
   const self = windowsOf(operator);
   if (self.open == 0) {
+    const waiting = scatterFold(context, operator);
+    if (waiting != 0) return waiting;
     const opened = openWindow(context, operator);
     if (opened < 0) return opened;
   }

@@ -50,6 +50,16 @@ export class Windows {
   closed: i64;
   /** A copy of the aggregate's configuration. */
   config: usize;
+  configBytes: u32;
+  /** Scattered rows, see window-scatter.ts: their aggregation, 0 = none; its configuration and the vector of its first key. */
+  scatter: usize;
+  /** 1 when the push at hand goes there. */
+  scattered: u32;
+  scatterConfig: usize;
+  scatterKeys: usize;
+  /** For each group the next of the same partial; the partial whose groups are folded next. */
+  chains: usize;
+  folded: u32;
   /** The list of partials: its block, the first one in it, how many, and room for how many. */
   partials: usize;
   first: u32;
@@ -272,7 +282,8 @@ export function partialsDropEmpty(context: usize, operator: usize): void {
   let kept: u32 = 0;
   for (let index: u32 = 0; index < self.count; index++) {
     const partial = partialAt(self, index);
-    if (changetype<Operator>(partialState(partial)).rowsSelected == 0) {
+    const state = partialState(partial);
+    if (changetype<Operator>(state).rowsSelected == 0 && aggregationOf(state).waiting == 0) {
       operatorFree(context, partialState(partial));
       continue;
     }
@@ -290,6 +301,7 @@ export function windowsDestroy(context: usize, operator: usize): void {
   if (self.values != 0) operatorFree(context, self.values);
   if (self.ownsResult) operatorFree(context, self.result);
   if (self.back != 0) operatorFree(context, self.back);
+  if (self.scatter != 0) operatorFree(context, self.scatter);
 }
 
 /** Bytes of the heap that the operator holds. */
@@ -297,6 +309,7 @@ export function windowsBytes(operator: usize): u64 {
   const self = windowsOf(operator);
   let bytes: u64 = regionBytes(operator);
   for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
+  if (self.scatter != 0) bytes += regionBytes(self.scatter);
   if (self.back != 0) bytes += regionBytes(self.back);
   if (self.keys != 0) bytes += <u64>regionBytes(self.keys) + <u64>regionBytes(self.values);
   return self.ownsResult ? bytes + <u64>regionBytes(self.result) : bytes;
