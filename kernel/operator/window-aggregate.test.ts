@@ -150,6 +150,21 @@ describe.each(BUILDS)("%s", (build) => {
       withoutMemory(kernel, window);
   });
 
+  test("rows scattered over many slices", { timeout: 60_000 }, () => {
+    for (const window of [
+      { kind: "tumble", length: 7n, offset: 0n },
+      { kind: "hop", length: 70n, step: 12n, offset: 5n },
+    ] as const) {
+      const { asked, table } = stream(2500, window);
+      const aggregates: Aggregate[] = [{ name: "sum", of: 2 }, { name: "max", of: 0 }, { name: "count" }];
+      const query = { ...asked, query: { ...asked.query, aggregates } };
+      const shuffled = table.map((column) => column.map((_, row) => column[(row * 1103) % 2500]!));
+      const history = { table: shuffled, watermarks: [{ before: 1800, time: 300n }] };
+      const wanted = comparable(expectedWindow(query, history));
+      expect(comparable(runWindow(kernels.get(build)!, query, history, [900]))).toEqual(wanted);
+    }
+  });
+
   test("sessions of many keys", { timeout: 60_000 }, () => {
     const { asked, table } = stream(5000, { kind: "session", gap: 20n }, 12n);
     const types = [utf8, int32, float64, int64];

@@ -156,7 +156,7 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   const sessions = isSession(self);
   let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
   if (status == 0) {
-    status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator, rows);
+    status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator, rows, routing.runs);
     if (status < 0) partialsDropEmpty(context, operator);
   }
   if (status < 0) {
@@ -176,10 +176,10 @@ function isSession(self: Windows): bool {
 }
 
 /** Finds or makes every target's partial, and makes room for its rows. 0, or OUT_OF_MEMORY. */
-function reserveTargets(context: usize, operator: usize, rows: u32): i32 {
+function reserveTargets(context: usize, operator: usize, rows: u32, runs: u32): i32 {
   const self = windowsOf(operator);
   const targets = targetCount(self);
-  self.scattered = isScattered(operator, targets, rows) ? 1 : 0;
+  self.scattered = isScattered(operator, targets, rows, runs) ? 1 : 0;
   if (self.scattered) return reserveScattered(context, operator, rows);
   let bytes: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
   for (let index: u32 = 0; index < targets; index++) {

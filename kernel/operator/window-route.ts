@@ -55,6 +55,8 @@ export class Routing {
   nullTimes: u64;
   selected: u64;
   lateCount: u32;
+  /** Runs of rows with the same target, in vectors of several. */
+  runs: u32;
 }
 
 export const ROUTING_SIZE: usize = 48;
@@ -82,6 +84,7 @@ export function route(context: usize, operator: usize, rows: u32, routing: Routi
   routing.nullTimes = 0;
   routing.selected = 0;
   routing.lateCount = 0;
+  routing.runs = 0;
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
   for (let start: u32 = 0; start < rows; start += ROWS) {
@@ -204,8 +207,11 @@ function routeRows(context: usize, operator: usize, times: Vector, start: u32, r
   if (!mapTargets(context, operator, names, kept, numbers)) return failMemory(context, 0);
   const to = self.rows + ((<usize>start) << 2);
   for (let row: u32 = 0; row < rows; row++) store<u32>(to + ((<usize>row) << 2), NOWHERE);
+  let last: u32 = NOWHERE;
   for (let index: usize = 0; index < <usize>kept; index++) {
     const number = load<u32>(numbers + (index << 2));
+    routing.runs += <u32>(number != last);
+    last = number;
     store<u32>(to + ((<usize>load<u32>(places + (index << 2))) << 2), number);
     const target = targetAt(self, number);
     store<u32>(target, load<u32>(target, 4) + 1, 4);

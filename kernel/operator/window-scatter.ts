@@ -26,17 +26,17 @@ import { NOWHERE, SEVERAL, targetAt } from "./window-route";
 import { Windows, gatherOf, partialAt, partialState, windowsOf } from "./windows";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
-/** Slices of a push, at least, and rows of each, at most, on average. */
-const TARGETS_MIN: u32 = 16;
-const ROWS_MOST: u32 = 128;
+/** Partials of a push, at least, and rows one after the other that go to the same, at most, on average. */
+const TARGETS_MIN: u32 = 64;
+const RUN_MOST: u32 = 16;
 /** A partial for which groups wait that are not chained yet. */
 const WAITING: u32 = 0xffffffff;
 
-/** Whether a push of `rows` rows to `targets` partials is scattered. */
-export function isScattered(operator: usize, targets: u32, rows: u32): bool {
+/** Whether a push of `rows` rows to `targets` partials, in `runs` runs of the same, is scattered. */
+export function isScattered(operator: usize, targets: u32, rows: u32, runs: u32): bool {
   return (
     targets >= TARGETS_MIN &&
-    rows / targets < ROWS_MOST &&
+    rows < runs * RUN_MOST &&
     windowsOf(operator).combines != 0 &&
     !hasPairs(aggregationOf(operator))
   );
