@@ -58,11 +58,11 @@ function create(context: usize, operator: usize): usize {
   const self = windowsOf(operator);
   if (self.scatterConfig == 0) {
     const size = <usize>AggregateConfig.SIZE;
-    const config = regionBlock(operator, self.configBytes + <usize>KeyConfig.SIZE);
+    const config = regionBlock(operator, <usize>self.configBytes + <usize>KeyConfig.SIZE);
     const vector = regionCut(operator, VECTOR_SIZE);
     if (config == 0 || vector == 0) return 0;
     memory.copy(config, self.config, size);
-    memory.copy(config + size + <usize>KeyConfig.SIZE, self.config + size, self.configBytes - size);
+    memory.copy(config + size + <usize>KeyConfig.SIZE, self.config + size, <usize>self.configBytes - size);
     store<u32>(config, load<u32>(config, <usize>AggregateConfig.KEYS) + 1, <usize>AggregateConfig.KEYS);
     store<u32>(config + size, NO_GROUP, <usize>KeyConfig.OUTPUT);
     store<u32>(config + size, Type.U32, <usize>KeyConfig.TYPE);
