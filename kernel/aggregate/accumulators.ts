@@ -378,7 +378,7 @@ function updateValues(
     case Family.SUM_EXACT:
       return sumExactUpdate(self, numbers, values, mask, rows, one);
     case Family.SUM_FAST:
-      sumFastUpdate(self, numbers, values, mask, rows);
+      sumFastUpdate(self, numbers, values, mask, rows, one);
       return true;
     case Family.LOG:
       logUpdate(self, numbers, values, mask, rows);
@@ -393,7 +393,7 @@ function updateValues(
       topUpdate(self, numbers, values, mask, rows, buffer);
       return true;
     default:
-      minmaxUpdate(self, numbers, values, mask, rows, buffer);
+      minmaxUpdate(self, numbers, values, mask, rows, one, buffer);
       return true;
   }
 }

@@ -183,6 +183,70 @@ function fold2(low: u32, x: usize, sums: usize, numbers: usize, count: u32, back
   return i64x2.all_true(good);
 }
 
+/**
+ * Adds `count` values (an even number) to one group's limbs, 1 to 4 of them, which stay in registers on the way; false,
+ * with nothing added, when one does not fit.
+ */
+export function addOne(self: Accumulator, x: usize, count: u32): bool {
+  switch (self.limbs) {
+    case 1:
+      return totalRows<u8>(self.lowLimb, x, self.values, count);
+    case 2:
+      return totalRows<u16>(self.lowLimb, x, self.values, count);
+    case 3:
+      return totalRows<u32>(self.lowLimb, x, self.values, count);
+    default:
+      return totalRows<u64>(self.lowLimb, x, self.values, count);
+  }
+}
+
+function totalRows<N>(low: u32, x: usize, sums: usize, count: u32): bool {
+  const M0 = f64x2.splat(magic(low));
+  const M1 = f64x2.splat(magic(low + 1));
+  const M2 = f64x2.splat(magic(low + 2));
+  const M3 = f64x2.splat(magic(low + 3));
+  const limits = f64x2.splat(reach(low, limbsOf<N>()));
+  let good = i64x2.splat(-1);
+  let s0 = i64x2.splat(0);
+  let s1 = i64x2.splat(0);
+  let s2 = i64x2.splat(0);
+  let s3 = i64x2.splat(0);
+  for (let row: u32 = 0; row < count; row += 2) {
+    let r = v128.load(x + ((<usize>row) << 3));
+    good = v128.and(good, f64x2.lt(f64x2.abs(r), limits));
+    if (limbsOf<N>() >= 4) {
+      const q = f64x2.add(r, M3);
+      r = f64x2.sub(r, f64x2.sub(q, M3));
+      s3 = i64x2.add(s3, i64x2.sub(q, M3));
+    }
+    if (limbsOf<N>() >= 3) {
+      const q = f64x2.add(r, M2);
+      r = f64x2.sub(r, f64x2.sub(q, M2));
+      s2 = i64x2.add(s2, i64x2.sub(q, M2));
+    }
+    if (limbsOf<N>() >= 2) {
+      const q = f64x2.add(r, M1);
+      r = f64x2.sub(r, f64x2.sub(q, M1));
+      s1 = i64x2.add(s1, i64x2.sub(q, M1));
+    }
+    const p = f64x2.add(r, M0);
+    good = v128.and(good, f64x2.eq(f64x2.sub(p, M0), r));
+    s0 = i64x2.add(s0, i64x2.sub(p, M0));
+  }
+  if (!i64x2.all_true(good)) return false;
+  addTotal(sums, s0);
+  if (limbsOf<N>() >= 2) addTotal(sums + 8, s1);
+  if (limbsOf<N>() >= 3) addTotal(sums + 16, s2);
+  if (limbsOf<N>() >= 4) addTotal(sums + 24, s3);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function addTotal(at: usize, sums: v128): void {
+  store<i64>(at, load<i64>(at) + i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1));
+}
+
 // @ts-ignore: decorator
 @inline
 function addPair(at: usize, limbs: v128, back: bool): void {

@@ -17,6 +17,7 @@
 // Work goes in chunks of CHUNK rows: cut and check into scratch that stays in the first-level cache, then
 // add to the groups, so that nothing of a chunk is added before all of it is known to fit. Two limbs, the usual
 // case, are added while they are cut, without the scratch, and taken back should one not fit: integers wrap.
+// Rows that all belong to one group are added up in registers.
 //
 // exact-cut.ts cuts, exact-commit.ts adds, exact-read.ts reads; this file decides what is dense.
 //
@@ -32,7 +33,7 @@ import { regrow } from "../column/builder";
 import { keep64 } from "../column/keep";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { commit1, commit2, commit3, commit4, commitMany, commitOne } from "./exact-commit";
-import { add2, cut, reach, takeBack2 } from "./exact-cut";
+import { add2, addOne, cut, reach, takeBack2 } from "./exact-cut";
 import { GRID, KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
 import { Power, powerPlanes } from "./power";
 import { DIGIT_BITS, DIGIT_MASK } from "./round";
@@ -149,7 +150,9 @@ export function widenFloats(values: usize, x: usize, count: u32): void {
 
 /** Adds up to CHUNK float64 values. False when out of memory. */
 export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
-  if (ASC_FEATURE_SIMD && !one && self.limbs == 2 && (count & 1) == 0) {
+  if (ASC_FEATURE_SIMD && one && self.limbs > 0 && self.limbs <= LIMBS_MAX && (count & 1) == 0) {
+    if (addOne(self, source, count)) return true;
+  } else if (ASC_FEATURE_SIMD && self.limbs == 2 && (count & 1) == 0) {
     if (add2(self.lowLimb, source, self.values, numbers, count)) return true;
     takeBack2(self.lowLimb, source, self.values, numbers, count);
   }

@@ -314,13 +314,32 @@ function addLane(lanes: usize, group: u32, value: i64): void {
   store<i64>(at, load<i64>(at) + value);
 }
 
-/** The same for rows that all belong to group 0: the sum stays in a register. */
+/** The same for rows that all belong to group 0: the sum stays in registers, four of them where lanes allow. */
 // @ts-ignore: decorator
 @inline
 function addOne<T>(lanes: usize, values: usize, mask: usize, rows: u32, shift: usize): void {
   let sum: i64 = 0;
   if (mask == 0) {
-    for (let row: u32 = 0; row < rows; row++) sum += <i64>load<T>(values + ((<usize>row) << shift));
+    let row: u32 = 0;
+    if (ASC_FEATURE_SIMD && isSigned<T>() && ((sizeof<T>() == 4 && shift == 2) || (sizeof<T>() == 8 && shift == 3))) {
+      const narrow = sizeof<T>() == 4;
+      let a = i64x2.splat(0);
+      let b = i64x2.splat(0);
+      let c = i64x2.splat(0);
+      let d = i64x2.splat(0);
+      for (const whole = rows & ~7; row < whole; row += 8) {
+        const from = values + ((<usize>row) << shift);
+        const first = v128.load(from);
+        const second = v128.load(from, 16);
+        a = i64x2.add(a, narrow ? i64x2.extend_low_i32x4_s(first) : first);
+        b = i64x2.add(b, narrow ? i64x2.extend_high_i32x4_s(first) : second);
+        c = i64x2.add(c, narrow ? i64x2.extend_low_i32x4_s(second) : v128.load(from, 32));
+        d = i64x2.add(d, narrow ? i64x2.extend_high_i32x4_s(second) : v128.load(from, 48));
+      }
+      a = i64x2.add(i64x2.add(a, b), i64x2.add(c, d));
+      sum = i64x2.extract_lane(a, 0) + i64x2.extract_lane(a, 1);
+    }
+    for (; row < rows; row++) sum += <i64>load<T>(values + ((<usize>row) << shift));
   } else {
     for (let row: u32 = 0; row < rows; row++) {
       sum += <i64>load<T>(values + ((<usize>row) << shift)) & -(<i64>maskBit(mask, row));

@@ -507,6 +507,7 @@ function mergeColumn(
         vector.values,
         vector.validity,
         rows,
+        false,
         scratchTake(context, VALUES_BYTES),
       );
       return true;
