@@ -153,7 +153,7 @@ async function measureCase(
   };
   let files: CaseFiles;
   try {
-    files = await prepareInputs(selected, options, workshop, onStep);
+    files = await prepareInputs(selected, options.seed, workshop.prepare, onStep);
   } catch (error) {
     return entries.map(([engine, mode]) => failedRow(of, specOf(engine, mode, {}), error, size));
   }
@@ -177,16 +177,17 @@ function modesOf({ kernel }: BenchCase, { modes }: BenchOptions): readonly Mode[
   return kernel === undefined ? modes : ["batch"];
 }
 
-async function prepareInputs(
+/** Generates the files that a case reads. */
+export async function prepareInputs(
   { of, rows }: SelectedCase,
-  { seed }: BenchOptions,
-  workshop: Workshop,
+  seed: number,
+  prepare: Workshop["prepare"],
   onStep: (step: string) => void,
 ): Promise<CaseFiles> {
   const files: Record<string, DataFolder> = {};
   for (const [name, { fixture, columns, options = {} }] of Object.entries(of.inputs)) {
     onStep(`data: ${fixture}`);
-    files[name] = await workshop.prepare({ fixture, rows, seed, columns, options });
+    files[name] = await prepare({ fixture, rows, seed, columns, options });
   }
   return files;
 }

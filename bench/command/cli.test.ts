@@ -17,7 +17,21 @@ describe("bad usage", () => {
   });
 
   test.each([
-    [["profile", "groupby/q1"], /unknown verb "profile"; verbs: bench, gen, run, compare/],
+    [["measure", "groupby/q1"], /unknown verb "measure"; verbs: bench, profile, gen, run, compare/],
+    [["profile"], /profile needs SUITE\/CASE/],
+    [["profile", "groupby"], /profile takes one case: groupby is 1\d \(groupby\/q1, /],
+    [["profile", "groupby/q1", "groupby/q2"], /profile takes one case/],
+    [["profile", "groupby/q55"], /did you mean groupby\/q5/],
+    [["profile", "groupby/q1", "--build", "fast"], /--build is debug, simd, threads, scalar, not "fast"/],
+    [["profile", "groupby/q1", "--mode", "fast"], /--mode is batch, stream or both/],
+    [["profile", "groupby/q1", "--rows", "0"], /--rows must be a whole number/],
+    [["profile", "groupby/q1", "--runs", "0"], /--runs takes whole numbers/],
+    [["profile", "--diff", "one.json"], /needs OLD.json and NEW.json/],
+    [["profile", "--diff", "none.json", "none.json"], /none.json cannot be read/],
+    [
+      ["profile", "--diff", "package.json", "package.json"],
+      /has no schema: this version reads "millrace-profile/,
+    ],
     [[], /which verb\?/],
     [["bench", "groupby/q55"], /unknown suite or case "groupby\/q55": did you mean groupby\/q5/],
     [["bench", "groupby@null"], /did you mean groupby@nulls/],

@@ -62,6 +62,34 @@ async function dispatch(args: readonly string[]): Promise<number> {
       code = await benchCommand(cases, benchOptions(raw));
     });
   cli
+    .command(
+      "profile [...cases]",
+      "Where the time of SUITE/CASE goes: operators, kernel functions, files for viewers",
+    )
+    .option("--rows <n>", "Input rows, such as 10M, 1e7 or 500k (default: 10M)")
+    .option("--mode <mode>", "batch, stream or both (default: both)")
+    .option("--build <build>", "debug (with names, the default), simd, threads or scalar")
+    .option("--runs <n>", "Plain runs for the median (default: 5)")
+    .option("--seed <n>", "Seed of the generated data (default: 42)")
+    .option("--out <folder>", "Where the files go (default: millrace-profile)")
+    .option("--diff", "Compare two profiles: OLD.json and NEW.json in place of the case")
+    .option("--quiet", "No progress")
+    .example("  millrace profile double11/gmv                     both modes over 10 million rows")
+    .example("  millrace profile groupby/q5 --mode batch --rows 1M")
+    .example("  millrace profile --diff old/double11-gmv.json millrace-profile/double11-gmv.json")
+    .example(
+      "  Open NAME.cpuprofile in the browser's tools or speedscope.app, NAME.trace.json in ui.perfetto.dev",
+    )
+    .action(async (cases: string[], raw: RawOptions) => {
+      const [{ profileCommand, profileDiffCommand }, { profileOptions }] = await Promise.all([
+        import("./profile.js"),
+        import("./profile-options.js"),
+      ]);
+      code = await (raw.diff === true
+        ? profileDiffCommand(cases)
+        : profileCommand(cases, profileOptions(raw)));
+    });
+  cli
     .command("gen <fixture>", "Write generated data")
     .option("--out <file>", "File; its extension is the format: .arrow, .arrows, .ndjson, .csv, .parquet")
     .option("--rows <n>", "Rows, such as 10M, 1e7 or 500k (default: 1M; flights: all)")

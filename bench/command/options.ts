@@ -2,7 +2,16 @@
 
 import { type BuildName, PEERS, type PeerName } from "../engine/engine.js";
 import type { Mode } from "../suite/case.js";
-import { parseRows } from "./rows.js";
+import {
+  buildOption,
+  fileOption,
+  integerOption,
+  listOption,
+  modesOption,
+  positiveOption,
+  rowsOption,
+  single,
+} from "./option-values.js";
 import { UsageError } from "./usage.js";
 
 export interface BenchOptions {
@@ -23,13 +32,6 @@ export interface BenchOptions {
   /** Least ratio to the fastest peer; null when not given. */
   readonly failBelow: number | null;
 }
-
-const MODES: Readonly<Record<string, readonly Mode[]>> = {
-  batch: ["batch"],
-  stream: ["stream"],
-  both: ["batch", "stream"],
-};
-const BUILDS: readonly BuildName[] = ["simd", "threads", "scalar"];
 
 /** What the command line gave, by option name, as cac reads it. */
 export type RawOptions = Readonly<Record<string, unknown>>;
@@ -58,47 +60,6 @@ export function benchOptions(raw: RawOptions): BenchOptions {
   return options;
 }
 
-function single(raw: RawOptions, key: string): string | undefined {
-  const value = raw[key];
-  if (value === undefined) return undefined;
-  const name = optionName(key);
-  if (Array.isArray(value)) throw new UsageError(`--${name} was given more than once`);
-  if (value === true || value === "") throw new UsageError(`--${name} needs a value`);
-  return String(value);
-}
-
-function optionName(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
-/** A list, either comma-separated or from an option given several times. */
-function listOption(raw: RawOptions, key: string, byDefault: string): string[] {
-  const value = raw[key] ?? byDefault;
-  const parts = (Array.isArray(value) ? value : [value]).flatMap((part) => String(part).split(","));
-  const names = [...new Set(parts.map((part) => part.trim()))];
-  if (names.some((name) => name === "" || name === "true")) throw new UsageError(`--${key} needs a value`);
-  return names;
-}
-
-function rowsOption(text: string | undefined): number {
-  const rows = parseRows(text!);
-  if (rows < 1) throw new UsageError("--rows must be at least 1");
-  return rows;
-}
-
-function modesOption(text: string): readonly Mode[] {
-  const modes = MODES[text];
-  if (modes === undefined) throw new UsageError(`--mode is batch, stream or both, not "${text}"`);
-  return modes;
-}
-
-function buildOption(text: string): BuildName {
-  if (!(BUILDS as readonly string[]).includes(text)) {
-    throw new UsageError(`--build is ${BUILDS.join(", ")}, not "${text}"`);
-  }
-  return text as BuildName;
-}
-
 function peersOption(names: readonly string[]): readonly PeerName[] {
   if (names.length === 1 && names[0] === "all") return PEERS;
   if (names.length === 1 && names[0] === "none") return [];
@@ -112,26 +73,4 @@ function peersOption(names: readonly string[]): readonly PeerName[] {
 
 function workerCount(text: string): number {
   return integerOption(text, "workers", 1, 1024);
-}
-
-function integerOption(text: string | undefined, name: string, least: number, most: number): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new UsageError(`--${name} takes whole numbers from ${least} to ${most}, not "${text}"`);
-  }
-  return value;
-}
-
-function positiveOption(text: string | undefined, name: string): number {
-  const value = Number(text);
-  if (!(value > 0 && Number.isFinite(value))) {
-    throw new UsageError(`--${name} takes a positive number, not "${text}"`);
-  }
-  return value;
-}
-
-function fileOption(text: string | undefined, name: string): string | null {
-  if (text === undefined) return null;
-  if (text === "true") throw new UsageError(`--${name} needs a file name`);
-  return text;
 }

@@ -4,28 +4,38 @@ import { readFile } from "node:fs/promises";
 import { UsageError } from "../command/usage.js";
 import type { Report } from "./report.js";
 
-const SCHEMA = "millrace-bench/1";
-
 /** Throws UsageError when the file is missing, is no JSON, or is not a report of this schema. */
-export async function readReport(path: string): Promise<Report> {
+export function readReport(path: string): Promise<Report> {
+  return readJson<Report>(path, "millrace-bench/1", "bench --json", ["results", "machine"]);
+}
+
+/**
+ * What `verb` wrote with this schema, with objects or lists under the names of `parts`.
+ * @throws UsageError when the file is missing, is no JSON, of another schema, or not whole
+ */
+export async function readJson<T>(
+  path: string,
+  schema: string,
+  verb: string,
+  parts: readonly string[],
+): Promise<T> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (error) {
     throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
   }
-  let value: Partial<Report> | null;
+  let value: Record<string, unknown> | null;
   try {
     value = JSON.parse(text);
   } catch (error) {
     throw new UsageError(`${path} is no JSON: ${(error as Error).message}`);
   }
-  const schema = (value as { schema?: unknown } | null)?.schema;
-  if (schema !== SCHEMA) {
-    const found = schema === undefined ? "no schema" : `the schema "${String(schema)}"`;
-    throw new UsageError(`${path} has ${found}: this version reads "${SCHEMA}", as bench --json writes it`);
+  if (value?.schema !== schema) {
+    const found = value?.schema === undefined ? "no schema" : `the schema "${String(value.schema)}"`;
+    throw new UsageError(`${path} has ${found}: this version reads "${schema}", as ${verb} writes it`);
   }
-  const isWhole = Array.isArray(value!.results) && typeof value!.machine === "object";
-  if (!isWhole) throw new UsageError(`${path} is no whole report: it has no results or no machine`);
-  return value as Report;
+  const missing = parts.find((part) => typeof value[part] !== "object" || value[part] === null);
+  if (missing !== undefined) throw new UsageError(`${path} is no whole report: it has no ${missing}`);
+  return value as T;
 }

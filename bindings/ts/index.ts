@@ -122,8 +122,11 @@ export {
   type EngineOptions,
   type EngineStats,
   type Inputs,
+  type Profiled,
+  type ProfileOptions,
   type StreamOptions,
 } from "./scheduler/engine.js";
+export type { OperatorProfile, RunProfile, Slice } from "./scheduler/profile.js";
 export type { Run, RunStats } from "./scheduler/run.js";
 export type { SourceInput } from "./scheduler/source.js";
 export type { KernelTable } from "./scheduler/table.js";

@@ -333,5 +333,7 @@ export const enum OperatorStats {
   OPEN_WINDOWS = 96,
   /** Watermarks that were ignored because they went backwards. */
   BACKWARD_WATERMARKS = 104,
-  SIZE = 112,
+  /** Parts that rows were divided into by key, so that each stays in the cache: of a backlog, of a sort; 0 where they were not. */
+  PARTITIONS = 112,
+  SIZE = 120,
 }

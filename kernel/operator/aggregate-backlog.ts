@@ -42,7 +42,8 @@ import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregati
 import { Operator } from "./operator";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
-const PARTITIONS: u32 = 256;
+export const BACKLOG_PARTITIONS: u32 = 256;
+const PARTITIONS: u32 = BACKLOG_PARTITIONS;
 const PARTITION: usize = 16;
 const HEADER: usize = 16;
 /** A chunk holds at most a vector of the narrowest rows (16 bytes). */

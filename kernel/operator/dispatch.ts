@@ -10,6 +10,7 @@ import { Reason, Status } from "../abi/status";
 import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
+import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
 import {
@@ -64,7 +65,7 @@ import {
 } from "./window-aggregate";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
-import { sortCreate, sortPull, sortPush } from "./sort";
+import { sortCreate, sortParts, sortPull, sortPush } from "./sort";
 
 /** The end of time: the watermark after the last row. */
 const END: i64 = i64.MAX_VALUE;
@@ -325,6 +326,8 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, aggregate ? aggregateSlots(operator) : 0, <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
   store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
+  store<u64>(out, aggregate && backlogIsOpen(operator) ? BACKLOG_PARTITIONS : 0, <usize>OperatorStats.PARTITIONS);
+  if (head.kind == <u32>OperatorKind.SORT) store<u64>(out, sortParts(operator), <usize>OperatorStats.PARTITIONS);
   if (isAggregate) partialCount(operator, out);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
   if (head.kind == <u32>OperatorKind.JOIN) joinStats(operator, out);

@@ -300,6 +300,13 @@ function keepFirst(context: usize, self: Sort, wanted: u32): bool {
   return true;
 }
 
+/** Parts that the rows were divided into; 0 where they were not. */
+export function sortParts(operator: usize): u32 {
+  const self = sortOf(operator);
+  const sorter = sorterOf(self);
+  return self.state != 0 && sorter.divided ? (<u32>1) << sorter.digitBits : 0;
+}
+
 // ---- pull
 
 /** Writes the next rows in order to `out`, see `op_pull`. */

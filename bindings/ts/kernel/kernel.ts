@@ -66,6 +66,7 @@ export class Kernel {
   readonly #exports: KernelExports;
   readonly #context: number;
   #trap: KernelTrapError | null = null;
+  #watcher: ((start: number, end: number) => void) | null = null;
   #closed = false;
 
   private constructor(
@@ -218,8 +219,12 @@ export class Kernel {
   call<T>(run: (exports: KernelExports, context: number) => T): T {
     if (this.#trap !== null) throw this.#trap;
     if (this.#closed) throw new ClosedError("the kernel is closed");
+    const watcher = this.#watcher;
+    const start = watcher === null ? 0 : performance.now();
     try {
-      return run(this.#exports, this.#context);
+      const answer = run(this.#exports, this.#context);
+      watcher?.(start, performance.now());
+      return answer;
     } catch (error) {
       this.#trap = new KernelTrapError(
         `the kernel trapped (${String(error)}): this is a defect of Millrace; open another kernel`,
@@ -229,6 +234,11 @@ export class Kernel {
       );
       throw this.#trap;
     }
+  }
+
+  /** From now on `watcher` is told when each call began and ended, by `performance.now()`; null: nobody is. */
+  watch(watcher: ((start: number, end: number) => void) | null): void {
+    this.#watcher = watcher;
   }
 
   /** The exception for the error record that the last call left. */

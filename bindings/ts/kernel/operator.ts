@@ -71,6 +71,8 @@ export interface OperatorCounts {
   readonly openWindows: number;
   /** Watermarks that were ignored because they went backwards. */
   readonly backwardWatermarks: number;
+  /** Parts that rows were divided into: of an aggregation's backlog, of a sort; 0 where they were not. */
+  readonly partitions: number;
 }
 
 /** Watermark after the last row. */
@@ -135,6 +137,11 @@ export class Operator {
 
   get isOpen(): boolean {
     return this.#handle !== 0;
+  }
+
+  /** Whether it can only be destroyed. */
+  get hasFailed(): boolean {
+    return this.#failure !== null;
   }
 
   /**
@@ -384,6 +391,7 @@ export class Operator {
       watermark: watermark === NO_WATERMARK ? null : watermark,
       openWindows: number(OperatorStats.OPEN_WINDOWS),
       backwardWatermarks: number(OperatorStats.BACKWARD_WATERMARKS),
+      partitions: number(OperatorStats.PARTITIONS),
     };
   }
 

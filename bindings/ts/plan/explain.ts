@@ -6,7 +6,16 @@ import { bind, sourcesOf } from "./bind.js";
 import { asChangelog } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
 import { type BoundPlan, boundInputs, inputsOf, type PlanNode } from "./logical.js";
-import { type JoinSide, type JoinStage, type LoweredPlan, lower, type Stage } from "./lower.js";
+import {
+  type AggregateStage,
+  type JoinSide,
+  type JoinStage,
+  type LoweredPlan,
+  lower,
+  type SortStage,
+  type Stage,
+  type WindowStage,
+} from "./lower.js";
 import type { Plan } from "./plan.js";
 import { expressionText } from "./text.js";
 import { windowText } from "./window.js";
@@ -179,6 +188,55 @@ function named(name: string, text: string): string {
   return name === text ? name : `${name} = ${text}`;
 }
 
+/** A stage in a few words: its kind, and what it does. */
+export function stageTitle(stage: Stage): { readonly name: string; readonly detail: string } {
+  const columns = (names: readonly { readonly name: string }[]) => names.map(({ name }) => name).join(", ");
+  switch (stage.kind) {
+    case "project":
+      return {
+        name: "project",
+        detail: [columns(stage.schema.fields), ...filtered(stage.filters)].join(" "),
+      };
+    case "aggregate":
+      return { name: "hash aggregate", detail: groupedText(stage, 0) };
+    case "window":
+      return { name: "window aggregate", detail: `${groupedText(stage, 2)} in ${stage.window.text}` };
+    case "groupingSets":
+      return { name: "grouping sets", detail: stage.sets.map((set) => groupedText(set.stage, 0)).join("; ") };
+    case "sort":
+      return { name: "sort", detail: `by ${sortKeys(stage)}` };
+    case "limit":
+      return { name: "limit", detail: limitText(stage).replace(/^limit /, "") };
+    case "join": {
+      const { how, left, right, nullsEqual, residual } = stage;
+      return {
+        name: "join",
+        detail: joinText(how, keyPairs(left, right), nullsEqual, residual?.text ?? null),
+      };
+    }
+    case "union":
+      return { name: "union all", detail: columns(stage.schema.fields) };
+  }
+}
+
+function filtered(filters: readonly string[]): string[] {
+  return filters.length === 0 ? [] : [`where ${filters.join(" and ")}`];
+}
+
+function groupedText(stage: AggregateStage | WindowStage, bounds: number): string {
+  const keys = stage.texts.slice(bounds, bounds + stage.keys);
+  const by = keys.length === 0 ? [] : [`by ${keys.join(", ")}`];
+  return [stage.texts.slice(bounds + stage.keys).join(", "), ...by, ...filtered(stage.filters)].join(" ");
+}
+
+function sortKeys({ by, schema }: SortStage): string {
+  return by.map((key) => sortText({ ...key, column: schema.fields[key.column]!.name })).join(", ");
+}
+
+function keyPairs(left: JoinSide, right: JoinSide): string[] {
+  return left.keys.map((key, index) => (key === right.keys[index] ? key : `${key} = ${right.keys[index]}`));
+}
+
 function stageLines(stage: Stage, index: number): string[] {
   const number = index + 1;
   switch (stage.kind) {
@@ -215,11 +273,7 @@ function stageLines(stage: Stage, index: number): string[] {
       ];
     }
     case "sort":
-      return [
-        `${number} sort by ${stage.by
-          .map((key) => sortText({ ...key, column: stage.schema.fields[key.column]!.name }))
-          .join(", ")}, then all other columns`,
-      ];
+      return [`${number} sort by ${sortKeys(stage)}, then all other columns`];
     case "limit":
       return [`${number} ${limitText(stage)}`];
     case "join":
@@ -232,9 +286,7 @@ function stageLines(stage: Stage, index: number): string[] {
 /** In a stream nothing bounds what a join keeps, and what depends on a match never coming waits for the end. */
 function joinLines(stage: JoinStage, number: number): string[] {
   const { how, left, right, nullsEqual, residual } = stage;
-  const keys = left.keys.map((key, index) =>
-    key === right.keys[index] ? key : `${key} = ${right.keys[index]}`,
-  );
+  const keys = keyPairs(left, right);
   const waits = how === "inner" || how === "semi" ? "" : "; rows without a match leave at the end of input";
   const side = (name: string, { filters, instructions }: JoinSide) => [
     ...filters.map((filter) => `filter ${name} ${filter}`),

@@ -44,7 +44,7 @@ export { bind, type PlanLike, sourcesOf } from "./bind.js";
 export { readSpan } from "./bind-window.js";
 /** @internal */
 export { asChangelog, checkOnClose } from "./changelog.js";
-export { explain } from "./explain.js";
+export { explain, stageTitle } from "./explain.js";
 export {
   and,
   coalesce,

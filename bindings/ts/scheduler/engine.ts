@@ -3,7 +3,7 @@
 // `collect` and `stream` differ in what they do with results, in nothing else: both drive the same pipeline
 // over the same morsels.
 
-import type { RecordBatch, Table } from "apache-arrow";
+import { type RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toRecordBatch, toTable } from "../arrow/index.js";
 import {
   Kernel,
@@ -28,6 +28,8 @@ import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
+import { Probe } from "./probe.js";
+import type { RunProfile } from "./profile.js";
 import { Counters, type DriveOptions, drive, type Opened, Run, type RunState } from "./run.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
@@ -74,6 +76,16 @@ export interface StreamOptions {
    * come to their window, all columns of the source. The run waits for it, and fails if it does.
    */
   readonly late?: "drop" | ((rows: RecordBatch) => void | Promise<void>);
+}
+
+export interface ProfileOptions extends StreamOptions {
+  /** "batch" (the default) or "stream". */
+  readonly mode?: "batch" | "stream";
+}
+
+export interface Profiled {
+  readonly result: Table;
+  readonly profile: RunProfile;
 }
 
 export interface EngineStats {
@@ -147,7 +159,16 @@ export class Engine {
   async collect(
     plan: Plan<unknown>,
     inputs: Inputs = {},
-    { signal, result = "arrow" }: CollectOptions = {},
+    options: CollectOptions = {},
+  ): Promise<Table | KernelTable> {
+    return this.#collect(plan, inputs, options, null);
+  }
+
+  async #collect(
+    plan: Plan<unknown>,
+    inputs: Inputs,
+    { signal, result = "arrow" }: CollectOptions,
+    probe: Probe | null,
   ): Promise<Table | KernelTable> {
     this.#check();
     checkPlan(plan);
@@ -163,10 +184,11 @@ export class Engine {
         watermarks: {},
         late: null,
         signal: signals,
+        probe,
       });
       let kept: Operator | null = null;
       try {
-        const options = { signal: signals, check: () => this.#check() };
+        const options = { signal: signals, check: () => this.#check(), probe };
         if (result === "kernel") {
           const made = await this.#collectResident(opened, options);
           kept = made.operator;
@@ -187,6 +209,46 @@ export class Engine {
    * only what it needs for the next batch of results.
    */
   stream(plan: Plan<unknown>, inputs: Inputs = {}, options: StreamOptions = {}): Run {
+    return this.#stream(plan, inputs, options, null);
+  }
+
+  /**
+   * Runs a plan to its end and measures where the time goes: a tree of what ran, with rows, bytes, time and state,
+   * and every piece of work on a line of time. What else runs on this engine meanwhile is measured with it: profile
+   * alone. The time stops when the result lies complete in the kernel's memory (batch) or has been handed over (stream).
+   */
+  async profile(
+    plan: Plan<unknown>,
+    inputs: Inputs = {},
+    { mode = "batch", ...options }: ProfileOptions = {},
+  ): Promise<Profiled> {
+    this.#check();
+    checkChoice("mode", mode, ["batch", "stream"]);
+    const probe = new Probe(this.#kernel);
+    try {
+      if (mode === "batch") {
+        const { signal } = options;
+        const collecting = { result: "kernel", ...(signal === undefined ? {} : { signal }) } as const;
+        const kept = (await this.#collect(plan, inputs, collecting, probe)) as KernelTable;
+        const profile = probe.finish(mode);
+        try {
+          return { result: kept.toArrow(), profile };
+        } finally {
+          kept.free();
+        }
+      }
+      const batches: RecordBatch[] = [];
+      const run = this.#stream(plan, inputs, options, probe);
+      for await (const batch of run) batches.push(batch);
+      const profile = probe.finish(mode);
+      const result = batches.length > 0 ? new Table(batches) : toTable(probe.schema, []);
+      return { result, profile };
+    } finally {
+      probe.stop();
+    }
+  }
+
+  #stream(plan: Plan<unknown>, inputs: Inputs, options: StreamOptions, probe: Probe | null): Run {
     this.#check();
     const kernel = this.#kernel;
     const {
@@ -223,12 +285,14 @@ export class Engine {
           watermarks,
           late: late === "drop" ? null : (rows) => waiting.push(rows),
           signal: signals,
+          probe,
         });
         pipeline = opened.pipeline;
         yield* drive(opened, counters, {
           signal: signals,
           check: () => engine.#check(),
           late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
+          probe,
         });
       } finally {
         engine.#runs.delete(controller);
@@ -326,6 +390,7 @@ export class Engine {
     if (operator === null) {
       const batches: BatchData[] = [];
       for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
+      if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
         return owned(pipeline.schema, pipeline.kept.operator, pipeline.kept.batches);
       const resident = this.#kernel.load(batches);
@@ -335,7 +400,7 @@ export class Engine {
     for await (const _ of drive(opened, new Counters(), options)) {
       throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
     }
-    return owned(pipeline.schema, operator, operator.finishResident());
+    return owned(pipeline.schema, operator, pipeline.finishResident());
   }
 }
 
@@ -454,5 +519,3 @@ function readTable(table: object): { schema: Schema; batches: readonly BatchData
   }
   return fromArrow(table);
 }
-
-export type { RecordBatch, Table };

@@ -6,6 +6,7 @@
 
 import type { InputBatch } from "../kernel/index.js";
 import { MORSEL_ROWS } from "./pipeline.js";
+import type { Probe } from "./probe.js";
 import type { Source } from "./source.js";
 import { settledSoon, turn, unlessAborted } from "./yield.js";
 
@@ -97,27 +98,33 @@ export async function* morsels(
   readers: readonly Reader[],
   order: readonly number[] | null,
   signal: AbortSignal | null,
+  probe: Probe | null = null,
 ): AsyncGenerator<Morsel> {
   const feeds = readers.map((reader, index) => new Feed(index, reader));
   const rounds = order === null ? [feeds] : order.map((index) => [feeds[index]!]);
   try {
-    for (const round of rounds) yield* takeTurns(round, signal);
+    for (const round of rounds) yield* takeTurns(round, signal, probe);
   } finally {
     for (const feed of feeds) await feed.close();
   }
 }
 
-async function* takeTurns(feeds: readonly Feed[], signal: AbortSignal | null): AsyncGenerator<Morsel> {
+async function* takeTurns(
+  feeds: readonly Feed[],
+  signal: AbortSignal | null,
+  probe: Probe | null,
+): AsyncGenerator<Morsel> {
   let idle = false;
   while (feeds.some(({ ended }) => !ended)) {
     const waits = feeds.map((feed) => feed.ask()).filter((wait) => wait !== null);
     if (waits.length > 0) {
       // While others have rows, those that have none get a turn of the event loop, not more.
       const some = Promise.race(waits);
-      await unlessAborted(
+      const wait = unlessAborted(
         idle || waits.length === feeds.length ? some : Promise.race([some, turn()]),
         signal,
       );
+      await (probe === null ? wait : probe.waiting(wait, feeds.length === 1 ? feeds[0]!.index : null));
     }
     idle = true;
     for (const feed of feeds) {

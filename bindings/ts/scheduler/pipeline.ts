@@ -23,6 +23,7 @@ import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions, UnionStep } from "./join-step.js";
+import type { Probe, ProbeRecord } from "./probe.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { type Order, sortOperatorOf } from "./sort.js";
@@ -42,6 +43,8 @@ export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed"> &
   JoinStepOptions & {
     /** By the number of the source; null, or left out, for those without watermarks. */
     readonly timing: readonly (Timing | null)[];
+    /** Measures the run; null where nobody profiles. */
+    readonly probe: Probe | null;
   };
 
 /** The steps between a source and the result, or the join that the source's rows are the right side of. */
@@ -59,20 +62,35 @@ export class Pipeline {
   readonly #kernel: Kernel;
   /** One a source, from left to right; the first ends in the result. */
   readonly #chains: Chain[] = [];
+  readonly #probe: Probe | null;
   #leavesLast = false;
 
   constructor(kernel: Kernel, plan: LoweredPlan, options: PipelineOptions) {
     this.#kernel = kernel;
     this.schema = plan.output;
+    this.#probe = options.probe;
     try {
-      this.#build(plan, null, options);
+      const last = this.#build(plan, null, options);
+      if (last !== null) this.#probe!.result(last, plan.output);
     } catch (error) {
       this.free();
       throw error;
     }
   }
 
-  #build(plan: LoweredPlan, join: { chain: Chain; index: number } | null, options: PipelineOptions): void {
+  /** Builds a chain, and those of its joins; answers what the probe has of its end. */
+  #build(
+    plan: LoweredPlan,
+    join: { chain: Chain; index: number } | null,
+    options: PipelineOptions,
+  ): ProbeRecord | null {
+    const probe = this.#probe;
+    const { name, schema, columns } = plan.source;
+    let last =
+      probe?.addSource(
+        name,
+        columns.map((index) => schema.fields[index]!.name),
+      ) ?? null;
     const chain: Chain = {
       steps: [],
       stages: [],
@@ -81,13 +99,18 @@ export class Pipeline {
     };
     this.#chains.push(chain);
     const timing = options.timing[this.#chains.length - 1] ?? null;
-    for (const { step, stage } of stepsOf(this.#kernel, plan.stages, options, timing, join === null)) {
+    for (const { step, stages } of stepsOf(this.#kernel, plan.stages, options, timing, join === null)) {
+      const [stage] = stages as [PhysicalStage];
       const index = chain.steps.push(step) - 1;
+      last = last && probe!.addStep(step, stages, last);
       chain.stages.push(new Stage(this.#kernel));
       const hasRight = stage.kind === "join" || stage.kind === "union";
       chain.open.push(hasRight ? 2 : 1);
-      if (hasRight) this.#build(stage.input, { chain, index }, options);
+      if (!hasRight) continue;
+      const right = this.#build(stage.input, { chain, index }, options);
+      if (right !== null) last!.inputs.push(right);
     }
+    return last;
   }
 
   /** Rows [start, start + rows) of a source, at most MORSEL_ROWS of them; yields what became ready. */
@@ -113,7 +136,9 @@ export class Pipeline {
     const chain = this.#chains[source]!;
     let next: bigint | null = time;
     for (const [index, step] of chain.steps.entries()) {
-      for (const batch of step.watermark(next)) yield* this.#pass(chain, index + 1, batch);
+      const at = next;
+      const results = this.#results(step, "watermark", () => step.watermark(at));
+      for (const batch of results) yield* this.#pass(chain, index + 1, batch);
       next = step.passes(next);
       if (next === null) return;
     }
@@ -130,7 +155,9 @@ export class Pipeline {
       return;
     }
     if (this.#leavesLast && chain.join === null && index === chain.steps.length - 1) return;
-    for (const batch of chain.steps[index]!.finish(port)) yield* this.#pass(chain, index + 1, batch);
+    const step = chain.steps[index]!;
+    const results = this.#results(step, "finish", () => step.finish(port));
+    for (const batch of results) yield* this.#pass(chain, index + 1, batch);
     chain.open[index]! -= 1;
     if (chain.open[index] === 0) yield* this.#end(chain, index + 1, 0);
   }
@@ -144,9 +171,14 @@ export class Pipeline {
     rows: number,
     firstRow: number,
   ): Generator<BatchData> {
-    for (const batch of chain.steps[index]!.push(input, start, rows, firstRow, port)) {
-      yield* this.#pass(chain, index + 1, batch);
-    }
+    const step = chain.steps[index]!;
+    const work = () => step.push(input, start, rows, firstRow, port);
+    const results = this.#probe === null ? work() : this.#probe.push(step, input, start, rows, port, work);
+    for (const batch of results) yield* this.#pass(chain, index + 1, batch);
+  }
+
+  #results(step: Step, call: "watermark" | "finish", work: () => Iterable<BatchData>): Iterable<BatchData> {
+    return this.#probe === null ? work() : this.#probe.results(step, call, 0, work);
   }
 
   *#pass(chain: Chain, index: number, batch: BatchData): Generator<BatchData> {
@@ -168,6 +200,12 @@ export class Pipeline {
   get lastOperator(): Operator | null {
     const last = this.#chains[0]!.steps.at(-1);
     return last instanceof AggregateStep || last instanceof SortStep ? last.operator : null;
+  }
+
+  /** The results of `lastOperator`, left in the kernel's memory. */
+  finishResident(): ResidentBatch[] {
+    const work = () => this.lastOperator!.finishResident();
+    return this.#probe === null ? work() : this.#probe.resident(this.#chains[0]!.steps.at(-1)!, work);
   }
 
   /** The batches that a join has left in the kernel's memory, and its operator, which they live as long as. */
@@ -219,34 +257,37 @@ function* stepsOf(
   options: PipelineOptions,
   timing: Timing | null,
   isResult: boolean,
-): Generator<{ step: Step; stage: PhysicalStage }> {
+): Generator<{ step: Step; stages: readonly PhysicalStage[] }> {
   const bound = timing?.bound ?? null;
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
-    if (stage.kind === "aggregate") yield { stage, step: new AggregateStep(kernel, stage, options) };
+    const alone = { stages: [stage] };
+    if (stage.kind === "aggregate") yield { ...alone, step: new AggregateStep(kernel, stage, options) };
     else if (stage.kind === "groupingSets")
-      yield { stage, step: new GroupingSetsStep(kernel, stage, options) };
+      yield { ...alone, step: new GroupingSetsStep(kernel, stage, options) };
     else if (stage.kind === "window")
       yield {
-        stage,
+        ...alone,
         step: new WindowStep(kernel, stage, {
           ...options,
           timed: timing !== null,
           bound: index === 0 ? bound : null,
         }),
       };
-    else if (stage.kind === "union") yield { stage, step: new UnionStep(stage.schema) };
+    else if (stage.kind === "union") yield { ...alone, step: new UnionStep(stage.schema) };
     else if (stage.kind === "join") {
       const keepResults = options.keepResults === true && isResult && index === stages.length - 1;
-      yield { stage, step: new JoinStep(kernel, stage, { ...options, keepResults }) };
-    } else if (stage.kind === "limit" && stage.ordered) yield { stage, step: new SliceStep(stage) };
+      yield { ...alone, step: new JoinStep(kernel, stage, { ...options, keepResults }) };
+    } else if (stage.kind === "limit" && stage.ordered) yield { ...alone, step: new SliceStep(stage) };
     else {
       const order = orderAt(stages, index, timing !== null);
-      if (order === null) yield { stage, step: new ProjectStep(kernel, stage as ProjectStage) };
+      if (order === null) yield { ...alone, step: new ProjectStep(kernel, stage as ProjectStage) };
       else {
-        if (order.timed) yield { stage, step: new TimedSortStep(kernel, order, options) };
-        else if (hasOpaque(stage.schema)) yield { stage, step: new CarryingSortStep(kernel, order, options) };
-        else yield { stage, step: new SortStep(kernel, order, options) };
+        const covered = { stages: stages.slice(index, index + order.stages) };
+        if (order.timed) yield { ...covered, step: new TimedSortStep(kernel, order, options) };
+        else if (hasOpaque(stage.schema))
+          yield { ...covered, step: new CarryingSortStep(kernel, order, options) };
+        else yield { ...covered, step: new SortStep(kernel, order, options) };
         index += order.stages - 1;
       }
     }

@@ -12,6 +12,7 @@ import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
 import { type Morsel, morsels, type Reader } from "./feed.js";
 import type { Pipeline } from "./pipeline.js";
+import type { Probe } from "./probe.js";
 import type { SourceClock } from "./source-clock.js";
 import { Breather } from "./yield.js";
 
@@ -53,6 +54,7 @@ export interface DriveOptions {
   readonly check: () => void;
   /** Hands over the late rows that have come up; null when there is nobody to take them, or none. */
   readonly late?: () => Promise<void> | null;
+  readonly probe: Probe | null;
 }
 
 export class Counters {
@@ -71,8 +73,10 @@ export async function* drive(
 ): AsyncGenerator<BatchData> {
   const pause = pauseOf(options);
   await pause();
-  for await (const morsel of morsels(readers, order, options.signal)) {
+  const { probe } = options;
+  for await (const morsel of morsels(readers, order, options.signal, probe)) {
     const { index, input, start, rows } = morsel;
+    if (input !== null) probe?.read(index, rows, start === 0);
     if (input !== null && start === 0) {
       counters.batchesIn += 1;
       counters.rowsIn += input.rows;
@@ -125,7 +129,7 @@ function watermarkOf(readers: readonly ClockedReader[]): bigint | null {
 }
 
 /** Between morsels: throws when the run is to stop; a promise when the event loop is due for a turn. */
-function pauseOf({ signal, check }: DriveOptions): () => Promise<void> | null {
+function pauseOf({ signal, check, probe }: DriveOptions): () => Promise<void> | null {
   const breather = new Breather();
   const stop = () => {
     signal?.throwIfAborted();
@@ -133,7 +137,9 @@ function pauseOf({ signal, check }: DriveOptions): () => Promise<void> | null {
   };
   return () => {
     stop();
-    return breather.due()?.then(stop) ?? null;
+    const due = breather.due();
+    if (due === null) return null;
+    return (probe === null ? due : probe.waiting(due)).then(stop);
   };
 }
 

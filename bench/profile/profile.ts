@@ -1,0 +1,165 @@
+// Profiling one case: the times without any measuring inside, the tree of operators, and the functions.
+//
+// Three kinds of runs, as each measurement costs something: plain runs give the median, probed runs the tree (the
+// fastest of them is shown), sampled runs the functions.
+
+import { Engine, type KernelTable, type RunProfile } from "../../bindings/ts/index.js";
+import type { BuildName, CaseFiles } from "../engine/engine.js";
+import { rawResult } from "../engine/millrace-result.js";
+import { arrowTables, inputRows } from "../input/load.js";
+import type { Machine } from "../report/machine.js";
+import { median } from "../report/report.js";
+import { canonicalResult } from "../result/canonical.js";
+import { checksum } from "../result/checksum.js";
+import type { BenchCase, Mode } from "../suite/case.js";
+import { type CpuProfile, type FunctionTime, functionTimes, sampled } from "./sampling.js";
+
+export interface ModeProfile {
+  readonly mode: Mode;
+  /** Of plain runs. */
+  readonly runs: number;
+  readonly medianMs: number;
+  readonly minMs: number;
+  readonly checksum: string;
+  /** Without the slices where it is read from a file. */
+  readonly run: RunProfile;
+  readonly sampledMs: number;
+  readonly functions: readonly FunctionTime[];
+}
+
+export interface ProfileReport {
+  readonly schema: "millrace-profile/1";
+  readonly machine: Machine;
+  /** `suite/case`. */
+  readonly case: string;
+  readonly question: string;
+  readonly build: string;
+  readonly rows: number;
+  readonly seed: number;
+  readonly modes: readonly ModeProfile[];
+}
+
+export type ProfileBuild = BuildName | "debug";
+
+export interface ProfileSettings {
+  readonly modes: readonly Mode[];
+  readonly build: ProfileBuild;
+  readonly runs: number;
+  /** Least time to sample. */
+  readonly sampleMs: number;
+  readonly onStep: (step: string) => void;
+}
+
+export interface MeasuredMode {
+  readonly profile: ModeProfile;
+  readonly cpu: CpuProfile;
+}
+
+const WARM_UP_MS = 300;
+const WARM_UP_RUNS = 5;
+const PROBED_RUNS = 3;
+const STREAM_BATCH_ROWS = 65_536;
+
+/** Measures a case in each mode. Answers also the rows of its inputs. */
+export async function profileCase(
+  of: BenchCase,
+  files: CaseFiles,
+  { modes, build, runs, sampleMs, onStep }: ProfileSettings,
+): Promise<{ rows: number; modes: MeasuredMode[] }> {
+  onStep("load");
+  const engine = await Engine.open({ workers: 1, build, memory: "3.5 GiB" });
+  try {
+    const tables = arrowTables(of, files);
+    const inputs: Record<string, KernelTable> = {};
+    for (const [name, table] of Object.entries(tables)) inputs[name] = await engine.load(table);
+    const measured: MeasuredMode[] = [];
+    for (const mode of modes) {
+      const bench = new CaseRuns(engine, of, inputs, mode);
+      measured.push(await bench.measure(runs, sampleMs, (step) => onStep(`${mode}: ${step}`)));
+    }
+    return { rows: inputRows(tables), modes: measured };
+  } finally {
+    await engine.close();
+  }
+}
+
+class CaseRuns {
+  readonly #engine: Engine;
+  readonly #of: BenchCase;
+  readonly #inputs: Readonly<Record<string, KernelTable>>;
+  readonly #mode: Mode;
+  readonly #plan: ReturnType<BenchCase["plan"]>;
+
+  constructor(engine: Engine, of: BenchCase, inputs: Readonly<Record<string, KernelTable>>, mode: Mode) {
+    this.#engine = engine;
+    this.#of = of;
+    this.#inputs = inputs;
+    this.#mode = mode;
+    this.#plan = of.plan();
+  }
+
+  async measure(runs: number, sampleMs: number, onStep: (step: string) => void): Promise<MeasuredMode> {
+    onStep("warm-up");
+    const start = performance.now();
+    for (let run = 0; run < WARM_UP_RUNS && performance.now() - start < WARM_UP_MS; run++)
+      await this.#plain();
+    const times: number[] = [];
+    for (let run = 1; run <= runs; run++) {
+      onStep(`run ${run}`);
+      times.push(await this.#plain());
+    }
+    onStep("operators");
+    const { run, sum } = await this.#probed();
+    onStep("functions");
+    const sampling = performance.now();
+    const cpu = await sampled(async () => {
+      do {
+        await this.#plain();
+      } while (performance.now() - sampling < sampleMs);
+    });
+    const profile: ModeProfile = {
+      mode: this.#mode,
+      runs,
+      medianMs: median(times),
+      minMs: Math.min(...times),
+      checksum: sum,
+      run,
+      sampledMs: performance.now() - sampling,
+      functions: functionTimes(cpu),
+    };
+    return { profile, cpu };
+  }
+
+  get #streaming() {
+    return { batchRows: STREAM_BATCH_ROWS, watermarks: this.#of.watermarks ?? {} };
+  }
+
+  /** Milliseconds of a run that nothing measures inside. */
+  async #plain(): Promise<number> {
+    const start = performance.now();
+    if (this.#mode === "stream") {
+      for await (const _ of this.#engine.stream(this.#plan, this.#inputs, this.#streaming));
+      return performance.now() - start;
+    }
+    const result = await this.#engine.collect(this.#plan, this.#inputs, { result: "kernel" });
+    const ms = performance.now() - start;
+    result.free();
+    return ms;
+  }
+
+  async #probed(): Promise<{ run: RunProfile; sum: string }> {
+    const options = this.#mode === "stream" ? this.#streaming : {};
+    let best: RunProfile | null = null;
+    let sum = "";
+    for (let run = 0; run < PROBED_RUNS; run++) {
+      const { profile, result } = await this.#engine.profile(this.#plan, this.#inputs, {
+        mode: this.#mode,
+        ...options,
+      });
+      if (run === 0)
+        sum = checksum(canonicalResult(this.#of.output, rawResult(this.#of, result), this.#of.ordered));
+      if (best === null || profile.wallMs < best.wallMs) best = profile;
+    }
+    return { run: best!, sum };
+  }
+}
