@@ -146,23 +146,46 @@ function cutRows<N>(low: u32, x: usize, limbs: usize, count: u32): bool {
 }
 
 /**
- * Cuts `count` values (an even number) into two limbs and adds them to their groups at once; false when one did
- * not fit. What was added then is not the values' sum, but `takeBack2` removes just that: integers wrap.
+ * Cuts `count` values (an even number) into 1 to 4 limbs and adds them to their groups at once; false when one did
+ * not fit. What was added then is not the values' sum, but `takeBack` removes just that: integers wrap.
  */
-export function add2(low: u32, x: usize, sums: usize, numbers: usize, count: u32): bool {
-  return fold2(low, x, sums, numbers, count, false);
+export function addRows(self: Accumulator, x: usize, numbers: usize, count: u32): bool {
+  switch (self.limbs) {
+    case 1:
+      return foldRows<u8>(self.lowLimb, x, self.values, numbers, count, false);
+    case 2:
+      return foldRows<u16>(self.lowLimb, x, self.values, numbers, count, false);
+    case 3:
+      return foldRows<u32>(self.lowLimb, x, self.values, numbers, count, false);
+    default:
+      return foldRows<u64>(self.lowLimb, x, self.values, numbers, count, false);
+  }
 }
 
-export function takeBack2(low: u32, x: usize, sums: usize, numbers: usize, count: u32): void {
-  fold2(low, x, sums, numbers, count, true);
+export function takeBack(self: Accumulator, x: usize, numbers: usize, count: u32): void {
+  switch (self.limbs) {
+    case 1:
+      foldRows<u8>(self.lowLimb, x, self.values, numbers, count, true);
+      break;
+    case 2:
+      foldRows<u16>(self.lowLimb, x, self.values, numbers, count, true);
+      break;
+    case 3:
+      foldRows<u32>(self.lowLimb, x, self.values, numbers, count, true);
+      break;
+    default:
+      foldRows<u64>(self.lowLimb, x, self.values, numbers, count, true);
+  }
 }
 
 // @ts-ignore: decorator
 @inline
-function fold2(low: u32, x: usize, sums: usize, numbers: usize, count: u32, back: bool): bool {
+function foldRows<N>(low: u32, x: usize, sums: usize, numbers: usize, count: u32, back: bool): bool {
   const M0 = f64x2.splat(magic(low));
   const M1 = f64x2.splat(magic(low + 1));
-  const limits = f64x2.splat(reach(low, 2));
+  const M2 = f64x2.splat(magic(low + 2));
+  const M3 = f64x2.splat(magic(low + 3));
+  const limits = f64x2.splat(reach(low, limbsOf<N>()));
   let good = i64x2.splat(-1);
   for (let row: u32 = 0; row < count; row += 2) {
     const value = v128.load(x + ((<usize>row) << 3));
@@ -170,17 +193,55 @@ function fold2(low: u32, x: usize, sums: usize, numbers: usize, count: u32, back
     good = v128.and(good, inside);
     // Others count as zero: the bits of NaN are not the same on every host.
     let r = v128.and(value, inside);
-    const q = f64x2.add(r, M1);
-    r = f64x2.sub(r, f64x2.sub(q, M1));
+    let d1: v128 = r;
+    let d2: v128 = r;
+    let d3: v128 = r;
+    if (limbsOf<N>() >= 4) {
+      const q = f64x2.add(r, M3);
+      r = f64x2.sub(r, f64x2.sub(q, M3));
+      d3 = i64x2.sub(q, M3);
+    }
+    if (limbsOf<N>() >= 3) {
+      const q = f64x2.add(r, M2);
+      r = f64x2.sub(r, f64x2.sub(q, M2));
+      d2 = i64x2.sub(q, M2);
+    }
+    if (limbsOf<N>() >= 2) {
+      const q = f64x2.add(r, M1);
+      r = f64x2.sub(r, f64x2.sub(q, M1));
+      d1 = i64x2.sub(q, M1);
+    }
     const p = f64x2.add(r, M0);
     good = v128.and(good, f64x2.eq(f64x2.sub(p, M0), r));
     const d0 = i64x2.sub(p, M0);
-    const d1 = i64x2.sub(q, M1);
     const pair = load<u64>(numbers + ((<usize>row) << 2));
-    addPair(sums + ((<usize>(<u32>pair)) << 4), v128.shuffle<i64>(d0, d1, 0, 2), back);
-    addPair(sums + ((<usize>(pair >> 32)) << 4), v128.shuffle<i64>(d0, d1, 1, 3), back);
+    const first = sums + groupOffset<N>(<u32>pair);
+    const second = sums + groupOffset<N>(<u32>(pair >> 32));
+    if (limbsOf<N>() == 1) {
+      addLane(first, i64x2.extract_lane(d0, 0), back);
+      addLane(second, i64x2.extract_lane(d0, 1), back);
+    } else {
+      addPair(first, v128.shuffle<i64>(d0, d1, 0, 2), back);
+      if (limbsOf<N>() == 3) addLane(first + 16, i64x2.extract_lane(d2, 0), back);
+      if (limbsOf<N>() == 4) addPair(first + 16, v128.shuffle<i64>(d2, d3, 0, 2), back);
+      addPair(second, v128.shuffle<i64>(d0, d1, 1, 3), back);
+      if (limbsOf<N>() == 3) addLane(second + 16, i64x2.extract_lane(d2, 1), back);
+      if (limbsOf<N>() == 4) addPair(second + 16, v128.shuffle<i64>(d2, d3, 1, 3), back);
+    }
   }
   return i64x2.all_true(good);
+}
+
+// @ts-ignore: decorator
+@inline
+function groupOffset<N>(group: u32): usize {
+  return <usize>group * (<usize>limbsOf<N>() << 3);
+}
+
+// @ts-ignore: decorator
+@inline
+function addLane(at: usize, limb: i64, back: bool): void {
+  store<i64>(at, back ? load<i64>(at) - limb : load<i64>(at) + limb);
 }
 
 /**

@@ -4,6 +4,7 @@ import { Type } from "../abi/layout";
 import { AggregateFunction } from "../abi/operator";
 import { Accumulator } from "./accumulator";
 import { roundAverage192 } from "./round";
+import { orderLoad } from "./order-key";
 import { logLoad, logMode, logNext, logSelect, logSize } from "./value-log";
 
 /**
@@ -31,16 +32,17 @@ export function logResult(
   if (fn == <u32>AggregateFunction.QUANTILE_DISC) {
     const below = <f64>size - floor<f64>(<f64>size - parameter * <f64>size);
     const rank = <u32>max<f64>(1, min<f64>(below, <f64>size)) - 1;
-    logLoad(log, logSelect(log, group, rank), target);
+    orderLoad(log.type, logSelect(log, group, rank), target);
     return true;
   }
   const position = <f64>(size - 1) * parameter;
   const rank = min<u32>(<u32>floor<f64>(position), size - 1);
   const part = position - <f64>rank;
-  const low = asFloat(log, logSelect(log, group, rank), scale, scratch);
+  const selected = logSelect(log, group, rank);
+  const low = asFloat(log, selected, scale, scratch);
   let value = low;
   if (part > 0 && rank + 1 < size) {
-    const high = asFloat(log, logNext(log, group, rank), scale, scratch);
+    const high = asFloat(log, logNext(log, group, rank, selected), scale, scratch);
     // Two equal neighbours are the result as they are; infinities have no way between them.
     if (reinterpret<i64>(low) != reinterpret<i64>(high)) value = low * (1 - part) + high * part;
   }
@@ -49,9 +51,9 @@ export function logResult(
   return true;
 }
 
-/** A value as the nearest float64. */
-function asFloat(log: Accumulator, entry: u32, scale: u32, scratch: usize): f64 {
-  logLoad(log, entry, scratch);
+/** The value of an order key as the nearest float64. */
+function asFloat(log: Accumulator, key: usize, scale: u32, scratch: usize): f64 {
+  orderLoad(log.type, key, scratch);
   switch (log.type) {
     case Type.F64:
       return load<f64>(scratch);

@@ -14,10 +14,10 @@
 // Values that do not fit the dense limbs widen them by whole limbs, to at most 4 (8 for the
 // powers that moments need); rarer ones, those next to
 // 2^1023 and the counts of NaN and infinities live beside them, as a short list of 128-bit sums a group.
-// Work goes in chunks of CHUNK rows: cut and check into scratch that stays in the first-level cache, then
-// add to the groups, so that nothing of a chunk is added before all of it is known to fit. Two limbs, the usual
-// case, are added while they are cut, without the scratch, and taken back should one not fit: integers wrap.
-// Rows that all belong to one group are added up in registers.
+// Work goes in chunks of CHUNK rows. Up to four limbs are added to the groups while they are cut, and taken back
+// should a value not fit: integers wrap. Otherwise (no SIMD, more limbs) limbs go to scratch that stays in the
+// first-level cache first, so that nothing of a chunk is added before all of it is known to fit. Rows that all belong
+// to one group are added up in registers.
 //
 // exact-cut.ts cuts, exact-commit.ts adds, exact-read.ts reads; this file decides what is dense.
 //
@@ -33,7 +33,7 @@ import { regrow } from "../column/builder";
 import { keep64 } from "../column/keep";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { commit1, commit2, commit3, commit4, commitMany, commitOne } from "./exact-commit";
-import { add2, addOne, cut, reach, takeBack2 } from "./exact-cut";
+import { addOne, addRows, cut, reach, takeBack } from "./exact-cut";
 import { GRID, KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
 import { Power, powerPlanes } from "./power";
 import { DIGIT_BITS, DIGIT_MASK } from "./round";
@@ -152,9 +152,9 @@ export function widenFloats(values: usize, x: usize, count: u32): void {
 export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
   if (ASC_FEATURE_SIMD && one && self.limbs > 0 && self.limbs <= LIMBS_MAX && (count & 1) == 0) {
     if (addOne(self, source, count)) return true;
-  } else if (ASC_FEATURE_SIMD && self.limbs == 2 && (count & 1) == 0) {
-    if (add2(self.lowLimb, source, self.values, numbers, count)) return true;
-    takeBack2(self.lowLimb, source, self.values, numbers, count);
+  } else if (ASC_FEATURE_SIMD && self.limbs > 0 && self.limbs <= LIMBS_MAX && (count & 1) == 0) {
+    if (addRows(self, source, numbers, count)) return true;
+    takeBack(self, source, numbers, count);
   }
   const limbs = self.scratch + X_BYTES;
   if (!cut(self, source, limbs, count)) {

@@ -1,6 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { decimal, float64, int32 } from "../../bindings/ts/type/data-type.js";
+import { decimal, float64, int32, int64 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
 import {
@@ -65,6 +66,51 @@ describe.each(BUILDS)("logs of values, %s build", async (build) => {
         operator.destroy();
       }
     });
+  });
+
+  test("ranks among values of all magnitudes, by groups from a handful to thousands", () => {
+    const sizes = fc.array(fc.constantFrom(1, 17, 95, 96, 97, 500, 3000), { minLength: 1, maxLength: 4 });
+    const bits = fc.oneof(fc.bigInt({ min: 0n, max: 63n }), fc.constantFrom(0n, 1n, 8n, 9n, 62n, 63n));
+    // Values with so many leading bits alike, and some at the ends of the type.
+    const column = fc.tuple(sizes, bits, fc.nat(9), fc.integer());
+    fc.assert(
+      fc.property(column, fc.constantFrom(int64, float64), ([counts, same, ends, seed], type) => {
+        let state = BigInt(seed);
+        const next = () => {
+          state = BigInt.asUintN(64, state * 6364136223846793005n + 1442695040888963407n);
+          return state;
+        };
+        const words = new BigInt64Array(1);
+        const floats = new Float64Array(words.buffer);
+        const value = (row: number): Value => {
+          words[0] = BigInt.asIntN(64, (next() >> same) + (same === 0n ? 0n : 2n ** 62n));
+          if (row % 10 < ends) words[0] = [2n ** 63n - 1n, -(2n ** 63n), 0n, -1n][row % 4]!;
+          return type === int64 ? words[0]! : floats[0]!;
+        };
+        const keys = counts.flatMap((count, group) => Array<Value>(count).fill(BigInt(group)));
+        const query: Query = { types: [int32, type], keys: [0], aggregates: AGGREGATES };
+        const table = [keys, keys.map((_, row) => value(row))];
+        const operator = open(kernel, query);
+        pushAll(operator, query, table);
+        const results = multiset(rowsOf(operator.finish()));
+        operator.destroy();
+        expect(results).toEqual(multiset(expected(query, table)));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("many values of many groups", () => {
+    const query: Query = { types: [int32, int64], keys: [0], aggregates: AGGREGATES.slice(4, 8) };
+    const rows = Array.from({ length: 70_000 }, (_, row) => row);
+    const table: Value[][] = [
+      rows.map((row) => BigInt(Math.imul(row, 2654435761) % 700)),
+      rows.map((row) => BigInt(Math.imul(row, 40503) % 5000)),
+    ];
+    const operator = open(kernel, query);
+    pushAll(operator, query, table);
+    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, table)));
+    operator.destroy();
   });
 
   test("a refused allocation while results are read loses nothing", () => {

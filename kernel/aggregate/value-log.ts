@@ -1,9 +1,10 @@
 // LOG: every value of a group, for what no smaller state can answer: quantiles, the mode, ARRAY (array.ts).
 //
 // An update appends (group, value) to a log, in no order. Before results are read the log is partitioned by
-// group (a counting sort, which one group does not need), and each result then selects (quickselect) or sorts
-// (mode) within its group, in place. The log is a multiset, so moving its entries about changes no answer, and
-// all quantiles and modes of one argument and filter share it.
+// group (a counting sort, which one group does not need; where groups are many, by ranges of groups first, so that
+// few places are written to at a time), and each result then selects (select-key.ts; quickselect for few values) or
+// sorts (mode) within its group. The log is a multiset, so moving its entries about changes no answer, and all
+// quantiles and modes of one argument and filter share it.
 //
 //   entries:  u32 group numbers       values:  order keys (order-key.ts)
 //   heads:    u32 first entry of each group, and of the group past the last
@@ -16,9 +17,16 @@ import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator } from "./accumulator";
 import { maskBit } from "./argument";
 import { orderLoad, orderOf, orderWidth } from "./order-key";
+import { SELECT_SCRATCH, selectKey, selectNext } from "./select-key";
 
 /** Below this many values an insertion sort is all there is to do. */
 const SMALL: u32 = 16;
+/** From so many values on a rank is found by counting. */
+const COUNTED: u32 = 96;
+/** Ranges of groups that the values of many groups are divided by first, and from how many groups and values on. */
+const RANGES: u32 = 128;
+const MANY_GROUPS: u32 = 512;
+const MANY_VALUES: u32 = 65536;
 
 export function logInit(self: Accumulator): void {
   self.stride = orderWidth(self.type);
@@ -151,6 +159,10 @@ export function logLoad(self: Accumulator, entry: u32, target: usize): void {
 export function logPrepare(self: Accumulator, groups: u32): bool {
   const count = logCount(self);
   if (self.heads != 0 && self.headsCapacity == groups && self.sideCount == count) return true;
+  if (self.scratch == 0 && self.stride == 8) {
+    self.scratch = regionBlock(self.region, SELECT_SCRATCH);
+    if (self.scratch == 0) return false;
+  }
   const heads = regrow(self.region, self.heads, 0, ((<usize>groups) + 2) << 2);
   if (heads == 0) return false;
   self.heads = heads;
@@ -174,10 +186,12 @@ export function logPrepare(self: Accumulator, groups: u32): bool {
       store<u32>(at, start, 4);
     }
     // heads[g + 1] is now the start of g.
-    if (self.stride == 8) scatter<i64>(self, fresh, count);
-    else scatter<Wide>(self, fresh, count);
-    regionFree(self.region, self.values);
-    self.values = fresh;
+    if (!scatterByRange(self, fresh, count, groups)) {
+      if (self.stride == 8) scatter<i64>(self, self.entries, self.values, fresh, 0, count);
+      else scatter<Wide>(self, self.entries, self.values, fresh, 0, count);
+      regionFree(self.region, self.values);
+      self.values = fresh;
+    }
     let entry: u32 = 0;
     for (let group: u32 = 0; group < groups; group++) {
       const end = load<u32>(heads + ((<usize>group) << 2), 4);
@@ -189,14 +203,50 @@ export function logPrepare(self: Accumulator, groups: u32): bool {
   return true;
 }
 
-function scatter<T>(self: Accumulator, target: usize, count: u32): void {
+/** Moves entries `first` to `end` to where their groups' are, which `heads` tells and follows. */
+function scatter<T>(
+  self: Accumulator,
+  groups: usize,
+  values: usize,
+  target: usize,
+  first: u32,
+  end: u32,
+): void {
   const starts = self.heads + 4;
-  for (let entry: u32 = 0; entry < count; entry++) {
-    const at = starts + ((<usize>logGroup(self, entry)) << 2);
+  for (let entry = first; entry < end; entry++) {
+    const at = starts + ((<usize>load<u32>(groups + ((<usize>entry) << 2))) << 2);
     const to = load<u32>(at);
     store<u32>(at, to + 1);
-    copyValue<T>(target + <usize>to * width<T>(), self.values + <usize>entry * width<T>());
+    copyValue<T>(target + <usize>to * width<T>(), values + <usize>entry * width<T>());
   }
+}
+
+/**
+ * The same in two steps, for many groups of 8-byte values: to ranges of groups in `fresh`, and from each range, which
+ * fits the cache, back. False, with nothing done, where that does not pay or memory is exhausted; else `fresh` is freed.
+ */
+function scatterByRange(self: Accumulator, fresh: usize, count: u32, groups: u32): bool {
+  if (self.stride != 8 || groups < MANY_GROUPS || count < MANY_VALUES) return false;
+  const numbers = regionBlock(self.region, ((<usize>count) + <usize>RANGES) << 2);
+  if (numbers == 0) return false;
+  const next = numbers + ((<usize>count) << 2);
+  const shift = 32 - clz<u32>((groups - 1) / RANGES);
+  const starts = self.heads + 4;
+  const ranges = ((groups - 1) >> shift) + 1;
+  for (let range: u32 = 0; range < ranges; range++)
+    store<u32>(next + ((<usize>range) << 2), load<u32>(starts + ((<usize>(range << shift)) << 2)));
+  for (let entry: u32 = 0; entry < count; entry++) {
+    const group = logGroup(self, entry);
+    const at = next + ((<usize>(group >> shift)) << 2);
+    const to = <usize>load<u32>(at);
+    store<u32>(at, <u32>to + 1);
+    store<u32>(numbers + (to << 2), group);
+    store<i64>(fresh + (to << 3), load<i64>(self.values + ((<usize>entry) << 3)));
+  }
+  scatter<i64>(self, numbers, fresh, self.values, 0, count);
+  regionFree(self.region, numbers);
+  regionFree(self.region, fresh);
+  return true;
 }
 
 /** Values of a group; the log is prepared. */
@@ -226,24 +276,26 @@ export function logSort(self: Accumulator, group: u32): void {
   else sort<Wide>(logBase(self, group), logSize(self, group));
 }
 
-/** The entry of a group's value of rank `rank` (0 = smallest). */
-export function logSelect(self: Accumulator, group: u32, rank: u32): u32 {
-  const first = logFirst(self, group);
-  const base = self.values + <usize>first * <usize>self.stride;
-  if (self.stride == 8) select<i64>(base, logSize(self, group), rank);
-  else select<Wide>(base, logSize(self, group), rank);
-  return first + rank;
+/** Where the key of a group's value of rank `rank` (0 = smallest) is, until the next call. */
+export function logSelect(self: Accumulator, group: u32, rank: u32): usize {
+  const base = logBase(self, group);
+  const size = logSize(self, group);
+  if (self.stride == 8 && size >= COUNTED) return selectKey(base, size, rank, self.scratch);
+  if (self.stride == 8) select<i64>(base, size, rank);
+  else select<Wide>(base, size, rank);
+  return base + <usize>rank * <usize>self.stride;
 }
 
-/** The entry of a group's smallest value above rank `rank`, which was just selected. */
-export function logNext(self: Accumulator, group: u32, rank: u32): u32 {
-  const first = logFirst(self, group);
-  const end = first + logSize(self, group);
-  let best = first + rank + 1;
-  for (let entry = best + 1; entry < end; entry++) {
-    const a = self.values + <usize>entry * <usize>self.stride;
-    const b = self.values + <usize>best * <usize>self.stride;
-    if (self.stride == 8 ? isLess<i64>(a, b) : isLess<Wide>(a, b)) best = entry;
+/** The same for the next rank, which exists; `selected` is where the one of `rank` is. */
+export function logNext(self: Accumulator, group: u32, rank: u32, selected: usize): usize {
+  const base = logBase(self, group);
+  const size = logSize(self, group);
+  const stride: usize = self.stride;
+  if (stride == 8 && size >= COUNTED) return selectNext(base, size, rank, selected);
+  let best = selected + stride;
+  const end = base + <usize>size * stride;
+  for (let at = best + stride; at < end; at += stride) {
+    if (stride == 8 ? isLess<i64>(at, best) : isLess<Wide>(at, best)) best = at;
   }
   return best;
 }

@@ -1,0 +1,153 @@
+// The key of a given rank among 64-bit order keys, without moving any of them.
+//
+// Keys are counted by their eight highest bits that differ at all; only the bucket that holds the rank is looked at
+// then, by the bits that follow, first where its keys are and, once they are few, gathered. So a selection takes three
+// passes over keys that are spread, and nine over any. (Allison and Noga, "Selection by distributive partitioning",
+// 1980.)
+//
+// Tried and lost: quickselect in place, whose comparisons no branch predictor foresees; it remains for small groups and
+// 128-bit values (value-log.ts).
+
+const BUCKETS: u32 = 256;
+const BUCKET_BITS: u64 = 8;
+/** Most keys that are gathered, and most among which the rank is found one by one. */
+const KEPT: u32 = 1024;
+const FEW: u32 = 16;
+const COUNTS_BYTES: usize = (<usize>BUCKETS) << 2;
+/** Scratch: a count a bucket, the gathered keys and one more, and the key that was selected. */
+const SELECTED: usize = COUNTS_BYTES + ((<usize>KEPT + 1) << 3);
+export const SELECT_SCRATCH: usize = SELECTED + 8;
+
+/** Address, in `scratch`, of the key of rank `rank` (0 = least) among the `count` keys at `keys`. */
+export function selectKey(keys: usize, count: u32, rank: u32, scratch: usize): usize {
+  const target = scratch + SELECTED;
+  store<i64>(target, find(keys, count, rank, scratch));
+  return target;
+}
+
+/** The same for the key of rank `rank` + 1, which exists; `selected` is the address that `selectKey` answered. */
+export function selectNext(keys: usize, count: u32, rank: u32, selected: usize): usize {
+  const key = load<i64>(selected);
+  let upTo: u32 = 0;
+  let next = i64.MAX_VALUE;
+  let at = keys;
+  const end = keys + ((<usize>count) << 3);
+  if (ASC_FEATURE_SIMD) {
+    const bound = i64x2.splat(key);
+    const most = i64x2.splat(i64.MAX_VALUE);
+    let above = i64x2.splat(0);
+    let least = most;
+    for (const whole = keys + ((<usize>(count & ~1)) << 3); at < whole; at += 16) {
+      const two = v128.load(at);
+      const greater = i64x2.gt_s(two, bound);
+      above = i64x2.add(above, greater);
+      const candidate = v128.bitselect(two, most, greater);
+      least = v128.bitselect(candidate, least, i64x2.lt_s(candidate, least));
+    }
+    const pairs = <i64>((at - keys) >> 3);
+    upTo = <u32>(pairs + i64x2.extract_lane(above, 0) + i64x2.extract_lane(above, 1));
+    next = min<i64>(i64x2.extract_lane(least, 0), i64x2.extract_lane(least, 1));
+  }
+  for (; at < end; at += 8) {
+    const other = load<i64>(at);
+    if (other > key) next = min<i64>(next, other);
+    else upTo++;
+  }
+  if (upTo <= rank + 1) store<i64>(selected, next);
+  return selected;
+}
+
+function find(keys: usize, count: u32, rank: u32, scratch: usize): i64 {
+  const kept = scratch + COUNTS_BYTES;
+  let at = keys;
+  let end = keys + ((<usize>count) << 3);
+  let left = rank;
+  let low = leastOf(keys, count);
+  let range = <u64>greatestOf(keys, count) - <u64>low;
+  while (range != 0) {
+    const bits = 64 - clz<u64>(range);
+    const shift: u64 = bits > BUCKET_BITS ? bits - BUCKET_BITS : 0;
+    tally(at, end, <u64>low, range, shift, scratch);
+    let bucket: u64 = 0;
+    let size = load<u32>(scratch);
+    for (; size <= left; size = load<u32>(scratch + ((<usize>bucket) << 2))) {
+      left -= size;
+      bucket++;
+    }
+    low += <i64>(bucket << shift);
+    // The last bucket may reach past the greatest key; no key is there.
+    range = ((<u64>1) << shift) - 1;
+    if (range == 0 || size > KEPT) continue;
+    end = gather(at, end, <u64>low, range, kept);
+    at = kept;
+    if (size <= FEW) return pick(kept, end, left);
+  }
+  return low;
+}
+
+/** Counts the keys in [low, low + range] by their distance's bits from `shift` on. */
+function tally(keys: usize, end: usize, low: u64, range: u64, shift: u64, counts: usize): void {
+  memory.fill(counts, 0, COUNTS_BYTES);
+  for (let at = keys; at < end; at += 8) {
+    const distance = load<u64>(at) - low;
+    if (distance > range) continue;
+    const counter = counts + ((<usize>(distance >> shift)) << 2);
+    store<u32>(counter, load<u32>(counter) + 1);
+  }
+}
+
+/** Writes the keys in [low, low + range] to `kept`, which may be where they are; answers the end. */
+function gather(keys: usize, end: usize, low: u64, range: u64, kept: usize): usize {
+  let to = kept;
+  for (let at = keys; at < end; at += 8) {
+    const key = load<u64>(at);
+    store<u64>(to, key);
+    to += (<usize>(key - low <= range)) << 3;
+  }
+  return to;
+}
+
+/** The key of a rank among a few, which it moves: pass by pass the least of the rest comes to the front. */
+function pick(keys: usize, end: usize, rank: u32): i64 {
+  const last = keys + ((<usize>rank) << 3);
+  let from = keys;
+  while (true) {
+    let least = from;
+    for (let at = from + 8; at < end; at += 8) if (load<i64>(at) < load<i64>(least)) least = at;
+    const key = load<i64>(least);
+    if (from == last) return key;
+    store<i64>(least, load<i64>(from));
+    store<i64>(from, key);
+    from += 8;
+  }
+}
+
+function leastOf(keys: usize, count: u32): i64 {
+  let least = load<i64>(keys);
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let lanes = i64x2.splat(least);
+    for (const whole = count & ~1; row < whole; row += 2) {
+      const two = v128.load(keys + ((<usize>row) << 3));
+      lanes = v128.bitselect(two, lanes, i64x2.lt_s(two, lanes));
+    }
+    least = min<i64>(i64x2.extract_lane(lanes, 0), i64x2.extract_lane(lanes, 1));
+  }
+  for (; row < count; row++) least = min<i64>(least, load<i64>(keys + ((<usize>row) << 3)));
+  return least;
+}
+
+function greatestOf(keys: usize, count: u32): i64 {
+  let greatest = load<i64>(keys);
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let lanes = i64x2.splat(greatest);
+    for (const whole = count & ~1; row < whole; row += 2) {
+      const two = v128.load(keys + ((<usize>row) << 3));
+      lanes = v128.bitselect(two, lanes, i64x2.gt_s(two, lanes));
+    }
+    greatest = max<i64>(i64x2.extract_lane(lanes, 0), i64x2.extract_lane(lanes, 1));
+  }
+  for (; row < count; row++) greatest = max<i64>(greatest, load<i64>(keys + ((<usize>row) << 3)));
+  return greatest;
+}
