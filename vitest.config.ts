@@ -20,6 +20,7 @@ export default defineConfig({
       "twin/**/*.test.ts",
       "examples/**/*.test.ts",
       "test/**/*.test.ts",
+      "fuzz/**/*.test.ts",
     ],
     // One of two cores would idle: Vitest leaves one to itself.
     maxWorkers: "100%",

@@ -52,7 +52,7 @@ import {
   utf8,
 } from "../bindings/ts/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
-import { listValue, type Value, writeColumn } from "../twin/values.js";
+import { listValue, type Value, writeBatch } from "../twin/values.js";
 import { resultRows } from "./testing-result.js";
 
 let engine: Engine;
@@ -277,14 +277,10 @@ const question = fc.record({
 });
 
 function tableOf(rows: readonly (readonly Value[])[]): BatchData {
-  const fields = NAMES.map((name) => ({ name, type: KINDS[name]!.type, nullable: true }));
-  const columns = fields.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
+  return writeBatch(
+    NAMES.map((name) => ({ name, type: KINDS[name]!.type, nullable: true })),
+    rows,
   );
-  return { schema: { fields }, length: rows.length, columns };
 }
 
 function tableSql(rows: readonly (readonly Value[])[]): string {

@@ -30,7 +30,7 @@ import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { valueName } from "../twin/aggregate.js";
 import { runPlan } from "../twin/plan.js";
-import { readColumn, type Value, writeColumn } from "../twin/values.js";
+import { readColumn, type Value, writeBatch } from "../twin/values.js";
 
 let engines: Engine[];
 let duckdb: Awaited<ReturnType<DuckDBInstance["connect"]>>;
@@ -128,14 +128,7 @@ function planOf(one: Case): Plan<unknown> {
 
 function batchOf(side: readonly Column[], rows: Rows, offset: number): BatchData {
   const fields = side.map(({ name, type }) => ({ name, type, nullable: true }));
-  const columns = side.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-      { offset },
-    ),
-  );
-  return { schema: { fields }, length: rows.length, columns };
+  return writeBatch(fields, rows, { offset });
 }
 
 function batchesOf(

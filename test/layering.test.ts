@@ -47,6 +47,7 @@ const ALLOWED: Record<string, readonly string[]> = {
   fixtures: [...BINDINGS_BASE, "bindings/ts/arrow", "bindings/ts/io", "twin"],
   bench: [...BINDINGS, "twin", "fixtures"],
   examples: ["bindings/ts"],
+  fuzz: [...BINDINGS, "kernel/operator", "twin", "fixtures"],
 };
 
 function sources(folder: string): string[] {
@@ -70,7 +71,7 @@ function importsOf(file: string): string[] {
   );
 }
 
-const files = ["kernel", "bindings", "twin", "fixtures", "bench", "examples"].flatMap(sources);
+const files = ["kernel", "bindings", "twin", "fixtures", "bench", "examples", "fuzz"].flatMap(sources);
 
 it("every source file belongs to a layer", () => {
   expect(files.filter((file) => layerOf(file) === undefined)).toEqual([]);

@@ -10,7 +10,8 @@ import type { BoundPlan } from "../bindings/ts/plan/logical.js";
 import { timeOf } from "../bindings/ts/plan/time-scale.js";
 import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
-import type { Schema } from "../bindings/ts/type/data-type.js";
+import { byteWidth, physicalType, type Schema, typeName } from "../bindings/ts/type/data-type.js";
+import { OverflowError } from "../bindings/ts/type/error.js";
 import { aggregateTwin, compareValues, valueName } from "./aggregate.js";
 import { readRows } from "./expression.js";
 import { joinTwin } from "./join.js";
@@ -64,7 +65,7 @@ function rowsOf(plan: BoundPlan, batches: TwinInput): readonly Row[] {
 }
 
 /** Whether the plan's rows come in an order: filters and projections keep the one they get. */
-function isOrdered(plan: BoundPlan): boolean {
+export function isOrdered(plan: BoundPlan): boolean {
   if (plan.kind === "filter" || plan.kind === "project") return isOrdered(plan.input);
   return plan.kind === "sort" || plan.kind === "limit";
 }
@@ -122,7 +123,12 @@ function twinWindow({ kind, length, step, offset }: BoundWindow): TwinWindow {
 }
 
 function boundsOf({ scale }: BoundWindow, start: bigint, end: bigint): bigint[] {
-  return [timeOf(scale, start), timeOf(scale, end), timeOf(scale, end) - 1n];
+  const bounds = [timeOf(scale, start), timeOf(scale, end), timeOf(scale, end) - 1n];
+  const bits = 8 * byteWidth(physicalType(scale.type));
+  const wrapped = scale.type.kind === "int" && !scale.type.signed ? BigInt.asUintN : BigInt.asIntN;
+  const past = bounds.find((time) => wrapped(bits, time) !== time);
+  if (past !== undefined) throw new OverflowError(`${past} does not fit ${typeName(scale.type)}`);
+  return bounds;
 }
 
 function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {

@@ -4,8 +4,8 @@
 // bigints; floats are numbers; texts are strings; binary is bytes; null is null. A list is a text of its items
 // (`listValue`): nothing computes on lists, they are only compared.
 
-import { type ColumnData, nextDictionaryId } from "../bindings/ts/type/column.js";
-import { byteWidth, type DataType, physicalType } from "../bindings/ts/type/data-type.js";
+import { type BatchData, type ColumnData, nextDictionaryId } from "../bindings/ts/type/column.js";
+import { byteWidth, type DataType, type Field, physicalType } from "../bindings/ts/type/data-type.js";
 import { Type } from "../kernel/abi/layout.js";
 
 export type Value = null | boolean | number | bigint | string | Uint8Array;
@@ -90,6 +90,19 @@ export interface WriteOptions {
   readonly offset?: number;
   /** Write a bitmap even when nothing is null. */
   readonly bitmap?: boolean;
+}
+
+/** A batch of rows, each as values in column order. */
+export function writeBatch(
+  fields: readonly Field[],
+  rows: readonly (readonly Value[])[],
+  options?: WriteOptions,
+): BatchData {
+  const columns = fields.map(({ type }, at) => {
+    const values = rows.map((row) => row[at]!);
+    return writeColumn(type, values, options);
+  });
+  return { schema: { fields }, length: rows.length, columns };
 }
 
 /** A column of `type` that holds `values`. A dictionary's values are those that occur, in that order. */

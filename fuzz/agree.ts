@@ -1,0 +1,162 @@
+// Whether a plan gives the twin's rows in every way that it is run.
+
+import { Engine, MillraceError, OverflowError, PlanError } from "../bindings/ts/index.js";
+import { BUILDS } from "../bindings/ts/kernel/testing.js";
+import { bind } from "../bindings/ts/plan/index.js";
+import { ArgumentError, CastError, KernelTrapError, MemoryLimitError } from "../bindings/ts/type/error.js";
+import { fingerprint, inOrder } from "../test/testing-result.js";
+import { TwinOverflow } from "../twin/aggregate.js";
+import { isOrdered, runPlan, type TwinResult } from "../twin/plan.js";
+import { writeBatch } from "../twin/values.js";
+import type { PlanCase } from "./plan.js";
+import { runWay, type Way } from "./way.js";
+
+/** What two ways, or a way and the twin, do not have in common. */
+export class Disagreement extends Error {}
+
+/** Results of joins past this are not held against the twin, which would take minutes. */
+const MOST_ROWS = 20_000;
+
+export class Engines {
+  readonly #engines: readonly Engine[];
+  readonly #idle: readonly number[];
+
+  private constructor(engines: readonly Engine[]) {
+    this.#engines = engines;
+    this.#idle = engines.map((engine) => engine.stats().usedBytes);
+  }
+
+  static async open(): Promise<Engines> {
+    return new Engines(await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "512 MiB" }))));
+  }
+
+  get builds(): number {
+    return this.#engines.length;
+  }
+
+  at(build: number): Engine {
+    return this.#engines[build % this.#engines.length]!;
+  }
+
+  /** @throws Disagreement where a run has left something behind. */
+  checkIdle(): void {
+    for (const [at, engine] of this.#engines.entries()) {
+      const { usedBytes, activeRuns, build } = engine.stats();
+      if (activeRuns !== 0) throw new Disagreement(`${activeRuns} runs are left in the ${build} build`);
+      const left = usedBytes - this.#idle[at]!;
+      if (left !== 0) throw new Disagreement(`${left} bytes are left in the ${build} build`);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#engines.map((engine) => engine.close()));
+  }
+}
+
+/** What became of a case: compared with so many ways, or not at all because the twin gives an error. */
+export interface Verdict {
+  readonly compared: number;
+  readonly refused: number;
+  readonly failing: boolean;
+}
+
+/**
+ * Runs a case in all ways.
+ * @throws Disagreement with what differs
+ */
+export async function agree(engines: Engines, one: PlanCase, ways: readonly Way[]): Promise<Verdict> {
+  const schemas = Object.fromEntries(
+    Object.entries(one.tables).map(([name, { columns }]) => [name, { fields: columns }]),
+  );
+  const bound = bind({ node: one.plan }, schemas);
+  const batches = Object.fromEntries(
+    Object.entries(one.tables).map(([name, { columns, rows }]) => [name, [writeBatch(columns, rows)]]),
+  );
+  const twin = outcome(() => runPlan(bound, batches));
+  const show = isOrdered(bound) ? inOrder : fingerprint;
+  const want = twin === "error" || twin.rows.length > MOST_ROWS ? null : show(twin.rows);
+  let [compared, refused] = [0, 0];
+  for (const way of ways) {
+    const got = await attempt(engines, one, way);
+    engines.checkIdle();
+    if (got === null || isRefusal(got)) {
+      refused++;
+      // What a batch over plain tables refuses, binding would have refused.
+      if (got instanceof Error && way.mode === "collect" && way.retracted === null) throw failure(way, got);
+      continue;
+    }
+    if (got instanceof Error) {
+      const isIntermediate = way.mode === "update" || way.retracted !== null;
+      if (want === null || (isIntermediate && got instanceof OverflowError)) continue;
+      throw failure(way, got);
+    }
+    if (want === null) continue;
+    compared++;
+    const rows = show(got);
+    if (rows.length === want.length && rows.every((row, at) => row === want[at])) continue;
+    throw new Disagreement(`${shown(way)}\n${difference(want, rows)}`);
+  }
+  return { compared, refused, failing: want === null };
+}
+
+async function attempt(
+  engines: Engines,
+  one: PlanCase,
+  way: Way,
+): Promise<Awaited<ReturnType<typeof runWay>> | Error> {
+  try {
+    return await runWay(engines.at(way.build), one, way);
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error instanceof KernelTrapError) throw failure(way, error);
+    if (error instanceof MemoryLimitError) throw failure(way, error);
+    return error;
+  }
+}
+
+/** Whether an error is about the plan and how it is run, and not about a row. */
+function isRefusal(got: unknown): boolean {
+  return got instanceof PlanError || (got instanceof ArgumentError && got.row === undefined);
+}
+
+function outcome(run: () => TwinResult): TwinResult | "error" {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof TwinOverflow || error instanceof OverflowError || error instanceof CastError)
+      return "error";
+    // A null time.
+    if (error instanceof RangeError) return "error";
+    throw error;
+  }
+}
+
+function failure(way: Way, error: unknown): Disagreement {
+  return new Disagreement(`${shown(way)}\n${error instanceof Error ? error.stack : String(error)}`, {
+    cause: error,
+  });
+}
+
+function shown(way: Way): string {
+  return `run so: ${JSON.stringify(way)}`;
+}
+
+/** The first rows that only one side has. */
+function difference(want: readonly string[], got: readonly string[]): string {
+  const minus = (a: readonly string[], b: readonly string[]) => {
+    const left = new Map<string, number>();
+    for (const row of b) left.set(row, (left.get(row) ?? 0) + 1);
+    return a.filter((row) => {
+      const times = left.get(row) ?? 0;
+      left.set(row, times - 1);
+      return times <= 0;
+    });
+  };
+  const lines = (rows: readonly string[]) =>
+    rows
+      .slice(0, 5)
+      .map((row) => `  ${row.slice(0, 1000)}`)
+      .join("\n");
+  const [missing, extra] = [minus(want, got), minus(got, want)];
+  if (missing.length + extra.length === 0) return `the order differs:\n${lines(want)}\ngot\n${lines(got)}`;
+  return `${want.length} rows wanted, ${got.length} given\nmissing (${missing.length}):\n${lines(missing)}\nnot wanted (${extra.length}):\n${lines(extra)}`;
+}

@@ -1,0 +1,66 @@
+// Cases that the fuzzer has found, as it printed them.
+
+import { afterAll, beforeAll, it } from "vitest";
+import { agree, Engines } from "./agree.js";
+import type { PlanCase } from "./plan.js";
+import type { Way } from "./way.js";
+
+let engines: Engines;
+beforeAll(async () => {
+  engines = await Engines.open();
+});
+afterAll(() => engines.close());
+
+async function holds(one: PlanCase, ways: readonly Way[]): Promise<void> {
+  await agree(engines, one, ways);
+}
+
+const WAY: Way = {
+  mode: "collect",
+  cuts: [],
+  order: 0,
+  offset: 0,
+  encoding: "given",
+  form: "batches",
+  batchRows: 65536,
+  watermarks: false,
+  retracted: null,
+  build: 0,
+};
+const int32 = { kind: "int", bits: 32, signed: true } as const;
+
+it("sums over a changelog whose rows are all taken back are null", () =>
+  holds(
+    {
+      plan: {
+        kind: "aggregate",
+        input: {
+          kind: "where",
+          input: {
+            kind: "source",
+            name: "t0",
+            schema: { fields: [{ name: "c0", type: int32, nullable: true }] },
+            data: null,
+            changelog: false,
+          },
+          condition: { kind: "call", fn: "isNull", args: [{ kind: "column", name: "c0" }] },
+        },
+        keys: [],
+        aggregates: ["sum", "avg", "min", "countDistinct"].map((name) => ({
+          name,
+          aggregate: {
+            name: name as "sum",
+            argument: { kind: "column", name: "c0" },
+            filter: null,
+            fast: false,
+          },
+        })),
+        grouping: null,
+      },
+      tables: { t0: { columns: [{ name: "c0", type: int32, nullable: true }], rows: [[null]] } },
+    },
+    [
+      { ...WAY, retracted: 3 },
+      { ...WAY, retracted: 3, mode: "update" },
+    ],
+  ));

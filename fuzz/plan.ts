@@ -1,0 +1,382 @@
+// Random plans: a source and a few steps over what the steps before have made, with other plans joined in.
+//
+// Each step is bound as soon as it is drawn. What does not bind is left out: the grammar here may ask for more than
+// the planner allows.
+
+import { bindNode } from "../bindings/ts/plan/bind.js";
+import { bindJoin } from "../bindings/ts/plan/bind-join.js";
+import { bindSet } from "../bindings/ts/plan/bind-set.js";
+import { bind } from "../bindings/ts/plan/index.js";
+import type {
+  BoundPlan,
+  JoinHow,
+  NamedAggregate,
+  NamedExpression,
+  PlanNode,
+  SortColumn,
+  StepNode,
+} from "../bindings/ts/plan/logical.js";
+import type { ExpressionNode } from "../bindings/ts/plan/node.js";
+import type { WindowNode, WindowSize } from "../bindings/ts/plan/window.js";
+import {
+  type AggregateName,
+  aggregateType,
+  isCollect,
+  isList,
+  isOrderedAggregate,
+  isPairAggregate,
+} from "../bindings/ts/type/aggregate.js";
+import { type Field, isCarried, sameType, valueType } from "../bindings/ts/type/data-type.js";
+import { MillraceError } from "../bindings/ts/type/error.js";
+import type { Draw } from "./draw.js";
+import { drawExpression, type Want } from "./expression.js";
+import { drawTable, type TableCase } from "./table.js";
+
+export interface PlanCase {
+  readonly plan: PlanNode;
+  /** By the names under which the plan reads them. */
+  readonly tables: Readonly<Record<string, TableCase>>;
+}
+
+interface Built {
+  readonly node: PlanNode;
+  readonly bound: BoundPlan;
+}
+
+const AGGREGATES: readonly AggregateName[] = [
+  "count",
+  "sum",
+  "min",
+  "max",
+  "avg",
+  "countDistinct",
+  "any",
+  "boolAnd",
+  "boolOr",
+  "median",
+  "quantile",
+  "quantileDisc",
+  "mode",
+  "bitAnd",
+  "bitOr",
+  "bitXor",
+  "first",
+  "last",
+  "argMin",
+  "argMax",
+  "approxCountDistinct",
+  "approxMedian",
+  "approxQuantile",
+  "topK",
+  "bottomK",
+  "arrayAgg",
+  "stringAgg",
+  "variance",
+  "varPop",
+  "stddev",
+  "stddevPop",
+  "covar",
+  "covarPop",
+  "corr",
+  "skewness",
+  "kurtosis",
+  "kurtosisPop",
+];
+const HOWS: readonly JoinHow[] = ["inner", "left", "right", "full", "semi", "anti", "cross"];
+const SETS = ["union all", "intersect", "except"] as const;
+/** Wider results are cut down: what joins multiply gets slow, and no more interesting. */
+const MOST_COLUMNS = 14;
+
+export function drawPlan(draw: Draw): PlanCase {
+  const drawn = new PlanDraw(draw);
+  const { node } = drawn.plan(draw.chance(3) ? 40 : 12, 4);
+  return { plan: node, tables: drawn.tables };
+}
+
+class PlanDraw {
+  readonly tables: Record<string, TableCase> = {};
+  readonly #draw: Draw;
+  #names = 0;
+  #joins = 0;
+
+  constructor(draw: Draw) {
+    this.#draw = draw;
+  }
+
+  plan(meanRows: number, steps: number): Built {
+    let built = this.#source(meanRows);
+    this.#draw.list(steps, 2, () => {
+      built = this.#step(built) ?? built;
+    });
+    return built;
+  }
+
+  #source(meanRows: number): Built {
+    const known = Object.keys(this.tables);
+    const again = known.length > 0 && this.#draw.chance(15);
+    const name = again ? this.#draw.pick(known) : `t${known.length}`;
+    this.tables[name] ??= drawTable(this.#draw, meanRows);
+    const schema = { fields: this.tables[name]!.columns };
+    const node: PlanNode = { kind: "source", name, schema, data: null, changelog: false };
+    return { node, bound: bind({ node }) };
+  }
+
+  /** The plan with one more step; null where the drawn one does not go. */
+  #step(input: Built): Built | null {
+    const draw = this.#draw;
+    // Lists can only be carried along.
+    if (this.#fields(input).length === 0) return null;
+    switch (draw.below(12)) {
+      case 0:
+        return this.#then(input, { kind: "where", input: input.node, condition: this.#condition(input) });
+      case 1:
+      case 2:
+      case 3:
+        return this.#then(input, this.#aggregate(input));
+      case 4:
+        return this.#then(input, { kind: "select", input: input.node, columns: this.#columns(input) });
+      case 5:
+        return this.#then(input, {
+          kind: "withColumns",
+          input: input.node,
+          columns: [this.#computed(input), ...draw.list(2, 1, () => this.#computed(input))],
+        });
+      case 6:
+        return this.#then(input, this.#distinct(input));
+      case 7:
+        return this.#then(input, { kind: "orderBy", input: input.node, by: this.#order(input) });
+      case 8: {
+        const [count, offset] = [draw.pick([5, 0, 1, 20, 1000]), draw.pick([0, 0, 1, 7])];
+        return this.#then(input, { kind: "limit", input: input.node, count, offset });
+      }
+      case 9:
+        return this.#windowed(input);
+      case 10:
+        return this.#joined(input);
+      default:
+        return draw.chance(50) ? this.#beside(input) : this.#renamed(input);
+    }
+  }
+
+  #then(input: Built, node: StepNode): Built | null {
+    return attempt(() => ({ node, bound: bindNode(node, input.bound) }));
+  }
+
+  #fields({ bound }: Built): Field[] {
+    return bound.schema.fields.filter(({ type }) => !isCarried(type));
+  }
+
+  #fresh(prefix: string): string {
+    return `${prefix}${this.#names++}`;
+  }
+
+  #column(input: Built): ExpressionNode {
+    return { kind: "column", name: this.#draw.pick(this.#columnNames(input)) };
+  }
+
+  #columnNames(input: Built): string[] {
+    return this.#fields(input).map(({ name }) => name);
+  }
+
+  #expression(input: Built, want: Want): ExpressionNode {
+    return drawExpression(this.#draw, this.#fields(input), want, this.#draw.pick([1, 2, 3]));
+  }
+
+  #condition(input: Built): ExpressionNode {
+    return this.#expression(input, "condition");
+  }
+
+  #computed(input: Built): NamedExpression {
+    return { name: this.#fresh("x"), expression: this.#expression(input, "any") };
+  }
+
+  #columns(input: Built): NamedExpression[] {
+    const kept = this.#draw
+      .some(input.bound.schema.fields, 70)
+      .map(({ name }): NamedExpression => ({ name, expression: { kind: "column", name } }));
+    const computed = this.#draw.list(3, 1, () => this.#computed(input));
+    return kept.length + computed.length > 0 ? [...kept, ...computed] : [this.#computed(input)];
+  }
+
+  #key(input: Built): NamedExpression {
+    const name = this.#fresh("k");
+    return { name, expression: this.#draw.chance(25) ? this.#expression(input, "any") : this.#column(input) };
+  }
+
+  #aggregate(input: Built): Extract<PlanNode, { kind: "aggregate" }> {
+    const draw = this.#draw;
+    const keys = draw.list(3, 1, () => this.#key(input));
+    const first = keys.length === 0 || draw.chance(90) ? [this.#named(input)] : [];
+    const aggregates = [...first, ...draw.list(5, 2, () => this.#named(input))];
+    const grouping = keys.length > 0 && draw.chance(15) ? this.#grouping(keys) : null;
+    return { kind: "aggregate", input: input.node, keys, aggregates, grouping };
+  }
+
+  #grouping(keys: readonly NamedExpression[]) {
+    const all = keys.map((_, at) => at);
+    const sets = [all, ...this.#draw.list(4, 2, () => this.#draw.some(all, 50))];
+    // Tells the rows of different sets apart.
+    const indicators = [{ name: this.#fresh("g"), keys: keys.map(({ name }) => name), position: 0 }];
+    return { sets, indicators };
+  }
+
+  /** An aggregate that its argument's type allows. */
+  #named(input: Built): NamedAggregate {
+    const draw = this.#draw;
+    const name = this.#fresh("a");
+    const filter = draw.chance(20) ? this.#condition(input) : null;
+    if (draw.chance(15)) return { name, aggregate: { name: "count", argument: null, filter, fast: false } };
+    const fields = this.#fields(input);
+    const computed = fields.length === 0 || draw.chance(20);
+    const field = computed ? null : draw.pick(fields);
+    const argument: ExpressionNode =
+      field === null ? this.#expression(input, "number") : { kind: "column", name: field.name };
+    const type = field === null ? null : valueType(field.type);
+    const fits = AGGREGATES.filter((one) => type === null || aggregateType(one, type) !== null);
+    const fn = draw.pick(fits);
+    const quantile = fn === "quantile" || fn === "quantileDisc" || fn === "approxQuantile";
+    const by = isList(fn) && draw.chance(30);
+    const paired = isOrderedAggregate(fn) || isPairAggregate(fn) || by;
+    return {
+      name,
+      aggregate: {
+        name: fn,
+        argument,
+        ...(paired ? { second: this.#column(input) } : {}),
+        ...(isList(fn) ? { limit: draw.pick([1, 2, 3, 17]) } : {}),
+        ...(fn === "stringAgg" ? { separator: draw.pick([", ", "", "|é"]) } : {}),
+        ...(isCollect(fn) ? { descending: draw.chance(40) } : {}),
+        filter,
+        fast: false,
+        p: quantile ? draw.pick([0.5, 0, 1, 0.1, 0.95, 1 / 3]) : undefined,
+      },
+    };
+  }
+
+  #distinct(input: Built): StepNode {
+    const keys = this.#draw.chance(50)
+      ? null
+      : [this.#key(input), ...this.#draw.list(2, 1, () => this.#key(input))];
+    return { kind: "distinct", input: input.node, keys };
+  }
+
+  #order(input: Built): SortColumn[] {
+    const one = (): SortColumn => ({
+      column: this.#draw.pick(this.#columnNames(input)),
+      descending: this.#draw.chance(50),
+      nullsFirst: this.#draw.chance(50),
+    });
+    return [one(), ...this.#draw.list(2, 1, one)];
+  }
+
+  #renamed(input: Built): Built | null {
+    const names = this.#draw.some(this.#columnNames(input), 50);
+    if (this.#draw.chance(50)) return this.#then(input, { kind: "drop", input: input.node, names });
+    const map = new Map(names.map((name) => [name, this.#fresh("r")]));
+    return this.#then(input, { kind: "rename", input: input.node, names: map });
+  }
+
+  /** Windows over a time or integer column, as an aggregation. */
+  #windowed(input: Built): Built | null {
+    const draw = this.#draw;
+    const times = this.#fields(input).filter(({ type }) =>
+      ["timestamp", "date", "int"].includes(valueType(type).kind),
+    );
+    if (times.length === 0) return null;
+    const { name: column, type } = draw.pick(times);
+    const units = UNITS_OF[valueType(type).kind as keyof typeof UNITS_OF];
+    const unit = draw.pick(units);
+    const size = (count: number): WindowSize => (unit === "" ? count : `${count} ${unit}`);
+    const step = draw.pick([1, 2, 3, 7, 10]);
+    const length = step * draw.pick([1, 2, 3, 5]) + draw.pick([0, 0, 1]);
+    const kind = draw.pick(["tumble", "hop", "cumulate", "session", "global"] as const);
+    const stepped = kind === "hop" || kind === "cumulate";
+    const window: WindowNode = {
+      kind,
+      column,
+      size: kind === "global" ? null : size(length),
+      step: stepped ? size(step) : null,
+      offset: kind !== "session" && kind !== "global" && draw.chance(25) ? size(draw.pick([1, -1, 5])) : null,
+      timeZone: null,
+      nullTime: draw.chance(10) ? "error" : "drop",
+      allowedLateness: null,
+    };
+    const node = { ...this.#aggregate(input), window, grouping: null };
+    return this.#then(input, node);
+  }
+
+  #joined(input: Built): Built | null {
+    if (this.#joins >= 2) return null;
+    this.#joins++;
+    const draw = this.#draw;
+    const right = this.plan(8, 2);
+    const how = draw.pick(HOWS);
+    const on = how === "cross" ? [] : this.#pairs(input, right);
+    if (on === null) return null;
+    const filters = how === "semi" || how === "anti";
+    const suffix = `_r${this.#names++}`;
+    const lefts = this.#fields(input);
+    const rights = this.#fields(right).filter(({ name }) => !lefts.some((left) => left.name === name));
+    const fields = [...lefts, ...rights];
+    const residual = draw.chance(25) ? drawExpression(draw, fields, "condition", 2) : null;
+    const node: PlanNode = {
+      kind: "join",
+      left: input.node,
+      right: right.node,
+      how,
+      on,
+      suffix,
+      nullsEqual: draw.chance(30),
+      residual,
+    };
+    const joined = attempt(() => ({ node, bound: bindJoin(node, input.bound, right.bound) }));
+    if (joined === null || filters) return joined;
+    const names = joined.bound.schema.fields.map(({ name }) => name);
+    if (names.length <= MOST_COLUMNS) return joined;
+    return this.#then(joined, { kind: "drop", input: node, names: names.slice(MOST_COLUMNS) });
+  }
+
+  /** Pairs of columns whose types meet. */
+  #pairs(left: Built, right: Built): { left: string; right: string }[] | null {
+    const all = this.#fields(left).flatMap((a) =>
+      this.#fields(right)
+        .filter((b) => valueType(a.type).kind === valueType(b.type).kind)
+        .map((b) => ({ left: a.name, right: b.name })),
+    );
+    if (all.length === 0) return null;
+    return [this.#draw.pick(all), ...this.#draw.list(2, 1, () => this.#draw.pick(all))];
+  }
+
+  /** A set operation with a plan of the same columns. */
+  #beside(input: Built): Built | null {
+    const operation = this.#draw.pick(SETS);
+    const right = this.plan(8, 1);
+    const free = [...right.bound.schema.fields];
+    const columns: NamedExpression[] = [];
+    for (const field of input.bound.schema.fields) {
+      const at = free.findIndex(({ type }) => sameType(valueType(type), valueType(field.type)));
+      if (at < 0) return null;
+      const [{ name }] = free.splice(at, 1) as [Field];
+      columns.push({ name: field.name, expression: { kind: "column", name } });
+    }
+    const selected = this.#then(right, { kind: "select", input: right.node, columns });
+    if (selected === null) return null;
+    const node: PlanNode = { kind: "set", operation, left: input.node, right: selected.node };
+    return attempt(() => ({ node, bound: bindSet(node, input.bound, selected.bound) }));
+  }
+}
+
+const UNITS_OF = {
+  int: [""],
+  date: ["days", "weeks", "months"],
+  timestamp: ["ms", "seconds", "minutes", "hours", "days", "weeks", "months"],
+} as const;
+
+function attempt<T>(make: () => T): T | null {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof MillraceError) return null;
+    throw error;
+  }
+}

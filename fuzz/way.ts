@@ -1,0 +1,306 @@
+// Ways to run one plan over one set of tables: what must never change a result.
+
+import { tableToIPC } from "apache-arrow";
+import { toTable } from "../bindings/ts/arrow/index.js";
+import type { Engine, StreamOptions } from "../bindings/ts/index.js";
+import { Plan } from "../bindings/ts/plan/index.js";
+import { inputsOf, type PlanNode } from "../bindings/ts/plan/logical.js";
+import type { BatchData } from "../bindings/ts/type/column.js";
+import {
+  type DataType,
+  dictionary,
+  type Field,
+  int8,
+  int16,
+  valueType,
+} from "../bindings/ts/type/data-type.js";
+import { RowRandom } from "../fixtures/random.js";
+import { consolidate, resultRows } from "../test/testing-result.js";
+import { type Value, writeBatch } from "../twin/values.js";
+import type { Draw } from "./draw.js";
+import type { PlanCase } from "./plan.js";
+import type { TableCase } from "./table.js";
+
+type WatermarkOptions = NonNullable<StreamOptions["watermarks"]>[string];
+const ROW_KIND: Field = { name: "row_kind", type: int8, nullable: false };
+
+type Rows = readonly (readonly Value[])[];
+
+export interface Way {
+  /** Index of the engine: one a build. */
+  readonly build: number;
+  /** `update`: the changes of a stream, folded together. `kernel`: results that stay in the kernel's memory. */
+  readonly mode: "collect" | "stream" | "update" | "kernel";
+  /** Where tables are cut into batches, in 64ths of their rows; or a batch a row. */
+  readonly cuts: readonly number[] | "rows";
+  /** Rows of rubbish before the first of each batch; odd ones also have a bitmap that they do not need. */
+  readonly offset: number;
+  readonly encoding: "given" | "plain" | "dictionary" | "mixed";
+  /** Seed of another order of arrival; 0: as it is. */
+  readonly order: number;
+  readonly form: "batches" | "async" | "resident" | "ipc";
+  readonly batchRows: number;
+  /** Rows come roughly by time, and watermarks follow them (in a stream of a plan with windows). */
+  readonly watermarks: boolean;
+  /** So many rows come once too often in a changelog, and are taken back; null: no changelog. */
+  readonly retracted: number | null;
+}
+
+export function drawWay(draw: Draw, builds: number): Way {
+  return {
+    mode: draw.pick(["collect", "stream", "update", "kernel"] as const),
+    cuts: draw.chance(20) ? "rows" : draw.list(5, 2, () => draw.below(65)),
+    order: draw.chance(50) ? 1 + draw.below(1000) : 0,
+    offset: draw.pick([0, 1, 3, 8]),
+    encoding: draw.pick(["given", "plain", "dictionary", "mixed"] as const),
+    form: draw.pick(["batches", "async", "resident", "ipc"] as const),
+    batchRows: draw.pick([65536, 1, 7, 64]),
+    watermarks: draw.chance(40),
+    retracted: draw.chance(20) ? draw.below(6) : null,
+    build: draw.below(builds),
+  };
+}
+
+/** The result's rows; null where the plan cannot be run in this way. */
+export async function runWay(
+  engine: Engine,
+  { plan, tables }: PlanCase,
+  way: Way,
+): Promise<Value[][] | null> {
+  const marks = way.watermarks && way.retracted === null ? watermarksOf(plan, tables) : null;
+  const retracted = way.retracted === null ? null : sourceNames(plan);
+  const node = retracted === null ? plan : asChangelog(plan);
+  const arriving = Object.fromEntries(
+    Object.entries(tables).map(([name, table]) => {
+      const inTime = marks?.[name];
+      const rows =
+        inTime === undefined ? shuffled(table.rows, way.order) : byTime(table, inTime.column, way.order);
+      return [
+        name,
+        retracted === null
+          ? { ...table, rows }
+          : withRetractions({ ...table, rows }, way, looksOnce(plan, way.mode)),
+      ];
+    }),
+  );
+  const batches = Object.fromEntries(
+    Object.entries(arriving).map(([name, table]) => [name, batchesOf(table, way)] as const),
+  );
+  const loaded: { free(): void }[] = [];
+  const inputs: Record<string, object> = {};
+  for (const [name, parts] of Object.entries(batches)) {
+    inputs[name] = await inputOf(engine, way, parts, arriving[name]!.columns, loaded);
+  }
+  const watermarks = Object.fromEntries(
+    Object.entries(marks ?? {}).map(([name, mark]) => [name, boundOf(arriving[name]!, mark)]),
+  );
+  try {
+    return await resultOf(engine, new Plan(node, null), inputs, way, watermarks);
+  } finally {
+    for (const table of loaded) table.free();
+  }
+}
+
+async function resultOf(
+  engine: Engine,
+  plan: Plan<unknown>,
+  inputs: Record<string, object>,
+  { mode, batchRows }: Way,
+  watermarks: Record<string, WatermarkOptions>,
+): Promise<Value[][]> {
+  if (mode === "collect") return folded(await engine.collect(plan, inputs));
+  if (mode === "kernel") {
+    const table = await engine.collect(plan, inputs, { result: "kernel" });
+    try {
+      return folded(table.toArrow());
+    } finally {
+      table.free();
+    }
+  }
+  const options: StreamOptions = { batchRows, watermarks, emit: mode === "update" ? "onUpdate" : "onClose" };
+  const run = engine.stream(plan, inputs, options);
+  const rows: Value[][] = [];
+  let names: readonly string[] = [];
+  for await (const batch of run) {
+    names = batch.schema.fields.map(({ name }) => name);
+    rows.push(...resultRows(batch));
+  }
+  if (run.stats.lateRows !== 0) throw new RangeError(`${run.stats.lateRows} rows are late`);
+  return names.at(-1) === ROW_KIND.name ? consolidate(rows) : rows;
+}
+
+function folded(table: ReturnType<typeof toTable>): Value[][] {
+  const rows = resultRows(table);
+  return table.schema.fields.at(-1)?.name === ROW_KIND.name ? consolidate(rows) : rows;
+}
+
+async function inputOf(
+  engine: Engine,
+  { form, mode }: Way,
+  batches: readonly BatchData[],
+  fields: readonly Field[],
+  loaded: { free(): void }[],
+): Promise<object> {
+  const whole = batches.length === 0 ? [writeBatch(fields, [])] : batches;
+  if (form === "resident") {
+    const table = await engine.load(whole);
+    loaded.push(table);
+    return table;
+  }
+  if (
+    form === "ipc" &&
+    whole.every(({ columns }) => columns.every(({ dictionary }) => dictionary === null))
+  ) {
+    return tableToIPC(toTable(whole[0]!.schema, whole), mode === "collect" ? "file" : "stream");
+  }
+  // What can be iterated once only cannot be read twice, and a plan may read a table twice.
+  if (form === "async") return { [Symbol.asyncIterator]: () => slowly(batches) };
+  return batches;
+}
+
+async function* slowly(batches: readonly BatchData[]): AsyncGenerator<BatchData> {
+  for (const [at, batch] of batches.entries()) {
+    if (at % 3 === 1) await new Promise((resolve) => setImmediate(resolve));
+    yield batch;
+  }
+}
+
+function batchesOf({ columns, rows }: TableCase, { cuts, offset, encoding }: Way): BatchData[] {
+  const edges =
+    cuts === "rows" && rows.length <= 300
+      ? rows.map((_, row) => row + 1)
+      : [
+          ...(cuts === "rows" ? [] : cuts)
+            .map((part) => Math.floor((part * rows.length) / 64))
+            .sort((a, b) => a - b),
+          rows.length,
+        ];
+  return edges.map((end, at) => {
+    const fields = columns.map((field) =>
+      field.name === ROW_KIND.name ? field : { ...field, type: encoded(field.type, encoding, at) },
+    );
+    const skipped = offset === 0 ? 0 : (offset + at) % 9;
+    return writeBatch(fields, rows.slice(edges[at - 1] ?? 0, end), {
+      offset: skipped,
+      bitmap: skipped % 2 === 1,
+    });
+  });
+}
+
+function encoded(type: DataType, encoding: Way["encoding"], at: number): DataType {
+  if (encoding === "given") return type;
+  const value = valueType(type);
+  const isDictionary = encoding === "dictionary" || (encoding === "mixed" && at % 2 === 1);
+  return isDictionary && value.kind !== "list" ? dictionary(value, int16) : value;
+}
+
+function shuffled(rows: Rows, seed: number): Rows {
+  if (seed === 0) return rows;
+  const random = new RowRandom(seed, "order");
+  return rows
+    .map((row, at) => ({ row, at: random.at(at) }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ row }) => row);
+}
+
+// ---- watermarks
+
+/** By the name of the source: the time column of the windows over it. Null where the plan has none. */
+function watermarksOf(
+  plan: PlanNode,
+  tables: PlanCase["tables"],
+): Record<string, { readonly column: string }> | null {
+  const found: Record<string, { readonly column: string }> = {};
+  const visit = (node: PlanNode): void => {
+    if (node.kind === "aggregate" && node.window !== undefined) {
+      const { column } = node.window;
+      for (const name of sourceNames(node)) {
+        const field = tables[name]!.columns.find((one) => one.name === column);
+        if (field !== undefined && ["int", "date", "timestamp"].includes(valueType(field.type).kind)) {
+          found[name] ??= { column };
+        }
+      }
+    }
+    for (const input of inputsOf(node)) visit(input);
+  };
+  visit(plan);
+  return Object.keys(found).length === 0 ? null : found;
+}
+
+/** Rows without a time are anywhere, the others at most a few rows from where they belong. */
+function byTime({ columns, rows }: TableCase, column: string, seed: number): Rows {
+  const at = columns.findIndex(({ name }) => name === column);
+  const time = (row: (typeof rows)[number]) => row[at] as bigint | null;
+  const sorted = rows
+    .filter((row) => time(row) !== null)
+    .sort((a, b) => (time(a)! < time(b)! ? -1 : Number(time(a)! > time(b)!)));
+  const random = new RowRandom(seed, "time");
+  return [...sorted, ...rows.filter((row) => time(row) === null)]
+    .map((row, index) => ({ row, due: index + (seed === 0 ? 0 : random.below(index, 5)) }))
+    .sort((a, b) => a.due - b.due)
+    .map(({ row }) => row);
+}
+
+/** The bound that makes no row late. */
+function boundOf({ columns, rows }: TableCase, { column }: { readonly column: string }): WatermarkOptions {
+  const at = columns.findIndex(({ name }) => name === column);
+  let [newest, behind]: [bigint | null, bigint] = [null, 0n];
+  for (const row of rows) {
+    const time = row[at] as bigint | null;
+    if (time === null) continue;
+    if (newest === null || time > newest) newest = time;
+    else if (newest - time > behind) behind = newest - time;
+  }
+  const type = valueType(columns[at]!.type);
+  if (type.kind === "int") return { column, outOfOrderness: behind };
+  if (type.kind === "timestamp") return { column, outOfOrderness: `${behind} ${type.unit}` };
+  // Dates in milliseconds are whole days too.
+  const days = type.kind === "date" && type.unit === "ms" ? behind / 86_400_000n + 1n : behind;
+  return { column, outOfOrderness: `${days} days` };
+}
+
+// ---- changelogs
+
+function sourceNames(plan: PlanNode): string[] {
+  return plan.kind === "source" ? [plan.name] : inputsOf(plan).flatMap(sourceNames);
+}
+
+/** The plan over sources that are changelogs. */
+function asChangelog(node: PlanNode): PlanNode {
+  if (node.kind === "source") return { ...node, changelog: true };
+  if (node.kind === "join" || node.kind === "set") {
+    return { ...node, left: asChangelog(node.left), right: asChangelog(node.right) };
+  }
+  return { ...node, input: asChangelog(node.input) };
+}
+
+/**
+ * The rows as +I, and some of them once more as +I and -D, or +U and -U. Where nobody looks before the end of input
+ * a row may be taken back before it comes; else it is taken back later.
+ */
+function withRetractions(
+  { columns, rows }: TableCase,
+  { retracted, order }: Way,
+  anyOrder: boolean,
+): TableCase {
+  const random = new RowRandom(order, "retracted");
+  const extra = rows.length === 0 ? 0 : retracted!;
+  const changes = rows.map((row, at) => ({ row: [...row, 0n], due: random.at(at) }));
+  for (let at = 0; at < extra; at++) {
+    const row = rows[random.below(rows.length + at, rows.length)]!;
+    const [came, went] = [random.at(2 * rows.length + 2 * at), random.at(2 * rows.length + 2 * at + 1)];
+    const isUpdate = at % 2 === 1;
+    changes.push({ row: [...row, isUpdate ? 2n : 0n], due: anyOrder ? came : Math.min(came, went) });
+    changes.push({ row: [...row, isUpdate ? 1n : 3n], due: anyOrder ? went : Math.max(came, went) });
+  }
+  const arriving = changes.sort((a, b) => a.due - b.due).map(({ row }) => row);
+  return { columns: [...columns, ROW_KIND], rows: arriving };
+}
+
+/** Whether the results of a changelog are looked at once, when all of it has come. */
+function looksOnce(plan: PlanNode, mode: Way["mode"]): boolean {
+  const aggregations = (node: PlanNode): number =>
+    Number(node.kind === "aggregate" || node.kind === "distinct" || node.kind === "set") +
+    inputsOf(node).reduce((sum, input) => sum + aggregations(input), 0);
+  return mode !== "update" && aggregations(plan) <= 1;
+}
