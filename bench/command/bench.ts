@@ -2,11 +2,13 @@
 
 import { writeFile } from "node:fs/promises";
 import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine/engine.js";
+import { reportPage } from "../html/report-page.js";
 import { type DataFolder, type DataRequest, fixtureRows, prepareData } from "../input/data-file.js";
 import { ChildContender, endChildren, prepareInChild } from "../measure/child-process.js";
 import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
 import { type Outcome, race } from "../measure/race.js";
 import { verify } from "../measure/verify.js";
+import { saveReport } from "../report/history.js";
 import { type Machine, thisMachine } from "../report/machine.js";
 import { type Progress, progressOn } from "../report/progress.js";
 import {
@@ -72,6 +74,8 @@ export async function benchCommand(names: readonly string[], options: BenchOptio
   progress.clear();
   process.stdout.write(reportText(report));
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (options.html !== null) await writeFile(options.html, reportPage(report));
+  if (options.save !== null) process.stdout.write(`saved: ${await saveReport(options.save, report)}\n`);
   return exitCode(report, options);
 }
 
@@ -109,8 +113,10 @@ export async function benchReport(
   machine: Machine = thisMachine(),
 ): Promise<Report> {
   const results: ResultRow[] = [];
+  const start = performance.now();
   for (const [index, selected] of selection.entries()) {
-    const where = `[${index + 1}/${selection.length}] ${caseName(selected.of)}`;
+    const left = timeLeft(performance.now() - start, index, selection.length);
+    const where = `[${index + 1}/${selection.length}${left}] ${caseName(selected.of)}`;
     for (const threads of options.workers) {
       if (signal?.aborted) break;
       const onStep = (step: string) => progress.show(`${where}  ${step}`);
@@ -132,6 +138,13 @@ export async function benchReport(
     exactness: exactnessOf(results),
     double11: double11Verdict(results, machine.cores, target ?? undefined),
   };
+}
+
+/** In words, once a few cases have shown how long they take. */
+function timeLeft(elapsedMs: number, done: number, all: number): string {
+  if (done < 2) return "";
+  const seconds = Math.round((elapsedMs / done / 1000) * (all - done));
+  return `, about ${seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} left`;
 }
 
 async function measureCase(

@@ -17,7 +17,10 @@ describe("bad usage", () => {
   });
 
   test.each([
-    [["measure", "groupby/q1"], /unknown verb "measure"; verbs: bench, profile, gen, run, compare/],
+    [
+      ["measure", "groupby/q1"],
+      /unknown verb "measure"; verbs: bench, profile, gen, run, compare, report, completion/,
+    ],
     [["profile"], /profile needs SUITE\/CASE/],
     [["profile", "groupby"], /profile takes one case: groupby is 1\d \(groupby\/q1, /],
     [["profile", "groupby/q1", "groupby/q2"], /profile takes one case/],
@@ -40,7 +43,17 @@ describe("bad usage", () => {
     [["bench", "--bogus", "1"], /Unknown option `--bogus`/],
     [["bench", "--rows"], /value is missing/],
     [["bench", "--rows", "many"], /--rows must be/],
-    [["bench", "--html", "x.html"], /--html is not there yet/],
+    [["bench", "--html"], /value is missing/],
+    [["bench", "--json", "a.json", "--json", "b.json"], /--json was given more than once/],
+    [["report"], /missing required args/],
+    [["report", "package.json"], /report needs --html FILE or --card FILE/],
+    [["report", "none.json", "--html", "x.html"], /none.json cannot be read/],
+    [["report", "package.json", "--html", "x.html"], /has no schema: this version reads "millrace-bench/],
+    [["report", "README.md", "--html", "x.html"], /README.md is no JSON/],
+    [["report", "docs", "--html", "x.html"], /docs has no reports: bench --save docs/],
+    [["report", "docs", "--card", "x.svg"], /--card draws one report, and docs is a folder/],
+    [["completion"], /missing required args/],
+    [["completion", "csh"], /completion is for bash, zsh, fish, not "csh"/],
     [["bench", "--fail-below=-1"], /--fail-below/],
     [["gen", "orders"], /gen needs --out FILE/],
     [["gen", "order", "--out", "x.arrow"], /did you mean orders/],

@@ -34,7 +34,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--target <n>", "Records/s that you need, such as 4e9")
     .option("--json <file>", "Write the report as JSON")
-    .option("--html <file>", "Write the report as HTML (not there yet)")
+    .option("--html <file>", "Write the report as a page, one file without scripts")
+    .option("--save [folder]", "Keep the report, by machine and version (default: millrace-history)")
     .option("--quiet", "No progress")
     .option("--list", "Print the suites and cases, a line each, and measure nothing")
     .option(
@@ -72,6 +73,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--runs <n>", "Plain runs for the median (default: 5)")
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--out <folder>", "Where the files go (default: millrace-profile)")
+    .option("--html <file>", "Write the profile as a page")
     .option("--diff", "Compare two profiles: OLD.json and NEW.json in place of the case")
     .option("--quiet", "No progress")
     .example("  millrace profile double11/gmv                     both modes over 10 million rows")
@@ -131,6 +133,29 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .action(async (old: string, news: string[]) => {
       const { compareCommand } = await import("./compare.js");
       code = await compareCommand(old, news);
+    });
+  cli
+    .command("report <path>", "A report, a profile, or a folder of reports as a page; a report as a card")
+    .option("--html <file>", "Write the page")
+    .option("--card <file>", "Write the ratios as an SVG, for a README")
+    .example("  millrace report new.json --html new.html          what bench --html writes")
+    .example("  millrace report millrace-history --html trend.html")
+    .example("  millrace report new.json --card ratios.svg")
+    .action(async (path: string, raw: RawOptions) => {
+      const { reportCommand, reportOptions } = await import("./report.js");
+      code = await reportCommand(path, reportOptions(raw));
+    });
+  cli
+    .command("completion <shell>", "Print a script that completes verbs, options, suites and cases")
+    .example("  source <(millrace completion bash)                bash and zsh")
+    .example("  millrace completion fish | source")
+    .action(async (shell: string) => {
+      const { completionScript } = await import("./completion.js");
+      const verbs = cli.commands.map(({ name, options }) => {
+        const flags = options.map(({ rawName }) => rawName.split(/[ ,]/)[0]!);
+        return { name, options: [...flags, "--help", "--no-color"] };
+      });
+      process.stdout.write(completionScript(shell, verbs));
     });
   cli.help();
   cli.version(millraceVersion());

@@ -14,6 +14,8 @@ describe("options of bench", () => {
       seed: 42,
       target: null,
       json: null,
+      html: null,
+      save: null,
       quiet: false,
       failBelow: null,
     });
@@ -35,6 +37,11 @@ describe("options of bench", () => {
       failBelow: 0.9,
       build: "scalar",
     });
+    expect(benchOptions({ save: true, html: "x.html" })).toMatchObject({
+      save: "millrace-history",
+      html: "x.html",
+    });
+    expect(benchOptions({ save: "kept" }).save).toBe("kept");
     expect(benchOptions({ rows: 1e7 }).rows).toBe(10_000_000);
     expect(benchOptions({ peers: "none" }).peers).toEqual([]);
     expect(benchOptions({ peers: "all" }).peers).toEqual([
@@ -58,7 +65,8 @@ describe("options of bench", () => {
     [{ target: "much" }, /--target takes a positive number/],
     [{ failBelow: 0 }, /--fail-below takes a positive number/],
     [{ failBelow: 1, peers: "none" }, /needs --peers/],
-    [{ html: "x.html" }, /--html is not there yet/],
+    [{ html: true }, /--html needs a value/],
+    [{ html: ["a", "b"] }, /--html was given more than once/],
     [{ runs: [5, 6] }, /more than once/],
   ])("%j is refused", (raw, message) => {
     expect(() => benchOptions(raw)).toThrow(message);

@@ -28,19 +28,22 @@ export interface BenchOptions {
   /** Records/s that the user needs; null when not given. */
   readonly target: number | null;
   readonly json: string | null;
+  readonly html: string | null;
+  /** The folder that keeps reports. */
+  readonly save: string | null;
   readonly quiet: boolean;
   /** Least ratio to the fastest peer; null when not given. */
   readonly failBelow: number | null;
 }
+
+/** Where `--save` keeps reports when it is not told. */
+const SAVE_FOLDER = "millrace-history";
 
 /** What the command line gave, by option name, as cac reads it. */
 export type RawOptions = Readonly<Record<string, unknown>>;
 
 /** Throws UsageError naming the option and what it takes. */
 export function benchOptions(raw: RawOptions): BenchOptions {
-  if (raw.html !== undefined) {
-    throw new UsageError("--html is not there yet; --json FILE writes the same figures");
-  }
   const options: BenchOptions = {
     rows: raw.rows === undefined ? null : rowsOption(single(raw, "rows")),
     modes: modesOption(single(raw, "mode") ?? "both"),
@@ -51,6 +54,8 @@ export function benchOptions(raw: RawOptions): BenchOptions {
     seed: integerOption(single(raw, "seed") ?? "42", "seed", 0, 4294967295),
     target: raw.target === undefined ? null : positiveOption(single(raw, "target"), "target"),
     json: fileOption(single(raw, "json"), "json"),
+    html: fileOption(single(raw, "html"), "html"),
+    save: raw.save === true ? SAVE_FOLDER : fileOption(single(raw, "save"), "save"),
     quiet: raw.quiet === true,
     failBelow: raw.failBelow === undefined ? null : positiveOption(single(raw, "failBelow"), "fail-below"),
   };

@@ -14,6 +14,7 @@ export interface ProfileOptions {
   readonly seed: number;
   /** The folder that the files go to. */
   readonly out: string;
+  readonly html: string | null;
   readonly quiet: boolean;
 }
 
@@ -31,6 +32,7 @@ export function profileOptions(raw: RawOptions): ProfileOptions {
     runs: integerOption(single(raw, "runs") ?? "5", "runs", 1, 1000),
     seed: integerOption(single(raw, "seed") ?? "42", "seed", 0, 4294967295),
     out: fileOption(single(raw, "out"), "out") ?? "millrace-profile",
+    html: fileOption(single(raw, "html"), "html"),
     quiet: raw.quiet === true,
   };
 }

@@ -2,6 +2,7 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { profilePage } from "../html/profile-page.js";
 import { prepareInChild } from "../measure/child-process.js";
 import { diffText, profileDiff } from "../profile/diff.js";
 import { type MeasuredMode, type ModeProfile, type ProfileReport, profileCase } from "../profile/profile.js";
@@ -47,6 +48,10 @@ export async function profileCommand(
     modes: modes.map(({ profile }) => profile),
   };
   const paths = await writeProfile(report, modes, options);
+  if (options.html !== null) {
+    await writeFile(options.html, profilePage(report));
+    paths.push(options.html);
+  }
   process.stdout.write(`${profileText(report)}\n\n${paths.map((path) => `written: ${path}`).join("\n")}\n`);
   const [first, ...others] = report.modes;
   const other = of.inexact ? undefined : others.find(({ checksum }) => checksum !== first!.checksum);

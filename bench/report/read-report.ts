@@ -19,18 +19,7 @@ export async function readJson<T>(
   verb: string,
   parts: readonly string[],
 ): Promise<T> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
-  }
-  let value: Record<string, unknown> | null;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(`${path} is no JSON: ${(error as Error).message}`);
-  }
+  const value = await parsed(path);
   if (value?.schema !== schema) {
     const found = value?.schema === undefined ? "no schema" : `the schema "${String(value.schema)}"`;
     throw new UsageError(`${path} has ${found}: this version reads "${schema}", as ${verb} writes it`);
@@ -38,4 +27,23 @@ export async function readJson<T>(
   const missing = parts.find((part) => typeof value[part] !== "object" || value[part] === null);
   if (missing !== undefined) throw new UsageError(`${path} is no whole report: it has no ${missing}`);
   return value as T;
+}
+
+/** The schema that a file says it has; undefined when it says none. */
+export async function schemaOf(path: string): Promise<unknown> {
+  return (await parsed(path))?.schema;
+}
+
+async function parsed(path: string): Promise<Record<string, unknown> | null> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`${path} cannot be read: ${(error as Error).message}`);
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${path} is no JSON: ${(error as Error).message}`);
+  }
 }

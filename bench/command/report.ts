@@ -1,0 +1,61 @@
+// `report FILE.json`: a report, a profile, or a folder of reports as a page; a report's ratios as a card.
+
+import { stat, writeFile } from "node:fs/promises";
+import { cardSvg } from "../html/card.js";
+import { historyPage } from "../html/history-page.js";
+import { profilePage } from "../html/profile-page.js";
+import { reportPage } from "../html/report-page.js";
+import type { ProfileReport } from "../profile/profile.js";
+import { readProfile } from "../profile/read-profile.js";
+import { readHistory } from "../report/history.js";
+import { readReport, schemaOf } from "../report/read-report.js";
+import { fileOption, single } from "./option-values.js";
+import type { RawOptions } from "./options.js";
+import { ExitCode, UsageError } from "./usage.js";
+
+export interface ReportOptions {
+  readonly html: string | null;
+  readonly card: string | null;
+}
+
+/** Throws UsageError when neither is asked for. */
+export function reportOptions(raw: RawOptions): ReportOptions {
+  const html = fileOption(single(raw, "html"), "html");
+  const card = fileOption(single(raw, "card"), "card");
+  if (html === null && card === null) throw new UsageError("report needs --html FILE or --card FILE");
+  return { html, card };
+}
+
+/** Runs the command; answers the exit code. */
+export async function reportCommand(path: string, { html, card }: ReportOptions): Promise<number> {
+  const isFolder = (await stat(path).catch(() => null))?.isDirectory() === true;
+  const isProfile = !isFolder && (await schemaOf(path)) === "millrace-profile/1";
+  if (card !== null && (isFolder || isProfile)) {
+    throw new UsageError(`--card draws one report, and ${path} is a ${isFolder ? "folder" : "profile"}`);
+  }
+  if (html !== null) {
+    const text = isFolder
+      ? historyPage(await readHistory(path))
+      : isProfile
+        ? profilePage((await readProfile(path)) as ProfileReport)
+        : reportPage(await readReport(path));
+    await write(html, text);
+  }
+  if (card !== null) await write(card, await drawnCard(path));
+  return ExitCode.verified;
+}
+
+async function drawnCard(path: string): Promise<string> {
+  const report = await readReport(path);
+  try {
+    return cardSvg(report);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new UsageError(`${path}: ${error.message}`);
+  }
+}
+
+async function write(path: string, text: string): Promise<void> {
+  await writeFile(path, text);
+  process.stdout.write(`written: ${path}\n`);
+}

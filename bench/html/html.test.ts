@@ -1,0 +1,352 @@
+// Pages and cards: whole, escaped, free of scripts and of anything from elsewhere, with every figure in them.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { reportCommand, reportOptions } from "../command/report.js";
+import type { ProfileReport } from "../profile/profile.js";
+import { saveReport } from "../report/history.js";
+import {
+  caseRatios,
+  double11Verdict,
+  geometricMeans,
+  type Report,
+  type ResultRow,
+} from "../report/report.js";
+import { cardSvg } from "./card.js";
+import { barChart, lineRows, scaleOf } from "./charts.js";
+import { historyPage } from "./history-page.js";
+import { html, Markup } from "./markup.js";
+import { dataTable, page } from "./page.js";
+import { profilePage } from "./profile-page.js";
+import { reportPage } from "./report-page.js";
+
+const folder = mkdtempSync(join(tmpdir(), "millrace-html-test-"));
+beforeEach(() => {
+  vi.spyOn(process.stdout, "write").mockImplementation(() => true);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function row(over: Partial<ResultRow>): ResultRow {
+  const rowsPerSec = over.rowsPerSec ?? 1e8;
+  return {
+    suite: "groupby",
+    case: "q1",
+    engine: "millrace",
+    engineVersion: "0.1.0",
+    mode: "batch",
+    threads: 1,
+    rows: 1e6,
+    runs: 5,
+    coldMs: 30,
+    medianMs: 1e9 / rowsPerSec,
+    minMs: 0.9e9 / rowsPerSec,
+    maxMs: 1.2e9 / rowsPerSec,
+    rowsPerSec,
+    rowsPerSecPerCore: rowsPerSec,
+    bytesPerRecord: 12,
+    peakRssMiB: 200,
+    verified: true,
+    verifiedBy: ["js", "twin"],
+    ...over,
+  };
+}
+
+function report(over: Partial<Report> = {}): Report {
+  const results = [
+    row({}),
+    row({ mode: "stream", rowsPerSec: 9e7 }),
+    row({ engine: "duckdb", rowsPerSec: 4e7 }),
+    row({ engine: "polars", verified: false, verifiedBy: [], error: "differs from <millrace> & 'co'" }),
+    row({ threads: 2, rowsPerSec: 1.8e8 }),
+    row({ rows: 1e7, rowsPerSec: 1.1e8 }),
+    row({ suite: "double11", case: "gmv", mode: "stream", rowsPerSec: 5e7 }),
+    row({ suite: "micro", case: "sum-int", nsPerRow: 0.3, bytesPerSec: 1.3e10, readBytesPerSec: 2e10 }),
+    row({ suite: "micro", case: "sum-int", engine: "native", nsPerRow: 0.2, bytesPerSec: 1.5e10 }),
+    { ...row({ suite: "latency", case: "push" }), p50Us: 20, p99Us: 70, p999Us: 90, maxUs: 300 } as ResultRow,
+    row({ engine: "arquero", verified: false, unavailable: true, error: "arquero is not installed" }),
+  ];
+  const ratios = caseRatios(results);
+  return {
+    schema: "millrace-bench/1",
+    machine: {
+      cpu: 'Xeon "<7>"',
+      cores: 2,
+      memoryGiB: 24,
+      node: "20.20.2",
+      millrace: "0.1.0",
+      platform: "linux-x64",
+      date: "2026-11-26T04:00:00.000Z",
+    },
+    options: { workers: [1], seed: 42, target: null },
+    results,
+    ratios: [...ratios, ...geometricMeans(ratios, ["groupby"])],
+    exactness: [{ groups: "few", mode: "batch", timeRatio: 1.2 }],
+    double11: double11Verdict(results, 2),
+    ...over,
+  };
+}
+
+/** Opened and closed in order; answers the names of all elements. */
+function elements(text: string): string[] {
+  const empty = new Set(["meta", "link", "br", "rect", "line", "polyline", "!doctype"]);
+  const open: string[] = [];
+  const names: string[] = [];
+  for (const [, close, name, rest] of text.matchAll(/<(\/?)(!?[a-z][\w-]*)((?:"[^"]*"|[^">])*)>/gi)) {
+    if (close === "/") expect(open.pop()).toBe(name);
+    else {
+      names.push(name!);
+      if (!empty.has(name!.toLowerCase()) && !rest!.endsWith("/")) open.push(name!);
+    }
+  }
+  expect(open).toEqual([]);
+  return names;
+}
+
+function checkPage(text: string): string[] {
+  expect(text.startsWith("<!doctype html>")).toBe(true);
+  const names = elements(text);
+  expect(names).not.toContain("script");
+  // Nothing from elsewhere: no address but names of namespaces and data in the page.
+  for (const [, address] of text.matchAll(/(?:href|src|url)\s*[=(]\s*"?([^")\s]+)/g))
+    expect(address).toMatch(/^data:/);
+  expect(text).not.toMatch(/@import|NaN|undefined|Infinity/);
+  expect(text).toContain('name="viewport" content="width=device-width');
+  expect(text).toContain("prefers-color-scheme: dark");
+  expect(text.length).toBeLessThan(2 * 2 ** 20);
+  return names;
+}
+
+describe("the report", () => {
+  it("has the verdict, the ratios, every engine, and every number as a table and a download", () => {
+    const of = report();
+    const text = reportPage(of);
+    checkPage(text);
+    expect(text).toContain("Xeon &#34;&#60;7&#62;&#34;");
+    expect(text).toContain("<b>80 cores</b> like this one would carry 4,000,000,000 records a second");
+    expect(text).toContain("double11/gmv, stream");
+    expect(text).toContain("groupby/q1 batch (duckdb)");
+    expect(text).toContain(">2.50x<");
+    expect(text).toContain("times the fastest peer");
+    expect(text).toContain("differs from &#60;millrace&#62; &#38; &#39;co&#39;");
+    expect(text).toContain("arquero is not installed");
+    expect(text).toContain("13.00 GB/s");
+    expect(text).toContain("memory read");
+    expect(text).toContain("By threads");
+    expect(text).toContain("By rows");
+    expect(text).toContain("p99.9");
+    expect(text).toContain("geometric mean of 2 cases");
+    const data = text.match(
+      /download="millrace-bench.json" href="data:application\/json;base64,([^"]+)"/,
+    )![1]!;
+    expect(JSON.parse(Buffer.from(data, "base64").toString("utf8"))).toEqual(of);
+  });
+
+  it("of a failed or interrupted run is a page too", () => {
+    const failed = row({ verified: false, verifiedBy: [], error: "out of memory" });
+    const { rowsPerSec: _, medianMs: __, minMs: ___, maxMs: ____, ...bare } = failed;
+    const text = reportPage(
+      report({ results: [bare], ratios: [], exactness: [], double11: null, interrupted: true }),
+    );
+    checkPage(text);
+    expect(text).toContain("out of memory");
+    expect(text).toContain("Interrupted");
+    checkPage(reportPage(report({ results: [], ratios: [], exactness: [], double11: null })));
+  });
+});
+
+describe("charts", () => {
+  it("scales from 0, by 1, 2 and 5", () => {
+    const { at, ticks } = scaleOf([3, 37], false);
+    expect(ticks).toEqual([0, 10, 20, 30, 40]);
+    expect([0, 20, 40, 99].map(at)).toEqual([0, 50, 100, 100]);
+    expect(scaleOf([], false).ticks.at(-1)).toBe(1);
+  });
+
+  it("scales by powers of ten", () => {
+    const { at, ticks } = scaleOf([0.5, 40], true);
+    expect(ticks).toEqual([0.1, 1, 10, 100]);
+    expect([0.1, 1, 100, 0, 1000].map((value) => Math.round(at(value)))).toEqual([0, 33, 100, 0, 100]);
+    expect(scaleOf([5], true).ticks).toEqual([1, 10]);
+    expect(scaleOf([1e-9, 1e9], true).ticks.length).toBeLessThan(7);
+  });
+
+  it("draw bars with their spread, names and units", () => {
+    const bar = { label: "q<1>", value: 5, spread: [4, 6] as const, text: "5 s", colour: "#000" };
+    const text = String(
+      barChart([bar, { ...bar, spread: null }], { title: "seconds", format: String, mark: 1 }),
+    );
+    elements(text);
+    expect(text).toContain("q&#60;1&#62;");
+    expect(text).toContain("Across: seconds");
+    expect(text.match(/<rect/g)).toHaveLength(2);
+  });
+
+  it("draw a line of one point, and of none above 0", () => {
+    const series = { label: "a", text: "1", colour: "#000" };
+    const text = String(
+      lineRows(
+        [
+          { ...series, points: [[1, 0]] },
+          {
+            ...series,
+            points: [
+              [1, 2],
+              [2, 4],
+            ],
+          },
+        ],
+        "rows",
+        "s",
+      ),
+    );
+    elements(text);
+    expect(text).not.toContain("NaN");
+    expect(text).toContain('points="0,23 100,3"');
+  });
+});
+
+it("markup escapes what is put in, and nothing twice", () => {
+  expect(String(html`<p title="${'"'}">${["<", html`<b>${"&"}</b>`, null, 3]}</p>`)).toBe(
+    '<p title="&#34;">&#60;<b>&#38;</b>3</p>',
+  );
+  expect(page("<t>", new Markup("<p>x</p>"))).toContain("<title>&#60;t&#62;</title>");
+  expect(String(dataTable([{ name: "a", numeric: true }], [[1]]))).toContain('<td class="number">1</td>');
+});
+
+it("a card is an SVG of the ratios in batch mode, with machine, date and command", () => {
+  const text = cardSvg(report());
+  elements(text);
+  expect(text.startsWith('<svg xmlns="http://www.w3.org/2000/svg"')).toBe(true);
+  expect(text).toContain("groupby/q1");
+  expect(text).toContain("2.50x");
+  expect(text).toContain("2026-11-26");
+  expect(text).toContain("npx millrace bench groupby double11 micro");
+  expect(text).not.toContain("stream");
+  expect(() => cardSvg(report({ ratios: [] }))).toThrow(RangeError);
+});
+
+it("a history is a line a case, by machine", () => {
+  const later = report({ machine: { ...report().machine, date: "2026-11-27T04:00:00.000Z" } });
+  const other = report({ machine: { ...report().machine, cpu: "M9" } });
+  const text = historyPage([report(), later, other]);
+  checkPage(text);
+  expect(text).toContain("3 reports from 2026-11-26 to 2026-11-26");
+  expect(text.match(/<h2>/g)).toHaveLength(2);
+  expect(text).toContain("groupby/q1 batch, 1,000,000 rows");
+});
+
+it("a profile has its operators, functions and time line", () => {
+  const leaf = {
+    id: 0,
+    name: "read",
+    detail: "t: <a>",
+    rowsIn: 10,
+    rowsSelected: 10,
+    rowsOut: 10,
+    batchesIn: 1,
+    batchesOut: 1,
+    ms: 1,
+    kernelMs: 0,
+    nsPerRow: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
+    bytesPerSec: 0,
+    peakStateBytes: 0,
+    groups: 0,
+    keyTier: null,
+    tableSlots: 0,
+    probeLength: 0,
+    partitions: 0,
+    openWindows: 0,
+    lateRows: 0,
+    inputs: [],
+  };
+  const plan = {
+    ...leaf,
+    id: 1,
+    name: "hash aggregate",
+    ms: 7,
+    groups: 1234,
+    keyTier: "hash",
+    inputs: [leaf],
+  };
+  const run = {
+    mode: "batch" as const,
+    rowsIn: 10,
+    rowsOut: 10,
+    wallMs: 10,
+    kernelMs: 7,
+    waitingMs: 1,
+    typescriptMs: 2,
+    plan,
+    slices: [{ operator: 1, call: "push" as const, start: 1, ms: 7, rows: 10 }],
+    slicesDropped: 0,
+  };
+  const functions = [
+    { name: "kernel/group/emit", kind: "kernel" as const, selfMs: 9, share: 0.9 },
+    { name: "(idle)", kind: "waiting" as const, selfMs: 9, share: 0 },
+  ];
+  const mode = {
+    mode: "batch" as const,
+    runs: 5,
+    medianMs: 9,
+    minMs: 8,
+    checksum: "x",
+    run,
+    sampledMs: 100,
+    functions,
+  };
+  const { machine } = report();
+  const of: ProfileReport = {
+    schema: "millrace-profile/1",
+    machine,
+    case: "groupby/q1",
+    question: "sums",
+    build: "debug",
+    rows: 10,
+    seed: 42,
+    modes: [mode],
+  };
+  const text = profilePage(of);
+  checkPage(text);
+  expect(text).toContain("1,234");
+  expect(text).toContain("kernel/group/emit");
+  expect(text).toContain("Over time");
+  expect(text).not.toContain("(idle)");
+  checkPage(profilePage({ ...of, modes: [{ ...mode, functions: [], run: { ...run, slices: [] } }] }));
+});
+
+describe("the command", () => {
+  it("writes pages of a report and of a folder, and a card", async () => {
+    const path = await saveReport(join(folder, "history"), report());
+    expect(path).toMatch(/history.xeon-7-2-cores.0\.1\.0.2026-11-26T04-00-00\.json$/);
+    const [pageFile, card, trend] = ["page.html", "card.svg", "trend.html"].map((name) => join(folder, name));
+    expect(await reportCommand(path, reportOptions({ html: pageFile, card }))).toBe(0);
+    expect(await reportCommand(join(folder, "history"), reportOptions({ html: trend }))).toBe(0);
+    checkPage(readFileSync(pageFile!, "utf8"));
+    checkPage(readFileSync(trend!, "utf8"));
+    expect(readFileSync(card!, "utf8")).toBe(cardSvg(report()));
+  });
+
+  it("tells a report without ratios, a broken one in a folder, and an older one", async () => {
+    const path = await saveReport(join(folder, "bare"), report({ ratios: [] }));
+    await expect(reportCommand(path, reportOptions({ card: join(folder, "x.svg") }))).rejects.toThrow(
+      /no ratios to peers/,
+    );
+    writeFileSync(join(folder, "bare", "half.json"), '{"schema": "millrace-bench/1", "results": []}');
+    await expect(
+      reportCommand(join(folder, "bare"), reportOptions({ html: join(folder, "x.html") })),
+    ).rejects.toThrow(/half.json is no whole report: it has no machine/);
+    writeFileSync(join(folder, "old.json"), '{"schema": "millrace-bench/0"}');
+    await expect(
+      reportCommand(join(folder, "old.json"), reportOptions({ html: join(folder, "x.html") })),
+    ).rejects.toThrow(/has the schema "millrace-bench\/0": this version reads "millrace-bench\/1"/);
+  });
+});

@@ -1,0 +1,311 @@
+// The report of a bench run as a page: the verdict, ratios to the fastest peer, every engine's speed, single kernels
+// beside the memory they read, growth by rows and threads, and all numbers as a table and a download.
+
+import { grouped } from "../report/grouped.js";
+import {
+  type Double11,
+  fastestPeer,
+  isGeometricMean,
+  type Ratio,
+  type Report,
+  type ResultRow,
+} from "../report/report.js";
+import { double11Text } from "../report/table.js";
+import { caseName } from "../suite/index.js";
+import { type Bar, barChart, legend, lineRows, type Series } from "./charts.js";
+import { type Content, html, type Markup } from "./markup.js";
+import { COLOURS, dataTable, download, page } from "./page.js";
+
+const ENGINE_COLOURS: Readonly<Record<string, string>> = {
+  millrace: COLOURS[0],
+  duckdb: COLOURS[1],
+  polars: COLOURS[2],
+  "duckdb-wasm": COLOURS[3],
+  arquero: COLOURS[4],
+  js: COLOURS[5],
+  native: COLOURS[6],
+};
+const STREAM_COLOUR = COLOURS[5];
+const BATCH_COLOUR = COLOURS[0];
+
+export function reportPage(report: Report): string {
+  const { machine, results } = report;
+  const kernels = results.filter((row) => row.nsPerRow !== undefined);
+  const queries = results.filter((row) => row.nsPerRow === undefined);
+  const title = `Millrace ${machine.millrace} on ${machine.cpu}`;
+  return page(title, [
+    html`<h1>${title}</h1>
+<p class="soft">${machineText(report)}</p>`,
+    report.interrupted ? html`<p class="bad">Interrupted: the cases that were complete by then.</p>` : null,
+    report.double11 === null ? null : verdict(report.double11, machine.cores),
+    means(report),
+    ratioSection(report),
+    speedSection(queries),
+    growthSection(queries),
+    latencySection(results),
+    kernelSection(kernels),
+    tableSection(report),
+    method(report),
+  ]);
+}
+
+function machineText({ machine, options }: Report): string {
+  const { cores, memoryGiB, node, platform, date } = machine;
+  const given = Object.entries(options)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => `${name} ${Array.isArray(value) ? value.join(", ") : String(value)}`);
+  return `${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}, ${date.replace("T", " ").slice(0, 16)} UTC. ${given.join("; ")}.`;
+}
+
+function verdict(double11: Double11, cores: number): Markup {
+  const [first, second] = double11Text(double11, cores).split("\n");
+  return html`<div class="verdict"><b>${double11.coresNeeded.toLocaleString("en-US")} cores</b> like this one would carry ${double11.recordsPerSec.toLocaleString("en-US")} records a second.
+<p>${first!}</p><p>${second!}</p></div>`;
+}
+
+function means({ ratios, exactness }: Report): Content {
+  const lines = [
+    ...ratios.filter(isGeometricMean).map(({ suite, mode, threads, ratio, cases }) => {
+      return `${suite}, ${mode}, ${threads === 1 ? "1 thread" : `${threads} threads`}: ${times(ratio)} the fastest peer (geometric mean of ${cases} cases)`;
+    }),
+    ...exactness.map(
+      ({ groups, mode, timeRatio }) =>
+        `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`,
+    ),
+  ];
+  return lines.length === 0 ? null : html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
+}
+
+function ratioSection({ ratios, results }: Report): Content {
+  const cases = ratios.filter((ratio) => !isGeometricMean(ratio));
+  if (cases.length === 0) return null;
+  let last = "";
+  const bars = cases.map((ratio): Bar => {
+    const label = ratioLabel(ratio);
+    const name = `${ratio.suite}/${ratio.case}`;
+    const first = name !== last;
+    last = name;
+    return {
+      label,
+      value: ratio.ratio,
+      spread: ratioSpread(ratio, results),
+      text: times(ratio.ratio),
+      colour: ratio.mode === "batch" ? BATCH_COLOUR : STREAM_COLOUR,
+      first,
+    };
+  });
+  return html`<h2>Against the fastest peer</h2>
+<p>Rows a second of Millrace over those of the fastest other engine of the same run. Right of the line at 1 Millrace is faster; the thin line is what the slowest and the fastest runs of the two would make of it.</p>
+${legend([
+  ["batch", BATCH_COLOUR],
+  ["stream", STREAM_COLOUR],
+])}${barChart(bars, { title: "times the fastest peer", log: true, mark: 1, format: (value) => `${value}x` })}`;
+}
+
+function ratioLabel({ suite, case: name, mode, threads, best }: Ratio): string {
+  return `${suite}/${name} ${mode}${threads === 1 ? "" : `, ${threads} threads`} (${best})`;
+}
+
+/** From Millrace's slowest run over the peer's fastest to the other way round. */
+function ratioSpread(ratio: Ratio, results: readonly ResultRow[]): Bar["spread"] {
+  const own = results.find(
+    (row) =>
+      row.engine === "millrace" &&
+      row.suite === ratio.suite &&
+      row.case === ratio.case &&
+      row.mode === ratio.mode &&
+      row.threads === ratio.threads,
+  );
+  const peer = own === undefined ? null : fastestPeer(results, own);
+  if (!own?.minMs || !own.maxMs || !peer?.minMs || !peer.maxMs) return null;
+  const scale = own.rows / peer.rows;
+  return [(scale * peer.minMs) / own.maxMs, (scale * peer.maxMs) / own.minMs];
+}
+
+function speedSection(rows: readonly ResultRow[]): Content {
+  const measured = rows.filter((row) => row.verified && row.rowsPerSec !== undefined);
+  if (measured.length === 0) return null;
+  const suites = [...new Set(measured.map(({ suite }) => suite))];
+  const engines = [...new Set(measured.map(({ engine }) => engine))];
+  return html`<h2>Records a second</h2>
+<p>Median of the runs, with the spread from the slowest to the fastest.</p>
+${legend(engines.map((engine) => [engine, ENGINE_COLOURS[engine]!] as const))}${suites.map((suite) =>
+  suiteChart(
+    suite,
+    measured.filter((row) => row.suite === suite),
+  ),
+)}`;
+}
+
+function suiteChart(suite: string, rows: readonly ResultRow[]): Markup {
+  let last = "";
+  const bars = rows.map((row): Bar => {
+    const first = row.case !== last;
+    last = row.case;
+    const perSec = (ms: number | undefined) =>
+      (ms === undefined ? row.rowsPerSec! : (row.rows / ms) * 1000) / 1e6;
+    return {
+      label: `${row.case} ${engineLabel(row)}`,
+      value: row.rowsPerSec! / 1e6,
+      spread: [perSec(row.maxMs), perSec(row.minMs)],
+      text: millions(row.rowsPerSec!),
+      colour: ENGINE_COLOURS[row.engine]!,
+      first,
+    };
+  });
+  return html`<h3>${suite}</h3>${barChart(bars, { title: "million records/s", log: true, format: (value) => String(value) })}`;
+}
+
+function engineLabel({ engine, mode, threads }: ResultRow): string {
+  const of = engine === "millrace" ? `${engine} ${mode}` : engine;
+  return threads === 1 ? of : `${of}, ${threads} threads`;
+}
+
+/** How a case's speed changes with its rows and with its threads, where a report has several. */
+function growthSection(rows: readonly ResultRow[]): Content {
+  const measured = rows.filter((row) => row.verified && row.rowsPerSec !== undefined);
+  const by = (of: "rows" | "threads"): Series[] => {
+    const other = of === "rows" ? "threads" : "rows";
+    const groups = grouped(
+      measured,
+      (row) => `${caseName({ suite: row.suite, name: row.case })} ${row.engine} ${row.mode} ${row[other]}`,
+    );
+    return [...groups.values()].flatMap((group) => {
+      const points = group.map((row) => [row[of], row.rowsPerSec! / 1e6] as const).sort(([a], [b]) => a - b);
+      if (new Set(points.map(([x]) => x)).size < 2) return [];
+      const [first] = group;
+      const label = `${first.suite}/${first.case} ${first.engine} ${first.mode}`;
+      const text = `${points[0]![1].toPrecision(3)} → ${points.at(-1)![1].toPrecision(3)}`;
+      return [{ label, points, text, colour: ENGINE_COLOURS[first.engine]! }];
+    });
+  };
+  const [threads, sizes] = [by("threads"), by("rows")];
+  return [
+    threads.length === 0
+      ? null
+      : html`<h2>By threads</h2>${lineRows(threads, "threads", "million records/s")}`,
+    sizes.length === 0 ? null : html`<h2>By rows</h2>${lineRows(sizes, "rows", "million records/s")}`,
+  ];
+}
+
+const PERCENTILES = [
+  ["p50Us", "p50"],
+  ["p99Us", "p99"],
+  ["p999Us", "p99.9"],
+  ["maxUs", "most"],
+] as const;
+
+/** Rows that carry latencies instead of throughput. */
+function latencySection(results: readonly ResultRow[]): Content {
+  const rows = results.filter((row) => typeof (row as { p50Us?: unknown }).p50Us === "number");
+  if (rows.length === 0) return null;
+  const bars = rows.flatMap((row) =>
+    PERCENTILES.map(([field, name], index): Bar => {
+      const value = (row as unknown as Record<string, number>)[field]!;
+      const label = `${row.suite}/${row.case} ${engineLabel(row)} ${name}`;
+      return {
+        label,
+        value,
+        spread: null,
+        text: `${value} µs`,
+        colour: ENGINE_COLOURS[row.engine]!,
+        first: index === 0,
+      };
+    }),
+  );
+  return html`<h2>Latency</h2>${barChart(bars, { title: "microseconds", log: true, format: (value) => String(value) })}`;
+}
+
+/** A roofline: bytes a second of each kernel, of C's, and of reading the same memory. */
+function kernelSection(rows: readonly ResultRow[]): Content {
+  const measured = rows.filter((row) => row.verified && row.bytesPerSec !== undefined);
+  if (measured.length === 0) return null;
+  let last = "";
+  const bars = measured.flatMap((row): Bar[] => {
+    const first = row.case !== last;
+    last = row.case;
+    const per = (bytes: number) => bytes / 1e9;
+    const spread = (ms: number | undefined) =>
+      per(row.bytesPerSec!) * ((row.medianMs ?? 1) / (ms ?? row.medianMs ?? 1));
+    const bar: Bar = {
+      label: `${row.case} ${row.engine}`,
+      value: per(row.bytesPerSec!),
+      spread: [spread(row.maxMs), spread(row.minMs)],
+      text: `${per(row.bytesPerSec!).toFixed(2)} GB/s`,
+      colour: ENGINE_COLOURS[row.engine]!,
+      first,
+    };
+    const read = row.readBytesPerSec;
+    if (row.engine !== "millrace" || read === undefined) return [bar];
+    const roof = {
+      label: `${row.case} memory read`,
+      value: per(read),
+      spread: null,
+      text: `${per(read).toFixed(2)} GB/s`,
+    };
+    return [bar, { ...roof, colour: "var(--line)" }];
+  });
+  return html`<h2>Single kernels under the memory's roof</h2>
+<p>Bytes of input a second. No kernel can be faster than reading the same memory and doing nothing with it, the grey bar.</p>
+${barChart(bars, { title: "GB/s", log: true, format: (value) => String(value) })}`;
+}
+
+const COLUMNS = [
+  { name: "case" },
+  { name: "engine" },
+  { name: "mode" },
+  ...[
+    "threads",
+    "rows",
+    "cold ms",
+    "median ms",
+    "min ms",
+    "max ms",
+    "runs",
+    "M rows/s",
+    "bytes/record",
+    "MiB",
+  ].map((name) => ({
+    name,
+    numeric: true,
+  })),
+  { name: "verified by" },
+];
+
+function tableSection(report: Report): Markup {
+  const ms = (value: number | undefined) => (value === undefined ? "" : value.toFixed(2));
+  const rows = report.results.map((row): Content[] => [
+    caseName({ suite: row.suite, name: row.case }),
+    `${row.engine} ${row.engineVersion ?? ""}`,
+    row.mode,
+    row.threads,
+    row.rows.toLocaleString("en-US"),
+    ...[row.coldMs, row.medianMs, row.minMs, row.maxMs].map(ms),
+    row.runs ?? "",
+    row.rowsPerSec === undefined ? "" : millions(row.rowsPerSec),
+    row.bytesPerRecord ?? "",
+    row.peakRssMiB ?? "",
+    row.verified
+      ? html`<span class="good">${row.verifiedBy.join(", ")}</span>`
+      : html`<span class="${row.unavailable ? "soft" : "bad"}">${row.error ?? ""}</span>`,
+  ]);
+  return html`<h2>All figures</h2>
+<p>${download("millrace-bench.json", JSON.stringify(report), "Download as JSON")}</p>
+${dataTable(COLUMNS, rows)}`;
+}
+
+function method({ results, options }: Report): Markup {
+  const suites = [...new Set(results.map(({ suite }) => suite))];
+  const seed = options.seed === undefined ? "" : ` --seed ${String(options.seed)}`;
+  return html`<h2>How it was measured</h2>
+<p>Each engine and case in a process of its own, data loaded into the engine's own form before the clock, engines in turn run by run. One cold run is reported apart, then a warm-up, then the runs that count; the median is quoted. Every result is checked before its time is shown. Float sums of Millrace are exact.</p>
+<pre>npx millrace bench ${suites.join(" ")}${seed}</pre>`;
+}
+
+export function times(ratio: number): string {
+  return `${ratio >= 10 ? ratio.toFixed(1) : ratio.toFixed(2)}x`;
+}
+
+function millions(rowsPerSec: number): string {
+  return (rowsPerSec / 1e6).toPrecision(3);
+}
