@@ -108,6 +108,11 @@ class MillraceSession implements EngineSession {
       return rawResult(this.#of, this.#kernelResult!.toArrow());
     }
     if (this.#batches.length === 0) await this.#runStream();
+    // Without a row no batch has left that would tell the schema.
+    if (this.#batches.length === 0) {
+      const empty = await this.#engine.collect(this.#plan, this.#inputs);
+      return rawResult(this.#of, empty.slice(0, 0));
+    }
     return rawResult(this.#of, new Table(this.#batches));
   }
 

@@ -9,6 +9,7 @@ import { flightsSuite } from "./flights.js";
 import { groupbySuite } from "./groupby.js";
 import { joinSuite } from "./join.js";
 import { microSuite } from "./micro.js";
+import { nexmarkSuite } from "./nexmark.js";
 import { sortSuite } from "./sort.js";
 import { windowsSuite } from "./windows.js";
 
@@ -17,6 +18,7 @@ export const SUITES: readonly Suite[] = [
   joinSuite,
   sortSuite,
   windowsSuite,
+  nexmarkSuite,
   flightsSuite,
   double11Suite,
   exactSuite,
