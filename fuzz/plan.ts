@@ -328,6 +328,7 @@ class PlanDraw {
       suffix,
       nullsEqual: draw.chance(30),
       residual,
+      time: null,
     };
     const joined = attempt(() => ({ node, bound: bindJoin(node, input.bound, right.bound) }));
     if (joined === null || filters) return joined;

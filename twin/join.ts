@@ -1,6 +1,6 @@
 // Joins, written for being obviously right: every row of one side held against every row of the other.
 
-import { keyValue, valueName } from "./aggregate.js";
+import { compareValues, keyValue, valueName } from "./aggregate.js";
 import type { Value } from "./values.js";
 
 type Row = readonly Value[];
@@ -61,4 +61,63 @@ export function joinTwin(
 function keyName(key: Row, nullsEqual: boolean): string | null {
   if (!nullsEqual && key.includes(null)) return null;
   return key.map((value) => valueName(keyValue(value))).join("|");
+}
+
+export interface TwinAsOf {
+  readonly direction: "backward" | "forward" | "nearest";
+  readonly how: "inner" | "left";
+  /** Furthest distance; null for any. */
+  readonly tolerance: bigint | null;
+  /** Whether equal times are no match. */
+  readonly strict: boolean;
+  readonly nullsEqual?: boolean | undefined;
+}
+
+export interface TwinTimedSide extends TwinSide {
+  readonly times: readonly (bigint | null)[];
+}
+
+/**
+ * Each left row with the right one whose time is best: of equally near ones the earlier, of those of equal times
+ * the last by its columns.
+ */
+export function asOfTwin(left: TwinTimedSide, right: TwinTimedSide, options: TwinAsOf): Value[][] {
+  const { direction, how, tolerance, strict, nullsEqual = false } = options;
+  const names = right.keys.map((key) => keyName(key, nullsEqual));
+  return left.rows.flatMap((row, l) => {
+    const key = keyName(left.keys[l]!, nullsEqual);
+    const time = left.times[l]!;
+    let best: { apart: bigint; at: number } | null = null;
+    for (const at of right.rows.keys()) {
+      const other = right.times[at]!;
+      if (key === null || names[at] !== key || time === null || other === null) continue;
+      const apart = other - time;
+      if (strict && apart === 0n) continue;
+      if ((direction === "backward" && apart > 0n) || (direction === "forward" && apart < 0n)) continue;
+      if (tolerance !== null && size(apart) > tolerance) continue;
+      if (best === null || isBetter(apart, right.rows[at]!, best.apart, right.rows[best.at]!))
+        best = { apart, at };
+    }
+    if (best !== null) return [[...row, ...right.rows[best.at]!]];
+    return how === "inner" ? [] : [[...row, ...Array.from({ length: right.width }, () => null)]];
+  });
+}
+
+function isBetter(apart: bigint, row: Row, than: bigint, other: Row): boolean {
+  if (size(apart) !== size(than)) return size(apart) < size(than);
+  return apart === than ? compareRows(row, other) > 0 : apart < than;
+}
+
+const size = (apart: bigint) => (apart < 0n ? -apart : apart);
+
+/** Ascending column by column, nulls last. */
+function compareRows(a: Row, b: Row): number {
+  for (const [at, value] of a.entries()) {
+    const other = b[at]!;
+    if (value === null && other === null) continue;
+    if (value === null || other === null) return value === null ? 1 : -1;
+    const order = compareValues(value, other);
+    if (order !== 0) return order;
+  }
+  return 0;
 }

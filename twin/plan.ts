@@ -14,7 +14,7 @@ import { byteWidth, physicalType, type Schema, typeName } from "../bindings/ts/t
 import { OverflowError } from "../bindings/ts/type/error.js";
 import { aggregateTwin, compareValues, valueName } from "./aggregate.js";
 import { readRows } from "./expression.js";
-import { joinTwin } from "./join.js";
+import { asOfTwin, joinTwin } from "./join.js";
 import type { Value } from "./values.js";
 import { type TwinWindow, windowTwin } from "./window.js";
 
@@ -75,24 +75,36 @@ function joinRows(
   left: readonly Row[],
   right: readonly Row[],
 ): Row[] {
-  const { keys, residual } = plan;
-  return joinTwin(
-    {
-      rows: left,
-      keys: left.map((row) => keys.map((key) => evaluate(key.left, row))),
-      width: plan.left.schema.fields.length,
-    },
-    {
-      rows: right,
-      keys: right.map((row) => keys.map((key) => evaluate(key.right, row))),
-      width: plan.right.schema.fields.length,
-    },
-    {
-      how: plan.how,
-      nullsEqual: plan.nullsEqual,
-      residual: residual === null ? undefined : (l, r) => evaluate(residual, [...l, ...r]) === true,
-    },
-  );
+  const { keys, residual, time } = plan;
+  const lefts = {
+    rows: left,
+    keys: left.map((row) => keys.map((key) => evaluate(key.left, row))),
+    width: plan.left.schema.fields.length,
+  };
+  const rights = {
+    rows: right,
+    keys: right.map((row) => keys.map((key) => evaluate(key.right, row))),
+    width: plan.right.schema.fields.length,
+  };
+  const passes = (l: Row, r: Row) => residual === null || evaluate(residual, [...l, ...r]) === true;
+  const { how, nullsEqual } = plan;
+  if (time === null) return joinTwin(lefts, rights, { how, nullsEqual, residual: passes });
+  const timeOfLeft = (row: Row) => evaluate(time.left, row) as bigint | null;
+  const timeOfRight = (row: Row) => evaluate(time.right, row) as bigint | null;
+  const { spec } = time;
+  if ("strict" in spec) {
+    const direction = (["backward", "forward", "nearest"] as const)[spec.mode - 2]!;
+    return asOfTwin(
+      { ...lefts, times: left.map(timeOfLeft) },
+      { ...rights, times: right.map(timeOfRight) },
+      { ...spec, direction, how: how as "inner" | "left", nullsEqual },
+    );
+  }
+  const isWithin = (l: Row, r: Row) => {
+    const [from, to] = [timeOfLeft(l), timeOfRight(r)];
+    return from !== null && to !== null && to - from >= spec.low && to - from <= spec.high;
+  };
+  return joinTwin(lefts, rights, { how, nullsEqual, residual: (l, r) => isWithin(l, r) && passes(l, r) });
 }
 
 type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;

@@ -256,7 +256,13 @@ export const enum JoinConfig {
   FAULT = 48,
   /** u32 seed of the tables' hashes; changes no result. */
   SEED = 52,
-  SIZE = 56,
+  /** u32 `JoinTime`. */
+  TIME = 56,
+  /** i64 least distance from the left time to the right one (WITHIN). */
+  LOW = 64,
+  /** i64 largest distance (WITHIN), or with BOUNDED the tolerance of the other modes. */
+  HIGH = 72,
+  SIZE = 80,
 }
 
 export const enum JoinFlag {
@@ -267,6 +273,23 @@ export const enum JoinFlag {
   BUILD_FIRST = 2,
   /** Results stay valid until the operator is destroyed, and not just until its next call. */
   KEEP_RESULTS = 4,
+  /** BACKWARD, FORWARD, NEAREST: equal times are no match. */
+  STRICT = 8,
+  /** BACKWARD, FORWARD, NEAREST: nor are times further apart than HIGH. */
+  BOUNDED = 16,
+}
+
+/** How the times of both sides decide what matches; the output after the keys is the time then, an I64. */
+export const enum JoinTime {
+  NONE = 0,
+  /** Every row whose time less the left one's is from LOW to HIGH. */
+  WITHIN = 1,
+  /** The latest right row at or before the left one. */
+  BACKWARD = 2,
+  /** The earliest at or after it. */
+  FORWARD = 3,
+  /** The nearer of the two; of equally near ones the earlier. */
+  NEAREST = 4,
 }
 
 export const enum JoinType {

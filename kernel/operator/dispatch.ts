@@ -36,11 +36,14 @@ import {
   joinEnd,
   joinKeyTier,
   joinKeys,
+  joinLateRows,
+  joinPassed,
   joinPending,
   joinPortEnded,
   joinProbes,
   joinPush,
   joinSlots,
+  joinWatermark,
 } from "./join";
 import { joinPull } from "./join-results";
 import {
@@ -219,6 +222,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   const head = changetype<Operator>(operator);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
+  if (head.kind == <u32>OperatorKind.JOIN) joinWatermark(operator, port, time);
   if (time == END) {
     if (head.kind == <u32>OperatorKind.JOIN) joinEnd(operator, port);
     else head.ended = 1;
@@ -339,6 +343,8 @@ function joinStats(operator: usize, out: usize): void {
   store<u64>(out, joinSlots(operator), <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, joinKeyTier(operator), <usize>OperatorStats.KEY_TIER);
   store<u64>(out, joinProbes(operator), <usize>OperatorStats.PROBES);
+  store<u64>(out, joinLateRows(operator), <usize>OperatorStats.LATE_ROWS);
+  store<i64>(out, joinPassed(operator), <usize>OperatorStats.WATERMARK);
 }
 
 function windowStats(operator: usize, out: usize): void {

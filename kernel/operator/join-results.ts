@@ -41,6 +41,7 @@ import {
   joinStore,
   joinTier,
 } from "./join-state";
+import { timeAdvance } from "./join-time";
 import { joinPending } from "./join";
 import { Operator } from "./operator";
 
@@ -119,6 +120,10 @@ function advance(context: usize, self: Join): i32 {
   self.ready = 0;
   self.taken = 0;
   if (self.candidates != 0) return settle(context, self);
+  if (self.time != 0) {
+    const status = timeAdvance(context, self);
+    return status == 0 && self.candidates != 0 ? settle(context, self) : status;
+  }
   switch (self.phase) {
     case Phase.PAIRS:
       findPairs(self);
@@ -441,6 +446,6 @@ function append(self: Join, output: usize, columns: usize, count: u32, from: u32
     const port = load<u32>(column);
     const builder = outputColumn(output, index);
     if (((self.sides >> port) & 1) == 0) appendNulls(builder, rows);
-    else gather(joinStore(self, port), load<u32>(column, 4), (port == 0 ? self.found0 : self.found1) + skip, rows, builder, false);
+    else gather(joinStore(self, port), load<u32>(column, 4), (port == 0 ? self.found0 : self.found1) + skip, rows, builder, port == 1 && self.padded != 0);
   }
 }

@@ -104,6 +104,10 @@ export class Join {
   /** Store column of the key while the index waits. */
   keyColumn0: u32;
   keyColumn1: u32;
+  /** What a join by time holds besides (join-time-state.ts); 0 where equal keys alone decide. */
+  time: usize;
+  /** 1 when pairs may lack their row of port 1. */
+  padded: u32;
 }
 
 // @ts-ignore: decorator

@@ -8,7 +8,7 @@
 // were evaluated. State cannot be saved yet.
 
 import { Abi, Batch, Type } from "../abi/layout";
-import { JoinColumn, JoinConfig, JoinFlag, JoinType } from "../abi/operator";
+import { JoinColumn, JoinConfig, JoinFlag, JoinTime, JoinType } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { outputColumn, outputCreate } from "../column/builder";
 import { Vector } from "../column/vector";
@@ -67,6 +67,7 @@ import {
   joinTier,
   joinWaits,
 } from "./join-state";
+import { timeCreate, timeIsAsOf, timeIsDue, timeOf, timePassed, timePush, timeWatermark } from "./join-time-state";
 import { Operator } from "./operator";
 
 const MAX_COLUMNS: u32 = 4096;
@@ -90,7 +91,8 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
     if (programOutputs(self.residual) != 1 || programOutputType(self.residual, 0) != <u32>Type.U32)
       return refuse(context);
   }
-  if (!sameKeys(self)) return refuse(context);
+  const mode = load<u32>(config, <usize>JoinConfig.TIME);
+  if (!sameKeys(self) || !areTimes(self, config, mode)) return refuse(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
   const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
@@ -100,6 +102,14 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
   }
   self.columnCount = count;
   self.residualCount = residual;
+  if (mode != <u32>JoinTime.NONE) {
+    const low = load<i64>(config, <usize>JoinConfig.LOW);
+    const high = load<i64>(config, <usize>JoinConfig.HIGH);
+    if (!timeCreate(self, operator, mode, low, high)) {
+      failMemory(context, 0);
+      return false;
+    }
+  }
   if (allocate(self, operator, columns, load<u32>(config, <usize>JoinConfig.SEED))) return true;
   failMemory(context, 0);
   return false;
@@ -146,6 +156,25 @@ function sameKeys(self: Join): bool {
   return true;
 }
 
+/** Bounds are as far from the ends of 64 bits as sums of two of them need. */
+const FURTHEST: i64 = 1 << 62;
+
+/** Whether the configuration's times are sound, and its other parts go with them. */
+function areTimes(self: Join, config: usize, mode: u32): bool {
+  if (mode == <u32>JoinTime.NONE) return true;
+  if (mode > <u32>JoinTime.NEAREST) return false;
+  for (let port: u32 = 0; port < 2; port++) {
+    const program = joinProgram(self, port);
+    if (self.keyCount >= programOutputs(program)) return false;
+    if (programOutputType(program, self.keyCount) != <u32>Type.I64) return false;
+  }
+  const low = load<i64>(config, <usize>JoinConfig.LOW);
+  const high = load<i64>(config, <usize>JoinConfig.HIGH);
+  if (mode == <u32>JoinTime.WITHIN) return low <= high && low >= -FURTHEST && high <= FURTHEST;
+  if (self.type > <u32>JoinType.LEFT || self.residual != 0) return false;
+  return high >= 0 && high <= FURTHEST;
+}
+
 function areColumns(self: Join, columns: usize, count: u32): bool {
   for (let index: u32 = 0; index < count; index++) {
     const column = columns + <usize>index * <usize>JoinColumn.SIZE;
@@ -168,7 +197,8 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   const nullsEqual = (self.flags & <u32>JoinFlag.NULLS_EQUAL) != 0;
   if (!keysInit(self.keys, operator, types, self.keyCount, nullsEqual, self.fault, seed)) return false;
   const keys = changetype<Keys>(self.keys);
-  if (keys.tier == <u32>KeyTier.UNDECIDED && (self.flags & <u32>JoinFlag.BUILD_FIRST) == 0) keysHash(keys);
+  const waits = (self.flags & <u32>JoinFlag.BUILD_FIRST) != 0 && self.time == 0;
+  if (keys.tier == <u32>KeyTier.UNDECIDED && !waits) keysHash(keys);
   self.low0 = i64.MAX_VALUE;
   self.high0 = i64.MIN_VALUE;
   self.low1 = i64.MAX_VALUE;
@@ -188,7 +218,10 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   return self.output != 0 && self.residualOutput != 0;
 }
 
-/** A store a side, with each output that results, the residual or a waiting index need once. */
+/**
+ * A store a side, with each output that results, the residual or a waiting index need once; of the right side of an
+ * as-of join all of them, which tell rows of equal times apart.
+ */
 function makeStores(self: Join, operator: usize, columns: usize, seed: u32): bool {
   const waits = joinTier(self) == <u32>KeyTier.UNDECIDED;
   for (let port: u32 = 0; port < 2; port++) {
@@ -196,7 +229,8 @@ function makeStores(self: Join, operator: usize, columns: usize, seed: u32): boo
     const wanted = regionBlock(operator, <usize>outputs + 1);
     const address = regionCut(operator, STORE_SIZE);
     if (wanted == 0 || address == 0) return false;
-    memory.fill(wanted, 0, <usize>outputs + 1);
+    const all = port == 1 && self.time != 0 && timeIsAsOf(timeOf(self));
+    memory.fill(wanted, all ? 1 : 0, <usize>outputs + 1);
     if (waits) store<u8>(wanted, 1);
     for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
       const column = columns + <usize>index * <usize>JoinColumn.SIZE;
@@ -246,11 +280,10 @@ function makeOutput(self: Join, operator: usize, columns: usize, count: u32): us
 /** Whether a pull has something to do. */
 export function joinPending(operator: usize): bool {
   const self = joinOf(operator);
+  if (self.candidates != 0 || self.taken < self.ready || self.given < self.written) return true;
+  if (self.time != 0) return timeIsDue(self);
   return (
     self.phase != <u32>Phase.IDLE ||
-    self.candidates != 0 ||
-    self.taken < self.ready ||
-    self.given < self.written ||
     (self.ended0 != 0 && self.closed0 == 0) ||
     (self.ended1 != 0 && self.closed1 == 0)
   );
@@ -268,6 +301,12 @@ export function joinEnd(operator: usize, port: u32): void {
   if (self.ended0 && self.ended1) changetype<Operator>(operator).ended = 1;
 }
 
+/** No more rows at or before `time` will come on this port: means something to joins by time only. */
+export function joinWatermark(operator: usize, port: u32, time: i64): void {
+  const self = joinOf(operator);
+  if (self.time != 0) timeWatermark(self, port, time);
+}
+
 /** HAS_MORE when rows may leave because of the batch, else NEED_INPUT. */
 export function joinPush(context: usize, operator: usize, port: u32, batch: usize): i32 {
   const status = pushBatch(context, operator, port, batch);
@@ -280,6 +319,7 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   const program = joinProgram(self, port);
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
+  if (self.time != 0) return timePush(context, operator, self, port, program, batch);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (joinIsDirect(self, port)) return joinPushDirect(context, operator, self, port, rows);
   const kept = joinStore(self, port);
@@ -357,4 +397,16 @@ export function joinKeyTier(operator: usize): u32 {
 
 export function joinProbes(operator: usize): u64 {
   return keysProbes(changetype<Keys>(joinOf(operator).keys));
+}
+
+/** Rows of joins by time that came behind their port's watermark. */
+export function joinLateRows(operator: usize): u64 {
+  const self = joinOf(operator);
+  return self.time == 0 ? 0 : timeOf(self).lateRows;
+}
+
+/** The watermark of the left times that leave. */
+export function joinPassed(operator: usize): i64 {
+  const self = joinOf(operator);
+  return self.time == 0 ? i64.MIN_VALUE : timePassed(self);
 }

@@ -1,17 +1,17 @@
 // What the tests of joins share: a join operator over plain columns, ways to feed it, and its twin.
 
 import fc from "fast-check";
-import { encodeJoinConfig } from "../../bindings/ts/kernel/config.js";
+import { encodeJoinConfig, type JoinTimeSpec } from "../../bindings/ts/kernel/config.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import { type DataType, physicalType, valueType } from "../../bindings/ts/type/data-type.js";
-import { type JoinHow, joinTwin, type TwinSide } from "../../twin/join.js";
+import { asOfTwin, type JoinHow, joinTwin, type TwinSide } from "../../twin/join.js";
 import type { Value } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
-import { JoinType, OperatorKind } from "../abi/operator.js";
+import { JoinTime, JoinType, OperatorKind } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
 import { batchOf, slice, type Table } from "./testing.js";
 
@@ -24,6 +24,12 @@ const TYPES_OF: Record<JoinHow, JoinType> = {
   anti: JoinType.ANTI,
 };
 
+const DIRECTIONS = {
+  [JoinTime.BACKWARD]: "backward",
+  [JoinTime.FORWARD]: "forward",
+  [JoinTime.NEAREST]: "nearest",
+} as const;
+
 export interface JoinQuery {
   /** Per side; the first columns are the keys. */
   readonly types: readonly [readonly DataType[], readonly DataType[]];
@@ -33,6 +39,8 @@ export interface JoinQuery {
   /** Per side the column of an int64: the left one must be less than or equal to the right one. */
   readonly residual?: readonly [number, number] | undefined;
   readonly buildFirst?: boolean | undefined;
+  /** The column after the keys is an int64 time on both sides then. */
+  readonly time?: JoinTimeSpec | undefined;
   readonly faults?: number | undefined;
 }
 
@@ -76,6 +84,7 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
         program: residualProgram(),
         columns: query.residual.map((output, port) => ({ port, output })),
       },
+      time: query.time,
       faults: query.faults,
     }),
     columns: left.map((_, i) => i),
@@ -148,17 +157,35 @@ export function expectedJoin(query: JoinQuery, tables: readonly [Table, Table]):
       width: query.types[port as 0 | 1].length,
     };
   }) as unknown as [TwinSide, TwinSide];
-  const { residual } = query;
+  const { residual, time } = query;
+  const times = [left, right].map(({ rows }) => rows.map((row) => row[query.keys] as bigint | null));
+  if (time !== undefined && time.mode !== JoinTime.WITHIN) {
+    return asOfTwin(
+      { ...left, times: times[0]! },
+      { ...right, times: times[1]! },
+      {
+        direction: DIRECTIONS[time.mode],
+        how: query.how as "inner" | "left",
+        tolerance: time.tolerance,
+        strict: time.strict,
+        nullsEqual: query.nullsEqual,
+      },
+    );
+  }
+  const isWithin = (l: readonly Value[], r: readonly Value[]) => {
+    if (time === undefined || time.mode !== JoinTime.WITHIN) return true;
+    const [a, b] = [l[query.keys], r[query.keys]] as (bigint | null)[];
+    return a !== null && b !== null && b! - a! >= time.low && b! - a! <= time.high;
+  };
   return joinTwin(left, right, {
     how: query.how,
     nullsEqual: query.nullsEqual,
-    residual:
-      residual &&
-      ((l, r) => {
-        const a = l[residual[0]] as bigint | null;
-        const b = r[residual[1]] as bigint | null;
-        return a !== null && b !== null && a <= b;
-      }),
+    residual: (l, r) => {
+      if (residual === undefined) return isWithin(l, r);
+      const a = l[residual[0]] as bigint | null;
+      const b = r[residual[1]] as bigint | null;
+      return a !== null && b !== null && a <= b && isWithin(l, r);
+    },
   });
 }
 

@@ -12,6 +12,7 @@ import {
   JoinConfig,
   type JoinFault,
   JoinFlag,
+  JoinTime,
   type JoinType,
   KeyConfig,
   PartitionConfig,
@@ -291,9 +292,22 @@ export interface JoinConfigSpec {
   readonly residual?:
     | { readonly program: Uint8Array; readonly columns: readonly JoinColumnSpec[] }
     | undefined;
+  /** Both programs' output after the keys is an int64 time then. */
+  readonly time?: JoinTimeSpec | undefined;
   /** Fault switches for tests. */
   readonly faults?: JoinFault | undefined;
 }
+
+/** Which right times match a left one. */
+export type JoinTimeSpec =
+  | { readonly mode: JoinTime.WITHIN; readonly low: bigint; readonly high: bigint }
+  | {
+      readonly mode: JoinTime.BACKWARD | JoinTime.FORWARD | JoinTime.NEAREST;
+      /** Furthest distance; null for any. */
+      readonly tolerance: bigint | null;
+      /** Equal times are no match. */
+      readonly strict: boolean;
+    };
 
 export interface JoinColumnSpec {
   /** 0 is the left side, 1 the right. */
@@ -315,7 +329,8 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
   const flags =
     (spec.nullsEqual ? JoinFlag.NULLS_EQUAL : JoinFlag.NONE) |
     (spec.buildFirst ? JoinFlag.BUILD_FIRST : JoinFlag.NONE) |
-    (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE);
+    (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE) |
+    timeFlags(spec.time);
   const set = (field: JoinConfig, value: number) => view.setUint32(field, value, true);
   set(JoinConfig.VERSION, Abi.VERSION);
   set(JoinConfig.FLAGS, flags);
@@ -327,6 +342,7 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
   set(JoinConfig.RIGHT_PROGRAM_BYTES, spec.right.length);
   set(JoinConfig.OUTPUTS, spec.outputs.length);
   set(JoinConfig.FAULT, spec.faults ?? 0);
+  if (spec.time !== undefined) writeTime(view, spec.time);
   columns.forEach(({ port, output }, i) => {
     view.setUint32(JoinConfig.SIZE + i * JoinColumn.SIZE + JoinColumn.PORT, port, true);
     view.setUint32(JoinConfig.SIZE + i * JoinColumn.SIZE + JoinColumn.OUTPUT, output, true);
@@ -340,6 +356,21 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
     bytes.set(spec.residual.program, residual);
   }
   return bytes;
+}
+
+function timeFlags(time: JoinTimeSpec | undefined): number {
+  if (time === undefined || !("strict" in time)) return JoinFlag.NONE;
+  return (
+    (time.strict ? JoinFlag.STRICT : JoinFlag.NONE) |
+    (time.tolerance === null ? JoinFlag.NONE : JoinFlag.BOUNDED)
+  );
+}
+
+function writeTime(view: DataView, time: JoinTimeSpec): void {
+  const [low, high] = time.mode === JoinTime.WITHIN ? [time.low, time.high] : [0n, time.tolerance ?? 0n];
+  view.setUint32(JoinConfig.TIME, time.mode, true);
+  view.setBigInt64(JoinConfig.LOW, low, true);
+  view.setBigInt64(JoinConfig.HIGH, high, true);
 }
 
 function align8(bytes: number): number {

@@ -6,6 +6,7 @@
 import { type DataType, type Field, isCarried, type Schema, typeName, valueType } from "../type/data-type.js";
 import { PlanError, TypeMismatchError } from "../type/error.js";
 import { project } from "./bind.js";
+import { bindJoinTime } from "./bind-join-time.js";
 import { type BoundExpression, describe } from "./bound.js";
 import { commonType } from "./common-type.js";
 import { convert } from "./draft.js";
@@ -40,6 +41,7 @@ export function bindJoin(node: JoinNode, left: BoundPlan, right: BoundPlan): Bou
     keys,
     residual,
     nullsEqual: node.nullsEqual,
+    time: node.time === null ? null : bindJoinTime(node.time, left.schema, right.schema),
     schema,
   };
   return filters ? join : project(join, outputs(node, left.schema, right.schema, names, schema));

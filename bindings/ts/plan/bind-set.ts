@@ -25,6 +25,7 @@ export function bindSet(node: SetNode, left: BoundPlan, right: BoundPlan): Bound
     suffix: "_right",
     nullsEqual: true,
     residual: null,
+    time: null,
   };
   return bindJoin(join, distinct, right);
 }

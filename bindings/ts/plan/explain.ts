@@ -5,6 +5,7 @@ import { aggregateText } from "./aggregate.js";
 import { bind, sourcesOf } from "./bind.js";
 import { asChangelog } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
+import { joinTimeText } from "./join-time.js";
 import { type BoundPlan, boundInputs, inputsOf, type PlanNode } from "./logical.js";
 import {
   type AggregateStage,
@@ -95,7 +96,8 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
       return node.operation;
     case "join": {
       const keys = node.on.map(({ left, right }) => (left === right ? left : `${left} = ${right}`));
-      return joinText(node.how, keys, node.nullsEqual, node.residual && expressionText(node.residual));
+      const residual = node.residual && expressionText(node.residual);
+      return joinText(node.how, keys, node.nullsEqual, residual, node.time && joinTimeText(node.time));
     }
   }
 }
@@ -114,12 +116,14 @@ function joinText(
   keys: readonly string[],
   nullsEqual: boolean,
   residual: string | null,
+  time: string | null,
 ): string {
-  const name = how === "inner" && keys.length === 0 ? "cross" : how;
+  const name = how === "inner" && keys.length === 0 && time === null ? "cross" : how;
   return [
     `${name} join`,
     ...(keys.length > 0 ? [`on ${keys.join(", ")}`] : []),
     ...(nullsEqual ? ["(nulls equal)"] : []),
+    ...(time === null ? [] : [time]),
     ...(residual === null ? [] : [`where ${residual}`]),
   ].join(" ");
 }
@@ -179,7 +183,7 @@ function boundText(plan: BoundPlan): string {
       const keys = plan.keys.map(({ left, right }) =>
         left.text === right.text ? left.text : `${left.text} = ${right.text}`,
       );
-      return joinText(plan.how, keys, plan.nullsEqual, plan.residual?.text ?? null);
+      return joinText(plan.how, keys, plan.nullsEqual, plan.residual?.text ?? null, plan.time?.text ?? null);
     }
   }
 }
@@ -208,10 +212,10 @@ export function stageTitle(stage: Stage): { readonly name: string; readonly deta
     case "limit":
       return { name: "limit", detail: limitText(stage).replace(/^limit /, "") };
     case "join": {
-      const { how, left, right, nullsEqual, residual } = stage;
+      const { how, left, right, nullsEqual, residual, time } = stage;
       return {
         name: "join",
-        detail: joinText(how, keyPairs(left, right), nullsEqual, residual?.text ?? null),
+        detail: joinText(how, keyPairs(left, right), nullsEqual, residual?.text ?? null, time?.text ?? null),
       };
     }
     case "union":
@@ -283,9 +287,12 @@ function stageLines(stage: Stage, index: number): string[] {
   }
 }
 
-/** In a stream nothing bounds what a join keeps, and what depends on a match never coming waits for the end. */
+/**
+ * In a stream nothing bounds what a join without times keeps, and what depends on a match never coming waits for
+ * the end.
+ */
 function joinLines(stage: JoinStage, number: number): string[] {
-  const { how, left, right, nullsEqual, residual } = stage;
+  const { how, left, right, nullsEqual, residual, time } = stage;
   const keys = keyPairs(left, right);
   const waits = how === "inner" || how === "semi" ? "" : "; rows without a match leave at the end of input";
   const side = (name: string, { filters, instructions }: JoinSide) => [
@@ -293,11 +300,14 @@ function joinLines(stage: JoinStage, number: number): string[] {
     `program of ${instructions.length} instructions over ${name} rows`,
   ];
   return [
-    `${number} ${joinText(how, keys, nullsEqual, residual?.text ?? null)} -> ${stage.schema.fields.map(({ name }) => name).join(", ")}`,
+    `${number} ${joinText(how, keys, nullsEqual, residual?.text ?? null, time?.text ?? null)} -> ${stage.schema.fields.map(({ name }) => name).join(", ")}`,
     ...indent([
       ...side("left", left),
       ...side("right", right),
-      `in a stream, keeps the rows of both sides until one ends${waits}`,
+      time === null
+        ? `in a stream, keeps the rows of both sides until one ends: its state grows without a bound${waits}`
+        : "in a stream, rows leave as the watermarks of both sides pass; without them, at the end of input",
+
       "right side",
       ...indent(chainLines(stage.input)),
     ]),

@@ -70,6 +70,7 @@ export {
 } from "./grouping.js";
 export { type Interval, interval } from "./interval.js";
 export type { Joined, JoinKeys, JoinOptions } from "./join.js";
+export type { AsofDirection, AsofJoined, AsofJoinOptions, AsofKeys, Within } from "./join-time.js";
 export {
   type ArrayOptions,
   arrayAgg,
@@ -126,6 +127,7 @@ export {
   nanosecondsATick,
   numberOfWatermark,
   type TimeScale,
+  ticksOfWatermark,
   timeLine,
   timeOf,
   watermarkOf,

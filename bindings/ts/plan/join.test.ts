@@ -272,7 +272,7 @@ Stages
     filter left a > 1
     program of 7 instructions over left rows
     program of 3 instructions over right rows
-    in a stream, keeps the rows of both sides until one ends; rows without a match leave at the end of input
+    in a stream, keeps the rows of both sides until one ends: its state grows without a bound; rows without a match leave at the end of input
     right side
       0 read r: k, x, y`);
     const unbound = from("l").join(from("r"), { on: { a: "b" }, how: "anti", nullsEqual: true });

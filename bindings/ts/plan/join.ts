@@ -2,6 +2,7 @@
 
 import { ArgumentError, PlanError } from "../type/error.js";
 import { nodeOf, type Operand } from "./expression.js";
+import { type Within, withinTime } from "./join-time.js";
 import type { JoinHow, JoinNode, PlanNode } from "./logical.js";
 import type { Flat, NamesOf } from "./result.js";
 
@@ -31,6 +32,12 @@ export interface JoinOptions<Left, Right, On, How, Suffix> {
   readonly nullsEqual?: boolean;
   /** What pairs of rows must pass besides, over the names of the result. A pair that fails is no match. */
   readonly residual?: Operand<NamesOf<Joined<Left, Right, On, "inner", Suffix>>>;
+  /**
+   * An interval join: the time of a right row must be from `from` to `to` after that of the left one, as in
+   * `{ left: "ts", right: "ts", from: "-5 minutes", to: "10 minutes" }`. In a stream with watermarks on both
+   * sides rows leave when these have passed. `on` may be left out then.
+   */
+  readonly within?: Within<Left, Right>;
 }
 
 /** Names that stand for one column on both sides. */
@@ -74,6 +81,7 @@ export function joinNode(
     readonly suffix?: unknown;
     readonly nullsEqual?: boolean;
     readonly residual?: Operand;
+    readonly within?: unknown;
   },
 ): JoinNode {
   const { how = "inner", suffix = "_right", nullsEqual = false, residual } = options;
@@ -89,9 +97,13 @@ export function joinNode(
       value: suffix,
     });
   }
-  const on = keyPairs(options.on);
+  const on = keyPairs(options.on, "join: on");
+  const time = options.within === undefined ? null : withinTime(options.within);
   if (how === "cross" && on.length > 0) throw new PlanError("a cross join takes no keys: leave `on` out");
-  if (how !== "cross" && on.length === 0) {
+  if (how === "cross" && time !== null) {
+    throw new PlanError(`a cross join takes no within: say how: "inner", which needs no \`on\` then`);
+  }
+  if (how !== "cross" && on.length === 0 && time === null) {
     throw new PlanError(`a join takes at least one key in \`on\`; for every pair of rows say how: "cross"`);
   }
   return {
@@ -103,10 +115,12 @@ export function joinNode(
     suffix,
     nullsEqual,
     residual: residual === undefined ? null : nodeOf(residual),
+    time,
   };
 }
 
-function keyPairs(on: unknown): JoinNode["on"] {
+/** Key columns as pairs; `option` names them in messages. */
+export function keyPairs(on: unknown, option: string): JoinNode["on"] {
   if (on === undefined) return [];
   if (typeof on === "string") return [{ left: on, right: on }];
   if (typeof on === "object" && on !== null) {
@@ -115,7 +129,7 @@ function keyPairs(on: unknown): JoinNode["on"] {
       return pairs.map(([left, right]) => ({ left: left as string, right: right as string }));
     }
   }
-  throw new ArgumentError("join: on takes a column's name, an array of names, or { leftName: rightName }", {
+  throw new ArgumentError(`${option} takes a column's name, an array of names, or { leftName: rightName }`, {
     value: on,
   });
 }

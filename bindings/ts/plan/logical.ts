@@ -6,10 +6,11 @@
 import type { AggregateName } from "../type/aggregate.js";
 import type { Schema } from "../type/data-type.js";
 import type { AggregateNode } from "./aggregate.js";
+import type { BoundJoinTime } from "./bind-join-time.js";
 import type { BoundWindow } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import type { ExpressionNode } from "./node.js";
-import type { WindowNode } from "./window.js";
+import type { WindowNode, WindowSize } from "./window.js";
 
 export interface NamedExpression {
   readonly name: string;
@@ -96,7 +97,28 @@ export interface JoinNode {
   readonly nullsEqual: boolean;
   /** What pairs of rows must pass besides. */
   readonly residual: ExpressionNode | null;
+  /** How times decide what matches; null where equal keys alone do. */
+  readonly time: JoinTimeNode | null;
 }
+
+/** Names of the time columns of both sides, and which right times match a left one. */
+export type JoinTimeNode =
+  | {
+      readonly kind: "within";
+      readonly left: string;
+      readonly right: string;
+      readonly from: WindowSize;
+      readonly to: WindowSize;
+    }
+  | {
+      readonly kind: "asof";
+      readonly left: string;
+      readonly right: string;
+      readonly direction: "backward" | "forward" | "nearest";
+      readonly tolerance: WindowSize | null;
+      /** Equal times are no match. */
+      readonly strict: boolean;
+    };
 
 /** A node over one input. */
 export type StepNode = Exclude<PlanNode, SourceNode | JoinNode | SetNode>;
@@ -192,6 +214,7 @@ export type BoundPlan = {
       /** Over the columns of both sides, the left ones first. */
       readonly residual: BoundExpression | null;
       readonly nullsEqual: boolean;
+      readonly time: BoundJoinTime | null;
     }
   /** All rows of both; their columns are those of `schema`. */
   | { readonly kind: "union"; readonly left: BoundPlan; readonly right: BoundPlan }

@@ -26,6 +26,7 @@ import {
 import { aggregateFunction } from "../type/aggregate.js";
 import { type DataType, type Field, int64, isCarried, type Schema, valueType } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
+import type { BoundJoinTime } from "./bind-join-time.js";
 import { type BoundWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import { ROW_KIND } from "./changelog.js";
@@ -38,7 +39,7 @@ import {
   type BoundPlan,
   boundInputs,
 } from "./logical.js";
-import { neededColumns } from "./needed.js";
+import { isAsOf, neededColumns } from "./needed.js";
 import { pushDown } from "./push-down.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
 import { timeLine } from "./time-scale.js";
@@ -166,6 +167,12 @@ export interface JoinStage {
   /** The right side: its stages may be none, then its source's batches come as they are. */
   readonly input: LoweredPlan;
   readonly nullsEqual: boolean;
+  /** How times decide what matches: what they are ticks of, and per side the source's column that they are. */
+  readonly time: {
+    readonly type: DataType;
+    readonly clocks: readonly [number | null, number | null];
+    readonly text: string;
+  } | null;
   /** What pairs of rows must pass besides, and its program's instructions. */
   readonly residual: { readonly text: string; readonly instructions: readonly string[] } | null;
   readonly schema: Schema;
@@ -458,16 +465,24 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
   const right = lowerNode(plan.right, rightStages, needed);
   const width = plan.left.schema.fields.length;
   const leaving = [...needed.get(plan)!].sort((a, b) => a - b);
+  const [leftClock, rightClock] = [left, right].map((side, port) =>
+    timeClock(plan.time, port as 0 | 1, side),
+  ) as [number | null, number | null];
+  const { time } = plan;
   const sides = [
     new JoinProgram(
       left,
       plan.keys.map((key) => key.left),
+      time?.left,
     ),
     new JoinProgram(
       right,
       plan.keys.map((key) => key.right),
+      time?.right,
     ),
   ] as const;
+  // In the order in which they tell right rows of one time apart.
+  if (isAsOf(plan)) for (const index of plan.right.schema.fields.keys()) sides[1].column(index);
   const column = (index: number): JoinColumnSpec => {
     const port = index < width ? 0 : 1;
     return { port, output: sides[port].column(port === 0 ? index : index - width) };
@@ -489,11 +504,13 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
       right: rightSide.program,
       outputs,
       residual: residual === null ? undefined : { program: residual.program, columns: candidates! },
+      time: time?.spec,
     },
     left: leftSide,
     right: rightSide,
     input: chain(plan.right, rightStages, reads, right.input),
     nullsEqual: plan.nullsEqual,
+    time: time === null ? null : { type: time.type, clocks: [leftClock, rightClock], text: time.text },
     residual: residual === null ? null : { text: plan.residual!.text, instructions: residual.instructions },
     schema,
   });
@@ -501,7 +518,17 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
     const at = leaving.indexOf(index);
     return at < 0 ? notNeeded(field) : passed(field, at);
   });
-  return { input: schema, clocks: [], filters: [], columns };
+  // A join by time passes watermarks of its left times on.
+  const clocks = leaving.map((index) => {
+    if (leftClock === null || index >= width) return null;
+    return clockOf(left.columns[index]!, left) === leftClock ? leftClock : null;
+  });
+  return { input: schema, clocks, filters: [], columns };
+}
+
+/** The source's column that a side's time is, perhaps as another kind of timestamp; null where it is computed. */
+function timeClock(time: BoundJoinTime | null, port: 0 | 1, side: Pending): number | null {
+  return time === null ? null : clockOf({ name: "", expression: over(side)(time.instants[port]) }, side);
 }
 
 /** Stands for a column that nobody asks for, in expressions that nobody computes. */
@@ -522,12 +549,13 @@ class JoinProgram {
   readonly #outputs = new Map<number, number>();
   readonly #fold = folding();
 
-  constructor(pending: Pending, keys: readonly BoundExpression[]) {
+  /** @param time comes after the keys, where there is one */
+  constructor(pending: Pending, keys: readonly BoundExpression[], time: BoundExpression | undefined) {
     this.#pending = pending;
     this.#compiler = new ProgramCompiler(pending.input);
     this.#filters = emitFilters(this.#compiler, pending.filters);
     const move = over(pending);
-    for (const key of keys) {
+    for (const key of time === undefined ? keys : [...keys, time]) {
       const register = this.#compiler.compute(this.#fold(move(key)));
       // Keys are the first outputs, one each: the second of two equal keys is an output of its own.
       const output = this.#compiler.output(register);

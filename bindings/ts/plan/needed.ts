@@ -8,6 +8,11 @@ import { columnsOf } from "./push-down.js";
 
 type Join = Extract<BoundPlan, { kind: "join" }>;
 
+/** Whether each left row gets one right row at most, chosen among all of them. */
+export function isAsOf({ time }: Join): boolean {
+  return time !== null && "strict" in time.spec;
+}
+
 /** Per join of the plan the columns of its `schema` that are needed. */
 export function neededColumns(plan: BoundPlan): Map<Join, Set<number>> {
   const needed = new Map<Join, Set<number>>();
@@ -68,6 +73,11 @@ function visitJoin(plan: Join, asked: ReadonlySet<number>, needed: Map<Join, Set
   const both = [...columns, ...read([plan.residual])];
   const left = both.filter((column) => column < width);
   const right = both.filter((column) => column >= width).map((column) => column - width);
-  visit(plan.left, new Set([...left, ...read(plan.keys.map((key) => key.left))]), needed);
-  visit(plan.right, new Set([...right, ...read(plan.keys.map((key) => key.right))]), needed);
+  const { keys, time } = plan;
+  const lefts = [...keys.map((key) => key.left), time?.left];
+  const rights = [...keys.map((key) => key.right), time?.right];
+  visit(plan.left, new Set([...left, ...read(lefts)]), needed);
+  // Which of a right side's rows of one time counts, all of its columns decide.
+  if (isAsOf(plan)) visit(plan.right, all(plan.right), needed);
+  else visit(plan.right, new Set([...right, ...read(rights)]), needed);
 }

@@ -13,6 +13,7 @@ import { explain } from "./explain.js";
 import { type Expression, nodeOf, type Operand } from "./expression.js";
 import { type ExpandedGrouping, expandGrouping, type Grouping, GroupingIndicator } from "./grouping.js";
 import { type Joined, type JoinKeys, type JoinOptions, joinNode } from "./join.js";
+import { type AsofJoined, type AsofJoinOptions, type AsofKeys, asofNode } from "./join-time.js";
 import type {
   BoundPlan,
   GroupingNode,
@@ -259,6 +260,29 @@ export class Plan<out Row = AnyRow> {
       throw new ArgumentError("join takes another plan: build it with from(...)", { value: right });
     }
     const node = joinNode(this.node, right.node, options);
+    const known = this.bound !== null && right.bound !== null;
+    return new Plan(node, known ? bindJoin(node, this.bound, right.bound) : null);
+  }
+
+  /**
+   * Each row of this plan beside the one row of another that is nearest to it in time: by default the latest at
+   * or before it, of equal keys (`by`). So rows meet the version of something that was valid then. Of right rows of
+   * one time, the last in the order of their columns counts. The result has the columns of this plan, then the
+   * other's, as `join` names them. In a stream a row waits until the watermarks of both sides prove its answer.
+   */
+  asofJoin<
+    Right,
+    const By extends AsofKeys<Row, Right> = never,
+    const How extends "left" | "inner" = "left",
+    const Suffix extends string = "_right",
+  >(
+    right: Plan<Right>,
+    options: AsofJoinOptions<Row, Right, By, How, Suffix>,
+  ): Plan<AsofJoined<Row, Right, By, How, Suffix>> {
+    if (!(right instanceof Plan)) {
+      throw new ArgumentError("asofJoin takes another plan: build it with from(...)", { value: right });
+    }
+    const node = asofNode(this.node, right.node, options);
     const known = this.bound !== null && right.bound !== null;
     return new Plan(node, known ? bindJoin(node, this.bound, right.bound) : null);
   }

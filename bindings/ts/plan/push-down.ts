@@ -60,10 +60,16 @@ function sinkIntoJoin(plan: Join, condition: BoundExpression): Join | null {
   const width = plan.left.schema.fields.length;
   const read = [...columnsOf(condition)];
   if (read.length === 0) return null;
+  // A right row that the condition drops is still the one that an as-of join finds.
+  const choosesRight = plan.time !== null && "strict" in plan.time.spec;
   if (read.every((index) => index < width) && plan.how !== "right" && plan.how !== "full") {
     return { ...plan, left: filtered(plan.left, condition) };
   }
-  if (read.every((index) => index >= width) && (plan.how === "right" || plan.how === "inner")) {
+  if (
+    read.every((index) => index >= width) &&
+    (plan.how === "right" || plan.how === "inner") &&
+    !choosesRight
+  ) {
     const fields = plan.right.schema.fields;
     const move = substitution((index) => {
       const { name, type, nullable } = fields[index - width]!;

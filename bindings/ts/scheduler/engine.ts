@@ -19,6 +19,7 @@ import {
   chainsIn,
   checkOnClose,
   GroupedPlan,
+  type JoinStage,
   type LoweredPlan,
   lower,
   Plan,
@@ -356,7 +357,7 @@ export class Engine {
       const chains = chainsIn(physical);
       const clocks = sources.map((source, index) => {
         const clock = clockOf(source, options.watermarks);
-        if (clock !== null) checkClock(clock, chains[index]!);
+        if (clock !== null) checkClock(clock, chains[index]!, joinOver(physical, chains[index]!));
         return clock;
       });
       const timing = clocks.map((clock, index) =>
@@ -488,6 +489,12 @@ function readingOrder(plan: LoweredPlan, sizes: readonly (number | null)[]): num
     return { order, rows };
   };
   return visit(plan).order;
+}
+
+/** The join whose right side a chain of the plan is; null of the first chain, and of the sides of unions. */
+function joinOver(plan: LoweredPlan, chain: LoweredPlan): JoinStage | null {
+  const stages = chainsIn(plan).flatMap(({ stages }) => stages);
+  return stages.find((stage): stage is JoinStage => stage.kind === "join" && stage.input === chain) ?? null;
 }
 
 /** The signal of a run: the user's, if there is one, and the run's own. */

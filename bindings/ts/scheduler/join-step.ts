@@ -1,6 +1,6 @@
 // A join as a step with two ports, and a union, which is one without an operator.
 //
-// Watermarks end here: a row that a join gives may be as old as the oldest that it keeps.
+// Watermarks end here, but for joins by time: a row that another join gives may be as old as the oldest that it keeps.
 
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
@@ -11,9 +11,9 @@ import {
   type Kernel,
   type ResidentBatch,
 } from "../kernel/index.js";
-import type { JoinStage } from "../plan/index.js";
+import { type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
-import type { Schema } from "../type/data-type.js";
+import type { DataType, Schema } from "../type/data-type.js";
 import { emptyBatch, hostBatch, sliceRows } from "./rows.js";
 import { OperatorStep, type Step } from "./step.js";
 
@@ -28,6 +28,8 @@ export interface JoinStepOptions {
 
 export class JoinStep extends OperatorStep {
   readonly #batchRows: number;
+  /** Of a join by time what its times are ticks of; null of others. */
+  readonly #time: DataType | null;
   /** Results that stay in the kernel's memory; null where they leave it. */
   readonly kept: ResidentBatch[] | null;
 
@@ -46,6 +48,7 @@ export class JoinStep extends OperatorStep {
       }),
     );
     this.#batchRows = batchRows;
+    this.#time = stage.time?.type ?? null;
     this.kept = keepResults ? [] : null;
   }
 
@@ -59,12 +62,19 @@ export class JoinStep extends OperatorStep {
     if (this.operator.push(input, start, rows, firstRow, port) === Status.HAS_MORE) yield* this.#results();
   }
 
-  watermark(): Iterable<BatchData> {
-    return [];
+  *watermark(time: bigint, port: number): Generator<BatchData> {
+    if (this.#time === null) return;
+    const ticks = ticksOfWatermark(time, this.#time);
+    // The end of input is `finish`, whatever a row's time.
+    const most = ticks < END_OF_INPUT ? ticks : END_OF_INPUT - 1n;
+    if (this.operator.watermark(most, port) === Status.HAS_MORE) yield* this.#results();
   }
 
-  passes(): null {
-    return null;
+  /** How far the left times that leave have come. */
+  passes(): bigint | null {
+    if (this.#time === null) return null;
+    const { watermark } = this.operator.stats();
+    return watermark === null ? null : watermarkOf(watermark, this.#time);
   }
 
   *finish(port: number): Generator<BatchData> {

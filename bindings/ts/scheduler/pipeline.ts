@@ -132,16 +132,20 @@ export class Pipeline {
    * No more rows of a source at or before `time` (see plan/time-scale.ts) will be pushed: yields what that makes
    * ready.
    */
-  *watermark(source: number, time: bigint): Generator<BatchData> {
-    const chain = this.#chains[source]!;
-    let next: bigint | null = time;
-    for (const [index, step] of chain.steps.entries()) {
-      const at = next;
-      const results = this.#results(step, "watermark", () => step.watermark(at));
-      for (const batch of results) yield* this.#pass(chain, index + 1, batch);
-      next = step.passes(next);
-      if (next === null) return;
+  watermark(source: number, time: bigint): Generator<BatchData> {
+    return this.#advance(this.#chains[source]!, 0, 0, time);
+  }
+
+  *#advance(chain: Chain, index: number, port: number, time: bigint): Generator<BatchData> {
+    if (index === chain.steps.length) {
+      if (chain.join !== null) yield* this.#advance(chain.join.chain, chain.join.index, 1, time);
+      return;
     }
+    const step = chain.steps[index]!;
+    const results = this.#results(step, "watermark", () => step.watermark(time, port));
+    for (const batch of results) yield* this.#pass(chain, index + 1, batch);
+    const next = step.passes(time);
+    if (next !== null) yield* this.#advance(chain, index + 1, 0, next);
   }
 
   /** The end of a source: yields what was waiting for it. */

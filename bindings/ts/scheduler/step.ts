@@ -9,8 +9,8 @@ export interface Step {
    * is the right side of a join or union.
    */
   push(input: InputBatch, start: number, rows: number, firstRow: number, port: number): Iterable<BatchData>;
-  /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed. */
-  watermark(time: bigint): Iterable<BatchData>;
+  /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed on this port. */
+  watermark(time: bigint, port: number): Iterable<BatchData>;
   /**
    * The watermark of what leaves the step after one of what came; null where rows leave only at the end of input,
    * or long after others, whatever their times: a watermark that went further would make them late.
@@ -43,7 +43,7 @@ export abstract class OperatorStep implements Step {
     firstRow: number,
     port: number,
   ): Iterable<BatchData>;
-  abstract watermark(time: bigint): Iterable<BatchData>;
+  abstract watermark(time: bigint, port: number): Iterable<BatchData>;
   abstract finish(port: number): Iterable<BatchData>;
 
   free(): void {

@@ -1,6 +1,13 @@
 // What users say of the event time of a source: `{ column: "ts", outOfOrderness: "5 seconds" }`.
 
-import { type LoweredPlan, nanosecondsATick, readSpan, type Stage, type WindowSize } from "../plan/index.js";
+import {
+  type JoinStage,
+  type LoweredPlan,
+  nanosecondsATick,
+  readSpan,
+  type Stage,
+  type WindowSize,
+} from "../plan/index.js";
 import { type DataType, type Schema, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, PlanError, TypeMismatchError, UnknownColumnError } from "../type/error.js";
 import { boundedClock, MarkedClock, type SourceClock, type TimeColumn } from "./source-clock.js";
@@ -107,15 +114,21 @@ export function ownBound(clock: SourceClock, { stages }: LoweredPlan): bigint | 
 const MOST_OWN_BOUND = 2n ** 60n;
 
 /**
- * Refuses a plan whose windows are over another column than the watermark: nothing would say when they are over.
- * Windows behind a stage that holds its rows until the end of input close then, whatever they are over.
+ * Refuses a plan whose windows, or joins by time, are over another column than the watermark: nothing would say when
+ * they are over. Windows behind a stage that holds its rows until the end of input close then, whatever they are over.
+ * @param right the join whose right side the chain is; null of the chain that ends in the result
  * @throws PlanError
  */
-export function checkClock({ column }: SourceClock, { stages, source }: LoweredPlan): void {
+export function checkClock(
+  clock: SourceClock,
+  { stages, source }: LoweredPlan,
+  right: JoinStage | null,
+): void {
   const end = stages.findIndex(holdsRows);
   for (const stage of end < 0 ? stages : stages.slice(0, end)) {
-    if (stage.kind !== "window" || stage.window.kind === "global" || stage.clock === column) continue;
-    const name = source.schema.fields[column]!.name;
+    if (stage.kind === "join") checkJoin(clock, source, stage, 0);
+    if (stage.kind !== "window" || stage.window.kind === "global" || stage.clock === clock.column) continue;
+    const name = source.schema.fields[clock.column]!.name;
     const hint =
       stages.indexOf(stage) > 0
         ? "after another window, window over its window_time"
@@ -125,6 +138,21 @@ export function checkClock({ column }: SourceClock, { stages, source }: LoweredP
       { column: stage.window.column, expected: name },
     );
   }
+  if (end < 0 && right !== null) checkJoin(clock, source, right, 1);
+}
+
+function checkJoin(
+  { column }: SourceClock,
+  source: LoweredPlan["source"],
+  { time }: JoinStage,
+  port: 0 | 1,
+): void {
+  if (time === null || time.clocks[port] === column) return;
+  const name = source.schema.fields[column]!.name;
+  throw new PlanError(
+    `${time.text}: the watermark of "${source.name}" is on "${name}", which is not the ${port === 0 ? "left" : "right"} side's time: join by "${name}", or declare the watermark on the column of the join`,
+    { column: name, expected: name },
+  );
 }
 
 function holdsRows(stage: Stage): boolean {
@@ -132,6 +160,7 @@ function holdsRows(stage: Stage): boolean {
     case "sort":
       return !stage.timed;
     case "join":
+      return stage.time === null;
     case "union":
       return true;
     case "limit":

@@ -1,0 +1,329 @@
+// Joins by time against their twins: every mode, with watermarks that pass as rows arrive and without, in any
+// interleaving of the two sides; what is late; and what is held.
+
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import type { JoinTimeSpec } from "../../bindings/ts/kernel/config.js";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import { dictionary, float64, int16, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
+import type { Value } from "../../twin/values.js";
+import { JoinTime } from "../abi/operator.js";
+import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, valuesOf } from "./testing.js";
+import { expectedJoin, HOWS, type JoinQuery, openJoin } from "./testing-join.js";
+
+const END = 2n ** 63n - 1n;
+
+interface Case {
+  readonly query: JoinQuery;
+  readonly tables: readonly [Table, Table];
+  /** Rows of a port to push, and whether its watermark follows. */
+  readonly feeds: readonly { port: number; rows: number; marks: boolean }[];
+  /** How far rows are behind others, by port; none: no watermarks before the end. */
+  readonly disorder: readonly [bigint | null, bigint | null];
+  readonly maxRows: number;
+}
+
+const times: fc.Arbitrary<bigint | null> = fc.option(
+  fc.oneof(
+    { weight: 20, arbitrary: fc.bigInt(0n, 60n) },
+    { weight: 1, arbitrary: fc.constantFrom(-(2n ** 63n) + 1n, END, END - 1n, -5n, 2n ** 40n) },
+  ),
+  { freq: 12 },
+);
+
+type AsOf = JoinTime.BACKWARD | JoinTime.FORWARD | JoinTime.NEAREST;
+
+/** Ascending. */
+const sorted = (values: readonly bigint[]) => [...values].sort((a, b) => (a < b ? -1 : Number(a > b)));
+
+const asOf: fc.Arbitrary<JoinTimeSpec> = fc.record({
+  mode: fc.constantFrom<AsOf>(JoinTime.BACKWARD, JoinTime.FORWARD, JoinTime.NEAREST),
+  tolerance: fc.constantFrom<bigint | null>(null, 0n, 1n, 3n, 10n, 2n ** 62n),
+  strict: fc.boolean(),
+});
+
+const bounds = fc.oneof(fc.bigInt(-12n, 12n), fc.constantFrom(-(2n ** 62n), 2n ** 62n));
+const within: fc.Arbitrary<JoinTimeSpec> = fc.tuple(bounds, bounds).map((pair) => {
+  const [low, high] = sorted(pair);
+  return { mode: JoinTime.WITHIN, low: low!, high: high! };
+});
+
+const side = (rows: number, key: fc.Arbitrary<Value>, payload: fc.Arbitrary<Value>) => {
+  const column = <T>(cell: fc.Arbitrary<T>) => fc.array(cell, { minLength: rows, maxLength: rows });
+  return fc.tuple(column(key), column(times), column(payload), column(valuesOf(utf8)));
+};
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    keys: fc.nat(1),
+    rows: fc.tuple(fc.nat(30), fc.nat(30)),
+    key: fc.constantFrom(int64, utf8, dictionary(utf8, int16), float64),
+    time: fc.oneof(asOf, within),
+  })
+  .chain(({ keys, rows, key, time }) => {
+    const values: fc.Arbitrary<Value> =
+      key.kind === "int"
+        ? fc.option(fc.bigInt(0n, 3n), { freq: 9 })
+        : key.kind === "float"
+          ? fc.constantFrom(0, -0, Number.NaN, 1.5, null)
+          : fc.constantFrom("a", "b", "a longer text that is kept elsewhere", "", null);
+    const table = (count: number) =>
+      side(count, values, fc.option(fc.bigInt(0n, 5n), { freq: 5 })).map((columns) =>
+        keys === 0 ? columns.slice(1) : columns,
+      );
+    const types = [...(keys === 0 ? [] : [key]), int64, int64, utf8];
+    const isAsOf = time.mode !== JoinTime.WITHIN;
+    return fc.record({
+      tables: fc.tuple(table(rows[0]), table(rows[1])),
+      feeds: fc.array(fc.record({ port: fc.nat(1), rows: fc.nat(12), marks: fc.boolean() }), {
+        maxLength: 14,
+      }),
+      disorder: fc.tuple(fc.constantFrom(null, 0n, 7n, 30n), fc.constantFrom(null, 0n, 7n, 30n)),
+      maxRows: fc.constantFrom(1, 3, 65536),
+      query: fc.record({
+        types: fc.constant([types, types] as const),
+        keys: fc.constant(keys),
+        how: isAsOf ? fc.constantFrom("inner" as const, "left" as const) : fc.constantFrom(...HOWS),
+        nullsEqual: fc.boolean(),
+        buildFirst: fc.boolean(),
+        residual: isAsOf
+          ? fc.constant(undefined)
+          : fc.option(fc.constant([keys + 1, keys + 1] as const), { nil: undefined }),
+        time: fc.constant(time),
+        faults: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(15) }),
+      }),
+    });
+  });
+
+/** The rows of a side in an order in which none is further behind than the disorder allows for. */
+function arriving(table: Table, time: number, disorder: bigint | null): Table {
+  if (disorder === null || table[0]!.length === 0) return table;
+  const at = (row: number) => (table[time]![row] as bigint | null) ?? 0n;
+  const salt = (row: number) => (BigInt(row * 7919) % (disorder + 1n)) + 0n;
+  const rows = [...table[0]!.keys()].sort((a, b) => {
+    const [x, y] = [at(a) + salt(a), at(b) + salt(b)];
+    return x < y ? -1 : x > y ? 1 : 0;
+  });
+  return table.map((column) => rows.map((row) => column[row]!));
+}
+
+describe.each(BUILDS)("join by time, %s build", async (build) => {
+  const kernel = await Kernel.open({ build, budget: "512 MiB" });
+  const start = { used: kernel.usedBytes, blocks: kernel.blocks };
+  afterAll(() => expect({ used: kernel.usedBytes, blocks: kernel.blocks }).toEqual(start));
+
+  function* drain(operator: Operator, maxRows: number) {
+    for (let batch = operator.pull(maxRows); batch !== null; batch = operator.pull(maxRows)) yield batch;
+  }
+
+  /** Feeds both sides; answers the rows, and per port how many had left by when. */
+  function run({ query, feeds, disorder, maxRows }: Case, tables: readonly [Table, Table]): Value[][] {
+    const operator = openJoin(kernel, query);
+    const at = [0, 0];
+    const rows: Value[][] = [];
+    const push = (port: number, count: number, marks: boolean) => {
+      const table = tables[port as 0 | 1];
+      const end = Math.min(table[0]!.length, at[port]! + count);
+      const batch = batchOf(query.types[port as 0 | 1], slice(table, at[port]!, end), (at[0]! + at[1]!) % 9);
+      operator.push(batch, 0, undefined, 0, port);
+      rows.push(...rowsOf(drain(operator, maxRows)));
+      at[port] = end;
+      const bound = disorder[port as 0 | 1];
+      if (!marks || bound === null) return;
+      const seen = table[query.keys]!.slice(0, end).filter((time) => time !== null) as bigint[];
+      if (seen.length === 0) return;
+      const newest = sorted(seen).at(-1)!;
+      if (newest - bound - 1n > -(2n ** 63n)) operator.watermark(newest - bound - 1n, port);
+      rows.push(...rowsOf(drain(operator, maxRows)));
+    };
+    try {
+      for (const { port, rows: count, marks } of feeds) push(port, count, marks);
+      for (const port of feeds.length % 2 === 0 ? [0, 1] : [1, 0]) {
+        push(port, 65536, false);
+        operator.watermark(END, port);
+        rows.push(...rowsOf(drain(operator, maxRows)));
+      }
+      expect(operator.stats().lateRows).toBe(0);
+      return rows;
+    } finally {
+      operator.destroy();
+    }
+  }
+
+  test("any mode, any order of arrival, any watermarks", { timeout: 60_000 }, () => {
+    fc.assert(
+      fc.property(cases, (one) => {
+        const tables = one.tables.map((table, port) =>
+          arriving(table, one.query.keys, one.disorder[port as 0 | 1]),
+        ) as [Table, Table];
+        expect(multiset(run(one, tables))).toEqual(multiset(expectedJoin(one.query, tables)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  const types = [int64, int64, utf8];
+  const table = (rows: readonly (readonly [bigint | null, bigint | null, string])[]): Table =>
+    types.map((_, column) => rows.map((row) => row[column]!));
+  const query = (time: JoinTimeSpec, how: JoinQuery["how"] = "left"): JoinQuery => ({
+    types: [types, types],
+    keys: 1,
+    how,
+    time,
+  });
+  const backward: JoinTimeSpec = { mode: JoinTime.BACKWARD, tolerance: null, strict: false };
+
+  function push(operator: Operator, port: number, rows: Parameters<typeof table>[0]): void {
+    operator.push(batchOf(types, table(rows)), 0, undefined, 0, port);
+  }
+
+  test("rows leave when both watermarks prove their answer, and late ones are counted", () => {
+    const operator = openJoin(kernel, query(backward));
+    const left = () => rowsOf(drain(operator, 100)).map(([, , name, , , other]) => [name, other]);
+    push(operator, 0, [
+      [1n, 10n, "a"],
+      [1n, 20n, "b"],
+    ]);
+    push(operator, 1, [
+      [1n, 9n, "x"],
+      [1n, 15n, "y"],
+    ]);
+    expect(left()).toEqual([]);
+    operator.watermark(30n, 0);
+    expect(left()).toEqual([]);
+    operator.watermark(12n, 1);
+    expect(left()).toEqual([["a", "x"]]);
+    expect(operator.stats()).toMatchObject({ lateRows: 0, watermark: 12n });
+    // Late by its own port's watermark, whatever the other side's is.
+    push(operator, 0, [
+      [1n, 30n, "late"],
+      [1n, 31n, "c"],
+    ]);
+    push(operator, 1, [
+      [1n, 12n, "late"],
+      [1n, 20n, "z"],
+    ]);
+    operator.watermark(30n, 1);
+    expect(left()).toEqual([["b", "z"]]);
+    operator.watermark(END, 0);
+    operator.watermark(END, 1);
+    expect(left()).toEqual([["c", "z"]]);
+    expect(operator.stats().lateRows).toBe(2);
+    operator.destroy();
+  });
+
+  test("forward and nearest answer as early as they can", () => {
+    const forward = openJoin(kernel, query({ mode: JoinTime.FORWARD, tolerance: 5n, strict: false }));
+    push(forward, 0, [
+      [1n, 10n, "a"],
+      [2n, 10n, "b"],
+    ]);
+    push(forward, 1, [[1n, 12n, "x"]]);
+    forward.watermark(40n, 0);
+    forward.watermark(12n, 1);
+    expect(rowsOf(drain(forward, 100)).map((row) => row[2])).toEqual(["a"]);
+    expect(forward.stats().watermark).toBe(9n);
+    forward.watermark(15n, 1);
+    expect(rowsOf(drain(forward, 100)).map((row) => row[2])).toEqual(["b"]);
+    expect(forward.stats().watermark).toBe(15n);
+    forward.destroy();
+    const nearest = openJoin(kernel, query({ mode: JoinTime.NEAREST, tolerance: null, strict: true }));
+    push(nearest, 0, [[1n, 10n, "a"]]);
+    push(nearest, 1, [[1n, 7n, "x"]]);
+    nearest.watermark(40n, 0);
+    nearest.watermark(12n, 1);
+    expect([...drain(nearest, 100)]).toEqual([]);
+    nearest.watermark(13n, 1);
+    expect(rowsOf(drain(nearest, 100)).map((row) => row[5])).toEqual(["x"]);
+    nearest.destroy();
+  });
+
+  test("times over all 64 bits, many of them and in any order", () => {
+    const rows = 3000;
+    const random = (row: number) => BigInt.asIntN(64, BigInt(row + 1) * 0x9e3779b97f4a7c15n);
+    const one = query(backward, "inner");
+    const left: Table = [
+      Array(rows).fill(1n),
+      Array.from({ length: rows }, (_, row) => random(row)),
+      Array(rows).fill("l"),
+    ];
+    const right: Table = [
+      Array(rows).fill(1n),
+      Array.from({ length: rows }, (_, row) => random(row * 3 + 7)),
+      Array.from({ length: rows }, (_, row) => `${row}`),
+    ];
+    const operator = openJoin(kernel, one);
+    for (const [port, columns] of [left, right].entries())
+      operator.push(batchOf(types, columns), 0, undefined, 0, port);
+    operator.watermark(END, 0);
+    operator.watermark(END, 1);
+    const got = rowsOf(drain(operator, 65536));
+    operator.destroy();
+    const moments = sorted(right[1] as bigint[]);
+    expect(got.length).toBe((left[1] as bigint[]).filter((time) => time >= moments[0]!).length);
+    for (const row of got) {
+      const [time, other] = [row[1] as bigint, row[4] as bigint];
+      const next = moments[moments.indexOf(other) + 1];
+      expect(other <= time && (next === undefined || next > time)).toBe(true);
+    }
+  });
+
+  test("every allocation may fail: nothing is lost, and the call can be made again", () => {
+    const all: Table = table(
+      Array.from({ length: 60 }, (_, row) => [
+        BigInt(row % 3),
+        BigInt((row * 37) % 50),
+        `a text of some length ${row}`,
+      ]),
+    );
+    for (const time of [
+      backward,
+      { mode: JoinTime.NEAREST, tolerance: 4n, strict: false } as const,
+      { mode: JoinTime.WITHIN, low: -3n, high: 2n } as const,
+    ]) {
+      const one = query(time);
+      const want = multiset(expectedJoin(one, [all, all]));
+      for (let nth = 1, failed = true; failed; nth++) {
+        failed = false;
+        const again = <T>(call: () => T): T => {
+          try {
+            return call();
+          } catch (error) {
+            expect(error).toBeInstanceOf(MemoryLimitError);
+            failed = true;
+            return call();
+          }
+        };
+        const operator = openJoin(kernel, one);
+        const rows: Value[][] = [];
+        kernel.failAllocation(nth);
+        for (const port of [0, 1]) again(() => operator.push(batchOf(types, all), 0, undefined, 0, port));
+        for (const port of [0, 1]) operator.watermark(END, port);
+        for (
+          let batch = again(() => operator.pull(16));
+          batch !== null;
+          batch = again(() => operator.pull(16))
+        )
+          rows.push(...rowsOf([batch]));
+        kernel.failAllocation(0);
+        operator.destroy();
+        expect(multiset(rows)).toEqual(want);
+      }
+    }
+  });
+
+  test("what it refuses", () => {
+    const wrong: JoinQuery[] = [
+      { ...query(backward), how: "full" },
+      { ...query(backward), residual: [1, 1] },
+      { ...query(backward), keys: 2 },
+      query({ mode: JoinTime.BACKWARD, tolerance: -1n, strict: false }),
+      query({ mode: JoinTime.WITHIN, low: 2n, high: 1n }),
+      query({ mode: JoinTime.WITHIN, low: 0n, high: 2n ** 62n + 1n }),
+      query({ ...backward, mode: 5 as JoinTime.NEAREST }),
+    ];
+    for (const one of wrong) expect(() => openJoin(kernel, one)).toThrow(ArgumentError);
+  });
+});
