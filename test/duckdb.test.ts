@@ -182,8 +182,18 @@ const aggregate: fc.Arbitrary<Omit<Aggregated, "name">> = fc
           fc.constantFrom(
             { ours: () => sum(name), sql: `sum(${name})` },
             { ours: () => avg(name), sql: `avg(${name})` },
+            { ours: () => sum(name, { distinct: true }), sql: `sum(DISTINCT ${name})` },
+            { ours: () => avg(name, { distinct: true }), sql: `avg(DISTINCT ${name})` },
           ),
         ),
+      fc.constantFrom("large", "money", "text", "day", "moment").map((name) => ({
+        ours: () => arrayAgg(name, { distinct: true }),
+        sql: `list(DISTINCT ${name} ORDER BY ${name}) FILTER (WHERE ${name} IS NOT NULL)`,
+      })),
+      fc.constantFrom("small", "large").map((name) => ({
+        ours: () => median(name, { distinct: true }),
+        sql: `median(DISTINCT ${name}::DOUBLE)`,
+      })),
       // Of floats DuckDB takes -0 and +0 for one another.
       fc
         .constantFrom("large", "money", "text", "day", "moment")

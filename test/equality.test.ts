@@ -154,11 +154,16 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`top${index}`]: topK(name, 3, options),
           [`bottom${index}`]: bottomK(name, 2),
           [`all${index}`]: arrayAgg(name, options),
+          [`once${index}`]: arrayAgg(name, { ...options, distinct: true, descending: true }),
           ...(types[at]!.kind === "utf8" ? { [`text${index}`]: stringAgg(name, "|") } : {}),
           ...(types[0]!.kind === "utf8" ? {} : { [`by${index}`]: topK(name, 2, { by: "c0" }) }),
         });
         if (!SUMMABLE.has(types[at]!.kind)) return;
-        Object.assign(aggregates, { [`sum${index}`]: sum(name), [`avg${index}`]: avg(name, options) });
+        Object.assign(aggregates, {
+          [`sum${index}`]: sum(name),
+          [`avg${index}`]: avg(name, options),
+          [`sumdistinct${index}`]: sum(name, { ...options, distinct: true }),
+        });
         if (types[at]!.kind === "duration") return;
         Object.assign(aggregates, {
           [`stddev${index}`]: stddev(name, options),
@@ -166,6 +171,8 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`kurtosis${index}`]: kurtosisPop(name),
           [`median${index}`]: median(name),
           [`mode${index}`]: mode(name, options),
+          [`middistinct${index}`]: median(name, { distinct: true }),
+          [`devdistinct${index}`]: stddev(name, { ...options, distinct: true }),
           [`tenth${index}`]: approxQuantile(name, 0.1, options),
         });
       });
@@ -175,7 +182,7 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
       if (window !== null) {
         const windowed = plan.window(window);
         // Sessions join in memory, which these do not.
-        const apart = /^(first|last|about|top|bottom|all|text|by|tenth)[0-9]/;
+        const apart = /^(first|last|about|top|bottom|all|once|text|by|tenth)[0-9]/;
         if (window.node.kind === "session") {
           for (const name of Object.keys(aggregates)) if (apart.test(name)) delete aggregates[name];
         }

@@ -24,6 +24,8 @@ export interface TwinAggregate {
   /** Of `arrayAgg` and `stringAgg`. */
   readonly descending?: boolean | undefined;
   readonly separator?: string | undefined;
+  /** Equal values count once: zeros as +0, NaNs as one. */
+  readonly distinct?: boolean | undefined;
   /** By row: only rows where it is true count. */
   readonly filter?: readonly Value[] | undefined;
   /** Type of the argument (a dictionary counts as its values). */
@@ -83,6 +85,13 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
   const { argument, filter } = aggregate;
   const counted = filter === undefined ? rows : rows.filter((row) => filter[row] === true);
   if (argument === undefined) return BigInt(counted.length);
+  if (aggregate.distinct) {
+    const values = counted.map((row) => keyValue(argument[row]!)).filter((value) => value !== null);
+    const different = [...new Map(values.map((value) => [valueName(value), value])).values()];
+    return result({ ...aggregate, distinct: false, filter: undefined, argument: different }, index, [
+      ...different.keys(),
+    ]);
+  }
   if (isMomentName(aggregate.name)) {
     const { second, type, secondType } = aggregate;
     const kept = counted.filter((row) => argument[row] !== null && second?.[row] !== null);

@@ -162,13 +162,14 @@ function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {
 
 function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
-  const aggregates = plan.aggregates.map(({ fn, argument, second, filter, limit, parameter }) => {
+  const aggregates = plan.aggregates.map(({ fn, argument, second, filter, distinct, limit, parameter }) => {
     const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
     // What the filter drops is never computed, so that it cannot fail.
     const values = (expression: BoundExpression) =>
       input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(expression, row) : null));
     return {
       name: fn,
+      distinct,
       limit,
       p: parameter,
       descending: isCollect(fn) && parameter === 1,

@@ -106,6 +106,11 @@ export const enum AggregateEntryFlag {
   NONE = 0,
   /** Plain float adds: faster, but the result depends on the order of the rows. */
   FAST = 1,
+  /**
+   * Equal values of a group count once (-0 equals 0, all NaNs are one): for SUM, AVG, the moments of one argument,
+   * QUANTILE to BIT_XOR, TOP and BOTTOM that go by the argument itself, ARRAY, STRING. Not together with FAST.
+   */
+  DISTINCT = 2,
 }
 
 /**

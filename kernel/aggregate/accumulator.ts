@@ -26,6 +26,8 @@ export const enum Family {
   MULTISET = 90,
   MULTISET_MIN = 91,
   MULTISET_MAX = 92,
+  /** The same without an extreme, zeros of both signs apart: what every value is read from. */
+  MULTISET_ALL = 93,
   /** Plain float moments: see moments-fast.ts. */
   MOMENTS_FAST = 20,
   /** Every value: see value-log.ts. */
@@ -82,7 +84,10 @@ export class Accumulator {
   limbs: u32;
   /** SUM_INTEGER: no lane is farther from 0. */
   bound: u64;
-  /** SUM_EXACT: rows since carries were passed on. SUM_INTEGER: rows since the lanes were looked at. */
+  /**
+   * SUM_EXACT: rows since carries were passed on. SUM_INTEGER: rows since the lanes were looked at. MULTISET: changes
+   * so far.
+   */
   rows: u64;
   /**
    * LOG: `rows` values in `values` with their groups in `entries`, room for `sideCapacity`; `heads` are the
@@ -127,12 +132,15 @@ export class Accumulator {
   limit: u32;
   buffer: usize;
   bufferCapacity: u32;
+  /** The set that feeds it when results are read, and how far it has: see from-set.ts. 0 = rows do. */
+  set: usize;
+  fed: u64;
 }
 
 // @ts-ignore: decorator
 @inline
 export function isMultiset(family: u32): bool {
-  return family >= <u32>Family.MULTISET && family <= <u32>Family.MULTISET_MAX;
+  return family >= <u32>Family.MULTISET && family <= <u32>Family.MULTISET_ALL;
 }
 
 export const ACCUMULATOR_SIZE: usize = 200;

@@ -81,6 +81,7 @@ export function accumulatorInit(self: Accumulator): bool {
     case Family.MULTISET:
     case Family.MULTISET_MIN:
     case Family.MULTISET_MAX:
+    case Family.MULTISET_ALL:
       return multisetInit(self);
     case Family.LOG_TEXT:
       return textLogInit(self);
@@ -161,6 +162,7 @@ export function accumulatorReserveRows(self: Accumulator, groups: u32, rows: u32
     case Family.MULTISET:
     case Family.MULTISET_MIN:
     case Family.MULTISET_MAX:
+    case Family.MULTISET_ALL:
       return multisetReserve(self, groups, rows, textBytes);
     case Family.LOG_TEXT:
       return textLogReserve(self, rows, textBytes);
@@ -303,6 +305,18 @@ function integersOf(self: Accumulator, context: usize, program: usize, rows: u32
   addend.values = sumIntegerKeep(self, values, mask, rows, buffer);
   if (addend.magnitude == 0) addend.magnitude = sumIntegerLargest(self, addend.values, rows);
   return addend;
+}
+
+/** Folds a vector in whose rows all count. False when out of memory. */
+export function accumulatorFold(self: Accumulator, context: usize, vector: Vector, numbers: usize, rows: u32): bool {
+  const mark = scratchMark(context);
+  const buffer = scratchTake(context, VALUES_BYTES * 3);
+  let ok = true;
+  if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, 0, rows);
+  else if (self.power != 0) ok = updateMoments(self, vector, 0, 0, numbers, rows, false, buffer);
+  else ok = updateValues(self, vector, vector, 0, numbers, rows, false, buffer);
+  scratchReset(context, mark);
+  return ok;
 }
 
 /** Powers and products; `buffer` is 3 x VALUES_BYTES, `second` 0 where there is one argument. */

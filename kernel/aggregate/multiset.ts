@@ -9,7 +9,7 @@
 //   group (values): i64 values that are there, u32 root + 1, u32 values taken back more often than they came
 //   pair (side): i64 multiplicity, u32 left + 1, u32 right + 1, u32 1 in the heap, u32 unused
 //
-// For the extreme, floats are kept as integers in the total order (see minmax.ts), so that -0 and +0 are two values.
+// For extremes, and where every value is to be read (from-set.ts), floats are kept as integers in the total order (see minmax.ts), so that -0 and +0 are two values.
 
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
@@ -35,6 +35,12 @@ export function multisetInit(self: Accumulator): bool {
 @inline
 function isOrdered(self: Accumulator): bool {
   return self.family != <u32>Family.MULTISET;
+}
+
+// @ts-ignore: decorator
+@inline
+function hasExtreme(self: Accumulator): bool {
+  return self.family == <u32>Family.MULTISET_MIN || self.family == <u32>Family.MULTISET_MAX;
 }
 
 /** Room for groups, and for `rows` rows of `bytes` of text. False when out of memory. */
@@ -71,6 +77,7 @@ export function multisetUpdate(
     vector.values = minmaxOrder(type, values, rows, buffer);
     vector.type = minmaxType(type);
   }
+  self.rows++;
   const before = distinctPairs(self);
   const count = distinctRows(self, numbers, vector, mask, rows);
   vector.values = values;
@@ -105,7 +112,7 @@ function adjust(self: Accumulator, pair: u32, delta: i64): void {
   const group = groupAt(self, distinctGroup(self, pair));
   store<i64>(group, load<i64>(group) + <i64>(now > 0) - <i64>(old > 0));
   store<u32>(group, load<u32>(group, 12) + <u32>(now < 0) - <u32>(old < 0), 12);
-  if (!isOrdered(self) || now <= 0 || load<u32>(at, 16) != 0) return;
+  if (!hasExtreme(self) || now <= 0 || load<u32>(at, 16) != 0) return;
   store<u32>(at, 1, 16);
   store<u64>(at, 0, 8);
   store<u32>(group, meld(self, load<u32>(group, 8), pair + 1, group + 8), 8);

@@ -7,7 +7,7 @@
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { Accumulator, Family } from "./accumulator";
+import { Accumulator, Family, isMultiset } from "./accumulator";
 import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, bothMask, maskBit, pairMask } from "./argument";
 import { momentsUpdate } from "./moments";
 import { multisetUpdate } from "./multiset";
@@ -54,7 +54,7 @@ function retract(
     return true;
   }
   const buffer = scratchTake(context, VALUES_BYTES * 3);
-  if (self.family >= <u32>Family.MULTISET && self.family <= <u32>Family.MULTISET_MAX)
+  if (isMultiset(self.family))
     return multisetUpdate(self, numbers, vector, mask, rows, -1, 0, buffer);
   const x = argumentValues(vector, rows, buffer);
   if (self.power != 0) {

@@ -60,6 +60,18 @@ export function sumExactInit(self: Accumulator): bool {
   return self.scratch != 0;
 }
 
+/** Forgets every sum; `values` go with the caller. */
+export function sumExactClear(self: Accumulator): void {
+  regionFree(self.region, self.heads);
+  self.heads = 0;
+  self.headsCapacity = 0;
+  self.sideCount = 0;
+  if (self.type == <u32>Type.I128) return;
+  self.limbs = 0;
+  self.lowLimb = 0;
+  self.stride = 0;
+}
+
 /** Room for groups; passes carries on when `rows` further rows make it due. */
 export function sumExactReserve(self: Accumulator, groups: u32, rows: u32): bool {
   if (self.limbs != 0) {

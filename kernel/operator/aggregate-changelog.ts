@@ -191,7 +191,7 @@ export function changelogPending(operator: usize): bool {
 export function changelogAdopt(context: usize, operator: usize): i32 {
   const self = aggregationOf(operator);
   const log = changelogOf(operator);
-  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
+  if (!aggregatePrepareResults(context, self)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
   const scratch = scratchTake(context, RESULT_SCRATCH);
   for (; log.cursor < log.count; log.cursor++) {
@@ -226,7 +226,7 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
   }
   if (log.open == 0) return ended ? Status.FINISHED : Status.NEED_INPUT;
   const scratch = scratchTake(context, RESULT_SCRATCH);
-  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
+  if (!aggregatePrepareResults(context, self)) return failMemory(context, 0);
   const last = lastGroup(
     self,
     log,

@@ -97,6 +97,7 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
     case Family.MULTISET:
     case Family.MULTISET_MIN:
     case Family.MULTISET_MAX:
+    case Family.MULTISET_ALL:
     case Family.DISTINCT: {
       const interner = changetype<KeyColumn>(self.key).interner;
       if (interner != 0) bytes += slotsHeadroom(interner, rows);

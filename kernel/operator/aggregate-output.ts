@@ -66,7 +66,7 @@ export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   if (self.cursor >= groups.count) return 0;
-  if (!aggregatePrepareResults(self)) return failMemory(context, 0);
+  if (!aggregatePrepareResults(context, self)) return failMemory(context, 0);
   const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count - self.cursor)) << 2);
   if (list == 0) return failMemory(context, 0);
   self.list = list;

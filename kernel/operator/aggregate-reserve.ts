@@ -7,6 +7,7 @@ import {
   accumulatorReserveRows,
   accumulatorTextBytes,
 } from "../aggregate/accumulators";
+import { setFeed } from "../aggregate/from-set";
 import { logPrepare } from "../aggregate/value-log";
 import { programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
 import { groupsNeed, groupsReserve } from "../group/groups";
@@ -14,7 +15,7 @@ import { internerReserve } from "../group/interner";
 import { Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { changelogReserve } from "./aggregate-changelog";
 import { failMemory } from "../memory/context";
-import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { Aggregation, accumulatorAt, aggregationOf, fedAt, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
 /** Room for the worst case of a batch; false when out of memory, with nothing changed. */
@@ -73,12 +74,17 @@ export function aggregateTextsHeadroom(self: Aggregation): u64 {
   return bytes;
 }
 
-/** What results need before they are read: logs in the order of groups. False when out of memory. */
-export function aggregatePrepareResults(self: Aggregation): bool {
+/** What results need before they are read: what sets feed, and logs in the order of groups. False when out of memory. */
+export function aggregatePrepareResults(context: usize, self: Aggregation): bool {
+  const groups = groupsOf(self).count;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    if (!isLog(accumulator)) continue;
-    if (!logPrepare(accumulator, groupsOf(self).count)) return false;
+    if (isLog(accumulator) && !logPrepare(accumulator, groups)) return false;
+  }
+  for (let index: u32 = 0; index < self.fedCount; index++) {
+    const accumulator = fedAt(self, index);
+    if (!setFeed(accumulator, context, groups)) return false;
+    if (isLog(accumulator) && !logPrepare(accumulator, groups)) return false;
   }
   return true;
 }

@@ -3,11 +3,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { type AggregateName, aggregateFunction, isMoment } from "../../bindings/ts/type/aggregate.js";
+import { type AggregateName, takesRowsBack } from "../../bindings/ts/type/aggregate.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, RetractionError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
-import { AggregateFault, AggregateFunction, RowKind } from "../abi/operator.js";
+import { AggregateFault, RowKind } from "../abi/operator.js";
 import {
   BUILDS,
   batchOf,
@@ -74,10 +74,7 @@ const retractable = cases.map(({ query, table }) => ({
     ...query,
     aggregates: [
       { name: "count" } as const,
-      ...query.aggregates.filter(({ name, of }) => {
-        const fn = aggregateFunction(name, of !== undefined);
-        return fn <= AggregateFunction.MAX || isMoment(name);
-      }),
+      ...query.aggregates.filter(({ name, second }) => takesRowsBack(name, second !== undefined)),
     ],
   },
   table,

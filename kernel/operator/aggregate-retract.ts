@@ -9,7 +9,7 @@ import { AggregateEntryFlag, AggregateFlag, AggregateFunction } from "../abi/ope
 import { Reason, Status } from "../abi/status";
 import { Accumulator, Family, isMultiset } from "../aggregate/accumulator";
 import { MASK_BYTES } from "../aggregate/argument";
-import { isMoment } from "../aggregate/moments-result";
+import { isMoment, isPairMoment } from "../aggregate/moments-result";
 import { multisetOwes } from "../aggregate/multiset";
 import { countOf } from "../aggregate/results";
 import { vectorIsValid } from "../column/builder";
@@ -34,10 +34,24 @@ export function retractFlagsAreSound(self: Aggregation): bool {
   return output < programOutputs(self.program) && programOutputType(self.program, output) == <u32>Type.I8;
 }
 
-/** Whether a function can take rows back. */
-export function retractTakes(fn: u32, flags: u32): bool {
+/** Whether a function can take rows back; `second` says that it has another argument. */
+export function retractTakes(fn: u32, flags: u32, second: bool): bool {
   if ((flags & <u32>AggregateEntryFlag.FAST) != 0) return false;
-  return fn <= <u32>AggregateFunction.MAX || isMoment(fn);
+  return fn <= <u32>AggregateFunction.MAX || isMoment(fn) || (readsAll(fn) && !second);
+}
+
+/** Whether a function reads every value of a group, or a state that does not know what it would be without one. */
+export function readsAll(fn: u32): bool {
+  return (
+    (fn >= <u32>AggregateFunction.QUANTILE && fn <= <u32>AggregateFunction.BIT_XOR) ||
+    (fn >= <u32>AggregateFunction.TOP && fn <= <u32>AggregateFunction.STRING)
+  );
+}
+
+/** Whether DISTINCT means something to a function of one argument. */
+export function takesDistinct(fn: u32): bool {
+  if (fn == <u32>AggregateFunction.SUM || fn == <u32>AggregateFunction.AVG) return true;
+  return readsAll(fn) || (isMoment(fn) && !isPairMoment(fn));
 }
 
 /** The family that keeps what `family` needs to take rows back. */

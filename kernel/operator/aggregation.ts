@@ -17,6 +17,11 @@ export class Aggregation {
   groups: usize;
   accumulators: usize;
   accumulatorCount: u32;
+  /** Accumulators that sets feed when results are read: see aggregate/from-set.ts. */
+  fed: usize;
+  fedCount: u32;
+  /** The set among `accumulators` that what is being created reads; 0: rows. */
+  set: usize;
   results: usize;
   resultCount: u32;
   /** The accumulator that counts the rows of each group, 0 when nothing needs it. */
@@ -70,6 +75,12 @@ export function groupsOf(self: Aggregation): Groups {
 @inline
 export function accumulatorAt(self: Aggregation, index: u32): Accumulator {
   return changetype<Accumulator>(self.accumulators + <usize>index * ACCUMULATOR_SIZE);
+}
+
+// @ts-ignore: decorator
+@inline
+export function fedAt(self: Aggregation, index: u32): Accumulator {
+  return changetype<Accumulator>(self.fed + <usize>index * ACCUMULATOR_SIZE);
 }
 
 // @ts-ignore: decorator

@@ -53,7 +53,7 @@ import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
 import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionDestroy, regionInit, regionRoot } from "../memory/region";
-import { Aggregation, accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
+import { Aggregation, accumulatorAt, aggregationOf, fedAt, groupsOf, resultAt } from "./aggregation";
 import {
   changelogCreate,
   changelogOpen,
@@ -69,7 +69,16 @@ import {
   backlogReserve,
   backlogRows,
 } from "./aggregate-backlog";
-import { groupIsThere, isRetracting, retractFamily, retractFlagsAreSound, retractSplit, retractTakes } from "./aggregate-retract";
+import {
+  groupIsThere,
+  isRetracting,
+  readsAll,
+  retractFamily,
+  retractFlagsAreSound,
+  retractSplit,
+  retractTakes,
+  takesDistinct,
+} from "./aggregate-retract";
 import { aggregateHasRoom } from "./aggregate-headroom";
 import {
   aggregateReserveBatch,
@@ -278,7 +287,8 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
     accumulators += isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION)) ? <usize>MOMENT_SLOTS + 1 : 2;
   }
   self.accumulators = regionCut(operator, accumulators * ACCUMULATOR_SIZE);
-  if (self.results == 0 || self.accumulators == 0) return outOfMemory(context);
+  self.fed = regionCut(operator, accumulators * ACCUMULATOR_SIZE);
+  if (self.results == 0 || self.accumulators == 0 || self.fed == 0) return outOfMemory(context);
   self.resultCount = count;
   const keys = groupsOf(self.like != 0 ? changetype<Aggregation>(self.like) : self).keyCount;
   for (let index: u32 = 0; index < count; index++) {
@@ -307,7 +317,8 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   const type: u32 = argument < 0 ? Type.NONE : load<u32>(entry, <usize>AggregateEntry.TYPE);
   if (argument >= 0 && (!isValueType(type) || programOutputType(self.program, <u32>argument) != type))
     return false;
-  if (flags > <u32>AggregateEntryFlag.FAST || (isRetracting(self) && !retractTakes(fn, flags))) return false;
+  const distinct = (flags & <u32>AggregateEntryFlag.DISTINCT) != 0;
+  if (flags > <u32>AggregateEntryFlag.DISTINCT || (distinct && !takesDistinct(fn))) return false;
   const isQuantile =
     fn == <u32>AggregateFunction.QUANTILE ||
     fn == <u32>AggregateFunction.QUANTILE_DISC ||
@@ -315,12 +326,34 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   result.parameter = load<f64>(entry, <usize>AggregateEntry.PARAMETER);
   const hasParameter = isQuantile || isArray(fn);
   if (!(result.parameter >= 0 && result.parameter <= (hasParameter ? 1.0 : 0.0))) return false;
-  if (fn >= <u32>AggregateFunction.QUANTILE && flags != 0) return false;
+  const isTop = fn == <u32>AggregateFunction.TOP || fn == <u32>AggregateFunction.BOTTOM;
+  const hasSecond = isTop && load<i32>(entry, <usize>AggregateEntry.SECOND) >= 0;
+  if (distinct && hasSecond) return false;
+  if (isRetracting(self) && !retractTakes(fn, flags, hasSecond)) return false;
+  if (fn >= <u32>AggregateFunction.QUANTILE && (flags & <u32>AggregateEntryFlag.FAST) != 0) return false;
   result.fn = fn;
   result.argumentType = type;
   result.type = resultType(fn, type, flags);
   result.scale = load<u32>(entry, <usize>AggregateEntry.SCALE);
   if (result.type == <u32>Type.NONE || result.scale > 38) return false;
+  if (distinct) self.set = accumulatorFor(self, Family.DISTINCT, argument, filter, type);
+  else if (isRetracting(self) && readsAll(fn)) self.set = accumulatorFor(self, Family.MULTISET_ALL, argument, filter, type);
+  const created = createValues(self, result, entry, argument, filter, type, flags);
+  self.set = 0;
+  return created;
+}
+
+/** Makes what a result reads, of rows or, where there is one, of the set. */
+function createValues(
+  self: Aggregation,
+  result: Result,
+  entry: usize,
+  argument: i32,
+  filter: i32,
+  type: u32,
+  flags: u32,
+): bool {
+  const fn = result.fn;
   if (isMoment(fn)) return createMoment(self, result, entry, argument, filter, type, flags);
   if (fn == <u32>AggregateFunction.ARG_MIN || fn == <u32>AggregateFunction.ARG_MAX)
     return createArg(self, result, load<i32>(entry, <usize>AggregateEntry.SECOND), argument, filter, type);
@@ -329,7 +362,7 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
     if (limit == 0 || limit > MAX_TOP) return false;
     result.scale = 0;
     const by = load<i32>(entry, <usize>AggregateEntry.SECOND);
-    if (by < -1 || by >= outputs) return false;
+    if (by < -1 || by >= <i32>programOutputs(self.program)) return false;
     if (by >= 0 && !isByType(programOutputType(self.program, <u32>by))) return false;
     result.values = topAccumulatorFor(self, topFamily(fn, type, by), argument, by, filter, type, limit);
     if (by < 0) result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
@@ -516,6 +549,24 @@ function readSeparator(self: Aggregation, result: Result, entry: usize): bool {
   return true;
 }
 
+// Accumulators come to be in two lists: those that rows reach, and those that the set at hand feeds.
+
+function createdCount(self: Aggregation): u32 {
+  return self.set == 0 ? self.accumulatorCount : self.fedCount;
+}
+
+function createdAt(self: Aggregation, index: u32): Accumulator {
+  return self.set == 0 ? accumulatorAt(self, index) : fedAt(self, index);
+}
+
+function createNext(self: Aggregation): Accumulator {
+  const fresh = createdAt(self, createdCount(self));
+  if (self.set == 0) self.accumulatorCount++;
+  else self.fedCount++;
+  fresh.set = self.set;
+  return fresh;
+}
+
 function topFamily(fn: u32, type: u32, by: i32): u32 {
   const top = fn == <u32>AggregateFunction.TOP;
   if (by >= 0) return top ? Family.TOP_BY : Family.BOTTOM_BY;
@@ -538,19 +589,19 @@ function topAccumulatorFor(
   type: u32,
   limit: u32,
 ): usize {
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    const known = accumulatorAt(self, index);
+  for (let index: u32 = 0; index < createdCount(self); index++) {
+    const known = createdAt(self, index);
     if (
       known.family == family &&
       known.argument == argument &&
       known.second == by &&
       known.filter == filter &&
+      known.set == self.set &&
       known.limit == limit
     )
       return changetype<usize>(known);
   }
-  const fresh = accumulatorAt(self, self.accumulatorCount);
-  self.accumulatorCount++;
+  const fresh = createNext(self);
   fresh.family = family;
   fresh.argument = argument;
   fresh.second = by;
@@ -570,20 +621,22 @@ function pairAccumulatorFor(
   power: u32,
   type: u32,
 ): usize {
-  if (isRetracting(self)) family = retractFamily(family);
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    const known = accumulatorAt(self, index);
+  // Sets say how many there are by counting.
+  if (self.set != 0) family = family == <u32>Family.SEEN ? Family.COUNT : family;
+  else if (isRetracting(self)) family = retractFamily(family);
+  for (let index: u32 = 0; index < createdCount(self); index++) {
+    const known = createdAt(self, index);
     if (
       known.family == family &&
       known.argument == argument &&
       known.second == second &&
       known.filter == filter &&
+      known.set == self.set &&
       known.power == power
     )
       return changetype<usize>(known);
   }
-  const fresh = accumulatorAt(self, self.accumulatorCount);
-  self.accumulatorCount++;
+  const fresh = createNext(self);
   fresh.family = family;
   fresh.argument = argument;
   fresh.second = second;
@@ -615,17 +668,28 @@ function createAccumulators(context: usize, operator: usize): bool {
   let waiting: usize = 0;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
-    accumulator.region = operator;
-    accumulator.fault = self.fault;
-    accumulator.seed = self.seed;
     accumulator.retracts = isRetracting(self) ? 1 : 0;
     if (self.like != 0) accumulator.like = changetype<usize>(accumulatorAt(changetype<Aggregation>(self.like), index));
-    if (!accumulatorInit(accumulator)) return outOfMemory(context);
+    if (!readyAccumulator(operator, accumulator)) return outOfMemory(context);
     waiting = sumPairConsider(waiting, accumulator);
+  }
+  for (let index: u32 = 0; index < self.fedCount; index++) {
+    const accumulator = fedAt(self, index);
+    if (self.like != 0) accumulator.like = changetype<usize>(fedAt(changetype<Aggregation>(self.like), index));
+    if (!readyAccumulator(operator, accumulator)) return outOfMemory(context);
+    accumulator.tracking = 1;
   }
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || outOfMemory(context);
+}
+
+function readyAccumulator(operator: usize, accumulator: Accumulator): bool {
+  const self = aggregationOf(operator);
+  accumulator.region = operator;
+  accumulator.fault = self.fault;
+  accumulator.seed = self.seed;
+  return accumulatorInit(accumulator);
 }
 
 function replaceSeen(self: Aggregation, index: u32): void {
@@ -670,6 +734,12 @@ function removeUnused(self: Aggregation): void {
       used = movePart(result.moments, from, to) || used || result.values == from || result.counts == from;
       if (result.values == from) result.values = to;
       if (result.counts == from) result.counts = to;
+    }
+    for (let other: u32 = 0; other < self.fedCount; other++) {
+      const fed = fedAt(self, other);
+      if (fed.set != from) continue;
+      used = true;
+      fed.set = to;
     }
     if (!used) continue;
     if (from != to) memory.copy(to, from, ACCUMULATOR_SIZE);

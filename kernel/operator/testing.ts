@@ -12,6 +12,7 @@ import {
   aggregateFunction,
   aggregateParameter,
   aggregateType,
+  distinctEffect,
   isCollect,
   isList,
   isOrderedAggregate,
@@ -57,6 +58,7 @@ export interface Aggregate {
   /** Column of a boolean filter. */
   readonly filter?: number | undefined;
   readonly fast?: boolean | undefined;
+  readonly distinct?: boolean | undefined;
   /** p of a quantile. */
   readonly p?: number | undefined;
   /** How many values a list has. */
@@ -111,7 +113,7 @@ export function aggregateSpec(
   const outputs = columns.map((column) => program.output(program.load(column)));
   const keys = query.keys.map((column) => ({ output: outputs[column]!, type: normal(physical[column]!) }));
   const aggregates = query.aggregates.map((aggregate) => {
-    const { name, of, second, filter, fast, p, limit, descending, separator } = aggregate;
+    const { name, of, second, filter, fast, distinct, p, limit, descending, separator } = aggregate;
     const value = of === undefined ? null : valueType(query.types[of]!);
     const other = second === undefined ? null : valueType(query.types[second]!);
     return {
@@ -120,6 +122,7 @@ export function aggregateSpec(
       filter: filter === undefined ? undefined : outputs[filter],
       type: of === undefined ? undefined : normal(physical[of]!),
       fast,
+      distinct,
       parameter: isCollect(name) ? Number(descending ?? false) : aggregateParameter(name, p),
       scale: value?.kind === "decimal" ? value.scale : 0,
       second:
@@ -188,8 +191,9 @@ export function expected(query: Query, table: Table): Value[][] {
   return aggregateTwin(
     admitted[0]?.length ?? 0,
     query.keys.map((column) => admitted[column]!),
-    query.aggregates.map(({ name, of, second, filter, p, limit, descending, separator }) => ({
+    query.aggregates.map(({ name, of, second, filter, distinct, p, limit, descending, separator }) => ({
       name,
+      distinct,
       p,
       limit,
       descending,
@@ -382,11 +386,13 @@ function aggregateOf(types: readonly DataType[]): fc.Arbitrary<Aggregate> {
       by: fc.nat({ max: types.length - 1 }),
       p: fc.oneof(fc.constantFrom(0, 1, 0.5, 0.25, 0.9), fc.double({ min: 0, max: 1, noNaN: true })),
       limit: fc.constantFrom(1, 2, 3, 4, 17),
+      distinct: fc.boolean(),
     })
-    .map(({ choice, filter, p, by, limit }) => {
+    .map(({ choice, filter, p, by, limit, distinct }) => {
       const quantile = ["quantile", "quantileDisc", "approxQuantile"].includes(choice.name);
       const second = isOrderedAggregate(choice.name) ? by : undefined;
-      return { ...choice, filter, second, limit, p: quantile ? p : undefined };
+      const once = choice.name !== "count" && distinctEffect(choice.name) === "applies" && distinct;
+      return { ...choice, filter, second, limit, distinct: once, p: quantile ? p : undefined };
     });
 }
 

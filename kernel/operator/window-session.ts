@@ -386,7 +386,7 @@ function movePairs(self: Windows, target: usize, map: usize): bool {
 function emitDue(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
   const self = windowsOf(operator);
   const output = aggregationOf(operator).output;
-  if (!aggregatePrepareResults(aggregationOf(self.values))) return failMemory(context, 0);
+  if (!aggregatePrepareResults(context, aggregationOf(self.values))) return failMemory(context, 0);
   const keys = scratchTake(context, (<usize>EMIT_ROWS) << 2);
   const numbers = scratchTake(context, (<usize>EMIT_ROWS) << 2);
   const scratch = scratchTake(context, RESULT_SCRATCH);

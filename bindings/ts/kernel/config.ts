@@ -61,6 +61,8 @@ export interface AggregateEntrySpec {
   /** Type of the argument; absent for count(*). */
   readonly type?: Type | undefined;
   readonly fast?: boolean | undefined;
+  /** Equal values of a group count once. */
+  readonly distinct?: boolean | undefined;
   /** Decimal scale of the argument, for averages, moments and quantiles. */
   readonly scale?: number | undefined;
   /** Index of the program output of a second argument, for those that take two. */
@@ -126,7 +128,7 @@ function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): 
   view.setUint32(at + AggregateEntry.TYPE, entry.type ?? 0, true);
   view.setUint32(
     at + AggregateEntry.FLAGS,
-    entry.fast ? AggregateEntryFlag.FAST : AggregateEntryFlag.NONE,
+    (entry.fast ? AggregateEntryFlag.FAST : 0) | (entry.distinct ? AggregateEntryFlag.DISTINCT : 0),
     true,
   );
   view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);

@@ -1,7 +1,7 @@
 // The hash aggregation as an operator handle: a friendly form over column names, and the general one.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import { type AggregateFault, OperatorKind } from "../../../kernel/abi/operator.js";
+import { type AggregateFault, AggregateFunction, OperatorKind } from "../../../kernel/abi/operator.js";
 import {
   type AggregateName,
   aggregateAccepts,
@@ -9,6 +9,7 @@ import {
   aggregateParameter,
   aggregateType,
   arePairTypes,
+  distinctEffect,
   isCollect,
   isLimit,
   isList,
@@ -51,6 +52,8 @@ export interface AggregateSpec {
   readonly filter?: string | undefined;
   /** Plain float adds: faster, but the last bits depend on the order of the rows. */
   readonly fast?: boolean | undefined;
+  /** Equal values of a group count once; of `count` too. Not together with `fast`. */
+  readonly distinct?: boolean | undefined;
   /** p of `quantile` and `quantileDisc`, in [0, 1]. */
   readonly p?: number | undefined;
 }
@@ -150,13 +153,18 @@ function rowKindOutput(name: string, loader: ColumnLoader): number {
 
 function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): AggregateEntrySpec {
   const { column, second, filter, fast, limit } = aggregate;
+  const distinct = distinctOf(aggregate);
   const parameter = isCollect(aggregate.function)
     ? Number(aggregate.descending ?? false)
     : aggregateParameter(aggregate.function, aggregate.p);
   if (filter !== undefined) loader.requireBool(filter);
   const value = column === undefined ? null : valueType(loader.field(column).type);
   return {
-    function: aggregateFunction(aggregate.function, column !== undefined),
+    function:
+      distinct && aggregate.function === "count"
+        ? AggregateFunction.COUNT_DISTINCT
+        : aggregateFunction(aggregate.function, column !== undefined),
+    distinct: distinct && aggregate.function !== "count",
     argument: column === undefined ? undefined : loader.output(column),
     filter: filter === undefined ? undefined : loader.output(filter),
     type: value === null ? undefined : loadedType(value),
@@ -167,6 +175,20 @@ function compileEntry(aggregate: AggregateSpec, loader: ColumnLoader): Aggregate
     ...(second === undefined ? {} : secondEntry(second, loader)),
     ...separatorEntry(aggregate, loader),
   };
+}
+
+/** Whether equal values are to be told apart from one. */
+function distinctOf({ function: called, column, second, fast, distinct }: AggregateSpec): boolean {
+  if (!distinct) return false;
+  const effect = distinctEffect(called);
+  if (effect === "refused" || column === undefined || second !== undefined || fast) {
+    const what = fast ? "fast" : second !== undefined ? "second" : column === undefined ? "rows" : "it";
+    throw new ArgumentError(`${called}: distinct does not go together with ${what}`, {
+      value: called,
+      expected: "no distinct",
+    });
+  }
+  return effect === "applies";
 }
 
 function secondEntry(

@@ -1,6 +1,6 @@
 // Aggregates as users write them: `sum("amount")`, `count().filter(col("status").eq("paid"))`.
 
-import { type AggregateName, aggregateParameter, hasFastForm } from "../type/aggregate.js";
+import { type AggregateName, aggregateParameter, distinctEffect, hasFastForm } from "../type/aggregate.js";
 import { ArgumentError } from "../type/error.js";
 import { Expression, nodeOf } from "./expression.js";
 import type { ExpressionNode } from "./node.js";
@@ -18,6 +18,12 @@ export interface AggregateOptions<Names extends string = string> {
    * the rows.
    */
   readonly fast?: boolean;
+  /**
+   * Equal values count once: `sum("price", { distinct: true })`, also `count`, averages, moments of one column,
+   * quantiles, `mode`, `bitXor` and lists; `min` and its like are the same either way. -0 equals 0 (and is taken as
+   * +0), all NaNs are one. Keeps every different value. Not together with `fast`.
+   */
+  readonly distinct?: boolean;
 }
 
 /** An aggregate as the user wrote it. */
@@ -38,6 +44,8 @@ export interface AggregateNode {
   readonly descending?: boolean | undefined;
   readonly filter: ExpressionNode | null;
   readonly fast: boolean;
+  /** Equal values count once. */
+  readonly distinct?: boolean | undefined;
   /** p of a quantile. */
   readonly p?: number | undefined;
 }
@@ -78,10 +86,11 @@ export function aggregateText(node: AggregateNode): string {
   const p = node.p === undefined ? "" : `, ${node.p}`;
   const other = node.second === undefined ? "" : expressionText(node.second);
   const second = node.limit === undefined ? listed(other) : `, ${node.limit}${other && ` by ${other}`}`;
+  const distinct = node.distinct ? "distinct " : "";
   const call =
     node.name === "countDistinct"
       ? `count(distinct ${argument})`
-      : `${node.name}(${argument}${order}${second}${separator}${p})`;
+      : `${node.name}(${distinct}${argument}${order}${second}${separator}${p})`;
   const fast = node.fast ? " fast" : "";
   return `${call}${fast}${node.filter === null ? "" : ` filter (${expressionText(node.filter)})`}`;
 }
@@ -113,7 +122,39 @@ function build(
     filter: options.filter === undefined ? null : nodeOf(options.filter),
     fast,
     p,
+    ...distinctOption(name, options, second !== undefined),
   });
+}
+
+/**
+ * What `distinct: true` comes to: nothing where it makes no difference.
+ * @internal
+ * @throws ArgumentError where it means nothing, or beside `fast`
+ */
+export function distinctOption(
+  name: AggregateName,
+  { distinct = false, fast = false }: AggregateOptions,
+  second: boolean,
+): { readonly distinct?: true } {
+  if (!distinct) return {};
+  const effect = distinctEffect(name);
+  if (effect === "refused" || second) {
+    const why = second ? "what goes by another column" : name;
+    throw new ArgumentError(
+      `${name}: distinct applies to sums, averages, quantiles and lists, not to ${why}`,
+      {
+        value: "distinct",
+        expected: "no distinct",
+      },
+    );
+  }
+  if (fast) {
+    throw new ArgumentError(`${name}: distinct and fast do not go together`, {
+      value: "fast",
+      expected: "one of them",
+    });
+  }
+  return effect === "applies" ? { distinct: true } : {};
 }
 
 function argumentNode(argument: string | Expression): ExpressionNode {
@@ -122,7 +163,7 @@ function argumentNode(argument: string | Expression): ExpressionNode {
 
 /**
  * Number of rows, or of rows whose argument is not null; int64, never null. `count({ filter })` counts the rows
- * where the condition is true.
+ * where the condition is true, `count(x, { distinct: true })` is `countDistinct(x)`.
  */
 export function count<const N extends string = never, F extends string = never>(
   argument?: Argument<N, unknown>,
@@ -133,10 +174,18 @@ export function count(
   argument?: string | Expression | AggregateOptions,
   options?: AggregateOptions,
 ): Aggregate {
-  if (argument === undefined) return build("count", null, options);
-  if (typeof argument === "string" || argument instanceof Expression)
-    return build("count", argument, options);
-  if (options === undefined && isOptions(argument)) return build("count", null, argument);
+  if (typeof argument === "string" || argument instanceof Expression) {
+    const { distinct = false, ...rest } = options ?? {};
+    return build(distinct ? "countDistinct" : "count", argument, rest);
+  }
+  const rows = argument ?? options;
+  if (rows === undefined || (isOptions(rows) && (argument === undefined || options === undefined))) {
+    if (!rows?.distinct) return build("count", null, rows);
+    throw new ArgumentError("count: distinct needs a column; rows are not told apart", {
+      value: "distinct",
+      expected: "a column",
+    });
+  }
   throw new ArgumentError("count takes a column, an expression or options such as { filter }", {
     value: argument,
   });
@@ -144,7 +193,7 @@ export function count(
 
 function isOptions(value: unknown): value is AggregateOptions {
   if (typeof value !== "object" || value === null) return false;
-  return Object.keys(value).every((key) => key === "filter" || key === "fast");
+  return Object.keys(value).every((key) => key === "filter" || key === "fast" || key === "distinct");
 }
 
 /** Number of different values that are not null; int64. -0 equals 0, all NaNs are one value. */

@@ -346,7 +346,7 @@ function bindOneAggregate(
   column: Extract<PlanNode, { kind: "aggregate" }>["aggregates"][number],
   schema: Schema,
 ): BoundAggregate {
-  const { name: fn, fast, p, limit } = column.aggregate;
+  const { name: fn, fast, distinct, p, limit } = column.aggregate;
   const text = aggregateText(column.aggregate);
   const argument =
     column.aggregate.argument === null
@@ -359,12 +359,12 @@ function bindOneAggregate(
     const { separator, descending } = column.aggregate;
     const parameter = descending ? 1 : 0;
     const second = separator === undefined ? undefined : literal({ type: utf8, value: separator }, text);
-    return { name: column.name, fn, argument, second, filter, fast, parameter, text };
+    return { name: column.name, fn, argument, second, filter, fast, distinct, parameter, text };
   }
   if (column.aggregate.second === undefined) {
     if (fast) requireFloat(text, argument!);
     const parameter = aggregateParameter(fn, p);
-    return { name: column.name, fn, argument, filter, fast, parameter, limit, text };
+    return { name: column.name, fn, argument, filter, fast, distinct, parameter, limit, text };
   }
   const second = bindExpression(column.aggregate.second, schema);
   if (isList(fn)) {

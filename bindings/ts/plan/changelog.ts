@@ -4,8 +4,7 @@
 // as a change is a whole row that stands for itself; an aggregation takes it in, and rows back. What would need
 // every row to stay (an order, a limit, aggregates whose state forgets) is refused.
 
-import { AggregateFunction } from "../../../kernel/abi/operator.js";
-import { aggregateFunction, isMoment } from "../type/aggregate.js";
+import { takesRowsBack } from "../type/aggregate.js";
 import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError } from "../type/error.js";
 import type { BoundWindow } from "./bind-window.js";
@@ -113,9 +112,8 @@ function checkFree({ fields }: Schema, node: string): void {
   );
 }
 
-function checkAggregate({ fn, fast, text }: BoundAggregate, input: BoundPlan): void {
-  const takes = aggregateFunction(fn, true) <= AggregateFunction.MAX || isMoment(fn);
-  if (takes && !fast) return;
+function checkAggregate({ fn, fast, second, text }: BoundAggregate, input: BoundPlan): void {
+  if (takesRowsBack(fn, second !== undefined) && !fast) return;
   const why = fast
     ? "plain float sums are not what they were after adding and taking away"
     : "it does not keep what that needs";

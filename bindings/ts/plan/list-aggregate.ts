@@ -2,12 +2,13 @@
 
 import { isLimit, MAX_TOP } from "../type/aggregate.js";
 import { ArgumentError } from "../type/error.js";
-import { Aggregate, type AggregateOptions } from "./aggregate.js";
+import { Aggregate, type AggregateOptions, distinctOption } from "./aggregate.js";
 import { type Expression, nodeOf } from "./expression.js";
 import type { ExpressionNode } from "./node.js";
 import type { ColumnResult, ListResult, NullableResult } from "./result.js";
 
-export interface TopOptions<Names extends string = string> extends Pick<AggregateOptions<Names>, "filter"> {
+export interface TopOptions<Names extends string = string>
+  extends Pick<AggregateOptions<Names>, "filter" | "distinct"> {
   /**
    * Take the argument from the rows where this is greatest (`bottomK`: least), not where it is greatest itself;
    * rows where it is null do not count. Equal ones go by the argument, least first.
@@ -50,7 +51,8 @@ export function bottomK(argument: string | Expression, k: number, options?: TopO
   return limited("bottomK", argument, k, options);
 }
 
-export interface ArrayOptions<Names extends string = string> extends Pick<AggregateOptions<Names>, "filter"> {
+export interface ArrayOptions<Names extends string = string>
+  extends Pick<AggregateOptions<Names>, "filter" | "distinct"> {
   /** Greatest first. */
   readonly descending?: boolean;
 }
@@ -89,9 +91,10 @@ export function stringAgg<const N extends string, F extends string = never>(
 function collected(
   name: "arrayAgg" | "stringAgg",
   argument: string | Expression,
-  { filter, descending = false }: ArrayOptions = {},
+  options: ArrayOptions = {},
   separator?: string,
 ): Aggregate<never, never> {
+  const { filter, descending = false } = options;
   return new Aggregate({
     name,
     argument: columnOr(argument),
@@ -99,6 +102,7 @@ function collected(
     fast: false,
     separator,
     descending,
+    ...distinctOption(name, options, false),
   });
 }
 
@@ -106,8 +110,9 @@ function limited(
   name: "topK" | "bottomK",
   argument: string | Expression,
   k: number,
-  { filter, by }: TopOptions = {},
+  options: TopOptions = {},
 ): Aggregate {
+  const { filter, by } = options;
   if (!isLimit(k)) {
     const expected = `a whole number from 1 to ${MAX_TOP.toLocaleString("en")}`;
     throw new ArgumentError(`${name}: k is ${expected}, not ${k}`, { value: k, expected });
@@ -119,6 +124,7 @@ function limited(
     filter: filter === undefined ? null : nodeOf(filter),
     fast: false,
     limit: k,
+    ...distinctOption(name, options, by !== undefined),
   });
 }
 

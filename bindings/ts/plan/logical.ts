@@ -144,6 +144,8 @@ export interface BoundAggregate {
   readonly limit?: number | undefined;
   readonly filter: BoundExpression | null;
   readonly fast: boolean;
+  /** Equal values count once, where that makes a difference. */
+  readonly distinct?: boolean | undefined;
   /** What the kernel gets along: p of a quantile. */
   readonly parameter?: number | undefined;
   readonly text: string;

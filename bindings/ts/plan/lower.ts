@@ -764,7 +764,7 @@ function isColumn(place: GroupingSetStage["layout"][number]): boolean {
 }
 
 function aggregateEntry(
-  { fn, argument, second, filter, fast, parameter, limit }: BoundAggregate,
+  { fn, argument, second, filter, fast, distinct, parameter, limit }: BoundAggregate,
   outputs: SharedOutputs,
   place: (expression: BoundExpression) => BoundExpression,
 ): AggregateConfigSpec["aggregates"][number] {
@@ -784,6 +784,7 @@ function aggregateEntry(
           secondScale: second.type.kind === "decimal" ? second.type.scale : 0,
         }),
     fast,
+    distinct,
     parameter,
     ...reached,
   };

@@ -21,9 +21,10 @@ import {
   TypeMismatchError,
   UnknownColumnError,
 } from "../type/error.js";
-import { avg, count, countDistinct, max, min, sum } from "./aggregate.js";
+import { approxMedian, avg, corr, count, countDistinct, max, min, sum } from "./aggregate.js";
 import { bind } from "./bind.js";
 import { coalesce, col, lit, when } from "./expression.js";
+import { arrayAgg, topK } from "./list-aggregate.js";
 import { asc, desc, from, type Plan, source } from "./plan.js";
 
 const orders = source("orders", {
@@ -235,6 +236,30 @@ describe("a plan that cannot work", () => {
     expect(failure(() => min("id", { fast: true }))).toBeInstanceOf(ArgumentError);
     // @ts-expect-error: an expression is no aggregate
     expect(failure(() => plan.aggregate({ x: col("id") }))).toBeInstanceOf(ArgumentError);
+  });
+
+  it("takes distinct where it means something, and says where not", () => {
+    const plan = from(orders);
+    const texts = plan.aggregate({
+      a: sum("id", { distinct: true }),
+      b: count("id", { distinct: true }),
+      c: min("id", { distinct: true }),
+      d: arrayAgg("seller", { distinct: true, descending: true }),
+    });
+    expect(texts.explain()).toContain(
+      "a = sum(distinct id), b = count(distinct id), c = min(id), d = arrayAgg(distinct seller descending)",
+    );
+    for (const refused of [
+      () => sum("price", { distinct: true, fast: true }),
+      () => corr("price", "id", { distinct: true }),
+      () => topK("id", 2, { by: "price", distinct: true }),
+      () => approxMedian("price", { distinct: true }),
+      () => count({ distinct: true }),
+    ]) {
+      const error = failure(refused);
+      expect(error).toBeInstanceOf(ArgumentError);
+      expect(error.message).toMatch(/distinct/);
+    }
   });
 
   it("refuses names that are missing, limits that are no numbers of rows, sources that were not given", () => {

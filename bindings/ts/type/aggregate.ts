@@ -117,6 +117,43 @@ export function isNeverNull(name: AggregateName): boolean {
   return name === "count" || name === "countDistinct" || name === "approxCountDistinct";
 }
 
+/** What `distinct: true` does to `name`. */
+export type DistinctEffect = "applies" | "changes nothing" | "refused";
+
+/**
+ * Whether equal values may count once: they do in sums, averages, moments of one argument, quantiles, modes, `bitXor`
+ * and lists; extremes and their like are the same with and without; what orders rows by another column, or estimates,
+ * takes no `distinct`.
+ */
+export function distinctEffect(name: AggregateName): DistinctEffect {
+  switch (name) {
+    case "countDistinct":
+    case "min":
+    case "max":
+    case "any":
+    case "boolAnd":
+    case "boolOr":
+    case "bitAnd":
+    case "bitOr":
+    case "approxCountDistinct":
+      return "changes nothing";
+    case "approxMedian":
+    case "approxQuantile":
+      return "refused";
+    default:
+      return isPairAggregate(name) || isOrderedAggregate(name) ? "refused" : "applies";
+  }
+}
+
+/**
+ * Whether `name` follows rows that are taken back. Sketches forget what they would need; `second` says that rows
+ * are ordered by another column.
+ */
+export function takesRowsBack(name: AggregateName, second: boolean): boolean {
+  if (name.startsWith("approx") || isOrderedAggregate(name)) return false;
+  return !(isList(name) && second);
+}
+
 /** Whether `fast: true` means something to `name`. */
 export function hasFastForm(name: AggregateName): boolean {
   return name === "sum" || name === "avg" || isMoment(name);
