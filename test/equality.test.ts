@@ -66,10 +66,13 @@ import { type Value, writeBatch } from "../twin/values.js";
 import { consolidate, fingerprint, inOrder, resultRows } from "./testing-result.js";
 
 let engines: Engine[];
+/** Several workers, whose timing is disturbed. */
+let pooled: Engine;
 beforeAll(async () => {
   engines = await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "1 GiB" })));
+  pooled = await Engine.open({ workers: 3, memory: "1 GiB", faults: { jitterUs: 50 } });
 });
-afterAll(() => Promise.all(engines.map((engine) => engine.close())));
+afterAll(() => Promise.all([...engines, pooled].map((engine) => engine.close())));
 
 const doubles = fc.oneof(
   fc.double(),
@@ -271,6 +274,7 @@ it("the same rows give the same bits in every mode, split, order, encoding, buil
       const encoded = (type: DataType) => (type.kind === "bool" ? type : dictionary(type, int16));
       const simd = engines[0]!;
       for (const engine of engines) expect(await collected(engine, plan, whole)).toEqual(expected);
+      expect(await collected(pooled, plan, cut(one))).toEqual(expected);
       expect(await streamed(simd, plan, cut(one), 1)).toEqual(expected);
       expect(
         await streamed(simd, plan, rows.length > 0 ? rows.map((row) => batchOf(types, [row], 0)) : whole, 7),

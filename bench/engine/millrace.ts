@@ -29,17 +29,21 @@ export const millrace: Engine = {
   name: "millrace",
   parallel: true,
   async open(of, files, options) {
-    if (options.threads !== 1) {
-      throw new UnavailableError("Millrace has no worker pools yet: it runs on 1 thread");
-    }
+    if (options.threads !== 1) refuseThreads(of, options);
     if (of.kernel !== undefined) return KernelSession.open(of, of.kernel, files, options.build);
     return MillraceSession.open(of, files, options);
   },
 };
 
+/** Where more than one thread has nothing to do. */
+function refuseThreads(of: BenchCase, { threads, mode }: EngineOptions): void {
+  const one = of.kernel !== undefined ? "a single operator" : mode === "stream" ? "a stream" : null;
+  if (one !== null) throw new UnavailableError(`${one} runs on 1 thread, not on ${threads}`);
+}
+
 class MillraceSession implements EngineSession {
   readonly version = millraceVersion();
-  readonly threads = 1;
+  readonly threads: number;
   readonly inputRows: number;
   readonly inputBytes: number;
   readonly #engine: Millrace;
@@ -58,6 +62,7 @@ class MillraceSession implements EngineSession {
   ) {
     this.inputRows = inputRows(tables);
     this.inputBytes = scanBytes(tables);
+    this.threads = engine.stats().workers.running;
     this.#engine = engine;
     this.#of = of;
     this.#plan = of.plan();
@@ -67,9 +72,9 @@ class MillraceSession implements EngineSession {
   static async open(
     of: BenchCase,
     files: CaseFiles,
-    { mode, build }: EngineOptions,
+    { mode, build, threads }: EngineOptions,
   ): Promise<MillraceSession> {
-    const engine = await openEngine(build);
+    const engine = await openEngine(build, threads);
     const tables = arrowTables(of, files);
     const session = new MillraceSession(engine, of, mode, tables);
     for (const [name, table] of Object.entries(tables)) session.#inputs[name] = await engine.load(table);
@@ -121,6 +126,7 @@ class MillraceSession implements EngineSession {
   }
 }
 
-async function openEngine(build: BuildName): Promise<Millrace> {
-  return Millrace.open({ workers: 1, build, memory: "3.5 GiB" });
+/** Several threads need the build that shares memory, whichever one runs alone. */
+async function openEngine(build: BuildName, workers: number): Promise<Millrace> {
+  return Millrace.open({ workers, build: workers === 1 ? build : "threads", memory: "3.5 GiB" });
 }

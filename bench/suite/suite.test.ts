@@ -129,11 +129,12 @@ describe("the quick tour", () => {
   });
 });
 
-test("worker counts that are not there yet are rows that say so, and no failure", async () => {
-  const options = benchOptions({ rows: "500", peers: "none", runs: 1, workers: 2, mode: "batch" });
+test("workers are counted, and refused where there is nothing for them to do", async () => {
+  const options = benchOptions({ rows: "500", peers: "none", runs: 1, workers: 2, mode: "both" });
   const report = await benchReport(select(["groupby/q1"], options), options, inProcess(folder), silent);
-  expect(report.results).toHaveLength(1);
-  expect(report.results[0]).toMatchObject({ threads: 2, verified: false, unavailable: true });
-  expect(report.results[0]!.error).toMatch(/no worker pools yet/);
+  const [batch, stream] = report.results;
+  expect(batch).toMatchObject({ mode: "batch", threads: 2, verified: true });
+  expect(stream).toMatchObject({ mode: "stream", threads: 2, verified: false, unavailable: true });
+  expect(stream!.error).toMatch(/a stream runs on 1 thread/);
   expect(exitCode(report, { failBelow: null })).toBe(0);
 });

@@ -152,4 +152,5 @@ export {
   SchemaMismatchError,
   TypeMismatchError,
   UnknownColumnError,
+  WorkerError,
 } from "./type/error.js";

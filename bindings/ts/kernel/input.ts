@@ -55,6 +55,30 @@ export class Stage {
     return new StagedBatch(this, data);
   }
 
+  /**
+   * As `input.describe`, but the descriptor is this stage's (as is what it points to, where the rows lie on the host),
+   * and stays until the stage is used again.
+   */
+  describe(
+    input: InputBatch,
+    columns: readonly number[],
+    start: number,
+    rows: number,
+    firstRow: number,
+  ): number {
+    if (input instanceof StagedBatch) return this.batch(input.data).describe(columns, start, rows, firstRow);
+    const from = input.describe(columns, start, rows, firstRow);
+    const descriptors = padded(Batch.SIZE);
+    const size = columns.length * Column.SIZE;
+    const to = this.reserve(descriptors + size);
+    const { bytes, view } = this.kernel.memory;
+    const source = view.getUint32(from + Batch.DESCRIPTORS, true);
+    bytes.copyWithin(to, from, from + Batch.SIZE);
+    bytes.copyWithin(to + descriptors, source, source + size);
+    view.setUint32(to + Batch.DESCRIPTORS, to + descriptors, true);
+    return to;
+  }
+
   /** A block of at least `bytes`; what the last one held is gone. */
   reserve(bytes: number): number {
     if (bytes > this.#capacity) {

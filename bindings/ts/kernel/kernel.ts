@@ -195,6 +195,7 @@ export class Kernel {
     const address =
       bytes <= 0xffffffff ? this.call((exports, context) => exports.mem_alloc(context, bytes)) >>> 0 : 0;
     if (address === 0) throw memoryError(this.memory, bytes);
+    this.memory.reach(address + bytes);
     return address;
   }
 
@@ -226,19 +227,22 @@ export class Kernel {
       watcher?.(start, performance.now());
       return answer;
     } catch (error) {
-      this.#trap = new KernelTrapError(
-        `the kernel trapped (${String(error)}): this is a defect of Millrace; open another kernel`,
-        {
-          cause: error,
-        },
-      );
-      throw this.#trap;
+      throw this.poison(error);
     }
   }
 
   /** From now on `watcher` is told when each call began and ended, by `performance.now()`; null: nobody is. */
   watch(watcher: ((start: number, end: number) => void) | null): void {
     this.#watcher = watcher;
+  }
+
+  /** Makes every later call fail: the kernel trapped, here or in another worker on its memory. Answers the error. */
+  poison(cause: unknown): KernelTrapError {
+    this.#trap ??= new KernelTrapError(
+      `the kernel trapped (${String(cause)}): this is a defect of Millrace; open another kernel`,
+      { cause },
+    );
+    return this.#trap;
   }
 
   /** The exception for the error record that the last call left. */

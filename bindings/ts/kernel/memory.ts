@@ -34,6 +34,16 @@ export class KernelMemory {
     return this.#view;
   }
 
+  /**
+   * Makes sure that the views reach as far as `end`, where the kernel has allocated: when another worker has grown a
+   * shared memory, this thread's buffer may be short for a moment.
+   */
+  reach(end: number): void {
+    if (end <= this.bytes.length) return;
+    this.memory.grow(0);
+    this.#look();
+  }
+
   #look(): void {
     this.#buffer = this.memory.buffer;
     const length = Math.min(this.#buffer.byteLength, ADDRESSABLE);

@@ -10,7 +10,7 @@ import { type Field, type Schema, sameType, typeName, valueType } from "../type/
 import { ArgumentError, ClosedError, type MillraceError, SchemaMismatchError } from "../type/error.js";
 import { type BatchDescriptor, readBatch, readColumn } from "./descriptor.js";
 import type { KernelExports } from "./exports.js";
-import type { FailureContext } from "./failure.js";
+import { type FailureContext, failureError, readFailure } from "./failure.js";
 import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
 import { copyBatch } from "./output.js";
@@ -144,6 +144,11 @@ export class Operator {
     return this.#failure !== null;
   }
 
+  /** By what name the kernel knows it, in every context on its memory; 0 once it is closed. */
+  get handle(): number {
+    return this.#handle;
+  }
+
   /**
    * Applies rows [start, start + rows) of a batch: all of them or, when it throws, none of the morsel at hand.
    * More than 65,536 rows are pushed in morsels, unless each push yields output: then use `process`.
@@ -170,16 +175,37 @@ export class Operator {
   }
 
   #push(batch: InputBatch, start: number, rows: number, firstRow: number, port: number): Status {
-    const { columns, input, instruction } = this.#port(port);
-    this.#checkSchema(batch.schema, columns, input, port);
+    const { columns } = this.#port(port);
     const address = batch.describe(columns, start, rows, firstRow);
-    const status = this.#run((exports, context) => exports.op_push(context, this.#handle, port, address), {
-      ...this.#context(firstRow + start),
-      instruction,
-      inputs: columns.map((column) => fieldAt(batch.schema, column)),
-    });
+    const status = this.pushDescribed(address, batch.schema, firstRow + start, port);
     batch.accepted?.(columns, start, rows);
     return status;
+  }
+
+  /**
+   * Pushes a morsel that lies described in kernel memory (`InputBatch.describe` over the port's columns).
+   * @param schema of the batch that it is part of
+   * @param firstRow number of the morsel's row 0 in the whole input, for messages
+   */
+  pushDescribed(address: number, schema: Schema, firstRow: number, port = 0): Status {
+    const { columns, input } = this.#port(port);
+    this.#checkSchema(schema, columns, input, port);
+    return this.#run(
+      (exports, context) => exports.op_push(context, this.#handle, port, address),
+      this.#pushContext(schema, firstRow, port),
+    );
+  }
+
+  /** The exception for the record (at `address`) of a push that failed in another worker. */
+  pushError(address: number, schema: Schema, firstRow: number): MillraceError {
+    const { memory } = this.kernel;
+    return failureError(readFailure(memory, address), memory, this.#pushContext(schema, firstRow, 0));
+  }
+
+  #pushContext(schema: Schema, firstRow: number, port: number): FailureContext {
+    const { columns, instruction } = this.#port(port);
+    const inputs = columns.map((column) => fieldAt(schema, column));
+    return { ...this.#context(firstRow), instruction, inputs };
   }
 
   #port(port: number): PortSpec {
@@ -349,6 +375,22 @@ export class Operator {
       ...this.#context(0),
       inputs: state.schema.fields,
     });
+  }
+
+  /**
+   * Merges the state of another operator of the same kernel and configuration in, batch by batch; yields after each.
+   * Nothing may be done with either meanwhile.
+   */
+  *absorb(other: Operator): Generator<void> {
+    for (let status: Status = Status.HAS_MORE; status === Status.HAS_MORE; ) {
+      status = other.#run(
+        (exports, context) => exports.op_snapshot(context, other.#handle, other.#out, Abi.MORSEL_ROWS),
+        other.#context(0),
+      );
+      if (readBatch(this.kernel.memory.view, other.#out).columns === 0) continue;
+      this.#run((exports, context) => exports.op_merge(context, this.#handle, other.#out), this.#context(0));
+      yield;
+    }
   }
 
   /** Ends an open pull or snapshot. */

@@ -6,7 +6,7 @@
 import { type RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toRecordBatch, toTable } from "../arrow/index.js";
 import {
-  Kernel,
+  type Kernel,
   type KernelBuild,
   type Operator,
   type ResidentBatch,
@@ -25,6 +25,7 @@ import {
   Plan,
   sourcesOf,
 } from "../plan/index.js";
+import type { PoolFaults, WorkerStats } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
@@ -36,16 +37,22 @@ import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
 import { checkClock, ownBound, sourceClock, type WatermarkOptions } from "./watermark.js";
+import { checkWorkers, openWorkers, type Workers } from "./workers.js";
 
 export interface EngineOptions {
-  /** Threads. This version runs on the calling thread only: 1. */
+  /**
+   * Threads that `collect` runs on, the calling one among them: 1 (the default) to 64. More than 1 need shared memory:
+   * Node has it, a page when it is cross-origin isolated. Elsewhere there is one, and `stats().workers` says why.
+   */
   readonly workers?: number;
   /** Most memory of inputs, state and results together, in bytes or as a text like "2 GiB". Default: half of the machine's, at most 3.5 GiB. */
   readonly memory?: number | string;
-  /** Which build of the kernel; "auto" (the default) takes SIMD where the host has it. */
+  /** Which build of the kernel; "auto" (the default) takes SIMD where the host has it. Several workers need "threads". */
   readonly build?: KernelBuild | "auto";
   /** The kernel's module, or where to get it, where the package's own files cannot be read. */
   readonly wasm?: WasmSource;
+  /** @internal */
+  readonly faults?: PoolFaults;
 }
 
 /** Data by the name under which the plan reads it. */
@@ -97,6 +104,16 @@ export interface EngineStats {
   readonly budgetBytes: number;
   /** Runs that have begun and not ended. */
   readonly activeRuns: number;
+  readonly workers: {
+    readonly asked: number;
+    readonly running: number;
+    /** Why fewer run than were asked for; null where they do not. */
+    readonly fallback: string | null;
+    /** Threads that ended and were replaced. */
+    readonly restarts: number;
+    /** The calling thread first; of morsels that are shared. Empty where one thread runs. */
+    readonly each: readonly WorkerStats[];
+  };
 }
 
 const DEFAULT_BATCH_ROWS = 65_536;
@@ -105,29 +122,24 @@ const COLLECT_BATCH_ROWS = 1 << 20;
 
 export class Engine {
   readonly #kernel: Kernel;
+  readonly #workers: Workers;
   /** One a run that has begun and not ended. */
   readonly #runs = new Set<AbortController>();
   #closed = false;
 
-  private constructor(kernel: Kernel) {
+  private constructor(kernel: Kernel, workers: Workers) {
     this.#kernel = kernel;
+    this.#workers = workers;
   }
 
   /**
    * @throws ArgumentError for an option out of range.
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { workers = 1, memory, build, wasm } = options;
-    if (workers !== 1) {
-      throw new ArgumentError(
-        `workers: ${workers}: this version runs on one thread; leave it out or give 1`,
-        {
-          value: workers,
-          expected: "1",
-        },
-      );
-    }
-    return new Engine(await Kernel.open({ budget: memory, build, wasm }));
+    const { workers = 1, memory, build, wasm, faults } = options;
+    checkWorkers(workers, build);
+    const { kernel, ...pool } = await openWorkers(workers, { budget: memory, build, wasm }, faults);
+    return new Engine(kernel, pool);
   }
 
   /**
@@ -182,6 +194,8 @@ export class Engine {
         batchRows: COLLECT_BATCH_ROWS,
         inTurn: true,
         keepResults: result === "kernel",
+        // A profile is that of one thread.
+        pool: probe === null ? this.#workers.pool : null,
         watermarks: {},
         late: null,
         signal: signals,
@@ -199,6 +213,7 @@ export class Engine {
         for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
         return toTable(opened.pipeline.schema, batches);
       } finally {
+        await opened.pipeline.abandon();
         opened.pipeline.free(kept);
         await closeAll(opened.readers);
       }
@@ -283,6 +298,7 @@ export class Engine {
           emit,
           batchRows,
           inTurn: false,
+          pool: null,
           watermarks,
           late: late === "drop" ? null : (rows) => waiting.push(rows),
           signal: signals,
@@ -308,7 +324,15 @@ export class Engine {
 
   stats(): EngineStats {
     const { build, usedBytes, peakBytes, budgetBytes } = this.#kernel;
-    return { build, usedBytes, peakBytes, budgetBytes, activeRuns: this.#runs.size };
+    const { asked, pool, fallback } = this.#workers;
+    const workers = {
+      asked,
+      running: 1 + (pool?.threads ?? 0),
+      fallback,
+      restarts: pool?.restarts ?? 0,
+      each: pool?.stats ?? [],
+    };
+    return { build, usedBytes, peakBytes, budgetBytes, activeRuns: this.#runs.size, workers };
   }
 
   /** Ends the engine. Runs still going, or waiting for their sources, throw ClosedError; tables in its memory are gone. */
@@ -316,6 +340,7 @@ export class Engine {
     if (this.#closed) return;
     this.#closed = true;
     for (const run of [...this.#runs]) run.abort(new ClosedError("the engine is closed"));
+    await this.#workers.pool?.close();
     this.#kernel.close();
   }
 

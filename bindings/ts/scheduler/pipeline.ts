@@ -18,16 +18,18 @@ import type {
   Stage as PhysicalStage,
   ProjectStage,
 } from "../plan/index.js";
+import type { WorkerPool } from "../pool/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions, UnionStep } from "./join-step.js";
+import { ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { type Order, sortOperatorOf } from "./sort.js";
-import { drain, labelOf, OperatorStep, type Step } from "./step.js";
+import { atWork, drain, labelOf, OperatorStep, type Step } from "./step.js";
 import { WindowStep, type WindowStepOptions } from "./window-step.js";
 
 /** Rows of a batch that every operator takes in one push. */
@@ -45,6 +47,8 @@ export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed"> &
     readonly timing: readonly (Timing | null)[];
     /** Measures the run; null where nobody profiles. */
     readonly probe: Probe | null;
+    /** Workers to share the steps' morsels with; null for the calling thread alone. */
+    readonly pool: WorkerPool | null;
   };
 
 /** The steps between a source and the result, or the join that the source's rows are the right side of. */
@@ -158,8 +162,11 @@ export class Pipeline {
       if (chain.join !== null) yield* this.#end(chain.join.chain, chain.join.index, 1);
       return;
     }
-    if (this.#leavesLast && chain.join === null && index === chain.steps.length - 1) return;
     const step = chain.steps[index]!;
+    if (this.#leavesLast && chain.join === null && index === chain.steps.length - 1) {
+      if (step.settle !== undefined) yield* this.#results(step, "finish", () => step.settle!());
+      return;
+    }
     const results = this.#results(step, "finish", () => step.finish(port));
     for (const batch of results) yield* this.#pass(chain, index + 1, batch);
     chain.open[index]! -= 1;
@@ -242,12 +249,19 @@ export class Pipeline {
     return { stateBytes: total("stateBytes"), lateRows: total("lateRows"), nullTimes: total("nullTimes") };
   }
 
+  /** Stops workers that are at work here; then the pipeline and its inputs can be freed. */
+  async abandon(): Promise<void> {
+    const steps = this.#chains.flatMap((chain) => chain.steps);
+    await Promise.all(steps.map((step) => step.abandon?.()));
+  }
+
   /** Gives all memory back, except the operator that `keep` names. */
   free(keep: Operator | null = null): void {
     if (!this.#kernel.isAlive) return;
     for (const { steps, stages, join } of this.#chains) {
       for (const step of steps) {
         if (keep === null || !(step instanceof OperatorStep) || step.operator !== keep) step.free();
+        else if (step instanceof AggregateStep) step.freeOthers();
       }
       for (const stage of stages) stage.free();
       join?.stage.free();
@@ -332,10 +346,12 @@ function orderAt(stages: readonly PhysicalStage[], index: number, withWatermarks
 class AggregateStep extends OperatorStep {
   readonly #changelog: boolean;
   readonly #batchRows: number;
+  /** Where morsels are shared with other workers. */
+  readonly #parallel: ParallelPush | null;
 
-  constructor(kernel: Kernel, stage: AggregateStage, { batchRows }: PipelineOptions) {
+  constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool }: PipelineOptions) {
     const { columns, texts, instructions, config, changelog } = stage;
-    super(
+    const create = () =>
       kernel.operator({
         kind: OperatorKind.HASH_AGGREGATE,
         config,
@@ -344,13 +360,22 @@ class AggregateStep extends OperatorStep {
         emitsPerPush: changelog,
         labels: texts.map((text, index) => labelOf(text, stage.output[index]!.name)),
         instruction: (index) => instructions[index],
-      }),
-    );
+      });
+    super(create());
     this.#changelog = changelog;
     this.#batchRows = batchRows;
+    this.#parallel = pool === null || changelog ? null : new ParallelPush(pool, this.operator, create);
+  }
+
+  override get operators(): readonly Operator[] {
+    return this.#parallel?.operators ?? [this.operator];
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.#parallel !== null) {
+      yield* atWork(this.#parallel.push(input, start, rows, firstRow), this.operator.output);
+      return;
+    }
     if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
     yield* drain(this.operator, this.#batchRows);
   }
@@ -364,7 +389,37 @@ class AggregateStep extends OperatorStep {
   }
 
   *finish(): Generator<BatchData> {
+    yield* this.settle();
     yield* this.operator.finish(this.#batchRows);
+  }
+
+  *settle(): Generator<BatchData> {
+    if (this.#parallel === null) return;
+    yield* atWork(this.#parallel.finish(), this.operator.output);
+    yield* atWork(mergeStates(this.#parallel.operators), this.operator.output);
+    this.#parallel.free();
+  }
+
+  async abandon(): Promise<void> {
+    await this.#parallel?.abandon();
+  }
+
+  /** Gives back what is not the operator that holds the result. */
+  freeOthers(): void {
+    this.#parallel?.free();
+  }
+
+  override free(): void {
+    this.freeOthers();
+    super.free();
+  }
+}
+
+/** Merges what all operators hold into the first one. */
+function* mergeStates([first, ...others]: readonly Operator[]): Generator<void> {
+  for (const other of others) {
+    yield* first!.absorb(other);
+    other.destroy();
   }
 }
 
@@ -420,6 +475,10 @@ class GroupingSetsStep implements Step {
       const batch = widen(result, layout, schema);
       for (let time = 0; time < times; time++) yield batch;
     }
+  }
+
+  async abandon(): Promise<void> {
+    await Promise.all(this.#steps.map((step) => step.abandon()));
   }
 
   free(): void {

@@ -2,6 +2,7 @@
 
 import type { InputBatch, Operator } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
+import type { Schema } from "../type/data-type.js";
 
 export interface Step {
   /**
@@ -20,6 +21,10 @@ export interface Step {
   finish(port: number): Iterable<BatchData>;
   /** What it runs in the kernel. */
   readonly operators: readonly Operator[];
+  /** Brings together in its operator what workers have done; yields empty batches while it waits for them. */
+  settle?(): Iterable<BatchData>;
+  /** Stops workers; resolves when none of them uses the step's memory, or its input's, any more. */
+  abandon?(): Promise<void>;
   free(): void;
 }
 
@@ -49,6 +54,11 @@ export abstract class OperatorStep implements Step {
   free(): void {
     this.operator.destroy();
   }
+}
+
+/** An empty batch for each turn of `work`: a step that is still at work. */
+export function* atWork(work: Iterable<void>, schema: Schema): Generator<BatchData> {
+  for (const _ of work) yield { schema, length: 0, columns: [] };
 }
 
 /** Output that waits, until there is none. */

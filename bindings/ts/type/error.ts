@@ -15,6 +15,7 @@ export type ErrorCode =
   | "MEMORY_LIMIT"
   | "CORRUPT_STATE"
   | "KERNEL_TRAP"
+  | "WORKER"
   | "CLOSED"
   | "ARGUMENT";
 
@@ -132,6 +133,13 @@ export class CorruptStateError extends MillraceError {
 export class KernelTrapError extends MillraceError {
   constructor(message: string, details?: ErrorDetails) {
     super("KERNEL_TRAP", message, details);
+  }
+}
+
+/** A thread of the engine's worker pool did not start, or ended while it was at work on the query. The engine stays usable. */
+export class WorkerError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("WORKER", message, details);
   }
 }
 

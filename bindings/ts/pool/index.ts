@@ -1,0 +1,5 @@
+// Threads of one engine, and the jobs that they share.
+
+export type { Job } from "./job.js";
+export { type PoolFaults, RECORD_BYTES, WorkerPool, type WorkerStats } from "./pool.js";
+export { whyNoThreads } from "./spawn.js";

@@ -1,0 +1,204 @@
+// A job: morsels that several workers push into operators of their own, and the words in shared memory by which they
+// agree.
+//
+// The calling thread offers morsels (addresses of batch descriptors) in a ring; whoever is free claims the next one, the
+// calling thread too. Nobody sends a message for a morsel: a worker that finds none sleeps on SIGNAL for a while, then
+// goes back to its event loop, where other jobs reach it, and is called again when there are more. So one stalled
+// query keeps no worker.
+//
+//   words: CLOSED SIGNAL FILLED NEXT COMPLETED STOP TRAP RING
+//          per worker: INSIDE ASKED MORSELS MICROSECONDS FAILED (number of the morsel + 1), and three spare
+//          ring: addresses, then for each the number of the morsel that was last done there + 1
+//
+// INSIDE is set before CLOSED is read, and CLOSED before INSIDE is read: one of the two sides sees the other, so what
+// the job uses can be freed once it is closed and nobody is inside. The words are a buffer of their own and not
+// part of the kernel's memory: a worker that is called late finds them, and CLOSED in them.
+
+/** Words of a job, in units of 4 bytes. */
+export const JobWord = {
+  CLOSED: 0,
+  SIGNAL: 1,
+  FILLED: 2,
+  NEXT: 3,
+  COMPLETED: 4,
+  STOP: 5,
+  TRAP: 6,
+  RING: 7,
+  WORKERS: 8,
+} as const;
+
+/** Words of a worker. */
+export const WorkerWord = {
+  INSIDE: 0,
+  ASKED: 1,
+  MORSELS: 2,
+  MICROSECONDS: 3,
+  FAILED: 4,
+  SIZE: 8,
+} as const;
+
+export class Job {
+  readonly buffer: SharedArrayBuffer;
+  readonly workers: number;
+  readonly ring: number;
+  readonly #words: Int32Array;
+  readonly #ringAt: number;
+  /** Workers that ended while they were inside. */
+  readonly #lost = new Set<number>();
+
+  constructor(workers: number, ring: number) {
+    this.workers = workers;
+    this.ring = ring;
+    this.#ringAt = JobWord.WORKERS + workers * WorkerWord.SIZE;
+    this.buffer = new SharedArrayBuffer((this.#ringAt + 2 * ring) * 4);
+    this.#words = new Int32Array(this.buffer);
+    this.#words[JobWord.RING] = ring;
+  }
+
+  #load(word: number): number {
+    return Atomics.load(this.#words, word);
+  }
+
+  #worker(worker: number, word: number): number {
+    return JobWord.WORKERS + worker * WorkerWord.SIZE + word;
+  }
+
+  get filled(): number {
+    return this.#load(JobWord.FILLED);
+  }
+
+  /** Morsels offered that nobody has claimed. */
+  get waiting(): number {
+    return this.filled - this.#load(JobWord.NEXT);
+  }
+
+  get completed(): number {
+    return this.#load(JobWord.COMPLETED);
+  }
+
+  /** Whether the next morsel's place in the ring is free: the one before it there is done. */
+  get hasPlace(): boolean {
+    const number = this.filled;
+    return number < this.ring || this.isDone(number - this.ring);
+  }
+
+  isDone(number: number): boolean {
+    return this.#load(this.#ringAt + this.ring + (number % this.ring)) > number;
+  }
+
+  /** Lets everybody claim one more morsel; there is a place for it. */
+  offer(address: number): void {
+    const number = this.filled;
+    Atomics.store(this.#words, this.#ringAt + (number % this.ring), address | 0);
+    Atomics.store(this.#words, JobWord.FILLED, number + 1);
+    this.#signal();
+  }
+
+  /** The number of a morsel that is the caller's now, or -1. */
+  claim(): number {
+    if (this.isStopped) return -1;
+    for (;;) {
+      const next = this.#load(JobWord.NEXT);
+      if (next >= this.filled) return -1;
+      if (Atomics.compareExchange(this.#words, JobWord.NEXT, next, next + 1) === next) return next;
+    }
+  }
+
+  address(number: number): number {
+    return this.#load(this.#ringAt + (number % this.ring)) >>> 0;
+  }
+
+  /** A claimed morsel has been pushed, by the calling thread. */
+  done(number: number): void {
+    Atomics.store(this.#words, this.#ringAt + this.ring + (number % this.ring), number + 1);
+    Atomics.add(this.#words, JobWord.COMPLETED, 1);
+  }
+
+  /** No more morsels are claimed: one has failed, or nobody wants the result. */
+  stop(): void {
+    Atomics.store(this.#words, JobWord.STOP, 1);
+    this.#signal();
+  }
+
+  /** Nobody comes in from now on; who is inside leaves when there is nothing to do. */
+  close(): void {
+    Atomics.store(this.#words, JobWord.CLOSED, 1);
+    this.#signal();
+  }
+
+  get isStopped(): boolean {
+    return this.#load(JobWord.STOP) !== 0;
+  }
+
+  get isClosed(): boolean {
+    return this.#load(JobWord.CLOSED) !== 0;
+  }
+
+  /** Whether the kernel trapped in a worker: its memory may be half-written. */
+  get hasTrapped(): boolean {
+    return this.#load(JobWord.TRAP) !== 0;
+  }
+
+  /** Whether `worker` is to be called: it is neither inside nor on its way. If so it counts as being on its way. */
+  asks(worker: number): boolean {
+    if (this.isClosed || this.isInside(worker)) return false;
+    return Atomics.compareExchange(this.#words, this.#worker(worker, WorkerWord.ASKED), 0, 1) === 0;
+  }
+
+  isInside(worker: number): boolean {
+    return !this.#lost.has(worker) && this.#load(this.#worker(worker, WorkerWord.INSIDE)) !== 0;
+  }
+
+  /** Whether anybody but the calling thread is at work. */
+  get isBusy(): boolean {
+    for (let worker = 0; worker < this.workers; worker++) if (this.isInside(worker)) return true;
+    return false;
+  }
+
+  /** The thread of `worker` has ended. True when it was at work here. */
+  lose(worker: number): boolean {
+    const inside = this.isInside(worker);
+    if (inside) {
+      this.#lost.add(worker);
+      this.stop();
+    }
+    return inside;
+  }
+
+  get lost(): ReadonlySet<number> {
+    return this.#lost;
+  }
+
+  morsels(worker: number): number {
+    return this.#load(this.#worker(worker, WorkerWord.MORSELS));
+  }
+
+  milliseconds(worker: number): number {
+    return this.#load(this.#worker(worker, WorkerWord.MICROSECONDS)) / 1000;
+  }
+
+  /** Number of the morsel that a worker could not push; -1 when there is none. */
+  failed(worker: number): number {
+    return this.#load(this.#worker(worker, WorkerWord.FAILED)) - 1;
+  }
+
+  /**
+   * Sleeps until somebody has finished a morsel since `completed` was read, a millisecond at most. On a thread that
+   * must not sleep (a page's) it returns at once.
+   */
+  sleep(completed: number): void {
+    if (!canSleep) return;
+    try {
+      Atomics.wait(this.#words, JobWord.COMPLETED, completed, 1);
+    } catch {
+      canSleep = false;
+    }
+  }
+
+  #signal(): void {
+    Atomics.add(this.#words, JobWord.SIGNAL, 1);
+    Atomics.notify(this.#words, JobWord.SIGNAL);
+  }
+}
+
+let canSleep = true;

@@ -1,0 +1,254 @@
+// The worker pool of one engine: threads on the memory of its kernel, which take part in jobs (job.ts).
+//
+// The calling thread is one of the workers, so a pool of n has n - 1 threads. They wait in their event loops, which costs
+// nothing, and do not keep the process alive unless a job runs. A thread that ends takes the jobs that it was at
+// work on with it, and is replaced. It is never ended from here while it is at work: it might hold the allocator's
+// lock (only `close` does so, after everything else has failed, when nobody uses the memory any more).
+
+import { ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
+import type { Kernel } from "../kernel/index.js";
+import { MillraceError, WorkerError } from "../type/error.js";
+import { Job, JobWord, WorkerWord } from "./job.js";
+import { spawn, type Thread } from "./spawn.js";
+import { type FromWorker, RECORD_TEXT_BYTES, type WorkerLayout } from "./worker.js";
+
+/** What a worker has done since the engine was opened. */
+export interface WorkerStats {
+  readonly morsels: number;
+  /** Time in the kernel. */
+  readonly busyMs: number;
+}
+
+/** Switches for tests. */
+export interface PoolFaults {
+  /** Workers sleep up to so many microseconds before each morsel. */
+  readonly jitterUs?: number | undefined;
+  /** The thread that claims the morsel of this number ends. */
+  readonly endAt?: number | undefined;
+}
+
+/** What each thread of a job uses, in the kernel's memory. */
+export interface JobPart {
+  readonly handle: number;
+  /** `RECORD_BYTES` for the record of a failure. */
+  readonly record: number;
+}
+
+export const RECORD_BYTES: number = ErrorRecord.SIZE + RECORD_TEXT_BYTES;
+
+const LAYOUT: WorkerLayout = {
+  job: JobWord,
+  worker: WorkerWord,
+  error: { SIZE: ErrorRecord.SIZE, TYPE: ErrorRecord.TYPE, VALUE: ErrorRecord.VALUE },
+  textTypes: [Type.BYTES, Type.LARGE_BYTES],
+  attach: ContextFlag.ATTACH,
+};
+
+/** How long a thread may take to start, and `close` waits for one to end. */
+const START_MS = 30_000;
+const END_MS = 1000;
+
+interface Member {
+  thread: Thread | null;
+  /** Address of its context; 0 before it is ready. */
+  context: number;
+  morsels: number;
+  busyMs: number;
+}
+
+interface RunningJob {
+  readonly job: Job;
+  readonly parts: readonly JobPart[];
+}
+
+export class WorkerPool {
+  /** Resolves to the same as `#kernel`, which is there once the pool is open. */
+  readonly #opening: Promise<Kernel>;
+  #kernel!: Kernel;
+  readonly #members: Member[];
+  readonly #jobs = new Set<RunningJob>();
+  readonly #faults: PoolFaults;
+  readonly #own = { morsels: 0, busyMs: 0 };
+  #restarts = 0;
+  #closed = false;
+
+  private constructor(opening: Promise<Kernel>, threads: number, faults: PoolFaults) {
+    this.#opening = opening;
+    this.#faults = faults;
+    this.#members = Array.from({ length: threads }, () => ({
+      thread: null,
+      context: 0,
+      morsels: 0,
+      busyMs: 0,
+    }));
+  }
+
+  /**
+   * A pool of `workers`, the calling thread among them, on a kernel that is being opened: threads start meanwhile.
+   * @throws WorkerError when a thread does not start, and what `opening` throws.
+   */
+  static async open(opening: Promise<Kernel>, workers: number, faults: PoolFaults = {}): Promise<WorkerPool> {
+    const pool = new WorkerPool(opening, workers - 1, faults);
+    const started = Promise.all(pool.#members.map((_, worker) => pool.#start(worker)));
+    try {
+      pool.#kernel = await opening;
+      await started;
+    } catch (error) {
+      started.catch(() => {});
+      await pool.close();
+      throw error;
+    }
+    return pool;
+  }
+
+  /** Threads besides the calling one. */
+  get threads(): number {
+    return this.#members.length;
+  }
+
+  /** Threads that ended and were replaced. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** The calling thread first. */
+  get stats(): readonly WorkerStats[] {
+    const running = [...this.#jobs].map(({ job }) => job);
+    const others = this.#members.map(({ morsels, busyMs }, worker) => ({
+      morsels: running.reduce((sum, job) => sum + job.morsels(worker), morsels),
+      busyMs: running.reduce((sum, job) => sum + job.milliseconds(worker), busyMs),
+    }));
+    return [{ ...this.#own }, ...others];
+  }
+
+  /** Counts a morsel of the calling thread. */
+  count(busyMs: number): void {
+    this.#own.morsels += 1;
+    this.#own.busyMs += busyMs;
+  }
+
+  /** Begins a job: `parts` has one for each thread. */
+  begin(parts: readonly JobPart[], ring: number): Job {
+    const job = new Job(parts.length, ring);
+    this.#jobs.add({ job, parts });
+    if (this.#jobs.size === 1) this.#hold(true);
+    return job;
+  }
+
+  /** Calls the threads that are not at work on the job. */
+  call(job: Job): void {
+    const running = this.#find(job);
+    if (running === undefined) return;
+    running.parts.forEach((part, worker) => {
+      const { thread, context } = this.#members[worker]!;
+      if (thread === null || context === 0 || !job.asks(worker)) return;
+      thread.post({ kind: "job", words: job.buffer, ...part, endAt: this.#faults.endAt ?? -1 });
+    });
+  }
+
+  /** The job is over; resolves when no thread uses anything of it any more. Within a morsel's time, or a thread's end. */
+  async end(job: Job): Promise<void> {
+    job.close();
+    while (job.isBusy && !this.#closed) await new Promise((resolve) => setTimeout(resolve, 1));
+    this.forget(job);
+  }
+
+  /** The same for a job that nobody is at work on. */
+  forget(job: Job): void {
+    const running = this.#find(job);
+    if (running === undefined) return;
+    job.close();
+    this.#jobs.delete(running);
+    this.#members.forEach((member, worker) => {
+      member.morsels += job.morsels(worker);
+      member.busyMs += job.milliseconds(worker);
+    });
+    if (this.#jobs.size === 0) this.#hold(false);
+  }
+
+  /** Throws what went wrong with threads of the job, but not with its rows. */
+  check(job: Job): void {
+    if (job.hasTrapped) throw this.#kernel.poison("in a worker");
+    if (job.lost.size > 0) {
+      throw new WorkerError(
+        "a worker of the engine ended while it was at work on this query: it has been replaced, run the query again",
+      );
+    }
+  }
+
+  /** Ends the threads; bounded. Jobs that still run are lost. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    for (const { job } of this.#jobs) {
+      job.stop();
+      job.close();
+    }
+    const deadline = performance.now() + END_MS;
+    const isBusy = () => [...this.#jobs].some(({ job }) => job.isBusy);
+    while (isBusy() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 1));
+    this.#closed = true;
+    await Promise.all(this.#members.map(({ thread }) => thread?.terminate()));
+  }
+
+  #find(job: Job): RunningJob | undefined {
+    for (const running of this.#jobs) if (running.job === job) return running;
+    return undefined;
+  }
+
+  #hold(keeps: boolean): void {
+    for (const { thread, context } of this.#members) if (context !== 0) thread?.hold(keeps);
+  }
+
+  async #start(worker: number): Promise<void> {
+    const member = this.#members[worker]!;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve, reject) => {
+      const failed = (reason: unknown) =>
+        reject(
+          new WorkerError(`a worker did not start${reason === null ? "" : `: ${String(reason)}`}`, {
+            cause: reason,
+          }),
+        );
+      timer = setTimeout(() => failed("no answer"), START_MS);
+      const events = {
+        message: (message: FromWorker) => {
+          if (message.kind === "trap") {
+            this.#kernel.poison(message.message);
+            return;
+          }
+          member.context = message.context;
+          if (this.#jobs.size === 0) member.thread?.hold(false);
+          resolve();
+        },
+        exit: (reason: unknown) => {
+          failed(reason);
+          this.#gone(worker);
+        },
+      };
+      spawn(events)
+        .then(async (thread) => {
+          member.thread = thread;
+          const share = (await this.#opening).share();
+          thread.post({ kind: "open", share, worker, layout: LAYOUT, jitter: this.#faults.jitterUs ?? 0 });
+        })
+        .catch(failed);
+    }).finally(() => clearTimeout(timer));
+  }
+
+  /** A thread has ended: its jobs are lost, its context is freed, and another takes its place. */
+  #gone(worker: number): void {
+    const member = this.#members[worker]!;
+    const { context } = member;
+    member.thread = null;
+    member.context = 0;
+    if (this.#closed) return;
+    for (const { job } of this.#jobs) job.lose(worker);
+    // One that never was ready is not tried again.
+    if (context === 0) return;
+    if (this.#kernel.isAlive) this.#kernel.free(context);
+    this.#restarts += 1;
+    this.#start(worker).catch((error: unknown) => {
+      if (!(error instanceof MillraceError)) throw error;
+    });
+  }
+}

@@ -1,0 +1,156 @@
+// What runs in a worker: an instance of the kernel on the shared memory, and the loop that claims morsels.
+//
+// The function is turned into text and started from that (spawn.ts), so it uses nothing from outside itself: no
+// import, no constant of this module. The numbers of job.ts and of the ABI come as an argument.
+
+import type { KernelExports } from "../kernel/exports.js";
+import type { KernelShare } from "../kernel/index.js";
+import type { JobWord, WorkerWord } from "./job.js";
+
+/** What a worker is told. */
+export type ToWorker =
+  | {
+      readonly kind: "open";
+      readonly share: KernelShare;
+      /** Its number; the calling thread has none. */
+      readonly worker: number;
+      readonly layout: WorkerLayout;
+      /** Sleeps up to so many microseconds before each morsel, for tests of timing; 0 does not. */
+      readonly jitter: number;
+    }
+  | {
+      readonly kind: "job";
+      readonly words: SharedArrayBuffer;
+      readonly handle: number;
+      /** Where a failure's record goes, and 256 bytes of text after it. */
+      readonly record: number;
+      /** Ends the thread before its morsel with this number, for tests; -1 does not. */
+      readonly endAt: number;
+    }
+  | { readonly kind: "close" };
+
+/** What a worker says. */
+export type FromWorker =
+  | { readonly kind: "ready"; readonly context: number }
+  | { readonly kind: "trap"; readonly message: string };
+
+export interface WorkerLayout {
+  readonly job: typeof JobWord;
+  readonly worker: typeof WorkerWord;
+  readonly error: { readonly SIZE: number; readonly TYPE: number; readonly VALUE: number };
+  readonly textTypes: readonly number[];
+  readonly attach: number;
+}
+
+/** The worker's side of its channel, the same on every host. */
+export interface WorkerPort {
+  post(message: FromWorker): void;
+  listen(receive: (message: ToWorker) => void): void;
+  close(): void;
+  /** Ends the thread at once. */
+  end(): void;
+}
+
+/** Most bytes of a text that a failure's record takes along. */
+export const RECORD_TEXT_BYTES = 256;
+
+export function runWorker(port: WorkerPort): void {
+  /** How long a worker without morsels stays, in milliseconds. */
+  const PATIENCE_MS = 2;
+  const TEXT_BYTES = 256;
+  let exports: KernelExports;
+  let memory: WebAssembly.Memory;
+  let context = 0;
+  let worker = 0;
+  let layout: WorkerLayout;
+  let jitter = 0;
+  let trapped = false;
+
+  function open(message: Extract<ToWorker, { kind: "open" }>): void {
+    const { share } = message;
+    memory = share.memory as WebAssembly.Memory;
+    worker = message.worker;
+    layout = message.layout;
+    jitter = message.jitter;
+    const instance = new WebAssembly.Instance(share.module as WebAssembly.Module, { env: { memory } });
+    exports = instance.exports as unknown as KernelExports;
+    context = exports.ctx_init(share.base, 0, layout.attach) >>> 0;
+    if (context === 0) throw new Error("the kernel found no room for a worker's context");
+    port.post({ kind: "ready", context });
+  }
+
+  function run({ words: buffer, handle, record, endAt }: Extract<ToWorker, { kind: "job" }>): void {
+    const { job, worker: own } = layout;
+    const words = new Int32Array(buffer);
+    const ring = words[job.RING]!;
+    const mine = job.WORKERS + worker * own.SIZE;
+    const workers = (words.length - job.WORKERS - 2 * ring) / own.SIZE;
+    const addresses = job.WORKERS + workers * own.SIZE;
+    Atomics.store(words, mine + own.INSIDE, 1);
+    Atomics.store(words, mine + own.ASKED, 0);
+    for (;;) {
+      const signal = Atomics.load(words, job.SIGNAL);
+      if (trapped || Atomics.load(words, job.STOP) !== 0) break;
+      const next = Atomics.load(words, job.NEXT);
+      if (next >= Atomics.load(words, job.FILLED)) {
+        if (Atomics.load(words, job.CLOSED) !== 0) break;
+        if (Atomics.wait(words, job.SIGNAL, signal, PATIENCE_MS) !== "timed-out") continue;
+        // Who offers a morsel after this sees nobody inside, and calls.
+        Atomics.store(words, mine + own.INSIDE, 0);
+        if (Atomics.load(words, job.NEXT) >= Atomics.load(words, job.FILLED)) return;
+        Atomics.store(words, mine + own.INSIDE, 1);
+        continue;
+      }
+      if (Atomics.load(words, job.CLOSED) !== 0) break;
+      if (Atomics.compareExchange(words, job.NEXT, next, next + 1) !== next) continue;
+      if (next === endAt) port.end();
+      if (jitter > 0) Atomics.wait(words, job.TRAP, 0, (Math.random() * jitter) / 1000);
+      const begin = performance.now();
+      let status: number;
+      try {
+        status = exports.op_push(context, handle, 0, Atomics.load(words, addresses + (next % ring)) >>> 0);
+      } catch (error) {
+        trapped = true;
+        Atomics.store(words, job.TRAP, 1);
+        Atomics.store(words, job.STOP, 1);
+        port.post({ kind: "trap", message: String(error) });
+        break;
+      }
+      Atomics.add(words, mine + own.MORSELS, 1);
+      Atomics.add(words, mine + own.MICROSECONDS, Math.round((performance.now() - begin) * 1000));
+      if (status < 0) {
+        keepRecord(record);
+        Atomics.store(words, mine + own.FAILED, next + 1);
+        Atomics.store(words, job.STOP, 1);
+        break;
+      }
+      Atomics.store(words, addresses + ring + (next % ring), next + 1);
+      Atomics.add(words, job.COMPLETED, 1);
+      Atomics.notify(words, job.COMPLETED);
+    }
+    Atomics.store(words, mine + own.INSIDE, 0);
+    Atomics.add(words, job.COMPLETED, 0);
+    Atomics.notify(words, job.COMPLETED);
+  }
+
+  /** Copies the error record out of the context, which other jobs write to, and a text that it points to. */
+  function keepRecord(to: number): void {
+    const from = exports.last_error(context) >>> 0;
+    const { SIZE, TYPE, VALUE } = layout.error;
+    const bytes = new Uint8Array(memory.buffer);
+    const view = new DataView(memory.buffer);
+    bytes.copyWithin(to, from, from + SIZE);
+    if (!layout.textTypes.includes(view.getUint32(from + TYPE, true))) return;
+    const text = view.getUint32(from + VALUE, true);
+    const length = Math.min(view.getUint32(from + VALUE + 4, true), TEXT_BYTES);
+    bytes.copyWithin(to + SIZE, text, text + length);
+    view.setUint32(to + VALUE, to + SIZE, true);
+    view.setUint32(to + VALUE + 4, length, true);
+  }
+
+  port.listen((message) => {
+    if (message.kind === "open") open(message);
+    else if (message.kind === "job") run(message);
+    else port.close();
+  });
+}

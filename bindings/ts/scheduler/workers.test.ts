@@ -1,0 +1,312 @@
+// Worker pools: the same bits for every number of workers and any timing; errors, ends of threads and cancellation;
+// and what a pool costs while it has nothing to do.
+
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { resultRows } from "../../../test/testing-result.js";
+import { type Value, writeColumn } from "../../../twin/values.js";
+import {
+  ArgumentError,
+  argMax,
+  arrayAgg,
+  avg,
+  col,
+  corr,
+  count,
+  countDistinct,
+  cube,
+  Engine,
+  first,
+  from,
+  int32,
+  max,
+  median,
+  min,
+  type Plan,
+  stringAgg,
+  sum,
+  topK,
+  variance,
+  WorkerError,
+} from "../index.js";
+import type { BatchData } from "../type/column.js";
+import { float64, int64, type Schema, utf8 } from "../type/data-type.js";
+
+const ROWS = 6000;
+const SCHEMA: Schema = {
+  fields: [
+    { name: "few", type: int32, nullable: true },
+    { name: "many", type: int64, nullable: true },
+    { name: "text", type: utf8, nullable: true },
+    { name: "x", type: float64, nullable: true },
+    { name: "n", type: int32, nullable: false },
+  ],
+};
+
+function cells(row: number): Value[] {
+  const mixed = Math.imul(row, 0x9e3779b1) >>> 0;
+  // Half of all rows have one key.
+  const few = mixed % 2 === 0 ? 7 : mixed % 13;
+  return [
+    mixed % 101 === 0 ? null : BigInt(few),
+    mixed % 97 === 0 ? null : BigInt(mixed % 3001) * 1_000_003n,
+    mixed % 89 === 0 ? null : `t${mixed % 211}`,
+    mixed % 83 === 0 ? null : (mixed - 2 ** 31) * 10 ** ((mixed % 40) - 20),
+    BigInt(mixed % 1000),
+  ];
+}
+
+/** The rows of [start, end) as one batch. */
+function batch(start: number, end: number): BatchData {
+  const rows = Array.from({ length: end - start }, (_, row) => cells(start + row));
+  const columns = SCHEMA.fields.map(({ type }, at) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[at]!),
+    ),
+  );
+  return { schema: SCHEMA, length: end - start, columns };
+}
+
+/** Forty batches, each a morsel. */
+const batches = Array.from({ length: 40 }, (_, i) => batch((i * ROWS) / 40, ((i + 1) * ROWS) / 40));
+
+const t = from("t") as Plan;
+const PLANS: Readonly<Record<string, Plan>> = {
+  "few groups": t.groupBy("few").aggregate({ s: sum("x"), a: avg("x"), c: count(), l: min("text") }) as Plan,
+  "many groups": t.groupBy("many", "text").aggregate({ s: sum("x"), n: sum("n"), m: max("x") }) as Plan,
+  texts: t
+    .groupBy("text")
+    .aggregate({ d: countDistinct("many"), v: variance("x"), c: corr("x", "n") }) as Plan,
+  "no keys": t.aggregate({ s: sum("x"), c: count("x"), d: countDistinct("text") }) as Plan,
+  lists: t.groupBy("few").aggregate({
+    k: topK("x", 3),
+    all: arrayAgg("n"),
+    joined: stringAgg("text", ","),
+    m: median("x"),
+  }) as Plan,
+  "by order": t.groupBy("few").aggregate({ f: first("text", "n"), g: argMax("x", "n") }) as Plan,
+  "filter, then keys alone": t.where(col("n").lt(500)).groupBy("many").aggregate({}) as Plan,
+  "grouping sets": t.groupBy(cube("few", "text")).aggregate({ s: sum("x") }) as Plan,
+  "of a join": t
+    .join(from("u") as Plan, { on: "text" })
+    .groupBy("few")
+    .aggregate({ s: sum("x") }) as Plan,
+  "then sorted": t
+    .groupBy("text")
+    .aggregate({ s: sum("x") })
+    .orderBy("s", "text")
+    .limit(20) as Plan,
+};
+
+const right: BatchData = {
+  schema: { fields: [{ name: "text", type: utf8, nullable: false }] },
+  length: 100,
+  columns: [
+    writeColumn(
+      utf8,
+      Array.from({ length: 100 }, (_, row) => `t${row % 50}`),
+    ),
+  ],
+};
+
+const text = (rows: readonly (readonly Value[])[]) =>
+  rows
+    .map((row) =>
+      row.map((cell) => (typeof cell === "number" && Object.is(cell, -0) ? "-0" : String(cell))).join("|"),
+    )
+    .sort();
+
+describe("results", () => {
+  const engines: Engine[] = [];
+  beforeAll(async () => {
+    for (const workers of [1, 2, 3, 4, 7]) {
+      engines.push(await Engine.open({ workers, memory: "1 GiB", faults: { jitterUs: 300 } }));
+    }
+  });
+  afterAll(() => Promise.all(engines.map((engine) => engine.close())));
+
+  it.each(Object.entries(PLANS))("%s: the bits of one thread", async (_name, plan) => {
+    const [one] = engines;
+    const expected = text(resultRows(await one!.collect(plan, { t: [batch(0, ROWS)], u: right })));
+    expect(expected.length).toBeGreaterThan(0);
+    for (const engine of engines) {
+      const before = engine.stats().usedBytes;
+      const table = await engine.load(batches);
+      for (const data of [table, batches, table]) {
+        const result = await engine.collect(plan, { t: data, u: right });
+        expect(text(resultRows(result))).toEqual(expected);
+      }
+      const kept = await engine.collect(plan, { t: table, u: right }, { result: "kernel" });
+      expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+      kept.free();
+      table.free();
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+  });
+
+  it("several queries at once share the workers", async () => {
+    const engine = engines[2]!;
+    const plans = Object.values(PLANS);
+    const alone = await Promise.all(plans.map((plan) => engines[0]!.collect(plan, { t: batches, u: right })));
+    const together = await Promise.all(plans.map((plan) => engine.collect(plan, { t: batches, u: right })));
+    together.forEach((table, index) => {
+      expect(text(resultRows(table))).toEqual(text(resultRows(alone[index]!)));
+    });
+    const { workers, activeRuns } = engine.stats();
+    expect(activeRuns).toBe(0);
+    expect(workers).toMatchObject({ asked: 3, running: 3, fallback: null, restarts: 0 });
+    expect(workers.each.length).toBe(3);
+    expect(workers.each.every(({ morsels, busyMs }) => morsels > 0 && busyMs > 0)).toBe(true);
+  });
+
+  it("a source that keeps others waiting holds no worker", async () => {
+    const engine = engines[1]!;
+    const expected = text(resultRows(await engines[0]!.collect(PLANS["few groups"]!, { t: batches })));
+    let go = () => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    async function* slow() {
+      yield* batches.slice(0, 20);
+      await gate;
+      yield* batches.slice(20);
+    }
+    const waiting = engine.collect(PLANS["few groups"]!, { t: slow() });
+    expect(text(resultRows(await engine.collect(PLANS["few groups"]!, { t: batches })))).toEqual(expected);
+    go();
+    expect(text(resultRows(await waiting))).toEqual(expected);
+  });
+});
+
+describe("what goes wrong", () => {
+  const plan = t.groupBy("few").aggregate({ s: sum("n") });
+
+  it.each([1, 3])("the first row that fails is named, with %i workers", async (workers) => {
+    const engine = await Engine.open({ workers, faults: { jitterUs: 300 } });
+    // Every batch from the twentieth on has a row that overflows.
+    const values = (at: number) =>
+      Array.from({ length: 50 }, (_, row): Value => (at >= 20 && row === 17 ? 2n ** 30n + BigInt(at) : 1n));
+    const schema: Schema = { fields: [{ name: "v", type: int32, nullable: false }] };
+    const failing = Array.from(
+      { length: 40 },
+      (_, at): BatchData => ({
+        schema,
+        length: 50,
+        columns: [writeColumn(int32, values(at))],
+      }),
+    );
+    const doubled = t.aggregate({ s: sum(col("v").mul(2)) });
+    const before = engine.stats().usedBytes;
+    for (let round = 0; round < 8; round++) {
+      const error = await engine.collect(doubled, { t: failing }).catch((caught) => caught);
+      expect(error).toMatchObject({ code: "OVERFLOW", row: 1017 });
+      expect(error.message).toMatch(/1073741844/);
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+    await engine.close();
+  });
+
+  it("a thread that ends is replaced, and its query told", async () => {
+    const engine = await Engine.open({ workers: 2, faults: { endAt: 17, jitterUs: 10 } });
+    const before = engine.stats().usedBytes;
+    let lost = 0;
+    for (let round = 0; round < 20 && lost === 0; round++) {
+      await engine.collect(plan, { t: batches }).catch((error) => {
+        expect(error).toBeInstanceOf(WorkerError);
+        expect(error.code).toBe("WORKER");
+        lost++;
+      });
+    }
+    expect(lost).toBe(1);
+    expect(engine.stats().workers.restarts).toBe(1);
+    expect(resultRows(await engine.collect(plan, { t: batches.slice(0, 10) })).length).toBe(14);
+    await vi.waitFor(() => expect(engine.stats().usedBytes).toBe(before), 10_000);
+    await engine.close();
+  });
+
+  it("a signal stops all workers within a morsel, and their memory is back", async () => {
+    const engine = await Engine.open({ workers: 3, faults: { jitterUs: 2000 } });
+    const before = engine.stats().usedBytes;
+    for (const at of [1, 30]) {
+      const controller = new AbortController();
+      async function* source() {
+        for (const [index, one] of batches.entries()) {
+          if (index === at) controller.abort(new Error("enough"));
+          yield one;
+        }
+      }
+      const run = engine.collect(plan, { t: source() }, { signal: controller.signal });
+      await expect(run).rejects.toThrow("enough");
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+    expect(engine.stats().usedBytes).toBe(before);
+    await engine.close();
+  });
+
+  it("closing while a query runs ends both", async () => {
+    const engine = await Engine.open({ workers: 3, faults: { jitterUs: 2000 } });
+    const running = engine.collect(plan, { t: batches });
+    const failed = expect(running).rejects.toThrow(/closed/);
+    await engine.close();
+    await failed;
+    await engine.close();
+  });
+
+  it("too little memory is an error, and nothing stays behind", async () => {
+    const engine = await Engine.open({ workers: 2, memory: "4 MiB" });
+    const before = engine.stats().usedBytes;
+    const many = Array.from({ length: 8 }, (_, i) => batch(i * 6000, (i + 1) * 6000));
+    const grouped = t.groupBy("x", "n").aggregate({ s: sum("x"), l: arrayAgg("n") });
+    await expect(engine.collect(grouped, { t: many })).rejects.toMatchObject({ code: "MEMORY_LIMIT" });
+    expect(engine.stats().usedBytes).toBe(before);
+    expect(resultRows(await engine.collect(plan, { t: batches })).length).toBe(14);
+    await engine.close();
+  });
+});
+
+describe("options", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
+  it.each([0, -1, 1.5, Number.NaN, 65, "2"])("%s workers are refused", async (workers) => {
+    await expect(Engine.open({ workers: workers as number })).rejects.toThrow(ArgumentError);
+  });
+
+  it("a build without shared memory is refused", async () => {
+    await expect(Engine.open({ workers: 2, build: "simd" })).rejects.toThrow(/shared memory/);
+    await expect(Engine.open({ workers: 2, memory: "much" })).rejects.toThrow(ArgumentError);
+  });
+
+  it("without shared memory there is one thread, and stats say why", async () => {
+    vi.stubGlobal("SharedArrayBuffer", undefined);
+    const engine = await Engine.open({ workers: 2 });
+    const { build, workers } = engine.stats();
+    expect(build).toBe("simd");
+    expect(workers).toMatchObject({ asked: 2, running: 1, each: [] });
+    expect(workers.fallback).toMatch(/shares no memory/);
+    await engine.close();
+  });
+});
+
+describe("an idle pool", () => {
+  it("uses no processor", async () => {
+    const engine = await Engine.open({ workers: 4 });
+    await engine.collect(t.groupBy("few").aggregate({ s: sum("n") }), { t: batches });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const { user, system } = process.cpuUsage();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const used = process.cpuUsage();
+    expect((used.user + used.system - user - system) / 1000).toBeLessThan(100);
+    await engine.close();
+  });
+
+  it("does not keep a script alive that forgets to close it", async () => {
+    const before = process.getActiveResourcesInfo().filter((name) => name === "MessagePort").length;
+    const engine = await Engine.open({ workers: 3 });
+    await engine.collect(t.groupBy("few").aggregate({ s: sum("n") }), { t: batches });
+    const ports = process.getActiveResourcesInfo().filter((name) => name === "MessagePort");
+    expect(ports.length).toBe(before);
+    await engine.close();
+  });
+});
