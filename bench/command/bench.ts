@@ -98,7 +98,8 @@ export function select(names: readonly string[], options: BenchOptions): Selecte
 }
 
 /** Single kernels race the same algorithm in C and JavaScript, whole questions race other engines. */
-function peersOf({ kernel }: BenchCase, peers: readonly PeerName[]): readonly PeerName[] {
+function peersOf({ kernel, latency }: BenchCase, peers: readonly PeerName[]): readonly PeerName[] {
+  if (latency) return [];
   if (kernel === undefined) return peers.filter((peer) => peer !== "native");
   return peers === USUAL_PEERS ? ["native"] : peers.filter((peer) => KERNEL_PEERS.includes(peer));
 }
@@ -185,8 +186,9 @@ async function measureCase(
   }
 }
 
-/** A kernel knows no modes. */
-function modesOf({ kernel }: BenchCase, { modes }: BenchOptions): readonly Mode[] {
+/** A kernel knows no modes, and only a stream has a latency. */
+function modesOf({ kernel, latency }: BenchCase, { modes }: BenchOptions): readonly Mode[] {
+  if (latency) return ["stream"];
   return kernel === undefined ? modes : ["batch"];
 }
 

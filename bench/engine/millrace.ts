@@ -21,6 +21,7 @@ import {
   UnavailableError,
 } from "./engine.js";
 import { KernelSession } from "./kernel-session.js";
+import { LatencySession } from "./latency-session.js";
 import { rawResult } from "./millrace-result.js";
 
 const STREAM_BATCH_ROWS = 65536;
@@ -31,6 +32,7 @@ export const millrace: Engine = {
   async open(of, files, options) {
     if (options.threads !== 1) refuseThreads(of, options);
     if (of.kernel !== undefined) return KernelSession.open(of, of.kernel, files, options.build);
+    if (of.latency) return new LatencySession(await openEngine(options.build, 1), of, arrowTables(of, files));
     return MillraceSession.open(of, files, options);
   },
 };

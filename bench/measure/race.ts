@@ -21,6 +21,8 @@ export interface Outcome {
   runMs: number[];
   copyMs: number[];
   readMs: number[];
+  /** Of all runs that count. */
+  latencies: number[];
   outputRows: number;
   peakRssMiB: number;
   checked: Checked | null;
@@ -60,6 +62,7 @@ export async function race(
       outcome.runMs.push(figure.ms);
       if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
       if (figure.readMs !== undefined) outcome.readMs.push(figure.readMs);
+      for (const micros of figure.latencies ?? []) outcome.latencies.push(micros);
     });
   }
   await eachInTurn(outcomes, "check", onStep, async (outcome) => {
@@ -83,6 +86,7 @@ function newOutcome(contender: Contender): Outcome {
     runMs: [],
     copyMs: [],
     readMs: [],
+    latencies: [],
     outputRows: 0,
     peakRssMiB: 0,
     checked: null,

@@ -32,6 +32,11 @@ export interface ResultRow {
   readonly nsPerRow?: number;
   readonly bytesPerSec?: number;
   readonly readBytesPerSec?: number;
+  /** Of a case of latency, instead of rows a second: percentiles of the time from a row in to its consequence out. */
+  readonly p50Us?: number;
+  readonly p99Us?: number;
+  readonly p999Us?: number;
+  readonly maxUs?: number;
   readonly rowsPerSec?: number;
   readonly rowsPerSecPerCore?: number;
   readonly outputRows?: number;
@@ -162,8 +167,12 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     deviationMs: rounded(median(outcome.runMs.map((ms) => Math.abs(ms - medianMs)))),
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
     ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome.readMs)),
-    rowsPerSec: Math.round(rowsPerSec),
-    rowsPerSecPerCore: Math.round(rowsPerSec / base.threads),
+    ...(of.latency
+      ? latencyFigures(outcome.latencies)
+      : {
+          rowsPerSec: Math.round(rowsPerSec),
+          rowsPerSecPerCore: Math.round(rowsPerSec / base.threads),
+        }),
     outputRows: outcome.outputRows,
     peakRssMiB: outcome.peakRssMiB,
     checksum: outcome.checked!.checksum,
@@ -179,6 +188,12 @@ function kernelFigures(rows: number, bytes: number, medianMs: number, readMs: re
     bytesPerSec: Math.round((bytes / medianMs) * 1000),
     ...(readMs.length === 0 ? {} : { readBytesPerSec: Math.round((bytes / median(readMs)) * 1000) }),
   };
+}
+
+function latencyFigures(latencies: readonly number[]) {
+  const sorted = Float64Array.from(latencies).sort();
+  const at = (share: number) => rounded(sorted[Math.ceil(share * sorted.length) - 1]!, 1);
+  return { p50Us: at(0.5), p99Us: at(0.99), p999Us: at(0.999), maxUs: at(1) };
 }
 
 export function median(values: readonly number[]): number {

@@ -1,6 +1,7 @@
 // The report as text: an aligned table and the verdicts below it.
 
 import picocolors from "picocolors";
+import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName } from "../suite/index.js";
 import type { Double11, Exactness, Ratio, Report, ResultRow } from "./report.js";
 import { fastestPeer, isGeometricMean, variantOf } from "./report.js";
@@ -23,6 +24,9 @@ const KERNEL_HEADER = [
 ];
 /** Columns of numbers, set flush right. */
 const KERNEL_NUMERIC = new Set([2, 3, 4, 5]);
+
+const LATENCY_HEADER = ["latency", "engine", "p50 us", "p99 us", "p99.9 us", "max us", "verified by"];
+const LATENCY_NUMERIC = new Set([2, 3, 4, 5]);
 
 const HEADER = [
   "case",
@@ -91,6 +95,23 @@ export function kernelTable(results: readonly ResultRow[], colours: Colours = pi
   return alignedTable(lines, KERNEL_NUMERIC);
 }
 
+/** Rows of latency cases: percentiles of the time from a row in to its consequence out. */
+export function latencyTable(results: readonly ResultRow[], colours: Colours = picocolors): string {
+  const lines = results.map((row): Cell[] => {
+    const name = { text: caseName({ suite: row.suite, name: row.case }) };
+    const start = [name, { text: row.engine, paint: colours.cyan }];
+    if (row.p50Us === undefined || !row.verified) {
+      const { text, paint } = missingFigure(row, colours);
+      const none = ["", "", ""].map((empty) => ({ text: empty }));
+      return [...start, { text, paint }, ...none, { text: row.error ?? "", paint }];
+    }
+    const micros = [row.p50Us, row.p99Us!, row.p999Us!, row.maxUs!].map((us) => ({ text: us.toFixed(1) }));
+    return [...start, ...micros, { text: row.verifiedBy.join(", "), paint: colours.green }];
+  });
+  const header = LATENCY_HEADER.map((text) => ({ text, paint: colours.bold }));
+  return alignedTable([header, ...lines], LATENCY_NUMERIC);
+}
+
 function kernelLine(row: ResultRow, name: string, results: readonly ResultRow[], colours: Colours): Cell[] {
   const own = row.engine === "millrace";
   const start = [{ text: name }, { text: row.engine, ...(own ? { paint: colours.cyan } : {}) }];
@@ -155,17 +176,34 @@ function millions(rowsPerSec: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
+type TableForm = "query" | "kernel" | "latency";
+
+const TABLES: readonly (readonly [TableForm, typeof resultTable])[] = [
+  ["query", resultTable],
+  ["kernel", kernelTable],
+  ["latency", latencyTable],
+];
+
+function tableFor({ kernel, latency }: BenchCase): TableForm {
+  if (latency) return "latency";
+  return kernel === undefined ? "query" : "kernel";
+}
+
 /** Everything that a terminal shows of a report. */
 export function reportText(report: Report, colours: Colours = picocolors): string {
   const { machine } = report;
   const title = `Millrace ${machine.millrace} on ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}`;
-  const kernels = new Set(ALL_CASES.filter((of) => of.kernel !== undefined).map(caseName));
-  const isKernel = (row: ResultRow) => kernels.has(caseName({ suite: row.suite, name: row.case }));
+  const formOf = new Map(ALL_CASES.map((of) => [caseName(of), tableFor(of)]));
+  const rowsOf = (form: TableForm) =>
+    report.results.filter(
+      (row) => (formOf.get(caseName({ suite: row.suite, name: row.case })) ?? "query") === form,
+    );
   const parts = [colours.bold(title)];
   if (report.interrupted) parts.push(colours.yellow("Interrupted: the cases that were complete by then."));
-  const [queries, single] = [report.results.filter((row) => !isKernel(row)), report.results.filter(isKernel)];
-  if (queries.length > 0) parts.push(resultTable(queries, colours));
-  if (single.length > 0) parts.push(kernelTable(single, colours));
+  for (const [form, table] of TABLES) {
+    const rows = rowsOf(form);
+    if (rows.length > 0) parts.push(table(rows, colours));
+  }
   const means = report.ratios.filter(isGeometricMean);
   const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine)];
   if (summary.length > 0) parts.push(summary.join("\n"));

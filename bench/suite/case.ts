@@ -69,6 +69,8 @@ export interface BenchCase {
   readonly kernel?: KernelOperator;
   /** With `kernel`: whether the operator answers every push with output. */
   readonly kernelEmits?: boolean;
+  /** Rows are pushed one at a time and each is timed, instead of the whole: Millrace alone, as a stream. */
+  readonly latency?: boolean;
   /** The same algorithm's name in bench/native/kernels.c. */
   readonly native?: string;
   /** Plain float sums: modes may differ in the last bits, and are compared as peers are. */

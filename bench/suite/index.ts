@@ -8,6 +8,7 @@ import { exactSuite } from "./exact.js";
 import { flightsSuite } from "./flights.js";
 import { groupbySuite } from "./groupby.js";
 import { joinSuite } from "./join.js";
+import { latencySuite } from "./latency.js";
 import { microSuite } from "./micro.js";
 import { nexmarkSuite } from "./nexmark.js";
 import { sortSuite } from "./sort.js";
@@ -21,6 +22,7 @@ export const SUITES: readonly Suite[] = [
   nexmarkSuite,
   flightsSuite,
   double11Suite,
+  latencySuite,
   exactSuite,
   microSuite,
 ];

@@ -8,6 +8,7 @@ import { openFixture } from "../../fixtures/catalog.js";
 import { benchReport, exitCode, inProcess, type SelectedCase, select } from "../command/bench.js";
 import { benchOptions } from "../command/options.js";
 import type { ResultRow } from "../report/report.js";
+import { reportText } from "../report/table.js";
 import { ALL_CASES, caseName, SUITES } from "./index.js";
 
 const ROWS = 2000;
@@ -46,7 +47,9 @@ async function inputRows(name: string): Promise<number> {
   return (await Promise.all(fixtures)).reduce((sum, { rows }) => sum + rows, 0);
 }
 
-describe.each(ALL_CASES.filter((of) => of.kernel === undefined).map(caseName))("%s", (name) => {
+const QUERIES = ALL_CASES.filter((of) => of.kernel === undefined && !of.latency);
+
+describe.each(QUERIES.map(caseName))("%s", (name) => {
   test("both modes agree with the loop and the twin, bit for bit with each other", async () => {
     const options = benchOptions({ rows: String(smokeRows(name)), peers: "js", runs: 1 });
     const report = await benchReport(
@@ -93,12 +96,30 @@ describe.each(ALL_CASES.filter((of) => of.kernel !== undefined).map(caseName))("
   });
 });
 
+describe.each(ALL_CASES.filter((of) => of.latency).map(caseName))("%s", (name) => {
+  test("rows pushed one by one come to what the loop and the twin say; percentiles rise", async () => {
+    const options = benchOptions({ rows: String(ROWS), runs: 1 });
+    const report = await benchReport(select([name], options), options, inProcess(folder), silent);
+    const [only] = report.results;
+    expect(report.results).toHaveLength(1);
+    expect(only).toMatchObject({ mode: "stream", verified: true, verifiedBy: ["twin"], rows: ROWS });
+    expect(only!.rowsPerSec).toBe(undefined);
+    const percentiles = [only!.p50Us!, only!.p99Us!, only!.p999Us!, only!.maxUs!];
+    expect(percentiles[0]).toBeGreaterThan(0);
+    expect([...percentiles].sort((a, b) => a - b)).toEqual(percentiles);
+    expect(report.double11).toBe(null);
+    expect(reportText(report)).toMatch(/latency\/push +millrace +[\d.]+ +[\d.]+ +[\d.]+ +[\d.]+ +twin/);
+  });
+});
+
 describe("the quick tour", () => {
   test("has cases of every suite, and DuckDB-Wasm and Arquero in one at least", () => {
     const tour = select([], benchOptions({}));
     expect(new Set(tour.map(({ of }) => of.suite))).toEqual(new Set(SUITES.map(({ name }) => name)));
     for (const peer of ["duckdb", "polars", "js"] as const) {
-      expect(tour.every(({ of, peers }) => of.kernel !== undefined || peers.includes(peer))).toBe(true);
+      expect(
+        tour.every(({ of, peers }) => of.kernel !== undefined || of.latency || peers.includes(peer)),
+      ).toBe(true);
     }
     for (const peer of ["duckdb-wasm", "arquero"] as const) {
       expect(tour.some(({ of, peers }) => peers.includes(peer) && (peer !== "arquero" || of.arquero))).toBe(
