@@ -190,6 +190,31 @@ const aggregate: fc.Arbitrary<Omit<Aggregated, "name">> = fc
         ours: () => arrayAgg(name, { distinct: true }),
         sql: `list(DISTINCT ${name} ORDER BY ${name}) FILTER (WHERE ${name} IS NOT NULL)`,
       })),
+      fc
+        .tuple(fc.constantFrom(...NAMES), fc.constantFrom(...NAMES), fc.constantFrom("text", "small"))
+        .map(([a, b, c]) => ({
+          ours: () => countDistinct(a, b, c),
+          sql: `count(DISTINCT CASE WHEN ${[a, b, c].map((one) => `${one} IS NOT NULL`).join(" AND ")} THEN (${a}, ${b}, ${c}) END)`,
+        })),
+      fc
+        .tuple(
+          fc.constantFrom("large", "money", "text", "day", "moment"),
+          fc.constantFrom("small", "text", "money", "flag", "day"),
+          fc.boolean(),
+        )
+        .chain(([name, by, descending]) => {
+          const order = `ORDER BY ${by} ${descending ? "DESC" : "ASC"} NULLS LAST`;
+          return fc.constantFrom(
+            {
+              ours: () => arrayAgg(name, { orderBy: by, descending }),
+              sql: `list(${name} ${order}, ${name}) FILTER (WHERE ${name} IS NOT NULL)`,
+            },
+            {
+              ours: () => stringAgg("text", "/", { orderBy: by, descending }),
+              sql: `string_agg(text, '/' ${order}, text)`,
+            },
+          );
+        }),
       fc.constantFrom("small", "large").map((name) => ({
         ours: () => median(name, { distinct: true }),
         sql: `median(DISTINCT ${name}::DOUBLE)`,

@@ -158,7 +158,18 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`bottom${index}`]: bottomK(name, 2),
           [`all${index}`]: arrayAgg(name, options),
           [`once${index}`]: arrayAgg(name, { ...options, distinct: true, descending: true }),
-          ...(types[at]!.kind === "utf8" ? { [`text${index}`]: stringAgg(name, "|") } : {}),
+          [`pairs${index}`]: countDistinct(name, `c${arguments_[0]}`).filter(col(name).isNotNull()),
+          [`ordered${index}`]: arrayAgg(name, {
+            ...options,
+            orderBy: `c${arguments_[0]}`,
+            descending: index % 2 === 1,
+          }),
+          ...(types[at]!.kind === "utf8"
+            ? {
+                [`text${index}`]: stringAgg(name, "|"),
+                [`textby${index}`]: stringAgg(name, "|", { orderBy: "c0", descending: true }),
+              }
+            : {}),
           ...(types[0]!.kind === "utf8" ? {} : { [`by${index}`]: topK(name, 2, { by: "c0" }) }),
         });
         if (!SUMMABLE.has(types[at]!.kind)) return;
@@ -185,7 +196,7 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
       if (window !== null) {
         const windowed = plan.window(window);
         // Sessions join in memory, which these do not.
-        const apart = /^(first|last|about|top|bottom|all|once|text|by|tenth)[0-9]/;
+        const apart = /^(first|last|about|top|bottom|all|once|ordered|text|textby|by|tenth)[0-9]/;
         if (window.node.kind === "session") {
           for (const name of Object.keys(aggregates)) if (apart.test(name)) delete aggregates[name];
         }

@@ -21,6 +21,10 @@ export interface TwinAggregate {
   readonly secondType?: DataType | undefined;
   /** Of `topK` and `bottomK`: how many values. */
   readonly limit?: number | undefined;
+  /** Values of further arguments, of `countDistinct`. */
+  readonly others?: readonly (readonly Value[])[] | undefined;
+  /** Of `arrayAgg` and `stringAgg`: values of what orders them. */
+  readonly orderBy?: readonly Value[] | undefined;
   /** Of `arrayAgg` and `stringAgg`. */
   readonly descending?: boolean | undefined;
   readonly separator?: string | undefined;
@@ -91,6 +95,25 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
     return result({ ...aggregate, distinct: false, filter: undefined, argument: different }, index, [
       ...different.keys(),
     ]);
+  }
+  if (aggregate.others !== undefined) {
+    const columns = [argument, ...aggregate.others];
+    const whole = counted.filter((row) => columns.every((column) => column[row] !== null));
+    const names = whole.map((row) => columns.map((column) => valueName(keyValue(column[row]!))).join("|"));
+    return BigInt(new Set(names).size);
+  }
+  if (aggregate.orderBy !== undefined) {
+    const { orderBy, descending, name, separator } = aggregate;
+    const order = descending ? -1 : 1;
+    const kept = counted.filter((row) => argument[row] !== null);
+    kept.sort((a, b) => {
+      const [x, y] = [orderBy[a]!, orderBy[b]!];
+      const byOrder = x === null || y === null ? +(x === null) - +(y === null) : order * compareValues(x, y);
+      return byOrder || compareValues(argument[a]!, argument[b]!);
+    });
+    const values = kept.map((row) => argument[row]!);
+    if (values.length === 0) return null;
+    return name === "arrayAgg" ? listValue(values) : values.join(separator);
   }
   if (isMomentName(aggregate.name)) {
     const { second, type, secondType } = aggregate;

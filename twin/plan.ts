@@ -162,25 +162,29 @@ function aggregateRows(plan: AggregatePlan, input: readonly Row[]): Row[] {
 
 function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
-  const aggregates = plan.aggregates.map(({ fn, argument, second, filter, distinct, limit, parameter }) => {
-    const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
-    // What the filter drops is never computed, so that it cannot fail.
-    const values = (expression: BoundExpression) =>
-      input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(expression, row) : null));
-    return {
-      name: fn,
-      distinct,
-      limit,
-      p: parameter,
-      descending: isCollect(fn) && parameter === 1,
-      separator: fn === "stringAgg" && second?.kind === "literal" ? String(second.value) : undefined,
-      argument: argument === null ? undefined : values(argument),
-      filter: kept,
-      type: argument?.type,
-      second: second && values(second),
-      secondType: second?.type,
-    };
-  });
+  const aggregates = plan.aggregates.map(
+    ({ fn, argument, second, others, orderBy, filter, distinct, limit, parameter }) => {
+      const kept = filter === null ? undefined : input.map((row) => evaluate(filter, row));
+      // What the filter drops is never computed, so that it cannot fail.
+      const values = (expression: BoundExpression) =>
+        input.map((row, at) => (kept === undefined || kept[at] === true ? evaluate(expression, row) : null));
+      return {
+        name: fn,
+        distinct,
+        limit,
+        p: parameter,
+        descending: isCollect(fn) && parameter === 1,
+        separator: fn === "stringAgg" && second?.kind === "literal" ? String(second.value) : undefined,
+        argument: argument === null ? undefined : values(argument),
+        filter: kept,
+        type: argument?.type,
+        second: second && values(second),
+        others: others?.map(values),
+        orderBy: orderBy && values(orderBy),
+        secondType: second?.type,
+      };
+    },
+  );
   return aggregateTwin(input.length, keys, aggregates);
 }
 

@@ -186,6 +186,11 @@ export const enum Opcode {
   CONCAT = 68,
   /** ARG0: 1 = leading, 2 = trailing, 3 = both: ASCII blanks (space, tab, line feed, VT, FF, CR). */
   TRIM = 69,
+  /**
+   * TARGET (BYTES) = A of TYPE, any, as bytes that order as its values do and end by themselves; ARG0 =
+   * `OrderKeyFlag`. Keys that are put together by CONCAT order and tell apart tuples.
+   */
+  ORDER_KEY = 70,
 
   /** TARGET (I64) = ARG0 (`TimePart`) of A (I64 ticks since 1970); IMMEDIATE = ticks a day (1 = a date). */
   TIME_PART = 80,
@@ -201,6 +206,17 @@ export const enum Opcode {
   TO_LOCAL = 83,
   /** The reverse: a local time that occurs twice is the first, one that is skipped moves forward by the gap. */
   FROM_LOCAL = 84,
+}
+
+/** How ORDER_KEY writes values. May be combined. */
+export const enum OrderKeyFlag {
+  NONE = 0,
+  /** In the reverse order. */
+  DESCENDING = 1,
+  /** -0 as +0. */
+  ZEROS_EQUAL = 2,
+  /** Never null: a byte in front is 0, or 1 for a null, which comes last whatever the order. */
+  NULLABLE = 4,
 }
 
 /** Fields of a time, and units to truncate to. */

@@ -88,18 +88,34 @@ export const enum AggregateEntry {
   TYPE = 12,
   /** u32 `AggregateEntryFlag`. */
   FLAGS = 16,
-  /** u32 decimal scale, for AVG, QUANTILE and the moments over I128. */
+  /** u32 decimal scale, for AVG, QUANTILE and the moments over I128. ARRAY with a TAIL: most items, 0 = all. */
   SCALE = 20,
   /**
    * COVAR_SAMPLE, COVAR_POPULATION, CORR, ARG_MIN, ARG_MAX: i32 index of the second argument's output. TOP, BOTTOM: of
    * the output to go by, -1 for the argument itself. STRING: of the separator, a literal of BYTES. Not read elsewhere.
    */
   SECOND = 24,
-  /** u32 decimal scale of the second argument; TOP, BOTTOM: how many values, 1 to 1024. */
+  /**
+   * u32 decimal scale of the second argument; TOP, BOTTOM: how many values, 1 to 1024; MIN, MAX, ARRAY, STRING: `Tail`
+   * where the argument is an order key with a value behind it, else 0.
+   */
   SECOND_SCALE = 28,
   /** f64: p of QUANTILE, QUANTILE_DISC and APPROX_QUANTILE, in [0, 1]; ARRAY, STRING: 1 = descending; 0 elsewhere. */
   PARAMETER = 32,
   SIZE = 40,
+}
+
+/**
+ * An argument of BYTES that is an ORDER_KEY and, behind it, a value: an ORDER_KEY without flags, or a text as it is.
+ * MIN, MAX, ARRAY and STRING go by all of it and give the value.
+ */
+export const enum Tail {
+  /** Bits 0 to 7: `Type` of the value. */
+  TYPE = 0,
+  /** Bits 8 to 15: `Type` of the order. */
+  ORDER_SHIFT = 8,
+  /** From bit 16: `OrderKeyFlag` of the order. */
+  FLAGS_SHIFT = 16,
 }
 
 export const enum AggregateEntryFlag {

@@ -8,8 +8,10 @@ import { AggregateFunction } from "../abi/operator";
 import { regrow } from "../column/builder";
 import { copyBytes } from "../memory/copy";
 import { Accumulator } from "./accumulator";
-import { itemWidth } from "./list-item";
+import { itemWidth } from "../column/order";
+import { orderBytesLoad } from "../column/order-bytes";
 import { Result } from "./results";
+import { tailFrom, tailType } from "./tail";
 import { textLogBytes, textLogSort } from "./text-log";
 import { logBase, logFirst, logLoad, logSize, logSort } from "./value-log";
 
@@ -22,11 +24,20 @@ export function arrayBytes(self: Result, group: u32): u32 {
   const size: u64 = logSize(log, group);
   if (size == 0) return 0;
   let bytes: u64;
-  if (self.fn == <u32>AggregateFunction.STRING)
+  // With a tail, texts are counted with their keys: it is a bound.
+  if (self.tail != 0 && tailType(self.tail) != <u32>Type.BYTES)
+    bytes = <u64>itemCount(self, <u32>size) * <u64>itemWidth(tailType(self.tail));
+  else if (self.fn == <u32>AggregateFunction.STRING)
     bytes = textLogBytes(log, group) + (size - 1) * <u64>self.separatorLength;
   else if (log.type == <u32>Type.BYTES) bytes = textLogBytes(log, group) + size * 4;
   else bytes = size * <u64>itemWidth(log.type);
   return bytes > MOST ? u32.MAX_VALUE : <u32>bytes;
+}
+
+// @ts-ignore: decorator
+@inline
+function itemCount(self: Result, size: u32): u32 {
+  return self.limit == 0 ? size : min<u32>(size, self.limit);
 }
 
 /** Room for a result of so many bytes. False when out of memory, or when it is too long. */
@@ -54,7 +65,8 @@ export function arrayResult(self: Result, group: u32, target: usize): bool {
   const descending = self.parameter != 0;
   const width: usize = itemWidth(log.type);
   let to = self.buffer;
-  for (let index: u32 = 0; index < size; index++) {
+  const count = itemCount(self, size);
+  for (let index: u32 = 0; index < count; index++) {
     const place = descending ? size - 1 - index : index;
     if (!isText) {
       logLoad(log, logFirst(log, group) + place, to);
@@ -62,7 +74,18 @@ export function arrayResult(self: Result, group: u32, target: usize): bool {
       continue;
     }
     const slot = logBase(log, group) + ((<usize>place) << 3);
-    const length = load<u32>(slot, 4);
+    let address: usize = load<u32>(slot);
+    const end = address + <usize>load<u32>(slot, 4);
+    if (self.tail != 0) {
+      address = tailFrom(self.tail, address, end);
+      const type = tailType(self.tail);
+      if (type != <u32>Type.BYTES) {
+        orderBytesLoad(type, address, to);
+        to += itemWidth(type);
+        continue;
+      }
+    }
+    const length = <u32>(end - address);
     if (self.fn != <u32>AggregateFunction.STRING) {
       store<u32>(to, length);
       to += 4;
@@ -70,7 +93,7 @@ export function arrayResult(self: Result, group: u32, target: usize): bool {
       copyBytes(to, self.separator, self.separatorLength);
       to += self.separatorLength;
     }
-    copyBytes(to, load<u32>(slot), length);
+    copyBytes(to, address, length);
     to += length;
   }
   store<u32>(target, <u32>self.buffer);

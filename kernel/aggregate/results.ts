@@ -22,7 +22,8 @@ import { momentsFastValue } from "./moments-fast";
 import { MOMENTS_SCRATCH, isMoment, momentLeast, momentValue } from "./moments-result";
 import { sumIntegerLoad } from "./sum-integer";
 import { arrayBytes, arrayReserve, arrayResult } from "./array";
-import { itemWidth } from "./list-item";
+import { itemWidth } from "../column/order";
+import { tailTake } from "./tail";
 import { topLength, topList } from "./top";
 import {
   topByLength,
@@ -61,9 +62,13 @@ export class Result {
   separatorLength: u32;
   buffer: usize;
   bufferCapacity: u32;
+  /** `Tail` of the argument, 0 = none. See tail.ts. */
+  tail: u32;
+  /** ARRAY with a tail: most items, 0 = all. */
+  limit: u32;
 }
 
-export const RESULT_SIZE: usize = 56;
+export const RESULT_SIZE: usize = 72;
 
 /** Scratch for `resultValue`. */
 export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH + QUANTILE_SCRATCH;
@@ -129,7 +134,11 @@ export function resultValue(
 ): i32 {
   const values = changetype<Accumulator>(self.values);
   if (isMultiset(values.family)) {
-    if (self.fn != <u32>AggregateFunction.COUNT_DISTINCT) return multisetExtreme(values, group, target) ? 1 : 0;
+    if (self.fn != <u32>AggregateFunction.COUNT_DISTINCT) {
+      if (!multisetExtreme(values, group, target)) return 0;
+      tailTake(self.tail, target);
+      return 1;
+    }
     store<i64>(target, multisetCount(values, group));
     return 1;
   }
@@ -144,7 +153,9 @@ export function resultValue(
   if (values.family == <u32>Family.MIN_TEXT || values.family == <u32>Family.MAX_TEXT) {
     store<u32>(target, <u32>textAddress(values, group));
     store<u32>(target, textLength(values, group), 4);
-    return textAddress(values, group) != 0 ? 1 : 0;
+    if (textAddress(values, group) == 0) return 0;
+    tailTake(self.tail, target);
+    return 1;
   }
   if (isArray(self.fn)) return arrayResult(self, group, target) ? 1 : 0;
   if (values.family == <u32>Family.LOG)

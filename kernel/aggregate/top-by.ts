@@ -18,7 +18,7 @@ import { copyBytes } from "../memory/copy";
 import { Accumulator, Family, accumulatorReserveBuffer } from "./accumulator";
 import { maskBit } from "./argument";
 import { textInit, textReserveAt } from "./minmax-text";
-import { itemWidth, orderKey, storeOrdered } from "./list-item";
+import { itemWidth, orderKey, storeOrdered } from "../column/order";
 
 const ENTRY: usize = 32;
 const KEY: usize = 16;

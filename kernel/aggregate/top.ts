@@ -11,7 +11,7 @@ import { Type } from "../abi/layout";
 import { regionBlock } from "../memory/region";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
-import { itemWidth, orderKey, storeOrdered } from "./list-item";
+import { itemWidth, orderKey, storeOrdered } from "../column/order";
 
 // @ts-ignore: decorator
 @inline

@@ -62,6 +62,7 @@ function checkOperation(program: Program, instruction: usize, opcode: u32, type:
   if (opcode < <u32>Opcode.AND) return checkComparison(program, instruction, opcode, type, target);
   if (opcode < <u32>Opcode.CAST) return checkLogic(program, instruction, opcode, type, target);
   if (opcode < <u32>Opcode.STARTS_WITH) return checkCast(program, instruction, opcode, type, target);
+  if (opcode == <u32>Opcode.ORDER_KEY) return checkOrderKey(program, instruction, type, target);
   if (opcode < <u32>Opcode.TIME_PART) return checkText(program, instruction, opcode, target);
   return checkTime(program, instruction, opcode, target);
 }
@@ -251,6 +252,12 @@ function checkText(program: Program, instruction: usize, opcode: u32, target: u3
     default:
       return false;
   }
+}
+
+function checkOrderKey(program: Program, instruction: usize, type: u32, target: u32): bool {
+  const flags = load<u32>(instruction, <usize>Instruction.ARG0);
+  const known = typeIsKnown(type) && type != <u32>Type.LARGE_BYTES;
+  return known && flags <= 7 && target == <u32>Type.BYTES && operands(program, instruction, type, Type.NONE, Type.NONE);
 }
 
 function isLiteral(program: Program, register: u32): bool {

@@ -5,6 +5,7 @@
 
 import { Abi, Type } from "../abi/layout";
 import { Instruction, Opcode } from "../abi/instruction";
+import { ORDER_BYTES_MAX } from "../column/order-bytes";
 import { BoundColumn, boundColumn } from "./column-check";
 import { InstructionState, Program, dictionaryText, instructionState, registerVector } from "./machine";
 import { regionBlock, regionCapacity, regionFree } from "../memory/region";
@@ -151,6 +152,7 @@ function writesTexts(opcode: u32): bool {
   return (
     opcode == <u32>Opcode.CASE_MAP ||
     opcode == <u32>Opcode.CONCAT ||
+    opcode == <u32>Opcode.ORDER_KEY ||
     opcode == <u32>Opcode.CAST ||
     opcode == <u32>Opcode.TIME_TO_TEXT
   );
@@ -190,6 +192,14 @@ function boundRegister(program: Program, index: u32): void {
       const a = textBound(program, load<u16>(instruction, <usize>Instruction.A));
       const b = textBound(program, load<u16>(instruction, <usize>Instruction.B));
       setBound(bound, a.total + b.total, a.vector + b.vector);
+      break;
+    }
+    case Opcode.ORDER_KEY: {
+      const least: u64 = ORDER_BYTES_MAX;
+      setBound(bound, rows * least, ROWS * least);
+      if (<u32>load<u16>(instruction, <usize>Instruction.TYPE) != <u32>Type.BYTES) break;
+      const a = textBound(program, load<u16>(instruction, <usize>Instruction.A));
+      setBound(bound, a.total * 2 + rows * least, a.vector * 2 + ROWS * least);
       break;
     }
     case Opcode.SELECT: {

@@ -25,10 +25,15 @@ import {
 } from "./machine";
 import { fail, failAt, failDetail } from "../memory/context";
 import { regionCut } from "../memory/region";
+import { executeOrderKey } from "./order-key";
 import { isBlank } from "./number-text";
 import { codePointBytes, contains, endsWith, evaluatePredicate, isTextPredicate, startsWith } from "./text-predicate";
 
 export function executeText(program: Program, instruction: usize, opcode: u32): i32 {
+  if (opcode == <u32>Opcode.ORDER_KEY) {
+    const left = executeOrderKey(program, instruction);
+    return left < 0 ? 0 : tooLong(program, <u32>left);
+  }
   const target = targetVector(program, instruction);
   const a = operandA(program, instruction);
   const binary = opcode <= <u32>Opcode.LIKE || opcode == <u32>Opcode.CONCAT || opcode == <u32>Opcode.SUBSTRING;

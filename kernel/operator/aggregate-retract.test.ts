@@ -68,13 +68,13 @@ const retracting = (query: Query, more: Partial<Query> = {}): Query => ({
   ...more,
 });
 
-/** Of the aggregates those that take rows back, and a count. */
+/** Of the aggregates of one column those that take rows back, and a count. */
 const retractable = cases.map(({ query, table }) => ({
   query: {
     ...query,
     aggregates: [
       { name: "count" } as const,
-      ...query.aggregates.filter(({ name, second }) => takesRowsBack(name, second !== undefined)),
+      ...query.aggregates.filter(({ name, second }) => takesRowsBack(name) && second === undefined),
     ],
   },
   table,

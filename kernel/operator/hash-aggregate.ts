@@ -16,6 +16,7 @@ import {
   AggregateFlag,
   AggregateFunction,
   KeyConfig,
+  Tail,
 } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
@@ -28,6 +29,7 @@ import { powerType } from "../aggregate/moments";
 import { MOMENT_SLOTS, isMoment, isPairMoment, momentDegree } from "../aggregate/moments-result";
 import { Power } from "../aggregate/power";
 import { RESULT_SIZE, Result, isArray, resultType } from "../aggregate/results";
+import { tailType } from "../aggregate/tail";
 import { outputColumn, outputCreate } from "../column/builder";
 import { Vector } from "../column/vector";
 import { typeIsKnown } from "../column/type";
@@ -335,12 +337,32 @@ function createResult(self: Aggregation, index: u32, entry: usize): bool {
   result.argumentType = type;
   result.type = resultType(fn, type, flags);
   result.scale = load<u32>(entry, <usize>AggregateEntry.SCALE);
+  if (!readTail(result, entry, type)) return false;
   if (result.type == <u32>Type.NONE || result.scale > 38) return false;
   if (distinct) self.set = accumulatorFor(self, Family.DISTINCT, argument, filter, type);
   else if (isRetracting(self) && readsAll(fn)) self.set = accumulatorFor(self, Family.MULTISET_ALL, argument, filter, type);
   const created = createValues(self, result, entry, argument, filter, type, flags);
   self.set = 0;
   return created;
+}
+
+/** Reads what stands behind the argument's order key, if anything; false when that is malformed. */
+function readTail(result: Result, entry: usize, type: u32): bool {
+  const fn = result.fn;
+  const extreme = fn == <u32>AggregateFunction.MIN || fn == <u32>AggregateFunction.MAX;
+  if (!extreme && !isArray(fn)) return true;
+  const tail = load<u32>(entry, <usize>AggregateEntry.SECOND_SCALE);
+  if (tail == 0) return true;
+  const order = (tail >> <u32>Tail.ORDER_SHIFT) & 0xff;
+  const flags = tail >> <u32>Tail.FLAGS_SHIFT;
+  if (type != <u32>Type.BYTES || !isValueType(tailType(tail)) || !isValueType(order) || flags > 7) return false;
+  if (fn == <u32>AggregateFunction.STRING && tailType(tail) != <u32>Type.BYTES) return false;
+  result.tail = tail;
+  if (extreme) result.type = tailType(tail);
+  if (fn != <u32>AggregateFunction.ARRAY) return true;
+  result.limit = result.scale;
+  result.scale = 0;
+  return result.limit <= MAX_TOP;
 }
 
 /** Makes what a result reads, of rows or, where there is one, of the set. */

@@ -1,5 +1,6 @@
 // Configurations of operators as the bytes that `op_create` reads (kernel/abi/operator.ts).
 
+import type { OrderKeyFlag } from "../../../kernel/abi/instruction.js";
 import { Abi, type Type } from "../../../kernel/abi/layout.js";
 import {
   AggregateConfig,
@@ -21,6 +22,7 @@ import {
   type SortFault,
   SortFlag,
   SortKeyConfig,
+  Tail,
 } from "../../../kernel/abi/operator.js";
 import { WindowConfig, WindowFlag, type WindowKind } from "../../../kernel/abi/window.js";
 import { ArgumentError } from "../type/error.js";
@@ -70,8 +72,19 @@ export interface AggregateEntrySpec {
   readonly secondScale?: number | undefined;
   /** p of a quantile, in [0, 1]. */
   readonly parameter?: number | undefined;
-  /** TOP, BOTTOM: how many values. */
+  /** TOP, BOTTOM: how many values. ARRAY with a tail: most items. */
   readonly limit?: number | undefined;
+  /** MIN, MAX, ARRAY, STRING: the argument is an order key with a value behind it. */
+  readonly tail?: TailSpec | undefined;
+}
+
+export interface TailSpec {
+  /** Type of the value. */
+  readonly type: Type;
+  /** Type of the order. */
+  readonly order: Type;
+  /** As the order's ORDER_KEY was written. */
+  readonly flags: OrderKeyFlag;
 }
 
 /** Most keys and aggregates of one operator. */
@@ -121,7 +134,12 @@ function flagsOf({ changelog, partial, retract }: AggregateConfigSpec): number {
   return retract === undefined ? flags : flags | AggregateFlag.RETRACT | (retract << 16);
 }
 
+function encodeTail({ type, order, flags }: TailSpec): number {
+  return type | (order << Tail.ORDER_SHIFT) | (flags << Tail.FLAGS_SHIFT);
+}
+
 function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): void {
+  const { tail } = entry;
   view.setUint32(at + AggregateEntry.FUNCTION, entry.function, true);
   view.setInt32(at + AggregateEntry.ARGUMENT, entry.argument ?? -1, true);
   view.setInt32(at + AggregateEntry.FILTER, entry.filter ?? -1, true);
@@ -131,9 +149,10 @@ function writeAggregate(view: DataView, at: number, entry: AggregateEntrySpec): 
     (entry.fast ? AggregateEntryFlag.FAST : 0) | (entry.distinct ? AggregateEntryFlag.DISTINCT : 0),
     true,
   );
-  view.setUint32(at + AggregateEntry.SCALE, entry.scale ?? 0, true);
+  view.setUint32(at + AggregateEntry.SCALE, (tail === undefined ? entry.scale : entry.limit) ?? 0, true);
   view.setInt32(at + AggregateEntry.SECOND, entry.second ?? -1, true);
-  view.setUint32(at + AggregateEntry.SECOND_SCALE, entry.limit ?? entry.secondScale ?? 0, true);
+  const secondScale = tail === undefined ? (entry.limit ?? entry.secondScale ?? 0) : encodeTail(tail);
+  view.setUint32(at + AggregateEntry.SECOND_SCALE, secondScale, true);
   // -0 and 0 are one configuration.
   view.setFloat64(at + AggregateEntry.PARAMETER, (entry.parameter ?? 0) + 0, true);
 }

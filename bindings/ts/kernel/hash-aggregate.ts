@@ -122,6 +122,7 @@ function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
     const { type } = loader.field(name);
     return { output: loader.output(name), type: loadedType(type) };
   });
+  if (spec.rowKind !== undefined) spec.aggregates.forEach(requireOneColumn);
   const aggregates = spec.aggregates.map((aggregate) => compileEntry(aggregate, loader));
   const fields = outputFields(spec, loader);
   refuseDuplicates(fields);
@@ -140,6 +141,15 @@ function compileAggregate(spec: NamedAggregateSpec): ProgramAggregateSpec {
       ...spec.aggregates.map(({ name, function: called }) => `${called} "${name}"`),
     ],
   };
+}
+
+/** Throws ArgumentError for what a column's multiset does not tell: plans put both columns into one. */
+function requireOneColumn({ function: called, second }: AggregateSpec): void {
+  if (second === undefined || (!isOrderedAggregate(called) && !isList(called))) return;
+  throw new ArgumentError(`${called}: it goes by another column, so rowKind needs a plan`, {
+    value: called,
+    expected: "an aggregate of one column",
+  });
 }
 
 function rowKindOutput(name: string, loader: ColumnLoader): number {

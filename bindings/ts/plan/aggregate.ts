@@ -36,6 +36,10 @@ export interface AggregateNode {
    * `bottomK` go by.
    */
   readonly second?: ExpressionNode | undefined;
+  /** Of `countDistinct`: further columns. */
+  readonly others?: readonly ExpressionNode[] | undefined;
+  /** Of `arrayAgg` and `stringAgg`. */
+  readonly orderBy?: ExpressionNode | undefined;
   /** Of `topK` and `bottomK`: how many values. */
   readonly limit?: number | undefined;
   /** Of `stringAgg`. */
@@ -80,8 +84,10 @@ export class Aggregate<out Names extends string = string, out Result = unknown> 
 
 /** @internal */
 export function aggregateText(node: AggregateNode): string {
-  const argument = node.argument === null ? "*" : expressionText(node.argument);
-  const order = node.descending ? " descending" : "";
+  const argument =
+    node.argument === null ? "*" : [node.argument, ...(node.others ?? [])].map(expressionText).join(", ");
+  const by = node.orderBy === undefined ? "" : ` by ${expressionText(node.orderBy)}`;
+  const order = `${by}${node.descending ? " descending" : ""}`;
   const separator = node.separator === undefined ? "" : `, ${plainText(node.separator)}`;
   const p = node.p === undefined ? "" : `, ${node.p}`;
   const other = node.second === undefined ? "" : expressionText(node.second);
@@ -196,12 +202,28 @@ function isOptions(value: unknown): value is AggregateOptions {
   return Object.keys(value).every((key) => key === "filter" || key === "fast" || key === "distinct");
 }
 
-/** Number of different values that are not null; int64. -0 equals 0, all NaNs are one value. */
+/**
+ * Number of different values that are not null; int64. -0 equals 0, all NaNs are one value. Of several columns
+ * (`countDistinct("shop", "day")`) the number of different rows of them; those in which any is null do not count.
+ */
 export function countDistinct<const N extends string, F extends string = never>(
   argument: Argument<N, unknown>,
   options?: AggregateOptions<F>,
-): Aggregate<N | F, bigint> {
-  return build("countDistinct", argument, options);
+): Aggregate<N | F, bigint>;
+export function countDistinct<const N extends string>(
+  first: Argument<N, unknown>,
+  second: Argument<N, unknown>,
+  ...others: Argument<N, unknown>[]
+): Aggregate<N, bigint>;
+export function countDistinct(
+  argument: string | Expression,
+  second?: string | Expression | AggregateOptions,
+  ...others: (string | Expression)[]
+): Aggregate {
+  if (typeof second !== "string" && !(second instanceof Expression))
+    return build("countDistinct", argument, second);
+  const { node } = build("countDistinct", argument);
+  return new Aggregate({ ...node, others: [second, ...others].map(argumentNode) });
 }
 
 /**

@@ -359,11 +359,15 @@ function bindOneAggregate(
     const { separator, descending } = column.aggregate;
     const parameter = descending ? 1 : 0;
     const second = separator === undefined ? undefined : literal({ type: utf8, value: separator }, text);
-    return { name: column.name, fn, argument, second, filter, fast, distinct, parameter, text };
+    const by = column.aggregate.orderBy;
+    const orderBy = by === undefined ? undefined : bindComparable(by, fn, text, schema);
+    return { name: column.name, fn, argument, second, orderBy, filter, fast, distinct, parameter, text };
   }
   if (column.aggregate.second === undefined) {
     if (fast) requireFloat(text, argument!);
     const parameter = aggregateParameter(fn, p);
+    const others = column.aggregate.others?.map((other) => bindComparable(other, fn, text, schema));
+    if (others !== undefined) return { name: column.name, fn, argument, others, filter, fast, text };
     return { name: column.name, fn, argument, filter, fast, distinct, parameter, limit, text };
   }
   const second = bindExpression(column.aggregate.second, schema);
@@ -377,6 +381,18 @@ function bindOneAggregate(
   const [x, y] = asTheyAre ? [argument!, second] : [convert(argument!, float64), convert(second, float64)];
   if (fast) requireFloat(text, x);
   return { name: column.name, fn, argument: x, second: y, filter, fast, text };
+}
+
+/** An argument beside the first, of any type that can be compared. */
+function bindComparable(
+  node: ExpressionNode,
+  fn: BoundAggregate["fn"],
+  text: string,
+  schema: Schema,
+): BoundExpression {
+  const bound = bindExpression(node, schema);
+  if (aggregateType("countDistinct", bound.type) === null) throw wrongArgument(text, fn, bound);
+  return bound;
 }
 
 /** Sketches of quantiles are of floats: what they lose of a decimal is far below their error. */

@@ -112,8 +112,8 @@ function checkFree({ fields }: Schema, node: string): void {
   );
 }
 
-function checkAggregate({ fn, fast, second, text }: BoundAggregate, input: BoundPlan): void {
-  if (takesRowsBack(fn, second !== undefined) && !fast) return;
+function checkAggregate({ fn, fast, text }: BoundAggregate, input: BoundPlan): void {
+  if (takesRowsBack(fn) && !fast) return;
   const why = fast
     ? "plain float sums are not what they were after adding and taking away"
     : "it does not keep what that needs";

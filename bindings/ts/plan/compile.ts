@@ -5,7 +5,7 @@
 // aggregate's filter decides which rows an expression is reached by, and it can fail, its instructions
 // carry a mask and are remembered per mask; what cannot fail is computed unmasked and shared.
 
-import { Opcode, TimePart } from "../../../kernel/abi/instruction.js";
+import { Opcode, OrderKeyFlag, TimePart } from "../../../kernel/abi/instruction.js";
 import { Type } from "../../../kernel/abi/layout.js";
 import { type Operation, ProgramBuilder, type Register } from "../kernel/program.js";
 import {
@@ -103,6 +103,11 @@ export function registerType(type: DataType): Type {
   return physical === Type.LARGE_BYTES ? Type.BYTES : physical;
 }
 
+export interface OrderKeyPart {
+  readonly register: Register;
+  readonly flags: OrderKeyFlag;
+}
+
 export class ProgramCompiler {
   readonly #builder = new ProgramBuilder();
   readonly #schema: Schema;
@@ -133,6 +138,30 @@ export class ProgramCompiler {
   compute(expression: BoundExpression, reachedBy: BoundExpression | null = null): Register {
     const mask = reachedBy !== null && canFail(expression) ? this.#compile(reachedBy, null) : null;
     return this.#compile(expression, mask);
+  }
+
+  /**
+   * One text a row that orders, and tells apart, as its parts do one after the other; null where any part is. The last
+   * one is left as it is where it is a text and has no flags.
+   */
+  orderKey(parts: readonly OrderKeyPart[]): Register {
+    const keys = parts.map(({ register, flags }, index) => {
+      const type = this.#builder.typeOf(register);
+      const plain = type === Type.BYTES && index === parts.length - 1 && flags === OrderKeyFlag.NONE;
+      if (plain) return register;
+      return this.#shared(`key ${register} ${flags}`, () =>
+        this.#emit(Opcode.ORDER_KEY, type, { a: register, target: Type.BYTES, arg0: flags }),
+      );
+    });
+    return keys.reduce((a, b) =>
+      this.#shared(`keys ${a} ${b}`, () => this.#emit(Opcode.CONCAT, Type.BYTES, { a, b })),
+    );
+  }
+
+  #shared(key: string, make: () => Register): Register {
+    const register = this.#results.get(key) ?? make();
+    this.#results.set(key, register);
+    return register;
   }
 
   /** The row's number in the batch. */

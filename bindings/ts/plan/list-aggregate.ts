@@ -51,8 +51,11 @@ export function bottomK(argument: string | Expression, k: number, options?: TopO
   return limited("bottomK", argument, k, options);
 }
 
+/** Not both `orderBy` and `distinct`: which of several rows would a value stand for. */
 export interface ArrayOptions<Names extends string = string>
   extends Pick<AggregateOptions<Names>, "filter" | "distinct"> {
+  /** What orders the values, if not they themselves; nulls come last, equal ones go by the values, least first. */
+  readonly orderBy?: Names | Expression<Names, unknown>;
   /** Greatest first. */
   readonly descending?: boolean;
 }
@@ -61,11 +64,11 @@ export interface ArrayOptions<Names extends string = string>
  * All values that are not null, as a list in order, least first (so that the result does not depend on the order
  * of the rows); null of nothing. Floats: NaN is greatest. Texts by bytes. All values are kept until the end.
  */
-export function arrayAgg<const N extends string, F extends string = never>(
+export function arrayAgg<const N extends string, const F extends string = never>(
   argument: N,
   options?: ArrayOptions<F>,
 ): Aggregate<N | F, NullableResult<ListResult<ColumnResult<N>>>>;
-export function arrayAgg<N extends string, R, F extends string = never>(
+export function arrayAgg<N extends string, R, const F extends string = never>(
   argument: Expression<N, R>,
   options?: ArrayOptions<F>,
 ): Aggregate<N | F, NullableResult<ListResult<R>>>;
@@ -74,7 +77,7 @@ export function arrayAgg(argument: string | Expression, options?: ArrayOptions):
 }
 
 /** All texts that are not null, in order as in `arrayAgg`, with `separator` between them; null of nothing. */
-export function stringAgg<const N extends string, F extends string = never>(
+export function stringAgg<const N extends string, const F extends string = never>(
   argument: N | Expression<N, unknown>,
   separator: string,
   options?: ArrayOptions<F>,
@@ -94,7 +97,13 @@ function collected(
   options: ArrayOptions = {},
   separator?: string,
 ): Aggregate<never, never> {
-  const { filter, descending = false } = options;
+  const { filter, orderBy, descending = false, distinct = false } = options;
+  if (distinct && orderBy !== undefined) {
+    throw new ArgumentError(`${name}: distinct and orderBy do not go together`, {
+      value: "distinct",
+      expected: "one of them",
+    });
+  }
   return new Aggregate({
     name,
     argument: columnOr(argument),
@@ -102,6 +111,7 @@ function collected(
     fast: false,
     separator,
     descending,
+    ...(orderBy === undefined ? {} : { orderBy: columnOr(orderBy) }),
     ...distinctOption(name, options, false),
   });
 }

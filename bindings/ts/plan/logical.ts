@@ -140,6 +140,10 @@ export interface BoundAggregate {
   readonly argument: BoundExpression | null;
   /** Of those that take two, of the same kind of type as the first. */
   readonly second?: BoundExpression | undefined;
+  /** Of `countDistinct` of several columns: those behind the first. */
+  readonly others?: readonly BoundExpression[] | undefined;
+  /** Of `arrayAgg` and `stringAgg`: what orders the values, if not they themselves. */
+  readonly orderBy?: BoundExpression | undefined;
   /** Of those that keep so many values. */
   readonly limit?: number | undefined;
   readonly filter: BoundExpression | null;

@@ -23,6 +23,7 @@ import {
   type JoinColumnSpec,
   type JoinConfigSpec,
 } from "../kernel/config.js";
+import type { Register } from "../kernel/program.js";
 import { aggregateFunction } from "../type/aggregate.js";
 import { type DataType, type Field, int64, isCarried, type Schema, valueType } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
@@ -32,6 +33,7 @@ import type { BoundExpression } from "./bound.js";
 import { ROW_KIND } from "./changelog.js";
 import { type CompiledProgram, ProgramCompiler, registerType } from "./compile.js";
 import { indicatorValue } from "./grouping.js";
+import { type KeyPart, keyedArgument } from "./keyed-aggregate.js";
 import {
   type BoundAggregate,
   type BoundGrouping,
@@ -608,12 +610,25 @@ class SharedOutputs {
   }
 
   add(expression: BoundExpression, reachedBy: BoundExpression | null = null): number {
-    const register = this.#compiler.compute(expression, reachedBy);
+    return this.#addRegister(this.#compiler.compute(expression, reachedBy), expression.text);
+  }
+
+  /** One output that orders as the parts do: see `ProgramCompiler.orderKey`. */
+  addKey(parts: readonly KeyPart[], reachedBy: BoundExpression | null): number {
+    const registers = parts.map(({ expression, flags }) => ({
+      register: this.#compiler.compute(expression, reachedBy),
+      flags,
+    }));
+    const text = parts.map((part) => part.expression.text).join(", ");
+    return this.#addRegister(this.#compiler.orderKey(registers), `key (${text})`);
+  }
+
+  #addRegister(register: Register, text: string): number {
     let index = this.#indices.get(register);
     if (index === undefined) {
       index = this.#compiler.output(register);
       this.#indices.set(register, index);
-      this.texts.push(expression.text);
+      this.texts.push(text);
     }
     return index;
   }
@@ -680,7 +695,9 @@ function groupingStage(
     output: outputs.add(place(expression)),
     type: registerType(expression.type),
   }));
-  const aggregates = plan.aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, place));
+  const aggregates = plan.aggregates.map((aggregate) =>
+    aggregateEntry(aggregate, outputs, place, plan.retracts),
+  );
   const retract = plan.retracts ? outputs.add(place(lastColumn(plan.input.schema))) : undefined;
   const compiled = compiler.finish();
   const { changelog } = plan;
@@ -764,13 +781,28 @@ function isColumn(place: GroupingSetStage["layout"][number]): boolean {
 }
 
 function aggregateEntry(
-  { fn, argument, second, filter, fast, distinct, parameter, limit }: BoundAggregate,
+  aggregate: BoundAggregate,
   outputs: SharedOutputs,
   place: (expression: BoundExpression) => BoundExpression,
+  retracts: boolean,
 ): AggregateConfigSpec["aggregates"][number] {
+  const { fn, argument, second, filter, fast, distinct, parameter, limit } = aggregate;
   const condition = filter === null ? null : place(filter);
   const reached = condition === null ? {} : { filter: outputs.add(condition) };
   if (argument === null) return { function: aggregateFunction(fn, false), type: Type.NONE, ...reached };
+  const keyed = keyedArgument(aggregate, retracts);
+  if (keyed !== null) {
+    const { parts, ...entry } = keyed;
+    const placed = parts.map(({ expression, flags }) => ({ expression: place(expression), flags }));
+    const separator = fn === "stringAgg" ? { second: outputs.add(place(second!)) } : {};
+    return {
+      ...entry,
+      argument: outputs.addKey(placed, condition),
+      type: Type.BYTES,
+      ...separator,
+      ...reached,
+    };
+  }
   return {
     function: aggregateFunction(fn, true),
     argument: outputs.add(place(argument), condition),

@@ -56,7 +56,13 @@ function askedBelow(
     }
     case "aggregate": {
       const { keys, aggregates, window } = plan;
-      const parts = aggregates.flatMap(({ argument, second, filter }) => [argument, second, filter]);
+      const parts = aggregates.flatMap(({ argument, second, others = [], orderBy, filter }) => [
+        argument,
+        second,
+        ...others,
+        orderBy,
+        filter,
+      ]);
       return read([...keys.map(({ expression }) => expression), ...parts, window?.time, window?.instant]);
     }
     case "sort":

@@ -8,6 +8,7 @@ import {
   float64,
   int32,
   int64,
+  list,
   type Schema,
   timestamp,
   typeName,
@@ -24,7 +25,7 @@ import {
 import { approxMedian, avg, corr, count, countDistinct, max, min, sum } from "./aggregate.js";
 import { bind } from "./bind.js";
 import { coalesce, col, lit, when } from "./expression.js";
-import { arrayAgg, topK } from "./list-aggregate.js";
+import { arrayAgg, stringAgg, topK } from "./list-aggregate.js";
 import { asc, desc, from, type Plan, source } from "./plan.js";
 
 const orders = source("orders", {
@@ -255,11 +256,32 @@ describe("a plan that cannot work", () => {
       () => topK("id", 2, { by: "price", distinct: true }),
       () => approxMedian("price", { distinct: true }),
       () => count({ distinct: true }),
+      () => arrayAgg("id", { distinct: true, orderBy: "price" }),
     ]) {
       const error = failure(refused);
       expect(error).toBeInstanceOf(ArgumentError);
       expect(error.message).toMatch(/distinct/);
     }
+  });
+
+  it("counts distinct rows of several columns, and orders lists by another one", () => {
+    const plan = from(orders).aggregate({
+      a: countDistinct("seller", "day", col("id").mod(3)),
+      b: arrayAgg("id", { orderBy: "price", descending: true }),
+      c: stringAgg("seller", ", ", { orderBy: col("id").neg() }),
+    });
+    expect(plan.explain()).toContain(
+      "a = count(distinct seller, day, id % 3), b = arrayAgg(id by price descending), c = stringAgg(seller by -id, ', ')",
+    );
+    const nested = source("t", { a: int32, l: list(int32) });
+    expect(failure(() => from(nested).aggregate({ n: countDistinct("a", "l") })).message).toMatch(/"l"/);
+    expect(failure(() => from(nested).aggregate({ n: arrayAgg("a", { orderBy: "l" }) })).message).toMatch(
+      /"l"/,
+    );
+    // @ts-expect-error: no such column
+    expect(failure(() => from(orders).aggregate({ n: countDistinct("id", "prize") }))).toBeInstanceOf(
+      UnknownColumnError,
+    );
   });
 
   it("refuses names that are missing, limits that are no numbers of rows, sources that were not given", () => {

@@ -145,13 +145,9 @@ export function distinctEffect(name: AggregateName): DistinctEffect {
   }
 }
 
-/**
- * Whether `name` follows rows that are taken back. Sketches forget what they would need; `second` says that rows
- * are ordered by another column.
- */
-export function takesRowsBack(name: AggregateName, second: boolean): boolean {
-  if (name.startsWith("approx") || isOrderedAggregate(name)) return false;
-  return !(isList(name) && second);
+/** Whether `name` follows rows that are taken back: sketches forget what they would need for it. */
+export function takesRowsBack(name: AggregateName): boolean {
+  return !name.startsWith("approx");
 }
 
 /** Whether `fast: true` means something to `name`. */
