@@ -30,14 +30,17 @@ export const LAST_TICK = 2n ** 63n - 1n;
 /**
  * @param bound how much older than the newest row before it a row may be; null: only watermarks move time
  * @param keyOf name of a row's key, for sessions
+ * @param lateness how long after its close a window still takes rows (not the global one, which closes with the input)
  */
 export function windowTwin(
   events: readonly TwinEvent[],
   window: TwinWindow,
   bound: bigint | null,
   keyOf: (row: number) => string = () => "",
+  lateness = 0n,
 ): TwinWindowed {
   const sessions = window.kind === "session" ? new TwinSessions(window.gap, keyOf) : null;
+  const allowed = window.kind === "global" ? 0n : lateness;
   const windows = new Map<string, { start: bigint; end: bigint; rows: number[] }>();
   // The one window of GLOBAL is there without rows too.
   if (window.kind === "global")
@@ -56,8 +59,9 @@ export function windowTwin(
       nullTimes++;
       continue;
     }
-    const open = windowsAround(window, time).filter(({ end }) => watermark < closing(window, end));
-    if (sessions !== null ? !sessions.takes(row, time, watermark) : open.length === 0) late.push(row);
+    const passed = watermark - allowed;
+    const open = windowsAround(window, time).filter(({ end }) => passed < closing(window, end));
+    if (sessions !== null ? !sessions.takes(row, time, passed) : open.length === 0) late.push(row);
     for (const { start, end } of open) {
       const name = `${start}:${end}`;
       const known = windows.get(name) ?? { start, end, rows: [] };

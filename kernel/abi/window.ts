@@ -34,10 +34,15 @@ export const enum WindowConfig {
   OFFSET = 32,
   /** i64 rows may be this much older than the newest row before them; -1: only `op_watermark` moves time. */
   BOUND = 40,
-  /** i64 how long after its close a window takes corrections; 0 unless the aggregate's CHANGELOG flag is set. */
+  /** i64 how long after its close a window takes late rows, as corrections; 0 unless the aggregate's CHANGELOG flag is set. */
   LATENESS = 48,
   /** u32 byte offset of the aggregate configuration; 8-byte aligned. */
   AGGREGATE = 56,
   AGGREGATE_BYTES = 60,
-  SIZE = 64,
+  /**
+   * i64: whenever the watermark passes a multiple of this, what has changed in open windows leaves; 0: only windows
+   * that are closed leave. 0 unless the aggregate's CHANGELOG flag is set.
+   */
+  EARLY = 64,
+  SIZE = 72,
 }

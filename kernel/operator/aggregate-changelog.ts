@@ -17,6 +17,8 @@ import {
   builderReserveBytes,
   outputColumn,
   outputDescribe,
+  outputRegion,
+  outputReserve,
   outputReset,
   regrow,
 } from "../column/builder";
@@ -225,36 +227,44 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
     log.open = log.cursor < log.count ? 1 : 0;
   }
   if (log.open == 0) return ended ? Status.FINISHED : Status.NEED_INPUT;
+  if (!outputReset(self.output, 0)) return failMemory(context, 0);
+  const rows = changelogEmit(context, operator, maxRows, aggregateTextLimit(maxBytes));
+  if (rows < 0) return rows;
+  outputDescribe(self.output, out, rows, 0);
+  if (log.open != 0) return Status.HAS_MORE;
+  return ended ? Status.FINISHED : Status.NEED_INPUT;
+}
+
+/**
+ * Appends the changes of the next groups of an open list to the output: at most `limit` rows and `bytes` of texts, but
+ * one row at least. How many, or an error; the list is closed with its last group.
+ */
+export function changelogEmit(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
+  const self = aggregationOf(operator);
+  const log = changelogOf(operator);
+  if (log.open == 0) return 0;
   const scratch = scratchTake(context, RESULT_SCRATCH);
   if (!aggregatePrepareResults(context, self)) return failMemory(context, 0);
-  const last = lastGroup(
-    self,
-    log,
-    min(max<u32>(1, maxRows >> 1), PULL_GROUPS),
-    aggregateTextLimit(maxBytes),
-    scratch,
-  );
+  const last = lastGroup(self, log, min(max<u32>(1, limit >> 1), PULL_GROUPS), bytes, scratch);
   if (!reservePull(operator, log, last, scratch)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
+  const before = outputColumn(self.output, kindColumn(self)).length;
   for (; log.cursor < last; log.cursor++) {
-    const status = emitGroup(context, operator, log, row, scratch, maxRows == 1);
+    const status = emitGroup(context, operator, log, row, scratch, limit == 1);
     if (status < 0) {
       changetype<Operator>(operator).failed = 1;
       return status;
     }
     if (status != 0) break;
   }
-  const rows = outputColumn(self.output, kindColumn(self)).length;
-  outputDescribe(self.output, out, rows, 0);
-  if (log.cursor < log.count) return Status.HAS_MORE;
-  nextRound(log);
-  return ended ? Status.FINISHED : Status.NEED_INPUT;
+  if (log.cursor >= log.count) nextRound(log);
+  return outputColumn(self.output, kindColumn(self)).length - before;
 }
 
 // @ts-ignore: decorator
 @inline
 function kindColumn(self: Aggregation): u32 {
-  return groupsOf(self).keyCount + self.resultCount;
+  return self.firstColumn + groupsOf(self).keyCount + self.resultCount;
 }
 
 function rowBytes(self: Aggregation): usize {
@@ -288,9 +298,9 @@ function keptBytes(self: Aggregation, log: Changelog, group: u32): u64 {
 function reservePull(operator: usize, log: Changelog, last: u32, scratch: usize): bool {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!outputReset(self.output, (last - log.cursor) << 1)) return false;
+  if (!outputReserve(self.output, (last - log.cursor) << 1)) return false;
   for (let column: u32 = 0; column < groups.keyCount + self.resultCount; column++) {
-    const builder = outputColumn(self.output, column);
+    const builder = outputColumn(self.output, self.firstColumn + column);
     if (builder.type != <u32>Type.BYTES) continue;
     let bytes: usize = 0;
     for (let at = log.cursor; at < last; at++) {
@@ -301,7 +311,7 @@ function reservePull(operator: usize, log: Changelog, last: u32, scratch: usize)
         bytes += <usize>resultTextBytes(self, index, group) + <usize>textLength(valuesAt(log, index), group);
       }
     }
-    if (!builderReserveBytes(operator, builder, bytes)) return false;
+    if (!builderReserveBytes(outputRegion(self.output), builder, bytes)) return false;
   }
   return reserveKept(self, log, log.cursor, last);
 }
@@ -395,7 +405,7 @@ function emitRow(
 ): void {
   const groups = groupsOf(self);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
-    groupsEmitKey(groups, index, at, 1, outputColumn(self.output, index), scratch);
+    groupsEmitKey(groups, index, at, 1, outputColumn(self.output, self.firstColumn + index), scratch);
   }
   const group = load<u32>(at);
   for (let index: u32 = 0; index < self.resultCount; index++) {
@@ -407,7 +417,8 @@ function emitRow(
     // A copy: appending a null clears the value.
     store<u64>(scratch, load<u64>(slot), 32);
     store<u64>(scratch, load<u64>(slot, 8), 40);
-    resultAppend(outputColumn(self.output, groups.keyCount + index), load<u32>(slot, 16) != 0, scratch + 32);
+    const column = self.firstColumn + groups.keyCount + index;
+    resultAppend(outputColumn(self.output, column), load<u32>(slot, 16) != 0, scratch + 32);
   }
   const kinds: Builder = outputColumn(self.output, kindColumn(self));
   store<i8>(kinds.values + <usize>kinds.length, <i8>kind);

@@ -18,6 +18,7 @@ import { BITMAP_BYTES } from "../column/vector";
 import { Copying, copyAssign, copyPrepare, copySpan } from "../group/copy";
 import { groupsIsOccupied } from "../group/state";
 import { failMemory, scratchTake } from "../memory/context";
+import { changelogReserve, changelogTouch } from "./aggregate-changelog";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
@@ -108,8 +109,8 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
 }
 
 /**
- * Folds listed groups of the source in; `numbers` then has the target's. The first `skip` keys of the source are not
- * the target's. False when out of memory.
+ * Folds listed groups of the source in; `numbers` then has the target's, and a changelog lists them. The first `skip`
+ * keys of the source are not the target's. False when out of memory.
  */
 export function combineListed(
   context: usize,
@@ -128,7 +129,10 @@ export function combineListed(
   const copying = copyPrepare(to, from, list, count, bitmaps, scratch, skip);
   if (copying == Copying.FAILED || !aggregateReserveSpan(target, copySpan(to, count))) return false;
   if (!combineReserve(target, source, list, count)) return false;
+  const changes = aggregationOf(target).changelog != 0;
+  if (changes && !changelogReserve(target, count, max<u32>(1, aggregationOf(target).reserved))) return false;
   if (!copyAssign(to, from, list, count, numbers, copying)) return false;
+  if (changes) changelogTouch(target, numbers, count);
   work.broken = combineValues(target, source, list, numbers, count, scratch) ? 0 : 1;
   return work.broken == 0;
 }

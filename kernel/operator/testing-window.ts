@@ -5,7 +5,7 @@ import { encodeWindowConfig } from "../../bindings/ts/kernel/config.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import { type Field, int64 } from "../../bindings/ts/type/data-type.js";
+import { type Field, int8, int64 } from "../../bindings/ts/type/data-type.js";
 import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import { type TwinEvent, type TwinWindow, windowTwin } from "../../twin/window.js";
@@ -30,6 +30,8 @@ export interface WindowQuery {
   readonly bound?: bigint | undefined;
   /** What a null time gets; dropped when absent. */
   readonly nullTime?: "error" | undefined;
+  /** Results as a changelog. */
+  readonly changes?: { readonly lateness: bigint; readonly early: bigint } | undefined;
 }
 
 const KINDS = {
@@ -40,12 +42,14 @@ const KINDS = {
   global: WindowKind.GLOBAL,
 };
 
-export function windowFields(query: Query): Field[] {
+export function windowFields(query: Query, changes: boolean): Field[] {
   const times = ["window_start", "window_end"].map((name): Field => ({ name, type: int64, nullable: false }));
-  return [...times, ...resultFields(query)];
+  const kind: Field = { name: "row_kind", type: int8, nullable: false };
+  return [...times, ...resultFields(query), ...(changes ? [kind] : [])];
 }
 
-export function openWindow(kernel: Kernel, { query, time, window, bound, nullTime }: WindowQuery): Operator {
+export function openWindow(kernel: Kernel, asked: WindowQuery): Operator {
+  const { query, time, window, bound, nullTime, changes } = asked;
   const program = new ProgramBuilder();
   const { outputs, ...aggregate } = aggregateSpec(program, query);
   return kernel.operator({
@@ -59,10 +63,11 @@ export function openWindow(kernel: Kernel, { query, time, window, bound, nullTim
       step: "step" in window ? window.step : undefined,
       offset: "offset" in window ? window.offset : undefined,
       bound,
-      aggregate: { ...aggregate, program: program.encode() },
+      ...changes,
+      aggregate: { ...aggregate, changelog: changes !== undefined, program: program.encode() },
     }),
     columns: query.types.map((_, i) => i),
-    output: { fields: windowFields(query) },
+    output: { fields: windowFields(query, changes !== undefined) },
     emitsPerPush: true,
   });
 }
@@ -123,7 +128,7 @@ export function runWindow(
 
 /** What the twin makes of it. */
 export function expectedWindow(
-  { query, time, window, bound }: WindowQuery,
+  { query, time, window, bound, changes }: WindowQuery,
   { table, watermarks }: History,
 ): Outcome {
   const kept = query.where === undefined ? null : table[query.where]!;
@@ -135,9 +140,8 @@ export function expectedWindow(
     if (row < total && (kept === null || kept[row] === true))
       events.push({ row, time: table[time]![row] as bigint | null });
   }
-  const twin = windowTwin(events, window, bound ?? null, (row) =>
-    query.keys.map((column) => keyName(table[column]![row]!)).join("|"),
-  );
+  const keyOf = (row: number) => query.keys.map((column) => keyName(table[column]![row]!)).join("|");
+  const twin = windowTwin(events, window, bound ?? null, keyOf, changes?.lateness);
   const rows = twin.windows.flatMap(({ start, end, rows: members }) =>
     expected(
       { ...query, where: undefined },
@@ -145,6 +149,27 @@ export function expectedWindow(
     ).map((row) => [start, end, ...row]),
   );
   return { rows, late: [...twin.late], nullTimes: twin.nullTimes, backward: twin.backward };
+}
+
+/**
+ * The rows that a changelog leaves, sorted. Throws where it takes back what is not there, or gives what is, and where a
+ * -U is not followed by its +U.
+ */
+export function consolidated(rows: readonly Value[][]): string[] {
+  const left = new Set<string>();
+  let replaced: string | null = null;
+  for (const row of rows) {
+    const [kind, name] = [Number(row.at(-1)), row.slice(0, -1).map(valueName).join(" | ")];
+    const window = `${row[0]}..${row[1]}`;
+    if ((kind === 2) !== (replaced !== null) || (replaced !== null && replaced !== window))
+      throw new Error(`kind ${kind} of ${name} after a -U of ${replaced}`);
+    replaced = kind === 1 ? window : null;
+    if (kind === 0 || kind === 2) {
+      if (left.has(name)) throw new Error(`${name} twice`);
+      left.add(name);
+    } else if (!left.delete(name)) throw new Error(`${name} is not there`);
+  }
+  return [...left].sort();
 }
 
 /** Zeros are one key. */

@@ -30,6 +30,7 @@ import {
   valuesOf,
 } from "./testing.js";
 import {
+  consolidated,
   expectedWindow,
   type History,
   type Outcome,
@@ -113,6 +114,11 @@ const cases = fc
       }));
   });
 
+const changes = fc.record({
+  lateness: fc.constantFrom(0n, 3n, 20n, 1000n),
+  early: fc.constantFrom(0n, 1n, 7n, 50n),
+});
+
 /** Watermarks a little behind (or ahead of) the rows that they stand beside. */
 function placed(times: readonly Value[], marks: readonly { before: number; back: bigint }[]) {
   return [...marks]
@@ -141,13 +147,44 @@ describe.each(BUILDS)("%s", (build) => {
     );
   });
 
+  test("what a changelog leaves is the twin's, also with late rows and early results", {
+    timeout: 60_000,
+  }, () => {
+    const kernel = kernels.get(build)!;
+    fc.assert(
+      fc.property(cases, changes, ({ asked, history, sizes, maxRows }, { lateness, early }) => {
+        const changing = { ...asked, changes: { lateness, early } };
+        let outcome: Outcome;
+        try {
+          outcome = expectedWindow(changing, history);
+        } catch (error) {
+          expect(String(error)).toMatch(/does not fit/);
+          return;
+        }
+        const { rows, ...counts } = outcome;
+        const wanted = rows.map((row) => row.map(valueName).join(" | ")).sort();
+        for (const run of [
+          () => runWindow(kernel, changing, history, sizes, maxRows),
+          () => runWindow(kernel, changing, history),
+        ]) {
+          const { rows: changes, ...counted } = run();
+          expect(consolidated(changes)).toEqual(wanted);
+          expect(counted).toEqual(counts);
+        }
+      }),
+      { numRuns: build === "simd" ? 200 : 60 },
+    );
+  });
+
   test("a push that finds no memory changes nothing", { timeout: 60_000 }, () => {
     const kernel = kernels.get(build)!;
     for (const window of [
       { kind: "hop", length: 30n, step: 7n, offset: 3n },
       { kind: "session", gap: 2n },
-    ] as const)
+    ] as const) {
       withoutMemory(kernel, window);
+      withoutMemory(kernel, window, { lateness: 10n, early: window.kind === "hop" ? 0n : 40n });
+    }
   });
 
   test("rows scattered over many slices", { timeout: 60_000 }, () => {
@@ -183,9 +220,16 @@ describe.each(BUILDS)("%s", (build) => {
  * Runs a history with allocations that fail, each once. Sums that begin or widen in the middle of a push may fail the
  * operator, as ABI.md has it; whatever goes on must come to the same.
  */
-function withoutMemory(kernel: Kernel, window: TwinWindow): void {
-  const { asked, table } = stream(300, window, 5n);
-  const wanted = comparable(expectedWindow(asked, { table, watermarks: [] }));
+function withoutMemory(kernel: Kernel, window: TwinWindow, changes?: WindowQuery["changes"]): void {
+  const { asked: plain, table } = stream(300, window, 5n);
+  const asked = { ...plain, changes };
+  const outcomeOf = (outcome: Outcome) =>
+    changes === undefined ? comparable(outcome) : { ...outcome, rows: consolidated(outcome.rows) };
+  const expected = expectedWindow(asked, { table, watermarks: [] });
+  const wanted =
+    changes === undefined
+      ? comparable(expected)
+      : { ...expected, rows: expected.rows.map((row) => row.map(valueName).join(" | ")).sort() };
   const idle = kernel.blocks;
   let [refused, failed] = [0, 0];
   for (let nth = 1; nth < 60; nth += 3) {
@@ -205,7 +249,7 @@ function withoutMemory(kernel: Kernel, window: TwinWindow): void {
     const outcome = attempt(() => runAgain(operator, asked, table, again));
     if (outcome instanceof ClosedError) failed++;
     else if (outcome instanceof Error) throw outcome;
-    else expect(comparable(outcome as Outcome)).toEqual(wanted);
+    else expect(outcomeOf(outcome as Outcome)).toEqual(wanted);
     operator.destroy();
   }
   expect(refused).toBeGreaterThan(10);

@@ -24,6 +24,7 @@ import { aggregateReserveRows, aggregateTextsHeadroom } from "./aggregate-reserv
 import { aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggregateTier } from "./hash-aggregate";
 import { Operator } from "./operator";
+import { changesBegin, changesCreate, changesDrop, changesKept, correctionFor, isCorrection } from "./window-changes";
 import { windowIsDue } from "./window-close";
 import { NOWHERE, ROUTING_SIZE, Routing, SEVERAL, route, targetAt, targetCount, targetName } from "./window-route";
 import { isScattered, scatterApply, scatterExpect, scatterReserve } from "./window-scatter";
@@ -68,7 +69,8 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
   if (!aggregateCreate(context, operator, aggregate, bytes)) return false;
   self.combines = combinePossible(aggregationOf(operator)) ? 1 : 0;
-  self.stacks = self.combines && hasManySlices(shapeOf(self)) ? 1 : 0;
+  const early = load<i64>(config, <usize>WindowConfig.EARLY);
+  self.stacks = self.combines && early == 0 && hasManySlices(shapeOf(self)) ? 1 : 0;
   self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;
   const program = windowsProgram(operator);
   if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
@@ -80,9 +82,12 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
     outputColumn(aggregationOf(operator).output, column).type = Type.I64;
   if (!createParts(operator, self)) return outOfMemory(context);
-  // Sessions join in memory, or not at all.
-  if (shapeOf(self).kind == <u32>WindowKind.SESSION && self.combines == 0) return refuse(context);
-  return shapeOf(self).kind != <u32>WindowKind.SESSION || sessionsCreate(context, operator);
+  const lateness = load<i64>(config, <usize>WindowConfig.LATENESS);
+  const changes = lateness != 0 || early != 0;
+  // Sessions join, and results change, in memory or not at all.
+  if ((shapeOf(self).kind == <u32>WindowKind.SESSION || changes) && self.combines == 0) return refuse(context);
+  if (shapeOf(self).kind == <u32>WindowKind.SESSION) return sessionsCreate(context, operator, lateness, early);
+  return !changes || changesCreate(operator, lateness, early) || outOfMemory(context);
 }
 
 /** Whether two stacks cost less than adding up each window's slices: about three additions a slice. */
@@ -110,8 +115,11 @@ function checkConfig(config: usize, length: u32): bool {
     return false;
   const flags = load<u32>(config, <usize>WindowConfig.FLAGS);
   if (flags > <u32>(WindowFlag.DROP_NULL_TIME | WindowFlag.KEEP_LATE)) return false;
-  if (load<i64>(config, <usize>WindowConfig.LATENESS) != 0) return false;
-  return load<u32>(config + <usize>at, <usize>AggregateConfig.FLAGS) == <u32>AggregateFlag.NONE;
+  const lateness = load<i64>(config, <usize>WindowConfig.LATENESS);
+  const early = load<i64>(config, <usize>WindowConfig.EARLY);
+  if (lateness < 0 || lateness > LONGEST || early < 0 || early > LONGEST) return false;
+  const kind = load<u32>(config + <usize>at, <usize>AggregateConfig.FLAGS);
+  return kind == <u32>AggregateFlag.CHANGELOG || (kind == <u32>AggregateFlag.NONE && lateness == 0 && early == 0);
 }
 
 function readConfig(self: Windows, config: usize): bool {
@@ -150,6 +158,7 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   const self = windowsOf(operator);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   self.lateCount = 0;
+  changesBegin(self);
   const bound = programBind(context, windowsProgram(operator), batch);
   if (bound < 0) return bound;
   const routing = changetype<Routing>(scratchTake(context, ROUTING_SIZE));
@@ -157,7 +166,10 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
   if (status == 0) {
     status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator, rows, routing.runs);
-    if (status < 0) partialsDropEmpty(context, operator);
+    if (status < 0) {
+      partialsDropEmpty(context, operator);
+      changesDrop(context, self);
+    }
   }
   if (status < 0) {
     if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
@@ -187,7 +199,9 @@ function reserveTargets(context: usize, operator: usize, rows: u32, runs: u32): 
     const rows = load<u32>(target, 4);
     if (rows == 0) continue;
     const name = targetName(self, index);
-    const state = partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
+    const state = isCorrection(self, load<i64>(name, 8))
+      ? correctionFor(context, operator, load<i64>(name), load<i64>(name, 8))
+      : partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
     if (state == 0) return Status.OUT_OF_MEMORY;
     store<u32>(target, <u32>state);
     if (!aggregateReserveRows(aggregationOf(state), rows, targets == 1)) return failMemory(context, 0);
@@ -335,8 +349,8 @@ export function windowTier(operator: usize): u64 {
   return aggregateTier(self.count == 0 ? operator : partialState(partialAt(self, self.count - 1)));
 }
 
-/** Slices or sessions held. */
+/** Slices, results that may change, or sessions held. */
 export function windowsHeld(operator: usize): u64 {
   const self = windowsOf(operator);
-  return isSession(self) ? sessionsHeld(operator) : self.count;
+  return isSession(self) ? sessionsHeld(operator) : self.count + changesKept(self);
 }

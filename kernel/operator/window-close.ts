@@ -2,9 +2,10 @@
 //
 // A window of one partial (every tumbling window) leaves straight from it. Those of a few slices are combined, partial
 // by partial, into an aggregation of their own (aggregate-combine.ts), which begins again where memory runs out; those
-// of many by two stacks (window-stacks.ts). A pull stops after PULL_WORK groups and goes on with the next one.
+// of many by two stacks (window-stacks.ts). Results that may change are window-changes.ts's. A pull stops after PULL_WORK groups and goes on with the next one.
 
 import { Batch } from "../abi/layout";
+import { AggregateFlag, RowKind } from "../abi/operator";
 import { Status } from "../abi/status";
 import { WindowKind } from "../abi/window";
 import { outputColumn, outputColumns, outputDescribe, outputReset } from "../column/builder";
@@ -24,6 +25,7 @@ import { PULL_ROWS, aggregateEmit, aggregateTextLimit } from "./aggregate-output
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { Operator, operatorFree } from "./operator";
+import { changesAreDue, changesPull } from "./window-changes";
 import { sessionsAreDue, sessionsPull } from "./window-session";
 import { scatterFold } from "./window-scatter";
 import { stacksClose, stacksOpen, stacksStep } from "./window-stacks";
@@ -45,15 +47,15 @@ import {
 } from "./windows";
 
 /** Groups that a pull merges and emits, about, before it answers. */
-const PULL_WORK: u32 = 131072;
+export const PULL_WORK: u32 = 131072;
 /** What opening a window costs, in groups. */
-const OPEN_WORK: u32 = 16;
+export const OPEN_WORK: u32 = 16;
 
 /** Whether a window has been closed and not left yet. */
 export function windowIsDue(operator: usize): bool {
   const self = windowsOf(operator);
   if (self.sessions != 0) return sessionsAreDue(operator);
-  if (self.open) return true;
+  if (self.open || changesAreDue(self)) return true;
   const window = nextWindow(self);
   return window != NO_WINDOW && windowIsClosed(shapeOf(self), window, self.watermark);
 }
@@ -64,7 +66,7 @@ function isEmptyWhole(self: Windows): bool {
 }
 
 /** The first window with rows that has not left; NO_WINDOW when there is none. */
-function nextWindow(self: Windows): i64 {
+export function nextWindow(self: Windows): i64 {
   const shape = shapeOf(self);
   let best: i64 = NO_WINDOW;
   if (isEmptyWhole(self)) return 0;
@@ -84,6 +86,7 @@ function nextWindow(self: Windows): i64 {
 export function windowPull(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
   const self = windowsOf(operator);
   if (self.sessions != 0) return sessionsPull(context, operator, out, maxRows, maxBytes);
+  if (self.changes != 0) return changesPull(context, operator, out, maxRows, maxBytes);
   const output = aggregationOf(operator).output;
   if (!outputReset(output, 0)) return failMemory(context, 0);
   const limit = min(maxRows, PULL_ROWS);
@@ -107,7 +110,8 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
       else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
       return status;
     }
-    fillTimes(self, output, <u32>status);
+    fillTimes(self, output, self.window, <u32>status);
+    fillKinds(operator, <u32>status);
     rows += status;
     work += status;
     const left = aggregationOf(self.result);
@@ -120,7 +124,7 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
 }
 
 /** Makes the next window's result ready: 0 when it is, groups merged when there is more to do, or an error. */
-function prepareWindow(context: usize, operator: usize): i32 {
+export function prepareWindow(context: usize, operator: usize): i32 {
   const self = windowsOf(operator);
   if (self.open == 0) {
     const waiting = scatterFold(context, operator);
@@ -231,7 +235,8 @@ function closeResult(context: usize, self: Windows): void {
   self.folding = 0;
 }
 
-function finishWindow(context: usize, operator: usize): void {
+/** Gives up what only the window at hand needed. */
+export function finishWindow(context: usize, operator: usize): void {
   const self = windowsOf(operator);
   closeResult(context, self);
   self.closed = self.window;
@@ -239,11 +244,20 @@ function finishWindow(context: usize, operator: usize): void {
   partialsExpire(context, operator, self.window);
 }
 
-/** Writes the window's start and end beside the last `rows` rows. */
-function fillTimes(self: Windows, output: usize, rows: u32): void {
+/** Writes a window's start and end beside the last `rows` rows. */
+export function fillTimes(self: Windows, output: usize, window: i64, rows: u32): void {
   const shape = shapeOf(self);
-  fill(output, 0, windowStart(shape, self.window), rows);
-  fill(output, 1, windowEnd(shape, self.window), rows);
+  fill(output, 0, windowStart(shape, window), rows);
+  fill(output, 1, windowEnd(shape, window), rows);
+}
+
+/** Where there are row kinds: results that leave once are all +I. */
+function fillKinds(operator: usize, rows: u32): void {
+  const self = aggregationOf(operator);
+  if ((self.flags & <u32>AggregateFlag.CHANGELOG) == 0) return;
+  const kinds = outputColumn(self.output, outputColumns(self.output) - 1);
+  memory.fill(kinds.values + <usize>kinds.length, <u8>RowKind.INSERT, rows);
+  kinds.length += rows;
 }
 
 function fill(output: usize, column: u32, time: i64, rows: u32): void {
@@ -254,7 +268,7 @@ function fill(output: usize, column: u32, time: i64, rows: u32): void {
 }
 
 /** Bytes of texts in the output. */
-function outputBytes(output: usize): u64 {
+export function outputBytes(output: usize): u64 {
   let bytes: u64 = 0;
   for (let column: u32 = 0; column < outputColumns(output); column++) bytes += outputColumn(output, column).bytes;
   return bytes;

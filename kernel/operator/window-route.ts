@@ -5,7 +5,8 @@
 // again for that, unless the batch is one vector; what it costs is little beside grouping.
 //
 // A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time.
-// Otherwise each row is looked at: the watermark before it decides which windows it still reaches.
+// Otherwise each row is looked at: the watermark before it decides which windows it still reaches, and, where windows
+// take late rows, which of them have left (window-changes.ts).
 //
 //   target: +0 u32 aggregation  +4 u32 rows  +8 u32 last row + 1 of the vector at hand  +12 u32 the one before it
 
@@ -37,6 +38,7 @@ import {
   sliceStart,
   windowIsClosed,
 } from "../window/shape";
+import { expiryOf } from "./window-changes";
 import { Windows, shapeOf, tableOf, windowsOf, windowsProgram } from "./windows";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
@@ -149,10 +151,11 @@ function routeWhole(
   const newest = max<i64>(routing.newest, high);
   const watermark = self.bound < 0 ? routing.watermark : max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
   const from = sliceFirstWindow(shape, slice);
-  if (windowIsClosed(shape, from, watermark)) {
+  const expiry = expiryOf(self, watermark);
+  if (windowIsClosed(shape, from, expiry)) {
     // Still whole when no row moves the watermark: all of them come after what is closed now.
     if (watermark != routing.watermark) return false;
-    const open = firstOpenWindow(shape, watermark);
+    const open = firstOpenWindow(shape, expiry);
     if (open > sliceLastWindow(shape, slice)) return false;
     if (!rememberTarget(context, operator, slice, open, rows, at)) return false;
   } else if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
@@ -240,6 +243,7 @@ function nameRows(
   const bound = self.bound;
   let newest = routing.newest;
   let watermark = routing.watermark;
+  let expiry = expiryOf(self, watermark);
   // The slice of the row before, and its windows that were open then.
   let low: i64 = 0;
   let high: i64 = 0;
@@ -264,7 +268,7 @@ function nameRows(
       last = sliceLastWindow(shape, slice);
       any = true;
     }
-    if (windowIsClosed(shape, from, watermark)) from = firstOpenWindow(shape, watermark);
+    if (windowIsClosed(shape, from, expiry)) from = firstOpenWindow(shape, expiry);
     if (from > last) {
       routing.lateRows++;
       if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0) {
@@ -280,7 +284,10 @@ function nameRows(
     }
     if (time > newest) {
       newest = time;
-      if (bound >= 0) watermark = max<i64>(watermark, boundedWatermark(newest, bound));
+      if (bound >= 0) {
+        watermark = max<i64>(watermark, boundedWatermark(newest, bound));
+        expiry = expiryOf(self, watermark);
+      }
     }
   }
   routing.newest = newest;

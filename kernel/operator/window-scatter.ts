@@ -38,6 +38,7 @@ export function isScattered(operator: usize, targets: u32, rows: u32, runs: u32)
     targets >= TARGETS_MIN &&
     rows < runs * RUN_MOST &&
     windowsOf(operator).combines != 0 &&
+    windowsOf(operator).changes == 0 &&
     !hasPairs(aggregationOf(operator))
   );
 }

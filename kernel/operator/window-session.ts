@@ -8,9 +8,15 @@
 // when their keys are known. Sessions that the watermark has closed are first taken to a list, with what their parts
 // hold added, then leave from there.
 //
-//   due: +0 i64 start  +8 i64 end  +16 u32 key  +20 u32 session
+// Where results change (`Sessions.changes`), what has left stays until its lateness is over, and a session that leaves
+// early until then, too. Sessions that rows have continued since, or joined, are taken back with the next pull (-D):
+// the accumulators of a part are its own, so that its result is still there. What they have become leaves (+I) when
+// that is closed, or early.
+//
+//   due: +0 i64 start  +8 i64 end  +16 u32 key  +20 u32 session  +24 u32 `RowKind`  +28 u32 0
 
 import { Abi, Type } from "../abi/layout";
+import { AggregateFlag, RowKind } from "../abi/operator";
 import { Status } from "../abi/status";
 import { WindowFlag } from "../abi/window";
 import { isPairs } from "../aggregate/accumulator";
@@ -20,6 +26,7 @@ import { bitmapGet } from "../column/bitmap";
 import {
   builderReserveBytes,
   outputColumn,
+  outputColumns,
   outputDescribe,
   outputRegion,
   outputReserve,
@@ -37,23 +44,27 @@ import { gatherBegin, gatherEnd, gatherRows } from "../window/gather";
 import {
   NO_SESSION,
   SESSIONS_SIZE,
+  SessionState,
   Sessions,
   partNext,
   sessionAt,
   sessionCopy,
+  sessionDue,
   sessionEnd,
   sessionFirst,
   sessionKey,
+  sessionLeave,
   sessionLink,
   sessionNext,
   sessionOf,
   sessionParts,
+  sessionState,
   sessionsFirst,
   sessionsInit,
   sessionsRemoveFirst,
   sessionsReserve,
 } from "../window/session";
-import { shapeHighest } from "../window/shape";
+import { floorDivide, shapeHighest } from "../window/shape";
 import { combineAccumulators, combineReserve, combineValues, hasPairs } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { PULL_ROWS, aggregateTextLimit, emitResult, resultTextBytes } from "./aggregate-output";
@@ -65,10 +76,12 @@ import { Routing, boundedWatermark, refuseNull, refuseTime } from "./window-rout
 import { Windows, gatherOf, shapeOf, windowsOf, windowsProgram } from "./windows";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
-const DUE: usize = 24;
+const DUE: usize = 32;
 /** Sessions that wait on the list of those that are due, at most; and that are written together. */
 const DUE_MOST: u32 = 16384;
 const EMIT_ROWS: u32 = 1024;
+/** Sessions that leave or are forgotten together, at most. */
+const WORK_MOST: u32 = 65536;
 /** Numbers below this are not worth laying out anew. */
 const LAYOUT_MIN: u32 = 1024;
 
@@ -85,8 +98,9 @@ function dueAt(self: Windows, index: u32): usize {
 }
 
 /** Makes what sessions need; false with the error recorded when out of memory. */
-export function sessionsCreate(context: usize, operator: usize): bool {
+export function sessionsCreate(context: usize, operator: usize, lateness: i64, early: i64): bool {
   const self = windowsOf(operator);
+  self.sessionsEarly = early;
   self.due = regionBlock(operator, <usize>DUE_MOST * DUE);
   if (self.due == 0) {
     failMemory(context, 0);
@@ -100,7 +114,8 @@ export function sessionsCreate(context: usize, operator: usize): bool {
     failMemory(context, 0);
     return false;
   }
-  sessionsInit(sessionsOf(self), self.values, shapeOf(self).length);
+  const changes: u32 = lateness != 0 || early != 0 ? 1 : 0;
+  sessionsInit(sessionsOf(self), self.values, shapeOf(self).length, lateness, changes);
   return true;
 }
 
@@ -134,6 +149,7 @@ export function sessionsDestroy(context: usize, operator: usize): void {
 export function sessionsCheck(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   routing.selected = 0;
+  self.sessionsFired = multiple(self);
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
   const highest = shapeHighest(shapeOf(self));
@@ -224,8 +240,10 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
   const records = sessions.records;
   const gap = sessions.gap;
   const bound = self.bound;
+  const lateness = sessions.lateness;
   let newest = self.newest;
   let watermark = self.watermark;
+  let expiry = expiryOf(watermark, lateness);
   let kept: u32 = 0;
   for (let row: u32 = 0; row < rows; row++) {
     if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
@@ -234,7 +252,7 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
     }
     const time = load<i64>(times.values + ((<usize>row) << 3));
     const key = load<u32>(keys + ((<usize>row) << 2));
-    const number = sessionOf(sessions, heads, records, gap, key, time, watermark);
+    const number = sessionOf(sessions, heads, records, gap, key, time, expiry);
     if (number == NO_SESSION) tellLate(self, program, row);
     else {
       store<u32>(numbers + ((<usize>kept) << 2), number);
@@ -243,12 +261,22 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
     }
     if (time > newest) {
       newest = time;
-      if (bound >= 0) watermark = max<i64>(watermark, boundedWatermark(newest, bound));
+      if (bound >= 0) {
+        watermark = max<i64>(watermark, boundedWatermark(newest, bound));
+        expiry = expiryOf(watermark, lateness);
+      }
     }
   }
   self.newest = newest;
   self.watermark = watermark;
   return kept;
+}
+
+/** Up to where sessions must have ended to take nothing any more. */
+// @ts-ignore: decorator
+@inline
+function expiryOf(watermark: i64, lateness: i64): i64 {
+  return watermark < i64.MIN_VALUE + lateness ? i64.MIN_VALUE : watermark - lateness;
 }
 
 function tellLate(self: Windows, program: usize, row: u32): void {
@@ -260,16 +288,26 @@ function tellLate(self: Windows, program: usize, row: u32): void {
 
 // ---- pull
 
-/** Whether a session has been closed and not left yet. */
+/** Whether a session has been closed and not left yet, or is to be taken back or to leave early. */
 export function sessionsAreDue(operator: usize): bool {
   const self = windowsOf(operator);
-  return self.dueCount != 0 || nextIsDue(self);
+  return self.dueCount != 0 || sessionsOf(self).retractedCount != 0 || nextIsDue(self) || isEarlyDue(self);
+}
+
+function isEarlyDue(self: Windows): bool {
+  return self.sessionsEarly != 0 && sessionsOf(self).open != 0 && multiple(self) > self.sessionsFired;
+}
+
+/** The number of the multiple of the interval of early results that the watermark has passed. */
+function multiple(self: Windows): i64 {
+  const early = self.sessionsEarly;
+  return early == 0 ? 0 : floorDivide(min<i64>(self.watermark, i64.MAX_VALUE - 1) + 1, early);
 }
 
 function nextIsDue(self: Windows): bool {
   const sessions = sessionsOf(self);
   const number = sessionsFirst(sessions);
-  return number != NO_SESSION && sessionEnd(sessions, sessionAt(sessions, number)) <= self.watermark;
+  return number != NO_SESSION && sessionDue(sessions, sessionAt(sessions, number)) <= self.watermark;
 }
 
 /** Sessions that are open, or closed and have not left. */
@@ -283,7 +321,7 @@ export function sessionsPull(context: usize, operator: usize, out: usize, maxRow
   const self = windowsOf(operator);
   const output = aggregationOf(operator).output;
   if (!outputReset(output, 0)) return failMemory(context, 0);
-  if (self.dueCount == 0 && nextIsDue(self)) {
+  if (self.dueCount == 0 && sessionsAreDue(operator)) {
     const taken = takeDue(context, operator);
     if (taken < 0) return taken;
   }
@@ -307,21 +345,62 @@ function takeDue(context: usize, operator: usize): i32 {
   const map = before == 0 ? <usize>0 : partsMap(self);
   if (before != 0 && (map == 0 || !combineAccumulators(self.values, self.values))) return failMemory(context, 0);
   self.dueFirst = 0;
-  while (self.dueCount < DUE_MOST && nextIsDue(self)) {
+  takeRetracted(self);
+  // Sessions that are only forgotten are work, too.
+  for (let work: u32 = 0; work < WORK_MOST && self.dueCount < DUE_MOST && nextIsDue(self); work++) {
     const number = sessionsFirst(sessions);
     const record = sessionAt(sessions, number);
+    if (sessionState(record) == <u32>SessionState.LEFT) {
+      sessionsRemoveFirst(sessions);
+      continue;
+    }
     if (sessionParts(record) != 0 && !addParts(context, self, number, map)) return failParts(context, operator, map);
-    const due = dueAt(self, self.dueCount);
-    store<i64>(due, sessionFirst(record));
-    store<i64>(due, sessionEnd(sessions, record), 8);
-    store<u32>(due, sessionKey(record), 16);
-    store<u32>(due, number, 20);
-    self.dueCount++;
-    sessionsRemoveFirst(sessions);
+    addDue(self, number, RowKind.INSERT);
+    if (sessions.lateness != 0) sessionLeave(sessions, number);
+    else sessionsRemoveFirst(sessions);
   }
+  if (!nextIsDue(self) && isEarlyDue(self) && !takeEarly(context, self, map)) return failParts(context, operator, map);
   if (sessions.parts != before && !movePairs(self, self.values, map)) return failParts(context, operator, map);
   regionFree(self.values, map);
   return 0;
+}
+
+function addDue(self: Windows, number: u32, kind: RowKind): void {
+  const sessions = sessionsOf(self);
+  const record = sessionAt(sessions, number);
+  const due = dueAt(self, self.dueCount);
+  store<i64>(due, sessionFirst(record));
+  store<i64>(due, sessionEnd(sessions, record), 8);
+  store<u32>(due, sessionKey(record), 16);
+  store<u32>(due, number, 20);
+  store<u64>(due, <u64>kind, 24);
+  self.dueCount++;
+}
+
+/** What has left and has become a part since: last first, as the order is of no account. */
+function takeRetracted(self: Windows): void {
+  const sessions = sessionsOf(self);
+  while (sessions.retractedCount != 0 && self.dueCount < DUE_MOST) {
+    sessions.retractedCount--;
+    addDue(self, load<u32>(sessions.retracted + ((<usize>sessions.retractedCount) << 2)), RowKind.DELETE);
+  }
+}
+
+/** Lets sessions leave that are open and not as they left before. False when out of memory. */
+function takeEarly(context: usize, self: Windows, map: usize): bool {
+  const sessions = sessionsOf(self);
+  for (; self.sessionsNext < sessions.count && self.dueCount < DUE_MOST; self.sessionsNext++) {
+    const number = self.sessionsNext;
+    const record = sessionAt(sessions, number);
+    if (sessionState(record) != <u32>SessionState.OPEN) continue;
+    if (sessionParts(record) != 0 && !addParts(context, self, number, map)) return false;
+    addDue(self, number, RowKind.INSERT);
+    sessionLeave(sessions, number);
+  }
+  if (self.sessionsNext < sessions.count) return true;
+  self.sessionsNext = 0;
+  self.sessionsFired = multiple(self);
+  return true;
 }
 
 /** Sums that were half added are of no use. */
@@ -475,6 +554,12 @@ function emitRows(
     store<i64>(starts.values + ((<usize>(starts.length + index)) << 3), load<i64>(due));
     store<i64>(ends.values + ((<usize>(ends.length + index)) << 3), load<i64>(due, 8));
   }
+  if ((aggregationOf(self.values).flags & <u32>AggregateFlag.CHANGELOG) != 0) {
+    const kinds = outputColumn(output, outputColumns(output) - 1);
+    for (let index: u32 = 0; index < count; index++)
+      store<u8>(kinds.values + <usize>(kinds.length + index), load<u8>(dueAt(self, self.dueFirst + index), 24));
+    kinds.length += count;
+  }
   starts.length += count;
   ends.length += count;
   const groups = groupsOf(aggregationOf(self.keys));
@@ -501,7 +586,7 @@ function layOut(context: usize, operator: usize): void {
   const keys = createPart(context, operator, true);
   const values = keys == 0 ? <usize>0 : createPart(context, operator, false);
   const fresh = values == 0 ? <usize>0 : regionBlock(values, SESSIONS_SIZE);
-  if (fresh != 0) sessionsInit(changetype<Sessions>(fresh), values, sessions.gap);
+  if (fresh != 0) sessionsInit(changetype<Sessions>(fresh), values, sessions.gap, sessions.lateness, sessions.changes);
   const mark = scratchMark(context);
   const done = fresh != 0 && copyOpen(context, self, keys, values, changetype<Sessions>(fresh));
   scratchReset(context, mark);

@@ -16,6 +16,7 @@ import { Shape, sliceLastWindow } from "../window/shape";
 import { AGGREGATION_SIZE, aggregationOf } from "./aggregation";
 import { aggregateCreateLike } from "./hash-aggregate";
 import { OPERATOR_BODY, Operator, operatorAllocate, operatorFree } from "./operator";
+import { changesBytes, changesDestroy } from "./window-changes";
 
 export const PARTIAL: usize = 24;
 /** Regions of partials grow in small pieces: there may be many. */
@@ -83,6 +84,10 @@ export class Windows {
   due: usize;
   dueFirst: u32;
   dueCount: u32;
+  /** How often sessions leave early (0: not), the last such time, and the next of them while they do. */
+  sessionsEarly: i64;
+  sessionsFired: i64;
+  sessionsNext: u32;
   /** The window that is leaving: its number, the aggregation that holds its result, and whether that is to be freed. */
   open: u32;
   ownsResult: u32;
@@ -107,6 +112,8 @@ export class Windows {
   then: u32;
   /** 1 when all accumulators can be combined in memory; else states are saved and merged. */
   combines: u32;
+  /** Results that change, see window-changes.ts; 0 where none does. */
+  changes: usize;
 }
 
 // @ts-ignore: decorator
@@ -205,20 +212,26 @@ export function partialFor(context: usize, operator: usize, slice: i64, from: i6
     if (partialSlice(partial) != slice || partialFrom(self, partial) != window) break;
     if (partialPlace(partial) == <u32>PartialPlace.NEW) return partialState(partial);
   }
-  if (!reserveOne(operator, self)) {
-    failMemory(context, 0);
-    return 0;
-  }
   const state = partialCreate(context, operator);
   if (state == 0) return 0;
+  if (partialAdd(operator, slice, window, state)) return state;
+  operatorFree(context, state);
+  failMemory(context, 0);
+  return 0;
+}
+
+/** Puts an aggregation of a slice, for `window` and those after it, on the list. False when out of memory. */
+export function partialAdd(operator: usize, slice: i64, window: i64, state: usize): bool {
+  const self = windowsOf(operator);
+  if (!reserveOne(operator, self)) return false;
+  const index = partialSearch(self, slice, window);
   const at = partialAt(self, index);
   memory.copy(at + PARTIAL, at, <usize>(self.count - index) * PARTIAL);
   store<i64>(at, slice);
   store<i64>(at, window, 8);
-  store<u32>(at, <u32>state, 16);
-  store<u32>(at, 0, 20);
+  store<u64>(at, <u64>state, 16);
   self.count++;
-  return state;
+  return true;
 }
 
 function reserveOne(operator: usize, self: Windows): bool {
@@ -302,12 +315,13 @@ export function windowsDestroy(context: usize, operator: usize): void {
   if (self.ownsResult) operatorFree(context, self.result);
   if (self.back != 0) operatorFree(context, self.back);
   if (self.scatter != 0) operatorFree(context, self.scatter);
+  changesDestroy(context, self);
 }
 
 /** Bytes of the heap that the operator holds. */
 export function windowsBytes(operator: usize): u64 {
   const self = windowsOf(operator);
-  let bytes: u64 = regionBytes(operator);
+  let bytes: u64 = <u64>regionBytes(operator) + changesBytes(self);
   for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
   if (self.scatter != 0) bytes += regionBytes(self.scatter);
   if (self.back != 0) bytes += regionBytes(self.back);

@@ -8,6 +8,10 @@
 // A session's number is also that of its group in accumulators: a joined one keeps its own, and is added to the one
 // that it is part of when that leaves. Numbers are not given twice; `sessionsMove` lays what is open out anew.
 //
+// Where results may change, a session that has left stays in the list until its lateness is over, and one that leaves
+// early until then, too. What has left is never written to: a row that continues it begins a session of its own, of
+// which the other becomes a part, and the result of that is taken back.
+//
 // Which session ends next is known by a heap of (end, start). Ends grow with nearly every row: an entry that comes up
 // too early is put back with the end that its session has by then, once a gap at most.
 //
@@ -26,6 +30,8 @@ export const enum SessionState {
   GONE = 0,
   OPEN = 1,
   PART = 2,
+  /** In its key's list, and its result has left. */
+  LEFT = 3,
 }
 
 // @ts-ignore: decorator
@@ -45,9 +51,16 @@ export class Sessions {
   heap: usize;
   heapCount: u32;
   heapCapacity: u32;
+  /** How long sessions that have left are kept. */
+  lateness: i64;
+  /** Numbers (u32) of sessions that have left and become parts: to be taken back. 0 where none leaves before its time. */
+  changes: u32;
+  retracted: usize;
+  retractedCount: u32;
+  retractedCapacity: u32;
 }
 
-export const SESSIONS_SIZE: usize = 64;
+export const SESSIONS_SIZE: usize = 96;
 
 // @ts-ignore: decorator
 @inline
@@ -105,10 +118,20 @@ export function sessionNext(record: usize): u32 {
   return load<u32>(record, 16);
 }
 
-export function sessionsInit(self: Sessions, region: usize, gap: i64): void {
+/** `changes`: 1 where results may change; `lateness`: how long after its end a session may. */
+export function sessionsInit(self: Sessions, region: usize, gap: i64, lateness: i64, changes: u32): void {
   memory.fill(changetype<usize>(self), 0, SESSIONS_SIZE);
   self.region = region;
   self.gap = gap;
+  self.lateness = lateness;
+  self.changes = changes;
+}
+
+/** What the watermark has to reach for something to happen to a session: it leaves, or, when it has, is forgotten. */
+export function sessionDue(self: Sessions, record: usize): i64 {
+  const end = sessionEnd(self, record);
+  if (sessionState(record) != <u32>SessionState.LEFT) return end;
+  return min<i64>(end, i64.MAX_VALUE - self.lateness) + self.lateness;
 }
 
 /** Room for `rows` further rows of up to `keys` keys in all. False when out of memory, with nothing lost. */
@@ -128,8 +151,17 @@ export function sessionsReserve(self: Sessions, keys: u32, rows: u32): bool {
     self.records = records;
     self.capacity = capacity;
   }
-  if (self.heapCount + rows <= self.heapCapacity) return true;
-  const capacity = max<u32>(self.heapCount + rows, self.heapCapacity + (self.heapCapacity >> 1));
+  // A row joins two at most.
+  const retracted = self.changes != 0 ? self.retractedCount + (rows << 1) : 0;
+  if (retracted > self.retractedCapacity) {
+    const list = grown(self, self.retracted, (<usize>self.retractedCount) << 2, (<usize>retracted) << 2);
+    if (list == 0) return false;
+    self.retracted = list;
+    self.retractedCapacity = retracted;
+  }
+  const entries = self.heapCount + (rows << self.changes);
+  if (entries <= self.heapCapacity) return true;
+  const capacity = max<u32>(entries, self.heapCapacity + (self.heapCapacity >> 1));
   const heap = grown(self, self.heap, <usize>self.heapCount * ENTRY, <usize>capacity * ENTRY);
   if (heap == 0) return false;
   self.heap = heap;
@@ -165,7 +197,8 @@ export function sessionOf(
     const record = records + <usize>(head - 1) * RECORD;
     const last = sessionLast(record);
     const end = last + gap;
-    if (time >= sessionFirst(record) && time <= end && end > watermark) {
+    const isOpen = sessionState(record) == <u32>SessionState.OPEN;
+    if (time >= sessionFirst(record) && time <= end && end > watermark && isOpen) {
       if (time > last) store<i64>(record, time, 8);
       return head - 1;
     }
@@ -184,6 +217,7 @@ function findSession(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
     const record = sessionAt(self, next - 1);
     const end = sessionEnd(self, record);
     if (time <= end && end > watermark) {
+      if (sessionState(record) == <u32>SessionState.LEFT) return continueSession(self, record, link, time, watermark);
       if (time > sessionLast(record)) store<i64>(record, time, 8);
       if (time < sessionFirst(record)) reachBack(self, record, next - 1, time, watermark);
       return next - 1;
@@ -192,9 +226,27 @@ function findSession(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
   return time + gap <= watermark ? NO_SESSION : addSession(self, key, time, time, link);
 }
 
+/** A row continues a session that has left: one more session, in its place in the list, of which that is a part. */
+function continueSession(self: Sessions, left: usize, link: usize, time: i64, watermark: i64): u32 {
+  const name = load<u32>(link);
+  store<u32>(link, load<u32>(left, 16));
+  const first = min<i64>(time, sessionFirst(left));
+  const number = addSession(self, sessionKey(left), first, max<i64>(time, sessionLast(left)), link);
+  const record = sessionAt(self, number);
+  takePart(self, record, left, name);
+  if (time < sessionFirst(left)) takeEarlier(self, record, watermark);
+  if (sessionFirst(record) < first) pushEntry(self, sessionEnd(self, record), sessionFirst(record), number);
+  return number;
+}
+
 /** A session that now begins at `time` takes in the earlier ones that it reaches. */
 function reachBack(self: Sessions, record: usize, number: u32, time: i64, watermark: i64): void {
   store<i64>(record, time);
+  takeEarlier(self, record, watermark);
+  pushEntry(self, sessionEnd(self, record), sessionFirst(record), number);
+}
+
+function takeEarlier(self: Sessions, record: usize, watermark: i64): void {
   for (let next = load<u32>(record, 16); next != 0; next = load<u32>(record, 16)) {
     const earlier = sessionAt(self, next - 1);
     const end = sessionEnd(self, earlier);
@@ -203,11 +255,14 @@ function reachBack(self: Sessions, record: usize, number: u32, time: i64, waterm
     store<u32>(record, load<u32>(earlier, 16), 16);
     takePart(self, record, earlier, next);
   }
-  pushEntry(self, sessionEnd(self, record), sessionFirst(record), number);
 }
 
 /** Puts `part` (whose number + 1 is `name`) and its own parts before those of `record`. */
 function takePart(self: Sessions, record: usize, part: usize, name: u32): void {
+  if (sessionState(part) == <u32>SessionState.LEFT) {
+    store<u32>(self.retracted + ((<usize>self.retractedCount) << 2), name - 1);
+    self.retractedCount++;
+  }
   const own = load<u32>(part, 24);
   const last = own == 0 ? name : load<u32>(part, 28);
   store<u32>(part, own, 32);
@@ -244,7 +299,24 @@ function addSession(self: Sessions, key: u32, first: i64, last: i64, link: usize
 export function sessionCopy(self: Sessions, key: u32, from: Sessions, number: u32, link: usize): u32 {
   const old = sessionAt(from, number);
   const place = link == 0 ? self.heads + ((<usize>key) << 2) : link;
-  return addSession(self, key, sessionFirst(old), sessionLast(old), place);
+  const copy = addSession(self, key, sessionFirst(old), sessionLast(old), place);
+  store<u32>(sessionAt(self, copy), sessionState(old), 36);
+  return copy;
+}
+
+/** A session's result leaves, but it is kept: its parts are in it now. */
+export function sessionLeave(self: Sessions, number: u32): void {
+  const record = sessionAt(self, number);
+  dropParts(self, record);
+  store<u64>(record, 0, 24);
+  store<u32>(record, SessionState.LEFT, 36);
+}
+
+function dropParts(self: Sessions, record: usize): void {
+  for (let part = sessionParts(record); part != 0; part = partNext(sessionAt(self, part - 1))) {
+    store<u32>(sessionAt(self, part - 1), SessionState.GONE, 36);
+    self.parts--;
+  }
 }
 
 /** Where the number of the session after `number` stands. */
@@ -252,13 +324,14 @@ export function sessionLink(self: Sessions, number: u32): usize {
   return sessionAt(self, number) + 16;
 }
 
-/** The open session that ends first; NO_SESSION when there is none. */
+/** The session to which something happens first (`sessionDue`); NO_SESSION when there is none. */
 export function sessionsFirst(self: Sessions): u32 {
   while (self.heapCount != 0) {
     const number = load<u32>(self.heap, 16);
     const record = sessionAt(self, number);
-    if (sessionState(record) == <u32>SessionState.OPEN) {
-      const end = sessionEnd(self, record);
+    const state = sessionState(record);
+    if (state == <u32>SessionState.OPEN || state == <u32>SessionState.LEFT) {
+      const end = sessionDue(self, record);
       if (load<i64>(self.heap) == end) {
         if (load<i64>(self.heap, 8) == sessionFirst(record)) return number;
         // It has begun earlier since; there is an entry that says so.
@@ -283,10 +356,7 @@ export function sessionsRemoveFirst(self: Sessions): bool {
   store<u32>(link, load<u32>(record, 16));
   store<u32>(record, SessionState.GONE, 36);
   self.open--;
-  for (let part = sessionParts(record); part != 0; part = partNext(sessionAt(self, part - 1))) {
-    store<u32>(sessionAt(self, part - 1), SessionState.GONE, 36);
-    self.parts--;
-  }
+  dropParts(self, record);
   return load<u32>(head) != 0;
 }
 

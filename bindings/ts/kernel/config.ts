@@ -174,8 +174,10 @@ export interface WindowConfigSpec {
   readonly offset?: bigint | undefined;
   /** How much older than the newest row before it a row may be. Absent: only watermarks move time. */
   readonly bound?: bigint | undefined;
-  /** How long after its close a window takes corrections; needs `aggregate.changelog`. */
+  /** How long after its close a window takes late rows, as corrections; needs `aggregate.changelog`. */
   readonly lateness?: bigint | undefined;
+  /** Changes of open windows leave whenever the watermark passes a multiple of this; needs `aggregate.changelog`. */
+  readonly early?: bigint | undefined;
   readonly aggregate: AggregateConfigSpec;
 }
 
@@ -197,6 +199,7 @@ export function encodeWindowConfig(spec: WindowConfigSpec): Uint8Array {
   view.setBigInt64(WindowConfig.OFFSET, spec.offset ?? 0n, true);
   view.setBigInt64(WindowConfig.BOUND, spec.bound ?? -1n, true);
   view.setBigInt64(WindowConfig.LATENESS, spec.lateness ?? 0n, true);
+  view.setBigInt64(WindowConfig.EARLY, spec.early ?? 0n, true);
   view.setUint32(WindowConfig.AGGREGATE, WindowConfig.SIZE, true);
   view.setUint32(WindowConfig.AGGREGATE_BYTES, aggregate.length, true);
   bytes.set(aggregate, WindowConfig.SIZE);
