@@ -34,6 +34,8 @@ export interface BoundWindow {
   readonly step: bigint;
   readonly offset: bigint;
   readonly lateness: bigint;
+  /** 0: windows leave when they close, not before. */
+  readonly early: bigint;
   readonly dropNullTime: boolean;
   readonly text: string;
 }
@@ -42,6 +44,8 @@ export interface BoundWindow {
 export const WINDOW_COLUMNS = ["window_start", "window_end", "window_time"] as const;
 
 const I64_MAX = 2n ** 63n - 1n;
+/** What the kernel takes of lateness and early results. */
+const LONGEST = 2n ** 60n;
 const NANOSECONDS_A_DAY = 86_400_000_000_000n;
 const WEEK = 7n;
 /** Days from 1970-01-01 to the first Monday. */
@@ -71,6 +75,16 @@ export function bindWindow(node: WindowNode, schema: Schema): BoundWindow {
   checkSizes(text, node.kind, length, slide);
   const late = number(lateness, "allowedLateness") ?? 0n;
   if (late < 0n) throw new PlanError(`${text}: allowedLateness is below 0`, { value: node.allowedLateness });
+  const early = number(spanOf(node.earlyEvery, "earlyEvery"), "earlyEvery") ?? 0n;
+  if (early < 0n || (early === 0n && node.earlyEvery !== null))
+    throw new PlanError(`${text}: earlyEvery must be above 0`, { value: node.earlyEvery });
+  for (const [value, what] of [
+    [late, "allowedLateness"],
+    [early, "earlyEvery"],
+  ] as const) {
+    if (value <= LONGEST) continue;
+    throw new PlanError(`${text}: ${what} is more than 2^60`, { value, expected: "at most 2^60" });
+  }
   const grid = node.kind === "cumulate" ? length : slide;
   return {
     kind: node.kind,
@@ -82,6 +96,7 @@ export function bindWindow(node: WindowNode, schema: Schema): BoundWindow {
     step: slide,
     offset: (number(offset, "offset") ?? 0n) + mondayOffset(scale, node.kind, grid),
     lateness: late,
+    early,
     dropNullTime: node.nullTime === "drop",
     text,
   };

@@ -3,10 +3,8 @@
 // One node at a time, so that a plan over a known source is checked as it is built and a plan over a name
 // when `bind` is called; both go through `bindNode`.
 
-import { AggregateFunction } from "../../../kernel/abi/operator.js";
 import {
   aggregateAccepts,
-  aggregateFunction,
   aggregateParameter,
   aggregateType,
   arePairTypes,
@@ -34,7 +32,7 @@ import { bindJoin } from "./bind-join.js";
 import { bindSet } from "./bind-set.js";
 import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
-import { ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
+import { canBeCombined, ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
 import { convert, literal } from "./draft.js";
 import { indicatorKeys } from "./grouping.js";
 import type {
@@ -286,7 +284,7 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
 
 /** A late row may join two sessions to one, and the kernel then combines what was aggregated of both. */
 function checkJoins({ fn, text }: BoundAggregate, { text: window }: BoundWindow): void {
-  if (aggregateFunction(fn, true) < AggregateFunction.ARG_MIN) return;
+  if (canBeCombined(fn)) return;
   throw new PlanError(`${text} over ${window}: sessions cannot join what ${fn} keeps; aggregate without it`, {
     value: text,
   });

@@ -42,7 +42,8 @@ export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
   const input = asChangelog(plan.input, onUpdate);
   const emits = emitsChanges(input);
   if (plan.kind === "aggregate") {
-    if (plan.window !== undefined) checkWindow(plan.window, emits ? input : null, onUpdate);
+    if (plan.window !== undefined && emits) throw windowRefused(plan.window, input);
+    if (plan.window !== undefined && onUpdate) checkCorrections(plan.window, plan.aggregates);
     if (emits) for (const aggregate of plan.aggregates) checkAggregate(aggregate, input);
     const taken = { ...plan, input, retracts: emits };
     return onUpdate ? emitting(taken) : taken;
@@ -66,28 +67,41 @@ export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
 
 /** Refuses windows that are to be corrected where nothing is ever taken back. Throws PlanError. */
 export function checkOnClose(plan: BoundPlan): void {
-  if (plan.kind === "aggregate" && plan.window !== undefined && plan.window.lateness > 0n) {
-    throw new PlanError(
-      `${plan.window.text}: allowedLateness corrects results that were given, which emit "onClose" never does; use "onUpdate", or do without allowedLateness`,
-      { column: plan.window.column, value: plan.window.lateness, expected: "no allowedLateness" },
-    );
+  if (plan.kind === "aggregate" && plan.window !== undefined) {
+    const { text, column, lateness, early } = plan.window;
+    const option = lateness > 0n ? "allowedLateness" : "earlyEvery";
+    if (lateness > 0n || early > 0n) {
+      throw new PlanError(
+        `${text}: ${option} corrects results that were given, which emit "onClose" never does; use "onUpdate", or do without ${option}`,
+        { column, value: lateness > 0n ? lateness : early, expected: `no ${option}` },
+      );
+    }
   }
   boundInputs(plan).forEach(checkOnClose);
 }
 
-/** @param emitter where changes come from, null where rows only come */
-function checkWindow({ text }: BoundWindow, emitter: BoundPlan | null, onUpdate: boolean): void {
-  if (emitter !== null) {
-    throw new PlanError(
-      `${text} over ${nameOf(emitter)}: it takes rows back, which windows cannot follow; aggregate without windows`,
-      { value: text },
-    );
-  }
-  if (!onUpdate) return;
-  throw new PlanError(`${text}: windows emit "onClose"; "onUpdate" is for aggregates without`, {
-    value: "onUpdate",
-    expected: `"onClose"`,
-  });
+function windowRefused({ text }: BoundWindow, emitter: BoundPlan): PlanError {
+  return new PlanError(
+    `${text} over ${nameOf(emitter)}: it takes rows back, which windows cannot follow; aggregate without windows`,
+    { value: text },
+  );
+}
+
+/** Late rows, and those that come after an early result, are aggregated apart and then combined with it. */
+function checkCorrections(window: BoundWindow, aggregates: readonly BoundAggregate[]): void {
+  if (window.lateness === 0n && window.early === 0n) return;
+  const refused = aggregates.find(({ fn }) => !canBeCombined(fn));
+  if (refused === undefined) return;
+  const option = window.lateness > 0n ? "allowedLateness" : "earlyEvery";
+  throw new PlanError(
+    `${refused.text} over ${window.text}: ${option} corrects results, which cannot be done with what ${refused.fn} keeps; leave out one of them`,
+    { value: refused.text },
+  );
+}
+
+/** Whether the kernel can make one of what two aggregations of one group hold. */
+export function canBeCombined(fn: BoundAggregate["fn"]): boolean {
+  return aggregateFunction(fn, true) < AggregateFunction.ARG_MIN;
 }
 
 function withKinds(plan: Extract<BoundPlan, { kind: "source" }>): BoundPlan {

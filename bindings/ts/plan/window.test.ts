@@ -200,6 +200,7 @@ describe("what is refused", () => {
     [tumble("ts", "1 day", { timeZone: "Europe/Berlin" }), PlanError, /timeZone is for instants/],
     [tumble("at", "1 day", { timeZone: "Europe/Nowhere" }), PlanError, /unknown time zone/],
     [tumble("ts", "1 s", { allowedLateness: "-1 s" }), PlanError, /allowedLateness is below 0/],
+    [tumble("ts", "1 s", { earlyEvery: "0 s" }), PlanError, /earlyEvery must be above 0/],
     [tumble("id", 2n ** 63n), PlanError, /does not fit 64 bits/],
   ];
   it.each(refused.map(([window, type, message]) => [String(window), window, type, message] as const))(
@@ -240,6 +241,14 @@ describe("what is refused", () => {
     expect(() =>
       checkOnClose(bind(from(orders).window(tumble("ts", "1 s")).aggregate({ n: count() }))),
     ).not.toThrow();
-    expect(() => asChangelog(bind(plan), true)).toThrow(PlanError);
+    expect(() => asChangelog(bind(plan), true)).not.toThrow();
+    const early = from(orders)
+      .window(session("ts", "1 minute", { earlyEvery: "1 s" }))
+      .aggregate({ rows: count() });
+    expect(() => checkOnClose(bind(early))).toThrow(/earlyEvery corrects results.*"onClose"/);
+    const newest = from(orders)
+      .window(tumble("ts", "1 minute", { earlyEvery: "1 s" }))
+      .aggregate({ newest: last("id", "ts") });
+    expect(() => asChangelog(bind(newest), true)).toThrow(/last\(.*over tumble\(.*earlyEvery corrects/);
   });
 });

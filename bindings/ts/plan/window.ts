@@ -18,10 +18,15 @@ export interface TimeOptions {
   /** A row whose time is null: "error" (the default) names the row, "drop" leaves it out and counts it. */
   readonly nullTime?: "error" | "drop";
   /**
-   * For how long after its end a window still takes late rows, each as a correction of its result; none by
-   * default. For streams with emit "onUpdate".
+   * For how long after its close a window still takes late rows, whose corrections of its result leave as changes
+   * (-U and +U; of sessions -D and +I); not at all by default. For streams with emit "onUpdate".
    */
   readonly allowedLateness?: WindowSize;
+  /**
+   * Windows leave before they close, too: whenever the watermark passes a multiple of this (from 1970-01-01 or 0; the
+   * first watermark counts as one), with what has changed in them since. For streams with emit "onUpdate".
+   */
+  readonly earlyEvery?: WindowSize;
 }
 
 export interface WindowOptions extends TimeOptions {
@@ -48,6 +53,7 @@ export interface WindowNode {
   readonly timeZone: string | null;
   readonly nullTime: "error" | "drop";
   readonly allowedLateness: WindowSize | null;
+  readonly earlyEvery: WindowSize | null;
 }
 
 /** Cuts rows into windows by their time. Build it with `tumble`, `hop`, `cumulate`, `session` or `global`. */
@@ -89,14 +95,15 @@ function build(
       expected: "the name of a column",
     });
   }
-  const { offset = null, timeZone = null, nullTime = "error", allowedLateness = null } = options;
+  const { offset = null, timeZone = null, nullTime = "error" } = options;
+  const { allowedLateness = null, earlyEvery = null } = options;
   if (nullTime !== "error" && nullTime !== "drop") {
     throw new ArgumentError(`${kind}: nullTime is "error" or "drop", not ${JSON.stringify(nullTime)}`, {
       value: nullTime,
       expected: `"error" or "drop"`,
     });
   }
-  return new Window({ kind, column, size, step, offset, timeZone, nullTime, allowedLateness });
+  return new Window({ kind, column, size, step, offset, timeZone, nullTime, allowedLateness, earlyEvery });
 }
 
 /** Windows of `size`, one after the other. Each row is in one: `[start, start + size)`. */
@@ -146,7 +153,7 @@ export function session<const N extends string>(
 /** One window over all time: it ends with the input, and its start, end and time are null. */
 export function global<const N extends string>(
   column: N,
-  options: Pick<TimeOptions, "nullTime"> = {},
+  options: Pick<TimeOptions, "nullTime" | "earlyEvery"> = {},
 ): Window<N> {
   return build("global", column, null, null, options);
 }

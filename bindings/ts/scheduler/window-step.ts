@@ -43,8 +43,9 @@ export class WindowStep extends OperatorStep {
 
   constructor(kernel: Kernel, stage: WindowStage, { batchRows, late, bound }: WindowStepOptions) {
     const { window, texts, instructions, changelog, aggregate, time, output } = stage;
-    const { kind, length, step, offset, lateness, dropNullTime } = window;
-    const sizes = kind === "global" ? {} : { length, step, offset, lateness: changelog ? lateness : 0n };
+    const { kind, length, step, offset, dropNullTime } = window;
+    const sizes = kind === "global" ? {} : { length, step, offset };
+    const corrections = changelog ? { lateness: window.lateness, early: window.early } : {};
     super(
       kernel.operator({
         kind: OperatorKind.WINDOW_AGGREGATE,
@@ -55,6 +56,7 @@ export class WindowStep extends OperatorStep {
           keepLate: late !== null,
           ...(bound === null ? {} : { bound }),
           ...sizes,
+          ...corrections,
           aggregate,
         }),
         columns: stage.columns,

@@ -9,12 +9,15 @@ import { fromArrow } from "../arrow/index.js";
 import {
   col,
   count,
+  countDistinct,
   cumulate,
   desc,
   Engine,
   from,
   global,
   hop,
+  max,
+  median,
   type Plan,
   type StreamOptions,
   session,
@@ -79,6 +82,129 @@ const minutes = (window: Window): Plan<unknown> =>
     .window(window)
     .groupBy("key")
     .aggregate({ total: sum("value") });
+
+describe("corrections", () => {
+  const options: StreamOptions = {
+    emit: "onUpdate",
+    watermarks: { t: { column: "ts", outOfOrderness: "5 ms" } },
+  };
+  const changes = (plan: Plan<unknown>, t: object) => streamed(plan, t, options);
+  /** What the changes leave. */
+  const left = (rows: readonly Value[][]) => {
+    const names: string[] = [];
+    for (const row of rows) {
+      const [name] = sorted([row.slice(0, -1)]);
+      const kind = Number(row.at(-1));
+      if (kind === 0 || kind === 2) names.push(name!);
+      else expect(names.splice(names.indexOf(name!), 1)).toEqual([name]);
+    }
+    return names.sort();
+  };
+
+  it("a late row takes the window's result back", async () => {
+    const plan = minutes(tumble("ts", "10 ms", { allowedLateness: "20 ms" }));
+    const t = events([
+      [3, "a", 1],
+      [4, "b", 5],
+      [30, "a", 2],
+      [5, "a", 10],
+      [60, "a", 3],
+      [6, "a", 100],
+    ]);
+    const { rows, stats } = await changes(plan, t);
+    expect(rows.map(String)).toEqual(["0,10,9,a,11,0", "0,10,9,b,5,0", "30,40,39,a,2,0", "60,70,69,a,3,0"]);
+    expect(stats.lateRows).toBe(1);
+    const apart = await changes(
+      plan,
+      events(
+        [
+          [3, "a", 1],
+          [4, "b", 5],
+          [30, "a", 2],
+        ],
+        [[5, "a", 10]],
+        [[7, "c", 0]],
+      ),
+    );
+    expect(apart.rows.map(String)).toEqual([
+      "0,10,9,a,1,0",
+      "0,10,9,b,5,0",
+      "0,10,9,a,1,1",
+      "0,10,9,a,11,2",
+      "0,10,9,c,0,0",
+      "30,40,39,a,2,0",
+    ]);
+  });
+
+  it("a late row that joins two sessions takes both back", async () => {
+    const plan = minutes(session("ts", "10 ms", { allowedLateness: "1 s" }));
+    const batches = events(
+      [
+        [0, "a", 1],
+        [18, "a", 2],
+        [100, "a", 4],
+      ],
+      [[9, "a", 8]],
+    );
+    const { rows } = await changes(plan, batches);
+    expect(rows.slice(0, 2).map(String)).toEqual(["0,10,9,a,1,0", "18,28,27,a,2,0"]);
+    expect(sorted(rows.slice(2, 5))).toEqual(["0|10|9|a|1|3", "0|28|27|a|11|0", "18|28|27|a|2|3"]);
+    expect(left(rows)).toEqual(["0|28|27|a|11", "100|110|109|a|4"]);
+  });
+
+  it("windows leave early when the watermark passes a multiple", async () => {
+    const plan = minutes(tumble("ts", "100 ms", { earlyEvery: "20 ms" }));
+    const batches = events([[3, "a", 1]], [[27, "a", 2]], [[30, "a", 4]], [[50, "b", 8]], [[51, "b", 16]]);
+    const { rows } = await changes(plan, batches);
+    // The first watermark passes one, too.
+    expect(rows.map(String)).toEqual([
+      "0,100,99,a,1,0",
+      "0,100,99,a,1,1",
+      "0,100,99,a,3,2",
+      "0,100,99,a,3,1",
+      "0,100,99,a,7,2",
+      "0,100,99,b,8,0",
+      "0,100,99,b,8,1",
+      "0,100,99,b,24,2",
+    ]);
+  });
+
+  it("leave what a batch gives, whatever comes when", { timeout: 60_000 }, async () => {
+    const early = { allowedLateness: "1 hour", earlyEvery: "7 ms" };
+    const late = { allowedLateness: "1 hour" };
+    const windowsOf = (extra: object): Window[] => [
+      tumble("ts", "10 ms", extra),
+      hop("ts", "30 ms", "7 ms", extra),
+      hop("ts", "20 ms", "2 ms", extra),
+      cumulate("ts", "25 ms", "10 ms", extra),
+      session("ts", "6 ms", extra),
+    ];
+    const cases = fc.record({
+      rows: fc.array(fc.tuple(fc.nat(90), fc.constantFrom("a", "b", "ä"), fc.integer({ min: -9, max: 9 })), {
+        maxLength: 40,
+      }),
+      size: fc.integer({ min: 1, max: 40 }),
+      window: fc.constantFrom(...windowsOf(early), ...windowsOf(late), global("ts", { earlyEvery: "9 ms" })),
+    });
+    const property = fc.asyncProperty(cases, async ({ rows, size, window }) => {
+      const plan = (from("t") as Plan)
+        .window(window)
+        .groupBy("key")
+        .aggregate({
+          total: sum("value"),
+          n: countDistinct("value"),
+          middle: median("value"),
+          most: max("key"),
+        });
+      const cut: (typeof rows)[] = [];
+      for (let at = 0; at < rows.length; at += size) cut.push(rows.slice(at, at + size));
+      const { rows: given, stats } = await changes(plan, events(...(cut.length === 0 ? [[]] : cut)));
+      expect(stats.lateRows).toBe(0);
+      expect(left(given)).toEqual(sorted(await collected(plan, events(rows))));
+    });
+    await fc.assert(property, { numRuns: 60 });
+  });
+});
 
 describe("late rows", () => {
   const cases = fc.record({
