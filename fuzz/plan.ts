@@ -300,6 +300,7 @@ class PlanDraw {
       timeZone: null,
       nullTime: draw.chance(10) ? "error" : "drop",
       allowedLateness: null,
+      earlyEvery: null,
     };
     const node = { ...this.#aggregate(input), window, grouping: null };
     return this.#then(input, node);

@@ -283,8 +283,9 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
 }
 
 /** A late row may join two sessions to one, and the kernel then combines what was aggregated of both. */
-function checkJoins({ fn, text }: BoundAggregate, { text: window }: BoundWindow): void {
-  if (canBeCombined(fn)) return;
+function checkJoins(aggregate: BoundAggregate, { text: window }: BoundWindow): void {
+  if (canBeCombined(aggregate)) return;
+  const { fn, text } = aggregate;
   throw new PlanError(`${text} over ${window}: sessions cannot join what ${fn} keeps; aggregate without it`, {
     value: text,
   });

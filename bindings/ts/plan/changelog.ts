@@ -4,7 +4,8 @@
 // as a change is a whole row that stands for itself; an aggregation takes it in, and rows back. What would need
 // every row to stay (an order, a limit, aggregates whose state forgets) is refused.
 
-import { takesRowsBack } from "../type/aggregate.js";
+import { AggregateFunction } from "../../../kernel/abi/operator.js";
+import { aggregateFunction, takesRowsBack } from "../type/aggregate.js";
 import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError } from "../type/error.js";
 import type { BoundWindow } from "./bind-window.js";
@@ -90,7 +91,7 @@ function windowRefused({ text }: BoundWindow, emitter: BoundPlan): PlanError {
 /** Late rows, and those that come after an early result, are aggregated apart and then combined with it. */
 function checkCorrections(window: BoundWindow, aggregates: readonly BoundAggregate[]): void {
   if (window.lateness === 0n && window.early === 0n) return;
-  const refused = aggregates.find(({ fn }) => !canBeCombined(fn));
+  const refused = aggregates.find((aggregate) => !canBeCombined(aggregate));
   if (refused === undefined) return;
   const option = window.lateness > 0n ? "allowedLateness" : "earlyEvery";
   throw new PlanError(
@@ -100,7 +101,7 @@ function checkCorrections(window: BoundWindow, aggregates: readonly BoundAggrega
 }
 
 /** Whether the kernel can make one of what two aggregations of one group hold. */
-export function canBeCombined(fn: BoundAggregate["fn"]): boolean {
+export function canBeCombined({ fn }: BoundAggregate): boolean {
   return aggregateFunction(fn, true) < AggregateFunction.ARG_MIN;
 }
 

@@ -193,6 +193,7 @@ describe("corrections", () => {
         .aggregate({
           total: sum("value"),
           n: countDistinct("value"),
+          unlike: sum("value", { distinct: true }),
           middle: median("value"),
           most: max("key"),
         });
