@@ -23,7 +23,7 @@ export interface WorkerStats {
 export interface PoolFaults {
   /** Workers sleep up to so many microseconds before each morsel. */
   readonly jitterUs?: number | undefined;
-  /** The thread that claims the morsel of this number ends. */
+  /** The thread that claims a morsel of this number or a later one ends. */
   readonly endAt?: number | undefined;
 }
 

@@ -24,7 +24,7 @@ export type ToWorker =
       readonly handle: number;
       /** Where a failure's record goes, and 256 bytes of text after it. */
       readonly record: number;
-      /** Ends the thread before its morsel with this number, for tests; -1 does not. */
+      /** Ends the thread before its first morsel from this number on, for tests; -1 does not. */
       readonly endAt: number;
     }
   | { readonly kind: "close" };
@@ -103,7 +103,7 @@ export function runWorker(port: WorkerPort): void {
       }
       if (Atomics.load(words, job.CLOSED) !== 0) break;
       if (Atomics.compareExchange(words, job.NEXT, next, next + 1) !== next) continue;
-      if (next === endAt) port.end();
+      if (endAt >= 0 && next >= endAt) port.end();
       if (jitter > 0) Atomics.wait(words, job.TRAP, 0, (Math.random() * jitter) / 1000);
       const begin = performance.now();
       let status: number;

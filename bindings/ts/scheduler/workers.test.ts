@@ -210,7 +210,9 @@ describe("what goes wrong", () => {
     const engine = await Engine.open({ workers: 2, faults: { endAt: 17, jitterUs: 10 } });
     const before = engine.stats().usedBytes;
     let lost = 0;
-    for (let round = 0; round < 20 && lost === 0; round++) {
+    // On a busy machine the calling thread may have done everything before the other one is awake.
+    const deadline = performance.now() + 30_000;
+    while (lost === 0 && performance.now() < deadline) {
       await engine.collect(plan, { t: batches }).catch((error) => {
         expect(error).toBeInstanceOf(WorkerError);
         expect(error.code).toBe("WORKER");
@@ -293,11 +295,15 @@ describe("an idle pool", () => {
   it("uses no processor", async () => {
     const engine = await Engine.open({ workers: 4 });
     await engine.collect(t.groupBy("few").aggregate({ s: sum("n") }), { t: batches });
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    const { user, system } = process.cpuUsage();
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    const used = process.cpuUsage();
-    expect((used.user + used.system - user - system) / 1000).toBeLessThan(100);
+    // What else runs in this process (compilation, collection of garbage) ends some time; a pool that spins does not.
+    let least = Number.POSITIVE_INFINITY;
+    for (let turn = 0; turn < 20 && least > 0.1; turn++) {
+      const { user, system } = process.cpuUsage();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const used = process.cpuUsage({ user, system });
+      least = Math.min(least, (used.user + used.system) / 200_000);
+    }
+    expect(least).toBeLessThanOrEqual(0.1);
     await engine.close();
   });
 
