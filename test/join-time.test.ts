@@ -293,7 +293,7 @@ describe("plans", () => {
       ["bid", true],
     ]);
     expect(plan.explain()).toContain("left join on sym as of ts, backward, at most 2 seconds away");
-    expect(plan.explain()).toContain("as the watermarks of both sides pass");
+    expect(plan.explain()).toContain("let go as the watermarks of both sides pass");
     const within = from(T).join(from(Q), {
       on: "sym",
       within: { left: "ts", right: "ts", from: "-5 seconds", to: "0 seconds" },

@@ -11,11 +11,11 @@
 //
 // `keysAssign` gives new keys numbers; `keysFind` adds nothing: it serves the side that is not kept.
 
-import { Type } from "../abi/layout";
+import { Abi, Type } from "../abi/layout";
 import { AggregateFault, JoinFault } from "../abi/operator";
 import { bitmapGet } from "../column/bitmap";
 import { vectorIsValid } from "../column/builder";
-import { Vector } from "../column/vector";
+import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
 import { programOutput, programOutputDistinctBytes } from "../expression/program";
 import { GROUPS_SIZE, Groups, Tier, groupsKey } from "../group/state";
 import { groupsAssign, groupsFind, groupsInit, groupsProbes, groupsReserve } from "../group/groups";
@@ -29,7 +29,8 @@ import {
   internerUseDictionary,
 } from "../group/interner";
 import { rowTableSlots } from "../group/row-table";
-import { regionCut } from "../memory/region";
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { Store, storeTextBytes, storeVector } from "./store";
 
 export const enum KeyTier {
   NONE = 0,
@@ -199,6 +200,36 @@ export function keysAssignKept(
   if (self.tier != <u32>KeyTier.DENSE) return assignLoaded(self, rows, numbers);
   findDense(self, key, rows, numbers);
   return true;
+}
+
+/** Room for the keys of kept rows `first` to `first + rows`, which are the first columns of their store. */
+export function keysReserveStored(self: Keys, kept: Store, first: u32, rows: u32): bool {
+  for (let index: u32 = 0; index < self.count; index++) {
+    const key = keyColumn(self, index);
+    if (key.interner == 0) continue;
+    if (!internerReserve(key.interner, rows, <usize>storeTextBytes(kept, index, first, rows))) return false;
+  }
+  return self.tier != <u32>KeyTier.HASH || groupsReserve(changetype<Groups>(self.groups), rows);
+}
+
+/** The numbers of kept rows, at most a vector of them. False when out of memory. */
+export function keysAssignStored(self: Keys, kept: Store, first: u32, rows: u32, numbers: usize): bool {
+  if (self.tier == <u32>KeyTier.NONE) {
+    memory.fill(numbers, 0, (<usize>rows) << 2);
+    return true;
+  }
+  const stride: usize = VECTOR_SIZE + BITMAP_BYTES + (<usize>Abi.VECTOR_ROWS << 4);
+  const vectors = regionBlock(self.region, stride * <usize>self.count);
+  if (vectors == 0) return false;
+  let done = true;
+  for (let index: u32 = 0; index < self.count && done; index++) {
+    const vector = changetype<Vector>(vectors + stride * <usize>index);
+    storeVector(kept, index, first, rows, vector);
+    done = keyLoad(keyColumn(self, index), vector, rows);
+  }
+  done = done && assignLoaded(self, rows, numbers);
+  regionFree(self.region, vectors);
+  return done;
 }
 
 function assignLoaded(self: Keys, rows: u32, numbers: usize): bool {

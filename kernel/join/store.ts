@@ -18,8 +18,8 @@
 // the order of keys then misses the cache for each column, and again for each text.
 
 import { Abi, Type } from "../abi/layout";
-import { BITMAP_BYTES, Vector } from "../column/vector";
-import { bitmapAppend, bitmapBytes, bitmapLoad } from "../column/bitmap";
+import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
+import { bitmapAppend, bitmapBytes, bitmapGet, bitmapLoad } from "../column/bitmap";
 import { regrow, vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { programOutput, programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
@@ -508,4 +508,113 @@ function appendInterned(
     } else store<u32>(target, 0);
     target += stride;
   }
+}
+
+// ---- from one store to another
+
+/**
+ * Appends to an empty store of the same columns the rows of another for which `places` (u32 a row) has a place;
+ * places ascend. False when out of memory.
+ */
+export function storeCopy(self: Store, other: Store, places: usize): bool {
+  let count: u32 = 0;
+  let bytes: u64 = 0;
+  for (let row: u32 = 0; row < other.rows; row++) {
+    if (load<u32>(places + ((<usize>row) << 2)) == NO_PLACE) continue;
+    count++;
+    bytes += longBytes(other, row);
+  }
+  if (count == 0) return true;
+  if (!grow(self, count) || bytes > 0x7fffffff || !arenaReserve(changetype<Arena>(self.arena), <usize>bytes)) return false;
+  for (let row: u32 = 0; row < other.rows; row++) {
+    const place = load<u32>(places + ((<usize>row) << 2));
+    if (place == NO_PLACE) continue;
+    const to = storeRow(self, place);
+    memory.copy(to, storeRow(other, row), other.rowBytes);
+    store<u8>(storeMatched(self, place), load<u8>(storeMatched(other, row)));
+    for (let index: u32 = 0; index < self.columnCount; index++) {
+      const column = storeColumn(self, index);
+      copyNull(storeColumn(other, index), row, column, place);
+      if (column.type != <u32>Type.BYTES) continue;
+      const cell = to + <usize>column.offset;
+      const length = load<u32>(cell);
+      if (length <= SHORT_TEXT) continue;
+      const kept = arenaTake(changetype<Arena>(self.arena), length);
+      if (kept == 0) return false;
+      copyBytes(kept, load<u32>(cell, 8), length);
+      store<u32>(cell, <u32>kept, 8);
+    }
+  }
+  self.rows = count;
+  return true;
+}
+
+/** Stands for a row that has no place. */
+const NO_PLACE: u32 = 0xffffffff;
+
+/** Bytes of a row's texts that do not lie in it. */
+function longBytes(self: Store, row: u32): u64 {
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    if (column.type != <u32>Type.BYTES) continue;
+    const length = load<u32>(storeRow(self, row) + <usize>column.offset);
+    if (length > SHORT_TEXT) bytes += length;
+  }
+  return bytes;
+}
+
+function copyNull(from: StoreColumn, row: u32, to: StoreColumn, place: u32): void {
+  if (from.nullable == 0) return;
+  const bits: usize = load<u32>(from.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+  if (bitmapGet(bits, row & CHUNK_MASK)) return;
+  const at = place & CHUNK_MASK;
+  const byte = <usize>load<u32>(to.validity + ((<usize>(place >> CHUNK_SHIFT)) << 2)) + <usize>(at >> 3);
+  store<u8>(byte, load<u8>(byte) & ~(1 << <u8>(at & 7)));
+  to.nullable = 1;
+}
+
+/** Bytes of the texts of one column in rows `first` to `first + count`. */
+export function storeTextBytes(self: Store, index: u32, first: u32, count: u32): u64 {
+  const offset: usize = storeColumn(self, index).offset;
+  let bytes: u64 = 0;
+  for (let row: u32 = 0; row < count; row++) bytes += <u64>load<u32>(storeRow(self, first + row) + offset);
+  return bytes;
+}
+
+/**
+ * One column of rows `first` to `first + count`, at most a vector of them, as a vector: behind `vector` there is
+ * room for its validity (BITMAP_BYTES) and then for 16 bytes a row. Texts stay where they are.
+ */
+export function storeVector(self: Store, index: u32, first: u32, count: u32, vector: Vector): void {
+  const column = storeColumn(self, index);
+  const validity = changetype<usize>(vector) + VECTOR_SIZE;
+  const values = validity + BITMAP_BYTES;
+  memory.fill(changetype<usize>(vector), 0, VECTOR_SIZE);
+  vector.type = column.type;
+  vector.values = values;
+  if (column.nullable) {
+    vector.validity = validity;
+    memory.fill(validity, 0, BITMAP_BYTES);
+  }
+  if (column.type == <u32>Type.BOOL) memory.fill(values, 0, BITMAP_BYTES);
+  for (let row: u32 = 0; row < count; row++) {
+    const at = first + row;
+    const cell = storeRow(self, at) + <usize>column.offset;
+    if (column.nullable) {
+      const bits: usize = load<u32>(column.validity + ((<usize>(at >> CHUNK_SHIFT)) << 2));
+      setBit(validity, row, bitmapGet(bits, at & CHUNK_MASK));
+    }
+    if (column.type == <u32>Type.BYTES) {
+      const length = load<u32>(cell);
+      const address = length > SHORT_TEXT ? load<u32>(cell, 8) : <u32>(cell + 4);
+      store<u64>(values + ((<usize>row) << 3), (<u64>length << 32) | <u64>address);
+    } else if (column.type == <u32>Type.BOOL) setBit(values, row, load<u8>(cell));
+    else memory.copy(values + <usize>row * <usize>column.width, cell, column.width);
+  }
+}
+
+function setBit(bits: usize, at: u32, bit: u32): void {
+  const byte = bits + <usize>(at >> 3);
+  store<u8>(byte, load<u8>(byte) | (<u8>bit << <u8>(at & 7)));
 }

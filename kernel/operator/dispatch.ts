@@ -32,7 +32,9 @@ import {
   aggregateTier,
 } from "./hash-aggregate";
 import {
+  joinBytes,
   joinCreate,
+  joinDestroy,
   joinEnd,
   joinKeyTier,
   joinKeys,
@@ -115,6 +117,7 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
 
 function free(context: usize, operator: usize): void {
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) partialFree(context, operator);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN) joinDestroy(operator);
   operatorFree(context, operator);
 }
 
@@ -340,6 +343,7 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
 
 function joinStats(operator: usize, out: usize): void {
   store<u64>(out, joinKeys(operator), <usize>OperatorStats.GROUPS);
+  store<u64>(out, regionBytes(operator) + joinBytes(operator), <usize>OperatorStats.STATE_BYTES);
   store<u64>(out, joinSlots(operator), <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, joinKeyTier(operator), <usize>OperatorStats.KEY_TIER);
   store<u64>(out, joinProbes(operator), <usize>OperatorStats.PROBES);

@@ -20,7 +20,7 @@ import { programOutput, programRun } from "../expression/program";
 import { Keys, NO_KEY, keysAssign, keysReserve, keysSpan } from "../join/keys";
 import { storeAppend, storeCommit, storeReserve } from "../join/store";
 import { failMemory } from "../memory/context";
-import { regionCut } from "../memory/region";
+import { REGION_SIZE, regionBytes, regionCut, regionDestroy, regionInit, regionRoot } from "../memory/region";
 import { Join, Phase, joinPreserves, joinReserveHeads, joinStore } from "./join-state";
 import { Operator } from "./operator";
 
@@ -84,9 +84,10 @@ export class TimeJoin {
   /** Where the last phase reads and writes the kept rows. */
   scan: u32;
   write: u32;
+  /** Two regions, of which one has what is kept of rows (join-compact.ts); how many rows there are when it is looked at. */
+  generations: usize;
+  compactAt: u32;
 }
-
-const TIME_JOIN_SIZE: usize = 256;
 
 // @ts-ignore: decorator
 @inline
@@ -103,9 +104,14 @@ export function timeIsAsOf(time: TimeJoin): bool {
 
 /** False when out of memory. */
 export function timeCreate(self: Join, region: usize, mode: u32, low: i64, high: i64): bool {
-  self.time = regionCut(region, TIME_JOIN_SIZE);
-  if (self.time == 0) return false;
+  const address = regionCut(region, offsetof<TimeJoin>());
+  const generations = regionCut(region, REGION_SIZE * 2);
+  if (address == 0 || generations == 0) return false;
+  regionInit(generations, regionRoot(region));
+  regionInit(generations + REGION_SIZE, regionRoot(region));
+  self.time = address;
   const time = timeOf(self);
+  time.generations = generations;
   time.mode = mode;
   time.strict = self.flags & <u32>JoinFlag.STRICT ? 1 : 0;
   time.bounded = self.flags & <u32>JoinFlag.BOUNDED ? 1 : 0;
@@ -119,6 +125,21 @@ export function timeCreate(self: Join, region: usize, mode: u32, low: i64, high:
   time.swept = NO_TIME;
   self.padded = timeIsAsOf(time) && self.type == <u32>JoinType.LEFT ? 1 : 0;
   return true;
+}
+
+/** The region that has what is kept of rows. */
+export function timeGeneration(self: Join): usize {
+  return joinStore(self, 0).region;
+}
+
+export function timeBytes(self: Join): u32 {
+  return regionBytes(timeGeneration(self));
+}
+
+export function timeDestroy(self: Join): void {
+  const generations = timeOf(self).generations;
+  regionDestroy(generations);
+  regionDestroy(generations + REGION_SIZE);
 }
 
 // ---- arithmetic of times
@@ -156,7 +177,8 @@ export function timeFrontier(time: TimeJoin): i64 {
 
 // ---- input
 
-function reserve(self: Join, port: u32, rows: u32): bool {
+/** Room for so many rows of a port. False when out of memory. */
+export function timeReserve(self: Join, port: u32, rows: u32): bool {
   const time = timeOf(self);
   const capacity = port == 0 ? time.capacity0 : time.capacity1;
   if (rows <= capacity) return true;
@@ -203,7 +225,7 @@ export function timePush(context: usize, operator: usize, self: Join, port: u32,
   if (
     !storeReserve(kept, program, rows) ||
     !keysReserve(keys, program, rows) ||
-    !reserve(self, port, first + rows)
+    !timeReserve(self, port, first + rows)
   )
     return failMemory(context, 0);
   let selected: u32 = 0;

@@ -3,6 +3,7 @@
 
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
+import { getBit } from "../../bindings/ts/arrow/index.js";
 import type { JoinTimeSpec } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
@@ -312,6 +313,62 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
         expect(multiset(rows)).toEqual(want);
       }
     }
+  });
+
+  test.each([
+    ["WITHIN", "full", { mode: JoinTime.WITHIN, low: -3n, high: 3n }],
+    ["BACKWARD", "left", { mode: JoinTime.BACKWARD, tolerance: 3n, strict: false }],
+    ["FORWARD", "left", { mode: JoinTime.FORWARD, tolerance: 3n, strict: false }],
+    ["NEAREST", "left", { mode: JoinTime.NEAREST, tolerance: 3n, strict: false }],
+  ] as const)("a month of event time, keys that come and go, and flat memory: %s", (_, how, time) => {
+    const month = 30 * 24 * 60;
+    const perPush = 900;
+    const operator = openJoin(kernel, query(time, how));
+    const sides = [int64, int64, utf8];
+    // One row a minute and side; keys change by the hour, and the right side comes ten minutes later.
+    const rows = (from: number, shift: number): Table => {
+      const minutes = Array.from({ length: perPush }, (_, row) => from + row);
+      return [
+        minutes.map((minute) => BigInt(Math.floor(minute / 60))),
+        minutes.map((minute) => BigInt(minute + shift)),
+        minutes.map((minute) => `a text of row ${minute}, long enough to lie elsewhere`),
+      ];
+    };
+    const held: number[] = [];
+    let leaving = 0;
+    let wrong = 0;
+    const count = () => {
+      for (const { length, columns } of drain(operator, 65536)) {
+        const at = (column: number) => new BigInt64Array(columns[column]!.values.slice().buffer);
+        const [keys, moments, others, otherMoments] = [at(0), at(1), at(3), at(4)];
+        const isPair = (row: number) =>
+          [columns[0]!, columns[3]!].every(({ validity }) => validity === null || getBit(validity, row));
+        leaving += length;
+        for (let row = 0; row < length; row++) {
+          const apart = Number(otherMoments[row]! - moments[row]!);
+          if (isPair(row) && (keys[row] !== others[row] || Math.abs(apart) > 3)) wrong += 1;
+        }
+      }
+    };
+    for (let from = 0; from < month; from += perPush) {
+      for (const port of [0, 1]) {
+        operator.push(batchOf(sides, rows(from, port * 10)), 0, undefined, 0, port);
+        operator.watermark(BigInt(from + perPush - 1), port);
+        count();
+      }
+      held.push(operator.stats().stateBytes);
+    }
+    for (const port of [0, 1]) operator.watermark(END, port);
+    count();
+    expect(operator.stats().lateRows).toBe(0);
+    operator.destroy();
+    expect(wrong).toBe(0);
+    if (how === "left") expect(leaving).toBe(month);
+    else expect(leaving).toBeGreaterThan(month);
+    const most = (values: readonly number[]) => Math.max(...values);
+    const half = held.length >> 1;
+    expect(most(held.slice(half))).toBeLessThanOrEqual(most(held.slice(0, half)) * 1.1);
+    expect(most(held)).toBeLessThan(12 * 2 ** 20);
   });
 
   test("what it refuses", () => {

@@ -21,6 +21,7 @@ import { storeMatched, storeNext } from "../join/store";
 import { orderByTime } from "../join/time-order";
 import { failMemory } from "../memory/context";
 import { regionBlock, regionFree } from "../memory/region";
+import { timeCompact } from "./join-compact";
 import { Join, Phase, joinPreserves, joinStep, joinStore } from "./join-state";
 import {
   END,
@@ -71,6 +72,7 @@ export function timeAdvance(context: usize, self: Join): i32 {
 
 /** Puts the rows that the watermarks have passed in the order of time. */
 function begin(context: usize, self: Join, time: TimeJoin): i32 {
+  timeCompact(self);
   const target = timeFrontier(time);
   const limit = leftLimit(time, target);
   const most = max(

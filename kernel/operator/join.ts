@@ -67,7 +67,7 @@ import {
   joinTier,
   joinWaits,
 } from "./join-state";
-import { timeCreate, timeIsAsOf, timeIsDue, timeOf, timePassed, timePush, timeWatermark } from "./join-time-state";
+import { timeBytes, timeCreate, timeDestroy, timeIsAsOf, timeIsDue, timeOf, timePassed, timePush, timeWatermark } from "./join-time-state";
 import { Operator } from "./operator";
 
 const MAX_COLUMNS: u32 = 4096;
@@ -185,7 +185,9 @@ function areColumns(self: Join, columns: usize, count: u32): bool {
 }
 
 function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool {
-  self.keys = regionCut(operator, KEYS_SIZE);
+  // What is kept of rows lies apart where it is laid out anew from time to time.
+  const region = self.time == 0 ? operator : timeOf(self).generations;
+  self.keys = regionCut(region, KEYS_SIZE);
   self.numbers = regionBlock(operator, <usize>Abi.MORSEL_ROWS * 4);
   self.found0 = regionBlock(operator, <usize>STEP * 8);
   if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
@@ -195,7 +197,7 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   for (let key: u32 = 0; key < self.keyCount; key++)
     store<u32>(types + ((<usize>key) << 2), programOutputType(self.program0, key));
   const nullsEqual = (self.flags & <u32>JoinFlag.NULLS_EQUAL) != 0;
-  if (!keysInit(self.keys, operator, types, self.keyCount, nullsEqual, self.fault, seed)) return false;
+  if (!keysInit(self.keys, region, types, self.keyCount, nullsEqual, self.fault, seed)) return false;
   const keys = changetype<Keys>(self.keys);
   const waits = (self.flags & <u32>JoinFlag.BUILD_FIRST) != 0 && self.time == 0;
   if (keys.tier == <u32>KeyTier.UNDECIDED && !waits) keysHash(keys);
@@ -203,7 +205,7 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   self.high0 = i64.MIN_VALUE;
   self.low1 = i64.MAX_VALUE;
   self.high1 = i64.MIN_VALUE;
-  if (!makeStores(self, operator, columns, seed)) return false;
+  if (!makeStores(self, operator, region, columns, seed)) return false;
   self.columns = regionCut(operator, <usize>(self.columnCount + self.residualCount) * 8 + 8);
   if (self.columns == 0) return false;
   self.residualColumns = self.columns + <usize>self.columnCount * 8;
@@ -222,23 +224,25 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
  * A store a side, with each output that results, the residual or a waiting index need once; of the right side of an
  * as-of join all of them, which tell rows of equal times apart.
  */
-function makeStores(self: Join, operator: usize, columns: usize, seed: u32): bool {
+function makeStores(self: Join, operator: usize, region: usize, columns: usize, seed: u32): bool {
   const waits = joinTier(self) == <u32>KeyTier.UNDECIDED;
   for (let port: u32 = 0; port < 2; port++) {
     const outputs = programOutputs(joinProgram(self, port));
     const wanted = regionBlock(operator, <usize>outputs + 1);
-    const address = regionCut(operator, STORE_SIZE);
+    const address = regionCut(region, STORE_SIZE);
     if (wanted == 0 || address == 0) return false;
     const all = port == 1 && self.time != 0 && timeIsAsOf(timeOf(self));
     memory.fill(wanted, all ? 1 : 0, <usize>outputs + 1);
     if (waits) store<u8>(wanted, 1);
+    // Keys come first then, in their order.
+    if (self.time != 0) memory.fill(wanted, 1, self.keyCount);
     for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
       const column = columns + <usize>index * <usize>JoinColumn.SIZE;
       if (load<u32>(column) == port) store<u8>(wanted + <usize>load<u32>(column, 4), 1);
     }
     let count: u32 = 0;
     for (let output: u32 = 0; output < outputs; output++) count += <u32>load<u8>(wanted + <usize>output);
-    if (!storeInit(address, operator, count, seed)) return false;
+    if (!storeInit(address, region, count, seed)) return false;
     if (port == 0) self.store0 = address;
     else self.store1 = address;
     count = 0;
@@ -409,4 +413,16 @@ export function joinLateRows(operator: usize): u64 {
 export function joinPassed(operator: usize): i64 {
   const self = joinOf(operator);
   return self.time == 0 ? i64.MIN_VALUE : timePassed(self);
+}
+
+/** Bytes that it holds besides its region. */
+export function joinBytes(operator: usize): u32 {
+  const self = joinOf(operator);
+  return self.time == 0 ? 0 : timeBytes(self);
+}
+
+/** Gives back what lies outside the operator's region. */
+export function joinDestroy(operator: usize): void {
+  const self = joinOf(operator);
+  if (self.time != 0) timeDestroy(self);
 }

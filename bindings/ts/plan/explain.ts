@@ -306,7 +306,7 @@ function joinLines(stage: JoinStage, number: number): string[] {
       ...side("right", right),
       time === null
         ? `in a stream, keeps the rows of both sides until one ends: its state grows without a bound${waits}`
-        : "in a stream, rows leave as the watermarks of both sides pass; without them, at the end of input",
+        : "in a stream, rows leave and are let go as the watermarks of both sides pass; without them, at the end of input",
 
       "right side",
       ...indent(chainLines(stage.input)),
