@@ -202,6 +202,26 @@ describe.each(BUILDS)("%s", (build) => {
     }
   });
 
+  test("very many sessions of one key, whatever the order", { timeout: 60_000 }, () => {
+    const { asked, table } = stream(4000, { kind: "session", gap: 3n });
+    const query = {
+      ...asked.query,
+      keys: [1],
+      aggregates: [{ name: "count" }, { name: "min", of: 3 }] as Aggregate[],
+    };
+    const times = Array.from({ length: 4000 }, (_, row) => BigInt(((row * 2377) % 4001) * 3 - (row % 3)));
+    const scattered = [table[0]!, table[1]!.map((_, row) => BigInt(row % 2)), table[2]!, times];
+    const history = { table: scattered, watermarks: [{ before: 3000, time: 4000n }] };
+    for (const lateness of [undefined, 300n]) {
+      const changes = lateness === undefined ? undefined : { lateness, early: 0n };
+      const wanted = expectedWindow({ ...asked, query, changes }, history);
+      const given = runWindow(kernels.get(build)!, { ...asked, query, changes }, history, [700]);
+      expect(given.late).toEqual(wanted.late);
+      const rows = lateness === undefined ? given.rows.map((row) => [...row, 0n]) : given.rows;
+      expect(consolidated(rows)).toEqual(wanted.rows.map((row) => row.map(valueName).join(" | ")).sort());
+    }
+  });
+
   test("sessions of many keys", { timeout: 60_000 }, () => {
     const { asked, table } = stream(5000, { kind: "session", gap: 20n }, 12n);
     const types = [utf8, int32, float64, int64];

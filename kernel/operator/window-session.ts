@@ -587,6 +587,7 @@ function layOut(context: usize, operator: usize): void {
   const values = keys == 0 ? <usize>0 : createPart(context, operator, false);
   const fresh = values == 0 ? <usize>0 : regionBlock(values, SESSIONS_SIZE);
   if (fresh != 0) sessionsInit(changetype<Sessions>(fresh), values, sessions.gap, sessions.lateness, sessions.changes);
+  if (fresh != 0) changetype<Sessions>(fresh).wantsIndex = sessions.wantsIndex;
   const mark = scratchMark(context);
   const done = fresh != 0 && copyOpen(context, self, keys, values, changetype<Sessions>(fresh));
   scratchReset(context, mark);

@@ -2,7 +2,8 @@
 //
 // A session holds [first time, last time] and ends a gap after its last row; a row that far away still belongs to it.
 // It is closed when the watermark reaches its end, so that no row that could continue it can come any more, and rows
-// find open sessions only. Each key has a list of its sessions, latest first: nearly every row goes to the first. A
+// find open sessions only. Each key has a list of its sessions, latest first: nearly every row goes to the first; where
+// rows do not, in very many sessions, an index finds them (session-index.ts). A
 // row that closes the gap between two joins them: the earlier one becomes a part of the later one.
 //
 // A session's number is also that of its group in accumulators: a joined one keeps its own, and is added to the one
@@ -16,10 +17,12 @@
 // too early is put back with the end that its session has by then, once a gap at most.
 //
 //   record: +0 i64 first  +8 i64 last  +16 u32 next of the key  +20 u32 key  +24 u32 first part  +28 u32 last part
-//           +32 u32 next part  +36 u32 `SessionState`                                        (numbers are + 1, 0 = none)
+//           +32 u32 next part; of what is in a list: the one before of the key, a later one  +36 u32 `SessionState`
+//                                                                                       (numbers are + 1, 0 = none)
 //   heap:   +0 i64 end  +8 i64 first  +16 u32 number  +20 u32 0
 
 import { regionBlock, regionFree } from "../memory/region";
+import { WALK_FAR, indexAdd, indexBuild, indexRemove, indexReserve, indexSeek } from "./session-index";
 
 export const RECORD: usize = 40;
 const ENTRY: usize = 24;
@@ -58,9 +61,17 @@ export class Sessions {
   retracted: usize;
   retractedCount: u32;
   retractedCapacity: u32;
+  /** See session-index.ts: the uppermost head of each key's index (u32, + 1), and nodes. 1 once a walk was far. */
+  wantsIndex: u32;
+  indexes: usize;
+  indexCapacity: u32;
+  nodes: usize;
+  nodeCount: u32;
+  nodeCapacity: u32;
+  freeNode: u32;
 }
 
-export const SESSIONS_SIZE: usize = 96;
+export const SESSIONS_SIZE: usize = 128;
 
 // @ts-ignore: decorator
 @inline
@@ -159,6 +170,7 @@ export function sessionsReserve(self: Sessions, keys: u32, rows: u32): bool {
     self.retracted = list;
     self.retractedCapacity = retracted;
   }
+  indexReserve(self, rows);
   const entries = self.heapCount + (rows << self.changes);
   if (entries <= self.heapCapacity) return true;
   const capacity = max<u32>(entries, self.heapCapacity + (self.heapCapacity >> 1));
@@ -209,9 +221,12 @@ export function sessionOf(
 /** Any row: see the top of the file. */
 function findSession(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
   const gap = self.gap;
-  let link = self.heads + ((<usize>key) << 2);
-  while (load<u32>(link) != 0 && sessionFirst(sessionAt(self, load<u32>(link) - 1)) > time + gap)
+  const later = indexSeek(self, key, time + gap);
+  let link = later == 0 ? self.heads + ((<usize>key) << 2) : sessionAt(self, later - 1) + 16;
+  let passed: u32 = 0;
+  for (; load<u32>(link) != 0 && sessionFirst(sessionAt(self, load<u32>(link) - 1)) > time + gap; passed++)
     link = sessionAt(self, load<u32>(link) - 1) + 16;
+  if (passed > WALK_FAR) indexBuild(self, key);
   const next = load<u32>(link);
   if (next != 0) {
     const record = sessionAt(self, next - 1);
@@ -229,7 +244,7 @@ function findSession(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
 /** A row continues a session that has left: one more session, in its place in the list, of which that is a part. */
 function continueSession(self: Sessions, left: usize, link: usize, time: i64, watermark: i64): u32 {
   const name = load<u32>(link);
-  store<u32>(link, load<u32>(left, 16));
+  unlink(self, link, left, name - 1);
   const first = min<i64>(time, sessionFirst(left));
   const number = addSession(self, sessionKey(left), first, max<i64>(time, sessionLast(left)), link);
   const record = sessionAt(self, number);
@@ -251,10 +266,18 @@ function takeEarlier(self: Sessions, record: usize, watermark: i64): void {
     const earlier = sessionAt(self, next - 1);
     const end = sessionEnd(self, earlier);
     if (end < sessionFirst(record) || end <= watermark) break;
+    unlink(self, record + 16, earlier, next - 1);
     store<i64>(record, min<i64>(sessionFirst(record), sessionFirst(earlier)));
-    store<u32>(record, load<u32>(earlier, 16), 16);
     takePart(self, record, earlier, next);
   }
+}
+
+/** Takes a session, whose name stands at `link`, out of its key's list. */
+function unlink(self: Sessions, link: usize, record: usize, number: u32): void {
+  indexRemove(self, sessionKey(record), number);
+  const next = load<u32>(record, 16);
+  store<u32>(link, next);
+  if (next != 0) store<u32>(sessionAt(self, next - 1), load<u32>(record, 32), 32);
 }
 
 /** Puts `part` (whose number + 1 is `name`) and its own parts before those of `record`. */
@@ -281,12 +304,16 @@ function addSession(self: Sessions, key: u32, first: i64, last: i64, link: usize
   const record = sessionAt(self, number);
   store<i64>(record, first);
   store<i64>(record, last, 8);
-  store<u32>(record, load<u32>(link), 16);
+  const next = load<u32>(link);
+  const isHead = link == self.heads + ((<usize>key) << 2);
+  store<u32>(record, next, 16);
   store<u32>(record, key, 20);
   store<u64>(record, 0, 24);
-  store<u32>(record, 0, 32);
+  store<u32>(record, isHead ? 0 : <u32>((link - self.records) / RECORD) + 1, 32);
   store<u32>(record, SessionState.OPEN, 36);
   store<u32>(link, number + 1);
+  if (next != 0) store<u32>(sessionAt(self, next - 1), number + 1, 32);
+  indexAdd(self, key, number);
   self.open++;
   pushEntry(self, last + self.gap, first, number);
   return number;
@@ -351,9 +378,8 @@ export function sessionsRemoveFirst(self: Sessions): bool {
   const record = sessionAt(self, number);
   popEntry(self);
   const head = self.heads + ((<usize>sessionKey(record)) << 2);
-  let link = head;
-  while (load<u32>(link) != number + 1) link = sessionAt(self, load<u32>(link) - 1) + 16;
-  store<u32>(link, load<u32>(record, 16));
+  const before = load<u32>(record, 32);
+  unlink(self, before == 0 ? head : sessionAt(self, before - 1) + 16, record, number);
   store<u32>(record, SessionState.GONE, 36);
   self.open--;
   dropParts(self, record);

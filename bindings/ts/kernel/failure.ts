@@ -31,6 +31,8 @@ export interface FailureContext {
   readonly labels?: readonly string[] | undefined;
   /** What to call the instruction of a program that failed: `price * quantity`. */
   readonly instruction?: ((index: number) => string | undefined) | undefined;
+  /** Of windows: the column that is their time. */
+  readonly time?: string | undefined;
   /** Rows of the run before row 0 of this batch. */
   readonly firstRow?: number | undefined;
 }
@@ -79,7 +81,8 @@ export function failureError(failure: Failure, memory: KernelMemory, context: Fa
   const field = (failure.isOutput ? context.outputs : context.inputs)?.[failure.column];
   const row = failure.row === null ? undefined : (context.firstRow ?? 0) + failure.row;
   const value = failure.type === Type.NONE ? undefined : decodeValue(failure.type, failure.value);
-  const details: ErrorDetails = { column: field?.name, row, value };
+  const column = field?.name ?? (isOfTime(failure.reason) ? context.time : undefined);
+  const details: ErrorDetails = { column, row, value };
   const type = field === undefined ? undefined : valueType(field.type);
   const place = words(failure, context, field, row);
   const said = value === undefined ? "" : formatValue(value, type);
@@ -245,12 +248,17 @@ function words(
   const parts: string[] = [];
   if (failure.isOutput && field !== undefined) parts.push(subject(failure, context, field));
   else if (field !== undefined) parts.push(`column "${field.name}"`);
+  else if (context.time !== undefined && isOfTime(failure.reason)) parts.push(`column "${context.time}"`);
   else {
     const expression = usesInstruction(failure.reason) ? context.instruction?.(failure.detail) : undefined;
     if (expression !== undefined) parts.push(expression);
   }
   if (row !== undefined) parts.push(`row ${row}`);
   return parts.length === 0 ? "" : `${parts.join(", ")}: `;
+}
+
+function isOfTime(reason: Reason): boolean {
+  return reason === Reason.NULL_TIME || reason === Reason.WINDOW_OVERFLOW;
 }
 
 function usesInstruction(reason: Reason): boolean {
@@ -261,8 +269,7 @@ function usesInstruction(reason: Reason): boolean {
     reason === Reason.CAST_RANGE ||
     reason === Reason.CAST_TEXT ||
     reason === Reason.TEXT_TOO_LONG ||
-    reason === Reason.NULL_TIME ||
-    reason === Reason.WINDOW_OVERFLOW
+    isOfTime(reason)
   );
 }
 

@@ -33,6 +33,8 @@ export interface OperatorSpec {
   readonly labels?: readonly string[] | undefined;
   /** Names of the program's instructions in messages. */
   readonly instruction?: ((index: number) => string | undefined) | undefined;
+  /** Of windows: what their time is called in messages. */
+  readonly time?: string | undefined;
   /** Port 1 of an operator that has two; what stands above is port 0's then. */
   readonly second?: PortSpec | undefined;
   /** Names of the instructions of a program that runs when results are pulled. */
@@ -464,8 +466,8 @@ export class Operator {
   }
 
   #context(firstRow: number): FailureContext {
-    const { labels, instruction } = this.#spec;
-    return { outputs: this.output.fields, labels, instruction, firstRow };
+    const { labels, instruction, time } = this.#spec;
+    return { outputs: this.output.fields, labels, instruction, time, firstRow };
   }
 
   /** Runs one export; a negative status becomes the exception for the error record. */

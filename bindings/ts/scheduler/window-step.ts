@@ -64,6 +64,7 @@ export class WindowStep extends OperatorStep {
         emitsPerPush: changelog,
         labels: texts.map((text, index) => labelOf(text, output[index]!.name)),
         instruction: (index) => instructions[index],
+        time: window.column,
       }),
     );
     this.#stage = stage;

@@ -522,8 +522,8 @@ describe("rows without a time", () => {
       (failure) => failure,
     )) as MillraceError;
     expect(error).toBeInstanceOf(MillraceError);
-    expect(error.message).toMatch(/row 1: .*time.*null/);
-    expect(error.row).toBe(1);
+    expect(error.message).toMatch(/column "ts", row 1: .*time.*null/);
+    expect(error).toMatchObject({ row: 1, column: "ts" });
     await expect(streamed(minutes(hop("ts", "1 minute", "30 s")), t)).rejects.toThrow(/row 1/);
   });
 
