@@ -55,6 +55,10 @@ export function op_merge(ctx: usize, handle: u32, batch: usize): i32 {
   return operators.merge(ctx, handle, batch);
 }
 
+export function op_combine(ctx: usize, handle: u32, source: u32): i32 {
+  return operators.combine(ctx, handle, source);
+}
+
 export function op_release(ctx: usize, handle: u32): i32 {
   return operators.release(ctx, handle);
 }

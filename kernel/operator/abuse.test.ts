@@ -444,11 +444,14 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         const other = raw.call("op_create", raw.context, kind, writeConfig(raw, sound), sound.length) >>> 0;
         if (other !== 0) {
           raw.status("op_merge", other, batch);
+          if (draws.chance(50)) raw.status("op_combine", draws.chance(50) ? handle : other, other);
+          if (draws.chance(50)) raw.status("op_combine", other, handle);
           raw.status("op_watermark", other, 0, END);
           raw.status("op_pull", other, out, 65536, 0);
           raw.status("op_destroy", other);
         }
         if (draws.chance(30)) raw.status("op_merge", handle, batch);
+        if (draws.chance(30)) raw.status("op_combine", handle, draws.chance(50) ? handle : draws.word(raw));
         break;
       }
       case 6:

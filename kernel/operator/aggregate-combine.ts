@@ -3,6 +3,7 @@
 // the next step tries again; what fails later (`broken`) leaves a target of no use.
 
 import { Abi } from "../abi/layout";
+import { Status } from "../abi/status";
 import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
 import {
   COMBINE_SCRATCH,
@@ -17,7 +18,9 @@ import { regrow } from "../column/builder";
 import { BITMAP_BYTES } from "../column/vector";
 import { Copying, copyAssign, copyPrepare, copySpan } from "../group/copy";
 import { groupsIsOccupied } from "../group/state";
-import { failMemory, scratchTake } from "../memory/context";
+import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { regionCut, regionFree } from "../memory/region";
+import { backlogWork } from "./aggregate-backlog";
 import { changelogReserve, changelogTouch } from "./aggregate-changelog";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -37,9 +40,13 @@ export class Combination {
   map: usize;
   /** 1 when memory ran out between two accumulators: the target is of no use then. */
   broken: u32;
+  /** Of `aggregateCombine`: the handle of the operator that is being combined; 0 when none is. */
+  source: u32;
 }
 
 export const COMBINATION_SIZE: usize = 32;
+/** Groups, or pairs, that a call of `aggregateCombine` goes through. */
+const CALL_GROUPS: u32 = Abi.MORSEL_ROWS;
 
 /** Whether aggregations of this kind can be combined. */
 export function combinePossible(self: Aggregation): bool {
@@ -47,6 +54,61 @@ export function combinePossible(self: Aggregation): bool {
     if (!accumulatorCombines(accumulatorAt(self, index))) return false;
   }
   return true;
+}
+
+/** Whether an operator's groups have begun to come, and not all of them have. */
+export function aggregateCombining(operator: usize): bool {
+  const address = aggregationOf(operator).combination;
+  return address != 0 && changetype<Combination>(address).source != 0;
+}
+
+/** Whether `aggregateCombine` takes operators of this kind: accumulators that combine, over rows that are not taken back. */
+export function aggregateCombines(operator: usize): bool {
+  const self = aggregationOf(operator);
+  return (self.flags & 0xffff) == 0 && combinePossible(self);
+}
+
+/**
+ * Folds the groups of another operator of the same configuration, of that handle, into this one, a bounded number of
+ * them. HAS_MORE, NEED_INPUT when that was all, or an error: after OUT_OF_MEMORY the call may be made again.
+ */
+export function aggregateCombine(context: usize, operator: usize, source: usize, handle: u32): i32 {
+  const self = aggregationOf(operator);
+  const head = changetype<Operator>(operator);
+  if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
+  if (self.combination == 0) return failMemory(context, 0);
+  const work = changetype<Combination>(self.combination);
+  if (work.source == 0) {
+    const waiting = min(backlogWork(context, operator, true), backlogWork(context, source, true));
+    if (waiting < 0) return waiting;
+    const other = changetype<Operator>(source);
+    // Without keys there is a group before the first row.
+    if (other.rowsSelected != 0) {
+      const begun = combineBegin(context, work, operator, source);
+      if (begun < 0) return begun;
+      work.source = handle;
+    }
+    head.rowsIn += other.rowsIn;
+    head.batchesIn += other.batchesIn;
+    if (work.source == 0) return Status.NEED_INPUT;
+  }
+  for (let left = CALL_GROUPS; left > 0; ) {
+    const mark = scratchMark(context);
+    const done = combineStep(context, operator, work, operator, source);
+    scratchReset(context, mark);
+    if (done < 0) {
+      head.failed = work.broken;
+      return done;
+    }
+    if (done == 0) {
+      regionFree(operator, work.map);
+      work.map = 0;
+      work.source = 0;
+      return Status.NEED_INPUT;
+    }
+    left -= min(left, <u32>done);
+  }
+  return Status.HAS_MORE;
 }
 
 /** Begins to fold `source` into `target`. 0, or an error. */

@@ -54,6 +54,8 @@ export class Aggregation {
   like: usize;
   /** A partial: the first group + 1 of scattered rows that waits for it (window-scatter.ts). */
   waiting: u32;
+  /** How far another operator's groups have come in: see aggregate-combine.ts. 0 until the first do. */
+  combination: usize;
 }
 
 /** Bytes behind the head that an aggregation takes. */

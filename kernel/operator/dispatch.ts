@@ -11,6 +11,7 @@ import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
+import { Combination, aggregateCombine, aggregateCombines, aggregateCombining } from "./aggregate-combine";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
 import {
@@ -31,6 +32,7 @@ import {
   aggregateSlots,
   aggregateTier,
 } from "./hash-aggregate";
+import { aggregationOf } from "./aggregation";
 import {
   joinBytes,
   joinCreate,
@@ -174,7 +176,8 @@ function pending(operator: usize): bool {
 /** Whether a merge is half done: only the rest of it may come then. */
 function merging(operator: usize): bool {
   return (
-    changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE && aggregateMergeOpen(operator)
+    changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
+    (aggregateMergeOpen(operator) || aggregateCombining(operator))
   );
 }
 
@@ -291,7 +294,35 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
   if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (aggregateCombining(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateMerge(context, operator, batch);
+}
+
+/** Folds the groups of another operator in, which is as it was afterwards. */
+export function combine(context: usize, handle: u32, other: u32): i32 {
+  const source = enter(context, other);
+  if (source == 0) return status(context);
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (operator == source) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  const head = changetype<Operator>(operator);
+  const otherHead = changetype<Operator>(source);
+  if (
+    head.kind != <u32>OperatorKind.HASH_AGGREGATE ||
+    otherHead.kind != <u32>OperatorKind.HASH_AGGREGATE ||
+    !aggregateCombines(operator) ||
+    !aggregateCombines(source)
+  )
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (head.ended || otherHead.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  const begun = aggregateCombining(operator);
+  if (head.snapshotOpen || otherHead.snapshotOpen || merging(source) || (merging(operator) && !begun))
+    return fail(context, Status.BUSY, Reason.NONE);
+  if (begun && changetype<Combination>(aggregationOf(operator).combination).source != other)
+    return fail(context, Status.BUSY, Reason.NONE);
+  return aggregateCombine(context, operator, source, other);
 }
 
 /** Ends an open pull or snapshot: output memory may be reused, a half-read snapshot is dropped. */
@@ -300,7 +331,11 @@ export function release(context: usize, handle: u32): i32 {
   if (operator == 0) return status(context);
   const head = changetype<Operator>(operator);
   head.snapshotOpen = 0;
-  if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) aggregateRelease(operator);
+  if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) {
+    aggregateRelease(operator);
+    // As with a half-done merge: it cannot be undone.
+    if (aggregateCombining(operator)) head.failed = 1;
+  }
   return Status.NEED_INPUT;
 }
 

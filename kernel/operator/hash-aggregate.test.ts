@@ -6,6 +6,7 @@ import type { StateBatch } from "../../bindings/ts/kernel/state.js";
 import type { ColumnData } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import {
+  ClosedError,
   CorruptStateError,
   MemoryLimitError,
   MillraceError,
@@ -123,6 +124,98 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
       ),
       { numRuns: RUNS },
     );
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("combines operators in memory, which then go on, to the same results", () => {
+    fc.assert(
+      fc.property(cases, splits, faults, faults, ({ query, table }, sizes, fault, other) => {
+        const rows = table[0]!.length;
+        const cuts = [0, Math.ceil(rows / 3), Math.ceil(rows / 2), rows];
+        const parts = cuts.slice(1).map((end, index) => slice(table, cuts[index]!, end));
+        const whole = open(kernel, { ...query, faults: fault });
+        const source = open(kernel, { ...query, faults: other });
+        try {
+          pushAll(whole, query, parts[0]!, sizes);
+          pushAll(source, query, parts[1]!, sizes);
+          for (const _ of whole.absorb(source));
+          pushAll(whole, query, parts[2]!, sizes);
+          expect(outcome(() => rowsOf(whole.finish()))).toEqual(oracle(query, table));
+          // The source is as it was.
+          expect(outcome(() => rowsOf(source.finish()))).toEqual(oracle(query, parts[1]!));
+        } finally {
+          whole.destroy();
+          source.destroy();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("combining that has begun blocks everything else, and its release fails the operator", () => {
+    const query: Query = { types: [types.int64], keys: [0], aggregates: [{ name: "sum", of: 0 }] };
+    const many: Table = [Array.from({ length: 150_000 }, (_, row) => BigInt(row) * 1_000_003n)];
+    const [operator, source] = [open(kernel, query), open(kernel, query)];
+    pushAll(source, query, many);
+    const work = operator.absorb(source);
+    expect(work.next().done).toBe(false);
+    const message = /output waiting or an open snapshot/;
+    expect(() => operator.push(batchOf([types.int64], [[1n]]))).toThrow(message);
+    expect(() => operator.watermark(END_OF_INPUT)).toThrow(message);
+    const third = open(kernel, query);
+    expect(() => [...operator.absorb(third)]).toThrow(message);
+    for (const _ of work);
+    expect(operator.stats()).toMatchObject({ groups: 150_000, rowsIn: 150_000 });
+    expect([...third.absorb(source)].length).toBeGreaterThan(1);
+    const again = source.absorb(third);
+    again.next();
+    source.release();
+    expect(() => source.push(batchOf([types.int64], [[1n]]))).toThrow(ClosedError);
+    expect(() => [...operator.absorb(operator)]).toThrow(/does not exist/);
+    const other = open(kernel, { ...query, aggregates: [{ name: "avg", of: 0 }] });
+    expect(() => [...operator.absorb(other)]).toThrow(/another|configuration|refused/);
+    for (const one of [operator, source, third, other]) one.destroy();
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("when memory runs out while combining, it goes on later or the operator fails", () => {
+    const query: Query = {
+      types: [types.utf8, types.float64],
+      keys: [0],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "min", of: 0 },
+        { name: "countDistinct", of: 0 },
+      ],
+    };
+    const texts = Array.from({ length: 3000 }, (_, row) => `a text of some length, number ${row % 1700}`);
+    const table: Table = [texts, texts.map((_, row) => row * 1e-3)];
+    const wanted = oracle(
+      query,
+      table.map((column) => [...column, ...column]),
+    );
+    for (let nth = 1, refused = true; refused; nth += 1) {
+      const [operator, source] = [open(kernel, query), open(kernel, query)];
+      pushAll(operator, query, table);
+      pushAll(source, query, table);
+      kernel.failAllocation(nth);
+      try {
+        for (const _ of operator.absorb(source));
+        refused = false;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+      }
+      kernel.failAllocation(0);
+      try {
+        if (refused) for (const _ of operator.absorb(source));
+        expect(multiset(rowsOf(operator.finish()))).toEqual(wanted);
+      } catch (error) {
+        expect(error).toBeInstanceOf(ClosedError);
+      }
+      operator.destroy();
+      source.destroy();
+    }
     expect(kernel.blocks).toBeLessThan(8);
   });
 

@@ -16,6 +16,7 @@ export interface KernelExports {
   op_pull(context: number, handle: number, out: number, maxRows: number, maxBytes: number): number;
   op_snapshot(context: number, handle: number, out: number, maxRows: number): number;
   op_merge(context: number, handle: number, batch: number): number;
+  op_combine(context: number, handle: number, source: number): number;
   op_release(context: number, handle: number): number;
   op_destroy(context: number, handle: number): number;
   op_stats(context: number, handle: number, out: number): number;

@@ -3,7 +3,7 @@
 
 import { Abi } from "../../../kernel/abi/layout.js";
 import { AggregateConfig, JoinConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
-import { Status } from "../../../kernel/abi/status.js";
+import { Reason, Status } from "../../../kernel/abi/status.js";
 import { WindowConfig } from "../../../kernel/abi/window.js";
 import type { BatchData } from "../type/column.js";
 import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
@@ -380,10 +380,23 @@ export class Operator {
   }
 
   /**
-   * Merges the state of another operator of the same kernel and configuration in, batch by batch; yields after each.
-   * Nothing may be done with either meanwhile.
+   * Takes in what another operator of the same kernel and configuration holds, bit by bit; yields in between. Nothing
+   * may be done with either meanwhile; the other is as it was afterwards.
    */
   *absorb(other: Operator): Generator<void> {
+    for (;;) {
+      const status: Status = this.kernel.call((exports, context) =>
+        exports.op_combine(context, this.#handle, other.#handle),
+      );
+      if (status === Status.NEED_INPUT) return;
+      if (status !== Status.HAS_MORE) {
+        const record = this.kernel.call((exports, context) => exports.last_error(context)) >>> 0;
+        // Not every state combines in memory; each merges.
+        if (readFailure(this.kernel.memory, record).reason === Reason.STATE_KIND) break;
+        throw this.kernel.lastError(this.#context(0));
+      }
+      yield;
+    }
     for (let status: Status = Status.HAS_MORE; status === Status.HAS_MORE; ) {
       status = other.#run(
         (exports, context) => exports.op_snapshot(context, other.#handle, other.#out, Abi.MORSEL_ROWS),

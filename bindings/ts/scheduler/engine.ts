@@ -62,6 +62,16 @@ export interface CollectOptions {
   readonly signal?: AbortSignal;
   /** "arrow" (the default): a copy that outlives the engine. "kernel": the result stays in the kernel's memory. */
   readonly result?: "arrow" | "kernel";
+  /** Is told how far the run is: when it begins, about ten times a second, and when its input is done. The run fails if it throws. */
+  readonly progress?: (progress: Progress) => void;
+}
+
+/** How far a run is. */
+export interface Progress {
+  /** Rows that were taken from the sources, of all of them together. */
+  readonly rows: number;
+  /** How many there are; null where a source does not know yet. */
+  readonly of: number | null;
 }
 
 export interface StreamOptions {
@@ -116,6 +126,8 @@ export interface EngineStats {
   };
 }
 
+/** Least time between two calls of `progress`. */
+const PROGRESS_MS = 100;
 const DEFAULT_BATCH_ROWS = 65_536;
 /** `collect` hands results on in larger pieces: fewer chunks in the table. */
 const COLLECT_BATCH_ROWS = 1 << 20;
@@ -180,7 +192,7 @@ export class Engine {
   async #collect(
     plan: Plan<unknown>,
     inputs: Inputs,
-    { signal, result = "arrow" }: CollectOptions,
+    { signal, result = "arrow", progress }: CollectOptions,
     probe: Probe | null,
   ): Promise<Table | KernelTable> {
     this.#check();
@@ -203,7 +215,8 @@ export class Engine {
       });
       let kept: Operator | null = null;
       try {
-        const options = { signal: signals, check: () => this.#check(), probe };
+        const driving = { signal: signals, check: () => this.#check(), probe };
+        const options = progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
         if (result === "kernel") {
           const made = await this.#collectResident(opened, options);
           kept = made.operator;
@@ -428,6 +441,24 @@ export class Engine {
     }
     return owned(pipeline.schema, operator, pipeline.finishResident());
   }
+}
+
+/** Adds up rows for `progress`, and speaks now and then. */
+function teller({ readers }: Opened, progress: (progress: Progress) => void): DriveOptions["progress"] & {} {
+  const sizes = readers.map(({ source }) => source.rows);
+  const of = sizes.reduce<number | null>(
+    (sum, rows) => (sum === null || rows === null ? null : sum + rows),
+    0,
+  );
+  let rows = 0;
+  let told = performance.now();
+  progress({ rows, of });
+  return (more, isOver) => {
+    rows += more;
+    if (!isOver && performance.now() - told < PROGRESS_MS) return;
+    told = performance.now();
+    progress({ rows, of });
+  };
 }
 
 /** A table of batches that live as long as their operator does. */

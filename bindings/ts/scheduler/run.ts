@@ -54,6 +54,8 @@ export interface DriveOptions {
   readonly check: () => void;
   /** Hands over the late rows that have come up; null when there is nobody to take them, or none. */
   readonly late?: () => Promise<void> | null;
+  /** Is told of each morsel that has been taken, and of the end. */
+  readonly progress?: (rows: number, isOver: boolean) => void;
   readonly probe: Probe | null;
 }
 
@@ -95,8 +97,10 @@ export async function* drive(
     }
     // The end of a source is no watermark of its rows.
     if (input !== null) counters.watermark = watermarkOf(readers);
+    if (input !== null) options.progress?.(rows, false);
     await options.late?.();
   }
+  options.progress?.(0, true);
 }
 
 /** Pushes a morsel, and every watermark where it belongs among its rows. */

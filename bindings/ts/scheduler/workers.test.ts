@@ -159,6 +159,56 @@ describe("results", () => {
     expect(workers.each.every(({ morsels, busyMs }) => morsels > 0 && busyMs > 0)).toBe(true);
   });
 
+  it("tells how far it is, and fails with who is told", async () => {
+    for (const engine of engines.slice(0, 2)) {
+      const told: unknown[] = [];
+      const table = await engine.load(batches);
+      await engine.collect(
+        PLANS["few groups"]!,
+        { t: table },
+        { progress: (progress) => told.push(progress) },
+      );
+      expect(told[0]).toEqual({ rows: 0, of: ROWS });
+      expect(told.at(-1)).toEqual({ rows: ROWS, of: ROWS });
+      table.free();
+      await engine.collect(
+        PLANS["few groups"]!,
+        { t: batches.values() },
+        { progress: (one) => told.push(one) },
+      );
+      expect(told.at(-1)).toEqual({ rows: ROWS, of: null });
+      const before = engine.stats().usedBytes;
+      const progress = ({ rows }: { rows: number }) => {
+        if (rows > 0) throw new Error("no more");
+      };
+      await expect(engine.collect(PLANS["few groups"]!, { t: batches }, { progress })).rejects.toThrow(
+        "no more",
+      );
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+  });
+
+  it("what has a group for nearly every row stays on the calling thread", async () => {
+    const engine = engines[1]!;
+    const before = engine.stats().workers.each.map(({ morsels }) => morsels);
+    const keys = Array.from(
+      { length: 3 },
+      (_, at): BatchData => ({
+        schema: { fields: [{ name: "k", type: int64, nullable: false }] },
+        length: 20_000,
+        columns: [
+          writeColumn(
+            int64,
+            Array.from({ length: 20_000 }, (_, row) => BigInt(at * 20_000 + row) * 1_000_003n),
+          ),
+        ],
+      }),
+    );
+    const result = await engine.collect(t.groupBy("k").aggregate({ n: count() }), { t: keys });
+    expect(result.numRows).toBe(60_000);
+    expect(engine.stats().workers.each.map(({ morsels }) => morsels)).toEqual(before);
+  });
+
   it("a source that keeps others waiting holds no worker", async () => {
     const engine = engines[1]!;
     const expected = text(resultRows(await engines[0]!.collect(PLANS["few groups"]!, { t: batches })));
