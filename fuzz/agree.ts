@@ -1,6 +1,6 @@
 // Whether a plan gives the twin's rows in every way that it is run.
 
-import { Engine, MillraceError, OverflowError, PlanError } from "../bindings/ts/index.js";
+import { MillraceError, OverflowError, PlanError } from "../bindings/ts/index.js";
 import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
 import { ArgumentError, CastError, KernelTrapError, MemoryLimitError } from "../bindings/ts/type/error.js";
@@ -8,6 +8,7 @@ import { fingerprint, inOrder } from "../test/testing-result.js";
 import { TwinOverflow } from "../twin/aggregate.js";
 import { isOrdered, runPlan, type TwinResult } from "../twin/plan.js";
 import { writeBatch } from "../twin/values.js";
+import { FaultyEngine, NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
 import { runWay, type Way } from "./way.js";
 
@@ -18,29 +19,29 @@ export class Disagreement extends Error {}
 const MOST_ROWS = 20_000;
 
 export class Engines {
-  readonly #engines: readonly Engine[];
+  readonly #engines: readonly FaultyEngine[];
   readonly #idle: readonly number[];
 
-  private constructor(engines: readonly Engine[]) {
+  private constructor(engines: readonly FaultyEngine[]) {
     this.#engines = engines;
-    this.#idle = engines.map((engine) => engine.stats().usedBytes);
+    this.#idle = engines.map(({ kernel }) => kernel.usedBytes);
   }
 
   static async open(): Promise<Engines> {
-    return new Engines(await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "512 MiB" }))));
+    return new Engines(await Promise.all(BUILDS.map((build) => FaultyEngine.open(build, "512 MiB"))));
   }
 
   get builds(): number {
     return this.#engines.length;
   }
 
-  at(build: number): Engine {
+  at(build: number): FaultyEngine {
     return this.#engines[build % this.#engines.length]!;
   }
 
   /** @throws Disagreement where a run has left something behind. */
   checkIdle(): void {
-    for (const [at, engine] of this.#engines.entries()) {
+    for (const [at, { engine }] of this.#engines.entries()) {
       const { usedBytes, activeRuns, build } = engine.stats();
       if (activeRuns !== 0) throw new Disagreement(`${activeRuns} runs are left in the ${build} build`);
       const left = usedBytes - this.#idle[at]!;
@@ -49,7 +50,7 @@ export class Engines {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#engines.map((engine) => engine.close()));
+    await Promise.all(this.#engines.map(({ engine }) => engine.close()));
   }
 }
 
@@ -104,12 +105,16 @@ async function attempt(
   one: PlanCase,
   way: Way,
 ): Promise<Awaited<ReturnType<typeof runWay>> | Error> {
+  const faulty = engines.at(way.build);
+  faulty.faults = way.faults;
   try {
-    return await runWay(engines.at(way.build), one, way);
+    return await runWay(faulty.engine, one, way);
   } catch (error) {
     if (!(error instanceof MillraceError) || error instanceof KernelTrapError) throw failure(way, error);
     if (error instanceof MemoryLimitError) throw failure(way, error);
     return error;
+  } finally {
+    faulty.faults = NO_FAULTS;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, it } from "vitest";
 import { agree, Engines } from "./agree.js";
+import { NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
 import type { Way } from "./way.js";
 
@@ -25,6 +26,7 @@ const WAY: Way = {
   batchRows: 65536,
   watermarks: false,
   retracted: null,
+  faults: NO_FAULTS,
   build: 0,
 };
 const int32 = { kind: "int", bits: 32, signed: true } as const;

@@ -18,6 +18,7 @@ import { RowRandom } from "../fixtures/random.js";
 import { consolidate, resultRows } from "../test/testing-result.js";
 import { type Value, writeBatch } from "../twin/values.js";
 import type { Draw } from "./draw.js";
+import { type Faults, NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
 import type { TableCase } from "./table.js";
 
@@ -42,6 +43,7 @@ export interface Way {
   readonly batchRows: number;
   /** Rows come roughly by time, and watermarks follow them (in a stream of a plan with windows). */
   readonly watermarks: boolean;
+  readonly faults: Faults;
   /** So many rows come once too often in a changelog, and are taken back; null: no changelog. */
   readonly retracted: number | null;
 }
@@ -58,7 +60,12 @@ export function drawWay(draw: Draw, builds: number): Way {
     watermarks: draw.chance(40),
     retracted: draw.chance(20) ? draw.below(6) : null,
     build: draw.below(builds),
+    faults: draw.chance(60) ? NO_FAULTS : drawFaults(draw),
   };
+}
+
+function drawFaults(draw: Draw): Faults {
+  return { bits: draw.below(32), restart: draw.pick([0, 1, 2, 3]), split: draw.chance(30) };
 }
 
 /** The result's rows; null where the plan cannot be run in this way. */

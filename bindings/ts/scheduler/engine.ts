@@ -154,6 +154,11 @@ export class Engine {
     return new Engine(kernel, pool);
   }
 
+  /** @internal An engine over a kernel of the caller's: tests have one with fault switches. */
+  static over(kernel: Kernel): Engine {
+    return new Engine(kernel);
+  }
+
   /**
    * Copies a table into the kernel's memory, where runs read it without another copy. Lists, structs and
    * other types that Millrace does not compute on stay on the host.
