@@ -20,7 +20,7 @@ const MOST_ROWS = 20_000;
 
 export class Engines {
   readonly #engines: readonly FaultyEngine[];
-  readonly #idle: readonly number[];
+  readonly #idle: number[];
 
   private constructor(engines: readonly FaultyEngine[]) {
     this.#engines = engines;
@@ -45,6 +45,8 @@ export class Engines {
       const { usedBytes, activeRuns, build } = engine.stats();
       if (activeRuns !== 0) throw new Disagreement(`${activeRuns} runs are left in the ${build} build`);
       const left = usedBytes - this.#idle[at]!;
+      // Said once: the next case begins with what there is now.
+      this.#idle[at] = usedBytes;
       if (left !== 0) throw new Disagreement(`${left} bytes are left in the ${build} build`);
     }
   }

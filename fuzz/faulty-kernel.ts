@@ -4,6 +4,7 @@
 import { Engine } from "../bindings/ts/index.js";
 import { Kernel, type KernelBuild, type Operator } from "../bindings/ts/kernel/index.js";
 import type { OperatorSpec } from "../bindings/ts/kernel/operator.js";
+import type { StateBatch } from "../bindings/ts/kernel/state.js";
 import {
   AggregateConfig,
   AggregateFlag,
@@ -23,12 +24,16 @@ export interface Faults {
   readonly split: boolean;
 }
 
+/** Changes states on their way from one operator to the next. */
+export type Damage = (states: readonly StateBatch[]) => readonly StateBatch[];
+
 export const NO_FAULTS: Faults = { bits: 0, restart: 0, split: false };
 
 export class FaultyEngine {
   readonly engine: Engine;
   readonly kernel: Kernel;
   faults: Faults = NO_FAULTS;
+  damage: Damage | null = null;
 
   private constructor(kernel: Kernel) {
     this.kernel = kernel;
@@ -39,7 +44,7 @@ export class FaultyEngine {
       const faulty = { ...spec, config: withFaults(spec, bits) };
       const isFinal = spec.kind === OperatorKind.HASH_AGGREGATE && (flagsOf(spec) & CHANGELOG) === 0;
       return isFinal && (restart > 0 || split)
-        ? restarting(() => make(faulty), restart, split)
+        ? restarting(() => make(faulty), restart, split, this.damage ?? ((states) => states))
         : make(faulty);
     };
   }
@@ -87,22 +92,32 @@ function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {
 const STATE_ROWS = 5;
 
 /** An aggregation that looks like one operator, and is several in turn. */
-function restarting(make: () => Operator, restart: number, split: boolean): Operator {
+function restarting(make: () => Operator, restart: number, split: boolean, damage: Damage): Operator {
   let current = make();
-  let other = split ? make() : null;
+  let other: Operator | null = null;
   let pushes = 0;
+  try {
+    if (split) other = make();
+  } catch (error) {
+    current.destroy();
+    throw error;
+  }
 
   const moved = (from: Operator, into: Operator) => {
-    for (const state of from.snapshot(STATE_ROWS)) into.merge(state);
-    from.destroy();
+    try {
+      for (const state of damage([...from.snapshot(STATE_ROWS)])) into.merge(state);
+    } finally {
+      from.destroy();
+    }
   };
   const push: Operator["push"] = (...input) => {
     if (other !== null) [current, other] = [other, current];
     const status = current.push(...input);
     if (restart > 0 && ++pushes % restart === 0) {
       const next = make();
-      moved(current, next);
+      const last = current;
       current = next;
+      moved(last, current);
     }
     return status;
   };

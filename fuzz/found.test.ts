@@ -66,3 +66,49 @@ it("sums over a changelog whose rows are all taken back are null", () =>
       { ...WAY, retracted: 3, mode: "update" },
     ],
   ));
+
+it("what a window drops for want of a time cannot fail", () => {
+  const time = { kind: "column", name: "c0" } as const;
+  const failing = {
+    kind: "cast",
+    value: { kind: "literal", value: Number.NaN, type: null },
+    type: { kind: "decimal", precision: 38, scale: 4 },
+    try: false,
+  } as const;
+  const schema = { fields: [{ name: "c0", type: int32, nullable: true }] };
+  return holds(
+    {
+      plan: {
+        kind: "aggregate",
+        input: { kind: "source", name: "t0", schema, data: null, changelog: false },
+        keys: [{ name: "k0", expression: failing }],
+        aggregates: [
+          { name: "a0", aggregate: { name: "min", argument: failing, filter: null, fast: false } },
+          {
+            name: "a1",
+            aggregate: {
+              name: "sum",
+              argument: failing,
+              filter: { kind: "call", fn: "isNull", args: [time] },
+              fast: false,
+            },
+          },
+        ],
+        grouping: null,
+        window: {
+          kind: "tumble",
+          column: "c0",
+          size: 10,
+          step: null,
+          offset: null,
+          timeZone: null,
+          nullTime: "drop",
+          allowedLateness: null,
+          earlyEvery: null,
+        },
+      },
+      tables: { t0: { columns: schema.fields, rows: [[null], [null]] } },
+    },
+    [WAY, { ...WAY, mode: "stream", cuts: "rows" }],
+  );
+});

@@ -3,7 +3,10 @@
 // `--seed 1234 --cases 1` is case 1234 again.
 
 import { parseArgs } from "node:util";
+import { Worker } from "node:worker_threads";
+import { BytesTarget } from "./bytes-target.js";
 import { Draw } from "./draw.js";
+import { FaultTarget } from "./fault-target.js";
 import { PlanTarget } from "./plan-target.js";
 import { shrink } from "./shrink.js";
 import type { Target } from "./target.js";
@@ -19,8 +22,29 @@ const { values: options } = parseArgs({
   },
 });
 
+/** A case that takes longer than this hangs. */
+const HANG_MS = 60_000;
+/** Looks from another thread whether cases go on; kills the process when one hangs. */
+const WATCH = `
+  const { workerData } = require("node:worker_threads");
+  let [last, since] = [-1n, Date.now()];
+  setInterval(() => {
+    const now = Atomics.load(workerData.cases, 0);
+    if (now !== last) [last, since] = [now, Date.now()];
+    else if (Date.now() - since > ${HANG_MS}) {
+      require("node:fs").writeSync(2, "case " + (now & ((1n << 53n) - 1n)) + " hangs\\n");
+      process.kill(process.pid, "SIGKILL");
+    }
+  }, 1000);
+`;
+const current = new BigInt64Array(new SharedArrayBuffer(8));
+const watch = new Worker(WATCH, { eval: true, workerData: { cases: current } });
+watch.unref();
+
 const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   plan: () => PlanTarget.open(),
+  fault: () => FaultTarget.open(),
+  bytes: () => BytesTarget.open(),
 };
 
 const names = Object.keys(TARGETS).filter((name) => options.only === undefined || name === options.only);
@@ -55,6 +79,7 @@ process.exitCode = found === 0 ? 0 : 1;
 /** Runs one case; of a failing one says what is known. */
 async function fails(target: Target, seed: number): Promise<boolean> {
   const draw = Draw.random(seed, target.name);
+  current[0] = BigInt(seed);
   const error = await errorOf(target, draw);
   if (error === null) return false;
   console.log(`\n${target.name}, case ${seed} fails: ${messageOf(error)}`);
@@ -66,6 +91,8 @@ async function fails(target: Target, seed: number): Promise<boolean> {
 }
 
 async function errorOf(target: Target, draw: Draw): Promise<unknown> {
+  // Trials of a smaller case tick too.
+  current[0]! += 1n << 53n;
   try {
     await target.run(draw);
     return null;

@@ -68,11 +68,23 @@ function drawFaults(draw: Draw): Faults {
   return { bits: draw.below(32), restart: draw.pick([0, 1, 2, 3]), split: draw.chance(30) };
 }
 
+/** What happens to a run from outside. */
+export interface Disturbance {
+  readonly signal?: AbortSignal;
+  /** Called with the number of batches that sources have handed over, before the next one. */
+  readonly before?: (batch: number) => void;
+  /** The consumer leaves a stream after so many batches. */
+  readonly leaveAfter?: number;
+  /** Bytes of IPC instead of a table's own. */
+  readonly bytes?: (bytes: Uint8Array) => Uint8Array;
+}
+
 /** The result's rows; null where the plan cannot be run in this way. */
 export async function runWay(
   engine: Engine,
   { plan, tables }: PlanCase,
   way: Way,
+  disturbance: Disturbance = {},
 ): Promise<Value[][] | null> {
   const marks = way.watermarks && way.retracted === null ? watermarksOf(plan, tables) : null;
   const retracted = way.retracted === null ? null : sourceNames(plan);
@@ -90,19 +102,16 @@ export async function runWay(
       ];
     }),
   );
-  const batches = Object.fromEntries(
-    Object.entries(arriving).map(([name, table]) => [name, batchesOf(table, way)] as const),
-  );
-  const loaded: { free(): void }[] = [];
-  const inputs: Record<string, object> = {};
-  for (const [name, parts] of Object.entries(batches)) {
-    inputs[name] = await inputOf(engine, way, parts, arriving[name]!.columns, loaded);
-  }
   const watermarks = Object.fromEntries(
     Object.entries(marks ?? {}).map(([name, mark]) => [name, boundOf(arriving[name]!, mark)]),
   );
+  const loaded: { free(): void }[] = [];
+  const inputs: Record<string, object> = {};
   try {
-    return await resultOf(engine, new Plan(node, null), inputs, way, watermarks);
+    for (const [name, table] of Object.entries(arriving)) {
+      inputs[name] = await inputOf(engine, way, table, disturbance, loaded);
+    }
+    return await resultOf(engine, new Plan(node, null), inputs, way, watermarks, disturbance);
   } finally {
     for (const table of loaded) table.free();
   }
@@ -114,21 +123,26 @@ async function resultOf(
   inputs: Record<string, object>,
   { mode, batchRows }: Way,
   watermarks: Record<string, WatermarkOptions>,
+  { signal, leaveAfter = Number.POSITIVE_INFINITY }: Disturbance,
 ): Promise<Value[][]> {
-  if (mode === "collect") return folded(await engine.collect(plan, inputs));
+  const aborting = signal === undefined ? {} : { signal };
+  if (mode === "collect") return folded(await engine.collect(plan, inputs, aborting));
   if (mode === "kernel") {
-    const table = await engine.collect(plan, inputs, { result: "kernel" });
+    const table = await engine.collect(plan, inputs, { ...aborting, result: "kernel" });
     try {
       return folded(table.toArrow());
     } finally {
       table.free();
     }
   }
-  const options: StreamOptions = { batchRows, watermarks, emit: mode === "update" ? "onUpdate" : "onClose" };
+  const emit = mode === "update" ? "onUpdate" : "onClose";
+  const options: StreamOptions = { ...aborting, batchRows, watermarks, emit };
   const run = engine.stream(plan, inputs, options);
   const rows: Value[][] = [];
   let names: readonly string[] = [];
+  let taken = 0;
   for await (const batch of run) {
+    if (taken++ >= leaveAfter) return rows;
     names = batch.schema.fields.map(({ name }) => name);
     rows.push(...resultRows(batch));
   }
@@ -143,33 +157,42 @@ function folded(table: ReturnType<typeof toTable>): Value[][] {
 
 async function inputOf(
   engine: Engine,
-  { form, mode }: Way,
-  batches: readonly BatchData[],
-  fields: readonly Field[],
+  way: Way,
+  table: TableCase,
+  { before, bytes }: Disturbance,
   loaded: { free(): void }[],
 ): Promise<object> {
-  const whole = batches.length === 0 ? [writeBatch(fields, [])] : batches;
+  const { form, mode } = way;
+  const batches = batchesOf(table, way);
+  const whole = batches.length === 0 ? [writeBatch(table.columns, [])] : batches;
   if (form === "resident") {
-    const table = await engine.load(whole);
-    loaded.push(table);
-    return table;
+    const resident = await engine.load(whole);
+    loaded.push(resident);
+    return resident;
   }
   if (
     form === "ipc" &&
     whole.every(({ columns }) => columns.every(({ dictionary }) => dictionary === null))
   ) {
-    return tableToIPC(toTable(whole[0]!.schema, whole), mode === "collect" ? "file" : "stream");
+    const ipc = tableToIPC(toTable(whole[0]!.schema, whole), mode === "collect" ? "file" : "stream");
+    return bytes === undefined ? ipc : bytes(ipc);
   }
   // What can be iterated once only cannot be read twice, and a plan may read a table twice.
-  if (form === "async") return { [Symbol.asyncIterator]: () => slowly(batches) };
+  if (form === "async" || before !== undefined)
+    return { [Symbol.asyncIterator]: () => slowly(batches, before) };
   return batches;
 }
 
-async function* slowly(batches: readonly BatchData[]): AsyncGenerator<BatchData> {
+async function* slowly(
+  batches: readonly BatchData[],
+  before: Disturbance["before"],
+): AsyncGenerator<BatchData> {
   for (const [at, batch] of batches.entries()) {
     if (at % 3 === 1) await new Promise((resolve) => setImmediate(resolve));
+    before?.(at);
     yield batch;
   }
+  before?.(batches.length);
 }
 
 function batchesOf({ columns, rows }: TableCase, { cuts, offset, encoding }: Way): BatchData[] {

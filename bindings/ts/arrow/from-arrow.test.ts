@@ -143,6 +143,33 @@ describe("structure", () => {
   });
 });
 
+test("a batch that says it has more rows than it holds is malformed", () => {
+  const ROWS = 77;
+  const values = Array.from({ length: ROWS }, (_, row) => row);
+  const table = new arrow.Table({ x: arrow.vectorFromArray(values, new arrow.Int32()) });
+  for (const format of ["file", "stream"] as const) {
+    const bytes = arrow.tableToIPC(table, format);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const counts = Array.from({ length: (bytes.length >> 3) - 1 }, (_, word) => word * 8).filter(
+      (at) => view.getBigInt64(at, true) === BigInt(ROWS),
+    );
+    // One of them is the batch's, another the column's, which apache-arrow does not believe.
+    const refused = counts.filter((at) => {
+      view.setBigInt64(at, 2n ** 31n, true);
+      try {
+        return fromArrow(bytes).batches[0]!.length !== ROWS;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MalformedArrowError);
+        return true;
+      } finally {
+        view.setBigInt64(at, BigInt(ROWS), true);
+      }
+    });
+    expect(refused.length).toBeGreaterThan(0);
+    expect(fromArrow(bytes).batches[0]!.length).toBe(ROWS);
+  }
+});
+
 test("compressed bytes without a codec say what is missing", () => {
   // The codec (a frame header and the bytes as they are) is registered in the second copy only.
   const header = Uint8Array.of(4, 0x22, 0x4d, 0x18, 0x40, 0x40, 0);

@@ -83,12 +83,31 @@ export function fromIpc(bytes: Uint8Array | ArrayBuffer): ArrowBatches {
     const batches: BatchData[] = [];
     for (const batch of reader) {
       const { data, schema: own } = batch as unknown as ArrowBatch;
+      refuseForged(data, schema, bytes);
       if (data.length > 0 || own.fields.length === 0) batches.push(batchOf(data, schema));
     }
     return { schema, batches };
   } catch (error) {
     throw ipcError(error);
   }
+}
+
+/**
+ * Of a batch that says it has more rows than its columns, apache-arrow lengthens the columns by nulls, in a bitmap that
+ * it makes: a few bytes would ask for gigabytes.
+ */
+function refuseForged(data: ArrowData, schema: Schema, bytes: Uint8Array | ArrayBuffer): void {
+  const own = bytes instanceof ArrayBuffer ? bytes : bytes.buffer;
+  data.children.forEach(({ nullBitmap, values, valueOffsets, length }, at) => {
+    const { name: column, type } = schema.fields[at]!;
+    if (type.kind === "opaque" || (nullBitmap?.buffer === own && nullBitmap.byteLength > 0)) return;
+    const held = Math.max(values?.byteLength ?? 0, valueOffsets?.byteLength ?? 0);
+    if (length <= 8 * held) return;
+    throw new MalformedArrowError(
+      `column "${column}": the batch says it has ${length} rows, and the column has ${held} bytes`,
+      { column, value: length },
+    );
+  });
 }
 
 function ipcError(error: unknown): MillraceError {

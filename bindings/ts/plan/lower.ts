@@ -25,7 +25,15 @@ import {
 } from "../kernel/config.js";
 import type { Register } from "../kernel/program.js";
 import { aggregateFunction } from "../type/aggregate.js";
-import { type DataType, type Field, int64, isCarried, type Schema, valueType } from "../type/data-type.js";
+import {
+  bool,
+  type DataType,
+  type Field,
+  int64,
+  isCarried,
+  type Schema,
+  valueType,
+} from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
 import type { BoundJoinTime } from "./bind-join-time.js";
 import { type BoundWindow, WINDOW_COLUMNS } from "./bind-window.js";
@@ -604,23 +612,34 @@ class SharedOutputs {
   readonly texts: string[] = [];
   readonly #compiler: ProgramCompiler;
   readonly #indices = new Map<number, number>();
+  readonly #reached: BoundExpression | null;
 
-  constructor(compiler: ProgramCompiler) {
+  /** @param reached which rows count; of others nothing is asked, so nothing of theirs can fail. Null: all. */
+  constructor(compiler: ProgramCompiler, reached: BoundExpression | null) {
     this.#compiler = compiler;
+    this.#reached = reached;
   }
 
   add(expression: BoundExpression, reachedBy: BoundExpression | null = null): number {
-    return this.#addRegister(this.#compiler.compute(expression, reachedBy), expression.text);
+    return this.#addRegister(this.#compute(expression, reachedBy), expression.text);
   }
 
   /** One output that orders as the parts do: see `ProgramCompiler.orderKey`. */
   addKey(parts: readonly KeyPart[], reachedBy: BoundExpression | null): number {
     const registers = parts.map(({ expression, flags }) => ({
-      register: this.#compiler.compute(expression, reachedBy),
+      register: this.#compute(expression, reachedBy),
       flags,
     }));
     const text = parts.map((part) => part.expression.text).join(", ");
     return this.#addRegister(this.#compiler.orderKey(registers), `key (${text})`);
+  }
+
+  #compute(expression: BoundExpression, reachedBy: BoundExpression | null): Register {
+    const conditions = [this.#reached, reachedBy].filter((condition) => condition !== null);
+    return this.#compiler.compute(
+      expression,
+      conditions.length < 2 ? (conditions[0] ?? null) : all(conditions),
+    );
   }
 
   #addRegister(register: Register, text: string): number {
@@ -632,6 +651,16 @@ class SharedOutputs {
     }
     return index;
   }
+}
+
+function all(conditions: readonly BoundExpression[]): BoundExpression {
+  const text = conditions.map((condition) => condition.text).join(" and ");
+  return { kind: "call", fn: "and", args: conditions, type: bool, nullable: true, text };
+}
+
+function isThere(value: BoundExpression): BoundExpression {
+  const text = `${value.text} is not null`;
+  return { kind: "call", fn: "isNotNull", args: [value], type: bool, nullable: false, text };
 }
 
 type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;
@@ -689,7 +718,9 @@ function groupingStage(
   const move = over(pending);
   const fold = folding();
   const place = (expression: BoundExpression) => fold(move(expression));
-  const outputs = new SharedOutputs(compiler);
+  // A window drops rows without a time before anything else is asked of them.
+  const dropsRows = plan.window?.dropNullTime === true && plan.window.instant.nullable;
+  const outputs = new SharedOutputs(compiler, dropsRows ? place(isThere(plan.window!.instant)) : null);
   const timeOutput = time === null ? -1 : outputs.add(place(time));
   const keys = plan.keys.map(({ expression }) => ({
     output: outputs.add(place(expression)),

@@ -156,7 +156,7 @@ export class Engine {
 
   /** @internal An engine over a kernel of the caller's: tests have one with fault switches. */
   static over(kernel: Kernel): Engine {
-    return new Engine(kernel);
+    return new Engine(kernel, { asked: 1, pool: null, fallback: null });
   }
 
   /**

@@ -1,0 +1,137 @@
+// Faults on purpose: memory that ends, signals, consumers that leave, sources that throw, a clock that goes back.
+// Whatever happens is a typed error, the fault's own, or the right result; afterwards memory is back where it was, and
+// the same plan gives the twin's rows.
+
+import { MemoryLimitError } from "../bindings/ts/index.js";
+import { CorruptStateError, MillraceError } from "../bindings/ts/type/error.js";
+import { agree, Disagreement, Engines } from "./agree.js";
+import type { Draw } from "./draw.js";
+import { drawPlan, type PlanCase } from "./plan.js";
+import { sourceText } from "./source-text.js";
+import type { Target } from "./target.js";
+import { type Disturbance, drawWay, runWay, type Way } from "./way.js";
+
+/** What goes wrong, and when: at which allocation, before which batch of a source, after which batch of results. */
+export interface Fault {
+  readonly kind: "allocation" | "abort" | "leave" | "throw" | "clock";
+  readonly at: number;
+}
+
+class SourceFailure extends Error {}
+class Aborted extends Error {}
+
+export class FaultTarget implements Target {
+  readonly name = "fault";
+  readonly #engines: Engines;
+  readonly #counts = { disturbed: 0, unharmed: 0 };
+
+  private constructor(engines: Engines) {
+    this.#engines = engines;
+  }
+
+  static async open(): Promise<FaultTarget> {
+    return new FaultTarget(await Engines.open());
+  }
+
+  async run(draw: Draw): Promise<void> {
+    const { fault, way, one } = this.#draw(draw);
+    const isDisturbed = await survives(this.#engines, one, way, fault);
+    this.#counts[isDisturbed ? "disturbed" : "unharmed"]++;
+  }
+
+  #draw(draw: Draw): { fault: Fault; way: Way; one: PlanCase } {
+    const kind = draw.pick([
+      "allocation",
+      "allocation",
+      "allocation",
+      "abort",
+      "leave",
+      "throw",
+      "clock",
+    ] as const);
+    const at = kind === "allocation" ? 1 + draw.below(draw.pick([10, 40, 200])) : draw.below(4);
+    const way = drawWay(draw, this.#engines.builds);
+    return { fault: { kind, at }, way, one: drawPlan(draw) };
+  }
+
+  test(draw: Draw, title: string): string {
+    const { fault, way, one } = this.#draw(draw);
+    return `it(${JSON.stringify(title)}, () =>\n  survived(${sourceText(one, "  ")}, ${sourceText(way, "  ")}, ${sourceText(fault)}));`;
+  }
+
+  summary(): string {
+    return `${this.#counts.disturbed} runs ended by their fault, ${this.#counts.unharmed} not`;
+  }
+
+  close(): Promise<void> {
+    return this.#engines.close();
+  }
+}
+
+/**
+ * Runs a case with a fault, then without.
+ * @returns whether the fault ended the run
+ * @throws Disagreement
+ */
+export async function survives(engines: Engines, one: PlanCase, way: Way, fault: Fault): Promise<boolean> {
+  const controller = new AbortController();
+  const disturbance = disturbanceOf(fault, controller);
+  const faulty = engines.at(way.build);
+  faulty.faults = way.faults;
+  const putBack = fault.kind === "clock" ? turnBack() : () => {};
+  if (fault.kind === "allocation") faulty.kernel.failAllocation(fault.at);
+  let error: unknown = null;
+  try {
+    await runWay(faulty.engine, one, way, disturbance);
+  } catch (failure) {
+    error = failure;
+  } finally {
+    faulty.kernel.failAllocation(0);
+    putBack();
+  }
+  // A source that was left behind ends a turn later.
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const isOwn = isAnswer(error, fault);
+  if (!isOwn && (!(error instanceof MillraceError) || error.code === "KERNEL_TRAP"))
+    throw new Disagreement(`${fault.kind} at ${fault.at}: ${error instanceof Error ? error.stack : error}`);
+  engines.checkIdle();
+  // An allocation that fails anywhere else than where memory is asked for would be another error.
+  if (!isOwn && fault.kind === "allocation" && error instanceof CorruptStateError)
+    throw new Disagreement(`allocation ${fault.at}: ${error.stack}`);
+  await agree(engines, one, [way]);
+  return isOwn && error !== null;
+}
+
+function isAnswer(error: unknown, { kind }: Fault): boolean {
+  if (error === null) return true;
+  if (kind === "allocation") return error instanceof MemoryLimitError;
+  return kind === "abort" ? error instanceof Aborted : error instanceof SourceFailure;
+}
+
+function disturbanceOf({ kind, at }: Fault, controller: AbortController): Disturbance {
+  if (kind === "leave") return { leaveAfter: at };
+  if (kind === "throw") {
+    const before = (batch: number) => {
+      if (batch === at) throw new SourceFailure("the source fails");
+    };
+    return { before };
+  }
+  if (kind !== "abort") return {};
+  const before = (batch: number) => {
+    if (batch === at) controller.abort(new Aborted("enough"));
+  };
+  return { before, signal: controller.signal };
+}
+
+/** From now on the clocks run backwards; answers what puts them right. */
+function turnBack(): () => void {
+  const { now } = performance;
+  const today = Date.now;
+  let steps = 0;
+  performance.now = () => now.call(performance) - 1000 * ++steps;
+  Date.now = () => today() - 1_000_000 * ++steps;
+  return () => {
+    performance.now = now;
+    Date.now = today;
+  };
+}
