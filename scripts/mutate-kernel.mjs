@@ -6,6 +6,7 @@
 //   node scripts/mutate-kernel.mjs group hash --count 50  only files whose path contains one of the words
 //   node scripts/mutate-kernel.mjs --seed 7 --list        print the mutants, run nothing
 //   node scripts/mutate-kernel.mjs --at group/pack.ts:31  every mutant of one line
+//   node scripts/mutate-kernel.mjs --fuzz 300             the fuzzer must notice, within so many seconds
 //
 // The draw is seeded, so that a run can be repeated. A mutant costs a build and the tests of its folder
 // (about 20 s). The copy is made in a temporary directory: the tree is not touched.
@@ -23,6 +24,7 @@ const { values: options, positionals: words } = parseArgs({
     count: { type: "string", default: "30" },
     seed: { type: "string", default: "1" },
     at: { type: "string" },
+    fuzz: { type: "string" },
     list: { type: "boolean", default: false },
   },
 });
@@ -138,7 +140,7 @@ if (options.list) {
 const copy = mkdtempSync(join(tmpdir(), "millrace-mutants-"));
 process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
-for (const name of ["kernel", "bindings", "twin", "fixtures", "scripts", "build"]) {
+for (const name of ["kernel", "bindings", "twin", "fixtures", "fuzz", "test", "scripts", "build"]) {
   cpSync(join(root, name), join(copy, name), { recursive: true });
 }
 for (const name of ["package.json", "asconfig.json", "vitest.config.ts", "tsconfig.json"]) {
@@ -152,11 +154,30 @@ function run(command, parameters, timeout) {
     encoding: "utf8",
     timeout,
     killSignal: "SIGKILL",
+    // Only this build is made of the mutant.
+    env: { ...process.env, MILLRACE_BUILDS: "simd" },
   });
   return { passed: result.status === 0, timedOut: result.error?.code === "ETIMEDOUT", output: result.stdout };
 }
 const build = () => run("scripts/build-kernel.mjs", ["--force", "simd"], 300_000);
 const vitest = relative(root, fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url)));
+const tsx = relative(root, fileURLToPath(new URL("../node_modules/tsx/dist/cli.mjs", import.meta.url)));
+const fuzz = () =>
+  run(
+    tsx,
+    [
+      "fuzz/main.ts",
+      "--only",
+      "plan",
+      "--seed",
+      options.seed,
+      "--seconds",
+      options.fuzz,
+      "--shrink-seconds",
+      "0",
+    ],
+    1000 * (Number(options.fuzz) + 120),
+  );
 const tests = (file) =>
   run(
     vitest,
@@ -174,7 +195,7 @@ for (const [index, mutant] of chosen.entries()) {
   writeFileSync(path, lines.join("\n"));
   let verdict = "does not compile";
   if (build().passed) {
-    const { passed, timedOut } = tests(mutant.file);
+    const { passed, timedOut } = options.fuzz === undefined ? tests(mutant.file) : fuzz();
     verdict = passed ? "survived" : timedOut ? "timed out" : "killed";
   }
   writeFileSync(path, original);
