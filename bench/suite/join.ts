@@ -2,12 +2,14 @@
 //
 // The right sides' keys are unique, so the hand-written loops index one array by key; of texts by a number for each
 // that both sides' dictionaries share.
+//
+// And one as-of join: each trade beside the latest quote of its symbol, ten trades to a quote, both in the order of time.
 
 import { from, type JoinHow, type Plan } from "../../bindings/ts/index.js";
 import type { PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawColumn, RawResult } from "../result/canonical.js";
 import type { BenchCase, JavaScriptLoop, Suite } from "./case.js";
-import { codes, columnOf, directSize, int32 } from "./typed-loops.js";
+import { codes, columnOf, directSize, int32, integersAsFloat64 } from "./typed-loops.js";
 
 const LEFT = ["id1", "id2", "id3", "id4", "id5", "id6", "v1"];
 const RIGHT = {
@@ -128,15 +130,80 @@ function taken(table: PlainTable, name: string, rows: Int32Array): RawColumn {
   return { values: out, valid: nulls, ...(dictionary === null ? {} : { dictionary }) };
 }
 
+const ASOF = [
+  { name: "symbol", kind: "text" },
+  { name: "ts", kind: "int" },
+  { name: "quantity", kind: "float" },
+  { name: "quoted", kind: "int" },
+  { name: "bid", kind: "float" },
+] as const satisfies readonly OutputColumn[];
+
+const asof: BenchCase = {
+  suite: "join",
+  name: "asof",
+  question: "left, the latest of 1 in 10 rows, by text and time",
+  inputs: {
+    trades: { fixture: "asof-trades", columns: ["symbol", "ts", "quantity"] },
+    quotes: { fixture: "asof-quotes", columns: ["symbol", "quoted", "bid"] },
+  },
+  output: ASOF,
+  plan: () =>
+    (from("trades") as Plan).asofJoin(
+      from("quotes") as Plan,
+      {
+        on: ["ts", "quoted"],
+        by: "symbol",
+      } as never,
+    ) as Plan,
+  sql: `SELECT t.*, q.quoted, q.bid FROM trades t ASOF LEFT JOIN quotes q ON t.symbol = q.symbol AND t.ts >= q.quoted`,
+  polars: (pl, tables) =>
+    tables
+      .trades!.lazy()
+      .joinAsof(tables.quotes!.lazy(), {
+        leftOn: "ts",
+        rightOn: "quoted",
+        by: "symbol",
+        coalesce: false,
+        checkSortedness: false,
+      } as never)
+      .select(...ASOF.map(({ name }) => pl.col(name))),
+  javascript: asofLoop,
+};
+
+/** Both sides are in the order of time: one merge, with the latest quote of each symbol at hand. */
+function asofLoop(tables: Readonly<Record<string, PlainTable>>): () => RawResult {
+  const [trades, quotes] = [tables.trades!, tables.quotes!];
+  const [own, other] = [codes(trades, "symbol"), codes(quotes, "symbol")];
+  const numbers = new Map(other.texts.map((text, at) => [text, at]));
+  const translated = Int32Array.from(own.texts, (text) => numbers.get(text) ?? -1);
+  const [ts, quoted] = [integersAsFloat64(trades, "ts"), integersAsFloat64(quotes, "quoted")];
+  return () => {
+    const latest = new Int32Array(other.texts.length).fill(-1);
+    const mine = Int32Array.from(ts.keys());
+    const theirs = new Int32Array(ts.length);
+    let next = 0;
+    for (let row = 0; row < ts.length; row++) {
+      for (; next < quoted.length && quoted[next]! <= ts[row]!; next++) latest[other.codes[next]!] = next;
+      const symbol = translated[own.codes[row]!]!;
+      theirs[row] = symbol < 0 ? -1 : latest[symbol]!;
+    }
+    const columns: Record<string, RawColumn> = {};
+    for (const name of ["symbol", "ts", "quantity"]) columns[name] = taken(trades, name, mine);
+    for (const name of ["quoted", "bid"]) columns[name] = taken(quotes, name, theirs);
+    return { rows: ts.length, columns };
+  };
+}
+
 export const joinSuite: Suite = {
   name: "join",
-  title: "joins (db-benchmark)",
+  title: "joins (db-benchmark, and as of a time)",
   cases: [
     joinCase("q1", "inner, 1 in 1,000,000 rows, on an integer", "small", "id1", "inner"),
     joinCase("q2", "inner, 1 in 1,000 rows, on an integer", "medium", "id2", "inner", "fast"),
     joinCase("q3", "left outer, 1 in 1,000 rows, on an integer", "medium", "id2", "left"),
     joinCase("q4", "inner, 1 in 1,000 rows, on a text", "medium", "id5", "inner"),
     joinCase("q5", "inner, as many rows, on an integer", "big", "id3", "inner"),
+    asof,
   ],
   geometricMean: true,
 };
