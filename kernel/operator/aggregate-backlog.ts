@@ -16,7 +16,8 @@
 // fast, a million keys 2.8 times. Tried and lost: the first try of every block (row-table.ts) in a partition too,
 // and growing slots, keys and sums step by step instead of for all that waits: 1.5 and 1.9 times together.
 //
-// Taken by aggregations without filters, text or boolean arguments, distinct counts and changelogs.
+// Taken by aggregations without filters, text or boolean arguments, distinct counts and changelogs; each partial of a
+// window (windows.ts) has its own.
 //
 //   row:   packed key | arguments, widest first | u32 null bits, bit 31: the key, where it has no mask of its own
 //   chunk: +0 u32 next  +16 rows

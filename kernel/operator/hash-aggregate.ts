@@ -859,6 +859,12 @@ function setAside(context: usize, operator: usize, rows: u32): i32 {
  * was to be had of memory, `aggregateReserveBatch` and `aggregateHeadroom` have seen to.
  */
 export function aggregateApply(context: usize, operator: usize, rows: u32, left: u32): i32 {
+  if (backlogIsOpen(operator)) {
+    // Texts of keys have their room, too.
+    if (!backlogAppend(context, operator, rows)) return failMemory(context, 0);
+    changetype<Operator>(operator).rowsSelected += rows;
+    return 0;
+  }
   const status = prepareVector(context, operator, rows, left, left);
   if (status < 0) return status;
   changetype<Operator>(operator).rowsSelected += rows;

@@ -17,6 +17,7 @@ import { ArgumentError, ClosedError, MemoryLimitError, OverflowError } from "../
 import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import type { TwinWindow } from "../../twin/window.js";
+import { AggregateFault } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
 import {
   type Aggregate,
@@ -174,6 +175,24 @@ describe.each(BUILDS)("%s", (build) => {
       }),
       { numRuns: build === "simd" ? 200 : 60 },
     );
+  });
+
+  test("rows that partials set aside", { timeout: 60_000 }, () => {
+    for (const window of [
+      { kind: "tumble", length: 400n, offset: 0n },
+      { kind: "hop", length: 900n, step: 200n, offset: 5n },
+    ] as const) {
+      const { asked, table } = stream(2000, window, 30n);
+      const keys = table[1]!.map((_, row) => BigInt((row * 619) % 700));
+      const aggregates: Aggregate[] = [{ name: "sum", of: 2 }, { name: "max", of: 1 }, { name: "count" }];
+      const faults = AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT;
+      const query = { ...asked, query: { ...asked.query, aggregates, keys: [1], faults } };
+      const history = { table: [table[0]!, keys, table[2]!, table[3]!], watermarks: [] };
+      const wanted = comparable(expectedWindow(query, history));
+      for (const sizes of [[300], [50, 1, 700]]) {
+        expect(comparable(runWindow(kernels.get(build)!, query, history, sizes))).toEqual(wanted);
+      }
+    }
   });
 
   test("a push that finds no memory changes nothing", { timeout: 60_000 }, () => {

@@ -20,7 +20,8 @@ import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../
 import { SHAPE_SIZE, Shape, shapeInit } from "../window/shape";
 import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
-import { aggregateReserveRows, aggregateTextsHeadroom } from "./aggregate-reserve";
+import { backlogConsider, backlogIsOpen, backlogReserve, backlogRows, backlogWork } from "./aggregate-backlog";
+import { aggregateReserveRows, aggregateReserveTexts, aggregateTextsHeadroom } from "./aggregate-reserve";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggregateTier } from "./hash-aggregate";
 import { Operator } from "./operator";
@@ -166,6 +167,11 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
   if (status == 0) {
     status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator, rows, routing.runs);
+    // Rows that wait take more room than what they come to.
+    if (status == <i32>Status.OUT_OF_MEMORY && settle(context, operator)) {
+      changesDrop(context, self);
+      status = reserveTargets(context, operator, rows, routing.runs);
+    }
     if (status < 0) {
       partialsDropEmpty(context, operator);
       changesDrop(context, self);
@@ -204,6 +210,15 @@ function reserveTargets(context: usize, operator: usize, rows: u32, runs: u32): 
       : partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
     if (state == 0) return Status.OUT_OF_MEMORY;
     store<u32>(target, <u32>state);
+    store<u32>(target, groupsOf(aggregationOf(state)).count, 12);
+    store<u32>(target, rows, 16);
+    if (backlogIsOpen(state)) {
+      // The texts of a batch may all be this one's.
+      if (!aggregateReserveTexts(aggregationOf(state), rows)) return failMemory(context, 0);
+      const reserved = backlogReserve(context, state, rows);
+      if (reserved < 0) return reserved;
+      continue;
+    }
     if (!aggregateReserveRows(aggregationOf(state), rows, targets == 1)) return failMemory(context, 0);
     bytes += aggregateHeadroom(state, rows);
   }
@@ -226,6 +241,19 @@ function reserveScattered(context: usize, operator: usize, rows: u32): i32 {
   return 0;
 }
 
+/** Works off all rows that are set aside; whether there were any. */
+function settle(context: usize, operator: usize): bool {
+  const self = windowsOf(operator);
+  let any = false;
+  for (let index: u32 = 0; index < self.count; index++) {
+    const state = partialState(partialAt(self, index));
+    if (backlogRows(state) == 0) continue;
+    any = true;
+    if (backlogWork(context, state, true) < 0) return false;
+  }
+  return any;
+}
+
 function applyRouted(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   self.newest = routing.newest;
@@ -235,6 +263,13 @@ function applyRouted(context: usize, operator: usize, rows: u32, routing: Routin
   self.lateCount = routing.lateCount;
   const status = apply(context, operator, rows, <u32>routing.selected);
   if (status < 0) changetype<Operator>(operator).failed = 1;
+  else if (self.scattered == 0) {
+    for (let index: u32 = 0; index < targetCount(self); index++) {
+      const target = targetAt(self, index);
+      const applied = load<u32>(target, 16);
+      if (applied != 0) backlogConsider(load<u32>(target), applied, load<u32>(target, 12));
+    }
+  }
   return status;
 }
 

@@ -19,6 +19,7 @@ import {
   windowLastSlice,
   windowStart,
 } from "../window/shape";
+import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { Combination, combineBegin, combineStep } from "./aggregate-combine";
 import { aggregateMerge, aggregateRelease } from "./aggregate-merge";
 import { PULL_ROWS, aggregateEmit, aggregateTextLimit } from "./aggregate-output";
@@ -129,6 +130,8 @@ export function prepareWindow(context: usize, operator: usize): i32 {
   if (self.open == 0) {
     const waiting = scatterFold(context, operator);
     if (waiting != 0) return waiting;
+    const left = workOff(context, operator);
+    if (left != 0) return left;
     const opened = openWindow(context, operator);
     if (opened < 0) return opened;
   }
@@ -143,6 +146,23 @@ export function prepareWindow(context: usize, operator: usize): i32 {
     if (status < 0) closeResult(context, self);
     if (status == 0) self.next++;
     return status == 0 ? 1 : status;
+  }
+  return 0;
+}
+
+/** Goes on with rows that the next window's partials have set aside: about how many, 0 when none are left, or an error. */
+function workOff(context: usize, operator: usize): i32 {
+  const self = windowsOf(operator);
+  const last = windowLastSlice(shapeOf(self), nextWindow(self));
+  for (let index: u32 = 0; index < self.count; index++) {
+    const partial = partialAt(self, index);
+    if (partialSlice(partial) > last) break;
+    const state = partialState(partial);
+    const waiting = backlogRows(state);
+    if (waiting == 0) continue;
+    const status = backlogWork(context, state, false);
+    if (changetype<Operator>(state).failed) changetype<Operator>(operator).failed = 1;
+    return status < 0 ? status : <i32>(waiting - backlogRows(state));
   }
   return 0;
 }

@@ -8,7 +8,8 @@
 // Otherwise each row is looked at: the watermark before it decides which windows it still reaches, and, where windows
 // take late rows, which of them have left (window-changes.ts).
 //
-//   target: +0 u32 aggregation  +4 u32 rows  +8 u32 last row + 1 of the vector at hand  +12 u32 the one before it
+//   target: +0 u32 aggregation  +4 u32 rows to come  +8 u32 last row + 1 of the vector at hand
+//           +12 u32 groups before the push  +16 u32 rows  +20 u32 0
 
 import { Abi, Type } from "../abi/layout";
 import { Reason, Status } from "../abi/status";
@@ -42,7 +43,7 @@ import { expiryOf } from "./window-changes";
 import { Windows, shapeOf, tableOf, windowsOf, windowsProgram } from "./windows";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
-export const TARGET: usize = 16;
+export const TARGET: usize = 24;
 /** Of a vector: its rows go to several partials; of a row: it goes nowhere. */
 export const SEVERAL: u32 = 0xffffffff;
 export const NOWHERE: u32 = 0xfffffffe;
