@@ -12,6 +12,7 @@ import { byteWidth, type DataType, physicalType, type Schema, typeName } from ".
 import { ArgumentError, MalformedArrowError, MillraceError, TypeMismatchError } from "../type/error.js";
 import { getBit, shiftBits } from "./bits.js";
 import { fromArrowDictionary } from "./dictionary.js";
+import { checkIpc } from "./ipc-check.js";
 import {
   type ArrowBatch,
   type ArrowData,
@@ -77,6 +78,7 @@ export function fromRecordBatch(batch: unknown): BatchData {
 /** Every batch of Arrow IPC bytes (stream or file format). Buffers are views of `bytes` where they are aligned. */
 export function fromIpc(bytes: Uint8Array | ArrayBuffer): ArrowBatches {
   try {
+    checkIpc(bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : viewBytes(bytes));
     const reader = RecordBatchReader.from(bytes as Uint8Array).open();
     if (!reader.schema) throw new MalformedArrowError("the bytes are not Arrow IPC: they hold no schema");
     const schema = fromArrowSchema(reader.schema as unknown as ArrowBatch["schema"]);

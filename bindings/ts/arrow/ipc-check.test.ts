@@ -1,0 +1,54 @@
+import * as arrow from "apache-arrow";
+import { describe, expect, test } from "vitest";
+import { MalformedArrowError, MillraceError } from "../type/error.js";
+import { fromArrow } from "./from-arrow.js";
+import { checkIpc } from "./ipc-check.js";
+
+const point = new arrow.Struct([
+  new arrow.Field("x", new arrow.Int32(), true),
+  new arrow.Field("y", new arrow.List(new arrow.Field("item", new arrow.Utf8(), true)), true),
+]);
+const table = new arrow.Table({
+  n: arrow.vectorFromArray([1, 2, null, 4], new arrow.Int32()),
+  s: arrow.vectorFromArray(["a", "b", "a", null], new arrow.Dictionary(new arrow.Utf8(), new arrow.Int8())),
+  p: arrow.vectorFromArray([{ x: 1, y: ["u", "v"] }, null, { x: 3, y: [] }, { x: null, y: null }], point),
+  t: arrow.vectorFromArray([1, 2, 3, 4], new arrow.TimestampMicrosecond("Europe/Berlin")),
+});
+
+describe.each(["file", "stream"] as const)("metadata of a %s", (format) => {
+  const bytes = arrow.tableToIPC(table, format);
+
+  test("pass as they are", () => {
+    expect(() => checkIpc(bytes)).not.toThrow();
+    expect(fromArrow(bytes).batches[0]!.length).toBe(4);
+  });
+
+  test("that ask for too much are refused before memory is taken", () => {
+    let refused = 0;
+    const copy = bytes.slice();
+    const view = new DataView(copy.buffer);
+    for (let at = 0; at + 4 <= copy.length; at += 4) {
+      for (const word of [0x7ffffff0, 0x00ffffff, 0xff63ffff]) {
+        view.setUint32(at, word, true);
+        try {
+          fromArrow(copy);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MillraceError);
+          if (error instanceof MalformedArrowError && /contradict themselves/.test(error.message)) refused++;
+        }
+        copy.set(bytes.subarray(at, at + 4), at);
+      }
+    }
+    expect(refused).toBeGreaterThan(50);
+  });
+
+  test("cut off anywhere are an error, or fewer batches", () => {
+    for (let length = 0; length < bytes.length; length += 3) {
+      try {
+        expect(fromArrow(bytes.slice(0, length)).batches.length).toBeLessThanOrEqual(1);
+      } catch (error) {
+        expect(error).toBeInstanceOf(MillraceError);
+      }
+    }
+  });
+});
