@@ -3,6 +3,8 @@
 import { MillraceError, OverflowError, PlanError } from "../bindings/ts/index.js";
 import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
+import { type BoundPlan, boundInputs } from "../bindings/ts/plan/logical.js";
+import { isCarried } from "../bindings/ts/type/data-type.js";
 import { ArgumentError, CastError, KernelTrapError, MemoryLimitError } from "../bindings/ts/type/error.js";
 import { fingerprint, inOrder } from "../test/testing-result.js";
 import { TwinOverflow } from "../twin/aggregate.js";
@@ -76,8 +78,11 @@ export async function agree(engines: Engines, one: PlanCase, ways: readonly Way[
     Object.entries(one.tables).map(([name, { columns, rows }]) => [name, [writeBatch(columns, rows)]]),
   );
   const twin = outcome(() => runPlan(bound, batches));
-  const show = isOrdered(bound) ? inOrder : fingerprint;
-  const want = twin === "error" || twin.rows.length > MOST_ROWS ? null : show(twin.rows);
+  const ordersLists = orders(bound, ({ input }) => input.schema.fields.some(({ type }) => isCarried(type)));
+  const show = isOrdered(bound) && !ordersLists ? inOrder : fingerprint;
+  // Which of rows that differ in lists only come first is nobody's to say, and which a limit keeps.
+  const isOpen = ordersLists && orders(bound, ({ kind }) => kind === "limit");
+  const want = twin === "error" || isOpen || twin.rows.length > MOST_ROWS ? null : show(twin.rows);
   let [compared, refused] = [0, 0];
   for (const way of ways) {
     const got = await attempt(engines, one, way);
@@ -90,7 +95,7 @@ export async function agree(engines: Engines, one: PlanCase, ways: readonly Way[
     }
     if (got instanceof Error) {
       const isIntermediate = way.mode === "update" || way.retracted !== null;
-      if (want === null || (isIntermediate && got instanceof OverflowError)) continue;
+      if (want === null || isNearEnd(got) || (isIntermediate && got instanceof OverflowError)) continue;
       throw failure(way, got);
     }
     if (want === null) continue;
@@ -118,6 +123,19 @@ async function attempt(
   } finally {
     faulty.faults = NO_FAULTS;
   }
+}
+
+type Ordering = Extract<BoundPlan, { kind: "sort" | "limit" }>;
+
+/** Whether any sort or limit of the plan is like that. */
+function orders(plan: BoundPlan, is: (node: Ordering) => boolean): boolean {
+  if ((plan.kind === "sort" || plan.kind === "limit") && is(plan)) return true;
+  return boundInputs(plan).some((input) => orders(input, is));
+}
+
+/** Windows may refuse times a little before their bounds would not fit 64 bits. */
+function isNearEnd(got: Error): boolean {
+  return got instanceof OverflowError && got.message.includes("so near the end of its type");
 }
 
 /** Whether an error is about the plan and how it is run, and not about a row. */

@@ -112,3 +112,23 @@ it("what a window drops for want of a time cannot fail", () => {
     [WAY, { ...WAY, mode: "stream", cuts: "rows" }],
   );
 });
+
+it("the start of a date's year may lie before the first date, and only fails where it is asked for", () => {
+  const day = { kind: "column", name: "c0" } as const;
+  const schema = { fields: [{ name: "c0", type: { kind: "date", unit: "day" }, nullable: true } as const] };
+  const tables = { t0: { columns: schema.fields, rows: [[-(2n ** 31n) + 6n], [0n]] } };
+  const year = { kind: "truncate", value: day, unit: "year" } as const;
+  const recent = {
+    kind: "call",
+    fn: "greater",
+    args: [day, { kind: "literal", value: "1969-12-31", type: null }],
+  } as const;
+  const input = { kind: "source", name: "t0", schema, data: null, changelog: false } as const;
+  const columns = [
+    {
+      name: "x0",
+      expression: { kind: "case", branches: [{ condition: recent, value: year }], otherwise: null } as const,
+    },
+  ];
+  return holds({ plan: { kind: "select", input, columns }, tables }, [WAY, { ...WAY, mode: "stream" }]);
+});

@@ -4,9 +4,17 @@
 // oracle of the kernel's tests (twin/expression.ts). Integers and decimals are exact BigInts; errors are the
 // typed ones of the kernel, without a row.
 
-import { type DataType, typeName } from "../type/data-type.js";
+import { type DataType, int64, typeName } from "../type/data-type.js";
 import { CastError, OverflowError } from "../type/error.js";
-import type { BoundCall, BoundExpression, BoundIn, BoundLike, BoundRound, BoundShift } from "./bound.js";
+import type {
+  BoundCall,
+  BoundExpression,
+  BoundIn,
+  BoundLike,
+  BoundRound,
+  BoundShift,
+  BoundTruncate,
+} from "./bound.js";
 import {
   addMonths,
   civilFromDays,
@@ -67,9 +75,7 @@ export function evaluate(expression: BoundExpression, row: readonly Value[]): Va
         timePart(ticks as bigint, expression.value.type, expression.part),
       );
     case "truncate":
-      return strict([of(expression.value)], ([ticks]) =>
-        truncate(ticks as bigint, expression.type, expression.unit),
-      );
+      return strict([of(expression.value)], ([ticks]) => truncate(ticks as bigint, expression));
     case "shift":
       return strict([of(expression.value)], ([ticks]) => shift(ticks as bigint, expression));
   }
@@ -384,10 +390,12 @@ function timePart(ticks: bigint, type: DataType, part: TimePartName): bigint {
   }
 }
 
-function truncate(ticks: bigint, type: DataType, unit: TruncateUnit): bigint {
+function truncate(ticks: bigint, { type, unit, text }: BoundTruncate): bigint {
   const day = ticksADay(type);
   const local = localTicks(ticks, type);
-  return utcTicks(truncateLocal(local, day, unit), type);
+  const start = utcTicks(truncateLocal(local, day, unit), type);
+  if (type.kind === "date" && type.unit === "day") return castValue(start, int64, type) as bigint;
+  return inRange(start, type, text);
 }
 
 function truncateLocal(local: bigint, day: bigint, unit: TruncateUnit): bigint {

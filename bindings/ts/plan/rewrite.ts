@@ -82,8 +82,9 @@ function failsItself(expression: BoundExpression): boolean {
     case "cast":
       return !expression.try && !isSafeCast(expression.value.type, expression.type);
     case "timePart":
-    case "truncate":
       return expression.value.type.kind === "timestamp";
+    // The unit's start may lie before the first time that there is.
+    case "truncate":
     case "shift":
       return true;
     default:
