@@ -105,6 +105,11 @@ function feedAll(self: Accumulator, set: Accumulator, context: usize, groups: u3
     if (left <= 0) continue;
     // COUNT_DISTINCT's set, which holds equal values as one: each counts once.
     if (set.family == <u32>Family.MULTISET) left = 1;
+    if (self.family == <u32>Family.COUNT) {
+      addCount(self, distinctGroup(set, pair), left);
+      continue;
+    }
+    left = copies(self, left);
     multisetValue(set, pair, value);
     for (; left > 0; left--) {
       append(load, distinctGroup(set, pair), value);
@@ -114,6 +119,32 @@ function feedAll(self: Accumulator, set: Accumulator, context: usize, groups: u3
   if (!flush(self, context, groups, load)) return false;
   self.fed = set.rows + 1;
   return true;
+}
+
+function addCount(self: Accumulator, group: u32, count: i64): void {
+  const at = self.values + ((<usize>group) << 3);
+  store<i64>(at, load<i64>(at) + count);
+}
+
+/** How many of so many equal values can make a difference: a value may have come more often than could be fed. */
+function copies(self: Accumulator, count: i64): i64 {
+  switch (self.family) {
+    case Family.SEEN:
+    case Family.BIT_AND:
+    case Family.BIT_OR:
+      return 1;
+    case Family.BIT_XOR:
+      return count & 1;
+    case Family.TOP:
+    case Family.BOTTOM:
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      return min<i64>(count, self.limit);
+    default:
+      return count;
+  }
 }
 
 /** Writes a pair's value to `target`, as `multisetValue` does. */

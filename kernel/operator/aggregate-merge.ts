@@ -336,8 +336,21 @@ function checkPairs(
       return corrupt(context, Reason.STATE_VALUE);
     if (isSketch(accumulator) && !areCells(accumulator, program, count))
       return corrupt(context, Reason.STATE_VALUE);
+    if (isMultiset(accumulator.family) && !areMultiplicities(program, count, state.rowsSelected))
+      return corrupt(context, Reason.STATE_VALUE);
   }
   return 0;
+}
+
+/** Whether no value has come, or been taken back, more often than rows were seen: what is read would take for ever. */
+function areMultiplicities(program: usize, rows: u32, seen: u64): bool {
+  const deltas = changetype<Vector>(programOutput(program, 2));
+  if (deltas.dictionary != 0) return false;
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    const delta = load<i64>(deltas.values + (row << 3));
+    if (<u64>(delta < 0 ? -delta : delta) > seen) return false;
+  }
+  return true;
 }
 
 function areCells(accumulator: Accumulator, program: usize, rows: u32): bool {

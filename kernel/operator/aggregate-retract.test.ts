@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { type AggregateName, takesRowsBack } from "../../bindings/ts/type/aggregate.js";
 import * as types from "../../bindings/ts/type/data-type.js";
-import { ArgumentError, RetractionError } from "../../bindings/ts/type/error.js";
+import { ArgumentError, CorruptStateError, RetractionError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
 import { AggregateFault, RowKind } from "../abi/operator.js";
 import {
@@ -333,6 +333,22 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
       expect(rows.at(-1)).toEqual([1n, BigInt(top - 1), 0n, 2n]);
     }
     operator.destroy();
+  });
+
+  test("a state in which a value came more often than there were rows is refused", () => {
+    const asked = retracting({ ...counted, keys: [], aggregates: [{ name: "mode", of: 1 }] });
+    const operator = open(kernel, asked);
+    operator.push(batchOf(asked.types, [["k"], [5n], [0n]]));
+    const states = [...operator.snapshot()];
+    const last = states.at(-1)!;
+    const column = last.columns.at(-1)!;
+    const values = new Uint8Array(BigInt64Array.of(2n ** 40n).buffer);
+    const forged = { ...last, columns: [...last.columns.slice(0, -1), { ...column, values }] };
+    const other = open(kernel, asked);
+    for (const state of states.slice(0, -1)) other.merge(state);
+    expect(() => other.merge(forged)).toThrow(CorruptStateError);
+    operator.destroy();
+    other.destroy();
   });
 
   test("what cannot take rows back is refused", () => {
