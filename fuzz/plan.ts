@@ -7,14 +7,15 @@ import { bindNode } from "../bindings/ts/plan/bind.js";
 import { bindJoin } from "../bindings/ts/plan/bind-join.js";
 import { bindSet } from "../bindings/ts/plan/bind-set.js";
 import { bind } from "../bindings/ts/plan/index.js";
-import type {
-  BoundPlan,
-  JoinHow,
-  NamedAggregate,
-  NamedExpression,
-  PlanNode,
-  SortColumn,
-  StepNode,
+import {
+  type BoundPlan,
+  inputsOf,
+  type JoinHow,
+  type NamedAggregate,
+  type NamedExpression,
+  type PlanNode,
+  type SortColumn,
+  type StepNode,
 } from "../bindings/ts/plan/logical.js";
 import type { ExpressionNode } from "../bindings/ts/plan/node.js";
 import type { WindowNode, WindowSize } from "../bindings/ts/plan/window.js";
@@ -86,11 +87,30 @@ const HOWS: readonly JoinHow[] = ["inner", "left", "right", "full", "semi", "ant
 const SETS = ["union all", "intersect", "except"] as const;
 /** Wider results are cut down: what joins multiply gets slow, and no more interesting. */
 const MOST_COLUMNS = 14;
+/** Joins that could make more rows get smaller tables: a case would take minutes. */
+const MOST_PAIRS = 1_000_000;
 
 export function drawPlan(draw: Draw): PlanCase {
   const drawn = new PlanDraw(draw);
   const { node } = drawn.plan(draw.chance(3) ? 40 : 12, 4);
-  return { plan: node, tables: drawn.tables };
+  let { tables } = drawn;
+  while (mostRows(node, tables) > MOST_PAIRS) tables = halved(tables);
+  return { plan: node, tables };
+}
+
+/** Rows that a plan's joins could make at most. */
+function mostRows(node: PlanNode, tables: PlanCase["tables"]): number {
+  if (node.kind === "source") return tables[node.name]!.rows.length;
+  const inputs = inputsOf(node).map((input) => mostRows(input, tables));
+  return inputs.reduce((all, rows) => (node.kind === "join" ? all * rows : all + rows));
+}
+
+function halved(tables: PlanCase["tables"]): Record<string, TableCase> {
+  return Object.fromEntries(
+    Object.entries(tables).map(([name, { columns, rows }]) => {
+      return [name, { columns, rows: rows.slice(0, rows.length >> 1) }];
+    }),
+  );
 }
 
 class PlanDraw {
