@@ -133,7 +133,6 @@ const delayByMonth: BenchCase = {
       return { rows: groups.length, columns };
     };
   },
-  quick: "fast",
 };
 
 const delayQuantiles: BenchCase = {
