@@ -8,7 +8,7 @@ import { Accumulator, Family, accumulatorReserve, isArg, isMultiset } from "./ac
 import { argReserve, argUpdate } from "./arg-extreme";
 import { bitsReserve, bitsUpdate } from "./bits";
 import { logInit, logReserve, logUpdate } from "./value-log";
-import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, bothMask, pairMask } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, argumentValues, rowsMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { momentsIntegers, momentsUpdate } from "./moments";
@@ -223,7 +223,7 @@ export function accumulatorUpdate(
   const mark = scratchMark(context);
   const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
   const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);
-  const mask = maskOf(self, program, rows, only, scratchTake(context, MASK_BYTES));
+  const mask = rowsMask(self, program, rows, only, scratchTake(context, MASK_BYTES));
   let ok = true;
   if (isCount && one) {
     if (self.family == <u32>Family.COUNT) countUpdateOne(self, mask, rows);
@@ -258,15 +258,6 @@ export function accumulatorUpdate(
   return ok;
 }
 
-/** The rows of a vector that count: 0 when all do, else a mask, which may be `words`. */
-function maskOf(self: Accumulator, program: usize, rows: u32, only: usize, words: usize): usize {
-  const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
-  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
-  let mask = argumentMask(argument, filter, rows, words);
-  if (self.second >= 0) mask = pairMask(mask, programOutput(program, <u32>self.second), rows, words);
-  return only == 0 ? mask : bothMask(mask, only, rows, words);
-}
-
 /** Adds for both of a pair, of which `self` is the second. */
 function updatePair(
   self: Accumulator,
@@ -288,7 +279,7 @@ function updatePair(
 /** What an accumulator of a pair adds for a vector, in scratch where it is not the argument itself. */
 function integersOf(self: Accumulator, context: usize, program: usize, rows: u32): Addend {
   const addend = changetype<Addend>(scratchTake(context, ADDEND_SIZE));
-  const mask = maskOf(self, program, rows, 0, scratchTake(context, MASK_BYTES));
+  const mask = rowsMask(self, program, rows, 0, scratchTake(context, MASK_BYTES));
   const buffer = scratchTake(context, VALUES_BYTES);
   let values = argumentValues(changetype<Vector>(programOutput(program, <u32>self.argument)), rows, buffer);
   addend.magnitude = 0;
@@ -303,7 +294,7 @@ function integersOf(self: Accumulator, context: usize, program: usize, rows: u32
     values = products;
   }
   addend.values = sumIntegerKeep(self, values, mask, rows, buffer);
-  if (addend.magnitude == 0) addend.magnitude = sumIntegerLargest(self, addend.values, rows);
+  if (addend.magnitude == 0) addend.magnitude = sumIntegerLargest(self.type, addend.values, rows);
   return addend;
 }
 

@@ -9,10 +9,24 @@ import { dictionaryValue } from "../column/dictionary";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { Vector } from "../column/vector";
+import { programOutput } from "../expression/program";
+import { Accumulator } from "./accumulator";
 
 /** Bytes of scratch that `argumentMask` and `argumentValues` need each. */
 export const MASK_BYTES: usize = 256;
 export const VALUES_BYTES: usize = 32768;
+
+/**
+ * The rows of a vector that count for an accumulator, of those in `only` where that is not 0: 0 when all do, else a
+ * mask, which may be `words`.
+ */
+export function rowsMask(self: Accumulator, program: usize, rows: u32, only: usize, words: usize): usize {
+  const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
+  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
+  let mask = argumentMask(argument, filter, rows, words);
+  if (self.second >= 0) mask = pairMask(mask, programOutput(program, <u32>self.second), rows, words);
+  return only == 0 ? mask : bothMask(mask, only, rows, words);
+}
 
 /** The mask of rows that count: 0 when all do, else `words` or the vector's own validity. */
 export function argumentMask(argument: usize, filter: usize, rows: u32, words: usize): usize {

@@ -23,7 +23,7 @@ export function reach(low: u32, limbs: u32): f64 {
 
 /**
  * Cuts `count` values into limbs, lowest first, `self.limbs` i64 a row; false when one does not fit (none
- * counts then).
+ * counts then). With SIMD only values that come alone, or do not fit, come here.
  */
 export function cut(self: Accumulator, x: usize, limbs: usize, count: u32): bool {
   switch (self.limbs) {
@@ -79,61 +79,8 @@ function cutRows<N>(low: u32, x: usize, limbs: usize, count: u32): bool {
   const m2 = magic(low + 2);
   const m3 = magic(low + 3);
   const limit = reach(low, limbsOf<N>());
-  let row: u32 = 0;
   let fine = true;
-  if (ASC_FEATURE_SIMD) {
-    const M0 = f64x2.splat(m0);
-    const M1 = f64x2.splat(m1);
-    const M2 = f64x2.splat(m2);
-    const M3 = f64x2.splat(m3);
-    const limits = f64x2.splat(limit);
-    let bad = i64x2.splat(0);
-    let at = limbs;
-    for (const whole = count & ~1; row < whole; row += 2) {
-      let r = v128.load(x + ((<usize>row) << 3));
-      bad = v128.or(bad, v128.not(f64x2.lt(f64x2.abs(r), limits)));
-      let d1: v128 = M0;
-      let d2: v128 = M0;
-      let d3: v128 = M0;
-      if (limbsOf<N>() >= 4) {
-        const q = f64x2.add(r, M3);
-        r = f64x2.sub(r, f64x2.sub(q, M3));
-        d3 = i64x2.sub(q, M3);
-      }
-      if (limbsOf<N>() >= 3) {
-        const q = f64x2.add(r, M2);
-        r = f64x2.sub(r, f64x2.sub(q, M2));
-        d2 = i64x2.sub(q, M2);
-      }
-      if (limbsOf<N>() >= 2) {
-        const q = f64x2.add(r, M1);
-        r = f64x2.sub(r, f64x2.sub(q, M1));
-        d1 = i64x2.sub(q, M1);
-      }
-      const p = f64x2.add(r, M0);
-      bad = v128.or(bad, f64x2.ne(f64x2.sub(p, M0), r));
-      const d0 = i64x2.sub(p, M0);
-      if (limbsOf<N>() == 1) v128.store(at, d0);
-      else {
-        const a = v128.shuffle<i64>(d0, d1, 0, 2);
-        const b = v128.shuffle<i64>(d0, d1, 1, 3);
-        v128.store(at, a);
-        if (limbsOf<N>() == 2) v128.store(at, b, 16);
-        else if (limbsOf<N>() == 3) {
-          i64.store(at, i64x2.extract_lane(d2, 0), 16);
-          v128.store(at, b, 24);
-          i64.store(at, i64x2.extract_lane(d2, 1), 40);
-        } else {
-          v128.store(at, v128.shuffle<i64>(d2, d3, 0, 2), 16);
-          v128.store(at, b, 32);
-          v128.store(at, v128.shuffle<i64>(d2, d3, 1, 3), 48);
-        }
-      }
-      at += (<usize>limbsOf<N>()) << 4;
-    }
-    fine = !v128.any_true(bad);
-  }
-  for (; row < count; row++) {
+  for (let row: u32 = 0; row < count; row++) {
     let r = load<f64>(x + ((<usize>row) << 3));
     if (!(abs(r) < limit)) fine = false;
     const at = limbs + <usize>row * <usize>(limbsOf<N>() << 3);

@@ -166,7 +166,7 @@ function foldRows<T>(
 /** The least or greatest of `so` and the values of a vector, of four runs at a time: none waits for the one before. */
 // @ts-ignore: decorator
 @inline
-function extreme<T>(so: T, values: usize, rows: u32, least: bool): T {
+export function extreme<T>(so: T, values: usize, rows: u32, least: bool): T {
   let a = so;
   let b = so;
   let c = so;

@@ -8,7 +8,7 @@ import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Accumulator, Family, isMultiset } from "./accumulator";
-import { MASK_BYTES, VALUES_BYTES, argumentMask, argumentValues, bothMask, maskBit, pairMask } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, argumentValues, maskBit, rowsMask } from "./argument";
 import { momentsUpdate } from "./moments";
 import { multisetUpdate } from "./multiset";
 import { sumExactRetract } from "./sum-exact";
@@ -25,13 +25,9 @@ export function accumulatorRetract(
 ): bool {
   if (self.family == <u32>Family.COUNT && self.tracking == 0) return true;
   const mark = scratchMark(context);
-  const words = scratchTake(context, MASK_BYTES);
   const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
-  const filter: usize = self.filter < 0 ? 0 : programOutput(program, <u32>self.filter);
   const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);
-  let mask = argumentMask(argument, filter, rows, words);
-  if (second != 0) mask = pairMask(mask, second, rows, words);
-  mask = bothMask(mask, minus, rows, words);
+  const mask = rowsMask(self, program, rows, minus, scratchTake(context, MASK_BYTES));
   const done = retract(self, context, changetype<Vector>(argument), changetype<Vector>(second), numbers, mask, rows);
   scratchReset(context, mark);
   return done;

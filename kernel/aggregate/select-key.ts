@@ -8,6 +8,8 @@
 // Tried and lost: quickselect in place, whose comparisons no branch predictor foresees; it remains for small groups and
 // 128-bit values (value-log.ts).
 
+import { extreme } from "./minmax";
+
 const BUCKETS: u32 = 256;
 const BUCKET_BITS: u64 = 8;
 /** Most keys that are gathered, and most among which the rank is found one by one. */
@@ -62,8 +64,9 @@ function find(keys: usize, count: u32, rank: u32, scratch: usize): i64 {
   let at = keys;
   let end = keys + ((<usize>count) << 3);
   let left = rank;
-  let low = leastOf(keys, count);
-  let range = <u64>greatestOf(keys, count) - <u64>low;
+  const first = load<i64>(keys);
+  let low = extreme<i64>(first, keys, count, true);
+  let range = <u64>extreme<i64>(first, keys, count, false) - <u64>low;
   while (range != 0) {
     const bits = 64 - clz<u64>(range);
     const shift: u64 = bits > BUCKET_BITS ? bits - BUCKET_BITS : 0;
@@ -120,34 +123,4 @@ function pick(keys: usize, end: usize, rank: u32): i64 {
     store<i64>(from, key);
     from += 8;
   }
-}
-
-function leastOf(keys: usize, count: u32): i64 {
-  let least = load<i64>(keys);
-  let row: u32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    let lanes = i64x2.splat(least);
-    for (const whole = count & ~1; row < whole; row += 2) {
-      const two = v128.load(keys + ((<usize>row) << 3));
-      lanes = v128.bitselect(two, lanes, i64x2.lt_s(two, lanes));
-    }
-    least = min<i64>(i64x2.extract_lane(lanes, 0), i64x2.extract_lane(lanes, 1));
-  }
-  for (; row < count; row++) least = min<i64>(least, load<i64>(keys + ((<usize>row) << 3)));
-  return least;
-}
-
-function greatestOf(keys: usize, count: u32): i64 {
-  let greatest = load<i64>(keys);
-  let row: u32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    let lanes = i64x2.splat(greatest);
-    for (const whole = count & ~1; row < whole; row += 2) {
-      const two = v128.load(keys + ((<usize>row) << 3));
-      lanes = v128.bitselect(two, lanes, i64x2.gt_s(two, lanes));
-    }
-    greatest = max<i64>(i64x2.extract_lane(lanes, 0), i64x2.extract_lane(lanes, 1));
-  }
-  for (; row < count; row++) greatest = max<i64>(greatest, load<i64>(keys + ((<usize>row) << 3)));
-  return greatest;
 }

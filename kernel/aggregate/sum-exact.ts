@@ -162,11 +162,14 @@ export function widenFloats(values: usize, x: usize, count: u32): void {
 
 /** Adds up to CHUNK float64 values. False when out of memory. */
 export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
-  if (ASC_FEATURE_SIMD && one && self.limbs > 0 && self.limbs <= LIMBS_MAX && (count & 1) == 0) {
-    if (addOne(self, source, count)) return true;
-  } else if (ASC_FEATURE_SIMD && self.limbs > 0 && self.limbs <= LIMBS_MAX && (count & 1) == 0) {
-    if (addRows(self, source, numbers, count)) return true;
-    takeBack(self, source, numbers, count);
+  if (ASC_FEATURE_SIMD && self.limbs > 0 && self.limbs <= LIMBS_MAX) {
+    const even = count & ~1;
+    if (one ? addOne(self, source, even) : addRows(self, source, numbers, even)) {
+      if (even == count) return true;
+      source += (<usize>even) << 3;
+      numbers += (<usize>even) << 2;
+      count = 1;
+    } else if (!one) takeBack(self, source, numbers, even);
   }
   const limbs = self.scratch + X_BYTES;
   if (!cut(self, source, limbs, count)) {

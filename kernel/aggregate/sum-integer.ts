@@ -101,7 +101,7 @@ export function sumIntegerUpdate(
 ): bool {
   const zeroes = mask != 0 && self.wide == 0 && hasLanes(self.type);
   const kept = zeroes ? sumIntegerKeep(self, values, mask, rows, buffer) : values;
-  const magnitude = self.wide == 0 ? sumIntegerLargest(self, kept, rows) : 0;
+  const magnitude = self.wide == 0 ? sumIntegerLargest(self.type, kept, rows) : 0;
   return sumIntegerAdd(self, numbers, kept, zeroes ? 0 : mask, rows, one, magnitude);
 }
 
@@ -116,11 +116,6 @@ export function sumIntegerKeep(self: Accumulator, values: usize, mask: usize, ro
   if (typeWidth(self.type) == 4) keep32(values, mask, rows, buffer);
   else keep64(values, mask, 0, rows, buffer);
   return buffer;
-}
-
-/** No value of the vector is farther from 0; u64.MAX_VALUE when one does not fit an i64. */
-export function sumIntegerLargest(self: Accumulator, values: usize, rows: u32): u64 {
-  return largest(self.type, values, rows);
 }
 
 /** The same where the caller knows a bound of the values' magnitudes. */
@@ -171,7 +166,8 @@ function lanesBound(self: Accumulator): u64 {
   return bits + 1;
 }
 
-function largest(type: u32, values: usize, rows: u32): u64 {
+/** No value of the vector is farther from 0; u64.MAX_VALUE when one does not fit an i64. */
+export function sumIntegerLargest(type: u32, values: usize, rows: u32): u64 {
   switch (type) {
     case Type.I8:
     case Type.U8:

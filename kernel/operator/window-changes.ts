@@ -24,7 +24,6 @@ import { outputDescribe, outputReset } from "../column/builder";
 import { failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionBytes, regionCut, regionFree } from "../memory/region";
 import {
-  floorDivide,
   sliceLastWindow,
   windowFirstSlice,
   windowIsClosed,
@@ -56,6 +55,7 @@ import {
   NO_WINDOW,
   PARTIAL,
   Windows,
+  earlyMultiple,
   partialAdd,
   partialAt,
   partialCreate,
@@ -291,12 +291,7 @@ export function changesDrop(context: usize, self: Windows): void {
 
 /** Before a push, when all that was due has left: what it brings leaves early from the next multiple on. */
 export function changesBegin(self: Windows): void {
-  if (self.changes != 0) changesOf(self).fired = multiple(self);
-}
-
-function multiple(self: Windows): i64 {
-  const early = changesOf(self).early;
-  return early == 0 ? 0 : floorDivide(min<i64>(self.watermark, i64.MAX_VALUE - 1) + 1, early);
+  if (self.changes != 0) changesOf(self).fired = earlyMultiple(self, changesOf(self).early);
 }
 
 /** Whether anything but a window's close is to leave. */
@@ -308,7 +303,7 @@ export function changesAreDue(self: Windows): bool {
 
 function isEarlyDue(self: Windows): bool {
   const changes = changesOf(self);
-  return changes.early != 0 && self.count != 0 && multiple(self) > changes.fired;
+  return changes.early != 0 && self.count != 0 && earlyMultiple(self, changesOf(self).early) > changes.fired;
 }
 
 // ---- pull
@@ -460,7 +455,7 @@ function finish(context: usize, operator: usize): void {
     for (let index: u32 = 0; index < self.count; index++) operatorFree(context, partialState(partialAt(self, index)));
     self.count = 0;
     self.first = 0;
-    changes.fired = multiple(self);
+    changes.fired = earlyMultiple(self, changesOf(self).early);
   } else if (changes.change == <u32>Change.CLOSE) finishWindow(context, operator);
   else {
     self.closed = changes.window;

@@ -64,7 +64,7 @@ import {
   sessionsRemoveFirst,
   sessionsReserve,
 } from "../window/session";
-import { floorDivide, shapeHighest } from "../window/shape";
+import { shapeHighest } from "../window/shape";
 import { combineAccumulators, combineReserve, combineValues, hasPairs } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { PULL_ROWS, aggregateTextLimit, emitResult, resultTextBytes } from "./aggregate-output";
@@ -73,7 +73,7 @@ import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateApplyValues, aggregateCreatePart } from "./hash-aggregate";
 import { Operator, operatorAllocate, operatorFree } from "./operator";
 import { Routing, boundedWatermark, refuseNull, refuseTime } from "./window-route";
-import { Windows, gatherOf, shapeOf, windowsOf, windowsProgram } from "./windows";
+import { Windows, earlyMultiple, gatherOf, shapeOf, windowsOf, windowsProgram } from "./windows";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 const DUE: usize = 32;
@@ -149,7 +149,7 @@ export function sessionsDestroy(context: usize, operator: usize): void {
 export function sessionsCheck(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   routing.selected = 0;
-  self.sessionsFired = multiple(self);
+  self.sessionsFired = earlyMultiple(self, self.sessionsEarly);
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
   const highest = shapeHighest(shapeOf(self));
@@ -295,13 +295,7 @@ export function sessionsAreDue(operator: usize): bool {
 }
 
 function isEarlyDue(self: Windows): bool {
-  return self.sessionsEarly != 0 && sessionsOf(self).open != 0 && multiple(self) > self.sessionsFired;
-}
-
-/** The number of the multiple of the interval of early results that the watermark has passed. */
-function multiple(self: Windows): i64 {
-  const early = self.sessionsEarly;
-  return early == 0 ? 0 : floorDivide(min<i64>(self.watermark, i64.MAX_VALUE - 1) + 1, early);
+  return self.sessionsEarly != 0 && sessionsOf(self).open != 0 && earlyMultiple(self, self.sessionsEarly) > self.sessionsFired;
 }
 
 function nextIsDue(self: Windows): bool {
@@ -399,7 +393,7 @@ function takeEarly(context: usize, self: Windows, map: usize): bool {
   }
   if (self.sessionsNext < sessions.count) return true;
   self.sessionsNext = 0;
-  self.sessionsFired = multiple(self);
+  self.sessionsFired = earlyMultiple(self, self.sessionsEarly);
   return true;
 }
 

@@ -12,7 +12,7 @@ import { regionBlock, regionBytes, regionFree, regionSetChunk } from "../memory/
 import { failMemory } from "../memory/context";
 import { RowTable } from "../group/row-table";
 import { Gather } from "../window/gather";
-import { Shape, sliceLastWindow } from "../window/shape";
+import { Shape, floorDivide, sliceLastWindow } from "../window/shape";
 import { AGGREGATION_SIZE, aggregationOf } from "./aggregation";
 import { aggregateCreateLike } from "./hash-aggregate";
 import { OPERATOR_BODY, Operator, operatorAllocate, operatorFree } from "./operator";
@@ -120,6 +120,11 @@ export class Windows {
 @inline
 export function windowsOf(operator: usize): Windows {
   return changetype<Windows>(operator + OPERATOR_BODY + AGGREGATION_SIZE);
+}
+
+/** The number of the multiple of an interval of early results that the watermark has passed. */
+export function earlyMultiple(self: Windows, early: i64): i64 {
+  return early == 0 ? 0 : floorDivide(min<i64>(self.watermark, i64.MAX_VALUE - 1) + 1, early);
 }
 
 // @ts-ignore: decorator
