@@ -28,9 +28,9 @@ import {
 import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
-import { valueName } from "../twin/aggregate.js";
 import { runPlan } from "../twin/plan.js";
-import { readColumn, type Value, writeColumn } from "../twin/values.js";
+import { type Value, writeBatch } from "../twin/values.js";
+import { multiset, valuesOf } from "./testing-rows.js";
 
 let engines: Engine[];
 let duckdb: Awaited<ReturnType<DuckDBInstance["connect"]>>;
@@ -46,24 +46,11 @@ type Rows = readonly (readonly Value[])[];
 const TRADES = { sym: utf8, ts: timestamp("ms"), qty: int64 };
 const QUOTES = { sym: utf8, ts: timestamp("us"), bid: int64 };
 
-const batchOf = (types: Readonly<Record<string, DataType>>, rows: Rows): BatchData => ({
-  schema: { fields: Object.entries(types).map(([name, type]) => ({ name, type, nullable: true })) },
-  length: rows.length,
-  columns: Object.values(types).map((type, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  ),
-});
-
-const valuesOf = (batches: readonly BatchData[]): Value[][] =>
-  batches.flatMap((batch) => {
-    const values = batch.columns.map(readColumn);
-    return Array.from({ length: batch.length }, (_, row) => values.map((column) => column[row]!));
-  });
-
-const multiset = (rows: Rows) => rows.map((row) => row.map(valueName).join(" | ")).sort();
+const batchOf = (types: Readonly<Record<string, DataType>>, rows: Rows): BatchData =>
+  writeBatch(
+    Object.entries(types).map(([name, type]) => ({ name, type, nullable: true })),
+    rows,
+  );
 
 interface Case {
   readonly rows: readonly [Rows, Rows];

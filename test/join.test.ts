@@ -28,9 +28,9 @@ import {
 import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
-import { valueName } from "../twin/aggregate.js";
 import { runPlan } from "../twin/plan.js";
-import { readColumn, type Value, writeBatch } from "../twin/values.js";
+import { type Value, writeBatch } from "../twin/values.js";
+import { multiset, valuesOf } from "./testing-rows.js";
 
 let engines: Engine[];
 let duckdb: Awaited<ReturnType<DuckDBInstance["connect"]>>;
@@ -140,16 +140,6 @@ function batchesOf(
   const edges = [0, ...cuts.map((cut) => Math.min(cut, rows.length)).sort((a, b) => a - b), rows.length];
   return edges.slice(1).map((end, at) => batchOf(side, rows.slice(edges[at], end), (offset + at) % 9));
 }
-
-function valuesOf(batches: readonly BatchData[]): Value[][] {
-  return batches.flatMap((batch) => {
-    const values = batch.columns.map(readColumn);
-    return Array.from({ length: batch.length }, (_, row) => values.map((column) => column[row]!));
-  });
-}
-
-const multiset = (rows: readonly (readonly Value[])[]) =>
-  rows.map((row) => row.map(valueName).join(" | ")).sort();
 
 async function streamed(
   engine: Engine,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reportCommand, reportOptions } from "../command/report.js";
 import type { ProfileReport } from "../profile/profile.js";
+import { QUIET_OPERATOR } from "../profile/testing-profile.js";
 import { saveReport } from "../report/history.js";
 import {
   caseRatios,
@@ -244,29 +245,12 @@ it("a history is a line a case, by machine", () => {
 
 it("a profile has its operators, functions and time line", () => {
   const leaf = {
-    id: 0,
-    name: "read",
+    ...QUIET_OPERATOR,
     detail: "t: <a>",
     rowsIn: 10,
     rowsSelected: 10,
     rowsOut: 10,
-    batchesIn: 1,
-    batchesOut: 1,
     ms: 1,
-    kernelMs: 0,
-    nsPerRow: 0,
-    bytesRead: 0,
-    bytesWritten: 0,
-    bytesPerSec: 0,
-    peakStateBytes: 0,
-    groups: 0,
-    keyTier: null,
-    tableSlots: 0,
-    probeLength: 0,
-    partitions: 0,
-    openWindows: 0,
-    lateRows: 0,
-    inputs: [],
   };
   const plan = {
     ...leaf,

@@ -13,6 +13,7 @@ import { diffText, profileDiff } from "./diff.js";
 import type { ProfileReport } from "./profile.js";
 import { profileText, sharesText } from "./profile-text.js";
 import { functionTimes } from "./sampling.js";
+import { QUIET_OPERATOR } from "./testing-profile.js";
 import { chromeTrace, operatorsIn } from "./trace.js";
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-profile-test-"));
@@ -89,29 +90,13 @@ describe("the command", () => {
 });
 
 const source: OperatorProfile = {
-  id: 0,
-  name: "read",
-  detail: "t: a",
+  ...QUIET_OPERATOR,
   rowsIn: 1000,
   rowsSelected: 1000,
   rowsOut: 1000,
   batchesIn: 2,
   batchesOut: 2,
   ms: 0.5,
-  kernelMs: 0,
-  nsPerRow: 0,
-  bytesRead: 0,
-  bytesWritten: 0,
-  bytesPerSec: 0,
-  peakStateBytes: 0,
-  groups: 0,
-  keyTier: null,
-  tableSlots: 0,
-  probeLength: 0,
-  partitions: 0,
-  openWindows: 0,
-  lateRows: 0,
-  inputs: [],
 };
 const join2: OperatorProfile = {
   ...source,
