@@ -3,7 +3,7 @@
 // Drawn by what is wanted (a condition, a number, a text, a time), so that most of them have types that go together;
 // those that do not are refused when they are bound, and the step that holds them is left out.
 
-import type { ExpressionNode, Plain, TimePartName, TruncateUnit } from "../bindings/ts/plan/node.js";
+import { type ExpressionNode, type Plain, TIME_PARTS, TRUNCATE_UNITS } from "../bindings/ts/plan/node.js";
 import {
   type DataType,
   date32,
@@ -50,35 +50,6 @@ const INTERVALS = [
   { months: 1, days: 0, nanoseconds: 0n },
   { months: -13, days: 5, nanoseconds: 1000n },
   { months: 0, days: -1, nanoseconds: 0n },
-];
-const PARTS: readonly TimePartName[] = [
-  "year",
-  "quarter",
-  "month",
-  "day",
-  "hour",
-  "minute",
-  "second",
-  "millisecond",
-  "microsecond",
-  "dayOfWeek",
-  "isoDayOfWeek",
-  "dayOfYear",
-  "week",
-  "isoYear",
-  "epoch",
-];
-const UNITS: readonly TruncateUnit[] = [
-  "year",
-  "quarter",
-  "month",
-  "week",
-  "day",
-  "hour",
-  "minute",
-  "second",
-  "millisecond",
-  "microsecond",
 ];
 const NUMBER_TYPES = [
   int64,
@@ -261,7 +232,7 @@ class ExpressionDraw {
       case 6:
         return call(draw.pick(["length", "octetLength"] as const), this.of("text", depth - 1));
       case 7:
-        return { kind: "timePart", value: this.of("time", depth - 1), part: draw.pick(PARTS) };
+        return { kind: "timePart", value: this.of("time", depth - 1), part: draw.pick(TIME_PARTS) };
       default:
         // Differences of dates are days.
         return call("subtract", cast(this.of("time", depth - 1), date32, true), this.#tick(date32));
@@ -296,7 +267,7 @@ class ExpressionDraw {
     const inner = () => this.of("time", depth - 1);
     switch (draw.below(4)) {
       case 0:
-        return { kind: "truncate", value: inner(), unit: draw.pick(UNITS) };
+        return { kind: "truncate", value: inner(), unit: draw.pick(TRUNCATE_UNITS) };
       case 1:
         return { kind: "shift", value: inner(), interval: draw.pick(INTERVALS) };
       case 2:

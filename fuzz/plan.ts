@@ -20,7 +20,7 @@ import {
 import type { ExpressionNode } from "../bindings/ts/plan/node.js";
 import type { WindowNode, WindowSize } from "../bindings/ts/plan/window.js";
 import {
-  type AggregateName,
+  AGGREGATE_NAMES,
   aggregateType,
   isCollect,
   isList,
@@ -44,45 +44,6 @@ interface Built {
   readonly bound: BoundPlan;
 }
 
-const AGGREGATES: readonly AggregateName[] = [
-  "count",
-  "sum",
-  "min",
-  "max",
-  "avg",
-  "countDistinct",
-  "any",
-  "boolAnd",
-  "boolOr",
-  "median",
-  "quantile",
-  "quantileDisc",
-  "mode",
-  "bitAnd",
-  "bitOr",
-  "bitXor",
-  "first",
-  "last",
-  "argMin",
-  "argMax",
-  "approxCountDistinct",
-  "approxMedian",
-  "approxQuantile",
-  "topK",
-  "bottomK",
-  "arrayAgg",
-  "stringAgg",
-  "variance",
-  "varPop",
-  "stddev",
-  "stddevPop",
-  "covar",
-  "covarPop",
-  "corr",
-  "skewness",
-  "kurtosis",
-  "kurtosisPop",
-];
 const HOWS: readonly JoinHow[] = ["inner", "left", "right", "full", "semi", "anti", "cross"];
 const SETS = ["union all", "intersect", "except"] as const;
 /** Wider results are cut down: what joins multiply gets slow, and no more interesting. */
@@ -252,7 +213,7 @@ class PlanDraw {
     const argument: ExpressionNode =
       field === null ? this.#expression(input, "number") : { kind: "column", name: field.name };
     const type = field === null ? null : valueType(field.type);
-    const fits = AGGREGATES.filter((one) => type === null || aggregateType(one, type) !== null);
+    const fits = AGGREGATE_NAMES.filter((one) => type === null || aggregateType(one, type) !== null);
     const fn = draw.pick(fits);
     const quantile = fn === "quantile" || fn === "quantileDisc" || fn === "approxQuantile";
     const by = isList(fn) && draw.chance(30);

@@ -10,35 +10,41 @@ import type { Interval } from "./interval.js";
 export type Plain = number | bigint | string | boolean | null | Date | Uint8Array;
 
 /** Fields of a date or time, and (those that name a span) units to truncate to. */
-export type TimePartName =
-  | "year"
-  | "quarter"
-  | "month"
-  | "day"
-  | "hour"
-  | "minute"
-  | "second"
-  | "millisecond"
-  | "microsecond"
-  | "dayOfWeek"
-  | "isoDayOfWeek"
-  | "dayOfYear"
-  | "week"
-  | "isoYear"
-  | "epoch";
+export const TIME_PARTS = [
+  "year",
+  "quarter",
+  "month",
+  "day",
+  "hour",
+  "minute",
+  "second",
+  "millisecond",
+  "microsecond",
+  "dayOfWeek",
+  "isoDayOfWeek",
+  "dayOfYear",
+  "week",
+  "isoYear",
+  "epoch",
+] as const;
+
+export type TimePartName = (typeof TIME_PARTS)[number];
 
 /** Units that `dateTrunc` accepts. */
-export type TruncateUnit =
-  | "year"
-  | "quarter"
-  | "month"
-  | "week"
-  | "day"
-  | "hour"
-  | "minute"
-  | "second"
-  | "millisecond"
-  | "microsecond";
+export const TRUNCATE_UNITS = [
+  "year",
+  "quarter",
+  "month",
+  "week",
+  "day",
+  "hour",
+  "minute",
+  "second",
+  "millisecond",
+  "microsecond",
+] as const;
+
+export type TruncateUnit = (typeof TRUNCATE_UNITS)[number];
 
 export type ArithmeticName = "add" | "subtract" | "multiply" | "divide" | "integerDivide" | "modulo";
 export type NumericName = "negate" | "abs" | "floor" | "ceil" | "sqrt" | "sign";

@@ -16,33 +16,47 @@ import {
 import { ArgumentError } from "./error.js";
 
 /** `count` of no column counts rows. */
-export type AggregateName =
-  | "count"
-  | "countDistinct"
-  | "sum"
-  | "avg"
-  | "min"
-  | "max"
-  | "any"
-  | "boolAnd"
-  | "boolOr"
-  | "median"
-  | "quantile"
-  | "quantileDisc"
-  | "mode"
-  | "bitAnd"
-  | "bitOr"
-  | "bitXor"
-  | "first"
-  | "last"
-  | "argMin"
-  | "argMax"
-  | "approxCountDistinct"
-  | "approxMedian"
-  | "approxQuantile"
-  | ListName
-  | CollectName
-  | MomentName;
+export const AGGREGATE_NAMES = [
+  "count",
+  "sum",
+  "min",
+  "max",
+  "avg",
+  "countDistinct",
+  "any",
+  "boolAnd",
+  "boolOr",
+  "median",
+  "quantile",
+  "quantileDisc",
+  "mode",
+  "bitAnd",
+  "bitOr",
+  "bitXor",
+  "first",
+  "last",
+  "argMin",
+  "argMax",
+  "approxCountDistinct",
+  "approxMedian",
+  "approxQuantile",
+  "topK",
+  "bottomK",
+  "arrayAgg",
+  "stringAgg",
+  "variance",
+  "varPop",
+  "stddev",
+  "stddevPop",
+  "covar",
+  "covarPop",
+  "corr",
+  "skewness",
+  "kurtosis",
+  "kurtosisPop",
+] as const;
+
+export type AggregateName = (typeof AGGREGATE_NAMES)[number];
 
 /** Those that keep the k greatest or least. */
 export type ListName = "topK" | "bottomK";
