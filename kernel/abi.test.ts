@@ -91,7 +91,7 @@ describe.each([
 
 /** Members of each enum of kernel/abi, as `value NAME`, without sizes. */
 const enums = new Map<string, string[]>();
-for (const file of ["status", "layout", "operator", "instruction", "window"]) {
+for (const file of ["status", "layout", "operator", "instruction", "window", "over"]) {
   const source = readFileSync(new URL(`./abi/${file}.ts`, import.meta.url), "utf8");
   for (const [, name, body] of source.matchAll(/^export const enum (\w+) \{\n([\s\S]*?)^\}/gm)) {
     const members = [...body!.matchAll(/^ {2}(\w+) = (-?\w+),$/gm)].filter(([, member]) => member !== "SIZE");

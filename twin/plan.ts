@@ -6,7 +6,7 @@
 import type { BoundWindow } from "../bindings/ts/plan/bind-window.js";
 import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
-import type { BoundPlan } from "../bindings/ts/plan/logical.js";
+import type { BoundAggregate, BoundPlan } from "../bindings/ts/plan/logical.js";
 import { timeOf } from "../bindings/ts/plan/time-scale.js";
 import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -55,6 +55,8 @@ function rowsOf(plan: BoundPlan, batches: TwinInput): readonly Row[] {
       );
     case "aggregate":
       return plan.window === undefined ? aggregateRows(plan, input) : windowRows(plan, plan.window, input);
+    case "over":
+      return overRows(plan, input);
     case "sort":
       return sortRows(input, plan.by);
     case "limit": {
@@ -186,6 +188,54 @@ function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
     },
   );
   return aggregateTwin(input.length, keys, aggregates);
+}
+
+/** Each row with its functions, computed anew over the rows that its frame holds. */
+function overRows(plan: Extract<BoundPlan, { kind: "over" }>, input: readonly Row[]): Row[] {
+  const { partition, by, frame, functions } = plan;
+  const ordered = sortRows(input, by);
+  const nameOf = (columns: readonly number[], row: Row) =>
+    columns.map((column) => valueName(row[column] === 0 ? 0 : row[column]!)).join("|");
+  const order = by.map(({ column }) => column);
+  const partitions = new Map<string, Row[]>();
+  for (const row of ordered) {
+    const name = nameOf(partition, row);
+    partitions.set(name, [...(partitions.get(name) ?? []), row]);
+  }
+  return [...partitions.values()].flatMap((rows) => {
+    const names = rows.map((row) => nameOf(order, row));
+    return rows.map((row, at) => {
+      const first = names.indexOf(names[at]!);
+      const last = names.lastIndexOf(names[at]!);
+      const counts = { rowNumber: at + 1, rank: first + 1, denseRank: new Set(names.slice(0, at + 1)).size };
+      const end = { rows: at, range: last, all: rows.length - 1 }[frame];
+      const held = rows.slice(0, end + 1);
+      return [
+        ...row,
+        ...functions.map((fn) => {
+          if ("counting" in fn) return BigInt(counts[fn.counting]);
+          return aggregateSet(aggregateOf(plan, fn.aggregate), held)[0]![0]!;
+        }),
+      ];
+    });
+  });
+}
+
+/** One aggregate of all rows. */
+function aggregateOf(
+  { input, schema }: Extract<BoundPlan, { kind: "over" }>,
+  aggregate: BoundAggregate,
+): AggregatePlan {
+  return {
+    kind: "aggregate",
+    input,
+    schema,
+    keys: [],
+    aggregates: [aggregate],
+    grouping: null,
+    changelog: false,
+    retracts: false,
+  };
 }
 
 interface SortKey {

@@ -8,6 +8,7 @@ export const enum OperatorKind {
   JOIN = 4,
   SORT = 5,
   PARTITION = 6,
+  OVER = 7,
 }
 
 /**

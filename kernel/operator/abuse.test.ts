@@ -12,6 +12,7 @@ import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
   encodeJoinConfig,
+  encodeOverConfig,
   encodePartitionConfig,
   encodeProjectConfig,
   encodeSortConfig,
@@ -22,6 +23,7 @@ import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, JoinType, OperatorKind, SortFault } from "../abi/operator.js";
+import { OverFrame, OverFunction } from "../abi/over.js";
 import { WindowKind } from "../abi/window.js";
 
 const PAGE = 65536;
@@ -181,6 +183,23 @@ function windows(filtered: boolean, kind: WindowKind): Uint8Array {
     step: 6_000n,
     bound: 8_000n,
     aggregate: aggregationSpec(filtered, false),
+  });
+}
+
+/** Every function, by an order of two columns. */
+function over(filtered: boolean, frame: OverFrame): Uint8Array {
+  const aggregate = aggregationSpec(filtered, false);
+  return encodeOverConfig({
+    frame,
+    carried: 8,
+    order: [3, 1],
+    functions: [
+      ...aggregate.aggregates.map((_, index) => ({ kind: OverFunction.AGGREGATE, index })),
+      { kind: OverFunction.ROW_NUMBER },
+      { kind: OverFunction.RANK },
+      { kind: OverFunction.DENSE_RANK },
+    ],
+    aggregate,
   });
 }
 
@@ -401,7 +420,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   if (at === raw.size - config.length) raw.bytes.set(config, at);
   const length = draws.chance(95) ? config.length : draws.word(raw);
   const handle =
-    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(7), at, length) >>> 0;
+    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(8), at, length) >>> 0;
   const states: { header: Uint8Array; copy: number }[] = [];
   for (let step = 0; step < 6; step++) {
     hostBytes().fill(GUARD);
@@ -486,6 +505,9 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.PROJECT, encodeProjectConfig(program(filtered), 18)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.HOP)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.CUMULATE)] as const,
+  [OperatorKind.OVER, over(filtered, OverFrame.ROWS)] as const,
+  [OperatorKind.OVER, over(filtered, OverFrame.RANGE)] as const,
+  [OperatorKind.OVER, over(filtered, OverFrame.ALL)] as const,
   [OperatorKind.SORT, sort(filtered)] as const,
   [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
   [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.INNER, false)] as const,

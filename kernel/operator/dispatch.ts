@@ -58,6 +58,7 @@ import {
   operatorAllocate,
   operatorFree,
 } from "./operator";
+import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import {
@@ -80,7 +81,7 @@ const END: i64 = i64.MAX_VALUE;
 export function create(context: usize, kind: u32, config: usize, length: u32): u32 {
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
-  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.PARTITION;
+  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.OVER;
   if (!known || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
@@ -110,6 +111,8 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
       return sortCreate(context, operator, config, length);
     case OperatorKind.PARTITION:
       return partitionCreate(context, operator, config, length);
+    case OperatorKind.OVER:
+      return overCreate(context, operator, config, length);
     case OperatorKind.JOIN:
       return joinCreate(context, operator, config, length);
     default:
@@ -166,6 +169,8 @@ function pending(operator: usize): bool {
       return false;
     case OperatorKind.PARTITION:
       return partitionPending(operator);
+    case OperatorKind.OVER:
+      return overPending(operator);
     case OperatorKind.JOIN:
       return joinPending(operator);
     default:
@@ -207,6 +212,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
     case OperatorKind.PARTITION:
       result = partitionPush(context, operator, batch);
       break;
+    case OperatorKind.OVER:
+      result = overPush(context, operator, batch);
+      break;
     case OperatorKind.JOIN:
       result = joinPush(context, operator, port, batch);
       break;
@@ -229,6 +237,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
   if (head.kind == <u32>OperatorKind.JOIN) joinWatermark(operator, port, time);
+  if (head.kind == <u32>OperatorKind.OVER) overWatermark(operator);
   if (time == END) {
     if (head.kind == <u32>OperatorKind.JOIN) joinEnd(operator, port);
     else head.ended = 1;
@@ -259,6 +268,9 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
       break;
     case OperatorKind.SORT:
       result = sortPull(context, operator, out, maxRows, maxBytes);
+      break;
+    case OperatorKind.OVER:
+      result = overPull(context, operator, out, maxRows, maxBytes);
       break;
     case OperatorKind.JOIN:
       result = joinPull(context, operator, out, maxRows, maxBytes);
@@ -373,6 +385,7 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   if (isAggregate) partialCount(operator, out);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
   if (head.kind == <u32>OperatorKind.JOIN) joinStats(operator, out);
+  if (head.kind == <u32>OperatorKind.OVER) store<u64>(out, overGroups(operator), <usize>OperatorStats.GROUPS);
   return Status.NEED_INPUT;
 }
 

@@ -24,6 +24,7 @@ import {
   SortKeyConfig,
   Tail,
 } from "../../../kernel/abi/operator.js";
+import { OverConfig, OverEntry, type OverFrame, type OverFunction } from "../../../kernel/abi/over.js";
 import { WindowConfig, WindowFlag, type WindowKind } from "../../../kernel/abi/window.js";
 import { ArgumentError } from "../type/error.js";
 
@@ -203,6 +204,46 @@ export function encodeWindowConfig(spec: WindowConfigSpec): Uint8Array {
   view.setUint32(WindowConfig.AGGREGATE, WindowConfig.SIZE, true);
   view.setUint32(WindowConfig.AGGREGATE_BYTES, aggregate.length, true);
   bytes.set(aggregate, WindowConfig.SIZE);
+  return bytes;
+}
+
+export interface OverConfigSpec {
+  readonly frame: OverFrame;
+  /** The first so many outputs of the program are the result's first columns. */
+  readonly carried: number;
+  /** Outputs, among the carried ones, that rows come in the order of. */
+  readonly order: readonly number[];
+  readonly functions: readonly {
+    readonly kind: OverFunction;
+    /** Of an aggregate its place in `aggregate`. */
+    readonly index?: number | undefined;
+  }[];
+  /** The keys are the partition. */
+  readonly aggregate: AggregateConfigSpec;
+}
+
+/** @throws ArgumentError for more keys or aggregates than one operator takes. */
+export function encodeOverConfig(spec: OverConfigSpec): Uint8Array {
+  const aggregate = encodeAggregateConfig(spec.aggregate);
+  const entries = OverConfig.SIZE + spec.order.length * 4;
+  const start = align8(entries + spec.functions.length * OverEntry.SIZE);
+  const bytes = new Uint8Array(start + aggregate.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(OverConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(OverConfig.FRAME, spec.frame, true);
+  view.setUint32(OverConfig.CARRIED, spec.carried, true);
+  view.setUint32(OverConfig.ORDER, spec.order.length, true);
+  view.setUint32(OverConfig.FUNCTIONS, spec.functions.length, true);
+  view.setUint32(OverConfig.AGGREGATE, start, true);
+  view.setUint32(OverConfig.AGGREGATE_BYTES, aggregate.length, true);
+  spec.order.forEach((output, i) => {
+    view.setUint32(OverConfig.SIZE + i * 4, output, true);
+  });
+  spec.functions.forEach(({ kind, index = 0 }, i) => {
+    view.setUint32(entries + i * OverEntry.SIZE + OverEntry.KIND, kind, true);
+    view.setUint32(entries + i * OverEntry.SIZE + OverEntry.INDEX, index, true);
+  });
+  bytes.set(aggregate, start);
   return bytes;
 }
 

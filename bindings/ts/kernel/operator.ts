@@ -3,6 +3,7 @@
 
 import { Abi } from "../../../kernel/abi/layout.js";
 import { AggregateConfig, JoinConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
+import { OverConfig } from "../../../kernel/abi/over.js";
 import { Reason, Status } from "../../../kernel/abi/status.js";
 import { WindowConfig } from "../../../kernel/abi/window.js";
 import type { BatchData } from "../type/column.js";
@@ -541,6 +542,8 @@ function seedOffset({ kind, config }: OperatorSpec): number | null {
   let at = 0;
   if (kind === OperatorKind.WINDOW_AGGREGATE && config.length >= WindowConfig.SIZE)
     at = view.getUint32(WindowConfig.AGGREGATE, true);
+  else if (kind === OperatorKind.OVER && config.length >= OverConfig.SIZE)
+    at = view.getUint32(OverConfig.AGGREGATE, true);
   else if (kind !== OperatorKind.HASH_AGGREGATE) return null;
   return free(at, AggregateConfig.SIZE, AggregateConfig.SEED, AggregateConfig.FAULT);
 }

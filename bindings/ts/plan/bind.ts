@@ -29,6 +29,7 @@ import {
 import { PlanError, SchemaMismatchError, TypeMismatchError } from "../type/error.js";
 import { aggregateText } from "./aggregate.js";
 import { bindJoin } from "./bind-join.js";
+import { bindOver } from "./bind-over.js";
 import { bindSet } from "./bind-set.js";
 import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
@@ -41,6 +42,7 @@ import type {
   BoundOutput,
   BoundPlan,
   GroupingNode,
+  NamedAggregate,
   NamedExpression,
   PlanNode,
   SortColumn,
@@ -180,6 +182,8 @@ export function bindNode(node: StepNode, input: BoundPlan): BoundPlan {
       return { kind: "sort", input, by: node.by.map((column) => bindSort(column, schema)), schema };
     case "limit":
       return { kind: "limit", input, count: node.count, offset: node.offset, schema };
+    case "over":
+      return bindOver(node, input);
   }
 }
 
@@ -196,7 +200,7 @@ function outputField(output: BoundOutput, schema: Schema): Field {
   return { name: output.name, type, nullable };
 }
 
-function checkNames(names: readonly string[]): void {
+export function checkNames(names: readonly string[]): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new PlanError(`the result would have two columns "${twice}"`, { column: twice });
@@ -341,10 +345,7 @@ function bindKey(expression: ExpressionNode, schema: Schema): BoundExpression {
   return bindExpression(expression, schema);
 }
 
-function bindOneAggregate(
-  column: Extract<PlanNode, { kind: "aggregate" }>["aggregates"][number],
-  schema: Schema,
-): BoundAggregate {
+export function bindOneAggregate(column: NamedAggregate, schema: Schema): BoundAggregate {
   const { name: fn, fast, distinct, p, limit } = column.aggregate;
   const text = aggregateText(column.aggregate);
   const argument =
@@ -425,13 +426,13 @@ function wrongArgument(text: string, fn: BoundAggregate["fn"], argument: BoundEx
   });
 }
 
-function aggregateField({ name, fn, argument, fast }: BoundAggregate): Field {
+export function aggregateField({ name, fn, argument, fast }: BoundAggregate): Field {
   const type = aggregateType(fn, argument === null ? null : argument.type) as DataType;
   const field = { name, type, nullable: !isNeverNull(fn) };
   return fast ? { ...field, metadata: { "millrace.exact": "false" } } : field;
 }
 
-function bindSort({ column, descending, nullsFirst }: SortColumn, schema: Schema) {
+export function bindSort({ column, descending, nullsFirst }: SortColumn, schema: Schema) {
   const index = columnIndex(column, schema);
   const { type } = schema.fields[index]!;
   if (isCarried(type)) {

@@ -148,8 +148,8 @@ function emitsChanges(plan: BoundPlan): boolean {
   return plan.schema.fields.at(-1) === ROW_KIND_FIELD;
 }
 
-function refused(kind: "sort" | "limit" | "join" | "union", input: BoundPlan): PlanError {
-  const node = { sort: "orderBy", limit: "limit", join: "join", union: "unionAll" }[kind];
+function refused(kind: "sort" | "limit" | "over" | "join" | "union", input: BoundPlan): PlanError {
+  const node = { sort: "orderBy", limit: "limit", over: "over", join: "join", union: "unionAll" }[kind];
   const from = nameOf(input);
   const hint = from.startsWith("aggregate") ? `use "onClose", or do` : "aggregate first, or do";
   return new PlanError(

@@ -9,14 +9,17 @@ import { joinTimeText } from "./join-time.js";
 import { type BoundPlan, boundInputs, inputsOf, type PlanNode } from "./logical.js";
 import {
   type AggregateStage,
+  boundOverText,
   type JoinSide,
   type JoinStage,
   type LoweredPlan,
   lower,
+  type OverStage,
   type SortStage,
   type Stage,
   type WindowStage,
 } from "./lower.js";
+import { functionText, overText } from "./over.js";
 import type { Plan } from "./plan.js";
 import { expressionText } from "./text.js";
 import { windowText } from "./window.js";
@@ -92,6 +95,10 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
       return `order by ${node.by.map(sortText).join(", ")}`;
     case "limit":
       return limitText(node);
+    case "over": {
+      const columns = node.columns.map(({ name, fn }) => ({ name, text: functionText(fn) }));
+      return `${named(columns)} ${overText(node.partitionBy, node.orderBy.map(sortText), node.frame)}`;
+    }
     case "set":
       return node.operation;
     case "join": {
@@ -177,6 +184,10 @@ function boundText(plan: BoundPlan): string {
         .join(", ")}`;
     case "limit":
       return limitText(plan);
+    case "over":
+      return `${plan.functions
+        .map((fn) => named(fn.name, "aggregate" in fn ? fn.aggregate.text : `${fn.counting}()`))
+        .join(", ")} ${boundOverText(plan)}`;
     case "union":
       return "union all";
     case "join": {
@@ -209,6 +220,8 @@ export function stageTitle(stage: Stage): { readonly name: string; readonly deta
       return { name: "grouping sets", detail: stage.sets.map((set) => groupedText(set.stage, 0)).join("; ") };
     case "sort":
       return { name: "sort", detail: `by ${sortKeys(stage)}` };
+    case "over":
+      return { name: "window functions", detail: overDetail(stage) };
     case "limit":
       return { name: "limit", detail: limitText(stage).replace(/^limit /, "") };
     case "join": {
@@ -235,6 +248,15 @@ function groupedText(stage: AggregateStage | WindowStage, bounds: number): strin
 
 function sortKeys({ by, schema }: SortStage): string {
   return by.map((key) => sortText({ ...key, column: schema.fields[key.column]!.name })).join(", ");
+}
+
+function overDetail({ texts, input, text }: OverStage): string {
+  return `${texts.slice(input.fields.length).join(", ")} ${text}`;
+}
+
+function overOrder({ by, input }: OverStage): string {
+  const keys = by.map((key) => sortText({ ...key, column: input.fields[key.column]!.name }));
+  return keys.length === 0 ? "all columns" : `${keys.join(", ")}, then all other columns`;
 }
 
 function keyPairs(left: JoinSide, right: JoinSide): string[] {
@@ -280,6 +302,11 @@ function stageLines(stage: Stage, index: number): string[] {
       return [`${number} sort by ${sortKeys(stage)}, then all other columns`];
     case "limit":
       return [`${number} ${limitText(stage)}`];
+    case "over":
+      return [
+        `${number} window functions ${overDetail(stage)}`,
+        ...indent([`rows by ${overOrder(stage)}`, `program of ${stage.instructions.length} instructions`]),
+      ];
     case "join":
       return joinLines(stage, number);
     case "union":

@@ -91,6 +91,7 @@ export {
   type LimitStage,
   type LoweredPlan,
   lower,
+  type OverStage,
   type ProjectStage,
   type SortStage,
   type Stage,
@@ -98,6 +99,15 @@ export {
   type WindowStage,
 } from "./lower.js";
 export type { Plain, TruncateUnit } from "./node.js";
+export {
+  type DeduplicateOptions,
+  denseRank,
+  type Frame,
+  type OverOptions,
+  rank,
+  rowNumber,
+  WindowFunction,
+} from "./over.js";
 export {
   type Aggregated,
   asc,
@@ -108,6 +118,7 @@ export {
   type Grouped,
   GroupedPlan,
   type Key,
+  type OverFunctions,
   Plan,
   type Renamed,
   type RowOf,
@@ -120,6 +131,7 @@ export {
   source,
   type WindowColumns,
   WindowedPlan,
+  type WithFunctions,
 } from "./plan.js";
 export type { AnyRow, ListOf, ValueOf } from "./result.js";
 /** @internal */

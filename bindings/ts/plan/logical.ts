@@ -10,6 +10,7 @@ import type { BoundJoinTime } from "./bind-join-time.js";
 import type { BoundWindow } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import type { ExpressionNode } from "./node.js";
+import type { CountingName, OverFrameName, OverFunctionNode } from "./over.js";
 import type { WindowNode, WindowSize } from "./window.js";
 
 export interface NamedExpression {
@@ -72,6 +73,14 @@ export type PlanNode =
   | { readonly kind: "distinct"; readonly input: PlanNode; readonly keys: readonly NamedExpression[] | null }
   | { readonly kind: "orderBy"; readonly input: PlanNode; readonly by: readonly SortColumn[] }
   | { readonly kind: "limit"; readonly input: PlanNode; readonly count: number; readonly offset: number }
+  | {
+      readonly kind: "over";
+      readonly input: PlanNode;
+      readonly partitionBy: readonly string[];
+      readonly orderBy: readonly SortColumn[];
+      readonly frame: OverFrameName;
+      readonly columns: readonly { readonly name: string; readonly fn: OverFunctionNode }[];
+    }
   | JoinNode
   | SetNode;
 
@@ -209,6 +218,20 @@ export type BoundPlan = {
     }
   | { readonly kind: "limit"; readonly input: BoundPlan; readonly count: number; readonly offset: number }
   | {
+      /** `schema` is the input's columns, then the functions. */
+      readonly kind: "over";
+      readonly input: BoundPlan;
+      /** Columns of the input. */
+      readonly partition: readonly number[];
+      readonly by: readonly {
+        readonly column: number;
+        readonly descending: boolean;
+        readonly nullsFirst: boolean;
+      }[];
+      readonly frame: OverFrameName;
+      readonly functions: readonly BoundOverFunction[];
+    }
+  | {
       /** `schema` is the left columns, then (but for semi and anti) the right ones; their names may repeat. */
       readonly kind: "join";
       readonly left: BoundPlan;
@@ -225,6 +248,11 @@ export type BoundPlan = {
   /** All rows of both; their columns are those of `schema`. */
   | { readonly kind: "union"; readonly left: BoundPlan; readonly right: BoundPlan }
 );
+
+/** A window function: an aggregate over the frame, or one that counts rows. */
+export type BoundOverFunction =
+  | { readonly name: string; readonly aggregate: BoundAggregate }
+  | { readonly name: string; readonly counting: CountingName };
 
 export interface BoundJoinKey {
   readonly left: BoundExpression;

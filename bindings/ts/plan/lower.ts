@@ -16,9 +16,11 @@
 
 import { Type } from "../../../kernel/abi/layout.js";
 import { JoinType } from "../../../kernel/abi/operator.js";
+import { OverFrame, OverFunction } from "../../../kernel/abi/over.js";
 import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
+  encodeOverConfig,
   encodeProjectConfig,
   type JoinColumnSpec,
   type JoinConfigSpec,
@@ -50,6 +52,7 @@ import {
   boundInputs,
 } from "./logical.js";
 import { isAsOf, neededColumns } from "./needed.js";
+import { overText } from "./over.js";
 import { pushDown } from "./push-down.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
 import { timeLine } from "./time-scale.js";
@@ -148,6 +151,23 @@ export interface SortStage {
   readonly schema: Schema;
 }
 
+/** Window functions: rows in order, each with the functions' values. `schema` is `input`, then the functions. */
+export interface OverStage extends CompiledProgram {
+  readonly kind: "over";
+  readonly input: Schema;
+  /** As of SortStage. */
+  readonly by: SortStage["by"];
+  /** For `op_create`. */
+  readonly config: Uint8Array;
+  /** The source's column that rows are in the time order of, so that a watermark lets them go; null for none. */
+  readonly clock: number | null;
+  /** As `sum(amount)`, per column of the schema. */
+  readonly texts: readonly string[];
+  /** Such as `over (partition by seller, order by ts, ...)`. */
+  readonly text: string;
+  readonly schema: Schema;
+}
+
 export interface LimitStage {
   readonly kind: "limit";
   readonly count: number;
@@ -202,6 +222,7 @@ export type Stage =
   | WindowStage
   | SortStage
   | LimitStage
+  | OverStage
   | JoinStage
   | UnionStage;
 
@@ -297,6 +318,13 @@ function lowerNode(plan: BoundPlan, stages: Stage[], needed: Needed): Pending {
       stages.push(stage);
       return untouched(plan.schema, stage.kind === "window" ? windowClocks(stage) : []);
     }
+    case "over": {
+      const clocks = pending.columns.map((output) => clockOf(output, pending));
+      flush(pending, plan.input.schema, stages);
+      const stage = overStage(plan, clocks);
+      stages.push(stage);
+      return untouched(plan.schema, stage.clock === null ? [] : clocks);
+    }
     case "sort":
     case "limit": {
       const clocks = pending.columns.map((output) => clockOf(output, pending));
@@ -311,6 +339,73 @@ function lowerNode(plan: BoundPlan, stages: Stage[], needed: Needed): Pending {
       return untouched(schema, clocks);
     }
   }
+}
+
+const FRAMES = { rows: OverFrame.ROWS, range: OverFrame.RANGE, all: OverFrame.ALL } as const;
+const COUNTING = {
+  rowNumber: OverFunction.ROW_NUMBER,
+  rank: OverFunction.RANK,
+  denseRank: OverFunction.DENSE_RANK,
+} as const;
+
+function overStage(
+  plan: Extract<BoundPlan, { kind: "over" }>,
+  clocks: readonly (number | null)[],
+): OverStage {
+  const input = plan.input.schema;
+  const compiler = new ProgramCompiler(input);
+  const outputs = new SharedOutputs(compiler, null);
+  const columns = input.fields.map(({ name, type, nullable }, index) => {
+    const column: BoundExpression = { kind: "column", index, name, type, nullable, text: name };
+    return outputs.add(column);
+  });
+  const fold = folding();
+  const aggregates = plan.functions.flatMap((fn) => ("aggregate" in fn ? [fn.aggregate] : []));
+  const entries = aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, fold, false));
+  const keys = plan.partition.map((column) => ({
+    output: columns[column]!,
+    type: registerType(input.fields[column]!.type),
+  }));
+  const compiled = compiler.finish();
+  let aggregate = 0;
+  const config = encodeOverConfig({
+    frame: FRAMES[plan.frame],
+    carried: columns.length,
+    order: plan.by.map(({ column }) => columns[column]!),
+    functions: plan.functions.map((fn) =>
+      "aggregate" in fn
+        ? { kind: OverFunction.AGGREGATE, index: aggregate++ }
+        : { kind: COUNTING[fn.counting] },
+    ),
+    // What has no partition and no aggregate still is an aggregation of something.
+    aggregate: {
+      program: compiled.program,
+      keys,
+      aggregates:
+        entries.length + keys.length > 0 ? entries : [{ function: aggregateFunction("count", false) }],
+    },
+  });
+  const [first] = plan.by;
+  const inTime = first !== undefined && !first.descending && !first.nullsFirst && plan.frame !== "all";
+  const functions = plan.functions.map((fn) => ("aggregate" in fn ? fn.aggregate.text : `${fn.counting}()`));
+  return {
+    kind: "over",
+    ...compiled,
+    input,
+    by: plan.by,
+    config,
+    clock: inTime ? (clocks[first.column] ?? null) : null,
+    texts: [...input.fields.map(({ name }) => name), ...functions],
+    text: boundOverText(plan),
+    schema: plan.schema,
+  };
+}
+
+/** @internal How `explain` shows what functions are over. */
+export function boundOverText({ input, partition, by, frame }: Extract<BoundPlan, { kind: "over" }>): string {
+  const nameOf = (column: number) => input.schema.fields[column]!.name;
+  const order = by.map(({ column, descending }) => `${nameOf(column)}${descending ? " descending" : ""}`);
+  return overText(partition.map(nameOf), order, frame);
 }
 
 /** Results of windows leave in the order of their ends, which is that of their starts where all are equally long. */

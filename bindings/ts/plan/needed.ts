@@ -67,6 +67,7 @@ function askedBelow(
     }
     case "sort":
     case "limit":
+    case "over":
       return all(plan.input);
   }
 }

@@ -10,7 +10,7 @@ import { bind, bindNode } from "./bind.js";
 import { bindJoin } from "./bind-join.js";
 import { bindSet } from "./bind-set.js";
 import { explain } from "./explain.js";
-import { type Expression, nodeOf, type Operand } from "./expression.js";
+import { col, type Expression, nodeOf, type Operand } from "./expression.js";
 import { type ExpandedGrouping, expandGrouping, type Grouping, GroupingIndicator } from "./grouping.js";
 import { type Joined, type JoinKeys, type JoinOptions, joinNode } from "./join.js";
 import { type AsofJoined, type AsofJoinOptions, type AsofKeys, asofNode } from "./join-time.js";
@@ -25,6 +25,13 @@ import type {
   SourceNode,
   StepNode,
 } from "./logical.js";
+import {
+  type DeduplicateOptions,
+  type OverOptions,
+  overNode,
+  rowNumber,
+  type WindowFunction,
+} from "./over.js";
 import type { AnyRow, Flat, NamesOf, Resolve, ValueOf } from "./result.js";
 import { namedExpressions } from "./selection.js";
 import { readTableSchema } from "./table.js";
@@ -87,6 +94,20 @@ export type Computed<Row, Keys> = Readonly<
   Record<string, Aggregate<NamesOf<Row>, unknown> | GroupingIndicator<NamesOf<Keys>>>
 >;
 
+/** What `over` computes beside each row. */
+export type OverFunctions<Row> = Readonly<Record<string, Aggregate<NamesOf<Row>, unknown> | WindowFunction>>;
+
+/** Row type of `over`. */
+export type WithFunctions<Row, F> = Flat<
+  Row & {
+    [K in keyof F]: F[K] extends Aggregate<string, infer R>
+      ? Resolve<Row, R>
+      : F[K] extends WindowFunction<infer R>
+        ? R
+        : unknown;
+  }
+>;
+
 /** The columns that a window over the time column `C` adds, of that column's type. */
 export type WindowColumns<Row, C extends string> = {
   readonly [K in "window_start" | "window_end" | "window_time"]: Row[C & keyof Row];
@@ -113,6 +134,9 @@ export function asc<const N extends string>(column: N, { nulls = "last" }: NullO
 export function desc<const N extends string>(column: N, { nulls = "last" }: NullOrder = {}): SortKey<N> {
   return { column, descending: true, nulls };
 }
+
+/** The column by which `deduplicate` tells which row is kept. */
+const NUMBER = "number of equal row";
 
 /** What is to be computed. Run it with an engine; look at it with `explain`. */
 export class Plan<out Row = AnyRow> {
@@ -229,6 +253,41 @@ export class Plan<out Row = AnyRow> {
     }
     const source: SourceNode = { ...node, changelog: true };
     return new Plan(source, source.schema === null ? null : bind({ node: source }));
+  }
+
+  /**
+   * Each row with window functions beside it: aggregates over the rows of its partition up to it, `rowNumber()`,
+   * `rank()`, `denseRank()`. See `OverOptions`. Rows that `orderBy` does not tell apart go by all other columns, so that
+   * the result is the same whatever the order of arrival; the order of result rows is unspecified.
+   */
+  over<const F extends OverFunctions<Row>>(
+    options: OverOptions<NamesOf<Row>, NamesOf<Row> | SortKey<NamesOf<Row>>>,
+    functions: F,
+  ): Plan<WithFunctions<Row, F>> {
+    const { orderBy = [] } = options;
+    const keys = (Array.isArray(orderBy) ? orderBy : [orderBy]) as readonly (string | SortKey)[];
+    return this.#then(overNode(this.node, options as OverOptions, keys.map(sortColumn), functions));
+  }
+
+  /**
+   * One row of those with equal columns `by`: the first or last one by `orderBy`; of several such rows the first in the
+   * order of all other columns. In a stream the first rows leave when the watermark of that column has passed them;
+   * last rows leave at the end of input.
+   */
+  deduplicate({ by, keep = "first", orderBy }: DeduplicateOptions<NamesOf<Row>>): Plan<Row> {
+    if (keep !== "first" && keep !== "last") {
+      throw new ArgumentError(`deduplicate keeps "first" or "last"`, {
+        value: keep,
+        expected: `"first" or "last"`,
+      });
+    }
+    if (by.length === 0) throw new PlanError("deduplicate takes at least one column");
+    const order = { column: orderBy as string, descending: keep === "last", nulls: "last" as const };
+    const options = { partitionBy: by as string | readonly string[], rows: ["unbounded", 0] as const };
+    const numbered = overNode(this.node, options, [sortColumn(order)], { [NUMBER]: rowNumber() });
+    return (this.#then(numbered) as Plan<AnyRow>)
+      .where(col(NUMBER).eq(1))
+      .drop(NUMBER) as unknown as Plan<Row>;
   }
 
   /** The first `count` rows after `offset`; without `orderBy`, by the order of all columns. */

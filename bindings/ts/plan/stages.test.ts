@@ -185,7 +185,7 @@ function runStages(kernel: Kernel, stages: readonly Stage[], input: readonly Bat
       continue;
     }
     if (stage.kind === "groupingSets") throw new Error("these plans have no grouping sets");
-    if (stage.kind === "window") throw new Error("no windows here");
+    if (stage.kind === "window" || stage.kind === "over") throw new Error("no windows here");
     if (stage.kind === "join" || stage.kind === "union") throw new Error("these plans have one source");
     const rows = rowsOf(data);
     const arranged =

@@ -404,7 +404,7 @@ export class Engine {
         return clock;
       });
       const timing = clocks.map((clock, index) =>
-        clock === null ? null : { bound: ownBound(clock, chains[index]!) },
+        clock === null ? null : { bound: ownBound(clock, chains[index]!), column: clock.column },
       );
       const pipeline = new Pipeline(this.#kernel, physical, { ...options, timing });
       const readers = sources.map((source, index) => {

@@ -24,6 +24,7 @@ import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions, UnionStep } from "./join-step.js";
+import { OverStep } from "./over-step.js";
 import { ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
 import { hostBatch, sliceRows } from "./rows.js";
@@ -39,6 +40,8 @@ export const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 export interface Timing {
   /** How far rows may be behind, where the chain's first step keeps time by itself. */
   readonly bound: bigint | null;
+  /** The source's column that it is the time of. */
+  readonly column: number;
 }
 
 export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed"> &
@@ -246,7 +249,9 @@ export class Pipeline {
     const stats = operators.map((operator) => operator.stats());
     const total = (of: "stateBytes" | "lateRows" | "nullTimes") =>
       stats.reduce((sum, counts) => sum + counts[of], 0);
-    return { stateBytes: total("stateBytes"), lateRows: total("lateRows"), nullTimes: total("nullTimes") };
+    const late = this.#chains.flatMap(({ steps }) => steps.map((step) => step.lateRows ?? 0));
+    const lateRows = late.reduce((sum, rows) => sum + rows, total("lateRows"));
+    return { stateBytes: total("stateBytes"), lateRows, nullTimes: total("nullTimes") };
   }
 
   /** Stops workers that are at work here; then the pipeline and its inputs can be freed. */
@@ -292,6 +297,8 @@ function* stepsOf(
           bound: index === 0 ? bound : null,
         }),
       };
+    else if (stage.kind === "over")
+      yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
     else if (stage.kind === "union") yield { ...alone, step: new UnionStep(stage.schema) };
     else if (stage.kind === "join") {
       const keepResults = options.keepResults === true && isResult && index === stages.length - 1;

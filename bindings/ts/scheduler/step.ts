@@ -21,6 +21,8 @@ export interface Step {
   finish(port: number): Iterable<BatchData>;
   /** What it runs in the kernel. */
   readonly operators: readonly Operator[];
+  /** Late rows that no operator of it has counted. */
+  readonly lateRows?: number;
   /** Brings together in its operator what workers have done; yields empty batches while it waits for them. */
   settle?(): Iterable<BatchData>;
   /** Stops workers; resolves when none of them uses the step's memory, or its input's, any more. */

@@ -124,7 +124,7 @@ export function checkClock(
   { stages, source }: LoweredPlan,
   right: JoinStage | null,
 ): void {
-  const end = stages.findIndex(holdsRows);
+  const end = stages.findIndex((stage) => holdsRows(stage, clock.column));
   for (const stage of end < 0 ? stages : stages.slice(0, end)) {
     if (stage.kind === "join") checkJoin(clock, source, stage, 0);
     if (stage.kind !== "window" || stage.window.kind === "global" || stage.clock === clock.column) continue;
@@ -155,10 +155,12 @@ function checkJoin(
   );
 }
 
-function holdsRows(stage: Stage): boolean {
+function holdsRows(stage: Stage, column: number): boolean {
   switch (stage.kind) {
     case "sort":
       return !stage.timed;
+    case "over":
+      return stage.clock !== column;
     case "join":
       return stage.time === null;
     case "union":

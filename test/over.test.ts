@@ -1,0 +1,449 @@
+// Window functions over whole plans: the same bits as the naive twin's, whatever the mode, the batches and the order
+// of arrival; DuckDB's figures; what watermarks let go, and what is refused.
+
+import { DuckDBInstance } from "@duckdb/node-api";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  approxCountDistinct,
+  asc,
+  avg,
+  bool,
+  boolOr,
+  col,
+  corr,
+  count,
+  countDistinct,
+  type DataType,
+  denseRank,
+  desc,
+  dictionary,
+  Engine,
+  type Frame,
+  first,
+  float64,
+  from,
+  int16,
+  int32,
+  int64,
+  list,
+  MemoryLimitError,
+  max,
+  median,
+  min,
+  OverflowError,
+  type Plan,
+  PlanError,
+  rank,
+  rowNumber,
+  source,
+  stddev,
+  sum,
+  TypeMismatchError,
+  timestamp,
+  topK,
+  tumble,
+  UnknownColumnError,
+  utf8,
+} from "../bindings/ts/index.js";
+import { BUILDS } from "../bindings/ts/kernel/testing.js";
+import { bind } from "../bindings/ts/plan/index.js";
+import type { BatchData } from "../bindings/ts/type/column.js";
+import { runPlan } from "../twin/plan.js";
+import { type Value, writeColumn } from "../twin/values.js";
+import { resultRows } from "./testing-result.js";
+
+let engines: Engine[];
+beforeAll(async () => {
+  engines = await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "256 MiB" })));
+});
+afterAll(() => Promise.all(engines.map((engine) => engine.close())));
+
+type Row = readonly Value[];
+
+const TYPES = { ts: timestamp("ms"), k: utf8, g: int32, x: float64, n: int64, b: bool } as const;
+const NAMES = Object.keys(TYPES) as (keyof typeof TYPES)[];
+
+const row = fc.tuple(
+  fc.option(
+    fc.nat(12).map((step) => BigInt(step * 1000)),
+    { freq: 12 },
+  ),
+  fc.option(fc.constantFrom("", "a", "été", "\u{1f600}", "x".repeat(20)), { freq: 6 }),
+  fc.option(fc.integer({ min: -2, max: 2 }).map(BigInt), { freq: 6 }),
+  fc.option(
+    fc.oneof(
+      fc.double(),
+      fc.constantFrom(0, -0, Number.NaN, Infinity, -Infinity, 0.1, 1 / 3, 1e300, -1e300, 5e-324),
+    ),
+    { freq: 6 },
+  ),
+  fc.option(fc.bigInt(-(2n ** 56n), 2n ** 56n), { freq: 6 }),
+  fc.option(fc.boolean(), { freq: 6 }),
+);
+
+const FUNCTIONS = {
+  row: rowNumber(),
+  rank: rank(),
+  dense: denseRank(),
+  rows: count(),
+  nonNull: count("x"),
+  total: sum("x"),
+  whole: sum("n"),
+  mean: avg("n"),
+  least: min("k"),
+  most: max("x"),
+  distinct: countDistinct("k"),
+  spread: stddev("x"),
+  linked: corr("n", "g"),
+  some: sum("n", { filter: col("b") }),
+  any: boolOr("b"),
+  opening: first("k", "x"),
+  about: approxCountDistinct("n"),
+} as const;
+const FUNCTION_NAMES = Object.keys(FUNCTIONS) as (keyof typeof FUNCTIONS)[];
+
+interface Asked {
+  readonly partitionBy: readonly string[];
+  readonly order: readonly {
+    readonly name: string;
+    readonly descending: boolean;
+    readonly nulls: "first" | "last";
+  }[];
+  readonly frame: { readonly rows?: Frame; readonly range?: Frame };
+  readonly functions: readonly (keyof typeof FUNCTIONS)[];
+}
+
+const frames = fc.constantFrom<Asked["frame"]>(
+  {},
+  { rows: ["unbounded", 0] },
+  { range: ["unbounded", 0] },
+  { rows: ["unbounded", "unbounded"] },
+);
+
+const asked: fc.Arbitrary<Asked> = fc.record({
+  partitionBy: fc.uniqueArray(fc.constantFrom(...NAMES), { maxLength: 2 }),
+  order: fc.uniqueArray(
+    fc.record({
+      name: fc.constantFrom(...NAMES),
+      descending: fc.boolean(),
+      nulls: fc.constantFrom("first" as const, "last" as const),
+    }),
+    { maxLength: 2, selector: ({ name }) => name },
+  ),
+  frame: frames,
+  functions: fc.uniqueArray(fc.constantFrom(...FUNCTION_NAMES), { minLength: 1, maxLength: 6 }),
+});
+
+function planOf({ partitionBy, order, frame, functions }: Asked): Plan<unknown> {
+  const ranked =
+    order.length > 0 ? functions : functions.filter((name) => name !== "rank" && name !== "dense");
+  const named = Object.fromEntries(ranked.map((name) => [`f_${name}`, FUNCTIONS[name]]));
+  const orderBy = order.map(({ name, descending, nulls }) => (descending ? desc : asc)(name, { nulls }));
+  return (from("t") as Plan).over({ partitionBy, orderBy, ...frame }, { ...named, f_last: count() });
+}
+
+function batchOf(rows: readonly Row[], offset = 0, encode = (type: DataType) => type): BatchData {
+  const fields = NAMES.map((name) => ({ name, type: encode(TYPES[name]), nullable: true }));
+  const columns = fields.map(({ type }, at) =>
+    writeColumn(
+      type,
+      rows.map((cells) => cells[at]!),
+      { offset, bitmap: offset % 2 === 1 },
+    ),
+  );
+  return { schema: { fields }, length: rows.length, columns };
+}
+
+function cut(
+  rows: readonly Row[],
+  cuts: readonly number[],
+  encode?: (type: DataType) => DataType,
+): BatchData[] {
+  const at = [0, ...cuts.map((one) => Math.min(one, rows.length)).sort((a, b) => a - b), rows.length];
+  return at.slice(1).map((end, index) => batchOf(rows.slice(at[index], end), index % 9, encode));
+}
+
+/** Rows as sorted texts in which every bit shows. */
+function bits(rows: readonly Row[]): string[] {
+  return rows.map((cells) => cells.map(show).join("|")).sort();
+}
+
+function show(value: Value): string {
+  if (typeof value !== "number") return `${typeof value}:${value}`;
+  return Number.isNaN(value)
+    ? "NaN"
+    : `f${new BigUint64Array(Float64Array.of(value).buffer)[0]!.toString(16)}`;
+}
+
+const twin = (plan: Plan<unknown>, rows: readonly Row[]) => {
+  const whole = batchOf(rows);
+  return bits(runPlan(bind(plan, { t: whole.schema }), [whole]).rows);
+};
+
+async function streamed(plan: Plan<unknown>, t: object, options: object = {}) {
+  const rows: Value[][] = [];
+  const run = engines[0]!.stream(plan, { t }, options);
+  for await (const batch of run) rows.push(...resultRows(batch));
+  return { rows, stats: run.stats };
+}
+
+const encoded = (type: DataType) => (type.kind === "bool" ? type : dictionary(type, int16));
+
+it("gives the twin's bits in every build, mode, split, order of arrival and encoding", {
+  timeout: 240_000,
+}, async () => {
+  const cases = fc.record({
+    rows: fc.array(row, { maxLength: 40 }),
+    asked,
+    cuts: fc.array(fc.nat(40), { maxLength: 4 }),
+    order: fc.array(fc.nat(), { minLength: 40, maxLength: 40 }),
+  });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ rows, asked, cuts, order }) => {
+      const plan = planOf(asked);
+      const expected = twin(plan, rows);
+      for (const engine of engines)
+        expect(bits(resultRows(await engine.collect(plan, { t: batchOf(rows, 3) })))).toEqual(expected);
+      const shuffled = [...rows.keys()].sort((a, b) => order[a]! - order[b]!).map((at) => rows[at]!);
+      expect(bits((await streamed(plan, cut(shuffled, cuts), { batchRows: 3 })).rows)).toEqual(expected);
+      expect(bits((await streamed(plan, cut(rows, cuts, encoded))).rows)).toEqual(expected);
+    }),
+    { numRuns: 120 },
+  );
+});
+
+it("lets rows go as the watermark passes them, with the bits of the batch", {
+  timeout: 240_000,
+}, async () => {
+  const cases = fc.record({
+    rows: fc.array(fc.tuple(row, fc.nat(4)), { maxLength: 40 }),
+    asked,
+    cuts: fc.array(fc.nat(40), { maxLength: 6 }),
+    disorder: fc.constantFrom(0, 1, 4),
+  });
+  await fc.assert(
+    fc.asyncProperty(cases, async ({ rows, asked, cuts, disorder }) => {
+      const due = ([cells, jitter]: (typeof rows)[number]) =>
+        Number((cells[0] as bigint | null) ?? 6000n) + (jitter % (disorder + 1)) * 1000;
+      const arrived = [...rows].sort((a, b) => due(a) - due(b)).map(([cells]) => cells);
+      const order = [{ name: "ts", descending: false, nulls: "last" as const }, ...asked.order.slice(1)];
+      const plan = planOf({ ...asked, order: order.filter(({ name }, at) => at === 0 || name !== "ts") });
+      const expected = twin(plan, arrived);
+      const watermarks = { t: { column: "ts", outOfOrderness: `${disorder} seconds` } };
+      for (const t of [
+        cut(arrived, cuts),
+        arrived.length === 0 ? batchOf([]) : arrived.map((cells) => batchOf([cells])),
+      ]) {
+        const { rows: results, stats } = await streamed(plan, t, { watermarks });
+        expect(stats.lateRows).toBe(0);
+        expect(bits(results)).toEqual(expected);
+      }
+    }),
+    { numRuns: 80 },
+  );
+});
+
+it("carries blocks of equal rows and open partitions over vectors and pushes", async () => {
+  // Blocks of 3000 rows, half of each partition, over vectors of 2048 rows and pushes of 65536.
+  const cells = Array.from(
+    { length: 72_000 },
+    (_, at): Row => [BigInt(Math.floor(at / 3000)), null, BigInt(at % 2), null, BigInt(at), at % 3 === 0],
+  );
+  const plan = (from("t") as Plan)
+    .over({ partitionBy: "g", orderBy: "ts" }, { rows: count(), total: sum("n"), rank: rank() })
+    .over(
+      { partitionBy: "g", orderBy: ["ts", "n"], rows: ["unbounded", 0] },
+      { row: rowNumber(), ever: sum("n") },
+    )
+    .select("n", "rows", "total", "rank", "row", "ever");
+  const results = resultRows(await engines[0]!.collect(plan, { t: batchOf(cells) }));
+  const sums = [0, 0];
+  const ever = cells.map((_, at) => {
+    sums[at % 2]! += at;
+    return sums[at % 2]!;
+  });
+  const expected = cells.map((_, at) => {
+    const block = Math.floor(at / 3000);
+    const last = block * 3000 + 2998 + (at % 2);
+    return [at, (block + 1) * 1500, ever[last], block * 1500 + 1, Math.floor(at / 2) + 1, ever[at]].join();
+  });
+  expect(results.map((row) => row.join()).sort()).toEqual(expected.sort());
+});
+
+it("agrees with DuckDB", async () => {
+  const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
+  const cell = fc.tuple(fc.nat(5), fc.integer({ min: 0, max: 2 }), fc.integer({ min: -9, max: 9 }));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(cell, { minLength: 1, maxLength: 30 }),
+      fc.constantFrom("rows", "range"),
+      async (cells, by) => {
+        // The last column tells all rows apart, so that SQL's order of ties is one.
+        const rows = cells.map(
+          ([ts, g, n], id): Row => [BigInt(ts * 1000), null, BigInt(g), null, BigInt(n * 100 + id), null],
+        );
+        const plan = (from("t") as Plan)
+          .over(
+            { partitionBy: "g", orderBy: by === "rows" ? ["ts", "n"] : "ts", [by]: ["unbounded", 0] },
+            {
+              total: sum("n"),
+              most: max("n"),
+              mean: avg("n"),
+              rows: count(),
+              ...(by === "range" ? { rank: rank(), dense: denseRank() } : { row: rowNumber() }),
+            },
+          )
+          .drop("ts", "k", "x", "b");
+        const ours = resultRows(await engines[0]!.collect(plan, { t: batchOf(rows) }));
+        const values = rows.map(([ts, , g, , n]) => `(${ts}, ${g}, ${n})`).join();
+        const order = by === "rows" ? "ts, n" : "ts";
+        const over = `OVER (PARTITION BY g ORDER BY ${order} ${by} BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)`;
+        const extra = by === "range" ? `rank() ${over}, dense_rank() ${over}` : `row_number() ${over}`;
+        const answer = await duckdb.runAndReadAll(
+          `SELECT g::INTEGER, n::BIGINT, (sum(n) ${over})::BIGINT, (max(n) ${over})::BIGINT, avg(n) ${over}, count(*) ${over}, ${extra} FROM (VALUES ${values}) AS t(ts, g, n)`,
+        );
+        const theirs = answer
+          .getRows()
+          .map((cells) =>
+            cells.map((value) =>
+              typeof value === "number" && Number.isInteger(value) ? BigInt(value) : value,
+            ),
+          );
+        const plain = (cells: readonly unknown[]) => cells.map((value) => Number(value).toFixed(6)).join("|");
+        expect(ours.map(plain).sort()).toEqual(theirs.map(plain).sort());
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
+describe("deduplicate", () => {
+  const cases = fc.record({
+    rows: fc.array(row, { maxLength: 40 }),
+    by: fc.uniqueArray(fc.constantFrom("k" as const, "g" as const, "b" as const), { minLength: 1 }),
+    keep: fc.constantFrom("first" as const, "last" as const),
+    orderBy: fc.constantFrom("ts", "x"),
+  });
+
+  it("keeps one row for each key, whatever the mode", async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ rows, by, keep, orderBy }) => {
+        const plan = (from("t") as Plan).deduplicate({ by, keep, orderBy });
+        const expected = twin(plan, rows);
+        expect(bits(resultRows(await engines[0]!.collect(plan, { t: batchOf(rows) })))).toEqual(expected);
+        expect(bits((await streamed(plan, cut(rows, [7, 20]))).rows)).toEqual(expected);
+        const keys = new Set(
+          rows.map((cells) => by.map((name) => String(cells[NAMES.indexOf(name)])).join("|")),
+        );
+        expect(expected).toHaveLength(keys.size);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("lets first rows go with the watermark, once", async () => {
+    const of = (ts: number, k: string): Row => [BigInt(ts), k, null, null, null, null];
+    const batches = [[of(5, "a"), of(3, "a")], [of(20, "b"), of(4, "a")], [of(21, "a")], [of(60, "c")]].map(
+      (rows) => batchOf(rows),
+    );
+    const plan = (from("t") as Plan).deduplicate({ by: "k", orderBy: "ts" });
+    const seen: string[] = [];
+    async function* arriving() {
+      for (const [at, batch] of batches.entries()) {
+        seen.push(`batch ${at}`);
+        yield batch;
+      }
+    }
+    const watermarks = { t: { column: "ts", outOfOrderness: "10 ms" } };
+    for await (const batch of engines[0]!.stream(plan, { t: arriving() }, { watermarks }))
+      seen.push(...resultRows(batch).map(([ts, k]) => `${k} ${ts}`));
+    expect(seen).toEqual(["batch 0", "batch 1", "a 3", "batch 2", "batch 3", "b 20", "c 60"]);
+  });
+});
+
+describe("a stream", () => {
+  const at = (ts: number, n: number): Row => [BigInt(ts), "a", null, null, BigInt(n), null];
+
+  it("leaves out and counts rows behind the watermark, and hands them over", async () => {
+    const plan = (from("t") as Plan).over({ orderBy: "ts" }, { total: sum("n") }).select("ts", "total");
+    const late: Value[][] = [];
+    const t = [[at(10, 1)], [at(12, 2), at(9, 4)], [at(30, 8), at(11, 16)]].map((rows) => batchOf(rows));
+    const options = {
+      watermarks: { t: { column: "ts" } },
+      late: (batch: object) => void late.push(...resultRows(batch)),
+    };
+    const { rows, stats } = await streamed(plan, t, options);
+    expect(rows).toEqual([
+      [10n, 1n],
+      [12n, 3n],
+      [30n, 11n],
+    ]);
+    expect(stats.lateRows).toBe(2);
+    expect(late.map(([ts]) => ts)).toEqual([9n, 11n]);
+  });
+
+  it("passes its watermark on to windows behind it", async () => {
+    const plan = (from("t") as Plan)
+      .over({ orderBy: "ts" }, { row: rowNumber() })
+      .window(tumble("ts", "10 ms"))
+      .aggregate({ last: max("row") })
+      .select("window_end", "last");
+    const order: string[] = [];
+    async function* arriving() {
+      for (const ts of [1, 2, 11, 25]) {
+        order.push(`row ${ts}`);
+        yield batchOf([at(ts, 0)]);
+      }
+    }
+    const watermarks = { t: { column: "ts" } };
+    for await (const batch of engines[0]!.stream(plan, { t: arriving() }, { watermarks }))
+      order.push(...resultRows(batch).map(([end, last]) => `window ${end}: ${last}`));
+    expect(order).toEqual([
+      "row 1",
+      "row 2",
+      "row 11",
+      "window 10: 2",
+      "row 25",
+      "window 20: 3",
+      "window 30: 4",
+    ]);
+  });
+});
+
+describe("what is refused", () => {
+  const t = from(source("t", TYPES)) as unknown as Plan;
+
+  it("names what it is", () => {
+    expect(() => t.over({ partitionBy: "nothing" }, { row: rowNumber() })).toThrow(UnknownColumnError);
+    expect(() => t.over({ orderBy: "nothing" }, { row: rowNumber() })).toThrow(UnknownColumnError);
+    expect(() => t.over({}, {})).toThrow(PlanError);
+    expect(() => t.over({}, { rank: rank() })).toThrow(/ranks rows by orderBy/);
+    expect(() => t.over({}, { middle: median("x") })).toThrow(/keeps all values/);
+    expect(() => t.over({}, { once: sum("n", { distinct: true }) })).toThrow(/keeps all values/);
+    expect(() => t.over({}, { top: topK("x", 2) })).toThrow(PlanError);
+    expect(() => t.over({}, { x: rowNumber() })).toThrow(/two columns "x"/);
+    expect(() => t.over({ rows: [-1, 0] as never }, { row: rowNumber() })).toThrow(/frames are/);
+    expect(() => t.over({ rows: ["unbounded", 0], range: ["unbounded", 0] }, { row: rowNumber() })).toThrow(
+      /not by both/,
+    );
+    expect(() => t.over({}, { row: 1 as never })).toThrow(/not a window function/);
+    expect(() => t.deduplicate({ by: [], orderBy: "ts" })).toThrow(PlanError);
+    expect(() => t.deduplicate({ by: "k", keep: "any" as never, orderBy: "ts" })).toThrow(
+      /"first" or "last"/,
+    );
+    const lists = t.aggregate({ all: topK("x", 2) });
+    expect(() => lists.over({}, { row: rowNumber() })).toThrow(TypeMismatchError);
+    expect(list(float64).kind).toBe("list");
+  });
+
+  it("an overflow names the result, and memory is a limit", async () => {
+    const rows: Row[] = Array.from({ length: 3 }, (_, at) => [BigInt(at), "a", null, null, 2n ** 62n, null]);
+    const plan = (from("t") as Plan).over({ orderBy: "ts" }, { total: sum("n") });
+    await expect(engines[0]!.collect(plan, { t: batchOf(rows) })).rejects.toThrow(OverflowError);
+    const small = await Engine.open({ memory: "4 MiB" });
+    const many = Array.from({ length: 60_000 }, (_, at): Row => [BigInt(at), `${at}`, 1n, at, 1n, true]);
+    await expect(small.collect(plan, { t: batchOf(many) })).rejects.toThrow(MemoryLimitError);
+    await small.close();
+  });
+});
