@@ -212,6 +212,8 @@ export interface JoinStage {
 export interface UnionStage {
   readonly kind: "union";
   readonly input: LoweredPlan;
+  /** Columns of the two sources whose event time one column of the union tells. */
+  readonly clocks: readonly (readonly [number, number])[];
   readonly schema: Schema;
 }
 
@@ -547,12 +549,36 @@ function projectStage(pending: Pending, schema: Schema): ProjectStage {
 
 function lowerUnion(plan: Extract<BoundPlan, { kind: "union" }>, stages: Stage[], needed: Needed): Pending {
   const { schema } = plan;
-  flush(lowerNode(plan.left, stages, needed), schema, stages);
+  const left = lowerNode(plan.left, stages, needed);
+  flush(left, schema, stages);
   const rightStages: Stage[] = [];
-  flush(lowerNode(plan.right, rightStages, needed), schema, rightStages);
+  const right = lowerNode(plan.right, rightStages, needed);
+  flush(right, schema, rightStages);
   const input = chain(plan.right, rightStages, firstReads(rightStages[0]!), schema);
-  stages.push({ kind: "union", input, schema });
-  return untouched(schema, []);
+  const clocks = unionClocks(left, right);
+  stages.push({ kind: "union", input, clocks, schema });
+  return untouched(
+    schema,
+    left.columns.map((output) => {
+      const clock = clockOf(output, left);
+      return clocks.some(([one]) => one === clock) ? clock : null;
+    }),
+  );
+}
+
+/** Pairs of the sources' columns of time; one that stands beside several of the other side's tells nothing. */
+function unionClocks(left: Pending, right: Pending): [number, number][] {
+  const beside = new Map<number, Set<number | null>>();
+  left.columns.forEach((output, index) => {
+    const clock = clockOf(output, left);
+    if (clock === null) return;
+    const others = beside.get(clock) ?? new Set();
+    beside.set(clock, others.add(clockOf(right.columns[index]!, right)));
+  });
+  return [...beside].flatMap(([clock, others]): [number, number][] => {
+    const [other] = others;
+    return others.size === 1 && typeof other === "number" ? [[clock, other]] : [];
+  });
 }
 
 const JOIN_TYPES = {

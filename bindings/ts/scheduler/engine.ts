@@ -36,7 +36,7 @@ import { Counters, type DriveOptions, drive, type Opened, Run, type RunState } f
 import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
-import { checkClock, ownBound, sourceClock, type WatermarkOptions } from "./watermark.js";
+import { checkClock, idleMilliseconds, ownBound, sourceClock, type WatermarkOptions } from "./watermark.js";
 import { checkWorkers, openWorkers, type Workers } from "./workers.js";
 
 export interface EngineOptions {
@@ -414,7 +414,9 @@ export class Engine {
         const read = [...chains[index]!.source.columns, ...(clock?.columns ?? []), ...whole];
         const keepsTime = clock !== null && timing[index]!.bound !== null;
         const watch = keepsTime ? new WindowClock(clock, () => pipeline.ownWatermark(index)) : clock;
-        return { source, columns: [...new Set(read)], clock: watch };
+        const idleMs =
+          clock === null ? undefined : idleMilliseconds(source.name, options.watermarks[source.name]!);
+        return { source, columns: [...new Set(read)], clock: watch, idleMs };
       });
       const sizes = sources.map(({ rows }) => rows);
       return { readers, order: options.inTurn ? readingOrder(physical, sizes) : null, pipeline };

@@ -10,7 +10,11 @@ import type { Probe } from "./probe.js";
 import type { Source } from "./source.js";
 import { settledSoon, turn, unlessAborted } from "./yield.js";
 
-/** Rows of one source for the pipeline, or (rows -1) that source's end. */
+/** `rows` of a morsel that says that its source has ended, and that it has given nothing for its idle time. */
+export const ENDED = -1;
+export const IDLE = -2;
+
+/** Rows of one source for the pipeline, or (ENDED, IDLE) what has become of that source. */
 export interface Morsel {
   /** Which source. */
   readonly index: number;
@@ -25,6 +29,8 @@ export interface Reader {
   readonly source: Source;
   /** The source's columns that the plan reads. */
   readonly columns: readonly number[];
+  /** Milliseconds without a batch after which the source is idle; left out: it never is. */
+  readonly idleMs?: number | undefined;
 }
 
 type Next = IteratorResult<InputBatch>;
@@ -40,20 +46,41 @@ class Feed {
   #waiting: Promise<void> | null = null;
   #answer: { next: Next } | { error: unknown } | null = null;
   ended = false;
+  readonly #idleMs: number;
+  /** When the batch that is being waited for was asked for. */
+  #asked = 0;
+  #idle = false;
 
-  constructor(index: number, { source, columns }: Reader) {
+  constructor(index: number, { source, columns, idleMs = Number.POSITIVE_INFINITY }: Reader) {
     this.index = index;
+    this.#idleMs = idleMs;
     this.#items = source.batches(columns);
   }
 
   /** Asks for the next batch, unless there is one; null when nothing needs to be waited for. */
   ask(): Promise<void> | null {
     if (this.ended || this.#input !== null || this.#answer !== null) return null;
-    this.#waiting ??= this.#items.next().then(
-      (next) => this.#settle({ next }),
-      (error: unknown) => this.#settle({ error }),
-    );
+    if (this.#waiting === null) {
+      this.#asked = performance.now();
+      this.#waiting = this.#items.next().then(
+        (next) => this.#settle({ next }),
+        (error: unknown) => this.#settle({ error }),
+      );
+    }
     return this.#waiting;
+  }
+
+  /** Milliseconds until the source is idle; infinite where it is, has something to give, or never will be. */
+  get patienceMs(): number {
+    if (this.#waiting === null || this.#idle) return Number.POSITIVE_INFINITY;
+    return Math.max(0, this.#asked + this.#idleMs - performance.now());
+  }
+
+  /** That it has become idle, once. */
+  #becomesIdle(): Morsel | null {
+    if (this.patienceMs > 0) return null;
+    this.#idle = true;
+    return { index: this.index, input: null, start: 0, rows: IDLE, firstRow: this.#rows };
   }
 
   #settle(answer: { next: Next } | { error: unknown }): void {
@@ -69,15 +96,16 @@ class Feed {
       if ("error" in answer) throw answer.error;
       if (answer.next.done) {
         this.ended = true;
-        return { index: this.index, input: null, start: 0, rows: -1, firstRow: this.#rows };
+        return { index: this.index, input: null, start: 0, rows: ENDED, firstRow: this.#rows };
       }
+      this.#idle = false;
       this.#input = answer.next.value;
       this.#start = 0;
       this.#firstRow = this.#rows;
       this.#rows += this.#input.rows;
     }
     const input = this.#input;
-    if (input === null) return null;
+    if (input === null) return this.#becomesIdle();
     const start = this.#start;
     const rows = Math.min(MORSEL_ROWS, input.rows - start);
     this.#start += rows;
@@ -109,6 +137,16 @@ export async function* morsels(
   }
 }
 
+/** A timer; null for one that never rings. */
+function pauseOf(ms: number): { readonly over: Promise<void>; readonly stop: () => void } | null {
+  if (ms === Number.POSITIVE_INFINITY) return null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.ceil(ms));
+  });
+  return { over, stop: () => clearTimeout(timer) };
+}
+
 async function* takeTurns(
   feeds: readonly Feed[],
   signal: AbortSignal | null,
@@ -119,12 +157,17 @@ async function* takeTurns(
     const waits = feeds.map((feed) => feed.ask()).filter((wait) => wait !== null);
     if (waits.length > 0) {
       // While others have rows, those that have none get a turn of the event loop, not more.
-      const some = Promise.race(waits);
+      const patience = pauseOf(Math.min(...feeds.map(({ patienceMs }) => patienceMs)));
+      const some = Promise.race(patience === null ? waits : [...waits, patience.over]);
       const wait = unlessAborted(
         idle || waits.length === feeds.length ? some : Promise.race([some, turn()]),
         signal,
       );
-      await (probe === null ? wait : probe.waiting(wait, feeds.length === 1 ? feeds[0]!.index : null));
+      try {
+        await (probe === null ? wait : probe.waiting(wait, feeds.length === 1 ? feeds[0]!.index : null));
+      } finally {
+        patience?.stop();
+      }
     }
     idle = true;
     for (const feed of feeds) {

@@ -1,4 +1,4 @@
-// A join as a step with two ports, and a union, which is one without an operator.
+// A join as a step with two ports.
 //
 // Watermarks end here, but for joins by time: a row that another join gives may be as old as the oldest that it keeps.
 
@@ -13,9 +13,9 @@ import {
 } from "../kernel/index.js";
 import { type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
-import type { DataType, Schema } from "../type/data-type.js";
-import { emptyBatch, hostBatch, sliceRows } from "./rows.js";
-import { OperatorStep, type Step } from "./step.js";
+import type { DataType } from "../type/data-type.js";
+import { emptyBatch } from "./rows.js";
+import { OperatorStep } from "./step.js";
 
 export interface JoinStepOptions {
   /** Most rows of a result batch. */
@@ -96,32 +96,4 @@ export class JoinStep extends OperatorStep {
       else if (more) yield emptyBatch(this.operator.output);
     }
   }
-}
-
-/** Rows of both ports as they come. */
-export class UnionStep implements Step {
-  readonly operators = [];
-  readonly #schema: Schema;
-
-  constructor(schema: Schema) {
-    this.#schema = schema;
-  }
-
-  *push(input: InputBatch, start: number, rows: number): Generator<BatchData> {
-    if (rows > 0) yield sliceRows(hostBatch(input, this.#schema), start, start + rows);
-  }
-
-  watermark(): Iterable<BatchData> {
-    return [];
-  }
-
-  passes(): null {
-    return null;
-  }
-
-  finish(): Iterable<BatchData> {
-    return [];
-  }
-
-  free(): void {}
 }

@@ -17,13 +17,14 @@ import type {
   LoweredPlan,
   Stage as PhysicalStage,
   ProjectStage,
+  UnionStage,
 } from "../plan/index.js";
 import type { WorkerPool } from "../pool/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
-import { JoinStep, type JoinStepOptions, UnionStep } from "./join-step.js";
+import { JoinStep, type JoinStepOptions } from "./join-step.js";
 import { OverStep } from "./over-step.js";
 import { ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
@@ -31,6 +32,7 @@ import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { atWork, drain, labelOf, OperatorStep, type Step } from "./step.js";
+import { UnionStep } from "./union-step.js";
 import { WindowStep, type WindowStepOptions } from "./window-step.js";
 
 /** Rows of a batch that every operator takes in one push. */
@@ -106,7 +108,16 @@ export class Pipeline {
     };
     this.#chains.push(chain);
     const timing = options.timing[this.#chains.length - 1] ?? null;
-    for (const { step, stages } of stepsOf(this.#kernel, plan.stages, options, timing, join === null)) {
+    // The chain that is built next.
+    const right = () => options.timing[this.#chains.length] ?? null;
+    for (const { step, stages } of stepsOf(
+      this.#kernel,
+      plan.stages,
+      options,
+      timing,
+      right,
+      join === null,
+    )) {
       const [stage] = stages as [PhysicalStage];
       const index = chain.steps.push(step) - 1;
       last = last && probe!.addStep(step, stages, last);
@@ -174,6 +185,31 @@ export class Pipeline {
     for (const batch of results) yield* this.#pass(chain, index + 1, batch);
     chain.open[index]! -= 1;
     if (chain.open[index] === 0) yield* this.#end(chain, index + 1, 0);
+    else if (step instanceof UnionStep) yield* this.#joined(chain, index, step);
+  }
+
+  /** A source gives nothing for the time being, or does again: yields what that makes ready. */
+  setIdle(source: number, idle: boolean): Generator<BatchData> {
+    return this.#setIdle(this.#chains[source]!, 0, 0, idle);
+  }
+
+  /** Only where inputs meet is one let go; not behind a step that holds its rows, which are still to come. */
+  *#setIdle(chain: Chain, index: number, port: number, idle: boolean): Generator<BatchData> {
+    const step = chain.steps[index];
+    if (step === undefined) {
+      if (chain.join !== null) yield* this.#setIdle(chain.join.chain, chain.join.index, 1, idle);
+    } else if (step instanceof UnionStep) {
+      if (step.setIdle(port, idle)) yield* this.#setIdle(chain, index + 1, 0, idle);
+      else if (idle) yield* this.#joined(chain, index, step);
+    } else if (!(step instanceof JoinStep) && step.passes(0n) !== null) {
+      yield* this.#setIdle(chain, index + 1, 0, idle);
+    }
+  }
+
+  /** The watermark of a union's inputs that still count. */
+  *#joined(chain: Chain, index: number, step: UnionStep): Generator<BatchData> {
+    const time = step.joined;
+    if (time !== null) yield* this.#advance(chain, index + 1, 0, time);
   }
 
   *#feed(
@@ -279,6 +315,7 @@ function* stepsOf(
   stages: readonly PhysicalStage[],
   options: PipelineOptions,
   timing: Timing | null,
+  right: () => Timing | null,
   isResult: boolean,
 ): Generator<{ step: Step; stages: readonly PhysicalStage[] }> {
   const bound = timing?.bound ?? null;
@@ -299,7 +336,8 @@ function* stepsOf(
       };
     else if (stage.kind === "over")
       yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
-    else if (stage.kind === "union") yield { ...alone, step: new UnionStep(stage.schema) };
+    else if (stage.kind === "union")
+      yield { ...alone, step: new UnionStep(stage.schema, isTimedUnion(stage, timing, right())) };
     else if (stage.kind === "join") {
       const keepResults = options.keepResults === true && isResult && index === stages.length - 1;
       yield { ...alone, step: new JoinStep(kernel, stage, { ...options, keepResults }) };
@@ -317,6 +355,11 @@ function* stepsOf(
       }
     }
   }
+}
+
+/** Whether both sides have watermarks, on columns that are one of the union. */
+function isTimedUnion({ clocks }: UnionStage, left: Timing | null, right: Timing | null): boolean {
+  return clocks.some((pair) => pair[0] === left?.column && pair[1] === right?.column);
 }
 
 function hasOpaque(schema: Schema): boolean {

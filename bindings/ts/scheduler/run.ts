@@ -10,7 +10,7 @@ import { toRecordBatch } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
-import { type Morsel, morsels, type Reader } from "./feed.js";
+import { IDLE, type Morsel, morsels, type Reader } from "./feed.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Probe } from "./probe.js";
 import type { SourceClock } from "./source-clock.js";
@@ -85,7 +85,12 @@ export async function* drive(
     }
     if (rows === 0) continue;
     await pause();
-    const results = input === null ? pipeline.finish(index) : pushed(pipeline, readers, morsel, input);
+    const results =
+      rows === IDLE
+        ? pipeline.setIdle(index, true)
+        : input === null
+          ? pipeline.finish(index)
+          : pushed(pipeline, readers, morsel, input);
     for (const batch of results) {
       // An empty batch is a step that is still at work: time to look up.
       if (batch.length > 0) {
@@ -110,7 +115,8 @@ function* pushed(
   { index, start, rows, firstRow }: Morsel,
   input: InputBatch,
 ): Generator<BatchData> {
-  const { clock } = readers[index]!;
+  const { clock, idleMs } = readers[index]!;
+  if (idleMs !== undefined) yield* pipeline.setIdle(index, false);
   if (clock === null) {
     yield* pipeline.push(index, input, start, rows, firstRow);
     return;

@@ -1,6 +1,7 @@
 // What users say of the event time of a source: `{ column: "ts", outOfOrderness: "5 seconds" }`.
 
 import {
+  interval,
   type JoinStage,
   type LoweredPlan,
   nanosecondsATick,
@@ -19,6 +20,12 @@ import { boundedClock, MarkedClock, type SourceClock, type TimeColumn } from "./
 export type WatermarkOptions = {
   /** The source's column of event time: timestamps, dates or integers. */
   readonly column: string;
+  /**
+   * A source that has given nothing for so long, by the clock on the wall, is idle: where sources are brought together
+   * (`unionAll`) their watermark goes on without it, until its next row. What that row is too late for counts as late.
+   * Left out: the others wait for it.
+   */
+  readonly idleTimeout?: string;
 } & (
   | {
       /**
@@ -39,6 +46,28 @@ export type WatermarkOptions = {
       readonly advance: (time: bigint) => bigint | null;
     }
 );
+
+/** Milliseconds after which a source is idle; undefined where it never is. Throws ArgumentError. */
+export function idleMilliseconds(source: string, { idleTimeout }: WatermarkOptions): number | undefined {
+  if (idleTimeout === undefined) return undefined;
+  const refuse = (expected: string) =>
+    new ArgumentError(
+      `watermark of "${source}": idleTimeout is ${expected}, not ${JSON.stringify(idleTimeout)}`,
+      {
+        value: idleTimeout,
+        expected,
+      },
+    );
+  if (typeof idleTimeout !== "string") throw refuse(`a text such as "30 seconds"`);
+  const { months, days, nanoseconds } = interval(idleTimeout);
+  const milliseconds = days * 86_400_000 + Number(nanoseconds) / 1e6;
+  if (months !== 0 || milliseconds <= 0 || milliseconds > LONGEST_TIMEOUT_MS)
+    throw refuse("above 0 and at most 24 days");
+  return milliseconds;
+}
+
+/** What timers can wait for. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** @throws UnknownColumnError, TypeMismatchError or ArgumentError for options that do not fit the source. */
 export function sourceClock(source: string, options: WatermarkOptions, schema: Schema): SourceClock {
@@ -164,7 +193,7 @@ function holdsRows(stage: Stage, column: number): boolean {
     case "join":
       return stage.time === null;
     case "union":
-      return true;
+      return !stage.clocks.some(([left]) => left === column);
     case "limit":
       return !stage.ordered;
     case "aggregate":
