@@ -1,6 +1,8 @@
 import { afterEach, expect, it, vi } from "vitest";
+import { double11Suite } from "../bench/suite/double11.js";
 import { fromArrow } from "../bindings/ts/arrow/index.js";
-import { Engine } from "../bindings/ts/index.js";
+import type { Plan } from "../bindings/ts/index.js";
+import { Engine, explain } from "../bindings/ts/index.js";
 import { openFixture } from "../fixtures/catalog.js";
 
 afterEach(() => {
@@ -75,3 +77,37 @@ it("gmv: the same figures in both modes", async () => {
   ]);
   await engine.close();
 });
+
+const SCENARIOS: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
+  marketing: () => import("./marketing.js"),
+  "anti-cheat": () => import("./anti-cheat.js"),
+  logistics: () => import("./logistics.js"),
+  attack: () => import("./attack.js"),
+  features: () => import("./features.js"),
+  index: () => import("./inverted-index.js"),
+  "lake-sync": () => import("./lake-sync.js"),
+  monitoring: () => import("./monitoring.js"),
+};
+
+it.each(Object.keys(SCENARIOS))(
+  "%s: what the bench measures, the same figures in both modes",
+  async (name) => {
+    const plan = (await SCENARIOS[name]!()).default as Plan;
+    const of = double11Suite.cases.find((candidate) => candidate.name === name)!;
+    expect(explain(plan)).toBe(explain(of.plan()));
+    const inputs: Record<string, object> = {};
+    for (const [input, { fixture }] of Object.entries(of.inputs)) {
+      inputs[input] = [...(await openFixture(fixture, { rows: 3000, seed: 7 })).batches(700)];
+    }
+    const engine = await Engine.open();
+    const table = await engine.collect(plan, inputs);
+    expect(table.numRows).toBeGreaterThan(1);
+    const streamed: string[] = [];
+    const { watermarks = {} } = of;
+    for await (const batch of engine.stream(plan, inputs, { watermarks })) {
+      streamed.push(...batch.toArray().map(String));
+    }
+    expect(streamed.sort()).toEqual(table.toArray().map(String).sort());
+    await engine.close();
+  },
+);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { count, max, sum } from "../bindings/ts/plan/aggregate.js";
 import { bind, type PlanLike } from "../bindings/ts/plan/bind.js";
+import { asChangelog } from "../bindings/ts/plan/changelog.js";
 import { col } from "../bindings/ts/plan/expression.js";
 import { asc, desc, from, source } from "../bindings/ts/plan/plan.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
-import { dictionary, float64, int32, type Schema, utf8 } from "../bindings/ts/type/data-type.js";
+import { dictionary, float64, int8, int32, type Schema, utf8 } from "../bindings/ts/type/data-type.js";
 import { runPlan } from "./plan.js";
 import { type Value, writeColumn } from "./values.js";
 
@@ -92,4 +93,36 @@ describe("the twin of plans", () => {
   it("limits by the order of all columns where no order is asked for", () => {
     expect(run(declared.select("a").limit(2, 1))).toEqual([[2n], [3n]]);
   });
+});
+
+it("takes rows of a changelog back, whenever they came", () => {
+  const changed: Schema = {
+    fields: [
+      { name: "row_kind", type: int8, nullable: false },
+      { name: "k", type: utf8, nullable: true },
+      { name: "a", type: int32, nullable: true },
+    ],
+  };
+  const rows: [bigint, Value, Value][] = [
+    [0n, "x", 1n],
+    [0n, "x", 2n],
+    [3n, "y", 9n],
+    [1n, "x", 1n],
+    [2n, "x", 5n],
+    [0n, "y", 9n],
+    [0n, null, null],
+  ];
+  const columns = changed.fields.map(({ type }, index) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[index]!),
+    ),
+  );
+  const plan = from(source("t", { k: utf8, a: int32 }, { changelog: true }))
+    .where(col("a").ne(2))
+    .groupBy("k")
+    .aggregate({ n: count(), s: sum("a"), most: max("a") });
+  const bound = asChangelog(bind(plan, { t: changed }), false);
+  const given = [{ schema: changed, length: rows.length, columns }];
+  expect(runPlan(bound, given).rows).toEqual([["x", 1n, 5n, 5n]]);
 });

@@ -43,7 +43,8 @@ function rowsOf(plan: BoundPlan, batches: TwinInput): readonly Row[] {
   }
   if (plan.kind === "union") return [...rowsOf(plan.left, batches), ...rowsOf(plan.right, batches)];
   if (plan.kind === "join") return joinRows(plan, rowsOf(plan.left, batches), rowsOf(plan.right, batches));
-  const input = rowsOf(plan.input, batches);
+  const given = rowsOf(plan.input, batches);
+  const input = plan.kind === "aggregate" && plan.retracts ? consolidated(given) : given;
   switch (plan.kind) {
     case "filter":
       return input.filter((row) => evaluate(plan.condition, row) === true);
@@ -64,6 +65,20 @@ function rowsOf(plan: BoundPlan, batches: TwinInput): readonly Row[] {
       return ordered.slice(plan.offset, plan.offset + plan.count);
     }
   }
+}
+
+/** The rows of a changelog that are left: those that came less those that were taken back, by their values. */
+function consolidated(changes: readonly Row[]): Row[] {
+  const left = new Map<string, { row: Row; times: number }>();
+  for (const change of changes) {
+    const row = change.slice(0, -1);
+    const kind = Number(change.at(-1));
+    const name = row.map(valueName).join("|");
+    const entry = left.get(name) ?? { row: change, times: 0 };
+    entry.times += kind === 0 || kind === 2 ? 1 : -1;
+    left.set(name, entry);
+  }
+  return [...left.values()].flatMap(({ row, times }) => Array<Row>(Math.max(0, times)).fill(row));
 }
 
 /** Whether the plan's rows come in an order: filters and projections keep the one they get. */

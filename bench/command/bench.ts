@@ -207,10 +207,11 @@ export async function prepareInputs(
   return files;
 }
 
-/** Engines that only verify: the naive twin where it is quick enough, and the loop where it does not race. */
-function witnessesFor({ rows }: SelectedCase, peers: readonly PeerName[]): EngineName[] {
+/** Engines that only verify: the naive twin where it is quick enough, else the loop, or DuckDB where there is none. */
+function witnessesFor({ of, rows }: SelectedCase, peers: readonly PeerName[]): EngineName[] {
   if (rows <= TWIN_ROWS) return ["twin"];
-  return peers.includes("js") ? [] : ["js"];
+  const witness = of.javascript === undefined ? "duckdb" : "js";
+  return peers.includes(witness) ? [] : [witness];
 }
 
 function rowsAsked({ of, rows }: SelectedCase): number {

@@ -33,7 +33,7 @@ test.runIf(hasBash)("bash completes verbs, options, suites, cases and fixtures",
   expect(completed(source, ["millrace", "p"])).toEqual(["profile"]);
   expect(completed(source, ["millrace", "bench", "--fail"])).toEqual(["--fail-below"]);
   expect(completed(source, ["millrace", "bench", "double11/g"])).toEqual(["double11/gmv"]);
-  expect(completed(source, ["millrace", "gen", "order"])).toEqual(["orders"]);
+  expect(completed(source, ["millrace", "gen", "order"])).toEqual(["orders", "orders-yesterday"]);
   expect(completed(source, ["millrace", "report", "--c"])).toEqual(["--card"]);
   expect(completed(source, ["millrace", "compare", "package.js"])).toEqual(["package.json"]);
 });

@@ -2,12 +2,13 @@
 
 import { arrowTables, inputRows, plainTables, scanBytes } from "../input/load.js";
 import type { RawResult } from "../result/canonical.js";
-import { type Engine, timed } from "./engine.js";
+import { type Engine, timed, UnavailableError } from "./engine.js";
 
 export const javascript: Engine = {
   name: "js",
   parallel: false,
   async open(of, files) {
+    if (of.javascript === undefined) throw new UnavailableError("this case has no loop in JavaScript");
     const tables = arrowTables(of, files);
     const loop = of.javascript(plainTables(tables));
     let last: RawResult | null = null;

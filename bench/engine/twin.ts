@@ -1,7 +1,7 @@
 // The naive twin: the plan over lists of rows, written for being obviously right. It verifies, and is never timed.
 
 import { fromArrow } from "../../bindings/ts/arrow/index.js";
-import { bind } from "../../bindings/ts/plan/index.js";
+import { asChangelog, bind } from "../../bindings/ts/plan/index.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import type { DataType, Schema } from "../../bindings/ts/type/data-type.js";
 import { runPlan } from "../../twin/plan.js";
@@ -42,7 +42,8 @@ interface TwinTable {
 }
 
 function twinResult(plan: Parameters<typeof bind>[0], inputs: readonly TwinTable[]): RawResult {
-  const bound = bind(plan, Object.fromEntries(inputs.map(({ name, schema }) => [name, schema])));
+  const schemas = Object.fromEntries(inputs.map(({ name, schema }) => [name, schema]));
+  const bound = asChangelog(bind(plan, schemas), false);
   const data = Object.fromEntries(inputs.map(({ name, batches }) => [name, batches]));
   const { rows, schema: output } = runPlan(bound, data);
   const columns: Record<string, RawColumn> = {};

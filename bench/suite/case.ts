@@ -64,7 +64,8 @@ export interface BenchCase {
   readonly sql?: string;
   readonly polars?: PolarsQuery | undefined;
   readonly arquero?: ArqueroQuery;
-  readonly javascript: JavaScriptLoop;
+  /** Absent where the twin, and DuckDB at sizes that are too large for it, verify alone. */
+  readonly javascript?: JavaScriptLoop | undefined;
   /** What Millrace runs instead of the plan, which is for the twin then: one operator of the kernel. */
   readonly kernel?: KernelOperator;
   /** With `kernel`: whether the operator answers every push with output. */

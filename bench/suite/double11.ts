@@ -2,6 +2,7 @@
 
 import { col, count, from, sum } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
+import { SCENARIOS } from "./double11-scenarios.js";
 import { codes, columnOf, integersAsFloat64, WordPairGroups } from "./typed-loops.js";
 
 const MINUTE_MS = 60_000;
@@ -90,5 +91,5 @@ function doubled(values: Float64Array): Float64Array<ArrayBuffer> {
 export const double11Suite: Suite = {
   name: "double11",
   title: "a Double 11's event stream",
-  cases: [gmv],
+  cases: [gmv, ...SCENARIOS],
 };
