@@ -251,7 +251,7 @@ const aggregate: fc.Arbitrary<Omit<Aggregated, "name">> = fc
           ),
         ),
       fc
-        .constantFrom("small", "large", "float", "money", "day", "moment")
+        .constantFrom("small", "large", "float", "money", "day", "moment", "text")
         .map((name) => ({ ours: () => quantileDisc(name, 0.7), sql: `quantile_disc(${name}, 0.7)` })),
       fc
         .tuple(fc.constantFrom(...NAMES), fc.constantFrom("small", "text", "day", "money", "flag"))

@@ -20,6 +20,7 @@ import { momentsFastMerge, MOMENTS_BYTES } from "./moments-fast";
 import { minmaxCombine } from "./minmax";
 import { textAddress, textFold, textLength, textReserve } from "./minmax-text";
 import { countOf, isPresent } from "./results";
+import { textLogCombine } from "./text-log";
 import { logCombine, logCount, logReserve } from "./value-log";
 import { sumExactCombine, sumExactCombineBegin, sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "./sum-exact";
 import { sumIntegerCombine } from "./sum-integer";
@@ -31,7 +32,7 @@ export const COMBINE_SCRATCH: usize = 32768 + 8192;
 /** Whether the family can be combined here; states of others are merged. */
 export function accumulatorCombines(self: Accumulator): bool {
   const family = self.family;
-  if (family >= <u32>Family.LOG) return family <= <u32>Family.BIT_XOR;
+  if (family >= <u32>Family.LOG) return family <= <u32>Family.BIT_XOR || family == <u32>Family.LOG_TEXT;
   return family <= <u32>Family.DISTINCT || family == <u32>Family.MOMENTS_FAST;
 }
 
@@ -87,6 +88,7 @@ export function accumulatorCombine(
       return combineTexts(target, source, list, numbers, count);
     case Family.DISTINCT:
     case Family.LOG:
+    case Family.LOG_TEXT:
       return true;
     case Family.BIT_AND:
     case Family.BIT_OR:
@@ -168,13 +170,13 @@ function combineTexts(target: Accumulator, source: Accumulator, list: usize, num
   return true;
 }
 
-/** Pairs of a DISTINCT or LOG accumulator. */
+/** Pairs of a DISTINCT or LOG accumulator, of texts or not. */
 export function pairsCount(self: Accumulator): u32 {
-  return self.family == <u32>Family.LOG ? logCount(self) : distinctPairs(self);
+  return self.family == <u32>Family.DISTINCT ? distinctPairs(self) : logCount(self);
 }
 
 /**
- * Adds the pairs of a DISTINCT or LOG source from pair `first` up to `last`, at most a vector of them, whose groups `map`
+ * Adds the pairs of such a source from pair `first` up to `last`, at most a vector of them, whose groups `map`
  * (u32 each) turns into the target's; u32 max leaves a pair out. The next pair to come, or -1 when out of memory.
  */
 export function pairsCombine(target: Accumulator, source: Accumulator, map: usize, first: u32, last: u32): i64 {
@@ -184,6 +186,7 @@ export function pairsCombine(target: Accumulator, source: Accumulator, map: usiz
     logCombine(target, source, map, first, end);
     return end;
   }
+  if (target.family == <u32>Family.LOG_TEXT) return textLogCombine(target, source, map, first, end) ? end : -1;
   return distinctCombine(target, source, map, first, end) ? end : -1;
 }
 

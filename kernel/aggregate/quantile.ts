@@ -3,9 +3,10 @@
 import { Type } from "../abi/layout";
 import { AggregateFunction } from "../abi/operator";
 import { Accumulator } from "./accumulator";
+import { textLogMode, textLogSort } from "./text-log";
 import { roundAverage192 } from "./round";
 import { orderLoad } from "./order-key";
-import { logLoad, logMode, logNext, logSelect, logSize } from "./value-log";
+import { logBase, logLoad, logMode, logNext, logSelect, logSize } from "./value-log";
 
 /**
  * A group's result at `target` (16 bytes); false for null. The log is prepared; `scratch` is 32 + 256 bytes.
@@ -30,9 +31,7 @@ export function logResult(
     return true;
   }
   if (fn == <u32>AggregateFunction.QUANTILE_DISC) {
-    const below = <f64>size - floor<f64>(<f64>size - parameter * <f64>size);
-    const rank = <u32>max<f64>(1, min<f64>(below, <f64>size)) - 1;
-    orderLoad(log.type, logSelect(log, group, rank), target);
+    orderLoad(log.type, logSelect(log, group, discreteRank(size, parameter)), target);
     return true;
   }
   const position = <f64>(size - 1) * parameter;
@@ -48,6 +47,22 @@ export function logResult(
   }
   store<f64>(target, value);
   if (value != value) store<u64>(target, 0x7ff8000000000000);
+  return true;
+}
+
+/** Rank of the first of `size` values that has at least p n of them up to it. */
+function discreteRank(size: u32, parameter: f64): u32 {
+  const below = <f64>size - floor<f64>(<f64>size - parameter * <f64>size);
+  return <u32>max<f64>(1, min<f64>(below, <f64>size)) - 1;
+}
+
+/** MODE or QUANTILE_DISC of a group's texts, as u32 address and u32 length at `target`; false for null. */
+export function textLogResult(fn: u32, parameter: f64, log: Accumulator, group: u32, target: usize): bool {
+  const size = logSize(log, group);
+  if (size == 0) return false;
+  textLogSort(log, group);
+  const rank = fn == <u32>AggregateFunction.MODE ? textLogMode(log, group) : discreteRank(size, parameter);
+  store<u64>(target, load<u64>(logBase(log, group) + ((<usize>rank) << 3)));
   return true;
 }
 

@@ -12,7 +12,8 @@ import { argTextBytes, argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
 import { cardinalityEstimate } from "./cardinality";
 import { minmaxLoad } from "./minmax";
-import { logResult } from "./quantile";
+import { logResult, textLogResult } from "./quantile";
+import { textLogLongest } from "./text-log";
 import { multisetCount, multisetExtreme, multisetExtremeBytes } from "./multiset";
 import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
@@ -102,7 +103,7 @@ export function resultType(fn: u32, type: u32, flags: u32): u32 {
       return isFloat || isInteger || type == <u32>Type.I128 ? Type.F64 : Type.NONE;
     case AggregateFunction.QUANTILE_DISC:
     case AggregateFunction.MODE:
-      return type == <u32>Type.BYTES ? Type.NONE : type;
+      return type;
     case AggregateFunction.BIT_AND:
     case AggregateFunction.BIT_OR:
     case AggregateFunction.BIT_XOR:
@@ -160,6 +161,8 @@ export function resultValue(
   if (isArray(self.fn)) return arrayResult(self, group, target) ? 1 : 0;
   if (values.family == <u32>Family.LOG)
     return logResult(self.fn, self.parameter, self.scale, values, group, target, scratch) ? 1 : 0;
+  if (values.family == <u32>Family.LOG_TEXT)
+    return textLogResult(self.fn, self.parameter, values, group, target) ? 1 : 0;
   if (isArg(values)) return argValue(values, group, target) ? 1 : 0;
   if (values.family == <u32>Family.SKETCH)
     return quantileSketchValue(values, self.parameter, group, target, scratch) ? 1 : 0;
@@ -241,6 +244,8 @@ export function listStateLength(values: Accumulator, rows: usize, group: u32): u
 export function resultBytes(self: Result, rows: usize, group: u32): u32 {
   const values = changetype<Accumulator>(self.values);
   if (isArray(self.fn)) return arrayBytes(self, group);
+  // A bound: which one it is, only sorting tells.
+  if (values.family == <u32>Family.LOG_TEXT) return textLogLongest(values, group);
   if (isListFamily(values.family)) return listLength(values, rows, group);
   if (isArg(values)) return argTextBytes(values, group);
   if (self.type == <u32>Type.BYTES && isMultiset(values.family)) return multisetExtremeBytes(values, group);

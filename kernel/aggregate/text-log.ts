@@ -8,7 +8,7 @@ import { copyBytes } from "../memory/copy";
 import { Accumulator } from "./accumulator";
 import { maskBit } from "./argument";
 import { textInit } from "./minmax-text";
-import { logBase, logReserve, logSize } from "./value-log";
+import { logBase, logGroup, logReserve, logSize } from "./value-log";
 
 /** False when out of memory. */
 export function textLogInit(self: Accumulator): bool {
@@ -46,6 +46,41 @@ export function textLogUpdate(
   return true;
 }
 
+/**
+ * Appends entries `first` to `end` of `source`, whose groups `map` (u32 each) turns into this log's; u32 max leaves an
+ * entry out. False when out of memory, with nothing lost.
+ */
+export function textLogCombine(self: Accumulator, source: Accumulator, map: usize, first: u32, end: u32): bool {
+  let bytes: usize = 0;
+  for (let entry = first; entry < end; entry++) {
+    if (logTarget(source, map, entry) != 0xffffffff) bytes += load<u32>(source.values + ((<usize>entry) << 3), 4);
+  }
+  if (!textLogReserve(self, end - first, bytes)) return false;
+  const arena = changetype<Arena>(self.table);
+  let at = <usize>self.rows;
+  for (let entry = first; entry < end; entry++) {
+    const group = logTarget(source, map, entry);
+    if (group == 0xffffffff) continue;
+    const from = source.values + ((<usize>entry) << 3);
+    const length = load<u32>(from, 4);
+    const copy = arenaTake(arena, length);
+    if (copy == 0) return false;
+    copyBytes(copy, load<u32>(from), length);
+    store<u32>(self.entries + (at << 2), group);
+    store<u32>(self.values + (at << 3), <u32>copy);
+    store<u32>(self.values + (at << 3), length, 4);
+    at++;
+  }
+  self.rows = at;
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function logTarget(source: Accumulator, map: usize, entry: u32): u32 {
+  return load<u32>(map + ((<usize>logGroup(source, entry)) << 2));
+}
+
 /** Bytes of a group's texts; the log is prepared. */
 export function textLogBytes(self: Accumulator, group: u32): u64 {
   const base = logBase(self, group);
@@ -54,6 +89,34 @@ export function textLogBytes(self: Accumulator, group: u32): u64 {
     total += load<u32>(slot, 4);
   }
   return total;
+}
+
+/** Bytes of a group's longest text; the log is prepared. */
+export function textLogLongest(self: Accumulator, group: u32): u32 {
+  const base = logBase(self, group);
+  let longest: u32 = 0;
+  for (let slot = base; slot < base + ((<usize>logSize(self, group)) << 3); slot += 8) {
+    longest = max<u32>(longest, load<u32>(slot, 4));
+  }
+  return longest;
+}
+
+/** Rank of the most frequent text of a group, which is in order, the least where several are. */
+export function textLogMode(self: Accumulator, group: u32): u32 {
+  const base = logBase(self, group);
+  const count = logSize(self, group);
+  let best: u32 = 0;
+  let longest: u32 = 0;
+  for (let start: u32 = 0; start < count; ) {
+    let end = start + 1;
+    while (end < count && !isLess(base + ((<usize>start) << 3), base + ((<usize>end) << 3))) end++;
+    if (end - start > longest) {
+      longest = end - start;
+      best = start;
+    }
+    start = end;
+  }
+  return best;
 }
 
 /** Brings a group's texts into the order of their bytes: a heap sort. */

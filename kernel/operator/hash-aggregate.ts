@@ -533,9 +533,9 @@ function valuesFamily(fn: u32, type: u32, flags: u32): u32 {
     case AggregateFunction.MAX:
       return text ? Family.MAX_TEXT : Family.MAX;
     case AggregateFunction.QUANTILE:
+      return Family.LOG;
     case AggregateFunction.QUANTILE_DISC:
     case AggregateFunction.MODE:
-      return Family.LOG;
     case AggregateFunction.ARRAY:
     case AggregateFunction.STRING:
       return text ? Family.LOG_TEXT : Family.LOG;

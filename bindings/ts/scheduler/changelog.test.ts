@@ -113,6 +113,7 @@ const plans: { readonly [name: string]: (orders: Plan) => Plan<unknown> } = {
     orders.groupBy("shop").aggregate({
       middle: median("price"),
       usual: mode("item"),
+      named: mode("shop"),
       third: quantileDisc("price", 0.3),
       bits: bitXor("item"),
       best: topK("price", 3),

@@ -275,9 +275,6 @@ export function aggregateAccepts(name: AggregateName): string {
     case "bitOr":
     case "bitXor":
       return "an integer column";
-    case "quantileDisc":
-    case "mode":
-      return "a column of any type but texts, binary and nested types";
     default:
       if (isMoment(name)) return "an integer, float or decimal column";
       return "a column of any type but lists, structs and other nested types";
@@ -303,6 +300,8 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
     case "min":
     case "max":
     case "any":
+    case "mode":
+    case "quantileDisc":
     case "first":
     case "last":
     case "argMin":
@@ -318,9 +317,6 @@ export function aggregateType(name: AggregateName, type: DataType | null): DataT
     case "bitOr":
     case "bitXor":
       return value.kind === "int" ? value : null;
-    case "quantileDisc":
-    case "mode":
-      return physicalType(value) === Type.BYTES || physicalType(value) === Type.LARGE_BYTES ? null : value;
     case "topK":
     case "bottomK":
     case "arrayAgg":
