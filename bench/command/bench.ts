@@ -24,6 +24,7 @@ import {
 import { reportText } from "../report/table.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
+import { benchCommandLine } from "./command-line.js";
 import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
 import { ExitCode, UsageError } from "./usage.js";
@@ -69,7 +70,8 @@ export async function benchCommand(names: readonly string[], options: BenchOptio
     endChildren();
   };
   process.once("SIGINT", onInterrupt);
-  const report = await benchReport(selection, options, CHILD_PROCESSES, progress, interrupt.signal);
+  const measured = await benchReport(selection, options, CHILD_PROCESSES, progress, interrupt.signal);
+  const report = { ...measured, command: benchCommandLine(names, options) };
   process.off("SIGINT", onInterrupt);
   progress.clear();
   process.stdout.write(reportText(report));
@@ -90,11 +92,11 @@ export function select(names: readonly string[], options: BenchOptions): Selecte
   const quick = names.length === 0 || (names.length === 1 && names[0] === "quick");
   if (!quick && names.includes("quick")) throw new UsageError("quick stands alone: it is a choice of cases");
   const cases = quick ? ALL_CASES.filter((of) => of.quick !== undefined) : casesNamed(names);
-  return cases.map((of) => ({
-    of,
-    rows: options.rows ?? (quick ? QUICK_ROWS : FULL_ROWS),
-    peers: peersOf(of, options.peers ?? (quick && of.quick === "all" ? PEERS : USUAL_PEERS)),
-  }));
+  const sizes = options.rows ?? [quick ? QUICK_ROWS : FULL_ROWS];
+  return cases.flatMap((of) => {
+    const peers = peersOf(of, options.peers ?? (quick && of.quick === "all" ? PEERS : USUAL_PEERS));
+    return sizes.map((rows) => ({ of, rows, peers }));
+  });
 }
 
 /** Single kernels race the same algorithm in C and JavaScript, whole questions race other engines. */
@@ -128,11 +130,11 @@ export async function benchReport(
   }
   const ratios = caseRatios(results);
   const averaged = SUITES.filter((suite) => suite.geometricMean).map((suite) => suite.name);
-  const { workers, build, runs, seed, target } = options;
+  const { workers, build, runs, seed, target, modes, peers, rows } = options;
   return {
     schema: "millrace-bench/1",
     machine,
-    options: { workers, build, runs, seed, modes: options.modes, target },
+    options: { rows, modes, workers, build, peers, runs, seed, target },
     ...(signal?.aborted ? { interrupted: true } : {}),
     results,
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
@@ -161,7 +163,7 @@ async function measureCase(
     ...modesOf(of, options).map((mode): [EngineName, Mode] => ["millrace", mode]),
     ...peers.map((peer): [EngineName, Mode] => [peer, "batch"]),
   ];
-  const size = { rows: rowsAsked(selected), bytes: null };
+  const size = { asked: selected.rows, rows: inputRows(selected), bytes: null };
   const specOf = (engine: EngineName, mode: Mode, files: CaseFiles): ContenderSpec => {
     return { engine, case: caseName(of), files, options: { threads, mode, build: options.build } };
   };
@@ -214,7 +216,7 @@ function witnessesFor({ of, rows }: SelectedCase, peers: readonly PeerName[]): E
   return peers.includes(witness) ? [] : [witness];
 }
 
-function rowsAsked({ of, rows }: SelectedCase): number {
+function inputRows({ of, rows }: SelectedCase): number {
   return Object.values(of.inputs).reduce((sum, { fixture }) => sum + fixtureRows(fixture, rows), 0);
 }
 

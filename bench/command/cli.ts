@@ -25,7 +25,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
   let code: number = ExitCode.verified;
   cli
     .command("bench [...cases]", "Measure SUITE or SUITE/CASE against peers; without names, the quick tour")
-    .option("--rows <n>", "Input rows, such as 10M, 1e7 or 500k (default: 1M in the quick tour, else 10M)")
+    .option(
+      "--rows <list>",
+      "Input rows, such as 10M, 1e7 or 500k,5M (default: 1M in the quick tour, else 10M)",
+    )
     .option("--mode <mode>", "batch, stream or both (default: both)")
     .option("--workers <list>", "Thread counts, such as 1,2 (default: 1)")
     .option("--build <build>", "simd, threads or scalar (default: simd)")
@@ -44,6 +47,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     )
     .example("  millrace bench                                    the quick tour, under three minutes")
     .example("  millrace bench groupby --rows 10M --workers 1,2   a suite at full size")
+    .example("  millrace bench join --rows 100k,1M,10M              how the time grows with the rows")
     .example("  millrace bench groupby/q5@nulls --peers duckdb    a question over other data; see --list")
     .example("  millrace bench micro --build scalar               single kernels of another build")
     .example("  millrace bench --json new.json                    to compare with later, or by scripts")

@@ -65,8 +65,9 @@ export function comparisonText(
 function confirmationText(suspected: readonly Change[], paths: readonly string[]): string {
   const rows = new Map<number, Set<string>>();
   for (const { of } of suspected) {
-    const names = rows.get(of.rows) ?? new Set();
-    rows.set(of.rows, names.add(caseName({ suite: of.suite, name: of.case })));
+    const size = of.size ?? of.rows;
+    const names = rows.get(size) ?? new Set();
+    rows.set(size, names.add(caseName({ suite: of.suite, name: of.case })));
   }
   const files = [...rows.keys()].map((_, index) => `again${index === 0 ? "" : index + 1}.json`);
   const runs = [...rows].map(

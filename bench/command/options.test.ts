@@ -26,7 +26,7 @@ describe("options of bench", () => {
     expect(
       benchOptions({ ...raw, json: "x.json", quiet: true, failBelow: 0.9, build: "scalar" }),
     ).toMatchObject({
-      rows: 10_000_000,
+      rows: [10_000_000],
       modes: ["stream"],
       workers: [1, 2],
       peers: ["duckdb", "js"],
@@ -42,7 +42,8 @@ describe("options of bench", () => {
       html: "x.html",
     });
     expect(benchOptions({ save: "kept" }).save).toBe("kept");
-    expect(benchOptions({ rows: 1e7 }).rows).toBe(10_000_000);
+    expect(benchOptions({ rows: 1e7 }).rows).toEqual([10_000_000]);
+    expect(benchOptions({ rows: "500k,2M" }).rows).toEqual([500_000, 2_000_000]);
     expect(benchOptions({ peers: "none" }).peers).toEqual([]);
     expect(benchOptions({ peers: "all" }).peers).toEqual([
       "duckdb",

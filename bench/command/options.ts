@@ -15,8 +15,8 @@ import {
 import { UsageError } from "./usage.js";
 
 export interface BenchOptions {
-  /** Null: the size that the chosen cases come with (1 million in the quick tour, else 10 million). */
-  readonly rows: number | null;
+  /** Several: each case at each of them. Null: the size that the chosen cases come with (1 million in the quick tour, else 10 million). */
+  readonly rows: readonly number[] | null;
   readonly modes: readonly Mode[];
   readonly workers: readonly number[];
   readonly build: BuildName;
@@ -45,7 +45,7 @@ export type RawOptions = Readonly<Record<string, unknown>>;
 /** Throws UsageError naming the option and what it takes. */
 export function benchOptions(raw: RawOptions): BenchOptions {
   const options: BenchOptions = {
-    rows: raw.rows === undefined ? null : rowsOption(single(raw, "rows")),
+    rows: raw.rows === undefined ? null : listOption(raw, "rows", "").map(rowsOption),
     modes: modesOption(single(raw, "mode") ?? "both"),
     workers: listOption(raw, "workers", "1").map(workerCount),
     build: buildOption(single(raw, "build") ?? "simd"),

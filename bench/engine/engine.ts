@@ -37,6 +37,8 @@ export interface RunFigure {
   readonly copyMs?: number;
   /** Of a single kernel: time to read the input's memory and do nothing with it. */
   readonly readMs?: number;
+  /** Of a single kernel: time to read as many bytes of memory that stays in the cache. */
+  readonly cacheMs?: number;
   /** Of a case of latency: microseconds from each row in to its consequence out. */
   readonly latencies?: readonly number[];
 }

@@ -2,7 +2,8 @@
 //
 // A run makes the operator, pushes, and has the result complete in kernel memory; a projection's output takes the
 // place of the one before, as it would in a pipeline. After the clock the same memory is read once (memory-read.ts):
-// no kernel can be faster than that.
+// no kernel can be faster than that. As many bytes are then read from a piece that stays in the cache: where the input
+// is small enough to stay there itself, that is the roof.
 
 import { fromArrow, toTable } from "../../bindings/ts/arrow/index.js";
 import { Kernel, type Operator, type ResidentTable } from "../../bindings/ts/kernel/index.js";
@@ -14,6 +15,9 @@ import type { BenchCase, KernelOperator } from "../suite/case.js";
 import { type BuildName, type CaseFiles, type EngineSession, type RunFigure, timed } from "./engine.js";
 import { MemoryReader } from "./memory-read.js";
 import { rawResult } from "./millrace-result.js";
+
+/** Less than any second-level cache; of a first-level cache's size calls would cost as much as reading. */
+const CACHED_BYTES = 2 ** 17;
 
 export class KernelSession implements EngineSession {
   readonly version = millraceVersion();
@@ -64,7 +68,8 @@ export class KernelSession implements EngineSession {
     });
     operator.made?.destroy();
     const { ms: readMs } = await timed(() => this.#read());
-    return { ms, outputRows: value, readMs };
+    const { ms: cacheMs } = await timed(() => this.#readCached());
+    return { ms, outputRows: value, readMs, cacheMs };
   }
 
   /** Rows of the result. */
@@ -79,13 +84,21 @@ export class KernelSession implements EngineSession {
   }
 
   #read(): void {
-    const columns = this.#table.schema.fields.length;
-    for (const batch of this.#table.batches) {
-      for (let index = 0; index < columns; index++) {
-        const { values, valuesBytes } = batch.column(index)!;
-        this.#reader.read(values, values + valuesBytes);
-      }
-    }
+    for (const { values, valuesBytes } of this.#columns()) this.#reader.read(values, values + valuesBytes);
+  }
+
+  /** The input's first values again and again, until it is as many bytes as the whole input. */
+  #readCached(): void {
+    const columns = this.#columns();
+    const all = columns.reduce((sum, { valuesBytes }) => sum + valuesBytes, 0);
+    const { values, valuesBytes } = columns[0]!;
+    const piece = Math.min(valuesBytes, CACHED_BYTES);
+    for (let at = 0; at < all; at += piece) this.#reader.read(values, values + Math.min(piece, all - at));
+  }
+
+  #columns() {
+    const indices = [...this.#table.schema.fields.keys()];
+    return [...this.#table.batches].flatMap((batch) => indices.map((index) => batch.column(index)!));
   }
 
   async result(): Promise<RawResult> {

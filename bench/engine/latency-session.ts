@@ -7,10 +7,10 @@
 import { type RecordBatch, Table } from "apache-arrow";
 import type { Engine as Millrace, Plan } from "../../bindings/ts/index.js";
 import { inputRows, scanBytes } from "../input/load.js";
-import { plainTable } from "../input/plain-table.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
 import type { BenchCase } from "../suite/case.js";
+import { consolidated } from "./changelog.js";
 import type { EngineSession, RunFigure } from "./engine.js";
 
 /** Rows pushed one at a time, of which the first ones warm up: V8 compiles a path of calls only after some. */
@@ -77,22 +77,9 @@ export class LatencySession implements EngineSession {
     };
   }
 
-  /** What the changes come to: the last row of each group. */
   async result(): Promise<RawResult> {
     if (this.#changes.length === 0) await this.run();
-    const [key, ...rest] = this.#of.output.map(({ name }) => name);
-    const changes = new Table(this.#changes);
-    const { columns, rows } = plainTable(changes.select([key!, ...rest]));
-    const kinds = changes.getChild("row_kind")!.toArray() as Int8Array;
-    const keys = columns[key!]!.values as Int32Array;
-    const last = new Map<number, number>();
-    // Nothing is taken back for good here: the last +I or +U of a key is its row.
-    for (let row = 0; row < rows; row++) if ((kinds[row]! & 1) === 0) last.set(keys[row]!, row);
-    const picked = [...last.values()];
-    const taken = ([name, { values }]: [string, { values: ArrayLike<number | bigint> }]) => {
-      return [name, { values: picked.map((row) => values[row]!) }] as const;
-    };
-    return { rows: picked.length, columns: Object.fromEntries(Object.entries(columns).map(taken)) };
+    return consolidated(this.#of, new Table(this.#changes));
   }
 
   async close(): Promise<void> {

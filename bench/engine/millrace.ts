@@ -9,7 +9,8 @@ import { type KernelTable, Engine as Millrace } from "../../bindings/ts/index.js
 import { arrowTables, inputRows, scanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
-import type { BenchCase } from "../suite/case.js";
+import { type BenchCase, streamOptions } from "../suite/case.js";
+import { consolidated } from "./changelog.js";
 import {
   type BuildName,
   type CaseFiles,
@@ -23,8 +24,6 @@ import {
 import { KernelSession } from "./kernel-session.js";
 import { LatencySession } from "./latency-session.js";
 import { rawResult } from "./millrace-result.js";
-
-const STREAM_BATCH_ROWS = 65536;
 
 export const millrace: Engine = {
   name: "millrace",
@@ -101,9 +100,7 @@ class MillraceSession implements EngineSession {
   async #runStream(): Promise<RunFigure> {
     this.#batches = [];
     const { ms } = await timed(async () => {
-      const { watermarks = {} } = this.#of;
-      const options = { batchRows: STREAM_BATCH_ROWS, watermarks };
-      const run = this.#engine.stream(this.#plan, this.#inputs, options);
+      const run = this.#engine.stream(this.#plan, this.#inputs, streamOptions(this.#of));
       for await (const batch of run) this.#batches.push(batch);
     });
     return { ms, outputRows: this.#batches.reduce((sum, batch) => sum + batch.numRows, 0) };
@@ -120,7 +117,8 @@ class MillraceSession implements EngineSession {
       const empty = await this.#engine.collect(this.#plan, this.#inputs);
       return rawResult(this.#of, empty.slice(0, 0));
     }
-    return rawResult(this.#of, new Table(this.#batches));
+    const table = new Table(this.#batches);
+    return this.#of.emit !== "onUpdate" ? rawResult(this.#of, table) : consolidated(this.#of, table);
   }
 
   async close(): Promise<void> {

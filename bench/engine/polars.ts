@@ -57,7 +57,8 @@ function rawColumn(pl: typeof Polars, series: Series, { kind }: OutputColumn): R
   if (kind === "text") return { values: series.cast(pl.Utf8).toArray(), valid };
   if (kind === "timestamp") {
     const micros = series.cast(pl.Datetime("us")).cast(pl.Int64);
-    return { values: micros.toArray().map(BigInt), valid };
+    const values = micros.toArray().map((value: number | bigint | null) => value && BigInt(value));
+    return { values, valid };
   }
   if (typeof kind === "object") {
     const scale = 10 ** kind.decimal;

@@ -34,6 +34,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const ROOFS = { readBytesPerSec: 2e10, cacheBytesPerSec: 6e10 };
+
 function row(over: Partial<ResultRow>): ResultRow {
   const rowsPerSec = over.rowsPerSec ?? 1e8;
   return {
@@ -44,6 +46,7 @@ function row(over: Partial<ResultRow>): ResultRow {
     mode: "batch",
     threads: 1,
     rows: 1e6,
+    size: 1e6,
     runs: 5,
     coldMs: 30,
     medianMs: 1e9 / rowsPerSec,
@@ -66,9 +69,10 @@ function report(over: Partial<Report> = {}): Report {
     row({ engine: "duckdb", rowsPerSec: 4e7 }),
     row({ engine: "polars", verified: false, verifiedBy: [], error: "differs from <millrace> & 'co'" }),
     row({ threads: 2, rowsPerSec: 1.8e8 }),
-    row({ rows: 1e7, rowsPerSec: 1.1e8 }),
+    row({ rows: 1e7, size: 1e7, rowsPerSec: 1.1e8 }),
+    row({ rows: 1e7, size: 1e7, engine: "duckdb", rowsPerSec: 5e7 }),
     row({ suite: "double11", case: "gmv", mode: "stream", rowsPerSec: 5e7 }),
-    row({ suite: "micro", case: "sum-int", nsPerRow: 0.3, bytesPerSec: 1.3e10, readBytesPerSec: 2e10 }),
+    row({ suite: "micro", case: "sum-int", nsPerRow: 0.3, bytesPerSec: 1.3e10, ...ROOFS }),
     row({ suite: "micro", case: "sum-int", engine: "native", nsPerRow: 0.2, bytesPerSec: 1.5e10 }),
     { ...row({ suite: "latency", case: "push" }), p50Us: 20, p99Us: 70, p999Us: 90, maxUs: 300 } as ResultRow,
     row({ engine: "arquero", verified: false, unavailable: true, error: "arquero is not installed" }),
@@ -132,17 +136,24 @@ describe("the report", () => {
     expect(text).toContain("Xeon &#34;&#60;7&#62;&#34;");
     expect(text).toContain("<b>80 cores</b> like this one would carry 4,000,000,000 records a second");
     expect(text).toContain("double11/gmv, stream");
-    expect(text).toContain("groupby/q1 batch (duckdb)");
+    expect(text).toContain("groupby/q1 1,000,000 rows batch (duckdb)");
     expect(text).toContain(">2.50x<");
     expect(text).toContain("times the fastest peer");
     expect(text).toContain("differs from &#60;millrace&#62; &#38; &#39;co&#39;");
     expect(text).toContain("arquero is not installed");
     expect(text).toContain("13.00 GB/s");
     expect(text).toContain("memory read");
+    expect(text).toContain(">60.00 GB/s<");
+    expect(text).toContain("groupby/q1 10,000,000 rows batch (duckdb)");
+    expect(text).toContain("7 TB/s, the peak&#39;s bytes, take 11,666.7 cores");
+    expect(text).toContain("npx millrace bench groupby double11 micro latency</pre>");
+    expect(reportPage({ ...of, command: "npx millrace bench --seed 42" })).toContain(
+      "<pre>npx millrace bench --seed 42</pre>",
+    );
     expect(text).toContain("By threads");
     expect(text).toContain("By rows");
     expect(text).toContain("p99.9");
-    expect(text).toContain("geometric mean of 2 cases");
+    expect(text).toContain("geometric mean of 1 case");
     const data = text.match(
       /download="millrace-bench.json" href="data:application\/json;base64,([^"]+)"/,
     )![1]!;

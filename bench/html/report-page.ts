@@ -1,5 +1,5 @@
 // The report of a bench run as a page: the verdict, ratios to the fastest peer, every engine's speed, single kernels
-// beside the memory they read, growth by rows and threads, and all numbers as a table and a download.
+// beside the memory they read, growth by rows and threads; every number also in a table, and in a download.
 
 import { grouped } from "../report/grouped.js";
 import {
@@ -9,8 +9,9 @@ import {
   type Ratio,
   type Report,
   type ResultRow,
+  reproduction,
 } from "../report/report.js";
-import { double11Text } from "../report/table.js";
+import { double11Lines, exactnessLine, meanLine, sizedName } from "../report/table.js";
 import { caseName } from "../suite/index.js";
 import { type Bar, barChart, legend, lineRows, type Series } from "./charts.js";
 import { type Content, html, type Markup } from "./markup.js";
@@ -40,7 +41,7 @@ export function reportPage(report: Report): string {
     report.double11 === null ? null : verdict(report.double11, machine.cores),
     means(report),
     ratioSection(report),
-    speedSection(queries),
+    speedSection(queries, results),
     growthSection(queries),
     latencySection(results),
     kernelSection(kernels),
@@ -58,21 +59,12 @@ function machineText({ machine, options }: Report): string {
 }
 
 function verdict(double11: Double11, cores: number): Markup {
-  const [first, second] = double11Text(double11, cores).split("\n");
   return html`<div class="verdict"><b>${double11.coresNeeded.toLocaleString("en-US")} cores</b> like this one would carry ${double11.recordsPerSec.toLocaleString("en-US")} records a second.
-<p>${first!}</p><p>${second!}</p></div>`;
+${double11Lines(double11, cores).map((line) => html`<p>${line}</p>`)}</div>`;
 }
 
 function means({ ratios, exactness }: Report): Content {
-  const lines = [
-    ...ratios.filter(isGeometricMean).map(({ suite, mode, threads, ratio, cases }) => {
-      return `${suite}, ${mode}, ${threads === 1 ? "1 thread" : `${threads} threads`}: ${times(ratio)} the fastest peer (geometric mean of ${cases} cases)`;
-    }),
-    ...exactness.map(
-      ({ groups, mode, timeRatio }) =>
-        `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`,
-    ),
-  ];
+  const lines = [...ratios.filter(isGeometricMean).map(meanLine), ...exactness.map(exactnessLine)];
   return lines.length === 0 ? null : html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
 }
 
@@ -80,15 +72,16 @@ function ratioSection({ ratios, results }: Report): Content {
   const cases = ratios.filter((ratio) => !isGeometricMean(ratio));
   if (cases.length === 0) return null;
   let last = "";
-  const bars = cases.map((ratio): Bar => {
-    const label = ratioLabel(ratio);
-    const name = `${ratio.suite}/${ratio.case}`;
+  const rows = cases.map((ratio) => ({ ratio, own: ownRow(ratio, results) }));
+  const bars = rows.map(({ ratio, own }): Bar => {
+    const name = sizedName(own, results);
+    const label = `${name} ${ratio.mode}${threadsText(ratio)} (${ratio.best})`;
     const first = name !== last;
     last = name;
     return {
       label,
       value: ratio.ratio,
-      spread: ratioSpread(ratio, results),
+      spread: ratioSpread(own, results),
       text: times(ratio.ratio),
       colour: ratio.mode === "batch" ? BATCH_COLOUR : STREAM_COLOUR,
       first,
@@ -99,30 +92,55 @@ function ratioSection({ ratios, results }: Report): Content {
 ${legend([
   ["batch", BATCH_COLOUR],
   ["stream", STREAM_COLOUR],
-])}${barChart(bars, { title: "times the fastest peer", log: true, mark: 1, format: (value) => `${value}x` })}`;
+])}${barChart(bars, { title: "times the fastest peer", log: true, mark: 1, format: (value) => `${value}x` })}${figures(
+  ["case", "mode", "fastest peer"],
+  ["threads", "rows", "times", "least", "most"],
+  rows.map(({ ratio, own }) => {
+    const [least, most] = ratioSpread(own, results) ?? [];
+    const [threads, size] = [own.threads, own.rows].map((value) => value.toLocaleString("en-US"));
+    const spread = [least, most].map((value) => value?.toFixed(3) ?? "");
+    const name = caseName({ suite: own.suite, name: own.case });
+    return [name, ratio.mode, ratio.best, threads!, size!, ratio.ratio.toFixed(3), ...spread];
+  }),
+)}`;
 }
 
-function ratioLabel({ suite, case: name, mode, threads, best }: Ratio): string {
-  return `${suite}/${name} ${mode}${threads === 1 ? "" : `, ${threads} threads`} (${best})`;
-}
-
-/** From Millrace's slowest run over the peer's fastest to the other way round. */
-function ratioSpread(ratio: Ratio, results: readonly ResultRow[]): Bar["spread"] {
-  const own = results.find(
+/** Millrace's row behind a ratio. */
+function ownRow(ratio: Ratio, results: readonly ResultRow[]): ResultRow {
+  return results.find(
     (row) =>
       row.engine === "millrace" &&
       row.suite === ratio.suite &&
       row.case === ratio.case &&
       row.mode === ratio.mode &&
-      row.threads === ratio.threads,
-  );
-  const peer = own === undefined ? null : fastestPeer(results, own);
-  if (!own?.minMs || !own.maxMs || !peer?.minMs || !peer.maxMs) return null;
+      row.threads === ratio.threads &&
+      row.size === ratio.size,
+  )!;
+}
+
+function threadsText({ threads }: { readonly threads: number }): string {
+  return threads === 1 ? "" : `, ${threads} threads`;
+}
+
+/** The numbers behind a chart: texts, then numbers. */
+function figures(
+  texts: readonly string[],
+  numbers: readonly string[],
+  rows: readonly (readonly Content[])[],
+): Markup {
+  const columns = [...texts.map((name) => ({ name })), ...numbers.map((name) => ({ name, numeric: true }))];
+  return html`<details><summary>Figures</summary>${dataTable(columns, rows)}</details>`;
+}
+
+/** From Millrace's slowest run over the peer's fastest to the other way round. */
+function ratioSpread(own: ResultRow, results: readonly ResultRow[]): [least: number, most: number] | null {
+  const peer = fastestPeer(results, own);
+  if (!own.minMs || !own.maxMs || !peer?.minMs || !peer.maxMs) return null;
   const scale = own.rows / peer.rows;
   return [(scale * peer.minMs) / own.maxMs, (scale * peer.maxMs) / own.minMs];
 }
 
-function speedSection(rows: readonly ResultRow[]): Content {
+function speedSection(rows: readonly ResultRow[], results: readonly ResultRow[]): Content {
   const measured = rows.filter((row) => row.verified && row.rowsPerSec !== undefined);
   if (measured.length === 0) return null;
   const suites = [...new Set(measured.map(({ suite }) => suite))];
@@ -133,19 +151,21 @@ ${legend(engines.map((engine) => [engine, ENGINE_COLOURS[engine]!] as const))}${
   suiteChart(
     suite,
     measured.filter((row) => row.suite === suite),
+    results,
   ),
 )}`;
 }
 
-function suiteChart(suite: string, rows: readonly ResultRow[]): Markup {
+function suiteChart(suite: string, rows: readonly ResultRow[], results: readonly ResultRow[]): Markup {
   let last = "";
   const bars = rows.map((row): Bar => {
-    const first = row.case !== last;
-    last = row.case;
+    const name = sizedName(row, results).slice(suite.length + 1);
+    const first = name !== last;
+    last = name;
     const perSec = (ms: number | undefined) =>
       (ms === undefined ? row.rowsPerSec! : (row.rows / ms) * 1000) / 1e6;
     return {
-      label: `${row.case} ${engineLabel(row)}`,
+      label: `${name} ${engineLabel(row)}`,
       value: row.rowsPerSec! / 1e6,
       spread: [perSec(row.maxMs), perSec(row.minMs)],
       text: millions(row.rowsPerSec!),
@@ -197,11 +217,11 @@ const PERCENTILES = [
 
 /** Rows that carry latencies instead of throughput. */
 function latencySection(results: readonly ResultRow[]): Content {
-  const rows = results.filter((row) => typeof (row as { p50Us?: unknown }).p50Us === "number");
+  const rows = results.filter((row) => row.verified && row.p50Us !== undefined);
   if (rows.length === 0) return null;
   const bars = rows.flatMap((row) =>
     PERCENTILES.map(([field, name], index): Bar => {
-      const value = (row as unknown as Record<string, number>)[field]!;
+      const value = row[field]!;
       const label = `${row.suite}/${row.case} ${engineLabel(row)} ${name}`;
       return {
         label,
@@ -213,13 +233,21 @@ function latencySection(results: readonly ResultRow[]): Content {
       };
     }),
   );
-  return html`<h2>Latency</h2>${barChart(bars, { title: "microseconds", log: true, format: (value) => String(value) })}`;
+  const lines = rows.map((row) => [
+    caseName({ suite: row.suite, name: row.case }),
+    ...PERCENTILES.map(([field]) => row[field]!.toFixed(1)),
+  ]);
+  const numbers = PERCENTILES.map(([, name]) => `${name} µs`);
+  return html`<h2>Latency</h2>
+<p>From a row handed in to its consequence handed out, one row at a time.</p>
+${barChart(bars, { title: "microseconds", log: true, format: (value) => String(value) })}${figures(["case"], numbers, lines)}`;
 }
 
-/** A roofline: bytes a second of each kernel, of C's, and of reading the same memory. */
+/** A roofline: bytes a second of each kernel, of C's, and of reading the same memory, and the cache. */
 function kernelSection(rows: readonly ResultRow[]): Content {
   const measured = rows.filter((row) => row.verified && row.bytesPerSec !== undefined);
   if (measured.length === 0) return null;
+  const engines = [...new Set(measured.map(({ engine }) => engine))];
   let last = "";
   const bars = measured.flatMap((row): Bar[] => {
     const first = row.case !== last;
@@ -235,19 +263,32 @@ function kernelSection(rows: readonly ResultRow[]): Content {
       colour: ENGINE_COLOURS[row.engine]!,
       first,
     };
-    const read = row.readBytesPerSec;
-    if (row.engine !== "millrace" || read === undefined) return [bar];
-    const roof = {
-      label: `${row.case} memory read`,
-      value: per(read),
-      spread: null,
-      text: `${per(read).toFixed(2)} GB/s`,
-    };
-    return [bar, { ...roof, colour: "var(--line)" }];
+    const roofs = [
+      ["memory read", row.readBytesPerSec],
+      ["cache read", row.cacheBytesPerSec],
+    ] as const;
+    const roofBars = roofs.flatMap(([name, read]): Bar[] => {
+      if (row.engine !== "millrace" || read === undefined) return [];
+      const text = `${per(read).toFixed(2)} GB/s`;
+      return [{ label: `${row.case} ${name}`, value: per(read), spread: null, text, colour: "var(--line)" }];
+    });
+    return [bar, ...roofBars];
   });
+  const lines = measured.map((row) => [
+    caseName({ suite: row.suite, name: row.case }),
+    row.engine,
+    row.nsPerRow!.toFixed(2),
+    ...[row.bytesPerSec, row.readBytesPerSec, row.cacheBytesPerSec].map((bytes) =>
+      bytes === undefined ? "" : (bytes / 1e9).toFixed(2),
+    ),
+  ]);
   return html`<h2>Single kernels under the memory's roof</h2>
-<p>Bytes of input a second. No kernel can be faster than reading the same memory and doing nothing with it, the grey bar.</p>
-${barChart(bars, { title: "GB/s", log: true, format: (value) => String(value) })}`;
+<p>Bytes of input a second. No kernel can be faster than reading its input and doing nothing with it: the grey bars, from the input's own memory, and from a piece of it that stays in the processor's cache.</p>
+${legend(engines.map((engine) => [engine, ENGINE_COLOURS[engine]!] as const))}${barChart(bars, { title: "GB/s", log: true, format: (value) => String(value) })}${figures(
+  ["kernel", "engine"],
+  ["ns/row", "GB/s", "memory read GB/s", "cache read GB/s"],
+  lines,
+)}`;
 }
 
 const COLUMNS = [
@@ -294,12 +335,10 @@ function tableSection(report: Report): Markup {
 ${dataTable(COLUMNS, rows)}`;
 }
 
-function method({ results, options }: Report): Markup {
-  const suites = [...new Set(results.map(({ suite }) => suite))];
-  const seed = options.seed === undefined ? "" : ` --seed ${String(options.seed)}`;
+function method(report: Report): Markup {
   return html`<h2>How it was measured</h2>
 <p>Each engine and case in a process of its own, data loaded into the engine's own form before the clock, engines in turn run by run. One cold run is reported apart, then a warm-up, then the runs that count; the median is quoted. Every result is checked before its time is shown. Float sums of Millrace are exact.</p>
-<pre>npx millrace bench ${suites.join(" ")}${seed}</pre>`;
+<pre>${reproduction(report)}</pre>`;
 }
 
 export function times(ratio: number): string {

@@ -21,6 +21,7 @@ export interface Outcome {
   runMs: number[];
   copyMs: number[];
   readMs: number[];
+  cacheMs: number[];
   /** Of all runs that count. */
   latencies: number[];
   outputRows: number;
@@ -57,13 +58,19 @@ export async function race(
   await eachInTurn(racing, "warm-up", onStep, warmUp);
   const start = performance.now();
   for (let round = 1; isWanted(round, runs, performance.now() - start); round++) {
-    await eachInTurn(racing, `run ${round}`, onStep, async (outcome) => {
-      const figure = await outcome.contender.run();
-      outcome.runMs.push(figure.ms);
-      if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
-      if (figure.readMs !== undefined) outcome.readMs.push(figure.readMs);
-      for (const micros of figure.latencies ?? []) outcome.latencies.push(micros);
-    });
+    await eachInTurn(
+      racing,
+      (outcome) => `run ${round}${rateText(outcome)}`,
+      onStep,
+      async (outcome) => {
+        const figure = await outcome.contender.run();
+        outcome.runMs.push(figure.ms);
+        if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
+        if (figure.readMs !== undefined) outcome.readMs.push(figure.readMs);
+        if (figure.cacheMs !== undefined) outcome.cacheMs.push(figure.cacheMs);
+        for (const micros of figure.latencies ?? []) outcome.latencies.push(micros);
+      },
+    );
   }
   await eachInTurn(outcomes, "check", onStep, async (outcome) => {
     outcome.peakRssMiB = await outcome.contender.peakRssMiB();
@@ -86,6 +93,7 @@ function newOutcome(contender: Contender): Outcome {
     runMs: [],
     copyMs: [],
     readMs: [],
+    cacheMs: [],
     latencies: [],
     outputRows: 0,
     peakRssMiB: 0,
@@ -110,15 +118,21 @@ async function loadAll(outcomes: readonly Outcome[], onStep: RaceOptions["onStep
 
 async function eachInTurn(
   outcomes: readonly Outcome[],
-  step: string,
+  step: string | ((outcome: Outcome) => string),
   onStep: RaceOptions["onStep"],
   act: (outcome: Outcome) => Promise<void>,
 ): Promise<void> {
   for (const outcome of outcomes) {
     if (outcome.error !== null) continue;
-    onStep?.(`${label(outcome)}: ${step}`);
+    onStep?.(`${label(outcome)}: ${typeof step === "string" ? step : step(outcome)}`);
     await guarded(outcome, () => act(outcome));
   }
+}
+
+/** How fast the run before was. */
+function rateText({ runMs, opened }: Outcome): string {
+  const ms = runMs.at(-1);
+  return ms === undefined ? "" : `, ${(opened!.inputRows / ms / 1000).toPrecision(3)} M rows/s`;
 }
 
 async function warmUp(outcome: Outcome): Promise<void> {

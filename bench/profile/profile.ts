@@ -3,7 +3,9 @@
 // Three kinds of runs, as each measurement costs something: plain runs give the median, probed runs the tree (the
 // fastest of them is shown), sampled runs the functions.
 
+import type { Table } from "apache-arrow";
 import { Engine, type KernelTable, type RunProfile } from "../../bindings/ts/index.js";
+import { consolidated } from "../engine/changelog.js";
 import type { BuildName, CaseFiles } from "../engine/engine.js";
 import { rawResult } from "../engine/millrace-result.js";
 import { arrowTables, inputRows } from "../input/load.js";
@@ -11,7 +13,7 @@ import type { Machine } from "../report/machine.js";
 import { median } from "../report/report.js";
 import { canonicalResult } from "../result/canonical.js";
 import { checksum } from "../result/checksum.js";
-import type { BenchCase, Mode } from "../suite/case.js";
+import { type BenchCase, type Mode, streamOptions } from "../suite/case.js";
 import { type CpuProfile, type FunctionTime, functionTimes, sampled } from "./sampling.js";
 
 export interface ModeProfile {
@@ -58,7 +60,6 @@ export interface MeasuredMode {
 const WARM_UP_MS = 300;
 const WARM_UP_RUNS = 5;
 const PROBED_RUNS = 3;
-const STREAM_BATCH_ROWS = 65_536;
 
 /** Measures a case in each mode. Answers also the rows of its inputs. */
 export async function profileCase(
@@ -130,15 +131,11 @@ class CaseRuns {
     return { profile, cpu };
   }
 
-  get #streaming() {
-    return { batchRows: STREAM_BATCH_ROWS, watermarks: this.#of.watermarks ?? {} };
-  }
-
   /** Milliseconds of a run that nothing measures inside. */
   async #plain(): Promise<number> {
     const start = performance.now();
     if (this.#mode === "stream") {
-      for await (const _ of this.#engine.stream(this.#plan, this.#inputs, this.#streaming));
+      for await (const _ of this.#engine.stream(this.#plan, this.#inputs, streamOptions(this.#of)));
       return performance.now() - start;
     }
     const result = await this.#engine.collect(this.#plan, this.#inputs, { result: "kernel" });
@@ -148,7 +145,7 @@ class CaseRuns {
   }
 
   async #probed(): Promise<{ run: RunProfile; sum: string }> {
-    const options = this.#mode === "stream" ? this.#streaming : {};
+    const options = this.#mode === "stream" ? streamOptions(this.#of) : {};
     let best: RunProfile | null = null;
     let sum = "";
     for (let run = 0; run < PROBED_RUNS; run++) {
@@ -156,10 +153,15 @@ class CaseRuns {
         mode: this.#mode,
         ...options,
       });
-      if (run === 0)
-        sum = checksum(canonicalResult(this.#of.output, rawResult(this.#of, result), this.#of.ordered));
+      if (run === 0) sum = this.#checksum(result);
       if (best === null || profile.wallMs < best.wallMs) best = profile;
     }
     return { run: best!, sum };
+  }
+
+  #checksum(result: Table): string {
+    const isChanges = this.#mode === "stream" && this.#of.emit === "onUpdate";
+    const rows = isChanges ? consolidated(this.#of, result) : rawResult(this.#of, result);
+    return checksum(canonicalResult(this.#of.output, rows, this.#of.ordered));
   }
 }

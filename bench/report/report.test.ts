@@ -12,13 +12,13 @@ import {
 
 function row(over: Partial<ResultRow>): ResultRow {
   const base = { suite: "groupby", case: "q1", engine: "millrace", mode: "batch", threads: 1 } as const;
-  const figures = { rows: 1000, medianMs: 10, verified: true, verifiedBy: ["js"] };
+  const figures = { rows: 1000, size: 900, medianMs: 10, verified: true, verifiedBy: ["js"] };
   const rowsPerSec = over.rowsPerSec ?? 100;
   return { ...base, ...figures, rowsPerSec, rowsPerSecPerCore: rowsPerSec, ...over };
 }
 
 describe("ratios", () => {
-  test("are to the fastest verified peer of the same case and threads", () => {
+  test("are to the fastest verified peer of the same case, size and threads", () => {
     const results = [
       row({ rowsPerSec: 300 }),
       row({ mode: "stream", rowsPerSec: 150 }),
@@ -26,11 +26,12 @@ describe("ratios", () => {
       row({ engine: "polars", rowsPerSec: 100 }),
       row({ engine: "js", rowsPerSec: 900, verified: false }),
       row({ engine: "duckdb", rowsPerSec: 800, threads: 2 }),
+      row({ engine: "duckdb", rowsPerSec: 850, rows: 2000 }),
       row({ engine: "duckdb", rowsPerSec: 700, case: "q2" }),
     ];
     expect(caseRatios(results)).toEqual([
-      { suite: "groupby", case: "q1", mode: "batch", threads: 1, best: "polars", ratio: 3 },
-      { suite: "groupby", case: "q1", mode: "stream", threads: 1, best: "polars", ratio: 1.5 },
+      { suite: "groupby", case: "q1", mode: "batch", threads: 1, size: 900, best: "polars", ratio: 3 },
+      { suite: "groupby", case: "q1", mode: "stream", threads: 1, size: 900, best: "polars", ratio: 1.5 },
     ]);
   });
 
@@ -39,13 +40,14 @@ describe("ratios", () => {
     expect(caseRatios([row({ verified: false }), row({ engine: "js" })])).toEqual([]);
   });
 
-  test("average geometrically by suite, mode and threads", () => {
-    const ratio = { suite: "groupby", mode: "batch", threads: 1, best: "duckdb" } as const;
+  test("average geometrically by suite, mode, threads and size", () => {
+    const ratio = { suite: "groupby", mode: "batch", threads: 1, size: 1000, best: "duckdb" } as const;
     const means = geometricMeans(
       [
         { ...ratio, case: "q1", ratio: 2 },
         { ...ratio, case: "q2", ratio: 8 },
         { ...ratio, case: "q1", ratio: 3, mode: "stream" },
+        { ...ratio, case: "q1", ratio: 7, size: 2000 },
         { ...ratio, case: "q1", ratio: 5, suite: "exact" },
         { ...ratio, case: "q1@nulls", ratio: 6 },
       ],
@@ -54,6 +56,7 @@ describe("ratios", () => {
     expect(means).toEqual([
       { ...ratio, case: "geomean", best: "fastest", ratio: 4, cases: 2 },
       { ...ratio, case: "geomean", best: "fastest", ratio: 3, cases: 1, mode: "stream" },
+      { ...ratio, case: "geomean", best: "fastest", ratio: 7, cases: 1, size: 2000 },
       { ...ratio, case: "geomean@nulls", best: "fastest", ratio: 6, cases: 1 },
     ]);
   });
@@ -75,7 +78,9 @@ test("exactness compares exact with plain sums of the same groups and mode", () 
 });
 
 describe("Double 11", () => {
-  const gmv = row({ suite: "double11", case: "gmv", mode: "stream", rowsPerSec: 128e6 });
+  const gmv = row({
+    ...{ suite: "double11", case: "gmv", mode: "stream", rowsPerSec: 128e6, bytesPerRecord: 25 },
+  });
 
   test("is judged by the gmv stream", () => {
     const faster = row({ mode: "stream", rowsPerSec: 500e6 });
@@ -87,6 +92,13 @@ describe("Double 11", () => {
       mode: "stream",
       measuredPerSecPerCore: 128e6,
       machinePerSec: 256e6,
+      bytesPerSec: 7e12,
+      measuredBytesPerSecPerCore: 3.2e9,
+      coresNeededForBytes: 2187.5,
+    });
+    expect(double11Verdict([row({})], 2)).toMatchObject({
+      measuredBytesPerSecPerCore: null,
+      coresNeededForBytes: null,
     });
     expect(double11Verdict([gmv], 2, 1.28e9)!.coresNeeded).toBe(10);
   });
@@ -103,7 +115,7 @@ describe("Double 11", () => {
 });
 
 describe("rows", () => {
-  const size = { rows: 1, bytes: null };
+  const size = { asked: 900, rows: 1, bytes: null };
   const of = { suite: "s", name: "c", output: [] } as never;
   const outcome = {
     contender: { spec: { engine: "millrace", options: { mode: "stream", threads: 1, build: "simd" } } },
@@ -111,6 +123,8 @@ describe("rows", () => {
     coldMs: 9,
     runMs: [4, 2, 3],
     copyMs: [],
+    readMs: [],
+    cacheMs: [],
     outputRows: 5,
     peakRssMiB: 77,
     checked: { rows: 5, checksum: "ab" },
@@ -128,6 +142,7 @@ describe("rows", () => {
       mode: "stream",
       threads: 1,
       rows: 1000,
+      size: 900,
       bytesPerRecord: 8,
       runs: 3,
       coldMs: 9,
@@ -152,7 +167,7 @@ describe("rows", () => {
       error: "differs from js: n",
     });
     const failed = { ...outcome, opened: null, error: new UnavailableError("no luck") };
-    expect(resultRow(of, failed, mismatch, { rows: 7, bytes: null })).toEqual({
+    expect(resultRow(of, failed, mismatch, { asked: 5, rows: 7, bytes: null })).toEqual({
       suite: "s",
       case: "c",
       engine: "millrace",
@@ -160,6 +175,7 @@ describe("rows", () => {
       mode: "stream",
       threads: 1,
       rows: 7,
+      size: 5,
       verified: false,
       verifiedBy: [],
       error: "no luck",

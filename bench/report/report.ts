@@ -5,6 +5,7 @@ import type { ContenderSpec } from "../measure/contender.js";
 import type { Outcome } from "../measure/race.js";
 import type { Verdict } from "../measure/verify.js";
 import type { BenchCase, Mode } from "../suite/case.js";
+import { grouped } from "./grouped.js";
 import type { Machine } from "./machine.js";
 
 export interface ResultRow {
@@ -16,8 +17,10 @@ export interface ResultRow {
   readonly build?: string;
   readonly mode: Mode;
   readonly threads: number;
-  /** Input rows. */
+  /** Input rows, of all inputs together. */
   readonly rows: number;
+  /** What was asked for by --rows. */
+  readonly size?: number;
   readonly bytesPerRecord?: number;
   readonly runs?: number;
   readonly coldMs?: number;
@@ -28,10 +31,12 @@ export interface ResultRow {
   readonly deviationMs?: number;
   /** Copying the result out to Arrow, where the clock stopped before that. */
   readonly copyMs?: number;
-  /** Of single kernels: time a row, bytes of input a second, and those of reading the same memory. */
+  /** Of single kernels: time a row, bytes of input a second, and those of just reading the same memory. */
   readonly nsPerRow?: number;
   readonly bytesPerSec?: number;
   readonly readBytesPerSec?: number;
+  /** The same of memory that stays in the processor's cache. */
+  readonly cacheBytesPerSec?: number;
   /** Of a case of latency, instead of rows a second: percentiles of the time from a row in to its consequence out. */
   readonly p50Us?: number;
   readonly p99Us?: number;
@@ -55,6 +60,7 @@ export interface Ratio {
   readonly case: string;
   readonly mode: Mode;
   readonly threads: number;
+  readonly size?: number;
   /** The fastest peer; `fastest` in a geometric mean, where it may differ from case to case. */
   readonly best: string;
   /** Millrace's rows/s over that peer's. */
@@ -75,12 +81,19 @@ export interface Double11 {
   readonly measuredPerSecPerCore: number;
   /** Of this machine, its cores scaling evenly. */
   readonly machinePerSec: number;
+  /** What the peak of that day was in bytes. */
+  readonly bytesPerSec: number;
+  /** Bytes of the columns that the case reads; null where no engine told. */
+  readonly measuredBytesPerSecPerCore: number | null;
+  readonly coresNeededForBytes: number | null;
 }
 
 export interface Report {
   readonly schema: "millrace-bench/1";
   readonly machine: Machine;
   readonly options: Readonly<Record<string, unknown>>;
+  /** What makes the report again. */
+  readonly command?: string;
   /** Ended by the user: the cases that were complete by then. */
   readonly interrupted?: boolean;
   readonly results: readonly ResultRow[];
@@ -97,6 +110,11 @@ export interface Exactness {
   readonly timeRatio: number;
 }
 
+/** The command that makes a report again; of reports from before it was kept, its suites. */
+export function reproduction({ command, results }: Report): string {
+  return command ?? `npx millrace bench ${[...new Set(results.map(({ suite }) => suite))].join(" ")}`;
+}
+
 const GEOMETRIC_MEAN = "geomean";
 
 /** The variant of a case by its name: what stands behind the `@`; null when nothing does. */
@@ -111,6 +129,7 @@ export function isGeometricMean(ratio: Ratio): boolean {
 
 /** What engines that failed to open, or do not tell, read: from the others, or as asked for. */
 export interface InputSize {
+  readonly asked: number;
   readonly rows: number;
   readonly bytes: number | null;
 }
@@ -126,6 +145,7 @@ export function failedRow(of: BenchCase, spec: ContenderSpec, error: unknown, in
     mode: options.mode,
     threads: options.threads,
     rows: input.rows,
+    size: input.asked,
     verified: false,
     verifiedBy: [],
     error: error instanceof Error ? error.message : String(error),
@@ -148,6 +168,7 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     mode: options.mode,
     threads,
     rows: inputRows,
+    size: input.asked,
   };
   if (threads !== options.threads) {
     const error = `worked with ${threads} threads, not ${options.threads}`;
@@ -166,7 +187,7 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     maxMs: rounded(Math.max(...outcome.runMs)),
     deviationMs: rounded(median(outcome.runMs.map((ms) => Math.abs(ms - medianMs)))),
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
-    ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome.readMs)),
+    ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome)),
     ...(of.latency
       ? latencyFigures(outcome.latencies)
       : {
@@ -182,11 +203,13 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
   };
 }
 
-function kernelFigures(rows: number, bytes: number, medianMs: number, readMs: readonly number[]) {
+function kernelFigures(rows: number, bytes: number, medianMs: number, { readMs, cacheMs }: Outcome) {
+  const perSec = (ms: number) => Math.round((bytes / ms) * 1000);
   return {
     nsPerRow: rounded((medianMs * 1e6) / rows),
-    bytesPerSec: Math.round((bytes / medianMs) * 1000),
-    ...(readMs.length === 0 ? {} : { readBytesPerSec: Math.round((bytes / median(readMs)) * 1000) }),
+    bytesPerSec: perSec(medianMs),
+    ...(readMs.length === 0 ? {} : { readBytesPerSec: perSec(median(readMs)) }),
+    ...(cacheMs.length === 0 ? {} : { cacheBytesPerSec: perSec(median(cacheMs)) }),
   };
 }
 
@@ -213,22 +236,25 @@ function counts(
   return row.verified && row.rowsPerSec !== undefined;
 }
 
-/** Millrace against the fastest verified peer of the same case and thread count. */
+/** Millrace against the fastest verified peer of the same case, size and thread count. */
 export function caseRatios(results: readonly ResultRow[]): Ratio[] {
   return results.flatMap((row) => {
     if (row.engine !== "millrace" || !counts(row)) return [];
     const best = fastestPeer(results, row);
     if (best === null) return [];
-    const { suite, case: name, mode, threads } = row;
+    const { suite, case: name, mode, threads, size } = row;
     const ratio = rounded(row.rowsPerSec / best.rowsPerSec);
-    return [{ suite, case: name, mode, threads, best: best.engine, ratio }];
+    return [
+      { suite, case: name, mode, threads, ...(size === undefined ? {} : { size }), best: best.engine, ratio },
+    ];
   });
 }
 
 /** The fastest verified peer beside `row`; null when there is none. */
 export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
   return results
-    .filter((peer) => peer.suite === row.suite && peer.case === row.case && peer.threads === row.threads)
+    .filter((peer) => peer.suite === row.suite && peer.case === row.case)
+    .filter((peer) => peer.threads === row.threads && peer.rows === row.rows)
     .filter((peer) => peer.engine !== "millrace")
     .filter(counts)
     .reduce<(ResultRow & { rowsPerSec: number }) | null>(
@@ -237,21 +263,29 @@ export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
     );
 }
 
-/** Geometric means of the case ratios of each of `suites`, by variant, mode and threads. */
+/** Geometric means of the case ratios of each of `suites`, by variant, mode, threads and size. */
 export function geometricMeans(ratios: readonly Ratio[], suites: readonly string[]): Ratio[] {
-  const groups = new Map<string, Ratio[]>();
-  for (const ratio of ratios) {
-    if (!suites.includes(ratio.suite)) continue;
-    const key = `${ratio.suite} ${variantOf(ratio.case)} ${ratio.mode} ${ratio.threads}`;
-    groups.set(key, [...(groups.get(key) ?? []), ratio]);
-  }
+  const of = ratios.filter(({ suite }) => suites.includes(suite));
+  const groups = grouped(
+    of,
+    ({ suite, case: name, mode, threads, size }) => `${suite} ${variantOf(name)} ${mode} ${threads} ${size}`,
+  );
   return [...groups.values()].map((group) => {
-    const { suite, mode, threads, case: first } = group[0]!;
+    const { suite, mode, threads, size, case: first } = group[0];
     const variant = variantOf(first);
     const name = variant === null ? GEOMETRIC_MEAN : `${GEOMETRIC_MEAN}@${variant}`;
     const meanLog = group.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / group.length;
     const ratio = rounded(Math.exp(meanLog));
-    return { suite, case: name, mode, threads, best: "fastest", ratio, cases: group.length };
+    return {
+      suite,
+      case: name,
+      mode,
+      threads,
+      ...(size === undefined ? {} : { size }),
+      best: "fastest",
+      ratio,
+      cases: group.length,
+    };
   });
 }
 
@@ -261,16 +295,21 @@ export function exactnessOf(results: readonly ResultRow[]): Exactness[] {
   return own.flatMap((exact) => {
     const [groups, kind] = exact.case.split("-") as ["few" | "many", string];
     const plain = own.find(
-      (row) => row.case === `${groups}-plain` && row.mode === exact.mode && row.threads === exact.threads,
+      (row) =>
+        row.case === `${groups}-plain` &&
+        row.mode === exact.mode &&
+        row.threads === exact.threads &&
+        row.rows === exact.rows,
     );
     if (kind !== "exact" || plain === undefined) return [];
     return [{ groups, mode: exact.mode, timeRatio: rounded(exact.medianMs / plain.medianMs) }];
   });
 }
 
-/** 4 billion records/s on 1.5 million cores: Flink at Alibaba on Double 11, 2020. */
+/** 4 billion records/s and 7 TB/s on 1.5 million cores: Flink at Alibaba on Double 11, 2020. */
 export const FLINK_PER_CORE = 2667;
 export const DOUBLE11_PEAK = 4e9;
+export const DOUBLE11_PEAK_BYTES = 7e12;
 
 /**
  * How many cores like this one would carry `target` records/s: by double11/gmv as a stream where it was
@@ -300,5 +339,15 @@ export function double11Verdict(
     mode: row.mode,
     measuredPerSecPerCore: row.rowsPerSecPerCore,
     machinePerSec: row.rowsPerSecPerCore * cores,
+    ...bytesCarried(row),
+  };
+}
+
+function bytesCarried({ rowsPerSecPerCore, bytesPerRecord }: ResultRow & { rowsPerSecPerCore: number }) {
+  const perCore = bytesPerRecord === undefined ? null : Math.round(rowsPerSecPerCore * bytesPerRecord);
+  return {
+    bytesPerSec: DOUBLE11_PEAK_BYTES,
+    measuredBytesPerSecPerCore: perCore,
+    coresNeededForBytes: perCore === null ? null : rounded(DOUBLE11_PEAK_BYTES / perCore, 1),
   };
 }

@@ -34,6 +34,9 @@ const ROWS: ResultRow[] = [
   },
 ] as ResultRow[];
 
+const VERDICT_END =
+  "7 TB/s, the peak's bytes, take 2,187.5 cores at the 3.20 GB/s that this question reads on one (25.0 bytes a record: the columns it asks for).";
+
 test("columns line up, numbers to the right", () => {
   expect(resultTable(ROWS, plain)).toBe(
     [
@@ -43,6 +46,13 @@ test("columns line up, numbers to the right", () => {
       "                 polars    batch         1          -                             nodejs-polars is not installed",
       "exact/few-exact  millrace  stream        1     failed                             differs from js: v3",
     ].join("\n"),
+  );
+});
+
+test("sizes are named where there are several", () => {
+  const rows = [1e6, 1e7].map((size) => ({ ...ROWS[0]!, size, rows: size }));
+  expect(resultTable(rows, plain)).toMatch(
+    /groupby\/q1 1,000,000 rows +millrace[\s\S]*groupby\/q1 10,000,000 rows +millrace/,
   );
 });
 
@@ -60,16 +70,17 @@ test("single kernels have a table of their own", () => {
       nsPerRow: 2,
       bytesPerSec: 6e9,
       readBytesPerSec: 1.2e10,
+      cacheBytesPerSec: 5e10,
     },
     { ...kernel, engine: "native", rowsPerSec: 6.25e8, nsPerRow: 1.6, bytesPerSec: 7.5e9 },
     { ...kernel, engine: "js", verified: false, error: "differs from native: v3" },
   ];
   expect(kernelTable(rows, plain)).toBe(
     [
-      "kernel        engine    ns/row  GB/s  memory read GB/s  of fastest peer  verified by",
-      "micro/filter  millrace    2.00  6.00             12.00            0.80x  js",
-      "              native      1.60  7.50                              1.00x  js",
-      "              js        failed                                           differs from native: v3",
+      "kernel        engine    ns/row  GB/s  memory GB/s  cache GB/s  of fastest peer  verified by",
+      "micro/filter  millrace    2.00  6.00        12.00       50.00            0.80x  js",
+      "              native      1.60  7.50                                     1.00x  js",
+      "              js        failed                                                  differs from native: v3",
     ].join("\n"),
   );
 });
@@ -100,6 +111,7 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
     double11: {
       ...{ recordsPerSec: 4e9, recordsPerSecPerCore: 2667, coresNeeded: 31.3, case: "double11/gmv" },
       ...{ mode: "stream", measuredPerSecPerCore: 128e6, machinePerSec: 256e6 },
+      ...{ bytesPerSec: 7e12, measuredBytesPerSecPerCore: 3.2e9, coresNeededForBytes: 2187.5 },
     },
   };
   const text = reportText(report, plain);
@@ -108,5 +120,6 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
   expect(text).toContain("exact float sums, few groups, batch: 1.25x the time of plain ones");
   expect(text).toContain("128 million records/s on one core");
   expect(text).toContain("4e9 records/s take 31.3 cores like this one");
+  expect(text.trimEnd().endsWith(VERDICT_END)).toBe(true);
   expect(text).toContain("One core carries 3.2 %; the 2 of this machine, scaling evenly, 6.4 %");
 });

@@ -18,12 +18,13 @@ const KERNEL_HEADER = [
   "engine",
   "ns/row",
   "GB/s",
-  "memory read GB/s",
+  "memory GB/s",
+  "cache GB/s",
   "of fastest peer",
   "verified by",
 ];
 /** Columns of numbers, set flush right. */
-const KERNEL_NUMERIC = new Set([2, 3, 4, 5]);
+const KERNEL_NUMERIC = new Set([2, 3, 4, 5, 6]);
 
 const LATENCY_HEADER = ["latency", "engine", "p50 us", "p99 us", "p99.9 us", "max us", "verified by"];
 const LATENCY_NUMERIC = new Set([2, 3, 4, 5]);
@@ -76,19 +77,19 @@ export function resultTable(results: readonly ResultRow[], colours: Colours = pi
   const lines: Cell[][] = [HEADER.map((text) => ({ text, paint: colours.bold }))];
   let previous = "";
   for (const row of results) {
-    const name = caseName({ suite: row.suite, name: row.case });
+    const name = sizedName(row, results);
     lines.push(resultLine(row, name === previous ? "" : name, results, colours));
     previous = name;
   }
   return alignedTable(lines, NUMERIC);
 }
 
-/** Rows of single kernels: time a row, and bytes a second beside those of reading the same memory. */
+/** Rows of single kernels: time a row, and bytes a second beside those of reading the same memory, and the cache. */
 export function kernelTable(results: readonly ResultRow[], colours: Colours = picocolors): string {
   const lines: Cell[][] = [KERNEL_HEADER.map((text) => ({ text, paint: colours.bold }))];
   let previous = "";
   for (const row of results) {
-    const name = caseName({ suite: row.suite, name: row.case });
+    const name = sizedName(row, results);
     lines.push(kernelLine(row, name === previous ? "" : name, results, colours));
     previous = name;
   }
@@ -98,7 +99,7 @@ export function kernelTable(results: readonly ResultRow[], colours: Colours = pi
 /** Rows of latency cases: percentiles of the time from a row in to its consequence out. */
 export function latencyTable(results: readonly ResultRow[], colours: Colours = picocolors): string {
   const lines = results.map((row): Cell[] => {
-    const name = { text: caseName({ suite: row.suite, name: row.case }) };
+    const name = { text: sizedName(row, results) };
     const start = [name, { text: row.engine, paint: colours.cyan }];
     if (row.p50Us === undefined || !row.verified) {
       const { text, paint } = missingFigure(row, colours);
@@ -112,6 +113,13 @@ export function latencyTable(results: readonly ResultRow[], colours: Colours = p
   return alignedTable([header, ...lines], LATENCY_NUMERIC);
 }
 
+/** A case's name, with its size where there are several. */
+export function sizedName(row: ResultRow, results: readonly ResultRow[]): string {
+  const name = caseName({ suite: row.suite, name: row.case });
+  const sizes = new Set(results.map(({ size }) => size));
+  return sizes.size < 2 || row.size === undefined ? name : `${name} ${row.size.toLocaleString("en-US")} rows`;
+}
+
 function kernelLine(row: ResultRow, name: string, results: readonly ResultRow[], colours: Colours): Cell[] {
   const own = row.engine === "millrace";
   const start = [{ text: name }, { text: row.engine, ...(own ? { paint: colours.cyan } : {}) }];
@@ -120,17 +128,20 @@ function kernelLine(row: ResultRow, name: string, results: readonly ResultRow[],
     return [
       ...start,
       { text, paint },
-      ...["", "", ""].map((text) => ({ text })),
+      ...["", "", "", ""].map((text) => ({ text })),
       { text: row.error ?? "", paint },
     ];
   }
   const best = fastestPeer(results, row);
-  const read = row.readBytesPerSec;
+  const perSec = (bytes: number | undefined) => ({
+    text: bytes === undefined ? "" : (bytes / 1e9).toFixed(2),
+  });
   return [
     ...start,
     { text: row.nsPerRow.toFixed(2) },
-    { text: (row.bytesPerSec! / 1e9).toFixed(2) },
-    { text: read === undefined ? "" : (read / 1e9).toFixed(2) },
+    perSec(row.bytesPerSec),
+    perSec(row.readBytesPerSec),
+    perSec(row.cacheBytesPerSec),
     {
       text: best === null ? "" : times(row.rowsPerSec! / best.rowsPerSec),
       ...(own ? { paint: colours.bold } : {}),
@@ -207,21 +218,24 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
   const means = report.ratios.filter(isGeometricMean);
   const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine)];
   if (summary.length > 0) parts.push(summary.join("\n"));
-  if (report.double11 !== null) parts.push(double11Text(report.double11, machine.cores));
+  if (report.double11 !== null) parts.push(double11Lines(report.double11, machine.cores).join("\n"));
   return `${parts.join("\n\n")}\n`;
 }
 
-function meanLine({ suite, case: name, mode, threads, ratio, cases }: Ratio): string {
+/** A geometric mean in words. */
+export function meanLine({ suite, case: name, mode, threads, size, ratio, cases }: Ratio): string {
   const on = threads === 1 ? "1 thread" : `${threads} threads`;
   const variant = variantOf(name);
-  return `${suite}${variant === null ? "" : `@${variant}`}, ${mode}, ${on}: ${times(ratio)} the fastest peer (geometric mean of ${cases} cases)`;
+  const of = size === undefined ? "" : `, ${size.toLocaleString("en-US")} rows`;
+  return `${suite}${variant === null ? "" : `@${variant}`}, ${mode}, ${on}${of}: ${times(ratio)} the fastest peer (geometric mean of ${cases === 1 ? "1 case" : `${cases} cases`})`;
 }
 
-function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
+export function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
   return `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`;
 }
 
-export function double11Text(verdict: Double11, cores: number): string {
+/** The verdict, a sentence or two a line. */
+export function double11Lines(verdict: Double11, cores: number): string[] {
   const { recordsPerSec, coresNeeded, measuredPerSecPerCore, machinePerSec } = verdict;
   const perCore = `${millions(measuredPerSecPerCore)} million records/s on one core`;
   const flink = Math.round(measuredPerSecPerCore / verdict.recordsPerSecPerCore).toLocaleString("en-US");
@@ -229,5 +243,17 @@ export function double11Text(verdict: Double11, cores: number): string {
   return [
     `Double 11 (${verdict.case}, ${verdict.mode}): ${perCore}; Flink's fleet did ${verdict.recordsPerSecPerCore.toLocaleString("en-US")} on each of its 1.5 million cores in 2020 (${flink} times less).`,
     `${recordsPerSec.toExponential().replace("e+", "e")} records/s take ${coresNeeded.toLocaleString("en-US")} cores like this one. One core carries ${share(measuredPerSecPerCore)}; the ${cores} of this machine, scaling evenly, ${share(machinePerSec)} (${millions(machinePerSec)} million records/s).`,
-  ].join("\n");
+    ...bytesLine(verdict),
+  ];
+}
+
+/** That day's bytes: whole records, of which a columnar engine reads what is asked for. */
+function bytesLine(verdict: Double11): string[] {
+  const { bytesPerSec, measuredBytesPerSecPerCore: perCore, coresNeededForBytes: cores } = verdict;
+  // Reports from before bytes were told have none.
+  if (perCore == null || cores == null) return [];
+  const bytes = (perCore / verdict.measuredPerSecPerCore).toPrecision(3);
+  return [
+    `${bytesPerSec / 1e12} TB/s, the peak's bytes, take ${cores.toLocaleString("en-US")} cores at the ${(perCore / 1e9).toPrecision(3)} GB/s that this question reads on one (${bytes} bytes a record: the columns it asks for).`,
+  ];
 }

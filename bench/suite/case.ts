@@ -60,6 +60,8 @@ export interface BenchCase {
   readonly plan: () => Plan;
   /** In stream mode: what closes the windows of the plan before the end of input. */
   readonly watermarks?: StreamOptions["watermarks"];
+  /** In stream mode: results as changes with every batch of input, and not at its end. */
+  readonly emit?: StreamOptions["emit"];
   /** For DuckDB and DuckDB-Wasm; absent in cases of a single kernel. */
   readonly sql?: string;
   readonly polars?: PolarsQuery | undefined;
@@ -86,4 +88,12 @@ export interface Suite {
   readonly cases: readonly BenchCase[];
   /** Whether reports carry the geometric mean of the suite's ratios. */
   readonly geometricMean?: boolean;
+}
+
+/** Rows of a batch of a stream, in and out. */
+const STREAM_BATCH_ROWS = 65_536;
+
+/** How a case runs in stream mode. */
+export function streamOptions({ watermarks = {}, emit = "onClose" }: BenchCase): StreamOptions {
+  return { batchRows: STREAM_BATCH_ROWS, watermarks, emit };
 }

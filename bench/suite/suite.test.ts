@@ -101,6 +101,7 @@ describe.each(ALL_CASES.filter((of) => of.kernel !== undefined).map(caseName))("
     expect(kernel!.nsPerRow).toBeGreaterThan(0);
     expect(kernel!.bytesPerSec).toBeGreaterThan(0);
     expect(kernel!.readBytesPerSec).toBeGreaterThan(0);
+    expect(kernel!.cacheBytesPerSec).toBeGreaterThan(0);
     expect(report.double11).toBe(null);
   });
 });
