@@ -1,4 +1,6 @@
 // Join questions of db-benchmark (duckdblabs/db-benchmark), numbered as there: every column of both sides leaves.
+// Texts that came by dictionary (id4, id5) may stay codes in a result: Polars keeps them so, and Millrace in its own
+// memory; copying its result out, which is timed apart, makes them texts.
 //
 // The right sides' keys are unique, so the hand-written loops index one array by key; of texts by a number for each
 // that both sides' dictionaries share.

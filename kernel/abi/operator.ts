@@ -299,6 +299,8 @@ export const enum JoinFlag {
   STRICT = 8,
   /** BACKWARD, FORWARD, NEAREST: nor are times further apart than HIGH. */
   BOUNDED = 16,
+  /** With KEEP_RESULTS: texts that came by dictionary may leave as codes of one that stays valid as long. */
+  KEEP_CODES = 32,
 }
 
 /** How the times of both sides decide what matches; the output after the keys is the time then, an I64. */

@@ -30,7 +30,8 @@ export class Builder {
   /** Bytes of BYTES values written, and that the buffer can hold. */
   bytes: u32;
   bytesCapacity: u32;
-  reserved: u32;
+  /** BYTES: descriptor of the dictionary that the rows are codes of, where they are: u32 each, in the place of offsets. */
+  dictionary: usize;
 }
 
 const BUILDER_SIZE: usize = 40;
@@ -69,6 +70,7 @@ export function outputReset(output: usize, rows: u32): bool {
     builder.length = 0;
     builder.nulls = 0;
     builder.bytes = 0;
+    builder.dictionary = 0;
     if (!builderReserve(region, builder, rows)) return false;
     const bitmap = bitmapBytes(builder.capacity);
     memory.fill(builder.validity, 0xff, bitmap);
@@ -261,12 +263,13 @@ export function vectorIsValid(vector: Vector, row: u32): bool {
   return vector.validity == 0 || (load<u8>(vector.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1;
 }
 
-/** Appends a vector; dictionary codes are resolved. Room for its rows and bytes must have been reserved. */
+/** Appends a vector; dictionary codes are resolved, unless the builder has a dictionary: a copy of the vector's. Room for its rows and bytes must have been reserved. */
 export function builderAppendVector(builder: Builder, vector: Vector, rows: u32): void {
   if (rows == 0) return;
   const start = builder.length;
   if (vector.validity != 0) builder.nulls += rows - bitmapAppend(builder.validity, start, vector.validity, 0, rows);
-  if (vector.type == <u32>Type.BYTES) {
+  if (builder.dictionary != 0) keepCodes(builder, vector, rows);
+  else if (vector.type == <u32>Type.BYTES) {
     if (vector.dictionary == 0) appendViews(builder, vector, rows);
     else appendCodes(builder, vector, rows);
   } else if (vector.type == <u32>Type.BOOL) {
@@ -302,6 +305,15 @@ function appendViews(builder: Builder, vector: Vector, rows: u32): void {
   }
   copyBytes(to, from, pending);
   builder.bytes = <u32>(to + pending - base);
+}
+
+/** Codes as they are; those of null rows become zero. */
+function keepCodes(builder: Builder, vector: Vector, rows: u32): void {
+  const target = builder.offsets + ((<usize>builder.length) << 2);
+  memory.copy(target, vector.values, (<usize>rows) << 2);
+  for (let row: u32 = 0; vector.validity != 0 && row < rows; row++) {
+    if (!vectorIsValid(vector, row)) store<u32>(target + ((<usize>row) << 2), 0);
+  }
 }
 
 function appendCodes(builder: Builder, vector: Vector, rows: u32): void {
@@ -370,6 +382,14 @@ export function builderDescribe(builder: Builder, column: usize): void {
     bitmapClearTail(builder.validity, rows);
     store<u32>(column, <u32>builder.validity, <usize>Column.VALIDITY);
     store<u32>(column, <u32>bitmapBytes(rows), <usize>Column.VALIDITY_BYTES);
+  }
+  if (builder.dictionary != 0) {
+    store<u32>(column, <u32>Type.U32, <usize>Column.TYPE);
+    store<u32>(column, <u32>ColumnFlag.TRUSTED | <u32>ColumnFlag.DICTIONARY, <usize>Column.FLAGS);
+    store<u32>(column, <u32>builder.offsets, <usize>Column.VALUES);
+    store<u32>(column, rows << 2, <usize>Column.VALUES_BYTES);
+    store<u32>(column, <u32>builder.dictionary, <usize>Column.DICTIONARY);
+    return;
   }
   store<u32>(column, <u32>builder.values, <usize>Column.VALUES);
   const width = typeWidth(builder.type);

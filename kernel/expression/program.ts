@@ -17,7 +17,7 @@ import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { executeArithmetic } from "./arithmetic";
 import { executeCast } from "./cast";
 import { checkInstruction } from "./check";
-import { BOUND_COLUMN_SIZE, bindColumns, valueType } from "./column-check";
+import { BOUND_COLUMN_SIZE, BoundColumn, bindColumns, valueType } from "./column-check";
 import { executeComparison } from "./compare";
 import { executeIn, prepareList } from "./in-list";
 import { executeFilter, executeLiteral, executeLoad, executeRowIndex } from "./load";
@@ -25,7 +25,7 @@ import { executeLogic } from "./logic";
 import { executeText, prepareCase } from "./text";
 import { prepareMemos } from "./text-predicate";
 import { executeTime } from "./time";
-import { TEXT_BOUND_SIZE, outputDistinctBytes, outputTextBytes, reserveTexts, textBound } from "./text-bound";
+import { TEXT_BOUND_SIZE, codedColumn, outputDistinctBytes, outputTextBytes, reserveTexts, textBound } from "./text-bound";
 import { INSTRUCTION_STATE_SIZE, PROGRAM_SIZE, Program, ownVector, registerVector, rowInBatch } from "./machine";
 
 const ROWS: usize = <usize>Abi.VECTOR_ROWS;
@@ -443,6 +443,23 @@ export function programOutputWriter(address: usize, output: u32): u32 {
 export function programOutputTextBytes(address: usize, output: u32): usize {
   const program = changetype<Program>(address);
   return outputTextBytes(program, load<u32>(program.outputs + (<usize>output << 2)));
+}
+
+/** Descriptor of the dictionary whose codes a BYTES output holds in every vector of the bound batch; 0 where it holds none. */
+export function programOutputDictionary(address: usize, output: u32): usize {
+  const column = outputColumn(address, output);
+  return column == 0 ? 0 : changetype<BoundColumn>(column).dictionary;
+}
+
+/** Its DICTIONARY_ID; 0 where there is no dictionary. */
+export function programOutputDictionaryId(address: usize, output: u32): u32 {
+  const column = outputColumn(address, output);
+  return column == 0 ? 0 : changetype<BoundColumn>(column).dictionaryId;
+}
+
+function outputColumn(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  return codedColumn(program, load<u32>(program.outputs + (<usize>output << 2)));
 }
 
 /** Upper bound of the bytes of a BYTES output's distinct texts, a dictionary's values counted once each. */

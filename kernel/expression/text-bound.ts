@@ -106,6 +106,14 @@ export function outputTextBytes(program: Program, register: u32): usize {
   return <usize>min<u64>(bound.total, 0xffffffff);
 }
 
+/** The column (`BoundColumn`) whose codes a register of texts holds in every vector of the bound batch; 0 where it holds none. */
+export function codedColumn(program: Program, register: u32): usize {
+  const instruction = program.instructions + <usize>textBound(program, register).writer * <usize>Instruction.SIZE;
+  if (load<u16>(instruction, <usize>Instruction.OPCODE) != <u16>Opcode.LOAD) return 0;
+  const column = boundColumn(program, load<u32>(instruction, <usize>Instruction.ARG0));
+  return column.type == <u32>Type.BYTES && column.dictionary != 0 ? changetype<usize>(column) : 0;
+}
+
 /** The same for distinct texts, where a dictionary's values count once. */
 export function outputDistinctBytes(program: Program, register: u32): usize {
   const bound = textBound(program, register);

@@ -1,15 +1,20 @@
 // Gathering: rows of a store, in any order, or of the vector at hand, to the end of a result column.
 //
 // One column at a time, so that the loop is over one type and the rows of a step (2,048) stay in the cache
-// from column to column, as the kept rows themselves do. A store of one chunk needs no look at the table of chunks. Texts of up to 16 bytes are
-// copied as two words whatever their length, where memory goes on far enough: their lengths are as good as random,
-// and a branch on them costs more than the copy.
+// from column to column, as the kept rows themselves do. A store of one chunk needs no look at the table of chunks.
+// Texts of up to 16 bytes are copied as two words whatever their length, where memory goes on far enough: their
+// lengths are as good as random, and a branch on them costs more than the copy. Where results keep codes, texts that
+// came by dictionary are four bytes like any others.
+//
+// Tried and lost: runs of rows whose texts lie one after the other copied as one piece. Where a tenth of the rows has
+// no match runs are ten rows long, and where each ends is a branch that is as good as random.
 
 import { Column, Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
 import { Builder, builderSetBit, builderSetNull } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
+import { Interner, internedAddress, internedLength } from "../group/interner";
 import { copyBytes } from "../memory/copy";
 import {
   CHUNK_MASK,
@@ -27,8 +32,17 @@ export const NO_ROW: u32 = 0xffffffff;
 
 /** Bytes of the texts of `count` rows (u32 each at `rows`; NO_ROW has none). */
 export function gatherBytes(self: Store, index: u32, rows: usize, count: u32): u64 {
-  const offset: usize = storeColumn(self, index).offset;
+  const column = storeColumn(self, index);
+  const offset: usize = column.offset;
   let bytes: u64 = 0;
+  if (column.coded) {
+    for (let at: u32 = 0; at < count; at++) {
+      const row = load<u32>(rows + ((<usize>at) << 2));
+      if (row != NO_ROW && column.interner != 0)
+        bytes += idBytes(column.interner, load<u32>(storeRow(self, row) + offset));
+    }
+    return bytes;
+  }
   for (let at: u32 = 0; at < count; at++) {
     const row = load<u32>(rows + ((<usize>at) << 2));
     if (row != NO_ROW) bytes += <u64>load<u32>(storeRow(self, row) + offset);
@@ -36,9 +50,23 @@ export function gatherBytes(self: Store, index: u32, rows: usize, count: u32): u
   return bytes;
 }
 
+/** Length of an interned text; 0 for the id of a null row where there is no text at all. */
+// @ts-ignore: decorator
+@inline
+function idBytes(interner: usize, id: u32): u32 {
+  return id < changetype<Interner>(interner).count ? internedLength(interner, id) : 0;
+}
+
+/** Bytes that the texts of `count` rows take at most, found without looking at them; the longest times as many. */
+export function gatherBound(self: Store, index: u32, count: u32): u64 {
+  const column = storeColumn(self, index);
+  const longest: u32 = column.coded ? changetype<Interner>(column.interner).longest : column.longest;
+  return <u64>longest * <u64>count;
+}
+
 /**
  * Appends `count` rows to a builder that has room for them and for their texts (and TEXT_SLACK). Where `padded`,
- * some may be NO_ROW, whose values are null.
+ * some may be NO_ROW, whose values are null. A builder with a dictionary has that of the column (storeDictionary).
  */
 export function gather(self: Store, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
   const column = storeColumn(self, index);
@@ -48,22 +76,25 @@ export function gather(self: Store, index: u32, rows: usize, count: u32, builder
     appendNulls(builder, count);
     return;
   }
-  if (column.type == <u32>Type.BYTES) gatherTexts(self, offset, rows, count, builder);
-  else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, rows, count, builder);
+  if (builder.dictionary != 0) gatherFixed<u32>(self, offset, rows, count, builder.offsets + ((<usize>start) << 2), padded);
+  else if (column.type == <u32>Type.BYTES) {
+    if (column.coded) gatherIds(self, column, rows, count, builder);
+    else gatherTexts(self, offset, rows, count, builder);
+  } else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, rows, count, builder);
   else {
     const target = builder.values + <usize>start * <usize>column.width;
     switch (column.width) {
       case 1:
-        gatherFixed<u8>(self, offset, rows, count, target);
+        gatherFixed<u8>(self, offset, rows, count, target, padded);
         break;
       case 2:
-        gatherFixed<u16>(self, offset, rows, count, target);
+        gatherFixed<u16>(self, offset, rows, count, target, padded);
         break;
       case 4:
-        gatherFixed<u32>(self, offset, rows, count, target);
+        gatherFixed<u32>(self, offset, rows, count, target, padded);
         break;
       case 8:
-        gatherFixed<u64>(self, offset, rows, count, target);
+        gatherFixed<u64>(self, offset, rows, count, target, padded);
         break;
       default:
         gatherWide(self, offset, rows, count, target);
@@ -96,17 +127,46 @@ function readable(row: u32): u32 {
   return row == NO_ROW ? 0 : row;
 }
 
-function gatherFixed<T>(self: Store, offset: usize, rows: usize, count: u32, target: usize): void {
+function gatherFixed<T>(
+  self: Store,
+  offset: usize,
+  rows: usize,
+  count: u32,
+  target: usize,
+  padded: bool,
+): void {
   const chunks = self.rowChunks;
   const stride = self.rowBytes;
   const end = target + <usize>count * sizeof<T>();
   if (self.rowFirst <= CHUNK_MASK) {
     const values = <usize>load<u32>(chunks) + offset;
+    if (!padded) {
+      const fours = target + <usize>(count & ~3) * sizeof<T>();
+      for (; target < fours; target += 4 * sizeof<T>()) {
+        store<T>(target, load<T>(values + <usize>load<u32>(rows) * stride));
+        store<T>(target, load<T>(values + <usize>load<u32>(rows, 4) * stride), sizeof<T>());
+        store<T>(target, load<T>(values + <usize>load<u32>(rows, 8) * stride), 2 * sizeof<T>());
+        store<T>(target, load<T>(values + <usize>load<u32>(rows, 12) * stride), 3 * sizeof<T>());
+        rows += 16;
+      }
+    }
     for (; target < end; target += sizeof<T>()) {
       store<T>(target, load<T>(values + <usize>readable(load<u32>(rows)) * stride));
       rows += 4;
     }
     return;
+  }
+  if (!padded) {
+    const pairs = target + <usize>(count & ~1) * sizeof<T>();
+    for (; target < pairs; target += 2 * sizeof<T>()) {
+      const first = load<u32>(rows);
+      const second = load<u32>(rows, 4);
+      const one = <usize>load<u32>(chunks + ((<usize>(first >> CHUNK_SHIFT)) << 2)) + offset;
+      const two = <usize>load<u32>(chunks + ((<usize>(second >> CHUNK_SHIFT)) << 2)) + offset;
+      store<T>(target, load<T>(one + <usize>(first & CHUNK_MASK) * stride));
+      store<T>(target, load<T>(two + <usize>(second & CHUNK_MASK) * stride), sizeof<T>());
+      rows += 8;
+    }
   }
   for (; target < end; target += sizeof<T>()) {
     const row = readable(load<u32>(rows));
@@ -156,6 +216,28 @@ function gatherTexts(self: Store, offset: usize, rows: usize, count: u32, builde
   builder.bytes = <u32>(to - base);
 }
 
+/** Texts whose ids lie in the rows. */
+function gatherIds(self: Store, column: StoreColumn, rows: usize, count: u32, builder: Builder): void {
+  const interner = column.interner;
+  const offset: usize = column.offset;
+  const base = builder.values;
+  const limit = wordLimit();
+  let offsets = builder.offsets + ((<usize>builder.length) << 2);
+  let to = base + <usize>builder.bytes;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(rows + ((<usize>at) << 2));
+    if (row != NO_ROW) {
+      const id = load<u32>(storeRow(self, row) + offset);
+      const length: usize = idBytes(interner, id);
+      if (length != 0) copyText(to, internedAddress(interner, id), length, limit);
+      to += length;
+    }
+    offsets += 4;
+    store<u32>(offsets, <u32>(to - base));
+  }
+  builder.bytes = <u32>(to - base);
+}
+
 /** Bytes that a builder of texts must have room for beyond them: short texts are copied 16 bytes at a time. */
 export const TEXT_SLACK: usize = 16;
 
@@ -182,6 +264,7 @@ function gatherNulls(column: StoreColumn, rows: usize, count: u32, builder: Buil
     builderSetNull(builder, start + at);
     if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + at, 0);
     else if (width != 0) memory.fill(builder.values + <usize>(start + at) * width, 0, width);
+    else if (builder.dictionary != 0) store<u32>(builder.offsets + ((<usize>(start + at)) << 2), 0);
   }
 }
 
@@ -189,12 +272,13 @@ function gatherNulls(column: StoreColumn, rows: usize, count: u32, builder: Buil
 
 /**
  * Appends the `count` rows of a vector that are listed at `rows` (u32 each, ascending) to a builder that has
- * room for them and for their texts (and TEXT_SLACK).
+ * room for them and for their texts (and TEXT_SLACK). A builder with a dictionary has a copy of the vector's.
  */
 export function appendRows(builder: Builder, vector: Vector, rows: usize, count: u32): void {
   const start = builder.length;
   const values = vector.values;
-  if (vector.type == <u32>Type.BYTES) {
+  if (builder.dictionary != 0) takeFixed<u32>(values, rows, count, builder.offsets + ((<usize>start) << 2));
+  else if (vector.type == <u32>Type.BYTES) {
     if (vector.dictionary == 0) appendViews(builder, vector, rows, count);
     else appendCodes(builder, vector, rows, count);
   } else if (vector.type == <u32>Type.BOOL) {
@@ -230,6 +314,14 @@ export function appendRows(builder: Builder, vector: Vector, rows: usize, count:
 
 function takeFixed<T>(values: usize, rows: usize, count: u32, target: usize): void {
   const end = target + <usize>count * sizeof<T>();
+  const fours = target + <usize>(count & ~3) * sizeof<T>();
+  for (; target < fours; target += 4 * sizeof<T>()) {
+    store<T>(target, load<T>(values + <usize>load<u32>(rows) * sizeof<T>()));
+    store<T>(target, load<T>(values + <usize>load<u32>(rows, 4) * sizeof<T>()), sizeof<T>());
+    store<T>(target, load<T>(values + <usize>load<u32>(rows, 8) * sizeof<T>()), 2 * sizeof<T>());
+    store<T>(target, load<T>(values + <usize>load<u32>(rows, 12) * sizeof<T>()), 3 * sizeof<T>());
+    rows += 16;
+  }
   for (; target < end; target += sizeof<T>()) {
     store<T>(target, load<T>(values + <usize>load<u32>(rows) * sizeof<T>()));
     rows += 4;
@@ -243,35 +335,29 @@ function takeNulls(builder: Builder, validity: usize, rows: usize, count: u32, s
     builderSetNull(builder, start + at);
     if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + at, 0);
     else if (width != 0) memory.fill(builder.values + <usize>(start + at) * width, 0, width);
+    else if (builder.dictionary != 0) store<u32>(builder.offsets + ((<usize>(start + at)) << 2), 0);
   }
 }
 
-/** Texts that lie one after the other (a column's own) are copied as one piece. */
 function appendViews(builder: Builder, vector: Vector, rows: usize, count: u32): void {
   const base = builder.values;
   const views = vector.values;
   const validity = vector.validity;
+  const limit = wordLimit();
   let offsets = builder.offsets + ((<usize>builder.length) << 2);
   let to = base + <usize>builder.bytes;
-  let from: usize = 0;
-  let pending: usize = 0;
   for (let at: u32 = 0; at < count; at++) {
     const row = load<u32>(rows + ((<usize>at) << 2));
     if (validity == 0 || bitmapGet(validity, row)) {
       const view = load<u64>(views + ((<usize>row) << 3));
-      if (<usize>(<u32>view) != from + pending) {
-        copyBytes(to, from, pending);
-        to += pending;
-        from = <usize>(<u32>view);
-        pending = 0;
-      }
-      pending += <usize>(view >> 32);
+      const length = <usize>(view >> 32);
+      copyText(to, <usize>(<u32>view), length, limit);
+      to += length;
     }
     offsets += 4;
-    store<u32>(offsets, <u32>(to + pending - base));
+    store<u32>(offsets, <u32>(to - base));
   }
-  copyBytes(to, from, pending);
-  builder.bytes = <u32>(to + pending - base);
+  builder.bytes = <u32>(to - base);
 }
 
 function appendCodes(builder: Builder, vector: Vector, rows: usize, count: u32): void {

@@ -3,10 +3,11 @@
 // A row is one piece of memory that holds the columns which results, the residual or a waiting index need, so that
 // a row that is found by its key costs one or two cache misses however many columns it has. Short texts (up to 12
 // bytes) lie in the row; longer ones in an arena of the store, or, those that came by dictionary, once a value in
-// an interner. What an index needs of a row (the next row of its key, whether it was matched) lies apart.
+// an interner. Where results keep codes (KEEP_CODES) a column whose first batch came by dictionary has only the id of
+// its texts in the rows, and interns those of plain batches too. What an index needs of a row (the next row of its key, whether it was matched) lies apart.
 //
 //   row:   columns, widest first, at their `offset`; booleans take a byte
-//   text:  +0 u32 length   +4 up to 12 bytes, or (longer) +8 u32 address
+//   text:  +0 u32 length   +4 up to 12 bytes, or (longer) +8 u32 address; coded: +0 u32 id
 //
 // Rows lie in chunks of 65,536, so that a store grows without copying what it has and without a pause; only the
 // first chunk starts small and doubles.
@@ -20,12 +21,19 @@
 import { Abi, Type } from "../abi/layout";
 import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
 import { bitmapAppend, bitmapBytes, bitmapGet, bitmapLoad } from "../column/bitmap";
-import { regrow, vectorIsValid } from "../column/builder";
+import { regrow, vectorBytes, vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
-import { programOutput, programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
+import {
+  programOutput,
+  programOutputDictionary,
+  programOutputDistinctBytes,
+  programOutputTextBytes,
+} from "../expression/program";
 import {
   INTERNER_SIZE,
+  Interner,
   internCodes,
+  internViews,
   internedAddress,
   internedLength,
   internerInit,
@@ -35,6 +43,7 @@ import {
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { codesOfInterner } from "./codes";
 
 export const CHUNK_SHIFT: u32 = 16;
 const CHUNK: u32 = 1 << CHUNK_SHIFT;
@@ -65,9 +74,15 @@ export class StoreColumn {
   ids: usize;
   /** Rows that the bitmap of the first chunk can hold. */
   firstRows: u32;
+  /** 1 where rows have ids of texts; the interner's texts as a dictionary (codes.ts), and how many it has. */
+  coded: u32;
+  dictionary: usize;
+  dictionaryLength: u32;
+  /** Bytes of the longest text that lies in rows or the arena. */
+  longest: u32;
 }
 
-const COLUMN_SIZE: usize = 48;
+const COLUMN_SIZE: usize = 56;
 
 /** Pieces of fixed width a row, in chunks: rows, and what an index needs of them. */
 // @ts-ignore: decorator
@@ -107,9 +122,11 @@ export class Store {
   arena: usize;
   /** Seed of the hashes of interned texts. */
   seed: u32;
+  /** 1 where columns may be coded. */
+  codes: u32;
 }
 
-export const STORE_SIZE: usize = 80;
+export const STORE_SIZE: usize = 88;
 const SLABS: usize = 3;
 const SLAB_SIZE: usize = 12;
 
@@ -150,7 +167,8 @@ export function storeLayout(self: Store): void {
   for (let width: u32 = 16; width != 0; width >>= 1) {
     for (let index: u32 = 0; index < self.columnCount; index++) {
       const column = storeColumn(self, index);
-      column.width = column.type == <u32>Type.BYTES ? 16 : max<u32>(1, <u32>typeWidth(column.type));
+      const text: u32 = column.coded ? 4 : 16;
+      column.width = column.type == <u32>Type.BYTES ? text : max<u32>(1, <u32>typeWidth(column.type));
       if (column.width != width) continue;
       column.offset = offset;
       offset += width;
@@ -168,14 +186,36 @@ export function storeLayout(self: Store): void {
 export function storeReserve(self: Store, program: usize, more: u32): bool {
   const need: u64 = <u64>self.rows + <u64>more;
   if (need > MOST_ROWS) return false;
+  if (self.codes && self.capacity == 0) chooseCoded(self, program);
   if (need > <u64>self.capacity && !grow(self, <u32>need)) return false;
   let bytes: u64 = 0;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = storeColumn(self, index);
     // A dictionary's texts are interned, and reserved, when its codes come.
-    if (column.type == <u32>Type.BYTES) bytes += programOutputTextBytes(program, column.output);
+    if (column.type == <u32>Type.BYTES && !column.coded) bytes += programOutputTextBytes(program, column.output);
   }
   return bytes <= 0x7fffffff && arenaReserve(changetype<Arena>(self.arena), <usize>bytes);
+}
+
+/** Before the first row: texts that come by dictionary are kept as ids. */
+function chooseCoded(self: Store, program: usize): void {
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    column.coded = column.type == <u32>Type.BYTES && programOutputDictionary(program, column.output) != 0 ? 1 : 0;
+  }
+  storeLayout(self);
+}
+
+/** The texts of a coded column as a dictionary, for all rows so far; 0 when out of memory. */
+export function storeDictionary(self: Store, index: u32): usize {
+  const column = storeColumn(self, index);
+  const count = changetype<Interner>(column.interner).count;
+  if (column.dictionary != 0 && column.dictionaryLength == count) return column.dictionary;
+  const dictionary = codesOfInterner(self.region, column.interner);
+  if (dictionary == 0) return 0;
+  column.dictionary = dictionary;
+  column.dictionaryLength = count;
+  return dictionary;
 }
 
 function grow(self: Store, need: u32): bool {
@@ -334,7 +374,7 @@ export function storeAppend(self: Store, program: usize, first: u32, count: u32)
     if (vector.dictionary != 0) {
       const distinct = programOutputDistinctBytes(program, column.output);
       if (!internVector(self, column, vector, count, distinct)) return false;
-    }
+    } else if (column.coded && !internPlain(self, column, vector, count)) return false;
     for (let done: u32 = 0; done < count; ) {
       const some = min<u32>(count - done, CHUNK - ((first + done) & CHUNK_MASK));
       appendValidity(self, column, vector, done, first + done, some);
@@ -369,8 +409,9 @@ function appendPart(
   const stride = self.rowBytes;
   const values = vector.values;
   if (vector.type == <u32>Type.BYTES) {
-    if (vector.dictionary != 0) appendInterned(column, vector, from, target, stride, count);
-    else return appendTexts(self, vector, from, target, stride, count);
+    if (column.coded) spread<u32>(column.ids + ((<usize>from) << 2), target, stride, count);
+    else if (vector.dictionary != 0) appendInterned(column, vector, from, target, stride, count);
+    else return appendTexts(self, column, vector, from, target, stride, count);
     return true;
   }
   if (vector.type == <u32>Type.BOOL) {
@@ -453,13 +494,23 @@ function writeCell(cell: usize, address: usize, length: u32, limit: usize): void
   } else copyBytes(cell + 4, address, length);
 }
 
-function appendTexts(self: Store, vector: Vector, from: u32, target: usize, stride: usize, count: u32): bool {
+function appendTexts(
+  self: Store,
+  column: StoreColumn,
+  vector: Vector,
+  from: u32,
+  target: usize,
+  stride: usize,
+  count: u32,
+): bool {
   const limit = wordLimit();
+  let longest = column.longest;
   for (let row: u32 = 0; row < count; row++) {
     if (vectorIsValid(vector, from + row)) {
       const view = load<u64>(vector.values + ((<usize>(from + row)) << 3));
       const length = <u32>(view >> 32);
       let address = <usize>(<u32>view);
+      longest = max(longest, length);
       if (length > SHORT_TEXT) {
         const kept = arenaTake(changetype<Arena>(self.arena), length);
         if (kept == 0) return false;
@@ -470,19 +521,32 @@ function appendTexts(self: Store, vector: Vector, from: u32, target: usize, stri
     } else store<u32>(target, 0);
     target += stride;
   }
+  column.longest = longest;
   return true;
+}
+
+function hasInterner(self: Store, column: StoreColumn): bool {
+  if (column.interner != 0) return true;
+  const interner = regionCut(self.region, INTERNER_SIZE);
+  const ids = regionBlock(self.region, <usize>Abi.VECTOR_ROWS * 4);
+  if (ids == 0 || interner == 0 || !internerInit(interner, self.region, false, false, self.seed)) return false;
+  column.ids = ids;
+  column.interner = interner;
+  return true;
+}
+
+/** Interns the texts of a vector without a dictionary, for a coded column. False when out of memory. */
+function internPlain(self: Store, column: StoreColumn, vector: Vector, count: u32): bool {
+  return (
+    hasInterner(self, column) &&
+    internerReserve(column.interner, count, vectorBytes(vector, count)) &&
+    internViews(column.interner, vector.values, vector.validity, count, column.ids)
+  );
 }
 
 /** Interns a vector's dictionary codes; their ids are at `column.ids` then. False when out of memory. */
 function internVector(self: Store, column: StoreColumn, vector: Vector, count: u32, bytes: usize): bool {
-  if (column.interner == 0) {
-    const interner = regionCut(self.region, INTERNER_SIZE);
-    const ids = regionBlock(self.region, <usize>Abi.VECTOR_ROWS * 4);
-    if (ids == 0 || interner == 0 || !internerInit(interner, self.region, false, false, self.seed))
-      return false;
-    column.ids = ids;
-    column.interner = interner;
-  }
+  if (!hasInterner(self, column)) return false;
   const dictionary = vector.dictionary;
   return (
     internerReserve(column.interner, count, bytes) &&
@@ -501,6 +565,7 @@ function appendInterned(
 ): void {
   const limit = wordLimit();
   const interner = column.interner;
+  column.longest = max(column.longest, changetype<Interner>(interner).longest);
   for (let row: u32 = 0; row < count; row++) {
     if (vectorIsValid(vector, from + row)) {
       const id = load<u32>(column.ids + ((<usize>(from + row)) << 2));

@@ -30,6 +30,8 @@ import {
   joinEnded,
   joinClosed,
   joinFilters,
+  joinHead,
+  joinHeadCount,
   joinHeads,
   joinIndexSome,
   joinIndexed,
@@ -160,13 +162,13 @@ function findPairs(self: Join): void {
 /** Where the other side has each key once at most: no chains to walk, and no branch on whether it is there. */
 function lookUp(self: Join): void {
   const heads = joinHeads(self, 1 - self.port);
+  const keys = joinHeadCount(self, 1 - self.port);
   const mine = self.port == 0 ? self.found0 : self.found1;
   const theirs = self.port == 0 ? self.found1 : self.found0;
   const end = self.at + min<u32>(self.rows - self.at, joinStep(self));
   let found: u32 = 0;
   for (let row = self.at; row < end; row++) {
-    const number = load<u32>(self.numbers + ((<usize>row) << 2));
-    const link = number == NO_KEY ? 0 : load<u32>(heads + ((<usize>number) << 2));
+    const link = joinHead(heads, keys, load<u32>(self.numbers + ((<usize>row) << 2)));
     store<u32>(mine + ((<usize>found) << 2), self.first + row);
     store<u32>(theirs + ((<usize>found) << 2), link - 1);
     found += link != 0 ? 1 : 0;

@@ -108,6 +108,8 @@ export class Join {
   time: usize;
   /** 1 when pairs may lack their row of port 1. */
   padded: u32;
+  /** Per result column the dictionaries of its batches (join/codes.ts); 0 where texts leave as they are. */
+  codes: usize;
 }
 
 // @ts-ignore: decorator
@@ -191,19 +193,35 @@ export function joinWaits(self: Join): bool {
 
 // ---- the index
 
-/** Heads for key numbers below `count`; false when out of memory. */
+/**
+ * The last row of a key number, plus one; 0 where there is none. A row without a number meets the head behind the last
+ * one, which is always 0: whether a row has a number is as good as random, and no branch hangs on it.
+ */
+// @ts-ignore: decorator
+@inline
+export function joinHead(heads: usize, count: u32, number: u32): u32 {
+  return load<u32>(heads + ((<usize>min<u32>(number, count)) << 2));
+}
+
+// @ts-ignore: decorator
+@inline
+export function joinHeadCount(self: Join, port: u32): u32 {
+  return port == 0 ? self.headCount0 : self.headCount1;
+}
+
+/** Heads for key numbers below `count`, and one more; false when out of memory. */
 export function joinReserveHeads(self: Join, port: u32, count: u32): bool {
   const old = port == 0 ? self.headCount0 : self.headCount1;
-  if (count <= old) return true;
+  if (count <= old && joinHeads(self, port) != 0) return true;
   let size = max<u32>(count, max<u32>(1024, min<u32>(old, 0x1fffffff) << 1));
   const region = changetype<Store>(self.store0).region;
-  let heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size) << 2);
+  let heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size + 1) << 2);
   if (heads == 0) {
     size = count;
-    heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size) << 2);
+    heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size + 1) << 2);
   }
   if (heads == 0) return false;
-  memory.fill(heads + ((<usize>old) << 2), 0, (<usize>(size - old)) << 2);
+  memory.fill(heads + ((<usize>old) << 2), 0, (<usize>(size - old) + 1) << 2);
   if (port == 0) {
     self.heads0 = heads;
     self.headCount0 = size;

@@ -77,6 +77,7 @@ const cases: fc.Arbitrary<Case> = fc
           how: fc.constantFrom(...HOWS),
           nullsEqual: fc.boolean(),
           buildFirst: fc.boolean(),
+          kept: fc.boolean(),
           residual: fc.option(fc.constant([keys.length, keys.length] as const), { nil: undefined, freq: 2 }),
           faults,
         })
@@ -191,6 +192,36 @@ describe.each(BUILDS)("join, %s build", async (build) => {
         expect([matched, lonely]).toEqual([rows - 100, 200]);
       }
     }
+  });
+
+  test("texts by dictionary leave as codes where results are kept, as texts where too few rows pay for the copy", () => {
+    const types = [int32, dictionary(utf8, int16), utf8];
+    const side = (rows: number, values: number, step: number): Table => [
+      Array.from({ length: rows }, (_, row) => BigInt(row * step)),
+      Array.from({ length: rows }, (_, row) => (row % 7 === 3 ? null : `é ${row % values}`)),
+      Array.from({ length: rows }, (_, row) => "x".repeat(row % 40)),
+    ];
+    const tables = [side(5000, 90, 1), side(3000, 40, 3)] as const;
+    const codedColumns = (how: "inner" | "left", kept: boolean, few: boolean) => {
+      const query: JoinQuery = { types: [types, types], keys: 1, how, buildFirst: true, kept };
+      const [left, right] = few ? [tables[0].map((column) => column.slice(0, 20)), tables[1]] : tables;
+      const want = multiset(expectedJoin(query, [left, right]));
+      expect(multiset(run({ query, tables: [left, right], feeds: [], maxRows: 65536 }))).toEqual(want);
+      const operator = openJoin(kernel, query);
+      operator.push(batchOf(types, right), 0, undefined, 0, 1);
+      operator.watermark(2n ** 63n - 1n, 1);
+      while (operator.tryPullResident().more) {}
+      operator.push(batchOf(types, tables[0]), 0, few ? 20 : 5000, 0, 0);
+      const { batch } = operator.tryPullResident();
+      const coded = [1, 4].map((column) => batch!.column(column)!.dictionary !== 0);
+      batch!.free();
+      operator.destroy();
+      return coded;
+    };
+    expect(codedColumns("inner", true, false)).toEqual([true, true]);
+    expect(codedColumns("left", true, false)).toEqual([true, true]);
+    expect(codedColumns("inner", false, false)).toEqual([false, false]);
+    expect(codedColumns("left", true, true)).toEqual([false, true]);
   });
 
   test("a million rows of one key on both sides leave in bounded batches", () => {
@@ -308,6 +339,52 @@ describe.each(BUILDS)("join, %s build", async (build) => {
         }
       }
     }
+  });
+
+  test("every allocation may fail where texts leave as codes", () => {
+    const types = [utf8, dictionary(utf8, int16)];
+    const make = (rows: number): Table => [
+      Array.from({ length: rows }, (_, row) => `key ${row}`),
+      Array.from({ length: rows }, (_, row) => (row % 4 === 0 ? null : `text ${row % 6}`)),
+    ];
+    const tables = [make(40), make(25)] as const;
+    const query: JoinQuery = { types: [types, types], keys: 1, how: "left", kept: true };
+    const want = multiset(expectedJoin(query, tables));
+    let failures = 0;
+    for (let nth = 1; nth <= 60; nth++) {
+      const operator = openJoin(kernel, query);
+      const again = <T>(call: () => T): T => {
+        try {
+          return call();
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          failures += 1;
+          return call();
+        }
+      };
+      const batches = tables.map((table) => operator.stage(batchOf(types, table)));
+      const rows: Value[][] = [];
+      const drain = () => {
+        for (let more = true; more; ) {
+          const pulled = again(() => operator.tryPullResident(16));
+          more = pulled.more;
+          if (pulled.batch !== null) rows.push(...rowsOf([again(() => pulled.batch!.toHost())]));
+          pulled.batch?.free();
+        }
+      };
+      kernel.failAllocation(nth);
+      again(() => operator.push(batches[1]!, 0, 25, 0, 1));
+      operator.watermark(2n ** 63n - 1n, 1);
+      drain();
+      again(() => operator.push(batches[0]!, 0, 40, 0, 0));
+      drain();
+      operator.watermark(2n ** 63n - 1n, 0);
+      drain();
+      kernel.failAllocation(0);
+      operator.destroy();
+      expect(multiset(rows)).toEqual(want);
+    }
+    expect(failures).toBeGreaterThan(5);
   });
 
   test("over the budget: an error, and a kernel that goes on", () => {

@@ -21,6 +21,7 @@ import {
   programRun,
 } from "../expression/program";
 import { MAX_KEYS } from "../group/state";
+import { CODES_SIZE } from "../join/codes";
 import {
   KEYS_SIZE,
   KeyTier,
@@ -205,6 +206,12 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   self.high0 = i64.MIN_VALUE;
   self.low1 = i64.MAX_VALUE;
   self.high1 = i64.MIN_VALUE;
+  // Joins by time lay kept rows out anew, texts and all.
+  const keeps = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0 && (self.flags & <u32>JoinFlag.KEEP_CODES) != 0;
+  if (keeps && self.time == 0) {
+    self.codes = regionCut(operator, <usize>self.columnCount * CODES_SIZE + 8);
+    if (self.codes == 0) return false;
+  }
   if (!makeStores(self, operator, region, columns, seed)) return false;
   self.columns = regionCut(operator, <usize>(self.columnCount + self.residualCount) * 8 + 8);
   if (self.columns == 0) return false;
@@ -253,6 +260,7 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
       column.type = programOutputType(joinProgram(self, port), output);
     }
     storeLayout(joinStore(self, port));
+    joinStore(self, port).codes = self.codes == 0 ? 0 : 1;
     regionFree(operator, wanted);
   }
   self.keyColumn0 = storedAs(joinStore(self, 0), 0);

@@ -5,6 +5,7 @@ import { encodeJoinConfig, type JoinTimeSpec } from "../../bindings/ts/kernel/co
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import type { ResidentBatch } from "../../bindings/ts/kernel/resident.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import { type DataType, physicalType, valueType } from "../../bindings/ts/type/data-type.js";
 import { asOfTwin, type JoinHow, joinTwin, type TwinSide } from "../../twin/join.js";
@@ -39,6 +40,8 @@ export interface JoinQuery {
   /** Per side the column of an int64: the left one must be less than or equal to the right one. */
   readonly residual?: readonly [number, number] | undefined;
   readonly buildFirst?: boolean | undefined;
+  /** Results stay where they are made until the end, with the codes of texts that came by dictionary. */
+  readonly kept?: boolean | undefined;
   /** The column after the keys is an int64 time on both sides then. */
   readonly time?: JoinTimeSpec | undefined;
   readonly faults?: number | undefined;
@@ -77,6 +80,8 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
       keys: query.keys,
       nullsEqual: query.nullsEqual,
       buildFirst: query.buildFirst,
+      keepResults: query.kept,
+      keepCodes: query.kept,
       left: loads(left),
       right: loads(right),
       outputs,
@@ -112,7 +117,14 @@ export function* runJoin(
   const at = [0, 0];
   const ended = [false, false];
   let step = 0;
+  const kept: ResidentBatch[] = [];
   function* drain() {
+    for (let more = query.kept === true; more; ) {
+      const pulled = operator.tryPullResident(maxRows, maxBytes);
+      more = pulled.more;
+      if (pulled.batch !== null) kept.push(pulled.batch);
+    }
+    if (query.kept) return;
     for (
       let batch = operator.pull(maxRows, maxBytes);
       batch !== null;
@@ -143,6 +155,10 @@ export function* runJoin(
   for (const port of [1, 0]) {
     while (at[port]! < (tables[port as 0 | 1][0]?.length ?? 0)) yield* feed({ port, rows: 65536 });
     yield* feed({ port, rows: -1 });
+  }
+  for (const batch of kept) {
+    yield batch.toHost();
+    batch.free();
   }
 }
 

@@ -349,6 +349,8 @@ export interface JoinConfigSpec {
   readonly buildFirst?: boolean | undefined;
   /** Results stay valid until the operator is destroyed. */
   readonly keepResults?: boolean | undefined;
+  /** With `keepResults`: texts that came by dictionary may leave as codes of one that lives as long. */
+  readonly keepCodes?: boolean | undefined;
   readonly left: Uint8Array;
   readonly right: Uint8Array;
   /** Result columns. */
@@ -395,6 +397,7 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
     (spec.nullsEqual ? JoinFlag.NULLS_EQUAL : JoinFlag.NONE) |
     (spec.buildFirst ? JoinFlag.BUILD_FIRST : JoinFlag.NONE) |
     (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE) |
+    (spec.keepCodes ? JoinFlag.KEEP_CODES : JoinFlag.NONE) |
     timeFlags(spec.time);
   const set = (field: JoinConfig, value: number) => view.setUint32(field, value, true);
   set(JoinConfig.VERSION, Abi.VERSION);

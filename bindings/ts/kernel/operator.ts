@@ -6,7 +6,7 @@ import { AggregateConfig, JoinConfig, OperatorKind, OperatorStats } from "../../
 import { OverConfig } from "../../../kernel/abi/over.js";
 import { Reason, Status } from "../../../kernel/abi/status.js";
 import { WindowConfig } from "../../../kernel/abi/window.js";
-import type { BatchData } from "../type/column.js";
+import { type BatchData, nextDictionaryId } from "../type/column.js";
 import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, ClosedError, type MillraceError, SchemaMismatchError } from "../type/error.js";
 import { type BatchDescriptor, readBatch, readColumn } from "./descriptor.js";
@@ -103,6 +103,8 @@ export class Operator {
   readonly #checked: (Schema | undefined)[] = [];
   #failure: MillraceError | null = null;
   #resident: ResidentBatch | null = null;
+  /** Numbers of the dictionaries that results have, by address. */
+  readonly #dictionaryIds = new Map<number, number>();
 
   /** @throws ArgumentError for a configuration that the kernel refuses, MemoryLimitError past the budget. */
   constructor(kernel: Kernel, spec: OperatorSpec) {
@@ -287,10 +289,11 @@ export class Operator {
    */
   tryPullResident(maxRows = ALL_ROWS, maxBytes = ALL_BYTES): { batch: ResidentBatch | null; more: boolean } {
     const status = this.#pullOnce(maxRows, maxBytes);
-    const batch = ResidentBatch.borrow(
+    const batch = ResidentBatch.keep(
       this.kernel,
       this.output,
       readBatch(this.kernel.memory.view, this.#out),
+      (address) => this.#dictionaryId(address),
     );
     return { batch: batch.rows === 0 ? null : batch, more: status === Status.HAS_MORE };
   }
@@ -329,6 +332,15 @@ export class Operator {
       throw error;
     }
     return batches;
+  }
+
+  /** The number of a dictionary that results have, by where it lies. */
+  #dictionaryId(address: number): number {
+    const known = this.#dictionaryIds.get(address);
+    if (known !== undefined) return known;
+    const id = nextDictionaryId();
+    this.#dictionaryIds.set(address, id);
+    return id;
   }
 
   #pull(maxRows: number, maxBytes: number): BatchDescriptor | null {

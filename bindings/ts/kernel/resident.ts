@@ -8,6 +8,7 @@ import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema, valueType } from "../type/data-type.js";
 import { ArgumentError, UnknownColumnError } from "../type/error.js";
+import { decodeTexts } from "./decode.js";
 import {
   type BatchDescriptor,
   type ColumnDescriptor,
@@ -31,6 +32,8 @@ export class ResidentBatch implements InputBatch {
   readonly #sources: readonly (ColumnData | null)[];
   /** Blocks that go with this batch. */
   readonly #owned: number[];
+  /** Columns of texts that lie here as codes, as the host reads them. */
+  readonly #decoded = new Map<number, ColumnData>();
   #selection = 0;
   #selectionColumns = -1;
 
@@ -57,6 +60,21 @@ export class ResidentBatch implements InputBatch {
       return { ...column, offset: column.offset + batch.offset };
     });
     return new ResidentBatch(kernel, schema, batch.rows, columns);
+  }
+
+  /** An operator's output that stays where it lies, with the dictionaries that it has numbered by the operator. */
+  static keep(
+    kernel: Kernel,
+    schema: Schema,
+    batch: BatchDescriptor,
+    dictionaryId: (address: number) => number,
+  ): ResidentBatch {
+    const kept = ResidentBatch.borrow(kernel, schema, batch);
+    kept.#columns.forEach((column, index) => {
+      if (column === null || column.dictionary === 0) return;
+      kept.#columns[index] = { ...column, dictionaryId: dictionaryId(column.dictionary) };
+    });
+    return kept;
   }
 
   /** Descriptor of a column; null when it was not loaded. Addresses are in kernel memory. */
@@ -117,10 +135,15 @@ export class ResidentBatch implements InputBatch {
     const descriptor = this.#columns[column] ?? null;
     if (descriptor === null) return this.source(column);
     const { type } = fieldAt(this.schema, column);
-    return columnView(this.kernel.memory, descriptor, type, this.rows);
+    if (!isCodes(descriptor, type)) return columnView(this.kernel.memory, descriptor, type, this.rows);
+    const known = this.#decoded.get(column);
+    if (known !== undefined) return known;
+    const decoded = decodeTexts(this.kernel.memory, descriptor, type, 0, this.rows);
+    this.#decoded.set(column, decoded);
+    return decoded;
   }
 
-  /** A copy in kernel memory that lives until it is freed. Dictionary columns are not copied: results have none. */
+  /** A copy in kernel memory that lives until it is freed. Dictionaries stay where they are. */
   copy(): ResidentBatch {
     const sizes = this.#columns.map((column) => (column === null ? 0 : copySize(column, this.rows)));
     const block = this.kernel.allocate(
@@ -139,13 +162,18 @@ export class ResidentBatch implements InputBatch {
     return new ResidentBatch(this.kernel, this.schema, this.rows, columns, [block], this.#sources);
   }
 
-  /** The batch in the host's memory. Only for batches without dictionaries. */
+  /** The batch in the host's memory, texts that lie here as codes decoded. Only for batches of results. */
   toHost(): BatchData {
-    const loaded = this.schema.fields.flatMap((_, index) => (this.#columns[index] ? [index] : []));
-    const copied = this.#hostColumns(loaded);
-    const columns = this.schema.fields.map((_, index) =>
-      this.#columns[index] ? copied[loaded.indexOf(index)]! : this.#sources[index]!,
-    );
+    const { memory } = this.kernel;
+    const isHere = (index: number) => this.#columns[index] != null;
+    const isCoded = (index: number) =>
+      isHere(index) && isCodes(this.#columns[index]!, fieldAt(this.schema, index).type);
+    const plain = this.schema.fields.flatMap((_, index) => (isHere(index) && !isCoded(index) ? [index] : []));
+    const copied = this.#hostColumns(plain);
+    const columns = this.schema.fields.map(({ type }, index) => {
+      if (isCoded(index)) return decodeTexts(memory, this.#columns[index]!, type, 0, this.rows);
+      return isHere(index) ? copied[plain.indexOf(index)]! : this.#sources[index]!;
+    });
     return { schema: this.schema, length: this.rows, columns };
   }
 
@@ -172,6 +200,11 @@ export class ResidentBatch implements InputBatch {
     this.#selectionColumns = -1;
     for (const block of this.#owned.splice(0)) this.kernel.free(block);
   }
+}
+
+/** Whether a result's texts lie as codes of a dictionary. */
+function isCodes({ dictionary }: ColumnDescriptor, type: DataType): boolean {
+  return dictionary !== 0 && type.kind !== "dictionary";
 }
 
 function columnView(
@@ -321,7 +354,7 @@ export class ResidentTable {
     return new ResidentTable(kernel, schema, [...batches], bytes, []);
   }
 
-  /** The table in the host's memory. Only for tables whose every column is loaded, without dictionaries. */
+  /** The table in the host's memory. Only for tables of results, or whose every column is loaded, without dictionaries. */
   toHost(): BatchData[] {
     return this.batches.map((batch) => batch.toHost());
   }

@@ -38,7 +38,7 @@ export class JoinStep extends OperatorStep {
     super(
       kernel.operator({
         kind: OperatorKind.JOIN,
-        config: encodeJoinConfig({ ...config, buildFirst: inTurn, keepResults }),
+        config: encodeJoinConfig({ ...config, buildFirst: inTurn, keepResults, keepCodes: keepResults }),
         columns: left.columns,
         instruction: (index) => left.instructions[index],
         second: { columns: right.columns, instruction: (index) => right.instructions[index] },

@@ -36,7 +36,7 @@ export class KernelTable {
     if (!this.#open && this.#readers === 0) this.#release();
   }
 
-  /** A copy as an ordinary apache-arrow table. Only for results: their columns are all here, without dictionaries. */
+  /** A copy as an ordinary apache-arrow table. Only for results: their columns are all here, and their texts leave as texts. */
   toArrow(): Table {
     this.#check();
     return toTable(
