@@ -1,6 +1,9 @@
 // Cases that the fuzzer has found, as it printed them.
 
 import { afterAll, beforeAll, it } from "vitest";
+import type { PlanNode } from "../bindings/ts/plan/logical.js";
+import { type Field, int64, utf8 } from "../bindings/ts/type/data-type.js";
+import type { Value } from "../twin/values.js";
 import { agree, Engines } from "./agree.js";
 import { NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
@@ -131,4 +134,57 @@ it("the start of a date's year may lie before the first date, and only fails whe
     },
   ];
   return holds({ plan: { kind: "select", input, columns }, tables }, [WAY, { ...WAY, mode: "stream" }]);
+});
+
+/** A join by time that lays its rows out anew, and then another operator that takes the memory which that gives back. */
+it("memory that a join by time has given back is not given back twice", () => {
+  const source = (name: string, columns: readonly Field[]) => {
+    return { kind: "source", name, schema: { fields: columns }, data: null, changelog: false } as const;
+  };
+  const [at, text] = [
+    { name: "at", type: int64, nullable: true },
+    { name: "text", type: utf8, nullable: true },
+  ];
+  const join = { kind: "join", suffix: "_r", nullsEqual: false, residual: null } as const;
+  const time = {
+    kind: "asof",
+    left: "at",
+    right: "at",
+    direction: "nearest",
+    tolerance: null,
+    strict: false,
+  } as const;
+  const latest: PlanNode = {
+    ...join,
+    left: source("a", [at]),
+    right: source("b", [at, text]),
+    how: "inner",
+    on: [],
+    time,
+  };
+  const plan: PlanNode = {
+    ...join,
+    left: latest,
+    right: source("c", [text]),
+    how: "left",
+    on: [{ left: "text", right: "text" }],
+    time: null,
+  };
+  // More than half of them have no time, and are nothing to keep.
+  const rows: Value[][] = [
+    [-5n, "x"],
+    [null, ""],
+    [null, null],
+    [0n, ""],
+    [null, "y"],
+    [null, "y"],
+    [null, "z"],
+  ];
+  const tables = {
+    a: { columns: [at], rows: [[0n], [null], [0n], [null], [null]] },
+    b: { columns: [at, text], rows },
+    c: { columns: [text], rows: [["long enough to be kept apart"], [null], ["z"]] },
+  };
+  const way: Way = { ...WAY, mode: "kernel", batchRows: 64, faults: { bits: 4, restart: 0, split: false } };
+  return holds({ plan, tables }, [way]);
 });

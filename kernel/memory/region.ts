@@ -104,3 +104,10 @@ export function regionDestroy(region: usize): void {
     block = next;
   }
 }
+
+/** Frees every block and begins anew: for regions that do not lie in a block of their own. */
+export function regionClear(region: usize): void {
+  const root = regionRoot(region);
+  regionDestroy(region);
+  regionInit(region, root);
+}

@@ -54,7 +54,7 @@ import { GROUPS_SIZE, MAX_KEYS, NO_GROUP, Tier, groupsIsOccupied, groupsKey } fr
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
 import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { regionBlock, regionCut, regionDestroy, regionInit, regionRoot } from "../memory/region";
+import { regionBlock, regionClear, regionCut } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, fedAt, groupsOf, resultAt } from "./aggregation";
 import {
   changelogCreate,
@@ -202,9 +202,7 @@ export function aggregateRestart(context: usize, operator: usize): i32 {
 
 /** Frees all that `aggregateCreate` has made. */
 function empty(operator: usize): void {
-  const root = regionRoot(operator);
-  regionDestroy(operator);
-  regionInit(operator, root);
+  regionClear(operator);
   memory.fill(operator + OPERATOR_BODY, 0, PARTIAL - OPERATOR_BODY);
 }
 

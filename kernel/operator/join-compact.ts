@@ -20,7 +20,7 @@ import {
   storeMatched,
   storeNext,
 } from "../join/store";
-import { REGION_SIZE, regionBlock, regionCut, regionDestroy, regionFree, regionInit, regionRoot } from "../memory/region";
+import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInit, regionRoot } from "../memory/region";
 import { Join, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 import { TimeJoin, addTime, timeGeneration, timeOf, timeReserve } from "./join-time-state";
 
@@ -69,7 +69,7 @@ function layOut(self: Join, time: TimeJoin, rows: u32): bool {
   const size = offsetof<Join>();
   const saved = regionCut(next, size + offsetof<TimeJoin>());
   if (saved == 0) {
-    regionDestroy(next);
+    regionClear(next);
     regionFree(old, places);
     return false;
   }
@@ -79,12 +79,12 @@ function layOut(self: Join, time: TimeJoin, rows: u32): bool {
   if (!move(self, time, next, changetype<Join>(saved), changetype<TimeJoin>(saved + size), places, others)) {
     memory.copy(held, saved, size);
     memory.copy(self.time, saved + size, offsetof<TimeJoin>());
-    regionDestroy(next);
+    regionClear(next);
     regionFree(old, places);
     return false;
   }
   time.compactAt = live << 1;
-  regionDestroy(old);
+  regionClear(old);
   return true;
 }
 
