@@ -11,6 +11,8 @@ import {
   type BoundPlan,
   inputsOf,
   type JoinHow,
+  type JoinNode,
+  type JoinTimeNode,
   type NamedAggregate,
   type NamedExpression,
   type PlanNode,
@@ -257,24 +259,31 @@ class PlanDraw {
     return this.#then(input, { kind: "rename", input: input.node, names: map });
   }
 
+  /** Columns that can be times. */
+  #times(input: Built): Field[] {
+    return this.#fields(input).filter(({ type }) => valueType(type).kind in UNITS_OF);
+  }
+
+  /** Lengths in one unit of a column's time. */
+  #sizes({ type }: Field): (count: number) => WindowSize {
+    const unit = this.#draw.pick(UNITS_OF[valueType(type).kind as keyof typeof UNITS_OF]);
+    return (count) => (unit === "" ? count : `${count} ${unit}`);
+  }
+
   /** Windows over a time or integer column, as an aggregation. */
   #windowed(input: Built): Built | null {
     const draw = this.#draw;
-    const times = this.#fields(input).filter(({ type }) =>
-      ["timestamp", "date", "int"].includes(valueType(type).kind),
-    );
+    const times = this.#times(input);
     if (times.length === 0) return null;
-    const { name: column, type } = draw.pick(times);
-    const units = UNITS_OF[valueType(type).kind as keyof typeof UNITS_OF];
-    const unit = draw.pick(units);
-    const size = (count: number): WindowSize => (unit === "" ? count : `${count} ${unit}`);
+    const time = draw.pick(times);
+    const size = this.#sizes(time);
     const step = draw.pick([1, 2, 3, 7, 10]);
     const length = step * draw.pick([1, 2, 3, 5]) + draw.pick([0, 0, 1]);
     const kind = draw.pick(["tumble", "hop", "cumulate", "session", "global"] as const);
     const stepped = kind === "hop" || kind === "cumulate";
     const window: WindowNode = {
       kind,
-      column,
+      column: time.name,
       size: kind === "global" ? null : size(length),
       step: stepped ? size(step) : null,
       offset: kind !== "session" && kind !== "global" && draw.chance(25) ? size(draw.pick([1, -1, 5])) : null,
@@ -292,8 +301,9 @@ class PlanDraw {
     this.#joins++;
     const draw = this.#draw;
     const right = this.plan(8, 2);
-    const how = draw.pick(HOWS);
-    const on = how === "cross" ? [] : this.#pairs(input, right);
+    const time = draw.chance(30) ? this.#joinTime(input, right) : null;
+    const how = time?.kind === "asof" ? draw.pick(["inner", "left"] as const) : draw.pick(HOWS);
+    const on = how === "cross" || (time !== null && draw.chance(20)) ? [] : this.#pairs(input, right);
     if (on === null) return null;
     const filters = how === "semi" || how === "anti";
     const suffix = `_r${this.#names++}`;
@@ -301,7 +311,7 @@ class PlanDraw {
     const rights = this.#fields(right).filter(({ name }) => !lefts.some((left) => left.name === name));
     const fields = [...lefts, ...rights];
     const residual = draw.chance(25) ? drawExpression(draw, fields, "condition", 2) : null;
-    const node: PlanNode = {
+    const node: JoinNode = {
       kind: "join",
       left: input.node,
       right: right.node,
@@ -309,14 +319,39 @@ class PlanDraw {
       on,
       suffix,
       nullsEqual: draw.chance(30),
-      residual,
-      time: null,
+      residual: time?.kind === "asof" ? null : residual,
+      time,
     };
     const joined = attempt(() => ({ node, bound: bindJoin(node, input.bound, right.bound) }));
     if (joined === null || filters) return joined;
     const names = joined.bound.schema.fields.map(({ name }) => name);
     if (names.length <= MOST_COLUMNS) return joined;
     return this.#then(joined, { kind: "drop", input: node, names: names.slice(MOST_COLUMNS) });
+  }
+
+  /** Times of both sides that decide what matches; null where there are none of one kind. */
+  #joinTime(left: Built, right: Built): JoinTimeNode | null {
+    const draw = this.#draw;
+    const pairs = this.#times(left).flatMap((own) =>
+      this.#times(right)
+        .filter(({ type }) => valueType(type).kind === valueType(own.type).kind)
+        .map((other) => ({ own, other })),
+    );
+    if (pairs.length === 0) return null;
+    const { own, other } = draw.pick(pairs);
+    const size = this.#sizes(own);
+    const columns = { left: own.name, right: other.name };
+    if (draw.chance(50)) {
+      const from = draw.pick([0, 1, -2, 7]);
+      return { kind: "within", ...columns, from: size(from), to: size(draw.pick([0, 1, 5, 30]) - from) };
+    }
+    return {
+      kind: "asof",
+      ...columns,
+      direction: draw.pick(["backward", "forward", "nearest"] as const),
+      tolerance: draw.chance(50) ? size(draw.pick([0, 1, 10])) : null,
+      strict: draw.chance(30),
+    };
   }
 
   /** Pairs of columns whose types meet. */

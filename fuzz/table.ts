@@ -55,6 +55,7 @@ const LONG_TEXTS = [
   "100%",
 ];
 
+const DAY_MS = 86_400_000n;
 const POOLS = 32;
 const POOL_SIZE = 24;
 const pools = new Map<string, Value[]>();
@@ -70,7 +71,7 @@ function poolOf(type: DataType, number: number, tame: boolean): Value[] {
   const value = valueType(type);
   if (value.kind === "utf8" || value.kind === "largeUtf8") drawn.push(...LONG_TEXTS.slice(number % 4));
   const zero = zeroOf(value);
-  const pool = [zero, ...drawn.map((one) => (tame ? tamed(one, value, number) : one))];
+  const pool = [zero, ...drawn.map((one) => allowed(tame ? tamed(one, value, number) : one, value))];
   pools.set(name, pool);
   return pool;
 }
@@ -93,10 +94,18 @@ function zeroOf(type: DataType): Value {
 /** Times a few steps of some length apart, and whole numbers that can be added up. */
 function tamed(value: Value, type: DataType, number: number): Value {
   if (typeof value !== "bigint") return value;
-  if (type.kind === "timestamp" || type.kind === "duration" || (type.kind === "date" && type.unit === "ms")) {
+  if (type.kind === "date" && type.unit === "ms") return (value % 50n) * DAY_MS;
+  if (type.kind === "timestamp" || type.kind === "duration") {
     return (value % 50n) * [1n, 1000n, 3_600_000n, 86_400_000_000n][number % 4]!;
   }
   return value % (number % 2 === 0 ? 5n : 1000n);
+}
+
+/** What Arrow lets a column hold: decimals of no more digits than the precision, dates in milliseconds of whole days. */
+function allowed(value: Value, type: DataType): Value {
+  if (typeof value !== "bigint") return value;
+  if (type.kind === "decimal") return value % 10n ** BigInt(type.precision);
+  return type.kind === "date" && type.unit === "ms" ? value - (value % DAY_MS) : value;
 }
 
 /** @param meanRows how many rows there are on average in a small table; large ones have more */

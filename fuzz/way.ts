@@ -235,21 +235,25 @@ function shuffled(rows: Rows, seed: number): Rows {
 
 // ---- watermarks
 
-/** By the name of the source: the time column of the windows over it. Null where the plan has none. */
+/** By the name of the source: the time column of the windows, or joins by time, over it. Null where there are none. */
 function watermarksOf(
   plan: PlanNode,
   tables: PlanCase["tables"],
 ): Record<string, { readonly column: string }> | null {
   const found: Record<string, { readonly column: string }> = {};
-  const visit = (node: PlanNode): void => {
-    if (node.kind === "aggregate" && node.window !== undefined) {
-      const { column } = node.window;
-      for (const name of sourceNames(node)) {
-        const field = tables[name]!.columns.find((one) => one.name === column);
-        if (field !== undefined && ["int", "date", "timestamp"].includes(valueType(field.type).kind)) {
-          found[name] ??= { column };
-        }
+  const mark = (node: PlanNode, column: string): void => {
+    for (const name of sourceNames(node)) {
+      const field = tables[name]!.columns.find((one) => one.name === column);
+      if (field !== undefined && ["int", "date", "timestamp"].includes(valueType(field.type).kind)) {
+        found[name] ??= { column };
       }
+    }
+  };
+  const visit = (node: PlanNode): void => {
+    if (node.kind === "aggregate" && node.window !== undefined) mark(node, node.window.column);
+    if (node.kind === "join" && node.time !== null) {
+      mark(node.left, node.time.left);
+      mark(node.right, node.time.right);
     }
     for (const input of inputsOf(node)) visit(input);
   };
