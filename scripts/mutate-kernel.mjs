@@ -9,15 +9,12 @@
 //   node scripts/mutate-kernel.mjs --fuzz 300             the fuzzer must notice, within so many seconds
 //
 // The draw is seeded, so that a run can be repeated. A mutant costs a build and the tests of its folder
-// (about 20 s). The copy is made in a temporary directory: the tree is not touched.
-import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+// (about 20 s). The tree itself is not touched (kernel-copy.mjs).
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { KernelCopy, root } from "./kernel-copy.mjs";
 
-const root = fileURLToPath(new URL("..", import.meta.url));
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: {
@@ -137,68 +134,28 @@ if (options.list) {
   process.exit(0);
 }
 
-const copy = mkdtempSync(join(tmpdir(), "millrace-mutants-"));
-process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
-for (const name of ["kernel", "bindings", "twin", "fixtures", "fuzz", "test", "scripts", "build"]) {
-  cpSync(join(root, name), join(copy, name), { recursive: true });
-}
-for (const name of ["package.json", "asconfig.json", "vitest.config.ts", "tsconfig.json"]) {
-  cpSync(join(root, name), join(copy, name));
-}
-symlinkSync(join(root, "node_modules"), join(copy, "node_modules"), "junction");
-
-function run(command, parameters, timeout) {
-  const result = spawnSync(process.execPath, [command, ...parameters], {
-    cwd: copy,
-    encoding: "utf8",
-    timeout,
-    killSignal: "SIGKILL",
-    // Only this build is made of the mutant.
-    env: { ...process.env, MILLRACE_BUILDS: "simd" },
-  });
-  return { passed: result.status === 0, timedOut: result.error?.code === "ETIMEDOUT", output: result.stdout };
-}
-const build = () => run("scripts/build-kernel.mjs", ["--force", "simd"], 300_000);
-const vitest = relative(root, fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url)));
-const tsx = relative(root, fileURLToPath(new URL("../node_modules/tsx/dist/cli.mjs", import.meta.url)));
-const fuzz = () =>
-  run(
-    tsx,
-    [
-      "fuzz/main.ts",
-      "--only",
-      "plan",
-      "--seed",
-      options.seed,
-      "--seconds",
-      options.fuzz,
-      "--shrink-seconds",
-      "0",
-    ],
-    1000 * (Number(options.fuzz) + 120),
-  );
+const copy = new KernelCopy();
+const fuzz = () => copy.fuzz(options.fuzz, options.seed);
 const tests = (file) =>
-  run(
-    vitest,
-    ["run", ...TESTS[file.split("/")[1]], "-t", NOT_SIMD, "--bail", "1", "--reporter", "dot"],
-    180_000,
-  );
+  copy.vitest([...TESTS[file.split("/")[1]], "-t", NOT_SIMD, "--bail", "1", "--reporter", "dot"], 180_000);
+function verdictOf(mutant) {
+  if (!copy.build().passed) return "does not compile";
+  const { passed, timedOut } = options.fuzz === undefined ? tests(mutant.file) : fuzz();
+  return passed ? "survived" : timedOut ? "timed out" : "killed";
+}
 
 const verdicts = { killed: 0, "timed out": 0, "does not compile": 0, survived: 0 };
 const survivors = [];
 for (const [index, mutant] of chosen.entries()) {
-  const path = join(copy, mutant.file);
-  const original = readFileSync(path, "utf8");
-  const lines = original.split("\n");
-  lines[mutant.line - 1] = mutant.mutated;
-  writeFileSync(path, lines.join("\n"));
-  let verdict = "does not compile";
-  if (build().passed) {
-    const { passed, timedOut } = options.fuzz === undefined ? tests(mutant.file) : fuzz();
-    verdict = passed ? "survived" : timedOut ? "timed out" : "killed";
-  }
-  writeFileSync(path, original);
+  const verdict = copy.changed(
+    mutant.file,
+    (source) =>
+      source
+        .split("\n")
+        .with(mutant.line - 1, mutant.mutated)
+        .join("\n"),
+    () => verdictOf(mutant),
+  );
   verdicts[verdict]++;
   if (verdict === "survived") survivors.push(mutant);
   console.log(`${index + 1}/${chosen.length} ${verdict}: ${describe(mutant)}`);
