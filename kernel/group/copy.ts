@@ -3,12 +3,15 @@
 // Numbers that are computed from keys (DIRECT) are the same in both when the layouts are, and packed rows (HASH) mean
 // the same in both but for texts, whose ids are each set's own: then nothing has to be unpacked. Else keys go one by
 // one in the normal form of key-column.ts.
+//
+// The source may have a last key that the target has not, an ordinal (`Groups.extra`): of groups that have all the
+// same, numbers that are computed differ by what that one adds.
 
 import { BITMAP_BYTES } from "../column/vector";
 import { copyBytes } from "../memory/copy";
 import { groupKeyValue, groupTextBytes } from "./emit";
 import { groupsAssign, groupsHaveTexts, groupsPrepareLoaded, groupsSpan } from "./groups";
-import { growDirect } from "./direct";
+import { directBlock, growDirect } from "./direct";
 import { NO_ID, internText, internedAddress, internedLength, internerReserve } from "./interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
@@ -27,7 +30,7 @@ export const enum Copying {
 
 /**
  * Makes `target` ready for `count` groups of `source` that are listed at `list`: afterwards `copySpan` bounds their
- * numbers. The first `skip` keys of the source are not the target's. `bitmaps` is scratch, BITMAP_BYTES a key.
+ * numbers. `bitmaps` is scratch, BITMAP_BYTES a key.
  */
 export function copyPrepare(
   target: Groups,
@@ -36,13 +39,12 @@ export function copyPrepare(
   count: u32,
   bitmaps: usize,
   scratch: usize,
-  skip: u32,
 ): Copying {
   if (target.tier == <u32>Tier.NONE) return Copying.SAME;
-  const unpacked = skip != 0 || groupsHaveTexts(source);
+  const unpacked = groupsHaveTexts(source);
   if (!unpacked && target.tier == <u32>Tier.UNDECIDED) {
     if (source.tier == <u32>Tier.DIRECT && !takeLayout(target, source)) return Copying.FAILED;
-    if (source.tier == <u32>Tier.HASH) target.tier = Tier.HASH;
+    if (source.tier == <u32>Tier.HASH && source.extra == 0) target.tier = Tier.HASH;
   }
   if (!unpacked && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source))
     return Copying.SAME;
@@ -51,10 +53,11 @@ export function copyPrepare(
     !unpacked &&
     target.tier == <u32>Tier.HASH &&
     source.tier == <u32>Tier.HASH &&
+    source.extra == 0 &&
     source.nullGroup == NO_GROUP
   )
     return Copying.PACKED;
-  if (!loadKeys(target, source, list, count, bitmaps, scratch, skip)) return Copying.FAILED;
+  if (!loadKeys(target, source, list, count, bitmaps, scratch)) return Copying.FAILED;
   return groupsPrepareLoaded(target, count, count) ? Copying.KEYS : Copying.FAILED;
 }
 
@@ -75,7 +78,7 @@ export function copyAssign(
   if (copying == Copying.KEYS) return groupsAssign(target, count, numbers);
   if (copying == Copying.PACKED) return mapPacked(target, source, list, count, numbers);
   if (target.tier == <u32>Tier.NONE) memory.fill(numbers, 0, (<usize>count) << 2);
-  else memory.copy(numbers, list, (<usize>count) << 2);
+  else sameNumbers(source, list, count, numbers);
   if (target.tier == <u32>Tier.DIRECT && target.counts == 0) {
     for (let index: usize = 0; index < <usize>count; index++)
       store<u8>(target.occupied + <usize>load<u32>(numbers + (index << 2)), 1);
@@ -83,9 +86,15 @@ export function copyAssign(
   return true;
 }
 
+function sameNumbers(source: Groups, list: usize, count: u32, numbers: usize): void {
+  let less: u32 = 0;
+  if (source.extra != 0) less = load<u32>(list) - load<u32>(list) % directBlock(source);
+  for (let at: usize = 0; at < (<usize>count) << 2; at += 4) store<u32>(numbers + at, load<u32>(list + at) - less);
+}
+
 /** Gives groups without rows the source's layout. False when out of memory. */
 function takeLayout(target: Groups, source: Groups): bool {
-  for (let index: u32 = 0; index < source.keyCount; index++) {
+  for (let index: u32 = 0; index < target.keyCount; index++) {
     const from = groupsKey(source, index);
     const to = groupsKey(target, index);
     to.low = from.low;
@@ -100,7 +109,7 @@ function takeLayout(target: Groups, source: Groups): bool {
 
 /** Whether both compute the same numbers; the target's ranges then cover the source's. */
 function sharesLayout(target: Groups, source: Groups): bool {
-  for (let index: u32 = 0; index < source.keyCount; index++) {
+  for (let index: u32 = 0; index < target.keyCount; index++) {
     const from = groupsKey(source, index);
     const to = groupsKey(target, index);
     if (from.mask != to.mask || from.stride != to.stride) return false;
@@ -108,7 +117,7 @@ function sharesLayout(target: Groups, source: Groups): bool {
     const high = max(from.high, to.high);
     if (high >= low && <u64>(high - low) > <u64>to.mask) return false;
   }
-  for (let index: u32 = 0; index < source.keyCount; index++) {
+  for (let index: u32 = 0; index < target.keyCount; index++) {
     const from = groupsKey(source, index);
     const to = groupsKey(target, index);
     if (from.low < to.low || from.high > to.high) target.full = 0;
@@ -140,20 +149,18 @@ function loadKeys(
   count: u32,
   bitmaps: usize,
   scratch: usize,
-  skip: u32,
 ): bool {
   for (let index: u32 = 0; index < target.keyCount; index++) {
-    const from = index + skip;
     const key = groupsKey(target, index);
     const width: usize = key.width;
     const bitmap = bitmaps + <usize>index * BITMAP_BYTES;
-    const texts = groupsKey(source, from).interner;
-    if (texts != 0 && !internerReserve(key.interner, count, textBytes(source, from, list, count, scratch))) return false;
+    const texts = groupsKey(source, index).interner;
+    if (texts != 0 && !internerReserve(key.interner, count, textBytes(source, index, list, count, scratch))) return false;
     memory.fill(bitmap, 0, BITMAP_BYTES);
     let nulls = false;
     for (let row: u32 = 0; row < count; row++) {
       const to = key.buffer + <usize>row * width;
-      if (!groupKeyValue(source, from, load<u32>(list + ((<usize>row) << 2)), scratch)) {
+      if (!groupKeyValue(source, index, load<u32>(list + ((<usize>row) << 2)), scratch)) {
         memory.fill(to, 0, width);
         nulls = true;
         continue;

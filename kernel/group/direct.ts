@@ -23,14 +23,19 @@ const SMALL_SLOTS_MIN: u64 = 64;
 const DIRECT_GROUPS: u64 = 65536;
 const SMALL_GROUPS: u64 = 4096;
 const DIRECT_GROUPS_MAX: u64 = 1 << 22;
-/** ... and for each row of the first batch. */
+/** ... and for each row of the first batch; with an ordinal, whose groups leave in their order, of all rows. */
 const DIRECT_GROUPS_PER_ROW: u64 = 8;
+const ORDINAL_GROUPS_PER_ROW: u64 = 16;
 
 /** Most groups that a first batch of `rows` rows can span. */
 export function directMost(groups: Groups, rows: u32): u32 {
   const free: u64 = groups.small ? SMALL_GROUPS : DIRECT_GROUPS;
-  return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>rows * DIRECT_GROUPS_PER_ROW));
+  const each = groups.extra != 0 ? ORDINAL_GROUPS_PER_ROW : DIRECT_GROUPS_PER_ROW;
+  return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>rows * each));
 }
+
+/** Slots of a key that has one for each number from 0 on, as many as come. */
+const ORDINAL_SLOTS: u64 = 1 << 31;
 
 /** How much of the keys' range is known to have rows. */
 const enum Full {
@@ -56,6 +61,11 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     key.low = key.nextLow;
     key.high = key.nextHigh;
     let slots: u64 = 2;
+    if (isOrdinal(groups, index)) {
+      if (total * (<u64>groups.ordinals + 1) > limit) return false;
+      setSlots(key, ORDINAL_SLOTS, <u32>total);
+      continue;
+    }
     if (key.type != <u32>Type.BOOL) {
       const range: u64 = key.high < key.low ? 1 : <u64>(key.high - key.low) + 1;
       if (range == 0 || range > limit) return false;
@@ -63,13 +73,24 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
       while (slots < wanted) slots <<= 1;
       if (slots > limit && slots >> 1 >= range + (range >> 4)) slots >>= 1;
     }
-    if (alone && key.interner != 0) slots = 1 << 31;
+    if (alone && key.interner != 0) slots = ORDINAL_SLOTS;
     else if (total * (slots + 1) > limit) return false;
-    key.mask = <u32>slots - 1;
-    key.stride = <u32>total;
+    setSlots(key, slots, <u32>total);
     total *= slots + 1;
   }
   return true;
+}
+
+function setSlots(key: KeyColumn, slots: u64, stride: u32): void {
+  key.mask = <u32>slots - 1;
+  key.stride = stride;
+}
+
+/** Whether a key counts from 0 on, the last one: it has as many slots as come. */
+// @ts-ignore: decorator
+@inline
+function isOrdinal(groups: Groups, index: u32): bool {
+  return groups.extra != 0 && index == groups.keyCount - 1;
 }
 
 function isDiscrete(type: u32): bool {
@@ -79,8 +100,22 @@ function isDiscrete(type: u32): bool {
 /** Group numbers that the layout spans now. */
 function directSpan(groups: Groups): u32 {
   const last = groupsKey(groups, groups.keyCount - 1);
+  if (groups.extra != 0) return last.stride * (groups.ordinals + 1);
   if (groups.keyCount == 1 && last.interner != 0) return changetype<Interner>(last.interner).count + 1;
   return last.stride * (last.mask + 2);
+}
+
+/** Group numbers of one value of a last key that is an ordinal. */
+// @ts-ignore: decorator
+@inline
+export function directBlock(groups: Groups): u32 {
+  return groupsKey(groups, groups.keyCount - 1).stride;
+}
+
+/** Whether `ordinals` values of the last key would not be too many groups for `rows` rows in all. */
+export function directFits(groups: Groups, ordinals: u32, rows: u64): bool {
+  const span = <u64>directBlock(groups) * (<u64>ordinals + 1);
+  return span <= min<u64>(DIRECT_GROUPS_MAX, max<u64>(DIRECT_GROUPS, rows * ORDINAL_GROUPS_PER_ROW));
 }
 
 /** Makes `count` and `occupied` follow the span; false when out of memory. */
@@ -383,7 +418,7 @@ function addCodes<T>(key: KeyColumn, row: u32, rows: u32, numbers: usize, first:
 // @ts-ignore: decorator
 @inline
 export function directCode(key: KeyColumn, group: u32): u32 {
-  return key.mask == 0x7fffffff ? group : (group / key.stride) % (key.mask + 2);
+  return key.mask == <u32>ORDINAL_SLOTS - 1 ? group / key.stride : (group / key.stride) % (key.mask + 2);
 }
 
 /** The value that a code other than 0 stands for: the one within the slots that start at `low`. */

@@ -15,7 +15,7 @@ import { bitmapGet } from "../column/bitmap";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut } from "../memory/region";
-import { directCode, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
+import { directCode, directFits, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
 import { INTERNER_SIZE, Interner, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
@@ -99,6 +99,19 @@ export function groupsHaveTexts(groups: Groups): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     if (groupsKey(groups, index).interner != 0) return true;
   }
+  return false;
+}
+
+/**
+ * Lets the last key, an ordinal, have `ordinals` values, of `rows` rows in all, `more` of which are still to come. False
+ * when out of memory.
+ */
+export function groupsExtend(groups: Groups, ordinals: u32, rows: u64, more: u32): bool {
+  if (groups.tier == <u32>Tier.DIRECT && !directFits(groups, ordinals, rows) && !toHash(groups, more)) return false;
+  const before = groups.ordinals;
+  groups.ordinals = ordinals;
+  if (groups.tier != <u32>Tier.DIRECT || growDirect(groups)) return true;
+  groups.ordinals = before;
   return false;
 }
 

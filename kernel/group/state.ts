@@ -60,16 +60,27 @@ export class Groups {
   appends: u32;
   /** 1 where numbers are always looked up: a group without rows may still have a state. */
   looksUp: u32;
-  /** `Vector` of a key that is no output of the program (its output is NO_GROUP). */
+  /**
+   * `Vector` (U32) of a last key that is no output of the program (its output is NO_GROUP): numbers from 0 on, of
+   * which there are `ordinals`. 0 = none.
+   */
   extra: usize;
+  ordinals: u32;
 }
 
-export const GROUPS_SIZE: usize = 96;
+export const GROUPS_SIZE: usize = 104;
 
 // @ts-ignore: decorator
 @inline
 export function groupsKey(groups: Groups, index: u32): KeyColumn {
   return changetype<KeyColumn>(groups.keys + <usize>index * KEY_COLUMN_SIZE);
+}
+
+/** Keys that are outputs of the program. */
+// @ts-ignore: decorator
+@inline
+export function groupsOwnKeys(groups: Groups): u32 {
+  return groups.keyCount - <u32>(groups.extra != 0);
 }
 
 /** Whether a group number has rows (or is the one group of an ungrouped aggregation). */

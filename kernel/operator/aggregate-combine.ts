@@ -160,7 +160,7 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
     store<u32>(list + ((<usize>count) << 2), group);
     count += <u32>groupsIsOccupied(groups, group);
   }
-  if (count != 0 && !combineListed(context, work, target, source, list, count, numbers, 0))
+  if (count != 0 && !combineListed(context, work, target, source, list, count, numbers))
     return failMemory(context, 0);
   if (hasPairs(from)) {
     for (let index: usize = 0; index < <usize>count; index++)
@@ -171,8 +171,8 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
 }
 
 /**
- * Folds listed groups of the source in; `numbers` then has the target's, and a changelog lists them. The first `skip`
- * keys of the source are not the target's. False when out of memory.
+ * Folds listed groups of the source in; `numbers` then has the target's, and a changelog lists them. The
+ * source may have a last key, an ordinal, that the target has not; all of them then have the same. False when out of memory.
  */
 export function combineListed(
   context: usize,
@@ -182,13 +182,12 @@ export function combineListed(
   list: usize,
   count: u32,
   numbers: usize,
-  skip: u32,
 ): bool {
   const to = groupsOf(aggregationOf(target));
   const from = groupsOf(aggregationOf(source));
   const scratch = scratchTake(context, COMBINE_SCRATCH);
   const bitmaps = scratchTake(context, max<usize>(1, to.keyCount) * BITMAP_BYTES);
-  const copying = copyPrepare(to, from, list, count, bitmaps, scratch, skip);
+  const copying = copyPrepare(to, from, list, count, bitmaps, scratch);
   if (copying == Copying.FAILED || !aggregateReserveSpan(target, copySpan(to, count))) return false;
   if (!combineReserve(target, source, list, count)) return false;
   const changes = aggregationOf(target).changelog != 0;

@@ -14,7 +14,7 @@ import {
 } from "../column/builder";
 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
-import { groupsIsOccupied } from "../group/state";
+import { groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
@@ -76,7 +76,20 @@ export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes
     const owes = retractCheck(context, operator, load<u32>(list + ((<usize>row) << 2)));
     if (owes < 0) return owes;
   }
-  if (!reserveRows(self, list, rows, scratch)) return failMemory(context, 0);
+  const status = emitListed(context, operator, list, rows, scratch);
+  if (status < 0) return status;
+  self.cursor = rows == 0 ? groups.count : load<u32>(list + ((<usize>(rows - 1)) << 2)) + 1;
+  return rows;
+}
+
+/** Appends the results of `rows` groups that are listed (u32 each). 0, or an error; out of memory changes nothing. */
+export function aggregateEmitListed(context: usize, operator: usize, list: usize, rows: u32): i32 {
+  if (!aggregatePrepareResults(context, aggregationOf(operator))) return failMemory(context, 0);
+  return emitListed(context, operator, list, rows, scratchTake(context, RESULT_SCRATCH));
+}
+
+function emitListed(context: usize, operator: usize, list: usize, rows: u32, scratch: usize): i32 {
+  if (!reserveRows(aggregationOf(operator), list, rows, scratch)) return failMemory(context, 0);
   for (let start: u32 = 0; start < rows; start += EMIT_ROWS) {
     const status = emitGroups(
       context,
@@ -87,15 +100,14 @@ export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes
     );
     if (status < 0) return status;
   }
-  self.cursor = rows == 0 ? groups.count : load<u32>(list + ((<usize>(rows - 1)) << 2)) + 1;
-  return rows;
+  return 0;
 }
 
 /** Appends the keys and results of listed groups. 0, or an error's status. */
 function emitGroups(context: usize, operator: usize, list: usize, rows: u32, scratch: usize): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
+  for (let index: u32 = 0; index < groupsOwnKeys(groups); index++) {
     groupsEmitKey(groups, index, list, rows, outputColumn(self.output, self.firstColumn + index), scratch);
   }
   for (let index: u32 = 0; index < self.resultCount; index++) {
@@ -119,7 +131,7 @@ export function aggregateTextLimit(maxBytes: u32): u64 {
 function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scratch: usize, from: u32): u32 {
   const groups = groupsOf(self);
   // Where even the longest texts would fit, nothing needs to be added up.
-  const texts = hasTextResults(self) || groupsTextBound(groups) * <u64>limit > bytes;
+  const texts = aggregateTextsMatter(self, limit, bytes);
   let rows: u32 = 0;
   let total: u64 = 0;
   for (let group = from; group < groups.count && rows < limit; group++) {
@@ -132,6 +144,11 @@ function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scra
     rows++;
   }
   return rows;
+}
+
+/** Whether `rows` rows of results may have more than `bytes` of texts. */
+export function aggregateTextsMatter(self: Aggregation, rows: u32, bytes: u64): bool {
+  return hasTextResults(self) || groupsTextBound(groupsOf(self)) * <u64>rows > bytes;
 }
 
 function hasTextResults(self: Aggregation): bool {
@@ -160,23 +177,24 @@ function reserveRows(self: Aggregation, list: usize, rows: u32, scratch: usize):
   if (!outputReserve(self.output, rows)) return false;
   const region = outputRegion(self.output);
   const groups = groupsOf(self);
-  for (let column: u32 = 0; column < groups.keyCount + self.resultCount; column++) {
+  const keys = groupsOwnKeys(groups);
+  for (let column: u32 = 0; column < keys + self.resultCount; column++) {
     const builder = outputColumn(self.output, self.firstColumn + column);
     if (builder.type != <u32>Type.BYTES) continue;
     const bound: u64 =
-      column < groups.keyCount ? <u64>groupsKeyBound(groups, column) * <u64>rows : u64.MAX_VALUE;
+      column < keys ? <u64>groupsKeyBound(groups, column) * <u64>rows : u64.MAX_VALUE;
     let bytes: usize = bound <= ROUGH_BYTES ? <usize>bound : 0;
     let longest: u32 = 0;
     for (let row: u32 = 0; row < rows && bound > ROUGH_BYTES; row++) {
       const group = load<u32>(list + ((<usize>row) << 2));
       const length =
-        column < groups.keyCount
+        column < keys
           ? groupTextBytes(groups, column, group, scratch)
-          : resultTextBytes(self, column - groups.keyCount, group);
+          : resultTextBytes(self, column - keys, group);
       bytes += length;
       longest = max(longest, length);
     }
-    if (column >= groups.keyCount && !resultReserve(resultAt(self, column - groups.keyCount), longest))
+    if (column >= keys && !resultReserve(resultAt(self, column - keys), longest))
       return false;
     if (!builderReserveBytes(region, builder, bytes)) return false;
   }

@@ -52,8 +52,6 @@ export class Aggregation {
   firstColumn: u32;
   /** The aggregation that lends its buffers; 0 = none. */
   like: usize;
-  /** A partial: the first group + 1 of scattered rows that waits for it (window-scatter.ts). */
-  waiting: u32;
   /** How far another operator's groups have come in: see aggregate-combine.ts. 0 until the first do. */
   combination: usize;
 }

@@ -243,8 +243,9 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
   self.groups = regionCut(operator, GROUPS_SIZE);
   const keys = regionCut(operator, max<usize>(1, <usize>count) * KEY_COLUMN_SIZE);
   if (self.groups == 0 || keys == 0) return outOfMemory(context);
-  // A key of its own, before those of the lender, makes rows wider than the lender's buffers.
-  const own = self.like != 0 && count != 0 && load<u32>(config, <usize>KeyConfig.OUTPUT) == NO_GROUP;
+  // A key of its own, after those of the lender, makes rows wider than the lender's buffers.
+  const last = config + <usize>(count - 1) * <usize>KeyConfig.SIZE;
+  const own = self.like != 0 && count != 0 && load<u32>(last, <usize>KeyConfig.OUTPUT) == NO_GROUP;
   if (self.like != 0 && !own) {
     groupsOf(self).like = changetype<Aggregation>(self.like).groups;
     groupsOf(self).small = 1;
@@ -255,7 +256,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
     const from = config + <usize>index * <usize>KeyConfig.SIZE;
     key.output = load<u32>(from, <usize>KeyConfig.OUTPUT);
     key.type = load<u32>(from, <usize>KeyConfig.TYPE);
-    if (own && index == 0) continue;
+    if (own && index == count - 1) continue;
     if (
       key.output >= outputs ||
       !isValueType(key.type) ||

@@ -197,6 +197,7 @@ describe.each(BUILDS)("%s", (build) => {
 
   test("a push that finds no memory changes nothing", { timeout: 60_000 }, () => {
     const kernel = kernels.get(build)!;
+    withoutMemory(kernel, { kind: "tumble", length: 4n, offset: 1n }, undefined, [{ name: "sum", of: 2 }]);
     for (const window of [
       { kind: "hop", length: 30n, step: 7n, offset: 3n },
       { kind: "session", gap: 2n },
@@ -218,7 +219,108 @@ describe.each(BUILDS)("%s", (build) => {
       const history = { table: shuffled, watermarks: [{ before: 1800, time: 300n }] };
       const wanted = comparable(expectedWindow(query, history));
       expect(comparable(runWindow(kernels.get(build)!, query, history, [900]))).toEqual(wanted);
+      const whole = { table: shuffled, watermarks: [] };
+      const all = comparable(expectedWindow(query, whole));
+      for (const faults of [
+        0,
+        AggregateFault.NO_DIRECT,
+        AggregateFault.NO_DIRECT | AggregateFault.SET_ASIDE,
+      ]) {
+        const faulty = { ...query, query: { ...query.query, faults } };
+        for (const [size, maxRows] of [
+          [900, 65536],
+          [130, 11],
+        ] as const)
+          expect(comparable(runWindow(kernels.get(build)!, faulty, whole, [size], maxRows))).toEqual(all);
+      }
+      const keyless = { ...query, query: { ...query.query, keys: [], where: undefined } };
+      expect(comparable(runWindow(kernels.get(build)!, keyless, whole, [700]))).toEqual(
+        comparable(expectedWindow(keyless, whole)),
+      );
     }
+  });
+
+  test("scattered rows leave no more bytes of texts together than asked for", () => {
+    for (const faults of [0, AggregateFault.NO_DIRECT]) {
+      const { asked, table } = stream(600, { kind: "tumble", length: 7n, offset: 0n });
+      const aggregates: Aggregate[] = [{ name: "count" }];
+      const texts = table[0]!.map((text, row) =>
+        text === null ? null : `${text}${"x".repeat((row % 5) * 3)}`,
+      );
+      const types = [utf8, ...asked.query.types.slice(1)];
+      const query = { ...asked, query: { ...asked.query, types, aggregates, faults } };
+      const history = { table: [texts, ...table.slice(1)], watermarks: [] };
+      const operator = openWindow(kernels.get(build)!, query);
+      operator.push(batchOf(types, history.table));
+      operator.watermark(END_OF_INPUT);
+      const rows: Value[][] = [];
+      for (let batch = operator.pull(65536, 20); batch !== null; batch = operator.pull(65536, 20)) {
+        const some = rowsOf([batch]);
+        const bytes = some.reduce((sum, row) => sum + Buffer.byteLength((row[2] as string | null) ?? ""), 0);
+        expect(some.length === 1 || bytes <= 20).toBe(true);
+        rows.push(...some);
+      }
+      operator.destroy();
+      const empty = { late: [], nullTimes: 0, backward: 0 };
+      expect(comparable({ rows, ...empty })).toEqual(comparable(expectedWindow(query, history)));
+    }
+  });
+
+  test("keys and slices that outgrow computed numbers", { timeout: 60_000 }, () => {
+    const kernel = kernels.get(build)!;
+    const { asked, table } = stream(3000, { kind: "tumble", length: 10n, offset: 0n });
+    const aggregates: Aggregate[] = [{ name: "sum", of: 2 }, { name: "count" }];
+    // First few keys and slices, then slices before and behind, then keys all over the place.
+    const times = table[3]!.map((_, row) =>
+      BigInt(((row * 37) % 400) * (row < 500 ? 1 : row % 2 === 0 ? 50 : -70)),
+    );
+    const keys = table[1]!.map((_, row) => BigInt(row < 1500 ? row % 3 : (row * 104729) % 100003));
+    const query = { ...asked, query: { ...asked.query, aggregates, keys: [1] } };
+    const history = { table: [table[0]!, keys, table[2]!, times], watermarks: [] };
+    const wanted = comparable(expectedWindow(query, history));
+    expect(comparable(runWindow(kernel, query, history, [250]))).toEqual(wanted);
+    expect(comparable(runWindow(kernel, query, history))).toEqual(wanted);
+  });
+
+  test("slices of times near and far apart, at their edges", { timeout: 60_000 }, () => {
+    const kernel = kernels.get(build)!;
+    const length = fc.constantFrom(1n, 3n, 7n, 1000n, 86_400_000n, 2n ** 31n, 2n ** 50n + 1n, 2n ** 53n);
+    const kind = fc.constantFrom("tumble", "hop", "halves", "cumulate");
+    const near = fc.bigInt({ min: -2n, max: 2n });
+    const place = fc.oneof(fc.bigInt({ min: 0n, max: 9n }), fc.bigInt({ min: 0n, max: 500n }));
+    const around = fc.constantFrom(0n, 1n, -1n, 2n ** 20n, 2n ** 32n, -(2n ** 40n));
+    const property = fc.property(
+      length,
+      kind,
+      fc.bigInt({ min: -9n, max: 9n }),
+      fc.array(fc.tuple(place, near), { minLength: 5, maxLength: 40 }),
+      around,
+      around,
+      (length, kind, offset, places, first, other) => {
+        const within = (slice: bigint) =>
+          slice * length > 2n ** 61n || slice * length < -(2n ** 61n) ? 5n : slice;
+        const times = places.map(
+          ([slice, move], row) => (slice + within(row % 7 === 6 ? other : first)) * length + offset + move,
+        );
+        const step = kind === "hop" ? length : (length * 2n) / 3n + 1n;
+        const window: TwinWindow =
+          kind === "tumble"
+            ? { kind, length, offset }
+            : {
+                kind: kind === "cumulate" ? kind : "hop",
+                length,
+                step: step > length ? length : step,
+                offset,
+              };
+        const query = { types: [int64], keys: [], aggregates: [{ name: "count" as const }] };
+        const asked = { query, time: 0, window };
+        const history = { table: [times], watermarks: [] };
+        const wanted = comparable(expectedWindow(asked, history));
+        expect(comparable(runWindow(kernel, asked, history))).toEqual(wanted);
+        expect(comparable(runWindow(kernel, asked, history, [9]))).toEqual(wanted);
+      },
+    );
+    fc.assert(property, { numRuns: build === "simd" ? 150 : 60 });
   });
 
   test("very many sessions of one key, whatever the order", { timeout: 60_000 }, () => {
@@ -259,9 +361,15 @@ describe.each(BUILDS)("%s", (build) => {
  * Runs a history with allocations that fail, each once. Sums that begin or widen in the middle of a push may fail the
  * operator, as ABI.md has it; whatever goes on must come to the same.
  */
-function withoutMemory(kernel: Kernel, window: TwinWindow, changes?: WindowQuery["changes"]): void {
-  const { asked: plain, table } = stream(300, window, 5n);
-  const asked = { ...plain, changes };
+function withoutMemory(
+  kernel: Kernel,
+  window: TwinWindow,
+  changes?: WindowQuery["changes"],
+  aggregates?: readonly Aggregate[],
+): void {
+  const { asked: plain, table } = stream(300, window, aggregates === undefined ? 5n : undefined);
+  const query = { ...plain.query, aggregates: aggregates ?? plain.query.aggregates };
+  const asked = { ...plain, query, changes };
   const outcomeOf = (outcome: Outcome) =>
     changes === undefined ? comparable(outcome) : { ...outcome, rows: consolidated(outcome.rows) };
   const expected = expectedWindow(asked, { table, watermarks: [] });

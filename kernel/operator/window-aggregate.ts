@@ -27,8 +27,19 @@ import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggre
 import { Operator } from "./operator";
 import { changesBegin, changesCreate, changesDrop, changesKept, correctionFor, isCorrection } from "./window-changes";
 import { windowIsDue } from "./window-close";
-import { NOWHERE, ROUTING_SIZE, Routing, SEVERAL, route, targetAt, targetCount, targetName } from "./window-route";
-import { isScattered, scatterApply, scatterExpect, scatterReserve } from "./window-scatter";
+import {
+  NOWHERE,
+  ROUTING_SIZE,
+  Routing,
+  SEVERAL,
+  route,
+  routeCuts,
+  targetAt,
+  targetCount,
+  targetName,
+} from "./window-route";
+import { isScattered, scatterApply, scatterGroups, scatterPushed, scatterReserve } from "./window-scatter";
+import { scatterAggregation, scatterOf } from "./window-scatter-state";
 import { sessionsApply, sessionsCheck, sessionsCreate, sessionsHeld, sessionsReserveRows } from "./window-session";
 import {
   NO_WINDOW,
@@ -166,11 +177,12 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   const sessions = isSession(self);
   let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
   if (status == 0) {
-    status = sessions ? sessionsReserveRows(context, operator, rows) : reserveTargets(context, operator, rows, routing.runs);
+    status = sessions ? sessionsReserveRows(context, operator, rows) : reserve(context, operator, rows, routing);
     // Rows that wait take more room than what they come to.
     if (status == <i32>Status.OUT_OF_MEMORY && settle(context, operator)) {
       changesDrop(context, self);
-      status = reserveTargets(context, operator, rows, routing.runs);
+      status = route(context, operator, rows, routing);
+      if (status == 0) status = reserve(context, operator, rows, routing);
     }
     if (status < 0) {
       partialsDropEmpty(context, operator);
@@ -193,12 +205,19 @@ function isSession(self: Windows): bool {
   return self.sessions != 0;
 }
 
+/** Decides where a routed push goes, and makes room for it. 0, or OUT_OF_MEMORY. */
+function reserve(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  self.scattered = isScattered(operator, rows, routing) ? 1 : 0;
+  if (self.scattered) return scatterReserve(context, operator, rows, routing);
+  const cuts = routeCuts(context, operator, rows, routing);
+  return cuts < 0 ? cuts : reserveTargets(context, operator);
+}
+
 /** Finds or makes every target's partial, and makes room for its rows. 0, or OUT_OF_MEMORY. */
-function reserveTargets(context: usize, operator: usize, rows: u32, runs: u32): i32 {
+function reserveTargets(context: usize, operator: usize): i32 {
   const self = windowsOf(operator);
   const targets = targetCount(self);
-  self.scattered = isScattered(operator, targets, rows, runs) ? 1 : 0;
-  if (self.scattered) return reserveScattered(context, operator, rows);
   let bytes: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
   for (let index: u32 = 0; index < targets; index++) {
     const target = targetAt(self, index);
@@ -225,22 +244,6 @@ function reserveTargets(context: usize, operator: usize, rows: u32, runs: u32): 
   return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
 }
 
-/** The same where rows wait together: partials are only named. */
-function reserveScattered(context: usize, operator: usize, rows: u32): i32 {
-  const self = windowsOf(operator);
-  const bytes = scatterReserve(context, operator, rows);
-  if (bytes < 0) return Status.OUT_OF_MEMORY;
-  for (let index: u32 = 0; index < targetCount(self); index++) {
-    const name = targetName(self, index);
-    const state = partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
-    if (state == 0) return Status.OUT_OF_MEMORY;
-    store<u32>(targetAt(self, index), <u32>state);
-  }
-  if (!heapHasRoom(regionRoot(operator), bytes)) return failMemory(context, <usize>min<i64>(bytes, u32.MAX_VALUE));
-  for (let index: u32 = 0; index < targetCount(self); index++) scatterExpect(load<u32>(targetAt(self, index)));
-  return 0;
-}
-
 /** Works off all rows that are set aside; whether there were any. */
 function settle(context: usize, operator: usize): bool {
   const self = windowsOf(operator);
@@ -251,7 +254,9 @@ function settle(context: usize, operator: usize): bool {
     any = true;
     if (backlogWork(context, state, true) < 0) return false;
   }
-  return any;
+  const scattered = scatterAggregation(self.scatter);
+  if (scattered == 0 || backlogRows(scattered) == 0) return any;
+  return backlogWork(context, scattered, true) >= 0;
 }
 
 function applyRouted(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
@@ -261,9 +266,11 @@ function applyRouted(context: usize, operator: usize, rows: u32, routing: Routin
   self.lateRows += routing.lateRows;
   self.nullTimes += routing.nullTimes;
   self.lateCount = routing.lateCount;
+  const groups = self.scattered ? scatterGroups(operator) : 0;
   const status = apply(context, operator, rows, <u32>routing.selected);
   if (status < 0) changetype<Operator>(operator).failed = 1;
-  else if (self.scattered == 0) {
+  else if (self.scattered) scatterPushed(operator, rows, groups);
+  else {
     for (let index: u32 = 0; index < targetCount(self); index++) {
       const target = targetAt(self, index);
       const applied = load<u32>(target, 16);
@@ -366,6 +373,7 @@ export function windowLate(context: usize, operator: usize, out: usize): i32 {
 export function windowGroups(operator: usize): u64 {
   const self = windowsOf(operator);
   let groups: u64 = self.keys == 0 ? 0 : aggregateGroups(self.keys);
+  if (scatterAggregation(self.scatter) != 0) groups += aggregateGroups(scatterAggregation(self.scatter));
   for (let index: u32 = 0; index < self.count; index++) groups += aggregateGroups(partialState(partialAt(self, index)));
   return groups;
 }
@@ -373,19 +381,23 @@ export function windowGroups(operator: usize): u64 {
 export function windowSlots(operator: usize): u64 {
   const self = windowsOf(operator);
   let slots: u64 = self.keys == 0 ? 0 : aggregateSlots(self.keys);
+  if (scatterAggregation(self.scatter) != 0) slots += aggregateSlots(scatterAggregation(self.scatter));
   for (let index: u32 = 0; index < self.count; index++) slots += aggregateSlots(partialState(partialAt(self, index)));
   return slots;
 }
 
-/** The key tier of the newest partial. */
+/** The key tier of scattered rows, or else of the newest partial. */
 export function windowTier(operator: usize): u64 {
   const self = windowsOf(operator);
   if (self.keys != 0) return aggregateTier(self.keys);
+  if (scatterAggregation(self.scatter) != 0) return aggregateTier(scatterAggregation(self.scatter));
   return aggregateTier(self.count == 0 ? operator : partialState(partialAt(self, self.count - 1)));
 }
 
 /** Slices, results that may change, or sessions held. */
 export function windowsHeld(operator: usize): u64 {
   const self = windowsOf(operator);
-  return isSession(self) ? sessionsHeld(operator) : self.count + changesKept(self);
+  if (isSession(self)) return sessionsHeld(operator);
+  const scattered: u32 = self.scatter == 0 ? 0 : scatterOf(self.scatter).count;
+  return self.count + scattered + changesKept(self);
 }

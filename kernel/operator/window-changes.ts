@@ -41,10 +41,10 @@ import { Combination, combineBegin, combineStep } from "./aggregate-combine";
 import { PULL_ROWS, aggregateTextLimit } from "./aggregate-output";
 import { aggregationOf } from "./aggregation";
 import { Operator, operatorFree } from "./operator";
+import { fillBounds } from "./window-bounds";
 import {
   OPEN_WORK,
   PULL_WORK,
-  fillTimes,
   finishWindow,
   nextWindow,
   outputBytes,
@@ -333,7 +333,7 @@ export function changesPull(context: usize, operator: usize, out: usize, maxRows
       return status;
     }
     if (!ready) continue;
-    fillTimes(self, output, changes.window, <u32>status);
+    fillBounds(self, output, changes.window, <u32>status);
     // Groups that have not changed are work, too.
     work += max<u32>(<u32>status, limit - rows);
     rows += status;

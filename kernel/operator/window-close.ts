@@ -13,11 +13,9 @@ import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/co
 import {
   sliceFirstWindow,
   sliceLastWindow,
-  windowEnd,
   windowFirstSlice,
   windowIsClosed,
   windowLastSlice,
-  windowStart,
 } from "../window/shape";
 import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { Combination, combineBegin, combineStep } from "./aggregate-combine";
@@ -26,9 +24,11 @@ import { PULL_ROWS, aggregateEmit, aggregateTextLimit } from "./aggregate-output
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { Operator, operatorFree } from "./operator";
+import { fillBounds } from "./window-bounds";
 import { changesAreDue, changesPull } from "./window-changes";
 import { sessionsAreDue, sessionsPull } from "./window-session";
-import { scatterFold } from "./window-scatter";
+import { scatterEmit, scatterFold, scatterIsLeaving, scatterLeaves } from "./window-scatter";
+import { scatterAggregation, scatterOf } from "./window-scatter-state";
 import { stacksClose, stacksOpen, stacksStep } from "./window-stacks";
 import {
   NO_WINDOW,
@@ -73,6 +73,10 @@ export function nextWindow(self: Windows): i64 {
   if (isEmptyWhole(self)) return 0;
   // A cumulating window's earlier slices are in the back alone.
   if (self.back != 0 && self.closed < sliceLastWindow(shape, self.backLast)) best = self.closed + 1;
+  if (scatterAggregation(self.scatter) != 0) {
+    const first = firstLeft(self, sliceFirstWindow(shape, scatterOf(self.scatter).low));
+    best = best == NO_WINDOW ? first : min<i64>(best, first);
+  }
   for (let index: u32 = 0; index < self.count; index++) {
     const partial = partialAt(self, index);
     // Slices come in order, and so do the first windows that they are part of.
@@ -96,6 +100,21 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
   let rows: u32 = 0;
   while (rows < limit && work < PULL_WORK && windowIsDue(operator)) {
     const mark = scratchMark(context);
+    if (self.open == 0 ? scatterLeaves(operator) : scatterIsLeaving(self)) {
+      const cost = scratchTake(context, 4);
+      const emitted = scatterEmit(context, operator, limit - rows, bytes - outputBytes(output), cost);
+      work += load<u32>(cost);
+      scratchReset(context, mark);
+      if (emitted < 0) {
+        if (emitted != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
+        else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
+        return emitted;
+      }
+      if (emitted == 0 && rows != 0) break;
+      fillKinds(operator, <u32>emitted);
+      rows += emitted;
+      continue;
+    }
     let status = prepareWindow(context, operator);
     work += OPEN_WORK;
     if (status > 0) {
@@ -111,7 +130,7 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
       else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
       return status;
     }
-    fillTimes(self, output, self.window, <u32>status);
+    fillBounds(self, output, self.window, <u32>status);
     fillKinds(operator, <u32>status);
     rows += status;
     work += status;
@@ -264,13 +283,6 @@ export function finishWindow(context: usize, operator: usize): void {
   partialsExpire(context, operator, self.window);
 }
 
-/** Writes a window's start and end beside the last `rows` rows. */
-export function fillTimes(self: Windows, output: usize, window: i64, rows: u32): void {
-  const shape = shapeOf(self);
-  fill(output, 0, windowStart(shape, window), rows);
-  fill(output, 1, windowEnd(shape, window), rows);
-}
-
 /** Where there are row kinds: results that leave once are all +I. */
 function fillKinds(operator: usize, rows: u32): void {
   const self = aggregationOf(operator);
@@ -278,13 +290,6 @@ function fillKinds(operator: usize, rows: u32): void {
   const kinds = outputColumn(self.output, outputColumns(self.output) - 1);
   memory.fill(kinds.values + <usize>kinds.length, <u8>RowKind.INSERT, rows);
   kinds.length += rows;
-}
-
-function fill(output: usize, column: u32, time: i64, rows: u32): void {
-  const builder = outputColumn(output, column);
-  const end = builder.values + ((<usize>(builder.length + rows)) << 3);
-  for (let at = builder.values + ((<usize>builder.length) << 3); at < end; at += 8) store<i64>(at, time);
-  builder.length += rows;
 }
 
 /** Bytes of texts in the output. */

@@ -4,9 +4,11 @@
 // needed are made and given room, and only then rows are applied, so that a push is all or nothing. The program runs
 // again for that, unless the batch is one vector; what it costs is little beside grouping.
 //
-// A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time.
-// Otherwise each row is looked at: the watermark before it decides which windows it still reaches, and, where windows
-// take late rows, which of them have left (window-changes.ts).
+// A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time. So is
+// one none of whose rows can be late for any window: its times are only cut into slices (window/cut.ts), and targets are
+// looked up for runs of the same slice, or, where the push is scattered (window-scatter.ts), not at all. Otherwise each
+// row is looked at: the watermark before it decides which windows it still reaches, and, where windows take late rows,
+// which of them have left (window-changes.ts).
 //
 //   target: +0 u32 aggregation  +4 u32 rows to come  +8 u32 last row + 1 of the vector at hand
 //           +12 u32 groups before the push  +16 u32 rows  +20 u32 0
@@ -39,6 +41,7 @@ import {
   sliceStart,
   windowIsClosed,
 } from "../window/shape";
+import { cutSlices } from "../window/cut";
 import { expiryOf } from "./window-changes";
 import { Windows, shapeOf, tableOf, windowsOf, windowsProgram } from "./windows";
 
@@ -47,6 +50,10 @@ export const TARGET: usize = 24;
 /** Of a vector: its rows go to several partials; of a row: it goes nowhere. */
 export const SEVERAL: u32 = 0xffffffff;
 export const NOWHERE: u32 = 0xfffffffe;
+/** Of a vector: its rows, so many, are cut into slices. */
+const CUT: u32 = 0x80000000;
+/** Slices that are cut lie within so many of the push's first. */
+const CUT_REACH: i64 = 1 << 30;
 
 /** What a push would make of the operator's counts: taken over once nothing can fail any more. */
 // @ts-ignore: decorator
@@ -60,9 +67,24 @@ export class Routing {
   lateCount: u32;
   /** Runs of rows with the same target, in vectors of several. */
   runs: u32;
+  /** 1 while no row was late for any window, or had no time; then the least and the greatest slice. */
+  open: u32;
+  low: i64;
+  high: i64;
+  /** What slices that are cut are distances from; none are before it. */
+  base: i64;
+  /** 1 when there are vectors that are cut. */
+  cut: u32;
 }
 
-export const ROUTING_SIZE: usize = 48;
+export const ROUTING_SIZE: usize = 88;
+
+/** Rows of a vector that is cut; 0 for another one. */
+// @ts-ignore: decorator
+@inline
+export function cutRows(number: u32): u32 {
+  return number >>> 12 == CUT >>> 12 ? number & 0xfff : 0;
+}
 
 // @ts-ignore: decorator
 @inline
@@ -88,6 +110,10 @@ export function route(context: usize, operator: usize, rows: u32, routing: Routi
   routing.selected = 0;
   routing.lateCount = 0;
   routing.runs = 0;
+  routing.open = 1;
+  routing.low = i64.MAX_VALUE;
+  routing.high = i64.MIN_VALUE;
+  routing.cut = 0;
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
   for (let start: u32 = 0; start < rows; start += ROWS) {
@@ -108,24 +134,26 @@ function routeVector(context: usize, operator: usize, start: u32, rows: u32, rou
   store<u32>(at, NOWHERE);
   if (rows == 0) return 0;
   const times = changetype<Vector>(programOutput(windowsProgram(operator), self.time));
-  if (times.validity == 0 && routeWhole(context, operator, times.values, rows, routing, at)) return 0;
+  if (times.validity == 0 && routeWhole(context, operator, times.values, rows, routing, start)) return 0;
   store<u32>(at, SEVERAL);
+  routing.open = 0;
   return routeRows(context, operator, times, start, rows, routing);
 }
 
-// ---- a vector of one slice
+// ---- a vector of one slice, or one that is only cut
 
-/** Whether every row goes to the same partial, whose target is then stored at `at`. */
+/** Whether every row goes to the same partial, or counts for every window of its slice; the vector's number is then stored. */
 function routeWhole(
   context: usize,
   operator: usize,
   times: usize,
   rows: u32,
   routing: Routing,
-  at: usize,
+  start: u32,
 ): bool {
   const self = windowsOf(operator);
   const shape = shapeOf(self);
+  const at = self.vectors + ((<usize>(start / ROWS)) << 2);
   let low: i64 = load<i64>(times);
   let high = low;
   let row: u32 = 0;
@@ -148,12 +176,17 @@ function routeWhole(
   if (low < shapeLowest(shape) || high > shapeHighest(shape)) return false;
   const slice = sliceOf(shape, low);
   // sliceOf rather than an end: the last slice of all has none.
-  if (sliceOf(shape, high) != slice) return false;
+  const last = sliceOf(shape, high);
   const newest = max<i64>(routing.newest, high);
   const watermark = self.bound < 0 ? routing.watermark : max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
   const from = sliceFirstWindow(shape, slice);
   const expiry = expiryOf(self, watermark);
-  if (windowIsClosed(shape, from, expiry)) {
+  const closed = windowIsClosed(shape, from, expiry);
+  if (slice != last) {
+    // Whatever order the rows are in.
+    if (closed || !cutVector(operator, times, rows, low, high, routing, start)) return false;
+  } else if (closed) {
+    routing.open = 0;
     // Still whole when no row moves the watermark: all of them come after what is closed now.
     if (watermark != routing.watermark) return false;
     const open = firstOpenWindow(shape, expiry);
@@ -162,6 +195,85 @@ function routeWhole(
   } else if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
   routing.newest = newest;
   routing.watermark = watermark;
+  routing.low = min<i64>(routing.low, slice);
+  routing.high = max<i64>(routing.high, last);
+  return true;
+}
+
+/** Cuts a vector whose least and greatest time are known; false where slices are too far apart, or out of memory. */
+function cutVector(
+  operator: usize,
+  times: usize,
+  rows: u32,
+  low: i64,
+  high: i64,
+  routing: Routing,
+  start: u32,
+): bool {
+  const self = windowsOf(operator);
+  const shape = shapeOf(self);
+  const slice = sliceOf(shape, low);
+  if (routing.cut == 0) {
+    if (slice < i64.MIN_VALUE + CUT_REACH) return false;
+    routing.base = slice - CUT_REACH;
+  }
+  if (slice < routing.base || sliceOf(shape, high) - routing.base >= CUT_REACH << 1) return false;
+  if (!reserveNumbers(operator, self)) return false;
+  routing.cut = 1;
+  routing.runs += cutSlices(shape, times, rows, low, high, routing.base, self.rows + ((<usize>start) << 2));
+  store<u32>(self.vectors + ((<usize>(start / ROWS)) << 2), CUT | rows);
+  return true;
+}
+
+/** Room for a number of each row of a push. False when out of memory. */
+function reserveNumbers(operator: usize, self: Windows): bool {
+  if (self.rows == 0) self.rows = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
+  return self.rows != 0;
+}
+
+/** Gives the vectors of a routed push of `rows` rows that are cut their targets. 0, or OUT_OF_MEMORY. */
+export function routeCuts(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
+  const self = windowsOf(operator);
+  if (routing.cut == 0) return 0;
+  for (let start: u32 = 0; start < rows; start += ROWS) {
+    const at = self.vectors + ((<usize>(start / ROWS)) << 2);
+    const kept = cutRows(load<u32>(at));
+    if (kept == 0) continue;
+    const mark = scratchMark(context);
+    const done = routeRuns(context, operator, self.rows + ((<usize>start) << 2), kept, routing.base);
+    scratchReset(context, mark);
+    if (!done) return failMemory(context, 0);
+    store<u32>(at, SEVERAL);
+  }
+  return 0;
+}
+
+/** Puts the numbers of targets in the place of slices. False when out of memory. */
+function routeRuns(context: usize, operator: usize, slices: usize, rows: u32, base: i64): bool {
+  const shape = shapeOf(windowsOf(operator));
+  const names = scratchTake(context, (<usize>ROWS) << 4);
+  const lengths = scratchTake(context, (<usize>ROWS) << 2);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  const end = slices + ((<usize>rows) << 2);
+  let runs: u32 = 0;
+  for (let at = slices; at < end; runs++) {
+    const first = at;
+    const slice = load<u32>(at);
+    for (at += 4; at < end && load<u32>(at) == slice; ) at += 4;
+    const name = names + ((<usize>runs) << 4);
+    store<i64>(name, base + <i64>slice);
+    store<i64>(name, sliceFirstWindow(shape, base + <i64>slice), 8);
+    store<u32>(lengths + ((<usize>runs) << 2), <u32>((at - first) >> 2));
+  }
+  if (!mapTargets(context, operator, names, runs, numbers)) return false;
+  let at = slices;
+  for (let run: usize = 0; run < <usize>runs; run++) {
+    const number = load<u32>(numbers + (run << 2));
+    const length = load<u32>(lengths + (run << 2));
+    const target = targetAt(windowsOf(operator), number);
+    store<u32>(target, load<u32>(target, 4) + length, 4);
+    for (const next = at + ((<usize>length) << 2); at < next; at += 4) store<u32>(at, number);
+  }
   return true;
 }
 
@@ -199,10 +311,7 @@ function mapTargets(context: usize, operator: usize, names: usize, count: u32, n
 
 function routeRows(context: usize, operator: usize, times: Vector, start: u32, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
-  if (self.rows == 0) {
-    self.rows = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
-    if (self.rows == 0) return failMemory(context, 0);
-  }
+  if (!reserveNumbers(operator, self)) return failMemory(context, 0);
   const names = scratchTake(context, (<usize>ROWS) << 4);
   const places = scratchTake(context, (<usize>ROWS) << 2);
   const numbers = scratchTake(context, (<usize>ROWS) << 2);

@@ -17,6 +17,7 @@ import { AGGREGATION_SIZE, aggregationOf } from "./aggregation";
 import { aggregateCreateLike } from "./hash-aggregate";
 import { OPERATOR_BODY, Operator, operatorAllocate, operatorFree } from "./operator";
 import { changesBytes, changesDestroy } from "./window-changes";
+import { scatterAggregation } from "./window-scatter-state";
 
 export const PARTIAL: usize = 24;
 /** Regions of partials grow in small pieces: there may be many. */
@@ -52,15 +53,9 @@ export class Windows {
   /** A copy of the aggregate's configuration. */
   config: usize;
   configBytes: u32;
-  /** Scattered rows, see window-scatter.ts: their aggregation, 0 = none; its configuration and the vector of its first key. */
+  /** Scattered rows (window-scatter-state.ts), 0 until there are any; 1 when the push at hand goes there. */
   scatter: usize;
-  /** 1 when the push at hand goes there. */
   scattered: u32;
-  scatterConfig: usize;
-  scatterKeys: usize;
-  /** For each group the next of the same partial; the partial whose groups are folded next. */
-  chains: usize;
-  folded: u32;
   /** The list of partials: its block, the first one in it, how many, and room for how many. */
   partials: usize;
   first: u32;
@@ -301,7 +296,7 @@ export function partialsDropEmpty(context: usize, operator: usize): void {
   for (let index: u32 = 0; index < self.count; index++) {
     const partial = partialAt(self, index);
     const state = partialState(partial);
-    if (changetype<Operator>(state).rowsSelected == 0 && aggregationOf(state).waiting == 0) {
+    if (changetype<Operator>(state).rowsSelected == 0) {
       operatorFree(context, partialState(partial));
       continue;
     }
@@ -319,7 +314,7 @@ export function windowsDestroy(context: usize, operator: usize): void {
   if (self.values != 0) operatorFree(context, self.values);
   if (self.ownsResult) operatorFree(context, self.result);
   if (self.back != 0) operatorFree(context, self.back);
-  if (self.scatter != 0) operatorFree(context, self.scatter);
+  if (scatterAggregation(self.scatter) != 0) operatorFree(context, scatterAggregation(self.scatter));
   changesDestroy(context, self);
 }
 
@@ -328,7 +323,7 @@ export function windowsBytes(operator: usize): u64 {
   const self = windowsOf(operator);
   let bytes: u64 = <u64>regionBytes(operator) + changesBytes(self);
   for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
-  if (self.scatter != 0) bytes += regionBytes(self.scatter);
+  if (scatterAggregation(self.scatter) != 0) bytes += regionBytes(scatterAggregation(self.scatter));
   if (self.back != 0) bytes += regionBytes(self.back);
   if (self.keys != 0) bytes += <u64>regionBytes(self.keys) + <u64>regionBytes(self.values);
   return self.ownsResult ? bytes + <u64>regionBytes(self.result) : bytes;
