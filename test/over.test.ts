@@ -21,11 +21,15 @@ import {
   Engine,
   type Frame,
   first,
+  firstValue,
   float64,
   from,
   int16,
   int32,
   int64,
+  lag,
+  lastValue,
+  lead,
   list,
   MemoryLimitError,
   max,
@@ -100,7 +104,18 @@ const FUNCTIONS = {
   any: boolOr("b"),
   opening: first("k", "x"),
   about: approxCountDistinct("n"),
+  before: lag("x"),
+  earlier: lag("k", { offset: 3, default: "none" }),
+  after: lead("n", { default: col("g") }),
+  later: lead("b", { offset: 2 }),
+  opener: firstValue("x"),
+  closer: lastValue(col("n").add(1)),
+  leastTrue: min("x", { filter: col("b") }),
+  anyText: max(col("k").concat("!")),
+  leastBool: min("b"),
 } as const;
+/** What does not know what it would be without a row. */
+const NEVER_SLIDE: readonly string[] = ["opening", "about"];
 const FUNCTION_NAMES = Object.keys(FUNCTIONS) as (keyof typeof FUNCTIONS)[];
 
 interface Asked {
@@ -121,6 +136,35 @@ const frames = fc.constantFrom<Asked["frame"]>(
   { rows: ["unbounded", "unbounded"] },
 );
 
+/** Frames that slide, by order of one column where they go by its values. */
+const sliding = fc
+  .oneof(
+    fc.record({
+      unit: fc.constant("rows" as const),
+      bounds: fc.tuple(fc.integer({ min: -4, max: 3 }), fc.integer({ min: -3, max: 4 })),
+      open: fc.constantFrom("", "from", "to"),
+      column: fc.constant(null),
+    }),
+    fc.record({
+      unit: fc.constant("range" as const),
+      bounds: fc.tuple(fc.integer({ min: -5, max: 3 }), fc.integer({ min: -3, max: 5 })),
+      open: fc.constantFrom("", "", "from", "to"),
+      column: fc.constantFrom("ts" as const, "g" as const, "n" as const),
+    }),
+    fc.record({
+      unit: fc.constant("range" as const),
+      bounds: fc.constant([0, 0] as [number, number]),
+      open: fc.constantFrom("", "from", "to"),
+      column: fc.constant(null),
+    }),
+  )
+  .map(({ unit, bounds: [from, to], open, column }) => {
+    const bound = (size: number) => (column === "ts" && size !== 0 ? `${size * 1000} ms` : size);
+    const first = open === "from" ? "unbounded" : bound(open === "to" ? from : Math.min(from, to));
+    const frame: Frame = [first, open === "to" ? "unbounded" : bound(Math.max(from, to))];
+    return { frame: { [unit]: frame } as Asked["frame"], column };
+  });
+
 const asked: fc.Arbitrary<Asked> = fc.record({
   partitionBy: fc.uniqueArray(fc.constantFrom(...NAMES), { maxLength: 2 }),
   order: fc.uniqueArray(
@@ -134,6 +178,15 @@ const asked: fc.Arbitrary<Asked> = fc.record({
   frame: frames,
   functions: fc.uniqueArray(fc.constantFrom(...FUNCTION_NAMES), { minLength: 1, maxLength: 6 }),
 });
+
+const slid: fc.Arbitrary<Asked> = fc
+  .tuple(asked, sliding, fc.boolean())
+  .map(([whole, { frame, column }, descending]) => {
+    const nulls = whole.order[0]?.nulls ?? ("last" as const);
+    const order = column === null ? whole.order : [{ name: column, descending, nulls }];
+    const functions = whole.functions.filter((name) => !NEVER_SLIDE.includes(name));
+    return { ...whole, order, frame, functions };
+  });
 
 function planOf({ partitionBy, order, frame, functions }: Asked): Plan<unknown> {
   const ranked =
@@ -195,7 +248,7 @@ it("gives the twin's bits in every build, mode, split, order of arrival and enco
 }, async () => {
   const cases = fc.record({
     rows: fc.array(row, { maxLength: 40 }),
-    asked,
+    asked: fc.oneof(asked, slid),
     cuts: fc.array(fc.nat(40), { maxLength: 4 }),
     order: fc.array(fc.nat(), { minLength: 40, maxLength: 40 }),
   });
@@ -218,7 +271,7 @@ it("lets rows go as the watermark passes them, with the bits of the batch", {
 }, async () => {
   const cases = fc.record({
     rows: fc.array(fc.tuple(row, fc.nat(4)), { maxLength: 40 }),
-    asked,
+    asked: fc.oneof(asked, slid),
     cuts: fc.array(fc.nat(40), { maxLength: 6 }),
     disorder: fc.constantFrom(0, 1, 4),
   });
@@ -228,7 +281,19 @@ it("lets rows go as the watermark passes them, with the bits of the batch", {
         Number((cells[0] as bigint | null) ?? 6000n) + (jitter % (disorder + 1)) * 1000;
       const arrived = [...rows].sort((a, b) => due(a) - due(b)).map(([cells]) => cells);
       const order = [{ name: "ts", descending: false, nulls: "last" as const }, ...asked.order.slice(1)];
-      const plan = planOf({ ...asked, order: order.filter(({ name }, at) => at === 0 || name !== "ts") });
+      const byValue = Object.values(asked.frame)
+        .flat()
+        .some((bound) => typeof bound === "string" && bound !== "unbounded");
+      if (asked.frame.range !== undefined && !byValue && asked.order.length === 1) order.splice(1);
+      const counted = asked.frame.range?.map((bound) =>
+        typeof bound === "number" && bound !== 0 ? `${bound} s` : bound,
+      );
+      const frame = counted === undefined ? asked.frame : { range: counted as unknown as Frame };
+      const plan = planOf({
+        ...asked,
+        frame,
+        order: order.filter(({ name }, at) => at === 0 || name !== "ts"),
+      });
       const expected = twin(plan, arrived);
       const watermarks = { t: { column: "ts", outOfOrderness: `${disorder} seconds` } };
       for (const t of [
@@ -318,6 +383,68 @@ it("agrees with DuckDB", async () => {
   );
 });
 
+it("agrees with DuckDB about frames that slide, and rows before and after", async () => {
+  const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
+  const cell = fc.tuple(fc.nat(9), fc.integer({ min: 0, max: 2 }), fc.integer({ min: -9, max: 9 }));
+  const bounds = fc
+    .tuple(fc.integer({ min: -3, max: 2 }), fc.nat(4))
+    .map(([from, more]) => [from, from + more] as const);
+  const sqlBound = (bound: number, unit: string) =>
+    bound === 0 ? "CURRENT ROW" : `${Math.abs(bound)}${unit} ${bound < 0 ? "PRECEDING" : "FOLLOWING"}`;
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(cell, { minLength: 1, maxLength: 30 }),
+      bounds,
+      fc.constantFrom("rows", "range"),
+      async (cells, [low, high], by) => {
+        const rows = cells.map(
+          ([ts, g, n], id): Row => [BigInt(ts * 1000), null, BigInt(g), null, BigInt(n * 100 + id), null],
+        );
+        const orderBy = by === "rows" ? ["ts" as const, "n" as const] : ["ts" as const];
+        const frame: Frame = by === "rows" ? [low, high] : [`${low * 1000} ms`, `${high * 1000} ms`];
+        const shifts = by === "rows";
+        const plan = (from("t") as Plan)
+          .over(
+            { partitionBy: "g", orderBy, [by]: frame },
+            {
+              rows: count(),
+              total: sum("n"),
+              least: min("n"),
+              most: max("n"),
+              mean: avg("n"),
+              ...(shifts
+                ? {
+                    opening: firstValue("n"),
+                    closing: lastValue("n"),
+                    before: lag("n", { offset: 2, default: 7 }),
+                    after: lead("n"),
+                  }
+                : {}),
+            },
+          )
+          .drop("ts", "k", "x", "b");
+        const ours = resultRows(await engines[0]!.collect(plan, { t: batchOf(rows) }));
+        const values = rows.map(([ts, , g, , n]) => `(${ts}, ${g}, ${n})`).join();
+        const unit = by === "rows" ? "" : "000";
+        const [start, end] = [low, high].map((bound) => sqlBound(bound, unit));
+        const window = `PARTITION BY g ORDER BY ${orderBy.join()}`;
+        const over = `OVER (${window} ${by} BETWEEN ${start} AND ${end})`;
+        const plain = `OVER (${window})`;
+        const extra = shifts
+          ? `, first_value(n) ${over}, last_value(n) ${over}, lag(n, 2, 7) ${plain}, lead(n) ${plain}`
+          : "";
+        const answer = await duckdb.runAndReadAll(
+          `SELECT g::INTEGER, n::BIGINT, count(*) ${over}, (sum(n) ${over})::BIGINT, min(n) ${over}, max(n) ${over}, avg(n) ${over}${extra} FROM (VALUES ${values}) AS t(ts, g, n)`,
+        );
+        const plainRow = (cells: readonly unknown[]) =>
+          cells.map((value) => (value === null ? "null" : Number(value).toFixed(6))).join("|");
+        expect(ours.map(plainRow).sort()).toEqual(answer.getRows().map(plainRow).sort());
+      },
+    ),
+    { numRuns: 30 },
+  );
+});
+
 describe("deduplicate", () => {
   const cases = fc.record({
     rows: fc.array(row, { maxLength: 40 }),
@@ -383,6 +510,40 @@ describe("a stream", () => {
     expect(late.map(([ts]) => ts)).toEqual([9n, 11n]);
   });
 
+  it("lets a row go as soon as its frame is known", async () => {
+    const t = () =>
+      (async function* arriving() {
+        for (const ts of [1, 4, 9, 30]) {
+          order.push(`row ${ts}`);
+          yield batchOf([at(ts, ts)]);
+        }
+      })();
+    const order: string[] = [];
+    const run = async (over: Plan<unknown>) => {
+      order.length = 0;
+      const watermarks = { t: { column: "ts" } };
+      for await (const batch of engines[0]!.stream(over, { t: t() }, { watermarks }))
+        order.push(...resultRows(batch).map((row) => row.join(" ")));
+      return [...order];
+    };
+    const all = (from("t") as Plan).select("ts", "n");
+    expect(
+      await run(all.over({ orderBy: "ts", rows: [-1, 0] }, { total: sum("n"), before: lag("n") })),
+    ).toEqual([...["row 1", "row 4", "1 1 1 ", "row 9", "4 4 5 1", "row 30", "9 9 13 4", "30 30 39 9"]]);
+    expect(await run(all.over({ orderBy: "ts", rows: [0, 1] }, { total: sum("n") }))).toEqual([
+      ...["row 1", "row 4", "row 9", "1 1 5", "row 30", "4 4 13", "9 9 39", "30 30 30"],
+    ]);
+    expect(await run(all.over({ orderBy: "ts", range: [0, "5 ms"] }, { total: sum("n") }))).toEqual([
+      ...["row 1", "row 4", "row 9", "1 1 5", "row 30", "4 4 13", "9 9 9", "30 30 30"],
+    ]);
+    const behind = all
+      .over({ orderBy: "ts", range: [0, "5 ms"] }, { total: sum("n") })
+      .window(tumble("ts", "5 ms"))
+      .aggregate({ sums: sum("total") })
+      .select("window_end", "sums");
+    expect(await run(behind)).toEqual([...["row 1", "row 4", "row 9", "row 30", "5 18", "10 9", "35 30"]]);
+  });
+
   it("passes its watermark on to windows behind it", async () => {
     const plan = (from("t") as Plan)
       .over({ orderBy: "ts" }, { row: rowNumber() })
@@ -423,7 +584,22 @@ describe("what is refused", () => {
     expect(() => t.over({}, { once: sum("n", { distinct: true }) })).toThrow(/keeps all values/);
     expect(() => t.over({}, { top: topK("x", 2) })).toThrow(PlanError);
     expect(() => t.over({}, { x: rowNumber() })).toThrow(/two columns "x"/);
-    expect(() => t.over({ rows: [-1, 0] as never }, { row: rowNumber() })).toThrow(/frames are/);
+    expect(() => t.over({ rows: [-1.5, 0] }, { row: rowNumber() })).toThrow(/two whole numbers/);
+    expect(() => t.over({ rows: ["1 second", 0] }, { row: rowNumber() })).toThrow(/two whole numbers/);
+    expect(() => t.over({ rows: [2, 1] }, { row: rowNumber() })).toThrow(/ends before it begins/);
+    expect(() => t.over({ orderBy: "ts", range: [-5, 0] }, { row: rowNumber() })).toThrow(/says its unit/);
+    expect(() => t.over({ orderBy: "x", range: [-5, 0] }, { row: rowNumber() })).toThrow(TypeMismatchError);
+    expect(() => t.over({ orderBy: ["ts", "n"], range: ["-1 s", 0] }, { row: rowNumber() })).toThrow(
+      /one column/,
+    );
+    expect(() => t.over({ orderBy: "ts", range: ["-1 month", 0] }, { row: rowNumber() })).toThrow(/months/);
+    expect(() => t.over({ rows: [-1, 0] }, { opening: first("k", "x") })).toThrow(/fall out of the frame/);
+    expect(() => t.over({ rows: [-1, 0] }, { quick: sum("x", { fast: true }) })).toThrow(
+      /fall out of the frame/,
+    );
+    expect(() => t.over({}, { before: lag("nothing") })).toThrow(UnknownColumnError);
+    expect(() => t.over({}, { before: lag("x", { default: "none" }) })).toThrow(TypeMismatchError);
+    expect(() => lag("x", { offset: -1 })).toThrow(/number of rows/);
     expect(() => t.over({ rows: ["unbounded", 0], range: ["unbounded", 0] }, { row: rowNumber() })).toThrow(
       /not by both/,
     );

@@ -205,9 +205,11 @@ function aggregateSet(plan: AggregatePlan, input: readonly Row[]): Row[] {
   return aggregateTwin(input.length, keys, aggregates);
 }
 
+type OverPlan = Extract<BoundPlan, { kind: "over" }>;
+
 /** Each row with its functions, computed anew over the rows that its frame holds. */
-function overRows(plan: Extract<BoundPlan, { kind: "over" }>, input: readonly Row[]): Row[] {
-  const { partition, by, frame, functions } = plan;
+function overRows(plan: OverPlan, input: readonly Row[]): Row[] {
+  const { partition, by, functions } = plan;
   const ordered = sortRows(input, by);
   const nameOf = (columns: readonly number[], row: Row) =>
     columns.map((column) => valueName(row[column] === 0 ? 0 : row[column]!)).join("|");
@@ -221,19 +223,49 @@ function overRows(plan: Extract<BoundPlan, { kind: "over" }>, input: readonly Ro
     const names = rows.map((row) => nameOf(order, row));
     return rows.map((row, at) => {
       const first = names.indexOf(names[at]!);
-      const last = names.lastIndexOf(names[at]!);
       const counts = { rowNumber: at + 1, rank: first + 1, denseRank: new Set(names.slice(0, at + 1)).size };
-      const end = { rows: at, range: last, all: rows.length - 1 }[frame];
-      const held = rows.slice(0, end + 1);
+      const held = rows.filter((_, other) => isInFrame(plan, rows, names, at, other));
       return [
         ...row,
         ...functions.map((fn) => {
           if ("counting" in fn) return BigInt(counts[fn.counting]);
-          return aggregateSet(aggregateOf(plan, fn.aggregate), held)[0]![0]!;
+          if ("aggregate" in fn) return aggregateSet(aggregateOf(plan, fn.aggregate), held)[0]![0]!;
+          const { value } = fn;
+          const other =
+            value.fn === "shift"
+              ? rows[at + Number(value.offset)]
+              : held.at(value.fn === "firstValue" ? 0 : -1);
+          if (other !== undefined) return evaluate(value.argument, other);
+          return value.otherwise === null ? null : evaluate(value.otherwise, row);
         }),
       ];
     });
   });
+}
+
+/** Whether row `other` of a partition is in the frame of row `at`. */
+function isInFrame(
+  { frame, by }: OverPlan,
+  rows: readonly Row[],
+  names: readonly string[],
+  at: number,
+  other: number,
+): boolean {
+  const { unit, from, to } = frame;
+  if (unit === "rows")
+    return (from === null || other >= at + Number(from)) && (to === null || other <= at + Number(to));
+  // Rows of one name are at one place; a bound of 0 is that place.
+  if (names[other] === names[at]) return isBetween(0n, from, to) || rows[at]![by[0]!.column] === null;
+  const column = by[0]?.column ?? 0;
+  const [here, there] = [rows[at]![column]!, rows[other]![column]!];
+  const bounded = [from, to].some((bound) => bound !== null && bound !== 0n);
+  if (!bounded || here === null || there === null) return other < at ? from === null : to === null;
+  const distance = (BigInt(there as bigint) - BigInt(here as bigint)) * (by[0]!.descending ? -1n : 1n);
+  return isBetween(distance, from, to);
+}
+
+function isBetween(distance: bigint, from: bigint | null, to: bigint | null): boolean {
+  return (from === null || distance >= from) && (to === null || distance <= to);
 }
 
 /** One aggregate of all rows. */

@@ -9,6 +9,7 @@ export const enum OperatorKind {
   SORT = 5,
   PARTITION = 6,
   OVER = 7,
+  FRAMES = 8,
 }
 
 /**

@@ -11,6 +11,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
+  encodeFramesConfig,
   encodeJoinConfig,
   encodeOverConfig,
   encodePartitionConfig,
@@ -23,7 +24,7 @@ import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, JoinType, OperatorKind, SortFault } from "../abi/operator.js";
-import { OverFrame, OverFunction } from "../abi/over.js";
+import { FrameFunction, FrameUnit, OverFrame, OverFunction } from "../abi/over.js";
 import { WindowKind } from "../abi/window.js";
 
 const PAGE = 65536;
@@ -200,6 +201,30 @@ function over(filtered: boolean, frame: OverFrame): Uint8Array {
       { kind: OverFunction.DENSE_RANK },
     ],
     aggregate,
+  });
+}
+
+/** Every function that frames know, by rows or by the values of a column. */
+function frames(filtered: boolean, unit: FrameUnit): Uint8Array {
+  const { aggregates, ...aggregate } = aggregationSpec(filtered, false);
+  const sums = aggregates.filter(({ function: fn }) => fn <= AggregateFunction.AVG);
+  const peers = unit === FrameUnit.PEERS;
+  return encodeFramesConfig({
+    unit,
+    start: peers ? null : -3n,
+    end: peers ? 0n : 2n,
+    carried: 8,
+    kept: 18,
+    order: [unit === FrameUnit.VALUES ? 1 : 3],
+    functions: [
+      ...sums.map((_, column) => ({ kind: FrameFunction.AGGREGATE, column })),
+      { kind: FrameFunction.MIN, column: 3 },
+      { kind: FrameFunction.MAX, column: 1 },
+      { kind: FrameFunction.FIRST, column: 2 },
+      { kind: FrameFunction.LAST, column: 4 },
+      { kind: FrameFunction.SHIFT, column: 5, offset: -2n },
+    ],
+    aggregate: { ...aggregate, aggregates: sums, retract: 7 },
   });
 }
 
@@ -420,7 +445,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   if (at === raw.size - config.length) raw.bytes.set(config, at);
   const length = draws.chance(95) ? config.length : draws.word(raw);
   const handle =
-    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(8), at, length) >>> 0;
+    raw.call("op_create", raw.context, draws.chance(98) ? kind : draws.below(9), at, length) >>> 0;
   const states: { header: Uint8Array; copy: number }[] = [];
   for (let step = 0; step < 6; step++) {
     hostBytes().fill(GUARD);
@@ -508,6 +533,9 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.OVER, over(filtered, OverFrame.ROWS)] as const,
   [OperatorKind.OVER, over(filtered, OverFrame.RANGE)] as const,
   [OperatorKind.OVER, over(filtered, OverFrame.ALL)] as const,
+  [OperatorKind.FRAMES, frames(filtered, FrameUnit.ROWS)] as const,
+  [OperatorKind.FRAMES, frames(filtered, FrameUnit.PEERS)] as const,
+  [OperatorKind.FRAMES, frames(filtered, FrameUnit.VALUES)] as const,
   [OperatorKind.SORT, sort(filtered)] as const,
   [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
   [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.INNER, false)] as const,

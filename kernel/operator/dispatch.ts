@@ -58,6 +58,9 @@ import {
   operatorAllocate,
   operatorFree,
 } from "./operator";
+import { framesGroups, framesPending, framesPull, framesWatermark } from "./frames";
+import { framesCreate } from "./frames-create";
+import { framesPush } from "./frames-push";
 import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
@@ -81,7 +84,7 @@ const END: i64 = i64.MAX_VALUE;
 export function create(context: usize, kind: u32, config: usize, length: u32): u32 {
   contextEnter(context);
   store<u32>(contextError(context), kind, <usize>ErrorRecord.KIND);
-  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.OVER;
+  const known = kind >= <u32>OperatorKind.HASH_AGGREGATE && kind <= <u32>OperatorKind.FRAMES;
   if (!known || !isAddress(config, length)) {
     fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
     return 0;
@@ -113,6 +116,8 @@ function make(context: usize, operator: usize, config: usize, length: u32): bool
       return partitionCreate(context, operator, config, length);
     case OperatorKind.OVER:
       return overCreate(context, operator, config, length);
+    case OperatorKind.FRAMES:
+      return framesCreate(context, operator, config, length);
     case OperatorKind.JOIN:
       return joinCreate(context, operator, config, length);
     default:
@@ -171,6 +176,8 @@ function pending(operator: usize): bool {
       return partitionPending(operator);
     case OperatorKind.OVER:
       return overPending(operator);
+    case OperatorKind.FRAMES:
+      return framesPending(operator);
     case OperatorKind.JOIN:
       return joinPending(operator);
     default:
@@ -215,6 +222,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
     case OperatorKind.OVER:
       result = overPush(context, operator, batch);
       break;
+    case OperatorKind.FRAMES:
+      result = framesPush(context, operator, batch);
+      break;
     case OperatorKind.JOIN:
       result = joinPush(context, operator, port, batch);
       break;
@@ -238,6 +248,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
   if (head.kind == <u32>OperatorKind.JOIN) joinWatermark(operator, port, time);
   if (head.kind == <u32>OperatorKind.OVER) overWatermark(operator);
+  if (head.kind == <u32>OperatorKind.FRAMES) framesWatermark(operator, time);
   if (time == END) {
     if (head.kind == <u32>OperatorKind.JOIN) joinEnd(operator, port);
     else head.ended = 1;
@@ -271,6 +282,9 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
       break;
     case OperatorKind.OVER:
       result = overPull(context, operator, out, maxRows, maxBytes);
+      break;
+    case OperatorKind.FRAMES:
+      result = framesPull(context, operator, out, maxRows, maxBytes);
       break;
     case OperatorKind.JOIN:
       result = joinPull(context, operator, out, maxRows, maxBytes);
@@ -385,6 +399,7 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   if (isAggregate) partialCount(operator, out);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
   if (head.kind == <u32>OperatorKind.JOIN) joinStats(operator, out);
+  if (head.kind == <u32>OperatorKind.FRAMES) store<u64>(out, framesGroups(operator), <usize>OperatorStats.GROUPS);
   if (head.kind == <u32>OperatorKind.OVER) store<u64>(out, overGroups(operator), <usize>OperatorStats.GROUPS);
   return Status.NEED_INPUT;
 }

@@ -24,7 +24,6 @@ import { Reason, Status } from "../abi/status";
 import { Accumulator, Family, isLog } from "../aggregate/accumulator";
 import { accumulatorUpdate } from "../aggregate/accumulators";
 import { RESULT_SCRATCH, resultEmit, resultReserve } from "../aggregate/results";
-import { bitmapGet } from "../column/bitmap";
 import {
   Builder,
   builderAppendVector,
@@ -36,8 +35,8 @@ import {
   outputReset,
   regrow,
 } from "../column/builder";
+import { areEqualRows } from "../column/compare-rows";
 import { builderGather, gatherBytes } from "../column/gather";
-import { typeWidth } from "../column/type";
 import { VECTOR_SIZE, Vector } from "../column/vector";
 import { CUT_BYTES, vectorCut } from "../column/vector-cut";
 import {
@@ -558,38 +557,9 @@ function reserveResult(operator: usize, self: Over, index: u32, builder: Builder
 /** Whether the order columns do not tell two rows apart: nulls are equal, all NaNs are, and -0 and 0. */
 function arePeers(self: Over, a: u32, b: u32): bool {
   for (let index: u32 = 0; index < self.orderCount; index++) {
-    if (!areEqual(outputColumn(self.whole, orderAt(self, index)), a, b)) return false;
+    if (!areEqualRows(outputColumn(self.whole, orderAt(self, index)), a, b)) return false;
   }
   return true;
-}
-
-function areEqual(column: Builder, a: u32, b: u32): bool {
-  const hasA = bitmapGet(column.validity, a);
-  if (hasA != bitmapGet(column.validity, b)) return false;
-  if (hasA == 0) return true;
-  if (column.type == <u32>Type.BYTES) return areEqualTexts(column, a, b);
-  if (column.type == <u32>Type.BOOL) return bitmapGet(column.values, a) == bitmapGet(column.values, b);
-  const width = typeWidth(column.type);
-  const x = column.values + <usize>a * width;
-  const y = column.values + <usize>b * width;
-  if (column.type == <u32>Type.F64) return areEqualFloats(load<f64>(x), load<f64>(y));
-  if (column.type == <u32>Type.F32) return areEqualFloats(load<f32>(x), load<f32>(y));
-  if (width == 8) return load<u64>(x) == load<u64>(y);
-  return memory.compare(x, y, width) == 0;
-}
-
-// @ts-ignore: decorator
-@inline
-function areEqualFloats(a: f64, b: f64): bool {
-  return a == b || (a != a && b != b);
-}
-
-function areEqualTexts(column: Builder, a: u32, b: u32): bool {
-  const x = column.offsets + ((<usize>a) << 2);
-  const y = column.offsets + ((<usize>b) << 2);
-  const length = load<u32>(x, 4) - load<u32>(x);
-  if (length != load<u32>(y, 4) - load<u32>(y)) return false;
-  return memory.compare(column.values + <usize>load<u32>(x), column.values + <usize>load<u32>(y), length) == 0;
 }
 
 // ---- watermark and pull

@@ -24,7 +24,17 @@ import {
   SortKeyConfig,
   Tail,
 } from "../../../kernel/abi/operator.js";
-import { OverConfig, OverEntry, type OverFrame, type OverFunction } from "../../../kernel/abi/over.js";
+import {
+  FrameFlag,
+  type FrameFunction,
+  FramesConfig,
+  FramesEntry,
+  type FrameUnit,
+  OverConfig,
+  OverEntry,
+  type OverFrame,
+  type OverFunction,
+} from "../../../kernel/abi/over.js";
 import { WindowConfig, WindowFlag, type WindowKind } from "../../../kernel/abi/window.js";
 import { ArgumentError } from "../type/error.js";
 
@@ -244,6 +254,63 @@ export function encodeOverConfig(spec: OverConfigSpec): Uint8Array {
     view.setUint32(entries + i * OverEntry.SIZE + OverEntry.INDEX, index, true);
   });
   bytes.set(aggregate, start);
+  return bytes;
+}
+
+export interface FramesConfigSpec {
+  readonly unit: FrameUnit;
+  /** First and last row of a frame, as `unit` counts; null: unbounded. */
+  readonly start: bigint | null;
+  readonly end: bigint | null;
+  readonly descending?: boolean | undefined;
+  /** The first so many outputs of the program are the result's first columns; the first `kept` are kept. */
+  readonly carried: number;
+  readonly kept: number;
+  /** Outputs, among those kept, that rows come in the order of. */
+  readonly order: readonly number[];
+  readonly functions: readonly {
+    readonly kind: FrameFunction;
+    readonly column: number;
+    readonly other?: number | undefined;
+    readonly offset?: bigint | undefined;
+  }[];
+  /** With `retract`. The keys are the partition. */
+  readonly aggregate: AggregateConfigSpec;
+}
+
+/** @throws ArgumentError for more keys or aggregates than one operator takes. */
+export function encodeFramesConfig(spec: FramesConfigSpec): Uint8Array {
+  const aggregate = encodeAggregateConfig(spec.aggregate);
+  const entries = FramesConfig.SIZE + spec.order.length * 4;
+  const at = align8(entries + spec.functions.length * FramesEntry.SIZE);
+  const bytes = new Uint8Array(at + aggregate.length);
+  const view = new DataView(bytes.buffer);
+  const flags =
+    (spec.start === null ? FrameFlag.START_UNBOUNDED : 0) |
+    (spec.end === null ? FrameFlag.END_UNBOUNDED : 0) |
+    (spec.descending ? FrameFlag.DESCENDING : 0);
+  view.setUint32(FramesConfig.VERSION, Abi.VERSION, true);
+  view.setUint32(FramesConfig.UNIT, spec.unit, true);
+  view.setUint32(FramesConfig.CARRIED, spec.carried, true);
+  view.setUint32(FramesConfig.KEPT, spec.kept, true);
+  view.setUint32(FramesConfig.ORDER, spec.order.length, true);
+  view.setUint32(FramesConfig.FUNCTIONS, spec.functions.length, true);
+  view.setUint32(FramesConfig.AGGREGATE, at, true);
+  view.setUint32(FramesConfig.AGGREGATE_BYTES, aggregate.length, true);
+  view.setUint32(FramesConfig.FLAGS, flags, true);
+  view.setBigInt64(FramesConfig.START, spec.start ?? 0n, true);
+  view.setBigInt64(FramesConfig.END, spec.end ?? 0n, true);
+  spec.order.forEach((output, i) => {
+    view.setUint32(FramesConfig.SIZE + i * 4, output, true);
+  });
+  spec.functions.forEach(({ kind, column, other = -1, offset = 0n }, i) => {
+    const entry = entries + i * FramesEntry.SIZE;
+    view.setUint32(entry + FramesEntry.KIND, kind, true);
+    view.setUint32(entry + FramesEntry.COLUMN, column, true);
+    view.setInt32(entry + FramesEntry.OTHER, other, true);
+    view.setBigInt64(entry + FramesEntry.OFFSET, offset, true);
+  });
+  bytes.set(aggregate, at);
   return bytes;
 }
 

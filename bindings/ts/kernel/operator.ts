@@ -3,7 +3,7 @@
 
 import { Abi } from "../../../kernel/abi/layout.js";
 import { AggregateConfig, JoinConfig, OperatorKind, OperatorStats } from "../../../kernel/abi/operator.js";
-import { OverConfig } from "../../../kernel/abi/over.js";
+import { FramesConfig, OverConfig } from "../../../kernel/abi/over.js";
 import { Reason, Status } from "../../../kernel/abi/status.js";
 import { WindowConfig } from "../../../kernel/abi/window.js";
 import { type BatchData, nextDictionaryId } from "../type/column.js";
@@ -556,6 +556,8 @@ function seedOffset({ kind, config }: OperatorSpec): number | null {
     at = view.getUint32(WindowConfig.AGGREGATE, true);
   else if (kind === OperatorKind.OVER && config.length >= OverConfig.SIZE)
     at = view.getUint32(OverConfig.AGGREGATE, true);
+  else if (kind === OperatorKind.FRAMES && config.length >= FramesConfig.SIZE)
+    at = view.getUint32(FramesConfig.AGGREGATE, true);
   else if (kind !== OperatorKind.HASH_AGGREGATE) return null;
   return free(at, AggregateConfig.SIZE, AggregateConfig.SEED, AggregateConfig.FAULT);
 }

@@ -163,7 +163,8 @@ export function distinctOption(
   return effect === "applies" ? { distinct: true } : {};
 }
 
-function argumentNode(argument: string | Expression): ExpressionNode {
+/** @internal */
+export function argumentNode(argument: string | Expression): ExpressionNode {
   return typeof argument === "string" ? { kind: "column", name: argument } : nodeOf(argument);
 }
 

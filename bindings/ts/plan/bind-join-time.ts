@@ -72,8 +72,8 @@ function timeColumn(text: string, side: string, name: string, schema: Schema): B
 function specOf(node: JoinTimeNode, text: string, type: DataType): JoinTimeSpec {
   if (node.kind === "within") {
     // Of times in whole ticks, bounds between two ticks reach the one inside.
-    const low = -ticksOf(text, node.right, type, node.from, "from", -1n);
-    const high = ticksOf(text, node.right, type, node.to, "to", 1n);
+    const low = -spanTicks(text, node.right, type, node.from, "from", -1n);
+    const high = spanTicks(text, node.right, type, node.to, "to", 1n);
     if (low <= high) return { mode: JoinTime.WITHIN, low, high };
     throw new PlanError(`${text}: no time is in between: from is after to`, {
       value: node.from,
@@ -81,7 +81,7 @@ function specOf(node: JoinTimeNode, text: string, type: DataType): JoinTimeSpec 
     });
   }
   const { tolerance, strict, direction } = node;
-  const furthest = tolerance === null ? null : ticksOf(text, node.left, type, tolerance, "tolerance", 1n);
+  const furthest = tolerance === null ? null : spanTicks(text, node.left, type, tolerance, "tolerance", 1n);
   if (furthest !== null && furthest < 0n) {
     throw new PlanError(`${text}: tolerance is below 0`, { value: tolerance, expected: "0 or more" });
   }
@@ -89,7 +89,7 @@ function specOf(node: JoinTimeNode, text: string, type: DataType): JoinTimeSpec 
 }
 
 /** A length times `sign`, in ticks, rounded down. */
-function ticksOf(
+export function spanTicks(
   text: string,
   column: string,
   type: DataType,

@@ -9,7 +9,6 @@ import { joinTimeText } from "./join-time.js";
 import { type BoundPlan, boundInputs, inputsOf, type PlanNode } from "./logical.js";
 import {
   type AggregateStage,
-  boundOverText,
   type JoinSide,
   type JoinStage,
   type LoweredPlan,
@@ -19,7 +18,8 @@ import {
   type Stage,
   type WindowStage,
 } from "./lower.js";
-import { functionText, overText } from "./over.js";
+import { boundFunctionText, boundOverText } from "./lower-over.js";
+import { frameText, functionText, overText } from "./over.js";
 import type { Plan } from "./plan.js";
 import { expressionText } from "./text.js";
 import { windowText } from "./window.js";
@@ -97,7 +97,7 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
       return limitText(node);
     case "over": {
       const columns = node.columns.map(({ name, fn }) => ({ name, text: functionText(fn) }));
-      return `${named(columns)} ${overText(node.partitionBy, node.orderBy.map(sortText), node.frame)}`;
+      return `${named(columns)} ${overText(node.partitionBy, node.orderBy.map(sortText), frameText(node.frame))}`;
     }
     case "set":
       return node.operation;
@@ -186,7 +186,7 @@ function boundText(plan: BoundPlan): string {
       return limitText(plan);
     case "over":
       return `${plan.functions
-        .map((fn) => named(fn.name, "aggregate" in fn ? fn.aggregate.text : `${fn.counting}()`))
+        .map((fn) => named(fn.name, boundFunctionText(fn)))
         .join(", ")} ${boundOverText(plan)}`;
     case "union":
       return "union all";

@@ -10,7 +10,7 @@ import type { BoundJoinTime } from "./bind-join-time.js";
 import type { BoundWindow } from "./bind-window.js";
 import type { BoundExpression } from "./bound.js";
 import type { ExpressionNode } from "./node.js";
-import type { CountingName, OverFrameName, OverFunctionNode } from "./over.js";
+import type { CountingName, FrameNode, OverFunctionNode } from "./over.js";
 import type { WindowNode, WindowSize } from "./window.js";
 
 export interface NamedExpression {
@@ -78,7 +78,7 @@ export type PlanNode =
       readonly input: PlanNode;
       readonly partitionBy: readonly string[];
       readonly orderBy: readonly SortColumn[];
-      readonly frame: OverFrameName;
+      readonly frame: FrameNode;
       readonly columns: readonly { readonly name: string; readonly fn: OverFunctionNode }[];
     }
   | JoinNode
@@ -228,7 +228,7 @@ export type BoundPlan = {
         readonly descending: boolean;
         readonly nullsFirst: boolean;
       }[];
-      readonly frame: OverFrameName;
+      readonly frame: BoundFrame;
       readonly functions: readonly BoundOverFunction[];
     }
   | {
@@ -249,10 +249,29 @@ export type BoundPlan = {
   | { readonly kind: "union"; readonly left: BoundPlan; readonly right: BoundPlan }
 );
 
-/** A window function: an aggregate over the frame, or one that counts rows. */
+/**
+ * The frame of a row, its bounds counted from there: rows, or ticks of the one order column (0: its peers too). Null:
+ * the partition's first or last row.
+ */
+export interface BoundFrame {
+  readonly unit: "rows" | "range";
+  readonly from: bigint | null;
+  readonly to: bigint | null;
+  readonly text: string;
+}
+
+/** Another row's value, of one type with what stands where there is no such row. */
+export type BoundRowValue = {
+  readonly argument: BoundExpression;
+  readonly otherwise: BoundExpression | null;
+  readonly text: string;
+} & ({ readonly fn: "firstValue" | "lastValue" } | { readonly fn: "shift"; readonly offset: bigint });
+
+/** A window function: an aggregate over the frame, one that counts rows, or another row's value. */
 export type BoundOverFunction =
   | { readonly name: string; readonly aggregate: BoundAggregate }
-  | { readonly name: string; readonly counting: CountingName };
+  | { readonly name: string; readonly counting: CountingName }
+  | { readonly name: string; readonly value: BoundRowValue };
 
 export interface BoundJoinKey {
   readonly left: BoundExpression;

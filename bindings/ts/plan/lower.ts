@@ -15,12 +15,10 @@
 // is folded into it.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import { JoinType } from "../../../kernel/abi/operator.js";
-import { OverFrame, OverFunction } from "../../../kernel/abi/over.js";
+import { JoinType, type OperatorKind } from "../../../kernel/abi/operator.js";
 import {
   type AggregateConfigSpec,
   encodeAggregateConfig,
-  encodeOverConfig,
   encodeProjectConfig,
   type JoinColumnSpec,
   type JoinConfigSpec,
@@ -51,8 +49,8 @@ import {
   type BoundPlan,
   boundInputs,
 } from "./logical.js";
+import { boundOverText, type OverPlan, overParts, overProgram } from "./lower-over.js";
 import { isAsOf, neededColumns } from "./needed.js";
-import { overText } from "./over.js";
 import { pushDown } from "./push-down.js";
 import { conjuncts, filterGroups, folding, substitution } from "./rewrite.js";
 import { timeLine } from "./time-scale.js";
@@ -154,6 +152,14 @@ export interface SortStage {
 /** Window functions: rows in order, each with the functions' values. `schema` is `input`, then the functions. */
 export interface OverStage extends CompiledProgram {
   readonly kind: "over";
+  readonly operator: OperatorKind.OVER | OperatorKind.FRAMES;
+  /** Whether rows come in order, from another such stage. */
+  readonly sorted: boolean;
+  /**
+   * How far behind the watermark, in ticks of the first order column, rows may be when they leave; null where they wait
+   * for others, whatever the watermark.
+   */
+  readonly delay: bigint | null;
   readonly input: Schema;
   /** As of SortStage. */
   readonly by: SortStage["by"];
@@ -323,9 +329,7 @@ function lowerNode(plan: BoundPlan, stages: Stage[], needed: Needed): Pending {
     case "over": {
       const clocks = pending.columns.map((output) => clockOf(output, pending));
       flush(pending, plan.input.schema, stages);
-      const stage = overStage(plan, clocks);
-      stages.push(stage);
-      return untouched(plan.schema, stage.clock === null ? [] : clocks);
+      return lowerOver(plan, clocks, stages);
     }
     case "sort":
     case "limit": {
@@ -343,71 +347,39 @@ function lowerNode(plan: BoundPlan, stages: Stage[], needed: Needed): Pending {
   }
 }
 
-const FRAMES = { rows: OverFrame.ROWS, range: OverFrame.RANGE, all: OverFrame.ALL } as const;
-const COUNTING = {
-  rowNumber: OverFunction.ROW_NUMBER,
-  rank: OverFunction.RANK,
-  denseRank: OverFunction.DENSE_RANK,
-} as const;
-
-function overStage(
-  plan: Extract<BoundPlan, { kind: "over" }>,
-  clocks: readonly (number | null)[],
-): OverStage {
-  const input = plan.input.schema;
-  const compiler = new ProgramCompiler(input);
-  const outputs = new SharedOutputs(compiler, null);
-  const columns = input.fields.map(({ name, type, nullable }, index) => {
-    const column: BoundExpression = { kind: "column", index, name, type, nullable, text: name };
-    return outputs.add(column);
-  });
-  const fold = folding();
-  const aggregates = plan.functions.flatMap((fn) => ("aggregate" in fn ? [fn.aggregate] : []));
-  const entries = aggregates.map((aggregate) => aggregateEntry(aggregate, outputs, fold, false));
-  const keys = plan.partition.map((column) => ({
-    output: columns[column]!,
-    type: registerType(input.fields[column]!.type),
-  }));
-  const compiled = compiler.finish();
-  let aggregate = 0;
-  const config = encodeOverConfig({
-    frame: FRAMES[plan.frame],
-    carried: columns.length,
-    order: plan.by.map(({ column }) => columns[column]!),
-    functions: plan.functions.map((fn) =>
-      "aggregate" in fn
-        ? { kind: OverFunction.AGGREGATE, index: aggregate++ }
-        : { kind: COUNTING[fn.counting] },
-    ),
-    // What has no partition and no aggregate still is an aggregation of something.
-    aggregate: {
-      program: compiled.program,
-      keys,
-      aggregates:
-        entries.length + keys.length > 0 ? entries : [{ function: aggregateFunction("count", false) }],
-    },
-  });
-  const [first] = plan.by;
-  const inTime = first !== undefined && !first.descending && !first.nullsFirst && plan.frame !== "all";
-  const functions = plan.functions.map((fn) => ("aggregate" in fn ? fn.aggregate.text : `${fn.counting}()`));
-  return {
-    kind: "over",
-    ...compiled,
-    input,
-    by: plan.by,
-    config,
-    clock: inTime ? (clocks[first.column] ?? null) : null,
-    texts: [...input.fields.map(({ name }) => name), ...functions],
-    text: boundOverText(plan),
-    schema: plan.schema,
-  };
-}
-
-/** @internal How `explain` shows what functions are over. */
-export function boundOverText({ input, partition, by, frame }: Extract<BoundPlan, { kind: "over" }>): string {
-  const nameOf = (column: number) => input.schema.fields[column]!.name;
-  const order = by.map(({ column, descending }) => `${nameOf(column)}${descending ? " descending" : ""}`);
-  return overText(partition.map(nameOf), order, frame);
+/** What aggregates so far, counts and ranks, then what slides; rows before and after behind those that leave in order. */
+function lowerOver(plan: OverPlan, clocks: readonly (number | null)[], stages: Stage[]): Pending {
+  const { by, input } = plan;
+  const [first] = by;
+  const inTime = first !== undefined && !first.descending && !first.nullsFirst;
+  let clock = inTime ? (clocks[first.column] ?? null) : null;
+  let schema = input.schema;
+  let sorted = false;
+  const places: number[] = [];
+  for (const part of overParts(plan)) {
+    const before = schema.fields.length;
+    const fields = part.functions.map((index) => plan.schema.fields[input.schema.fields.length + index]!);
+    const compiled = overProgram(plan, part, schema);
+    const { delay } = compiled;
+    schema = { fields: [...schema.fields, ...fields] };
+    stages.push({
+      kind: "over",
+      ...compiled,
+      by,
+      sorted,
+      clock: compiled.waits ? null : clock,
+      text: boundOverText(plan),
+      schema,
+    });
+    if (compiled.waits || delay === null) clock = null;
+    sorted = true;
+    part.functions.forEach((index, at) => {
+      places[index] = before + at;
+    });
+  }
+  const pending = untouched(schema, clock === null ? [] : clocks);
+  const columns = [...input.schema.fields.keys(), ...places].map((index) => pending.columns[index]!);
+  return { ...pending, columns };
 }
 
 /** Results of windows leave in the order of their ends, which is that of their starts where all are equally long. */
@@ -729,7 +701,7 @@ function residualProgram(
 }
 
 /** Outputs of an aggregation's program: one per register, however many keys and arguments share it. */
-class SharedOutputs {
+export class SharedOutputs {
   readonly texts: string[] = [];
   readonly #compiler: ProgramCompiler;
   readonly #indices = new Map<number, number>();
@@ -932,7 +904,7 @@ function isColumn(place: GroupingSetStage["layout"][number]): boolean {
   return place !== null && "column" in place;
 }
 
-function aggregateEntry(
+export function aggregateEntry(
   aggregate: BoundAggregate,
   outputs: SharedOutputs,
   place: (expression: BoundExpression) => BoundExpression,

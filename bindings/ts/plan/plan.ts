@@ -103,7 +103,7 @@ export type WithFunctions<Row, F> = Flat<
     [K in keyof F]: F[K] extends Aggregate<string, infer R>
       ? Resolve<Row, R>
       : F[K] extends WindowFunction<infer R>
-        ? R
+        ? Resolve<Row, R>
         : unknown;
   }
 >;
@@ -256,8 +256,8 @@ export class Plan<out Row = AnyRow> {
   }
 
   /**
-   * Each row with window functions beside it: aggregates over the rows of its partition up to it, `rowNumber()`,
-   * `rank()`, `denseRank()`. See `OverOptions`. Rows that `orderBy` does not tell apart go by all other columns, so that
+   * Each row with window functions beside it: aggregates over the rows of its partition up to it or over a frame that
+   * slides with it, `rowNumber()`, `rank()`, `denseRank()`, `lag`, `lead`, `firstValue`, `lastValue`. See `OverOptions`. Rows that `orderBy` does not tell apart go by all other columns, so that
    * the result is the same whatever the order of arrival; the order of result rows is unspecified.
    */
   over<const F extends OverFunctions<Row>>(

@@ -5,12 +5,14 @@
 // waits as a run in that order. A watermark takes the front of every run, which the SORT operator puts together. So a
 // row is sorted twice at most, however long it waits, and what waits is not looked at but for its runs' fronts.
 //
+// Stages behind another one of the same order get rows in order and pass them on to their operator at once. Where
+// a frame reaches on, rows leave that much behind the watermark, and it goes on as much earlier.
+//
 // A row at or before the watermark is late: the rows after it have left with their values. It is left out and counted.
 
-import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
-import { type OverStage, ticksOfWatermark } from "../plan/index.js";
+import { type OverStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
 import { sliceRows } from "./rows.js";
@@ -21,6 +23,8 @@ import type { LateRows } from "./window-step.js";
 
 /** Rows of one push. */
 const PUSH_ROWS = 65_536;
+/** The last tick of a watermark that is not the end of input. */
+const LAST_TICK = 2n ** 63n - 2n;
 
 export interface OverStepOptions {
   /** Most rows of a result batch. */
@@ -59,7 +63,7 @@ export class OverStep extends OperatorStep {
     const { config, columns, texts, instructions, schema, input, by } = stage;
     super(
       kernel.operator({
-        kind: OperatorKind.OVER,
+        kind: stage.operator,
         config,
         columns,
         output: schema,
@@ -87,6 +91,7 @@ export class OverStep extends OperatorStep {
   }
 
   push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
+    if (this.#stage.sorted) return this.#pushSorted(input, start, rows);
     if (!this.#timed) {
       this.#sort ??= sortOperatorOf(this.#kernel, this.#order);
       this.#sort.push(input, start, rows, firstRow);
@@ -122,7 +127,9 @@ export class OverStep extends OperatorStep {
   }
 
   passes(time: bigint): bigint | null {
-    return this.#timed ? time : null;
+    const { delay } = this.#stage;
+    if (!this.#timed || delay === null) return null;
+    return delay === 0n ? time : watermarkOf(ticksOfWatermark(time, this.#type) - delay, this.#type);
   }
 
   *watermark(time: bigint): Generator<BatchData> {
@@ -130,6 +137,13 @@ export class OverStep extends OperatorStep {
     const ticks = ticksOfWatermark(time, this.#type);
     if (this.#passed !== null && ticks <= this.#passed) return;
     this.#passed = ticks;
+    if (!this.#stage.sorted) yield* this.#releaseUntil(ticks);
+    // No row equal to the last one in its time will come, nor one at or before the watermark.
+    const known = ticks < -LAST_TICK ? -LAST_TICK : ticks > LAST_TICK ? LAST_TICK : ticks;
+    if (this.operator.watermark(known) === Status.HAS_MORE) yield* drain(this.operator, this.#batchRows);
+  }
+
+  *#releaseUntil(ticks: bigint): Generator<BatchData> {
     const fronts = this.#runs.flatMap((run) => {
       const end = firstAfter(run.times, run.start, run.batch.length, ticks);
       if (end === run.start) return [];
@@ -140,8 +154,6 @@ export class OverStep extends OperatorStep {
     if (fronts.length === 0) return;
     this.#runs = this.#runs.filter(({ batch, start }) => start < batch.length);
     yield* this.#release(fronts);
-    // No row equal to the last one in its time will come.
-    if (this.operator.watermark(0n) === Status.HAS_MORE) yield* drain(this.operator, this.#batchRows);
   }
 
   *finish(): Generator<BatchData> {
@@ -171,11 +183,13 @@ export class OverStep extends OperatorStep {
 
   *#apply(batch: BatchData): Generator<BatchData> {
     const input = this.#sorted.batch(batch);
-    for (let start = 0; start < batch.length; start += PUSH_ROWS) {
-      const rows = Math.min(PUSH_ROWS, batch.length - start);
-      if (this.operator.push(input, start, rows) === Status.HAS_MORE)
-        yield* drain(this.operator, this.#batchRows);
-    }
+    for (let start = 0; start < batch.length; start += PUSH_ROWS)
+      yield* this.#pushSorted(input, start, Math.min(PUSH_ROWS, batch.length - start));
+  }
+
+  *#pushSorted(input: InputBatch, start: number, rows: number): Generator<BatchData> {
+    if (this.operator.push(input, start, rows) === Status.HAS_MORE)
+      yield* drain(this.operator, this.#batchRows);
   }
 
   override free(): void {

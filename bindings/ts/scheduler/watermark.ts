@@ -189,7 +189,7 @@ function holdsRows(stage: Stage, column: number): boolean {
     case "sort":
       return !stage.timed;
     case "over":
-      return stage.clock !== column;
+      return stage.clock !== column || stage.delay === null;
     case "join":
       return stage.time === null;
     case "union":

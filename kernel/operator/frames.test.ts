@@ -1,0 +1,265 @@
+// FRAMES by itself: pushes and pulls in small pieces, rows given up at every push, memory refused, bad configurations.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { encodeFramesConfig, type FramesConfigSpec } from "../../bindings/ts/kernel/config.js";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
+import { float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
+import { readColumn, type Value, writeColumn } from "../../twin/values.js";
+import { Type } from "../abi/layout.js";
+import { AggregateFault, AggregateFunction, OperatorKind } from "../abi/operator.js";
+import { FrameFunction, FrameUnit } from "../abi/over.js";
+import { BUILDS } from "./testing.js";
+
+type Row = readonly [at: bigint | null, key: string | null, x: number | null];
+
+const INPUT = [
+  { name: "at", type: int64, nullable: true },
+  { name: "key", type: utf8, nullable: true },
+  { name: "x", type: float64, nullable: true },
+];
+const RESULTS = [
+  { name: "total", type: float64, nullable: true },
+  { name: "rows", type: int64, nullable: false },
+  { name: "least", type: float64, nullable: true },
+  { name: "first", type: int64, nullable: true },
+  { name: "last", type: utf8, nullable: true },
+  { name: "shifted", type: float64, nullable: true },
+];
+
+type Frame = Pick<FramesConfigSpec, "unit" | "start" | "end"> & { readonly shift: bigint };
+
+function configOf({ shift, ...frame }: Frame, faults: AggregateFault): Uint8Array {
+  const program = new ProgramBuilder();
+  for (const type of [Type.I64, Type.BYTES, Type.F64]) program.output(program.load(program.column(type)));
+  const retract = program.output(program.literal(Type.I8, 0));
+  return encodeFramesConfig({
+    ...frame,
+    carried: 3,
+    kept: 3,
+    order: [0],
+    functions: [
+      { kind: FrameFunction.AGGREGATE, column: 0 },
+      { kind: FrameFunction.AGGREGATE, column: 1 },
+      { kind: FrameFunction.MIN, column: 2 },
+      { kind: FrameFunction.FIRST, column: 0 },
+      { kind: FrameFunction.LAST, column: 1 },
+      { kind: FrameFunction.SHIFT, column: 2, offset: shift },
+    ],
+    aggregate: {
+      program: program.encode(),
+      keys: [{ output: 1, type: Type.BYTES }],
+      aggregates: [
+        { function: AggregateFunction.SUM, argument: 2, type: Type.F64 },
+        { function: AggregateFunction.COUNT_ROWS },
+      ],
+      retract,
+      faults,
+    },
+  });
+}
+
+function open(kernel: Kernel, config: Uint8Array): Operator {
+  return kernel.operator({
+    kind: OperatorKind.FRAMES,
+    config,
+    columns: [0, 1, 2],
+    output: { fields: [...INPUT, ...RESULTS] },
+    emitsPerPush: true,
+  });
+}
+
+function batchOf(rows: readonly Row[]): BatchData {
+  const columns = INPUT.map(({ type }, at) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[at]!),
+    ),
+  );
+  return { schema: { fields: INPUT }, length: rows.length, columns };
+}
+
+function rowsOf({ length, columns }: BatchData): Value[][] {
+  const values = columns.map(readColumn);
+  return Array.from({ length }, (_, row) => values.map((column) => column[row]!));
+}
+
+/** Every row's values computed anew. Values are small multiples of a half: plain sums of them are exact. */
+function twin(rows: readonly Row[], { unit, start, end, shift }: Frame): Value[][] {
+  return rows.map((row) => {
+    const own = rows.filter(([, key]) => key === row[1]);
+    const at = own.indexOf(row);
+    const held = own.filter((other, index) => {
+      if (unit === FrameUnit.ROWS)
+        return (start === null || index >= at + Number(start)) && (end === null || index <= at + Number(end));
+      if (row[0] === null || other[0] === null) {
+        if (row[0] === other[0]) return true;
+        return index < at ? start === null : end === null;
+      }
+      const distance = other[0] - row[0];
+      if (unit === FrameUnit.PEERS) return distance === 0n || (distance < 0n ? start === null : end === null);
+      return (start === null || distance >= start) && (end === null || distance <= end);
+    });
+    const values = held.flatMap(([, , x]) => (x === null ? [] : [x]));
+    return [
+      ...row,
+      values.length === 0 ? null : values.reduce((sum, x) => sum + x, 0),
+      BigInt(held.length),
+      values.length === 0 ? null : Math.min(...values),
+      held.at(0)?.[0] ?? null,
+      held.at(-1)?.[1] ?? null,
+      own[at + Number(shift)]?.[2] ?? null,
+    ];
+  });
+}
+
+const texts = (rows: readonly (readonly Value[])[]) => rows.map((row) => row.join("|")).sort();
+
+/** Pushes pieces, pulls `most` rows at a time. */
+function run(operator: Operator, pieces: readonly (readonly Row[])[], most: number): Value[][] {
+  const results: Value[][] = [];
+  const drain = () => {
+    for (let batch = operator.pull(most); batch !== null; batch = operator.pull(most))
+      results.push(...rowsOf(batch));
+  };
+  for (const piece of pieces) {
+    operator.push(batchOf(piece));
+    drain();
+  }
+  operator.watermark(END_OF_INPUT);
+  drain();
+  return results;
+}
+
+const frames = fc
+  .record({
+    unit: fc.constantFrom(FrameUnit.ROWS, FrameUnit.PEERS, FrameUnit.VALUES),
+    bounds: fc.tuple(fc.integer({ min: -4, max: 3 }), fc.nat(5)),
+    open: fc.constantFrom("", "", "start", "end", "start end"),
+    shift: fc.integer({ min: -3, max: 3 }),
+  })
+  .map(({ unit, bounds: [from, more], open, shift }): Frame => {
+    const bound = (value: number) => (unit === FrameUnit.PEERS ? 0n : BigInt(value));
+    return {
+      unit,
+      start: open.includes("start") ? null : bound(from),
+      end: open.includes("end") ? null : bound(from + more),
+      shift: BigInt(unit === FrameUnit.ROWS ? shift : -Math.abs(shift)),
+    };
+  });
+
+const rowsInOrder = fc
+  .array(
+    fc.tuple(
+      fc.option(fc.nat(12).map(BigInt), { freq: 9 }),
+      fc.option(fc.constantFrom("a", "b", "été"), { freq: 9 }),
+      fc.option(
+        fc.integer({ min: -40, max: 40 }).map((half) => half / 2),
+        { freq: 6 },
+      ),
+    ),
+    { maxLength: 40 },
+  )
+  .map((rows) => rows.sort(([a], [b]) => Number(a ?? 99n) - Number(b ?? 99n)) as Row[]);
+
+describe.each(BUILDS)("%s build", (build) => {
+  test("any frame over any pieces is the twin's, rows given up as soon as may be", async () => {
+    const kernel = await Kernel.open({ build });
+    fc.assert(
+      fc.property(
+        rowsInOrder,
+        frames,
+        fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.constantFrom(AggregateFault.NONE, AggregateFault.FLUSH_OFTEN),
+        (rows, frame, sizes, most, fault) => {
+          const pieces: Row[][] = [];
+          for (let at = 0, step = 0; at < rows.length; at += sizes[step++ % sizes.length]!)
+            pieces.push(rows.slice(at, at + sizes[step % sizes.length]!));
+          const operator = open(kernel, configOf(frame, fault));
+          expect(texts(run(operator, pieces, most))).toEqual(texts(twin(rows, frame)));
+          operator.destroy();
+        },
+      ),
+      { numRuns: 150 },
+    );
+    kernel.close();
+  });
+
+  test("what frames cannot need any more is given up", async () => {
+    const kernel = await Kernel.open({ build });
+    const frame = { unit: FrameUnit.VALUES, start: -50n, end: 0n, shift: -2n };
+    const operator = open(kernel, configOf(frame, AggregateFault.NONE));
+    let after = 0;
+    for (let push = 0; push < 60; push++) {
+      const rows = Array.from({ length: 1000 }, (_, at): Row => [BigInt(push * 1000 + at), `${at % 7}`, 1]);
+      operator.push(batchOf(rows));
+      while (operator.pull(5000) !== null);
+      if (push === 9) after = operator.stats().stateBytes;
+    }
+    expect(operator.stats().stateBytes).toBeLessThan(1.1 * after);
+    operator.destroy();
+    kernel.close();
+  });
+
+  test("a push that memory is refused to leaves everything as it was", async () => {
+    const kernel = await Kernel.open({ build });
+    const rows = Array.from({ length: 60 }, (_, at): Row => [BigInt(at >> 1), `key ${at % 20}`, at / 2]);
+    const frame = { unit: FrameUnit.ROWS, start: -1n, end: 1n, shift: 1n };
+    const config = configOf(frame, AggregateFault.FLUSH_OFTEN);
+    const expected = texts(twin(rows, frame));
+    let refused = 0;
+    for (let nth = 1; nth < 60; nth++) {
+      const operator = open(kernel, config);
+      const results: Value[][] = [];
+      kernel.failAllocation(nth);
+      const insist = (work: () => void) => {
+        for (;;) {
+          try {
+            return work();
+          } catch (error) {
+            if (!(error instanceof MemoryLimitError)) throw error;
+            refused++;
+          }
+        }
+      };
+      const pull = () => {
+        for (let batch = operator.pull(9); batch !== null; batch = operator.pull(9))
+          results.push(...rowsOf(batch));
+      };
+      try {
+        for (const part of [rows.slice(0, 30), rows.slice(30)]) {
+          insist(() => void operator.push(batchOf(part)));
+          insist(pull);
+        }
+        operator.watermark(END_OF_INPUT);
+        insist(pull);
+        expect(texts(results)).toEqual(expected);
+      } catch (error) {
+        // What the heap had been asked for before, and what a pull computes: see ABI.md.
+        expect(error).toBeInstanceOf(ClosedError);
+      } finally {
+        kernel.failAllocation(0);
+        operator.destroy();
+      }
+    }
+    expect(refused).toBeGreaterThan(5);
+    kernel.close();
+  });
+
+  test("frames that end before they begin, and what they cannot count, are refused", async () => {
+    const kernel = await Kernel.open({ build });
+    const refused = (frame: Frame) =>
+      expect(() => open(kernel, configOf(frame, AggregateFault.NONE))).toThrow(ArgumentError);
+    refused({ unit: FrameUnit.ROWS, start: 1n, end: 0n, shift: 0n });
+    refused({ unit: FrameUnit.PEERS, start: -1n, end: 0n, shift: 0n });
+    refused({ unit: FrameUnit.VALUES, start: -1n, end: 0n, shift: 1n });
+    refused({ unit: FrameUnit.ROWS, start: -(2n ** 31n), end: 0n, shift: 0n });
+    refused({ unit: FrameUnit.ROWS, start: 0n, end: 0n, shift: 2n ** 31n });
+    kernel.close();
+  });
+});
