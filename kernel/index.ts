@@ -59,6 +59,14 @@ export function op_combine(ctx: usize, handle: u32, source: u32): i32 {
   return operators.combine(ctx, handle, source);
 }
 
+export function op_divide(ctx: usize, handle: u32, parts: u32): i32 {
+  return operators.divide(ctx, handle, parts);
+}
+
+export function op_combine_part(ctx: usize, handle: u32, source: u32, part: u32): i32 {
+  return operators.combinePart(ctx, handle, source, part);
+}
+
 export function op_release(ctx: usize, handle: u32): i32 {
   return operators.release(ctx, handle);
 }

@@ -50,6 +50,11 @@ export const enum AggregateFlag {
    * bits of FLAGS are the index of the program's output that is the kind, an I8.
    */
   RETRACT = 4,
+  /**
+   * One of several operators that take the rows of one aggregation, to be brought together by `op_divide` and
+   * `op_combine_part`: rows that bring many groups are set aside early. Says nothing about results.
+   */
+  SHARED = 8,
 }
 
 /** Fault switches: make rare paths common in tests. May be combined. */

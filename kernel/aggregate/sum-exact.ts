@@ -526,6 +526,11 @@ export function sumExactCombineBegin(target: Accumulator, source: Accumulator): 
   return high - low > target.limbsMax || setWindow(target, low, high - low);
 }
 
+/** Passes carries on, so that `sumExactCombineBegin` has nothing to do with this as a source. False when out of memory. */
+export function sumExactSettle(self: Accumulator): bool {
+  return self.rows == 0 || normalise(self);
+}
+
 /** Adds groups of `source`; false, with nothing done, where their limbs do not all lie in the target's window. */
 export function sumExactCombine(
   target: Accumulator,

@@ -54,11 +54,20 @@ export function copyPrepare(
     target.tier == <u32>Tier.HASH &&
     source.tier == <u32>Tier.HASH &&
     source.extra == 0 &&
-    source.nullGroup == NO_GROUP
+    !listsNull(source, list, count)
   )
     return Copying.PACKED;
   if (!loadKeys(target, source, list, count, bitmaps, scratch)) return Copying.FAILED;
   return groupsPrepareLoaded(target, count, count) ? Copying.KEYS : Copying.FAILED;
+}
+
+/** Whether the group of a null key that has no mask, and so no packed row, is listed. */
+function listsNull(source: Groups, list: usize, count: u32): bool {
+  if (source.nullGroup == NO_GROUP) return false;
+  for (let index: usize = 0; index < <usize>count; index++) {
+    if (load<u32>(list + (index << 2)) == source.nullGroup) return true;
+  }
+  return false;
 }
 
 /** One more than the largest number that the groups can get. */

@@ -136,6 +136,13 @@ export function groupsLoad(groups: Groups, program: usize, rows: u32): bool {
 
 // HASH, for rows that are set aside between packing and looking up.
 
+/** Keys are looked up packed from now on. False when out of memory. */
+export function groupsToHash(groups: Groups): bool {
+  if (groups.tier == <u32>Tier.DIRECT) return toHash(groups, 0);
+  groups.tier = Tier.HASH;
+  return true;
+}
+
 /** Packed rows of the loaded keys (a lone 8-byte key: its values; nulls are told by its validity). */
 export function groupsRows(groups: Groups, rows: u32): usize {
   if (groups.maskOffset == NO_GROUP) return groupsKey(groups, 0).values;
@@ -219,7 +226,7 @@ function toHash(groups: Groups, batchRows: u32): bool {
 }
 
 /** Packs the keys of a DIRECT group into `row`; whether any is null. */
-function packDirect(groups: Groups, group: u32, row: usize): bool {
+export function packDirect(groups: Groups, group: u32, row: usize): bool {
   memory.fill(row, 0, groups.rowWidth);
   let nulls: u32 = 0;
   for (let index: u32 = 0; index < groups.keyCount; index++) {

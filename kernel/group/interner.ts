@@ -276,6 +276,13 @@ export function internedLength(interner: usize, id: u32): u32 {
   return load<u32>(changetype<Interner>(interner).entries + ((<usize>id) << 3), 4);
 }
 
+/** A hash of an interned text: the same in every interner of the same seed. */
+export function internedHash(interner: usize, id: u32): u32 {
+  if (changetype<Interner>(interner).hashZero) return 0;
+  const hash = changetype<SlotHash>(interner + HASH);
+  return tagOf(slotHashBytes(hash, internedAddress(interner, id), internedLength(interner, id)));
+}
+
 /**
  * Makes the table that translates the codes of `dictionary` ready for `rows` rows; false when out of memory.
  * A dictionary of the same id as last time may only have grown, and keeps what is known.

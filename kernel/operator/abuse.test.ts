@@ -490,12 +490,15 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
           raw.status("op_merge", other, batch);
           if (draws.chance(50)) raw.status("op_combine", draws.chance(50) ? handle : other, other);
           if (draws.chance(50)) raw.status("op_combine", other, handle);
+          if (draws.chance(30)) raw.status("op_divide", other, draws.chance(80) ? 256 : draws.word(raw));
+          if (draws.chance(50)) raw.status("op_combine_part", handle, other, draws.below(300));
           raw.status("op_watermark", other, 0, END);
           raw.status("op_pull", other, out, 65536, 0);
           raw.status("op_destroy", other);
         }
         if (draws.chance(30)) raw.status("op_merge", handle, batch);
         if (draws.chance(30)) raw.status("op_combine", handle, draws.chance(50) ? handle : draws.word(raw));
+        if (draws.chance(5)) raw.status("op_divide", handle, 256);
         break;
       }
       case 6:

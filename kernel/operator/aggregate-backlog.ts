@@ -16,6 +16,9 @@
 // fast, a million keys 2.8 times. Tried and lost: the first try of every block (row-table.ts) in a partition too,
 // and growing slots, keys and sums step by step instead of for all that waits: 1.5 and 1.9 times together.
 //
+// Several operators that share one aggregation's rows (SHARED) begin earlier, and what waits then is applied by others:
+// a partition of all of them at a time (aggregate-divide.ts), so that no row is looked up twice.
+//
 // Taken by aggregations without filters, text or boolean arguments, distinct counts and changelogs; each partial of a
 // window (windows.ts) has its own.
 //
@@ -25,16 +28,24 @@
 
 import { Abi } from "../abi/layout";
 import { AggregateFault, AggregateFlag } from "../abi/operator";
-import { Status } from "../abi/status";
+import { Reason, Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
 import { VALUES_BYTES, argumentValues } from "../aggregate/argument";
+import { bitmapGet } from "../column/bitmap";
 import { typeWidth } from "../column/type";
 import { VECTOR_SIZE, Vector } from "../column/vector";
 import { programOutput, programOutputType } from "../expression/program";
-import { groupsAssignRows, groupsLoad, groupsRowTags, groupsRows } from "../group/groups";
+import {
+  groupsAssignRows,
+  groupsHaveTexts,
+  groupsLoad,
+  groupsRowTags,
+  groupsRows,
+  groupsToHash,
+} from "../group/groups";
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
-import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { RowTable, rowTablePartitionReserve, rowTableReserve } from "../group/row-table";
@@ -55,10 +66,15 @@ const SLAB_CHUNKS: u32 = 32;
 const BEGIN_GROUPS: u32 = 1 << 18;
 /** ... and the part of a push's rows, one in so many, that must bring new groups. */
 const NEW_SHARE: u32 = 4;
+/** The same for SHARED operators, whose groups will be looked up once more. */
+const BEGIN_SHARED_GROUPS: u32 = 1 << 16;
+const NEW_SHARED_SHARE: u32 = 2;
 const BACKLOG_ROWS: u32 = 1 << 22;
 const BACKLOG_BYTES: u32 = 1 << 28;
 /** With the fault switch, so few that every path is taken. */
 const FAULT_ROWS: u32 = 16;
+/** A partition of more than one in so many of the rows that wait is not left to whoever takes that partition. */
+const LARGE_SHARE: u32 = 16;
 /** Rows that a pull works off before it answers. */
 const PULL_ROWS: u32 = 65536;
 const KEY_NULL: u32 = 1 << 31;
@@ -146,7 +162,11 @@ export function backlogConsider(operator: usize, rows: u32, before: u32): void {
   const groups = groupsOf(self);
   if (groups.tier != <u32>Tier.HASH || self.backlogRefused) return;
   const fault = (self.fault & <u32>AggregateFault.SET_ASIDE) != 0;
-  if (!fault && (groups.count < BEGIN_GROUPS || groups.count - before < rows / NEW_SHARE || rows == 0)) return;
+  // Texts' ids are each operator's own: rows with such are worked off before they are divided.
+  const shared = (self.flags & <u32>AggregateFlag.SHARED) != 0 && !groupsHaveTexts(groups);
+  const begin = shared ? BEGIN_SHARED_GROUPS : BEGIN_GROUPS;
+  const share = shared ? NEW_SHARED_SHARE : NEW_SHARE;
+  if (!fault && (groups.count < begin || groups.count - before < rows / share || rows == 0)) return;
   if (!isEligible(self)) self.backlogRefused = 1;
   else create(operator, fault);
 }
@@ -267,6 +287,7 @@ export function backlogAppend(context: usize, operator: usize, rows: u32): bool 
   if (!groupsLoad(groups, self.program, rows)) return false;
   const keys = groupsRows(groups, rows);
   const tags = groupsRowTags(groups, keys, rows);
+  if (groups.maskOffset == NO_GROUP) nullTags(tags, groupsKey(groups, 0).validity, rows);
   place(backlog, tags, rows);
   const width: usize = backlog.keyWidth;
   if (width == 8) placeKeys<u64>(backlog, keys, rows, 8);
@@ -300,6 +321,14 @@ export function backlogAppend(context: usize, operator: usize, rows: u32): bool 
   scratchReset(context, mark);
   backlog.rows += rows;
   return true;
+}
+
+/** A null key has no value, and so no hash: it belongs to partition 0, wherever it is set aside. */
+function nullTags(tags: usize, validity: usize, rows: u32): void {
+  if (validity == 0) return;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (!bitmapGet(validity, row)) store<u32>(tags + ((<usize>row) << 2), 0);
+  }
 }
 
 /** Gives each row its place in its tag's partition, and clears the null bits there. */
@@ -407,8 +436,6 @@ function dropSlabs(operator: usize, backlog: Backlog): void {
 
 /** Applies the first chunk of the next partition that has one: all of it, or OUT_OF_MEMORY and none. */
 function workChunk(context: usize, operator: usize): i32 {
-  const self = aggregationOf(operator);
-  const groups = groupsOf(self);
   const backlog = backlogOf(operator);
   let partition = backlog.partitions + <usize>backlog.next * PARTITION;
   while (load<u32>(partition) == 0) {
@@ -416,9 +443,41 @@ function workChunk(context: usize, operator: usize): i32 {
     partition = backlog.partitions + <usize>backlog.next * PARTITION;
   }
   const chunk: usize = load<u32>(partition);
-  const last = load<u32>(chunk) == 0;
-  const rows = backlog.chunkRows - (last ? load<u32>(partition, 8) : 0);
-  if (!makeRoom(operator, partition, rows)) return failMemory(context, 0);
+  const rows = chunkLength(backlog, partition, chunk);
+  const status = applyChunk(context, operator, backlog.next, chunk, rows, load<u32>(partition, 12), backlog.rows);
+  if (status < 0) return status;
+  if (load<u32>(chunk) == 0) store<u32>(partition, 0, 8);
+  store<u32>(partition, load<u32>(chunk));
+  store<u32>(partition, load<u32>(partition, 12) - rows, 12);
+  giveChunk(backlog, chunk);
+  backlog.rows -= rows;
+  return 0;
+}
+
+/** Rows of a partition's chunk: all have as many as they can, but the last. */
+// @ts-ignore: decorator
+@inline
+function chunkLength(backlog: Backlog, partition: usize, chunk: usize): u32 {
+  return backlog.chunkRows - (load<u32>(chunk) == 0 ? load<u32>(partition, 8) : 0);
+}
+
+/**
+ * Applies a chunk's rows, of `top`, a partition: all of them, or OUT_OF_MEMORY and none. The chunk may be another
+ * operator's of the same layout. `inPartition` and `waiting` bound the rows that will follow.
+ */
+function applyChunk(
+  context: usize,
+  operator: usize,
+  top: u32,
+  chunk: usize,
+  rows: u32,
+  inPartition: u32,
+  waiting: u32,
+): i32 {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const backlog = backlogOf(operator);
+  if (!makeRoom(operator, top, rows, inPartition, waiting)) return failMemory(context, 0);
   const before = groups.count;
   gatherKeys(backlog, groups, chunk + HEADER, rows);
   for (let index: u32 = 0; index < backlog.columnCount; index++) {
@@ -434,11 +493,6 @@ function workChunk(context: usize, operator: usize): i32 {
     memory.copy(programOutput(self.program, column.output), column.saved, VECTOR_SIZE);
   }
   if (status < 0) return status;
-  store<u32>(partition, load<u32>(chunk));
-  store<u32>(partition, load<u32>(partition, 12) - rows, 12);
-  if (last) store<u32>(partition, 0, 8);
-  giveChunk(backlog, chunk);
-  backlog.rows -= rows;
   backlog.share = ((groups.count - before) << 8) / rows;
   return 0;
 }
@@ -447,15 +501,15 @@ function workChunk(context: usize, operator: usize): i32 {
  * Room for a chunk's rows; where arrays have to grow, at best for all that waits and is likely to be new, so
  * that they are copied less often.
  */
-function makeRoom(operator: usize, partition: usize, rows: u32): bool {
+function makeRoom(operator: usize, top: u32, rows: u32, inPartition: u32, waiting: u32): bool {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   const backlog = backlogOf(operator);
   const need = groups.count + rows + 1;
-  const likely = (<u64>backlog.share * <u64>backlog.rows) >> 8;
-  const inPartition = (<u64>backlog.share * <u64>load<u32>(partition, 12)) >> 8;
+  const likely = (<u64>backlog.share * <u64>waiting) >> 8;
+  const likelyHere = (<u64>backlog.share * <u64>inPartition) >> 8;
   const table = groups.table;
-  if (!rowTablePartitionReserve(table, backlog.next, rows, <u32>inPartition)) return false;
+  if (!rowTablePartitionReserve(table, top, rows, <u32>likelyHere)) return false;
   if (need > changetype<RowTable>(table).capacity && rowTableReserve(table, rows + 1 + <u32>likely))
     aggregateReserveSpan(operator, min<u32>(need + <u32>likely, changetype<RowTable>(table).capacity));
   if (!rowTableReserve(table, rows + 1) || !aggregateReserveSpan(operator, need)) return false;
@@ -463,6 +517,52 @@ function makeRoom(operator: usize, partition: usize, rows: u32): bool {
     if (!accumulatorReserveRows(accumulatorAt(self, index), need, rows, 0)) return false;
   }
   return true;
+}
+
+// ---- bringing several operators together
+
+/** Works off what is not to be left to others: everything, or partitions that hold a large part of the rows. */
+export function backlogWorkLarge(context: usize, operator: usize, all: bool): i32 {
+  if (all || !backlogIsOpen(operator)) return min<i32>(0, backlogWork(context, operator, true));
+  const backlog = backlogOf(operator);
+  const large = backlog.rows / LARGE_SHARE;
+  for (let top: u32 = 0; top < PARTITIONS; top++) {
+    const partition = backlog.partitions + <usize>top * PARTITION;
+    if (load<u32>(partition, 12) <= large) continue;
+    backlog.next = top;
+    while (load<u32>(partition) != 0) {
+      const status = workChunk(context, operator);
+      if (status < 0) return status;
+    }
+  }
+  return 0;
+}
+
+/**
+ * Applies the rows that wait in a partition of another operator of the same configuration, which stays as it is. 0, or
+ * an error: then some of the rows may have been applied.
+ */
+export function backlogCombine(context: usize, operator: usize, source: usize, top: u32): i32 {
+  if (backlogRows(source) == 0) return 0;
+  const theirs = backlogOf(source);
+  const partition = theirs.partitions + <usize>top * PARTITION;
+  if (load<u32>(partition) == 0) return 0;
+  const groups = groupsOf(aggregationOf(operator));
+  if (groups.tier != <u32>Tier.HASH && !groupsToHash(groups)) return failMemory(context, 0);
+  if (!backlogIsOpen(operator)) create(operator, (aggregationOf(operator).fault & <u32>AggregateFault.SET_ASIDE) != 0);
+  if (!backlogIsOpen(operator)) return failMemory(context, 0);
+  const backlog = backlogOf(operator);
+  if (backlog.width != theirs.width || backlog.chunkRows != theirs.chunkRows)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  backlog.seen |= theirs.seen;
+  let left = load<u32>(partition, 12);
+  for (let chunk: usize = load<u32>(partition); chunk != 0; chunk = load<u32>(chunk)) {
+    const rows = chunkLength(theirs, partition, chunk);
+    const status = applyChunk(context, operator, top, chunk, rows, left, left * (PARTITIONS - top));
+    if (status < 0) return status;
+    left -= rows;
+  }
+  return 0;
 }
 
 function apply(context: usize, self: Aggregation, rows: u32): i32 {

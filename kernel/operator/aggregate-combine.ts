@@ -3,6 +3,7 @@
 // the next step tries again; what fails later (`broken`) leaves a target of no use.
 
 import { Abi } from "../abi/layout";
+import { AggregateFlag } from "../abi/operator";
 import { Status } from "../abi/status";
 import { Accumulator, Family, isPairs } from "../aggregate/accumulator";
 import {
@@ -32,7 +33,7 @@ const ROWS: u32 = Abi.VECTOR_ROWS;
 // @ts-ignore: decorator
 @unmanaged
 export class Combination {
-  /** The next group of the source; then the accumulator and the pair of it that come next. */
+  /** The next group of the source, up to `end`; then the accumulator and the pair of it that come next. */
   group: u32;
   accumulator: u32;
   pair: u32;
@@ -42,6 +43,10 @@ export class Combination {
   broken: u32;
   /** Of `aggregateCombine`: the handle of the operator that is being combined; 0 when none is. */
   source: u32;
+  /** The source's groups that are to come (u32 each), of which `group` is then an index; 0: all, by number. */
+  order: usize;
+  /** Where they end. */
+  end: u32;
 }
 
 export const COMBINATION_SIZE: usize = 32;
@@ -65,7 +70,7 @@ export function aggregateCombining(operator: usize): bool {
 /** Whether `aggregateCombine` takes operators of this kind: accumulators that combine, over rows that are not taken back. */
 export function aggregateCombines(operator: usize): bool {
   const self = aggregationOf(operator);
-  return (self.flags & 0xffff) == 0 && combinePossible(self);
+  return (self.flags & 0xffff & ~(<u32>AggregateFlag.SHARED)) == 0 && combinePossible(self);
 }
 
 /**
@@ -117,6 +122,8 @@ export function combineBegin(context: usize, work: Combination, target: usize, s
   work.accumulator = 0;
   work.pair = 0;
   work.broken = 0;
+  work.order = 0;
+  work.end = groupsOf(aggregationOf(source)).count;
   if (!combineAccumulators(target, source)) return failMemory(context, 0);
   changetype<Operator>(target).rowsSelected += changetype<Operator>(source).rowsSelected;
   return 0;
@@ -145,7 +152,7 @@ function isCount(self: Accumulator): bool {
 export function combineStep(context: usize, region: usize, work: Combination, target: usize, source: usize): i32 {
   const from = aggregationOf(source);
   const groups = groupsOf(from);
-  if (work.group >= groups.count) return combinePairs(context, work, target, source);
+  if (work.group >= work.end) return combinePairs(context, work, target, source);
   if (work.group == 0 && hasPairs(from)) {
     const map = regrow(region, work.map, 0, max<usize>((<usize>groups.count) << 2, 64));
     if (map == 0) return failMemory(context, 0);
@@ -156,9 +163,16 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   let count: u32 = 0;
   let group = work.group;
-  for (; group < groups.count && count < ROWS; group++) {
-    store<u32>(list + ((<usize>count) << 2), group);
-    count += <u32>groupsIsOccupied(groups, group);
+  for (; group < work.end && count < ROWS; group++) {
+    const number = work.order == 0 ? group : load<u32>(work.order + ((<usize>group) << 2));
+    // A null without a mask goes by itself, so that the others can go packed.
+    const alone = number == groups.nullGroup;
+    if (alone && count != 0) break;
+    store<u32>(list + ((<usize>count) << 2), number);
+    count += <u32>groupsIsOccupied(groups, number);
+    if (!alone) continue;
+    group++;
+    break;
   }
   if (count != 0 && !combineListed(context, work, target, source, list, count, numbers))
     return failMemory(context, 0);

@@ -54,6 +54,8 @@ export class Aggregation {
   like: usize;
   /** How far another operator's groups have come in: see aggregate-combine.ts. 0 until the first do. */
   combination: usize;
+  /** Its groups by partition: see aggregate-divide.ts. 0 until they are divided; then it takes nothing any more. */
+  division: usize;
 }
 
 /** Bytes behind the head that an aggregation takes. */

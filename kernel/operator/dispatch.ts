@@ -62,6 +62,13 @@ import { framesGroups, framesPending, framesPull, framesWatermark } from "./fram
 import { framesCreate } from "./frames-create";
 import { framesPush } from "./frames-push";
 import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
+import {
+  DIVISION_PARTS,
+  aggregateCombinePart,
+  aggregateDivide,
+  aggregateDivided,
+  aggregateDivides,
+} from "./aggregate-divide";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import {
@@ -185,11 +192,11 @@ function pending(operator: usize): bool {
   }
 }
 
-/** Whether a merge is half done: only the rest of it may come then. */
+/** Whether a merge is half done, so that only the rest of it may come, or only parts may go. */
 function merging(operator: usize): bool {
   return (
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
-    (aggregateMergeOpen(operator) || aggregateCombining(operator))
+    (aggregateMergeOpen(operator) || aggregateCombining(operator) || aggregateDivided(operator))
   );
 }
 
@@ -349,6 +356,43 @@ export function combine(context: usize, handle: u32, other: u32): i32 {
   if (begun && changetype<Combination>(aggregationOf(operator).combination).source != other)
     return fail(context, Status.BUSY, Reason.NONE);
   return aggregateCombine(context, operator, source, other);
+}
+
+/** Divides the groups among `parts` partitions; 0 only asks whether that can be done. */
+export function divide(context: usize, handle: u32, parts: u32): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  const head = changetype<Operator>(operator);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE || !aggregateDivides(operator))
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (parts == 0) return Status.NEED_INPUT;
+  if (parts != DIVISION_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  return aggregateDivide(context, operator);
+}
+
+/** Folds a partition of a divided operator in, which is only read. */
+export function combinePart(context: usize, handle: u32, other: u32, part: u32): i32 {
+  const source = enter(context, other);
+  if (source == 0) return status(context);
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  const head = changetype<Operator>(operator);
+  if (operator == source) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  if (
+    head.kind != <u32>OperatorKind.HASH_AGGREGATE ||
+    changetype<Operator>(source).kind != <u32>OperatorKind.HASH_AGGREGATE ||
+    !aggregateDivided(source) ||
+    !aggregateDivides(operator)
+  )
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (part >= DIVISION_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  return aggregateCombinePart(context, operator, source, part);
 }
 
 /** Ends an open pull or snapshot: output memory may be reused, a half-read snapshot is dropped. */

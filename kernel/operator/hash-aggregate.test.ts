@@ -31,6 +31,8 @@ import {
 } from "./testing.js";
 
 const RUNS = 150;
+/** Parts into which an aggregation is divided. */
+const PARTS = 256;
 const ALL_FAULTS =
   AggregateFault.HASH_ZERO |
   AggregateFault.NO_DIRECT |
@@ -148,6 +150,43 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
           source.destroy();
         }
       }),
+      { numRuns: RUNS },
+    );
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("divides operators, whose parts come together in others, to the same results", () => {
+    fc.assert(
+      fc.property(
+        cases,
+        splits,
+        faults,
+        fc.integer({ min: 1, max: 3 }),
+        ({ query, table }, sizes, fault, count) => {
+          const rows = table[0]!.length;
+          const cuts = [0, Math.ceil(rows / 3), Math.ceil(rows / 2), rows];
+          const sources = cuts.slice(1).map((end, index) => {
+            const source = open(kernel, { ...query, faults: fault });
+            pushAll(source, query, slice(table, cuts[index]!, end), sizes);
+            return source;
+          });
+          const targets = Array.from({ length: count }, () => open(kernel, { ...query, faults: fault }));
+          try {
+            if (!sources[0]!.divides()) {
+              expect(() => sources[0]!.divide(PARTS)).toThrow();
+              return;
+            }
+            for (const source of sources) source.divide(PARTS);
+            for (let part = 0; part < PARTS; part++) {
+              for (const source of sources) targets[(part * 7) % count]!.combinePart(source, part);
+            }
+            const pulled = () => targets.flatMap((target) => rowsOf(target.finish()));
+            expect(outcome(pulled)).toEqual(oracle(query, table));
+          } finally {
+            for (const one of [...sources, ...targets]) one.destroy();
+          }
+        },
+      ),
       { numRuns: RUNS },
     );
     expect(kernel.blocks).toBeLessThan(8);

@@ -222,11 +222,14 @@ function checkHeader(config: usize, length: u32): bool {
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
   const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff;
   const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
-  if (flags > (both | <u32>AggregateFlag.RETRACT) || (flags & both) == both) return false;
+  if (flags > (both | <u32>AggregateFlag.RETRACT | <u32>AggregateFlag.SHARED) || (flags & both) == both) return false;
   const end: u64 =
     <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
+
+/** Flags that say nothing about the state. */
+const IRRELEVANT: u32 = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL | AggregateFlag.SHARED);
 
 /** What decides whether a state fits: keys, aggregates, program, and whether rows are taken back; not the rest. */
 function hashConfig(config: usize, keys: u32, results: u32): u64 {
@@ -234,7 +237,7 @@ function hashConfig(config: usize, keys: u32, results: u32): u64 {
   const program = config + <usize>load<u32>(config, <usize>AggregateConfig.PROGRAM);
   const first = hashBytes(config + <usize>AggregateConfig.SIZE, entries);
   const second = hashBytes(program, load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES));
-  const kind = load<u32>(config, <usize>AggregateConfig.FLAGS) & ~(<u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL));
+  const kind = load<u32>(config, <usize>AggregateConfig.FLAGS) & ~IRRELEVANT;
   return ((first * 31 + second) ^ (((<u64>keys) << 32) | <u64>results)) + <u64>kind * 0x9e3779b97f4a7c15;
 }
 

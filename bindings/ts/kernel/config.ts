@@ -140,6 +140,15 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
   return bytes;
 }
 
+/** The configuration of one of several operators that share the rows of one aggregation, and are brought together by parts. */
+export function asShared(config: Uint8Array): Uint8Array {
+  const shared = config.slice();
+  const view = new DataView(shared.buffer);
+  const flags = view.getUint32(AggregateConfig.FLAGS, true) | AggregateFlag.SHARED;
+  view.setUint32(AggregateConfig.FLAGS, flags, true);
+  return shared;
+}
+
 function flagsOf({ changelog, partial, retract }: AggregateConfigSpec): number {
   const flags = (changelog ? AggregateFlag.CHANGELOG : 0) | (partial ? AggregateFlag.PARTIAL : 0);
   return retract === undefined ? flags : flags | AggregateFlag.RETRACT | (retract << 16);

@@ -421,6 +421,30 @@ export class Operator {
     }
   }
 
+  /** Whether groups of this aggregation can be divided by their keys' hash, to be brought together part by part. */
+  divides(): boolean {
+    return this.kernel.call((exports, context) => exports.op_divide(context, this.#handle, 0)) >= 0;
+  }
+
+  /** Divides the groups into `parts`; from now on the operator gives nothing but these (`combinePart`). */
+  divide(parts: number): void {
+    this.#run((exports, context) => exports.op_divide(context, this.#handle, parts), this.#context(0));
+  }
+
+  /** Takes in a part of another operator of the same configuration that is divided, and stays as it is. */
+  combinePart(source: Operator, part: number): void {
+    this.#run(
+      (exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part),
+      this.#context(0),
+    );
+  }
+
+  /** The exception for the record (at `address`) of a call other than a push that failed in another worker. */
+  errorAt(address: number): MillraceError {
+    const { memory } = this.kernel;
+    return failureError(readFailure(memory, address), memory, this.#context(0));
+  }
+
   /** Ends an open pull or snapshot. */
   release(): void {
     this.#run((exports, context) => exports.op_release(context, this.#handle), this.#context(0));

@@ -3,3 +3,4 @@
 export type { Job } from "./job.js";
 export { type PoolFaults, RECORD_BYTES, WorkerPool, type WorkerStats } from "./pool.js";
 export { whyNoThreads } from "./spawn.js";
+export type { Task } from "./worker.js";

@@ -10,7 +10,7 @@ import type { Kernel } from "../kernel/index.js";
 import { MillraceError, WorkerError } from "../type/error.js";
 import { Job, JobWord, WorkerWord } from "./job.js";
 import { spawn, type Thread } from "./spawn.js";
-import { type FromWorker, RECORD_TEXT_BYTES, type WorkerLayout } from "./worker.js";
+import { type FromWorker, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
 
 /** What a worker has done since the engine was opened. */
 export interface WorkerStats {
@@ -25,6 +25,8 @@ export interface PoolFaults {
   readonly jitterUs?: number | undefined;
   /** The thread that claims a morsel of this number or a later one ends. */
   readonly endAt?: number | undefined;
+  /** Groups from which on bringing aggregations together is shared. */
+  readonly divideGroups?: number | undefined;
 }
 
 /** What each thread of a job uses, in the kernel's memory. */
@@ -58,6 +60,7 @@ interface Member {
 
 interface RunningJob {
   readonly job: Job;
+  readonly task: Task;
   readonly parts: readonly JobPart[];
 }
 
@@ -67,14 +70,14 @@ export class WorkerPool {
   #kernel!: Kernel;
   readonly #members: Member[];
   readonly #jobs = new Set<RunningJob>();
-  readonly #faults: PoolFaults;
+  readonly faults: PoolFaults;
   readonly #own = { morsels: 0, busyMs: 0 };
   #restarts = 0;
   #closed = false;
 
   private constructor(opening: Promise<Kernel>, threads: number, faults: PoolFaults) {
     this.#opening = opening;
-    this.#faults = faults;
+    this.faults = faults;
     this.#members = Array.from({ length: threads }, () => ({
       thread: null,
       context: 0,
@@ -128,9 +131,9 @@ export class WorkerPool {
   }
 
   /** Begins a job: `parts` has one for each thread. */
-  begin(parts: readonly JobPart[], ring: number): Job {
+  begin(parts: readonly JobPart[], ring: number, task: Task): Job {
     const job = new Job(parts.length, ring);
-    this.#jobs.add({ job, parts });
+    this.#jobs.add({ job, parts, task });
     if (this.#jobs.size === 1) this.#hold(true);
     return job;
   }
@@ -142,7 +145,13 @@ export class WorkerPool {
     running.parts.forEach((part, worker) => {
       const { thread, context } = this.#members[worker]!;
       if (thread === null || context === 0 || !job.asks(worker)) return;
-      thread.post({ kind: "job", words: job.buffer, ...part, endAt: this.#faults.endAt ?? -1 });
+      thread.post({
+        kind: "job",
+        words: job.buffer,
+        task: running.task,
+        ...part,
+        endAt: this.faults.endAt ?? -1,
+      });
     });
   }
 
@@ -229,7 +238,7 @@ export class WorkerPool {
         .then(async (thread) => {
           member.thread = thread;
           const share = (await this.#opening).share();
-          thread.post({ kind: "open", share, worker, layout: LAYOUT, jitter: this.#faults.jitterUs ?? 0 });
+          thread.post({ kind: "open", share, worker, layout: LAYOUT, jitter: this.faults.jitterUs ?? 0 });
         })
         .catch(failed);
     }).finally(() => clearTimeout(timer));

@@ -1,4 +1,5 @@
-// What runs in a worker: an instance of the kernel on the shared memory, and the loop that claims morsels.
+// What runs in a worker: an instance of the kernel on the shared memory, and the loop that claims morsels, or other
+// pieces of work.
 //
 // The function is turned into text and started from that (spawn.ts), so it uses nothing from outside itself: no
 // import, no constant of this module. The numbers of job.ts and of the ABI come as an argument.
@@ -21,6 +22,8 @@ export type ToWorker =
   | {
       readonly kind: "job";
       readonly words: SharedArrayBuffer;
+      readonly task: Task;
+      /** The worker's own operator. */
       readonly handle: number;
       /** Where a failure's record goes, and 256 bytes of text after it. */
       readonly record: number;
@@ -28,6 +31,15 @@ export type ToWorker =
       readonly endAt: number;
     }
   | { readonly kind: "close" };
+
+/** What is done with each value that a job offers. */
+export type Task =
+  /** The address of a morsel: it is pushed. */
+  | { readonly kind: "push" }
+  /** An operator's handle: its groups are divided. */
+  | { readonly kind: "divide"; readonly parts: number }
+  /** A part: that of all these operators is folded into the worker's own. */
+  | { readonly kind: "combine"; readonly sources: readonly number[] };
 
 /** What a worker says. */
 export type FromWorker =
@@ -79,7 +91,18 @@ export function runWorker(port: WorkerPort): void {
     port.post({ kind: "ready", context });
   }
 
-  function run({ words: buffer, handle, record, endAt }: Extract<ToWorker, { kind: "job" }>): void {
+  /** The status of the first call that fails, or the last one's. */
+  function perform(task: Task, handle: number, value: number): number {
+    if (task.kind === "push") return exports.op_push(context, handle, 0, value);
+    if (task.kind === "divide") return exports.op_divide(context, value, task.parts);
+    let status = 0;
+    for (let at = 0; at < task.sources.length && status >= 0; at++) {
+      status = exports.op_combine_part(context, handle, task.sources[at]!, value);
+    }
+    return status;
+  }
+
+  function run({ words: buffer, task, handle, record, endAt }: Extract<ToWorker, { kind: "job" }>): void {
     const { job, worker: own } = layout;
     const words = new Int32Array(buffer);
     const ring = words[job.RING]!;
@@ -108,7 +131,7 @@ export function runWorker(port: WorkerPort): void {
       const begin = performance.now();
       let status: number;
       try {
-        status = exports.op_push(context, handle, 0, Atomics.load(words, addresses + (next % ring)) >>> 0);
+        status = perform(task, handle, Atomics.load(words, addresses + (next % ring)) >>> 0);
       } catch (error) {
         trapped = true;
         Atomics.store(words, job.TRAP, 1);

@@ -218,13 +218,13 @@ export class Engine {
         signal: signals,
         probe,
       });
-      let kept: Operator | null = null;
+      let kept: readonly Operator[] = [];
       try {
         const driving = { signal: signals, check: () => this.#check(), probe };
         const options = progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
         if (result === "kernel") {
           const made = await this.#collectResident(opened, options);
-          kept = made.operator;
+          kept = made.operators;
           return made.table;
         }
         const batches: BatchData[] = [];
@@ -430,23 +430,24 @@ export class Engine {
   async #collectResident(
     opened: Opened,
     options: DriveOptions,
-  ): Promise<{ table: KernelTable; operator: Operator | null }> {
+  ): Promise<{ table: KernelTable; operators: readonly Operator[] }> {
     const { pipeline } = opened;
-    const operator = pipeline.lastOperator;
-    if (operator === null) {
+    if (pipeline.lastOperators === null) {
       const batches: BatchData[] = [];
       for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
       if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
-        return owned(pipeline.schema, pipeline.kept.operator, pipeline.kept.batches);
+        return owned(pipeline.schema, [pipeline.kept.operator], pipeline.kept.batches);
       const resident = this.#kernel.load(batches);
-      return { table: new KernelTable(pipeline.schema, resident.batches, () => resident.free()), operator };
+      const table = new KernelTable(pipeline.schema, resident.batches, () => resident.free());
+      return { table, operators: [] };
     }
     pipeline.leaveLast();
     for await (const _ of drive(opened, new Counters(), options)) {
       throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
     }
-    return owned(pipeline.schema, operator, pipeline.finishResident());
+    const batches = pipeline.finishResident();
+    return owned(pipeline.schema, pipeline.lastOperators, batches);
   }
 }
 
@@ -468,17 +469,17 @@ function teller({ readers }: Opened, progress: (progress: Progress) => void): Dr
   };
 }
 
-/** A table of batches that live as long as their operator does. */
+/** A table of batches that live as long as their operators do. */
 function owned(
   schema: Schema,
-  operator: Operator,
+  operators: readonly Operator[],
   batches: readonly ResidentBatch[],
-): { table: KernelTable; operator: Operator } {
+): { table: KernelTable; operators: readonly Operator[] } {
   const release = () => {
     for (const batch of batches) batch.free();
-    operator.destroy();
+    for (const operator of operators) operator.destroy();
   };
-  return { table: new KernelTable(schema, batches, release), operator };
+  return { table: new KernelTable(schema, batches, release), operators };
 }
 
 interface OpenOptions extends Omit<PipelineOptions, "timing"> {

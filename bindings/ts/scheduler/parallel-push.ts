@@ -5,12 +5,14 @@
 // waiting for the others. Which worker gets which rows is chance, so only operators whose states merge to the same
 // bits whatever the division are pushed this way.
 //
-// Morsels are claimed in order, and who has claimed one finishes it. So when one fails, all before it are done, and the
-// failure of the least number is the one that a single thread would have met.
+// At the end the states come together. Few groups are folded into the first operator. Many are divided by their keys'
+// hash, by each operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one
+// folds it, from all operators, into an operator of his own. These have no group in common and are the result.
 
 import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
-import { type Job, RECORD_BYTES, type WorkerPool } from "../pool/index.js";
+import type { Job, Task, WorkerPool } from "../pool/index.js";
 import type { Schema } from "../type/data-type.js";
+import { SharedWork } from "./shared-work.js";
 
 /** Places in a job's ring; morsels in kernel memory are offered this far ahead. */
 const RING = 64;
@@ -18,13 +20,17 @@ const RING = 64;
 const STAGED_AHEAD = 3;
 
 /**
- * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them.
- * Then there are some 300,000 groups or more, and merging costs what sharing saves: over 3 M rows, five results, all CPU
- * time added up, 100,000 groups (a ratio of 0.73) cost 63 ms alone and 85 shared, of which 2 are merging; a million
- * (0.97) 372 alone, and 456 shared, 264 of them merging.
+ * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
+ * and its aggregates cannot be divided: then folding costs what sharing saves. Over 3 M rows, five results, all CPU
+ * time added up, 100,000 groups (a ratio of 0.73) cost 63 ms alone and 85 shared, of which 2 are folding; a million
+ * (0.97) 372 alone, and 456 shared, 264 of them folding.
  */
 const ALONE_ROWS = 16_384;
 const ALONE_RATIO = 0.9;
+/** Groups besides those of the first operator from which on they are divided: folding them takes some 5 ms. */
+const DIVIDE_GROUPS = 65_536;
+/** Parts into which the kernel divides. */
+const PARTS = 256;
 
 /** A morsel that is in the ring. */
 interface Offered {
@@ -40,10 +46,11 @@ export class ParallelPush {
   readonly #kernel: Kernel;
   readonly #pool: WorkerPool;
   readonly #create: () => Operator;
-  /** The calling thread's first. */
-  readonly operators: Operator[];
-  #job: Job | null = null;
-  #records = 0;
+  /** The calling thread's first. Those of the result, once it has been brought together. */
+  operators: Operator[];
+  /** What is brought into `operators` when many groups are. */
+  #sources: Operator[] = [];
+  #work: SharedWork | null = null;
   #pushed = 0;
   /** Whether sharing would not pay. */
   #alone = false;
@@ -63,16 +70,17 @@ export class ParallelPush {
     if (this.#pushed === 0 || this.#alone) {
       const [operator] = this.operators;
       operator!.push(input, start, rows, firstRow);
-      if (this.#pushed === 0) this.#alone = bringsManyGroups(operator!);
+      if (this.#pushed === 0) this.#alone = bringsManyGroups(operator!) && !operator!.divides();
       this.#pushed += 1;
       return;
     }
-    const job = this.#begin();
+    const work = this.#begin();
+    const { job } = work;
     const ahead = input instanceof StagedBatch ? STAGED_AHEAD * this.#pool.threads : RING - 1;
     for (;;) {
       this.#collect(job);
       if (this.#offered.size <= ahead + this.#pool.threads && job.waiting <= ahead && job.hasPlace) break;
-      yield* this.#help(job);
+      yield* work.help(this.#own);
     }
     const slot = this.#free.pop() ?? new Stage(this.#kernel);
     const { columns } = this.operators[0]!;
@@ -85,78 +93,93 @@ export class ParallelPush {
       firstRow: firstRow + start,
       accepted: whole ? () => input.accepted!(columns, start, rows) : null,
     });
-    job.offer(address);
-    this.#pool.call(job);
+    work.offer(address);
     this.#pushed += 1;
   }
 
-  /** Finishes what was offered. Afterwards every row is in one of the operators, and no other thread at work. */
+  /** Finishes what was offered and brings it together: `operators` then have the result. */
   *finish(): Generator<void> {
-    const job = this.#job;
-    if (job === null) return;
-    while (job.completed < job.filled) yield* this.#help(job);
-    job.close();
-    this.#collect(job);
-    while (job.isBusy) {
-      this.#pool.check(job);
-      job.sleep(job.completed);
-      yield;
+    if (this.#work !== null) {
+      yield* this.#work.finish(this.#own);
+      this.#collect(this.#work.job);
+      this.#work = null;
+      for (const slot of this.#free.splice(0)) slot.free();
     }
-    this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
-    this.#end(job);
+    if (this.operators.length === 1) return;
+    if (this.#isDivided()) yield* this.#divide();
+    else yield* this.#fold();
   }
 
-  /** One morsel by the calling thread or, if none is left, some patience with the others. */
-  *#help(job: Job): Generator<void> {
-    if (job.isStopped) yield* this.#fail(job);
-    const number = job.claim();
-    if (number < 0) {
-      this.#pool.check(job);
-      job.sleep(job.completed);
-    } else {
-      const { schema, firstRow } = this.#offered.get(number)!;
-      const begin = performance.now();
-      try {
-        this.operators[0]!.pushDescribed(job.address(number), schema, firstRow);
-      } catch (error) {
-        job.stop();
-        yield* this.#fail(job, { number, error });
-      }
-      this.#pool.count(performance.now() - begin);
-      job.done(number);
+  /** Folds what all operators hold into the first one. */
+  *#fold(): Generator<void> {
+    const [first, ...others] = this.operators;
+    for (const other of others) {
+      yield* first!.absorb(other);
+      other.destroy();
     }
-    yield;
+    this.operators = [first!];
   }
 
-  /** Waits until nobody is at work, and throws the failure of the first morsel that failed. */
-  *#fail(job: Job, own: { number: number; error: unknown } | null = null): Generator<void, never> {
-    while (job.isBusy) {
-      job.sleep(job.completed);
-      yield;
-    }
-    this.#pool.check(job);
-    let first = own;
-    for (let worker = 0; worker < job.workers; worker++) {
-      const number = job.failed(worker);
-      if (number < 0 || (first !== null && first.number < number)) continue;
-      const { schema, firstRow } = this.#offered.get(number)!;
-      const record = this.#records + worker * RECORD_BYTES;
-      first = { number, error: this.operators[0]!.pushError(record, schema, firstRow) };
-    }
-    throw first?.error ?? new Error("a job was stopped, but nobody says why");
+  #isDivided(): boolean {
+    const [first, ...others] = this.operators;
+    if (!first!.divides()) return false;
+    const counts = others.map((operator) => operator.stats());
+    const groups = counts.reduce((sum, count) => sum + count.groups, 0);
+    return (
+      counts.some(({ partitions }) => partitions > 0) ||
+      groups >= (this.#pool.faults.divideGroups ?? DIVIDE_GROUPS)
+    );
   }
 
-  #begin(): Job {
-    if (this.#job !== null) return this.#job;
+  *#divide(): Generator<void> {
+    this.#sources = this.operators;
+    this.operators = [];
+    while (this.operators.length <= this.#pool.threads) this.operators.push(this.#create());
+    const [own, ...others] = this.operators;
+    const byHandle = new Map(this.#sources.map((source) => [source.handle, source]));
+    yield* this.#share({ kind: "divide", parts: PARTS }, others, [...byHandle.keys()], (handle) =>
+      byHandle.get(handle)!.divide(PARTS),
+    );
+    const sources = [...byHandle.keys()];
+    yield* this.#share({ kind: "combine", sources }, others, [...Array(PARTS).keys()], (part) => {
+      for (const source of this.#sources) own!.combinePart(source, part);
+    });
+    for (const source of this.#sources.splice(0)) source.destroy();
+  }
+
+  *#share(task: Task, others: readonly Operator[], values: readonly number[], own: (value: number) => void) {
+    const [first] = this.operators;
+    this.#work = new SharedWork(this.#kernel, this.#pool, {
+      task,
+      handles: others.map(({ handle }) => handle),
+      ring: values.length,
+      failure: (_, record) => first!.errorAt(record),
+    });
+    for (const value of values) this.#work.offer(value);
+    yield* this.#work.finish(own);
+    this.#work = null;
+  }
+
+  #begin(): SharedWork {
+    if (this.#work !== null) return this.#work;
     const { threads } = this.#pool;
-    this.#records = this.#kernel.allocate(threads * RECORD_BYTES);
     while (this.operators.length <= threads) this.operators.push(this.#create());
-    const parts = this.operators
-      .slice(1)
-      .map(({ handle }, worker) => ({ handle, record: this.#records + worker * RECORD_BYTES }));
-    this.#job = this.#pool.begin(parts, RING);
-    return this.#job;
+    this.#work = new SharedWork(this.#kernel, this.#pool, {
+      task: { kind: "push" },
+      handles: this.operators.slice(1).map(({ handle }) => handle),
+      ring: RING,
+      failure: (number, record) => {
+        const { schema, firstRow } = this.#offered.get(number)!;
+        return this.operators[0]!.pushError(record, schema, firstRow);
+      },
+    });
+    return this.#work;
   }
+
+  readonly #own = (address: number, number: number): void => {
+    const { schema, firstRow } = this.#offered.get(number)!;
+    this.operators[0]!.pushDescribed(address, schema, firstRow);
+  };
 
   /** Takes slots back whose morsels are done. */
   #collect(job: Job): void {
@@ -168,28 +191,19 @@ export class ParallelPush {
     }
   }
 
-  #end(job: Job): void {
-    this.#pool.forget(job);
-    this.#job = null;
-    this.#kernel.free(this.#records);
-    this.#records = 0;
-    for (const slot of this.#free.splice(0)) slot.free();
-  }
-
   /** Stops what is going on; resolves when no other thread uses the operators or the input any more. */
   async abandon(): Promise<void> {
-    const job = this.#job;
-    if (job === null) return;
-    job.stop();
-    await this.#pool.end(job);
+    await this.#work?.abandon();
   }
 
-  /** Gives all memory back but that of the calling thread's operator. Nobody may be at work (`abandon`). */
+  /** Gives all memory back. Nobody may be at work (`abandon`). */
   free(): void {
+    this.#work?.free();
+    this.#work = null;
     for (const { slot } of this.#offered.values()) this.#free.push(slot);
     this.#offered.clear();
-    if (this.#job !== null) this.#end(this.#job);
-    for (const operator of this.operators.splice(1)) operator.destroy();
+    for (const slot of this.#free.splice(0)) slot.free();
+    for (const operator of [...this.#sources.splice(0), ...this.operators]) operator.destroy();
   }
 }
 

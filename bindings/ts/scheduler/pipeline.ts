@@ -9,7 +9,14 @@ import { Abi } from "../../../kernel/abi/layout.js";
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
-import { type InputBatch, type Kernel, type Operator, type ResidentBatch, Stage } from "../kernel/index.js";
+import {
+  asShared,
+  type InputBatch,
+  type Kernel,
+  type Operator,
+  type ResidentBatch,
+  Stage,
+} from "../kernel/index.js";
 import type {
   AggregateStage,
   GroupingSetsStage,
@@ -246,15 +253,15 @@ export class Pipeline {
     }
   }
 
-  /** The operator of the last step, when its results may stay in the kernel's memory; else null. */
-  get lastOperator(): Operator | null {
+  /** The operators of the last step, when their results may stay in the kernel's memory; else null. */
+  get lastOperators(): readonly Operator[] | null {
     const last = this.#chains[0]!.steps.at(-1);
-    return last instanceof AggregateStep || last instanceof SortStep ? last.operator : null;
+    return last instanceof AggregateStep || last instanceof SortStep ? last.operators : null;
   }
 
-  /** The results of `lastOperator`, left in the kernel's memory. */
+  /** The results of `lastOperators`, left in the kernel's memory. */
   finishResident(): ResidentBatch[] {
-    const work = () => this.lastOperator!.finishResident();
+    const work = () => finishAll(this.lastOperators!);
     return this.#probe === null ? work() : this.#probe.resident(this.#chains[0]!.steps.at(-1)!, work);
   }
 
@@ -266,7 +273,7 @@ export class Pipeline {
       : null;
   }
 
-  /** From now on the end of input does not reach the last step: the caller pulls `lastOperator` himself. */
+  /** From now on the end of input does not reach the last step: the caller pulls `lastOperators` himself. */
   leaveLast(): void {
     this.#leavesLast = true;
   }
@@ -296,18 +303,29 @@ export class Pipeline {
     await Promise.all(steps.map((step) => step.abandon?.()));
   }
 
-  /** Gives all memory back, except the operator that `keep` names. */
-  free(keep: Operator | null = null): void {
+  /** Gives all memory back, except that of a step whose operators `keep` names. */
+  free(keep: readonly Operator[] = []): void {
     if (!this.#kernel.isAlive) return;
     for (const { steps, stages, join } of this.#chains) {
       for (const step of steps) {
-        if (keep === null || !(step instanceof OperatorStep) || step.operator !== keep) step.free();
-        else if (step instanceof AggregateStep) step.freeOthers();
+        if (!step.operators.some((operator) => keep.includes(operator))) step.free();
       }
       for (const stage of stages) stage.free();
       join?.stage.free();
     }
   }
+}
+
+/** The results of all operators; when one fails, none are held. */
+function finishAll(operators: readonly Operator[]): ResidentBatch[] {
+  const batches: ResidentBatch[] = [];
+  try {
+    for (const operator of operators) batches.push(...operator.finishResident());
+  } catch (error) {
+    for (const batch of batches) batch.free();
+    throw error;
+  }
+  return batches;
 }
 
 function* stepsOf(
@@ -400,11 +418,12 @@ class AggregateStep extends OperatorStep {
   readonly #parallel: ParallelPush | null;
 
   constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool }: PipelineOptions) {
-    const { columns, texts, instructions, config, changelog } = stage;
+    const { columns, texts, instructions, changelog } = stage;
+    const isShared = pool !== null && !changelog;
     const create = () =>
       kernel.operator({
         kind: OperatorKind.HASH_AGGREGATE,
-        config,
+        config: isShared ? asShared(stage.config) : stage.config,
         columns,
         output: stage.schema,
         emitsPerPush: changelog,
@@ -414,7 +433,7 @@ class AggregateStep extends OperatorStep {
     super(create());
     this.#changelog = changelog;
     this.#batchRows = batchRows;
-    this.#parallel = pool === null || changelog ? null : new ParallelPush(pool, this.operator, create);
+    this.#parallel = isShared ? new ParallelPush(pool, this.operator, create) : null;
   }
 
   override get operators(): readonly Operator[] {
@@ -440,36 +459,20 @@ class AggregateStep extends OperatorStep {
 
   *finish(): Generator<BatchData> {
     yield* this.settle();
-    yield* this.operator.finish(this.#batchRows);
+    for (const operator of this.operators) yield* operator.finish(this.#batchRows);
   }
 
   *settle(): Generator<BatchData> {
-    if (this.#parallel === null) return;
-    yield* atWork(this.#parallel.finish(), this.operator.output);
-    yield* atWork(mergeStates(this.#parallel.operators), this.operator.output);
-    this.#parallel.free();
+    if (this.#parallel !== null) yield* atWork(this.#parallel.finish(), this.operator.output);
   }
 
   async abandon(): Promise<void> {
     await this.#parallel?.abandon();
   }
 
-  /** Gives back what is not the operator that holds the result. */
-  freeOthers(): void {
-    this.#parallel?.free();
-  }
-
   override free(): void {
-    this.freeOthers();
+    this.#parallel?.free();
     super.free();
-  }
-}
-
-/** Merges what all operators hold into the first one. */
-function* mergeStates([first, ...others]: readonly Operator[]): Generator<void> {
-  for (const other of others) {
-    yield* first!.absorb(other);
-    other.destroy();
   }
 }
 
@@ -497,7 +500,7 @@ class GroupingSetsStep implements Step {
   }
 
   get operators(): readonly Operator[] {
-    return this.#steps.map(({ operator }) => operator);
+    return this.#steps.flatMap(({ operators }) => operators);
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {

@@ -122,6 +122,11 @@ describe("results", () => {
     for (const workers of [1, 2, 3, 4, 7]) {
       engines.push(await Engine.open({ workers, memory: "1 GiB", faults: { jitterUs: 300 } }));
     }
+    // Whatever is in more than one place comes together by parts.
+    for (const workers of [2, 7]) {
+      const faults = { jitterUs: 300, divideGroups: 0 };
+      engines.push(await Engine.open({ workers, memory: "1 GiB", faults }));
+    }
   });
   afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 
@@ -188,7 +193,7 @@ describe("results", () => {
     }
   });
 
-  it("what has a group for nearly every row stays on the calling thread", async () => {
+  it("what has a group for nearly every row, and cannot be divided, stays on the calling thread", async () => {
     const engine = engines[1]!;
     const before = engine.stats().workers.each.map(({ morsels }) => morsels);
     const keys = Array.from(
@@ -204,9 +209,13 @@ describe("results", () => {
         ],
       }),
     );
-    const result = await engine.collect(t.groupBy("k").aggregate({ n: count() }), { t: keys });
+    const plan = t.groupBy("k").aggregate({ n: countDistinct("k") });
+    const result = await engine.collect(plan, { t: keys });
     expect(result.numRows).toBe(60_000);
     expect(engine.stats().workers.each.map(({ morsels }) => morsels)).toEqual(before);
+    const divided = await engine.collect(t.groupBy("k").aggregate({ n: count() }), { t: keys });
+    expect(divided.numRows).toBe(60_000);
+    expect(engine.stats().workers.each.map(({ morsels }) => morsels)).not.toEqual(before);
   });
 
   it("a source that keeps others waiting holds no worker", async () => {

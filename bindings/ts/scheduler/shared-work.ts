@@ -1,0 +1,110 @@
+// Pieces of work that the threads of a pool take part in, the calling one among them.
+//
+// Pieces are claimed in order, and who has claimed one finishes it. So when one fails, all before it are done, and the
+// failure of the least number is the one that a single thread would have met.
+
+import type { Kernel } from "../kernel/index.js";
+import { type Job, RECORD_BYTES, type Task, type WorkerPool } from "../pool/index.js";
+
+export interface SharedWorkOptions {
+  readonly task: Task;
+  /** The operator of each thread but the calling one. */
+  readonly handles: readonly number[];
+  /** Pieces that can be offered ahead. */
+  readonly ring: number;
+  /** The error of a piece that failed in another thread, whose record lies at `record`. */
+  readonly failure: (number: number, record: number) => unknown;
+}
+
+export class SharedWork {
+  readonly job: Job;
+  readonly #kernel: Kernel;
+  readonly #pool: WorkerPool;
+  readonly #failure: SharedWorkOptions["failure"];
+  #records: number;
+
+  constructor(kernel: Kernel, pool: WorkerPool, { task, handles, ring, failure }: SharedWorkOptions) {
+    this.#kernel = kernel;
+    this.#pool = pool;
+    this.#failure = failure;
+    this.#records = kernel.allocate(Math.max(1, handles.length) * RECORD_BYTES);
+    const parts = handles.map((handle, worker) => ({
+      handle,
+      record: this.#records + worker * RECORD_BYTES,
+    }));
+    this.job = pool.begin(parts, ring, task);
+  }
+
+  /** Lets everybody claim one more piece; there is a place for it. */
+  offer(value: number): void {
+    this.job.offer(value);
+    this.#pool.call(this.job);
+  }
+
+  /** One piece by the calling thread (`work` does it) or, if none is left, some patience with the others. */
+  *help(work: (value: number, number: number) => void): Generator<void> {
+    const { job } = this;
+    if (job.isStopped) yield* this.#fail();
+    const number = job.claim();
+    if (number < 0) {
+      this.#pool.check(job);
+      job.sleep(job.completed);
+    } else {
+      const begin = performance.now();
+      try {
+        work(job.address(number), number);
+      } catch (error) {
+        job.stop();
+        yield* this.#fail({ number, error });
+      }
+      this.#pool.count(performance.now() - begin);
+      job.done(number);
+    }
+    yield;
+  }
+
+  /** Finishes what was offered. Afterwards no other thread is at work here. */
+  *finish(work: (value: number, number: number) => void): Generator<void> {
+    const { job } = this;
+    while (job.completed < job.filled) yield* this.help(work);
+    job.close();
+    while (job.isBusy) {
+      this.#pool.check(job);
+      job.sleep(job.completed);
+      yield;
+    }
+    this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
+    this.free();
+  }
+
+  /** Waits until nobody is at work, and throws the failure of the first piece that failed. */
+  *#fail(own: { number: number; error: unknown } | null = null): Generator<void, never> {
+    const { job } = this;
+    while (job.isBusy) {
+      job.sleep(job.completed);
+      yield;
+    }
+    this.#pool.check(job);
+    let first = own;
+    for (let worker = 0; worker < job.workers; worker++) {
+      const number = job.failed(worker);
+      if (number < 0 || (first !== null && first.number < number)) continue;
+      first = { number, error: this.#failure(number, this.#records + worker * RECORD_BYTES) };
+    }
+    throw first?.error ?? new Error("a job was stopped, but nobody says why");
+  }
+
+  /** Stops what is going on; resolves when no other thread is at work here any more. */
+  async abandon(): Promise<void> {
+    this.job.stop();
+    await this.#pool.end(this.job);
+  }
+
+  /** Nobody may be at work any more (`finish`, `abandon`). */
+  free(): void {
+    if (this.#records === 0) return;
+    this.#pool.forget(this.job);
+    this.#kernel.free(this.#records);
+    this.#records = 0;
+  }
+}

@@ -1,0 +1,182 @@
+// Dividing an aggregation by its keys' hash, so that several workers can bring several aggregations together: each takes
+// a partition of all of them at a time into an operator of its own (`aggregateCombinePart`), and the operators then have
+// no group in common.
+//
+// A group's partition is the top byte of its packed row's tag, in which a text is its hash and not its id (ids are each
+// operator's own), and a null key that has no mask is 0. Rows that were set aside lie in such partitions already
+// (aggregate-backlog.ts) and are applied where they are taken, without having been looked up before; but where texts
+// are keys, or a partition holds a large part of the rows (a frequent key), they are worked off here.
+//
+// From then on the source is only read, by as many threads as like. Aggregates that keep pairs of a group and a value
+// are not taken: going through the pairs for each partition would cost more than is saved.
+//
+//   division: +0 u32 group numbers, by partition  +4 u32[257] where each partition begins
+
+import { Abi } from "../abi/layout";
+import { Status } from "../abi/status";
+import { Family } from "../aggregate/accumulator";
+import { sumExactSettle } from "../aggregate/sum-exact";
+import { groupsHaveTexts, groupsRowTags, packDirect } from "../group/groups";
+import { internedHash } from "../group/interner";
+import { rowTableRow } from "../group/row-table";
+import { Groups, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
+import { copyBytes } from "../memory/copy";
+import { failMemory, scratchMark, scratchReset } from "../memory/context";
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { BACKLOG_PARTITIONS, backlogCombine, backlogWorkLarge } from "./aggregate-backlog";
+import {
+  COMBINATION_SIZE,
+  Combination,
+  aggregateCombines,
+  combineAccumulators,
+  combineStep,
+  hasPairs,
+} from "./aggregate-combine";
+import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { Operator } from "./operator";
+
+const ROWS: u32 = Abi.VECTOR_ROWS;
+export const DIVISION_PARTS: u32 = BACKLOG_PARTITIONS;
+const STARTS: usize = 4;
+const DIVISION_SIZE: usize = STARTS + (<usize>DIVISION_PARTS + 1) * 4;
+
+/** Whether aggregations of this kind can be divided. */
+export function aggregateDivides(operator: usize): bool {
+  const self = aggregationOf(operator);
+  return groupsOf(self).keyCount != 0 && aggregateCombines(operator) && !hasPairs(self);
+}
+
+/** Whether it has been: then it takes nothing, and gives nothing but parts. */
+export function aggregateDivided(operator: usize): bool {
+  return aggregationOf(operator).division != 0;
+}
+
+/** Divides the groups. NEED_INPUT, or OUT_OF_MEMORY: then it may be tried again. */
+export function aggregateDivide(context: usize, operator: usize): i32 {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const worked = backlogWorkLarge(context, operator, groupsHaveTexts(groups));
+  if (worked < 0) return worked;
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulator.family == <u32>Family.SUM_EXACT && !sumExactSettle(accumulator)) return failMemory(context, 0);
+  }
+  const division = regionCut(operator, DIVISION_SIZE);
+  const order = regionBlock(operator, max<usize>(64, (<usize>groups.count) << 2));
+  const parts = regionBlock(operator, max<usize>(64, <usize>groups.count));
+  if (division == 0 || order == 0 || parts == 0) {
+    regionFree(operator, order);
+    regionFree(operator, parts);
+    return failMemory(context, 0);
+  }
+  store<u32>(division, <u32>order);
+  for (let first: u32 = 0; first < groups.count; first += ROWS) partition(groups, first, min(ROWS, groups.count - first), parts);
+  place(groups, division, order, parts);
+  regionFree(operator, parts);
+  self.division = division;
+  return Status.NEED_INPUT;
+}
+
+/** Writes the partitions of `count` groups from `first` on, a byte each. */
+function partition(groups: Groups, first: u32, count: u32, parts: usize): void {
+  let rows = rowTableRow(groups.table, first);
+  if (groups.tier != <u32>Tier.HASH || groupsHaveTexts(groups)) {
+    rows = groups.packed;
+    const width: usize = max<u32>(8, groups.rowWidth);
+    for (let index: u32 = 0; index < count; index++) packGroup(groups, first + index, rows + <usize>index * width);
+  }
+  const tags = groupsRowTags(groups, rows, count);
+  for (let index: u32 = 0; index < count; index++) {
+    const isNull = first + index == groups.nullGroup;
+    const part = isNull ? 0 : load<u32>(tags + ((<usize>index) << 2)) >> 24;
+    store<u8>(parts + <usize>(first + index), <u8>part);
+  }
+}
+
+/** The packed row of a group, with hashes in place of texts' ids. A null key without a mask is not told from 0. */
+function packGroup(groups: Groups, group: u32, row: usize): void {
+  const width: usize = groups.rowWidth;
+  if (!groupsIsOccupied(groups, group)) {
+    memory.fill(row, 0, width);
+    return;
+  }
+  if (groups.tier == <u32>Tier.HASH) copyBytes(row, rowTableRow(groups.table, group), width);
+  else if (packDirect(groups, group, row) && groups.maskOffset == NO_GROUP) memory.fill(row, 0, width);
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.interner == 0 || (load<u32>(row + <usize>groups.maskOffset) >> index) & 1) continue;
+    const at = row + <usize>key.offset;
+    store<u32>(at, internedHash(key.interner, load<u32>(at)));
+  }
+}
+
+/** Lists the groups that have rows by partition. */
+function place(groups: Groups, division: usize, order: usize, parts: usize): void {
+  const starts = division + STARTS;
+  for (let group: u32 = 0; group < groups.count; group++) {
+    if (!groupsIsOccupied(groups, group)) continue;
+    const at = starts + ((<usize>load<u8>(parts + <usize>group)) << 2);
+    store<u32>(at, load<u32>(at) + 1);
+  }
+  let next: u32 = 0;
+  for (let part: usize = 0; part <= <usize>DIVISION_PARTS; part++) {
+    const count = load<u32>(starts + (part << 2));
+    store<u32>(starts + (part << 2), next);
+    next += count;
+  }
+  for (let group: u32 = 0; group < groups.count; group++) {
+    if (!groupsIsOccupied(groups, group)) continue;
+    const at = starts + ((<usize>load<u8>(parts + <usize>group)) << 2);
+    const index = load<u32>(at);
+    store<u32>(order + ((<usize>index) << 2), group);
+    store<u32>(at, index + 1);
+  }
+  // Each start has moved to the next one's.
+  for (let part: usize = <usize>DIVISION_PARTS; part > 0; part--)
+    store<u32>(starts + (part << 2), load<u32>(starts + ((part - 1) << 2)));
+  store<u32>(starts, 0);
+}
+
+/**
+ * Folds a partition of a divided operator of the same configuration into this one: all of it. NEED_INPUT, or an error,
+ * after which the operator is of no use. What the source has counted comes with its first partition.
+ */
+export function aggregateCombinePart(context: usize, operator: usize, source: usize, part: u32): i32 {
+  const self = aggregationOf(operator);
+  const head = changetype<Operator>(operator);
+  const other = changetype<Operator>(source);
+  if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
+  let status = self.combination == 0 ? failMemory(context, 0) : 0;
+  if (status == 0) status = combineGroups(context, operator, source, part);
+  if (status == 0) status = backlogCombine(context, operator, source, part);
+  if (status < 0) {
+    head.failed = 1;
+    return status;
+  }
+  if (part == 0) {
+    head.rowsIn += other.rowsIn;
+    head.batchesIn += other.batchesIn;
+    head.rowsSelected += other.rowsSelected;
+  }
+  return Status.NEED_INPUT;
+}
+
+function combineGroups(context: usize, operator: usize, source: usize, part: u32): i32 {
+  const division = aggregationOf(source).division;
+  const work = changetype<Combination>(aggregationOf(operator).combination);
+  work.group = load<u32>(division + STARTS + ((<usize>part) << 2));
+  work.end = load<u32>(division + STARTS + ((<usize>part + 1) << 2));
+  work.order = load<u32>(division);
+  work.accumulator = 0;
+  work.pair = 0;
+  work.broken = 0;
+  if (work.group == work.end) return 0;
+  if (!combineAccumulators(operator, source)) return failMemory(context, 0);
+  let done: i32 = 1;
+  while (done > 0) {
+    const mark = scratchMark(context);
+    done = combineStep(context, operator, work, operator, source);
+    scratchReset(context, mark);
+  }
+  return done;
+}
