@@ -145,7 +145,7 @@ it("memory that a join by time has given back is not given back twice", () => {
     { name: "at", type: int64, nullable: true },
     { name: "text", type: utf8, nullable: true },
   ];
-  const join = { kind: "join", suffix: "_r", nullsEqual: false, residual: null } as const;
+  const join = { kind: "join", suffix: "_r", nullsEqual: false, nullAware: false, residual: null } as const;
   const time = {
     kind: "asof",
     left: "at",

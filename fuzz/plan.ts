@@ -310,7 +310,8 @@ class PlanDraw {
     const lefts = this.#fields(input);
     const rights = this.#fields(right).filter(({ name }) => !lefts.some((left) => left.name === name));
     const fields = [...lefts, ...rights];
-    const residual = draw.chance(25) ? drawExpression(draw, fields, "condition", 2) : null;
+    const nullAware = how === "anti" && time === null && on.length === 1 && draw.chance(50);
+    const residual = !nullAware && draw.chance(25) ? drawExpression(draw, fields, "condition", 2) : null;
     const node: JoinNode = {
       kind: "join",
       left: input.node,
@@ -318,7 +319,8 @@ class PlanDraw {
       how,
       on,
       suffix,
-      nullsEqual: draw.chance(30),
+      nullsEqual: !nullAware && draw.chance(30),
+      nullAware,
       residual: time?.kind === "asof" ? null : residual,
       time,
     };

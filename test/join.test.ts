@@ -89,6 +89,7 @@ interface Case {
   readonly how: JoinHow;
   readonly on: readonly string[];
   readonly nullsEqual: boolean;
+  readonly nullAware: boolean;
   readonly residual: boolean;
   readonly where: readonly string[];
   readonly cuts: readonly (readonly number[])[];
@@ -105,12 +106,21 @@ const cases: fc.Arbitrary<Case> = fc
     how: fc.constantFrom(...HOWS),
     on: fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1, maxLength: 3 }),
     nullsEqual: fc.boolean(),
+    nullAware: fc.boolean(),
     residual: fc.boolean(),
     where: fc.subarray(["v > 7", "v_right < 12"]),
     cuts: fc.tuple(cutsOf, cutsOf),
     offset: fc.nat(9),
   })
-  .map((one) => (one.how === "cross" ? { ...one, on: [] } : one));
+  .map((one) => (one.how === "cross" ? { ...one, on: [] } : one))
+  .map((one) => {
+    if (!one.nullAware || one.how !== "anti") return { ...one, nullAware: false };
+    const on = one.on.slice(0, 1);
+    const key = SIDES[1].findIndex(({ name }) => name === on[0]);
+    // Any null on the right leaves nothing: half of the cases have none.
+    const right = one.rows[1].filter((row) => one.offset % 2 === 0 || row[key] !== null);
+    return { ...one, rows: [one.rows[0], right] as const, on, nullsEqual: false, residual: false };
+  });
 
 const filters = ({ how }: Case) => how === "semi" || how === "anti";
 
@@ -118,6 +128,7 @@ function planOf(one: Case): Plan<unknown> {
   let plan = (from("l") as Plan).join(from("r") as Plan, {
     how: one.how,
     nullsEqual: one.nullsEqual,
+    nullAware: one.nullAware,
     ...(one.on.length > 0 ? { on: one.on as never } : {}),
     ...(one.residual ? { residual: col("v").le(col("v_right")) as never } : {}),
   }) as Plan;
@@ -219,6 +230,10 @@ function sqlOf(one: Case): string {
     ...(one.where.includes("v > 7") ? ["l.v > 7"] : []),
     ...(one.where.includes("v_right < 12") && !filters(one) ? ["r.v < 12"] : []),
   ];
+  if (one.nullAware) {
+    const [name] = one.on;
+    return `SELECT * FROM l WHERE "${name}" NOT IN (SELECT "${name}" FROM r)${where.map((condition) => ` AND ${condition}`).join("")}`;
+  }
   const join = one.how === "cross" ? "INNER" : one.how.toUpperCase();
   return `SELECT ${columns} FROM l ${join} JOIN r ON ${conditions.length > 0 ? conditions.join(" AND ") : "true"}${where.length > 0 ? ` WHERE ${where.join(" AND ")}` : ""}`;
 }

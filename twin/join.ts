@@ -11,6 +11,8 @@ export interface TwinJoin {
   readonly how: JoinHow;
   /** Whether null keys are equal to each other. */
   readonly nullsEqual?: boolean | undefined;
+  /** Of "anti": a null may be equal to anything, so nothing is known not to be among keys that hold one. */
+  readonly nullAware?: boolean | undefined;
   /** What a pair must pass besides. */
   readonly residual?: ((left: Row, right: Row) => boolean) | undefined;
 }
@@ -27,7 +29,7 @@ export interface TwinSide {
 export function joinTwin(
   left: TwinSide,
   right: TwinSide,
-  { how, nullsEqual, residual }: TwinJoin,
+  { how, nullsEqual, nullAware, residual }: TwinJoin,
 ): Value[][] {
   const matchedLeft = new Set<number>();
   const matchedRight = new Set<number>();
@@ -45,7 +47,13 @@ export function joinTwin(
   });
   if (how === "semi") return left.rows.filter((_, l) => matchedLeft.has(l)).map((row) => [...row]);
   const aloneLeft = left.rows.filter((_, l) => !matchedLeft.has(l));
-  if (how === "anti") return aloneLeft.map((row) => [...row]);
+  if (how === "anti") {
+    const hasNull = (key: Row) => key.includes(null);
+    const isKnown = (key: Row) => right.rows.length === 0 || !(hasNull(key) || right.keys.some(hasNull));
+    return left.rows
+      .filter((_, l) => !matchedLeft.has(l) && (!nullAware || isKnown(left.keys[l]!)))
+      .map((row) => [...row]);
+  }
   const nulls = (count: number): Value[] => Array.from({ length: count }, () => null);
   if (how === "left" || how === "full") {
     pairs.push(...aloneLeft.map((row) => [...row, ...nulls(right.width)]));

@@ -104,8 +104,8 @@ function joinRows(
     width: plan.right.schema.fields.length,
   };
   const passes = (l: Row, r: Row) => residual === null || evaluate(residual, [...l, ...r]) === true;
-  const { how, nullsEqual } = plan;
-  if (time === null) return joinTwin(lefts, rights, { how, nullsEqual, residual: passes });
+  const { how, nullsEqual, nullAware } = plan;
+  if (time === null) return joinTwin(lefts, rights, { how, nullsEqual, nullAware, residual: passes });
   const timeOfLeft = (row: Row) => evaluate(time.left, row) as bigint | null;
   const timeOfRight = (row: Row) => evaluate(time.right, row) as bigint | null;
   const { spec } = time;

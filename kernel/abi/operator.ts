@@ -307,6 +307,8 @@ export const enum JoinFlag {
   BOUNDED = 16,
   /** With KEEP_RESULTS: texts that came by dictionary may leave as codes of one that stays valid as long. */
   KEEP_CODES = 32,
+  /** ANTI by one key: a null may be equal to anything, as in SQL's NOT IN. */
+  NULL_AWARE = 64,
 }
 
 /** How the times of both sides decide what matches; the output after the keys is the time then, an I64. */

@@ -16,7 +16,8 @@
 // once the whole push has succeeded (`storeCommit`): one that fails leaves nothing behind.
 //
 // Tried and lost: columns kept apart, texts as views. Sequential to write, but gathering rows of a large side in
-// the order of keys then misses the cache for each column, and again for each text.
+// the order of keys then misses the cache for each column, and again for each text. All columns of 256 rows written (and,
+// by pushes, gathered) before the next 256: 0.96 of the speed of a column of 2,048 at a time.
 
 import { Abi, Type } from "../abi/layout";
 import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";

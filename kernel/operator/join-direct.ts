@@ -12,6 +12,7 @@
 import { Abi, Batch, Type } from "../abi/layout";
 import { JoinFlag, JoinType } from "../abi/operator";
 import { Status } from "../abi/status";
+import { bitmapGet } from "../column/bitmap";
 import {
   builderAppendVector,
   builderReserveBytes,
@@ -42,6 +43,7 @@ import {
   joinHead,
   joinHeadCount,
   joinHeads,
+  joinIsNullAware,
   joinIsSmall,
   joinPreserves,
   joinProgram,
@@ -91,7 +93,7 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
     if (count < 0) return count;
     if (count == 0) continue;
     if (!keysFind(changetype<Keys>(self.keys), port, program, count, self.numbers)) return failMemory(context, 0);
-    const found = find(self, port, count);
+    const found = find(self, port, program, count);
     if (!append(self, port, program, count, found)) return failMemory(context, 0);
     selected += count;
     leaving += found;
@@ -138,7 +140,7 @@ function keptDictionary(self: Join, kept: Store, at: u32): usize {
 }
 
 /** Lists the vector's rows that leave, and beside each its row of the other side (NO_ROW where it has none). */
-function find(self: Join, port: u32, count: u32): u32 {
+function find(self: Join, port: u32, program: usize, count: u32): u32 {
   const heads = joinHeads(self, 1 - port);
   const keys = joinHeadCount(self, 1 - port);
   const numbers = self.numbers;
@@ -155,6 +157,20 @@ function find(self: Join, port: u32, count: u32): u32 {
     found += ((link != 0 ? 1 : 0) ^ turned) | outer;
   }
   if (joinPreserves(self, 1 - port)) mark(self, 1 - port, theirs, found);
+  return joinIsNullAware(self) ? withKeys(self, program, found) : found;
+}
+
+/** NULL_AWARE: keeps of the listed rows those that leave though nulls may be equal to anything. */
+function withKeys(self: Join, program: usize, count: u32): u32 {
+  if (self.nulls1) return 0;
+  const validity = changetype<Vector>(programOutput(program, 0)).validity;
+  if (!self.some1 || validity == 0) return count;
+  let found: u32 = 0;
+  for (let at: u32 = 0; at < count; at++) {
+    const row = load<u32>(self.found0 + ((<usize>at) << 2));
+    store<u32>(self.found0 + ((<usize>found) << 2), row);
+    found += bitmapGet(validity, row);
+  }
   return found;
 }
 

@@ -35,10 +35,12 @@ import {
   joinHeads,
   joinIndexSome,
   joinIndexed,
+  joinIsNullAware,
   joinIsSmall,
   joinOf,
   joinPreserves,
   joinReserveHeads,
+  joinStaysAway,
   joinStep,
   joinStore,
   joinTier,
@@ -315,6 +317,7 @@ function findLone(self: Join): void {
   const rows = port == 0 ? self.found0 : self.found1;
   const end = self.at + min<u32>(self.rows - self.at, joinStep(self));
   const leaves: u32 = self.type == <u32>JoinType.SEMI ? 1 : 0;
+  const aware = alone && joinIsNullAware(self);
   let found: u32 = 0;
   for (let row = self.at; row < end; row++) {
     const flag = storeMatched(kept, self.first + row);
@@ -324,6 +327,7 @@ function findLone(self: Join): void {
       has = number != NO_KEY && load<u32>(heads + ((<usize>number) << 2)) != 0 ? 1 : 0;
       store<u8>(flag, has);
     }
+    if (aware && joinStaysAway(self, self.first + row)) has = 1;
     store<u32>(rows + ((<usize>found) << 2), self.first + row);
     found += has == leaves ? 1 : 0;
   }
@@ -353,10 +357,11 @@ function scan(self: Join): void {
       const rows = port == 0 ? self.found0 : self.found1;
     const most = joinStep(self);
     const end = self.at + min<u32>(kept.rows - self.at, SCAN_ROWS);
+    const aware = joinIsNullAware(self);
     let row = self.at;
     let found: u32 = 0;
     for (; row < end && found < most; row++) {
-      if (load<u8>(storeMatched(kept, row))) continue;
+      if (load<u8>(storeMatched(kept, row)) || (aware && joinStaysAway(self, row))) continue;
       store<u32>(rows + ((<usize>found) << 2), row);
       found++;
     }

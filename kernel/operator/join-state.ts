@@ -12,6 +12,7 @@
 import { JoinFault, JoinFlag, JoinType } from "../abi/operator";
 import { KeyTier, Keys, NO_KEY, keysAssignKept, keysDense, keysHash, keysReserveKept, keysSpan } from "../join/keys";
 import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeNext, storeRow } from "../join/store";
+import { bitmapGet } from "../column/bitmap";
 import { regrow } from "../column/builder";
 import { OPERATOR_BODY } from "./operator";
 
@@ -110,6 +111,9 @@ export class Join {
   padded: u32;
   /** Per result column the dictionaries of its batches (join/codes.ts); 0 where texts leave as they are. */
   codes: usize;
+  /** NULL_AWARE: 1 once a row has come on port 1, and once one without a key has. */
+  some1: u32;
+  nulls1: u32;
 }
 
 // @ts-ignore: decorator
@@ -166,6 +170,21 @@ export function joinDuplicates(self: Join, port: u32): bool {
 export function joinPreserves(self: Join, port: u32): bool {
   if (self.type == <u32>JoinType.FULL) return true;
   return self.type == (port == 0 ? <u32>JoinType.LEFT : <u32>JoinType.RIGHT);
+}
+
+export function joinIsNullAware(self: Join): bool {
+  return (self.flags & <u32>JoinFlag.NULL_AWARE) != 0;
+}
+
+/** NULL_AWARE, once port 1 has ended: whether a kept row of port 0 stays away though no key equals its own. */
+export function joinStaysAway(self: Join, row: u32): bool {
+  if (self.nulls1) return true;
+  if (!self.some1) return false;
+  const kept = joinStore(self, 0);
+  const column = storeColumn(kept, self.keyColumn0);
+  if (!column.nullable) return false;
+  const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+  return !bitmapGet(bits, row & CHUNK_MASK);
 }
 
 /** Whether only rows of port 0 leave. */

@@ -84,6 +84,15 @@ const cases: fc.Arbitrary<Case> = fc
         .map((options): JoinQuery => ({ types, keys: keys.length, ...options })),
     });
   })
+  .map((one) => {
+    const { query, tables } = one;
+    if (query.how !== "anti" || query.keys !== 1 || one.maxRows === 7) return one;
+    const keyed = tables[1][0]!.map((value) => value !== null);
+    const right =
+      one.maxRows === 3 ? tables[1] : tables[1].map((column) => column.filter((_, row) => keyed[row]));
+    const aware = { ...query, nullAware: true, nullsEqual: false, residual: undefined };
+    return { ...one, query: aware, tables: [tables[0], right] as const };
+  })
   // Keys of the sides come from the same few values, so that there are matches.
   .map((one) => {
     const [left, right] = one.tables;
@@ -222,6 +231,28 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     expect(codedColumns("left", true, false)).toEqual([true, true]);
     expect(codedColumns("inner", false, false)).toEqual([false, false]);
     expect(codedColumns("left", true, true)).toEqual([false, true]);
+  });
+
+  test.each([int32, utf8, float64])("NOT IN over keys of type %j", (type) => {
+    const value = (n: number): Value => (type === utf8 ? `t${n}` : type === float64 ? n + 0.5 : BigInt(n));
+    const key = fc.option(fc.nat(9).map(value), { freq: 5 });
+    const side = fc.array(key, { maxLength: 12 });
+    fc.assert(
+      fc.property(side, side, fc.boolean(), fc.boolean(), feedsOf, (a, b, sound, buildFirst, feeds) => {
+        const tables = [[a], [sound ? b.filter((one) => one !== null) : b]] as const;
+        const query: JoinQuery = {
+          types: [[type], [type]],
+          keys: 1,
+          how: "anti",
+          nullAware: true,
+          buildFirst,
+          kept: sound,
+        };
+        const got = run({ query, tables, feeds, maxRows: 65536 });
+        expect(multiset(got)).toEqual(multiset(expectedJoin(query, tables)));
+      }),
+      { numRuns: 100 },
+    );
   });
 
   test("a million rows of one key on both sides leave in bounded batches", () => {
@@ -425,6 +456,15 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     expect(() => openJoin(kernel, { types: [[int64], [int64]], keys: 2, how: "inner" })).toThrow(
       ArgumentError,
     );
+    const aware: JoinQuery = { types: [[int64], [int64]], keys: 1, how: "anti", nullAware: true };
+    for (const other of [
+      { how: "semi" as const },
+      { keys: 0 },
+      { nullsEqual: true },
+      { residual: [0, 0] as const },
+    ]) {
+      expect(() => openJoin(kernel, { ...aware, ...other })).toThrow(ArgumentError);
+    }
     expect(JoinFault.SMALL_STEPS).toBe(4);
   });
 });

@@ -10,6 +10,7 @@
 import { Abi, Batch, Type } from "../abi/layout";
 import { JoinColumn, JoinConfig, JoinFlag, JoinTime, JoinType } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
+import { bitmapGet } from "../column/bitmap";
 import { outputColumn, outputCreate } from "../column/builder";
 import { Vector } from "../column/vector";
 import {
@@ -60,6 +61,7 @@ import {
   joinFilters,
   joinIndexSome,
   joinIndexed,
+  joinIsNullAware,
   joinLink,
   joinOf,
   joinProgram,
@@ -93,6 +95,10 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
       return refuse(context);
   }
   const mode = load<u32>(config, <usize>JoinConfig.TIME);
+  if (joinIsNullAware(self)) {
+    const alone = mode == <u32>JoinTime.NONE && self.residual == 0 && (self.flags & <u32>JoinFlag.NULLS_EQUAL) == 0;
+    if (self.type != <u32>JoinType.ANTI || self.keyCount != 1 || !alone) return refuse(context);
+  }
   if (!sameKeys(self) || !areTimes(self, config, mode)) return refuse(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
@@ -240,7 +246,8 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
     if (wanted == 0 || address == 0) return false;
     const all = port == 1 && self.time != 0 && timeIsAsOf(timeOf(self));
     memory.fill(wanted, all ? 1 : 0, <usize>outputs + 1);
-    if (waits) store<u8>(wanted, 1);
+    // Of a kept row it must be known whether it has a key.
+    if (waits || (port == 0 && joinIsNullAware(self))) store<u8>(wanted, 1);
     // Keys come first then, in their order.
     if (self.time != 0) memory.fill(wanted, 1, self.keyCount);
     for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
@@ -344,6 +351,8 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   if (!storeReserve(kept, program, rows)) return failMemory(context, 0);
   if (keeps && !joinWaits(self) && !keysReserve(changetype<Keys>(self.keys), program, rows)) return failMemory(context, 0);
   const first = kept.rows;
+  const looks = port == 1 && joinIsNullAware(self);
+  let nulls = false;
   let selected: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
@@ -351,8 +360,11 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
     if (count == 0) continue;
     if (!numberKeys(self, port, program, count, selected, keeps)) return failMemory(context, 0);
     if (!storeAppend(kept, program, first + selected, count)) return failMemory(context, 0);
+    if (looks) nulls = nulls || hasNull(changetype<Vector>(programOutput(program, 0)), count);
     selected += count;
   }
+  if (looks && selected != 0) self.some1 = 1;
+  if (nulls) self.nulls1 = 1;
   storeCommit(kept, selected);
   changetype<Operator>(operator).rowsSelected += selected;
   if (keeps && joinWaits(self)) return Status.NEED_INPUT;
@@ -365,6 +377,13 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   self.at = 0;
   self.chain = 0;
   return Status.HAS_MORE;
+}
+
+function hasNull(vector: Vector, rows: u32): bool {
+  for (let row: u32 = 0; vector.validity != 0 && row < rows; row++) {
+    if (!bitmapGet(vector.validity, row)) return true;
+  }
+  return false;
 }
 
 /** Indexes all that the port has kept: both sides have come, so it can wait no longer. False when out of memory. */

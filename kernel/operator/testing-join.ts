@@ -37,6 +37,7 @@ export interface JoinQuery {
   readonly keys: number;
   readonly how: JoinHow;
   readonly nullsEqual?: boolean | undefined;
+  readonly nullAware?: boolean | undefined;
   /** Per side the column of an int64: the left one must be less than or equal to the right one. */
   readonly residual?: readonly [number, number] | undefined;
   readonly buildFirst?: boolean | undefined;
@@ -79,6 +80,7 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
       type: TYPES_OF[query.how],
       keys: query.keys,
       nullsEqual: query.nullsEqual,
+      nullAware: query.nullAware,
       buildFirst: query.buildFirst,
       keepResults: query.kept,
       keepCodes: query.kept,
@@ -196,6 +198,7 @@ export function expectedJoin(query: JoinQuery, tables: readonly [Table, Table]):
   return joinTwin(left, right, {
     how: query.how,
     nullsEqual: query.nullsEqual,
+    nullAware: query.nullAware,
     residual: (l, r) => {
       if (residual === undefined) return isWithin(l, r);
       const a = l[residual[0]] as bigint | null;

@@ -421,6 +421,8 @@ export interface JoinConfigSpec {
   /** The first so many outputs of both programs are the keys, of the same types. */
   readonly keys: number;
   readonly nullsEqual?: boolean | undefined;
+  /** Of "anti" by one key: a null may be equal to anything, as in SQL's NOT IN. */
+  readonly nullAware?: boolean | undefined;
   /** A hint: one port ends before the other begins. */
   readonly buildFirst?: boolean | undefined;
   /** Results stay valid until the operator is destroyed. */
@@ -471,6 +473,7 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
   const view = new DataView(bytes.buffer);
   const flags =
     (spec.nullsEqual ? JoinFlag.NULLS_EQUAL : JoinFlag.NONE) |
+    (spec.nullAware ? JoinFlag.NULL_AWARE : JoinFlag.NONE) |
     (spec.buildFirst ? JoinFlag.BUILD_FIRST : JoinFlag.NONE) |
     (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE) |
     (spec.keepCodes ? JoinFlag.KEEP_CODES : JoinFlag.NONE) |

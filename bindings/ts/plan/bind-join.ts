@@ -41,6 +41,7 @@ export function bindJoin(node: JoinNode, left: BoundPlan, right: BoundPlan): Bou
     keys,
     residual,
     nullsEqual: node.nullsEqual,
+    nullAware: node.nullAware,
     time: node.time === null ? null : bindJoinTime(node.time, left.schema, right.schema),
     schema,
   };

@@ -24,6 +24,7 @@ export function bindSet(node: SetNode, left: BoundPlan, right: BoundPlan): Bound
     on: left.schema.fields.map(({ name }) => ({ left: name, right: name })),
     suffix: "_right",
     nullsEqual: true,
+    nullAware: false,
     residual: null,
     time: null,
   };

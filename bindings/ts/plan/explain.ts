@@ -6,7 +6,7 @@ import { bind, sourcesOf } from "./bind.js";
 import { asChangelog } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
 import { joinTimeText } from "./join-time.js";
-import { type BoundPlan, boundInputs, inputsOf, type PlanNode } from "./logical.js";
+import { type BoundPlan, boundInputs, inputsOf, type JoinNode, type PlanNode } from "./logical.js";
 import {
   type AggregateStage,
   type JoinSide,
@@ -104,7 +104,7 @@ function nodeText(node: Exclude<PlanNode, { kind: "source" }>): string {
     case "join": {
       const keys = node.on.map(({ left, right }) => (left === right ? left : `${left} = ${right}`));
       const residual = node.residual && expressionText(node.residual);
-      return joinText(node.how, keys, node.nullsEqual, residual, node.time && joinTimeText(node.time));
+      return joinText(node, keys, residual, node.time && joinTimeText(node.time));
     }
   }
 }
@@ -119,9 +119,8 @@ function setsClause(
 }
 
 function joinText(
-  how: string,
+  { how, nullsEqual, nullAware }: Pick<JoinNode, "how" | "nullsEqual" | "nullAware">,
   keys: readonly string[],
-  nullsEqual: boolean,
   residual: string | null,
   time: string | null,
 ): string {
@@ -130,6 +129,7 @@ function joinText(
     `${name} join`,
     ...(keys.length > 0 ? [`on ${keys.join(", ")}`] : []),
     ...(nullsEqual ? ["(nulls equal)"] : []),
+    ...(nullAware ? ["(null-aware)"] : []),
     ...(time === null ? [] : [time]),
     ...(residual === null ? [] : [`where ${residual}`]),
   ].join(" ");
@@ -194,7 +194,7 @@ function boundText(plan: BoundPlan): string {
       const keys = plan.keys.map(({ left, right }) =>
         left.text === right.text ? left.text : `${left.text} = ${right.text}`,
       );
-      return joinText(plan.how, keys, plan.nullsEqual, plan.residual?.text ?? null, plan.time?.text ?? null);
+      return joinText(plan, keys, plan.residual?.text ?? null, plan.time?.text ?? null);
     }
   }
 }
@@ -225,10 +225,10 @@ export function stageTitle(stage: Stage): { readonly name: string; readonly deta
     case "limit":
       return { name: "limit", detail: limitText(stage).replace(/^limit /, "") };
     case "join": {
-      const { how, left, right, nullsEqual, residual, time } = stage;
+      const { left, right, residual, time } = stage;
       return {
         name: "join",
-        detail: joinText(how, keyPairs(left, right), nullsEqual, residual?.text ?? null, time?.text ?? null),
+        detail: joinText(stage, keyPairs(left, right), residual?.text ?? null, time?.text ?? null),
       };
     }
     case "union":
@@ -319,7 +319,7 @@ function stageLines(stage: Stage, index: number): string[] {
  * the end.
  */
 function joinLines(stage: JoinStage, number: number): string[] {
-  const { how, left, right, nullsEqual, residual, time } = stage;
+  const { how, left, right, residual, time } = stage;
   const keys = keyPairs(left, right);
   const waits = how === "inner" || how === "semi" ? "" : "; rows without a match leave at the end of input";
   const side = (name: string, { filters, instructions }: JoinSide) => [
@@ -327,7 +327,7 @@ function joinLines(stage: JoinStage, number: number): string[] {
     `program of ${instructions.length} instructions over ${name} rows`,
   ];
   return [
-    `${number} ${joinText(how, keys, nullsEqual, residual?.text ?? null, time?.text ?? null)} -> ${stage.schema.fields.map(({ name }) => name).join(", ")}`,
+    `${number} ${joinText(stage, keys, residual?.text ?? null, time?.text ?? null)} -> ${stage.schema.fields.map(({ name }) => name).join(", ")}`,
     ...indent([
       ...side("left", left),
       ...side("right", right),

@@ -107,6 +107,7 @@ export function asofNode(
     on: keyPairs(options.by, "asofJoin: by"),
     suffix,
     nullsEqual: options.nullsEqual ?? false,
+    nullAware: false,
     residual: null,
     time: {
       kind: "asof",

@@ -154,6 +154,13 @@ describe("what it refuses", () => {
     expect(() => a.join(b, {})).toThrow(/at least one key/);
     expect(() => a.join(b, { on: [], how: "left" })).toThrow(PlanError);
     expect(() => a.join(b, { on: "k", how: "outer" as never })).toThrow(/how is one of "inner", "left"/);
+    const anti = { on: "k", how: "anti", nullAware: true } as const;
+    expect(() => a.join(b, { ...anti, how: "semi" })).toThrow(
+      /nullAware goes with how: "anti".*not with "semi"/,
+    );
+    expect(() => a.join(b, { ...anti, on: ["k", "v"] as never })).toThrow(/takes one key, not 2/);
+    expect(() => a.join(b, { ...anti, nullsEqual: true })).toThrow(/nullAware and nullsEqual exclude/);
+    expect(() => a.join(b, { ...anti, residual: col("k").gt(1) as never })).toThrow(/nullAware and residual/);
     expect(() => a.join(b, { on: "k", suffix: "" })).toThrow(ArgumentError);
     expect(() => a.join(b, { on: 7 as never })).toThrow(/on takes a column's name/);
     expect(() => a.join({} as Plan<{ k: number }>, { on: "k" })).toThrow(/takes another plan/);
@@ -280,5 +287,8 @@ Stages
   anti join on a = b (nulls equal)
     from l
     from r`);
+    expect(explain(from("l").join(from("r"), { on: "a", how: "anti", nullAware: true }))).toContain(
+      "anti join on a (null-aware)",
+    );
   });
 });

@@ -30,6 +30,11 @@ export interface JoinOptions<Left, Right, On, How, Suffix> {
   readonly suffix?: Suffix;
   /** Null keys equal each other; by default they equal nothing. */
   readonly nullsEqual?: boolean;
+  /**
+   * With "anti" and one key: a null may be equal to anything, as in SQL's `NOT IN`. A null key on the right then leaves
+   * no row at all, and a left row whose key is null stays only where the right side has no row.
+   */
+  readonly nullAware?: boolean;
   /** What pairs of rows must pass besides, over the names of the result. A pair that fails is no match. */
   readonly residual?: Operand<NamesOf<Joined<Left, Right, On, "inner", Suffix>>>;
   /**
@@ -80,11 +85,12 @@ export function joinNode(
     readonly how?: unknown;
     readonly suffix?: unknown;
     readonly nullsEqual?: boolean;
+    readonly nullAware?: boolean;
     readonly residual?: Operand;
     readonly within?: unknown;
   },
 ): JoinNode {
-  const { how = "inner", suffix = "_right", nullsEqual = false, residual } = options;
+  const { how = "inner", suffix = "_right", nullsEqual = false, nullAware = false, residual } = options;
   if (!HOWS.includes(how as JoinHow)) {
     const expected = HOWS.map((name) => `"${name}"`).join(", ");
     throw new ArgumentError(`join: how is one of ${expected}, not ${JSON.stringify(how)}`, {
@@ -106,6 +112,7 @@ export function joinNode(
   if (how !== "cross" && on.length === 0 && time === null) {
     throw new PlanError(`a join takes at least one key in \`on\`; for every pair of rows say how: "cross"`);
   }
+  if (nullAware) checkNullAware(how as JoinHow, on.length, { nullsEqual, residual, within: time });
   return {
     kind: "join",
     left,
@@ -114,9 +121,28 @@ export function joinNode(
     on,
     suffix,
     nullsEqual,
+    nullAware,
     residual: residual === undefined ? null : nodeOf(residual),
     time,
   };
+}
+
+function checkNullAware(how: JoinHow, keys: number, others: Readonly<Record<string, unknown>>): void {
+  if (how !== "anti") {
+    throw new PlanError(
+      `join: nullAware goes with how: "anti", which is SQL's NOT IN then, not with "${how}"`,
+      {
+        value: how,
+        expected: "anti",
+      },
+    );
+  }
+  if (keys !== 1) {
+    throw new PlanError(`join: nullAware takes one key, not ${keys}`, { value: keys, expected: "1" });
+  }
+  const other = Object.keys(others).find((name) => others[name]);
+  if (other !== undefined)
+    throw new PlanError(`join: nullAware and ${other} exclude each other`, { value: other });
 }
 
 /** Key columns as pairs; `option` names them in messages. */

@@ -104,6 +104,8 @@ export interface JoinNode {
   /** Goes behind the name of a right column that the left side has too. */
   readonly suffix: string;
   readonly nullsEqual: boolean;
+  /** Of "anti" by one key: a null may be equal to anything, as in SQL's NOT IN. */
+  readonly nullAware: boolean;
   /** What pairs of rows must pass besides. */
   readonly residual: ExpressionNode | null;
   /** How times decide what matches; null where equal keys alone do. */
@@ -243,6 +245,7 @@ export type BoundPlan = {
       /** Over the columns of both sides, the left ones first. */
       readonly residual: BoundExpression | null;
       readonly nullsEqual: boolean;
+      readonly nullAware: boolean;
       readonly time: BoundJoinTime | null;
     }
   /** All rows of both; their columns are those of `schema`. */

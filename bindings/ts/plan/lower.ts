@@ -203,6 +203,7 @@ export interface JoinStage {
   /** The right side: its stages may be none, then its source's batches come as they are. */
   readonly input: LoweredPlan;
   readonly nullsEqual: boolean;
+  readonly nullAware: boolean;
   /** How times decide what matches: what they are ticks of, and per side the source's column that they are. */
   readonly time: {
     readonly type: DataType;
@@ -603,6 +604,7 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
       type: JOIN_TYPES[plan.how],
       keys: plan.keys.length,
       nullsEqual: plan.nullsEqual,
+      nullAware: plan.nullAware,
       left: leftSide.program,
       right: rightSide.program,
       outputs,
@@ -613,6 +615,7 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
     right: rightSide,
     input: chain(plan.right, rightStages, reads, right.input),
     nullsEqual: plan.nullsEqual,
+    nullAware: plan.nullAware,
     time: time === null ? null : { type: time.type, clocks: [leftClock, rightClock], text: time.text },
     residual: residual === null ? null : { text: plan.residual!.text, instructions: residual.instructions },
     schema,
