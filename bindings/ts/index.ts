@@ -39,6 +39,8 @@ export {
   boolOr,
   bottomK,
   type Computed,
+  type CountWindowed,
+  type CountWindowOptions,
   coalesce,
   col,
   concat,

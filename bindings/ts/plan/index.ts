@@ -44,6 +44,7 @@ export { bind, type PlanLike, sourcesOf } from "./bind.js";
 export { readSpan } from "./bind-window.js";
 /** @internal */
 export { asChangelog, checkOnClose } from "./changelog.js";
+export type { CountWindowOptions } from "./count-window.js";
 export { explain, stageTitle } from "./explain.js";
 export {
   and,
@@ -117,6 +118,7 @@ export {
   type Aggregated,
   asc,
   type Computed,
+  type CountWindowed,
   desc,
   type Extended,
   from,

@@ -9,6 +9,7 @@ import { Aggregate } from "./aggregate.js";
 import { bind, bindNode } from "./bind.js";
 import { bindJoin } from "./bind-join.js";
 import { bindSet } from "./bind-set.js";
+import { type CountWindowOptions, countWindowSteps } from "./count-window.js";
 import { explain } from "./explain.js";
 import { col, type Expression, nodeOf, type Operand } from "./expression.js";
 import { type ExpandedGrouping, expandGrouping, type Grouping, GroupingIndicator } from "./grouping.js";
@@ -105,6 +106,13 @@ export type WithFunctions<Row, F> = Flat<
       : F[K] extends WindowFunction<infer R>
         ? Resolve<Row, R>
         : unknown;
+  }
+>;
+
+/** Row type of `countWindow`. */
+export type CountWindowed<Row, By extends string, On extends string, A> = Flat<
+  { [K in By]: Row[K & keyof Row] } & { [K in "window_start" | "window_end"]: Row[On & keyof Row] } & {
+    [K in keyof A]: A[K] extends Aggregate<string, infer R> ? Resolve<Row, R> : unknown;
   }
 >;
 
@@ -257,8 +265,9 @@ export class Plan<out Row = AnyRow> {
 
   /**
    * Each row with window functions beside it: aggregates over the rows of its partition up to it or over a frame that
-   * slides with it, `rowNumber()`, `rank()`, `denseRank()`, `lag`, `lead`, `firstValue`, `lastValue`. See `OverOptions`. Rows that `orderBy` does not tell apart go by all other columns, so that
-   * the result is the same whatever the order of arrival; the order of result rows is unspecified.
+   * slides with it, `rowNumber()`, `rank()`, `denseRank()`, `lag`, `lead`, `firstValue`, `lastValue`. See `OverOptions`.
+   * Rows that `orderBy` does not tell apart go by all other columns, so that the result is the same whatever the order
+   * of arrival; the order of result rows is unspecified.
    */
   over<const F extends OverFunctions<Row>>(
     options: OverOptions<NamesOf<Row>, NamesOf<Row> | SortKey<NamesOf<Row>>>,
@@ -267,6 +276,34 @@ export class Plan<out Row = AnyRow> {
     const { orderBy = [] } = options;
     const keys = (Array.isArray(orderBy) ? orderBy : [orderBy]) as readonly (string | SortKey)[];
     return this.#then(overNode(this.node, options as OverOptions, keys.map(sortColumn), functions));
+  }
+
+  /**
+   * Windows of `size` rows of each key, in the order of `orderBy`; a new one begins at every `slide`-th row. Only full
+   * windows are results: the key, `window_start` and `window_end` (`orderBy` of the first and of the last row), the
+   * aggregates. In a stream a window leaves when the watermark has passed its last row. See `CountWindowOptions`.
+   */
+  countWindow<
+    const By extends NamesOf<Row>,
+    const On extends NamesOf<Row>,
+    const A extends Readonly<Record<string, Aggregate<NamesOf<Row>, unknown>>>,
+  >(
+    { by = [], orderBy, size, slide = size }: CountWindowOptions<By, On | SortKey<On>>,
+    aggregates: A,
+  ): Plan<CountWindowed<Row, By, On, A>> {
+    const names = (typeof by === "string" ? [by] : by) as readonly string[];
+    const key = sortColumn(orderBy as string | SortKey);
+    const steps = countWindowSteps(
+      names,
+      key.column,
+      size,
+      slide,
+      aggregates as Readonly<Record<string, Aggregate>>,
+    );
+    const options = { partitionBy: names, rows: steps.rows };
+    return (this.#then(overNode(this.node, options, [key], steps.functions)) as Plan<AnyRow>)
+      .where(steps.ends)
+      .select(steps.columns) as unknown as Plan<CountWindowed<Row, By, On, A>>;
   }
 
   /**
