@@ -13,6 +13,7 @@ import { Reason, Status } from "../abi/status";
 import { outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
 import { programBind, programOutputType, programOutputs, programRun } from "../expression/program";
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
+import { NO_GROUP, groupsKey } from "../group/state";
 import { heapHasRoom } from "../memory/heap";
 import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionRoot } from "../memory/region";
@@ -22,7 +23,7 @@ import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { backlogConsider, backlogIsOpen, backlogReserve, backlogRows, backlogWork } from "./aggregate-backlog";
 import { aggregateReserveRows, aggregateReserveTexts, aggregateTextsHeadroom } from "./aggregate-reserve";
-import { aggregationOf, groupsOf } from "./aggregation";
+import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggregateTier } from "./hash-aggregate";
 import { Operator } from "./operator";
 import { changesBegin, changesCreate, changesDrop, changesKept, correctionFor, isCorrection } from "./window-changes";
@@ -153,9 +154,23 @@ function readConfig(self: Windows, config: usize): bool {
   );
 }
 
+/** Whether groups or accumulators read an output of the program. */
+function readsOutput(self: Aggregation, output: u32): bool {
+  for (let index: u32 = 0; index < groupsOf(self).keyCount; index++) {
+    if (groupsKey(groupsOf(self), index).output == output) return true;
+  }
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulator.argument == <i32>output || accumulator.second == <i32>output || accumulator.filter == <i32>output)
+      return true;
+  }
+  return false;
+}
+
 function createParts(operator: usize, self: Windows): bool {
   if (!rowTableInit(self.table, operator, 16, false, false, aggregationOf(operator).seed)) return false;
-  if (!gatherInit(gatherOf(self), operator, windowsProgram(operator))) return false;
+  const unread = readsOutput(aggregationOf(operator), self.time) ? NO_GROUP : self.time;
+  if (!gatherInit(gatherOf(self), operator, windowsProgram(operator), unread)) return false;
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) == 0) return true;
   self.late = outputCreate(operator, 1);
   if (self.late == 0) return false;
@@ -310,11 +325,51 @@ function applyTo(context: usize, target: usize, rows: u32): i32 {
   return status;
 }
 
+/** Not a status. */
+const NO_PAIR: i32 = 1;
+
+/** Applies a vector whose rows go to two targets; NO_PAIR where they go to more. 0, or an error. */
+function applyPair(context: usize, operator: usize, numbers: usize, rows: u32): i32 {
+  const self = windowsOf(operator);
+  let low: u32 = u32.MAX_VALUE;
+  let high: u32 = 0;
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    const number = load<u32>(numbers + (row << 2));
+    low = min(low, number);
+    high = max(high, number);
+  }
+  const first = scratchTake(context, ((<usize>ROWS) << 1) + 16);
+  const second = scratchTake(context, ((<usize>ROWS) << 1) + 16);
+  let lows: usize = 0;
+  let highs: usize = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const number = load<u32>(numbers + ((<usize>row) << 2));
+    store<u16>(first + (lows << 1), <u16>row);
+    store<u16>(second + (highs << 1), <u16>row);
+    lows += <usize>(number == low);
+    highs += <usize>(number == high);
+  }
+  if (low == high || lows + highs != <usize>rows) return NO_PAIR;
+  const gather = gatherOf(self);
+  gatherBegin(gather);
+  gatherRows(gather, first, <u32>lows);
+  let status = applyTo(context, targetAt(self, low), <u32>lows);
+  if (status >= 0 && high != NOWHERE) {
+    gatherRows(gather, second, <u32>highs);
+    status = applyTo(context, targetAt(self, high), <u32>highs);
+  }
+  gatherEnd(gather);
+  return status;
+}
+
 /** Applies a vector's rows to several targets, one after the other. */
 function applyRows(context: usize, operator: usize, start: u32, rows: u32): i32 {
   const self = windowsOf(operator);
   const numbers = self.rows + ((<usize>start) << 2);
   const mark = scratchMark(context);
+  const pair = applyPair(context, operator, numbers, rows);
+  scratchReset(context, mark);
+  if (pair != NO_PAIR) return pair;
   // Rows of one target are chained, last row first; so are the targets, by the numbers in `chain`.
   const before = scratchTake(context, (<usize>ROWS) << 2);
   const selection = scratchTake(context, (<usize>ROWS) << 1);

@@ -5,9 +5,9 @@
 // again for that, unless the batch is one vector; what it costs is little beside grouping.
 //
 // A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time. So is
-// one none of whose rows can be late for any window: its times are only cut into slices (window/cut.ts), and targets are
-// looked up for runs of the same slice, or, where the push is scattered (window-scatter.ts), not at all. Otherwise each
-// row is looked at: the watermark before it decides which windows it still reaches, and, where windows take late rows,
+// one none of whose rows can be late for any window, looked at whole or, where the watermark moves on in it, in blocks
+// of rows: its times are only cut into slices (window/cut.ts), and a target is looked up for each slice, or, where the
+// push is scattered (window-scatter.ts), not at all. Otherwise each row is looked at: the watermark before it decides which windows it still reaches, and, where windows take late rows,
 // which of them have left (window-changes.ts).
 //
 //   target: +0 u32 aggregation  +4 u32 rows to come  +8 u32 last row + 1 of the vector at hand
@@ -52,6 +52,8 @@ export const SEVERAL: u32 = 0xffffffff;
 export const NOWHERE: u32 = 0xfffffffe;
 /** Of a vector: its rows, so many, are cut into slices. */
 const CUT: u32 = 0x80000000;
+/** Rows that are looked at together where the watermark moves among them. */
+const BLOCK: u32 = 128;
 /** Slices that are cut lie within so many of the push's first. */
 const CUT_REACH: i64 = 1 << 30;
 
@@ -154,6 +156,40 @@ function routeWhole(
   const self = windowsOf(operator);
   const shape = shapeOf(self);
   const at = self.vectors + ((<usize>(start / ROWS)) << 2);
+  const range = scratchTake(context, 16);
+  timeRange(times, rows, range);
+  const low = load<i64>(range);
+  const high = load<i64>(range, 8);
+  if (low < shapeLowest(shape) || high > shapeHighest(shape)) return false;
+  const slice = sliceOf(shape, low);
+  // sliceOf rather than an end: the last slice of all has none.
+  const last = sliceOf(shape, high);
+  const newest = max<i64>(routing.newest, high);
+  const watermark = self.bound < 0 ? routing.watermark : max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
+  const from = sliceFirstWindow(shape, slice);
+  const expiry = expiryOf(self, watermark);
+  const closed = windowIsClosed(shape, from, expiry);
+  if (slice != last) {
+    // Whatever order the rows are in.
+    if (closed && !isInTime(context, self, times, rows, routing)) return false;
+    if (!cutVector(operator, times, rows, low, high, routing, start)) return false;
+  } else if (closed) {
+    routing.open = 0;
+    // Still whole when no row moves the watermark: all of them come after what is closed now.
+    if (watermark != routing.watermark) return false;
+    const open = firstOpenWindow(shape, expiry);
+    if (open > sliceLastWindow(shape, slice)) return false;
+    if (!rememberTarget(context, operator, slice, open, rows, at)) return false;
+  } else if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
+  routing.newest = newest;
+  routing.watermark = watermark;
+  routing.low = min<i64>(routing.low, slice);
+  routing.high = max<i64>(routing.high, last);
+  return true;
+}
+
+/** Writes the least of `rows` times, and the greatest, to `range`. */
+function timeRange(times: usize, rows: u32, range: usize): void {
   let low: i64 = load<i64>(times);
   let high = low;
   let row: u32 = 0;
@@ -173,30 +209,25 @@ function routeWhole(
     low = min<i64>(low, time);
     high = max<i64>(high, time);
   }
-  if (low < shapeLowest(shape) || high > shapeHighest(shape)) return false;
-  const slice = sliceOf(shape, low);
-  // sliceOf rather than an end: the last slice of all has none.
-  const last = sliceOf(shape, high);
-  const newest = max<i64>(routing.newest, high);
-  const watermark = self.bound < 0 ? routing.watermark : max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
-  const from = sliceFirstWindow(shape, slice);
-  const expiry = expiryOf(self, watermark);
-  const closed = windowIsClosed(shape, from, expiry);
-  if (slice != last) {
-    // Whatever order the rows are in.
-    if (closed || !cutVector(operator, times, rows, low, high, routing, start)) return false;
-  } else if (closed) {
-    routing.open = 0;
-    // Still whole when no row moves the watermark: all of them come after what is closed now.
-    if (watermark != routing.watermark) return false;
-    const open = firstOpenWindow(shape, expiry);
-    if (open > sliceLastWindow(shape, slice)) return false;
-    if (!rememberTarget(context, operator, slice, open, rows, at)) return false;
-  } else if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
-  routing.newest = newest;
-  routing.watermark = watermark;
-  routing.low = min<i64>(routing.low, slice);
-  routing.high = max<i64>(routing.high, last);
+  store<i64>(range, low);
+  store<i64>(range, high, 8);
+}
+
+/**
+ * Whether no row is late for any window of its slice, though the watermark of the last row has closed some of those of
+ * the first: a block of rows at a time.
+ */
+function isInTime(context: usize, self: Windows, times: usize, rows: u32, routing: Routing): bool {
+  const shape = shapeOf(self);
+  const range = scratchTake(context, 16);
+  let newest = routing.newest;
+  for (let row: u32 = 0; row < rows; row += BLOCK) {
+    timeRange(times + ((<usize>row) << 3), min(BLOCK, rows - row), range);
+    newest = max<i64>(newest, load<i64>(range, 8));
+    const watermark = max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
+    const from = sliceFirstWindow(shape, sliceOf(shape, load<i64>(range)));
+    if (windowIsClosed(shape, from, expiryOf(self, watermark))) return false;
+  }
   return true;
 }
 
@@ -240,7 +271,7 @@ export function routeCuts(context: usize, operator: usize, rows: u32, routing: R
     const kept = cutRows(load<u32>(at));
     if (kept == 0) continue;
     const mark = scratchMark(context);
-    const done = routeRuns(context, operator, self.rows + ((<usize>start) << 2), kept, routing.base);
+    const done = routeSlices(context, operator, self.rows + ((<usize>start) << 2), kept, routing.base);
     scratchReset(context, mark);
     if (!done) return failMemory(context, 0);
     store<u32>(at, SEVERAL);
@@ -249,6 +280,54 @@ export function routeCuts(context: usize, operator: usize, rows: u32, routing: R
 }
 
 /** Puts the numbers of targets in the place of slices. False when out of memory. */
+function routeSlices(context: usize, operator: usize, slices: usize, rows: u32, base: i64): bool {
+  const shape = shapeOf(windowsOf(operator));
+  let low: u32 = u32.MAX_VALUE;
+  let high: u32 = 0;
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    const slice = load<u32>(slices + (row << 2));
+    low = min(low, slice);
+    high = max(high, slice);
+  }
+  if (high - low >= ROWS) return routeRuns(context, operator, slices, rows, base);
+  const span = high - low + 1;
+  // Counts of even rows, and of odd ones, so that none waits for the one before.
+  const counts = scratchTake(context, (<usize>ROWS) << 3);
+  memory.fill(counts, 0, (<usize>span) << 3);
+  for (let row: u32 = 0; row < rows; row++) {
+    const at = counts + ((<usize>(load<u32>(slices + ((<usize>row) << 2)) - low)) << 3) + ((<usize>(row & 1)) << 2);
+    store<u32>(at, load<u32>(at) + 1);
+  }
+  const names = scratchTake(context, (<usize>ROWS) << 4);
+  const numbers = scratchTake(context, (<usize>ROWS) << 2);
+  let found: u32 = 0;
+  for (let slice: u32 = 0; slice < span; slice++) {
+    if (load<u64>(counts + ((<usize>slice) << 3)) == 0) continue;
+    const name = names + ((<usize>found) << 4);
+    store<i64>(name, base + <i64>(low + slice));
+    store<i64>(name, sliceFirstWindow(shape, base + <i64>(low + slice)), 8);
+    found++;
+  }
+  if (!mapTargets(context, operator, names, found, numbers)) return false;
+  found = 0;
+  for (let slice: u32 = 0; slice < span; slice++) {
+    const at = counts + ((<usize>slice) << 3);
+    const count = load<u32>(at) + load<u32>(at, 4);
+    if (count == 0) continue;
+    const number = load<u32>(numbers + ((<usize>found) << 2));
+    const target = targetAt(windowsOf(operator), number);
+    store<u32>(target, load<u32>(target, 4) + count, 4);
+    store<u32>(at, number);
+    found++;
+  }
+  for (let row: usize = 0; row < <usize>rows; row++) {
+    const at = slices + (row << 2);
+    store<u32>(at, load<u32>(counts + ((<usize>(load<u32>(at) - low)) << 3)));
+  }
+  return true;
+}
+
+/** The same for slices that lie far apart, by runs of the same. */
 function routeRuns(context: usize, operator: usize, slices: usize, rows: u32, base: i64): bool {
   const shape = shapeOf(windowsOf(operator));
   const names = scratchTake(context, (<usize>ROWS) << 4);

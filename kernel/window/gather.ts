@@ -25,14 +25,14 @@ export class Gather {
 
 export const GATHER_SIZE: usize = 16;
 
-/** False when out of memory. */
-export function gatherInit(gather: Gather, region: usize, program: usize): bool {
+/** Gathers all outputs but `unread`, which nothing reads (or another output shows, too). False when out of memory. */
+export function gatherInit(gather: Gather, region: usize, program: usize, unread: u32): bool {
   const outputs = programOutputs(program);
   gather.columns = regionCut(region, max<usize>(1, <usize>outputs) * COLUMN);
   if (gather.columns == 0) return false;
   for (let output: u32 = 0; output < outputs; output++) {
     const vector = programOutput(program, output);
-    if (isListed(gather, vector)) continue;
+    if (output == unread || isListed(gather, vector)) continue;
     const column = columnAt(gather, gather.count);
     const type = changetype<Vector>(vector).type;
     const values = regionBlock(region, max<usize>(ROWS * max<usize>(8, typeWidth(type)), BITMAP_BYTES) + BITMAP_BYTES);
