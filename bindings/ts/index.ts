@@ -148,6 +148,7 @@ export {
 } from "./scheduler/engine.js";
 export type { OperatorProfile, RunProfile, Slice } from "./scheduler/profile.js";
 export type { Run, RunStats } from "./scheduler/run.js";
+export type { ShareClass, ShareOptions } from "./scheduler/shares.js";
 export type { SourceInput } from "./scheduler/source.js";
 export type { KernelTable } from "./scheduler/table.js";
 export * from "./type/data-type.js";

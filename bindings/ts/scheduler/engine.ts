@@ -33,6 +33,7 @@ import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import { Probe } from "./probe.js";
 import type { RunProfile } from "./profile.js";
 import { Counters, type DriveOptions, drive, type Opened, Run, type RunState } from "./run.js";
+import { checkShare, type Share, type ShareOptions, Shares } from "./shares.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
@@ -60,6 +61,8 @@ export type Inputs = Readonly<Record<string, SourceInput>>;
 
 export interface CollectOptions {
   readonly signal?: AbortSignal;
+  /** What this run gets of the engine's time while others run, too. Class "batch" by default: streams come before it. */
+  readonly share?: ShareOptions;
   /** "arrow" (the default): a copy that outlives the engine. "kernel": the result stays in the kernel's memory. */
   readonly result?: "arrow" | "kernel";
   /** Is told how far the run is: when it begins, about ten times a second, and when its input is done. The run fails if it throws. */
@@ -76,6 +79,8 @@ export interface Progress {
 
 export interface StreamOptions {
   readonly signal?: AbortSignal;
+  /** What this run gets of the engine's time while others run, too. Class "stream" by default: it comes before batches. */
+  readonly share?: ShareOptions;
   /**
    * What an aggregation without windows emits: "onClose" (the default) its result at the end of input,
    * "onUpdate" a changelog as rows arrive, with the int8 column `row_kind` (0 +I, 1 -U, 2 +U, 3 -D).
@@ -137,6 +142,7 @@ export class Engine {
   readonly #workers: Workers;
   /** One a run that has begun and not ended. */
   readonly #runs = new Set<AbortController>();
+  readonly #shares = new Shares();
   #closed = false;
 
   private constructor(kernel: Kernel, workers: Workers) {
@@ -197,7 +203,7 @@ export class Engine {
   async #collect(
     plan: Plan<unknown>,
     inputs: Inputs,
-    { signal, result = "arrow", progress }: CollectOptions,
+    { signal, share: wanted, result = "arrow", progress }: CollectOptions,
     probe: Probe | null,
   ): Promise<Table | KernelTable> {
     this.#check();
@@ -205,7 +211,8 @@ export class Engine {
     checkChoice("result", result, ["arrow", "kernel"]);
     const controller = new AbortController();
     const signals = allOf(signal, controller);
-    return this.#track(controller, async () => {
+    const share = this.#shares.open(checkShare(wanted, "batch"));
+    return this.#track(controller, share, async () => {
       const opened = await this.#open(plan, inputs, {
         emit: null,
         batchRows: COLLECT_BATCH_ROWS,
@@ -220,7 +227,7 @@ export class Engine {
       });
       let kept: readonly Operator[] = [];
       try {
-        const driving = { signal: signals, check: () => this.#check(), probe };
+        const driving = { signal: signals, check: () => this.#check(), share, probe };
         const options = progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
         if (result === "kernel") {
           const made = await this.#collectResident(opened, options);
@@ -287,6 +294,7 @@ export class Engine {
     const kernel = this.#kernel;
     const {
       signal,
+      share: wanted,
       emit = "onClose",
       batchRows = DEFAULT_BATCH_ROWS,
       watermarks = {},
@@ -295,6 +303,7 @@ export class Engine {
     checkPlan(plan);
     checkChoice("emit", emit, ["onClose", "onUpdate"]);
     if (typeof late !== "function") checkChoice("late", late, ["drop"]);
+    const sharing = checkShare(wanted, "stream");
     const waiting: BatchData[] = [];
     if (!Number.isInteger(batchRows) || batchRows < 1) {
       throw new ArgumentError(`batchRows must be a whole number above 0, not ${batchRows}`, {
@@ -309,6 +318,7 @@ export class Engine {
     const engine = this;
     async function* results(): AsyncGenerator<BatchData> {
       signals.throwIfAborted();
+      const share = engine.#shares.open(sharing);
       engine.#runs.add(controller);
       let opened: Opened | null = null;
       try {
@@ -326,10 +336,12 @@ export class Engine {
         yield* drive(opened, counters, {
           signal: signals,
           check: () => engine.#check(),
+          share,
           late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
           probe,
         });
       } finally {
+        share.close();
         engine.#runs.delete(controller);
         if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
         pipeline = null;
@@ -370,11 +382,12 @@ export class Engine {
     if (this.#closed) throw new ClosedError("the engine is closed");
   }
 
-  async #track<T>(run: AbortController, work: () => Promise<T>): Promise<T> {
+  async #track<T>(run: AbortController, share: Share, work: () => Promise<T>): Promise<T> {
     this.#runs.add(run);
     try {
       return await work();
     } finally {
+      share.close();
       this.#runs.delete(run);
     }
   }

@@ -7,6 +7,7 @@
 import type { InputBatch } from "../kernel/index.js";
 import { MORSEL_ROWS } from "./pipeline.js";
 import type { Probe } from "./probe.js";
+import type { Share } from "./shares.js";
 import type { Source } from "./source.js";
 import { settledSoon, turn, unlessAborted } from "./yield.js";
 
@@ -126,12 +127,13 @@ export async function* morsels(
   readers: readonly Reader[],
   order: readonly number[] | null,
   signal: AbortSignal | null,
-  probe: Probe | null = null,
+  share: Share,
+  probe: Probe | null,
 ): AsyncGenerator<Morsel> {
   const feeds = readers.map((reader, index) => new Feed(index, reader));
   const rounds = order === null ? [feeds] : order.map((index) => [feeds[index]!]);
   try {
-    for (const round of rounds) yield* takeTurns(round, signal, probe);
+    for (const round of rounds) yield* takeTurns(round, signal, share, probe);
   } finally {
     for (const feed of feeds) await feed.close();
   }
@@ -150,6 +152,7 @@ function pauseOf(ms: number): { readonly over: Promise<void>; readonly stop: () 
 async function* takeTurns(
   feeds: readonly Feed[],
   signal: AbortSignal | null,
+  share: Share,
   probe: Probe | null,
 ): AsyncGenerator<Morsel> {
   let idle = false;
@@ -163,10 +166,12 @@ async function* takeTurns(
         idle || waits.length === feeds.length ? some : Promise.race([some, turn()]),
         signal,
       );
+      const asked = performance.now();
       try {
         await (probe === null ? wait : probe.waiting(wait, feeds.length === 1 ? feeds[0]!.index : null));
       } finally {
         patience?.stop();
+        share.waitedSince(asked);
       }
     }
     idle = true;

@@ -13,8 +13,9 @@ import { ClosedError, type MillraceError } from "../type/error.js";
 import { IDLE, type Morsel, morsels, type Reader } from "./feed.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Probe } from "./probe.js";
+import type { Share } from "./shares.js";
 import type { SourceClock } from "./source-clock.js";
-import { Breather } from "./yield.js";
+import { unlessAborted } from "./yield.js";
 
 export interface RunStats {
   /** Rows and batches read from the source so far. */
@@ -52,6 +53,7 @@ export interface DriveOptions {
   readonly signal: AbortSignal | null;
   /** Throws when the engine was closed. */
   readonly check: () => void;
+  readonly share: Share;
   /** Hands over the late rows that have come up; null when there is nobody to take them, or none. */
   readonly late?: () => Promise<void> | null;
   /** Is told of each morsel that has been taken, and of the end. */
@@ -75,8 +77,8 @@ export async function* drive(
 ): AsyncGenerator<BatchData> {
   const pause = pauseOf(options);
   await pause();
-  const { probe } = options;
-  for await (const morsel of morsels(readers, order, options.signal, probe)) {
+  const { probe, share } = options;
+  for await (const morsel of morsels(readers, order, options.signal, share, probe)) {
     const { index, input, start, rows } = morsel;
     if (input !== null) probe?.read(index, rows, start === 0);
     if (input !== null && start === 0) {
@@ -95,7 +97,9 @@ export async function* drive(
       // An empty batch is a step that is still at work: time to look up.
       if (batch.length > 0) {
         counted(counters, batch);
+        const handed = performance.now();
         yield batch;
+        share.waitedSince(handed);
       }
       const pausing = pause();
       if (pausing !== null) await pausing;
@@ -138,18 +142,18 @@ function watermarkOf(readers: readonly ClockedReader[]): bigint | null {
   return least!;
 }
 
-/** Between morsels: throws when the run is to stop; a promise when the event loop is due for a turn. */
-function pauseOf({ signal, check, probe }: DriveOptions): () => Promise<void> | null {
-  const breather = new Breather();
+/** Between morsels: throws when the run is to stop; a promise when it must give way to others. */
+function pauseOf({ signal, check, probe, share }: DriveOptions): () => Promise<void> | null {
   const stop = () => {
     signal?.throwIfAborted();
     check();
   };
   return () => {
     stop();
-    const due = breather.due();
+    const due = share.due();
     if (due === null) return null;
-    return (probe === null ? due : probe.waiting(due)).then(stop);
+    const granted = unlessAborted(due, signal);
+    return (probe === null ? granted : probe.waiting(granted)).then(stop);
   };
 }
 

@@ -1,9 +1,4 @@
-// Letting the host breathe: a long run gives the event loop a turn now and then, so that timers, signals
-// and other requests are served. Between turns it never waits. And waiting for others (sources, their
-// clean-up) that a signal, or a turn, puts an end to.
-
-/** Longest stretch of work between two turns. */
-const TURN_MS = 12;
+// Turns of the event loop, and waiting for others (sources, their clean-up) that a signal, or a turn, puts an end to.
 
 declare const setImmediate: ((run: () => void) => void) | undefined;
 
@@ -42,16 +37,4 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | n
 export async function settledSoon(cleanup: Promise<unknown>): Promise<void> {
   const quiet = cleanup.catch(() => {});
   await Promise.race([quiet, turn()]);
-}
-
-export class Breather {
-  #since = performance.now();
-
-  /** A promise to await when a turn is due; null (nothing to wait for) otherwise. */
-  due(): Promise<void> | null {
-    if (performance.now() - this.#since < TURN_MS) return null;
-    return turn().then(() => {
-      this.#since = performance.now();
-    });
-  }
 }
