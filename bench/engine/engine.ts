@@ -41,6 +41,8 @@ export interface RunFigure {
   readonly cacheMs?: number;
   /** Of a case of latency: microseconds from each row in to its consequence out. */
   readonly latencies?: readonly number[];
+  /** Of one with a background: its speed, of what it has alone in the time that the stream leaves free. */
+  readonly backgroundKept?: number;
 }
 
 /** One engine with one case's data in its own form. */

@@ -24,6 +24,7 @@ export interface Outcome {
   cacheMs: number[];
   /** Of all runs that count. */
   latencies: number[];
+  backgroundKept: number[];
   outputRows: number;
   peakRssMiB: number;
   checked: Checked | null;
@@ -68,6 +69,7 @@ export async function race(
         if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
         if (figure.readMs !== undefined) outcome.readMs.push(figure.readMs);
         if (figure.cacheMs !== undefined) outcome.cacheMs.push(figure.cacheMs);
+        if (figure.backgroundKept !== undefined) outcome.backgroundKept.push(figure.backgroundKept);
         for (const micros of figure.latencies ?? []) outcome.latencies.push(micros);
       },
     );
@@ -95,6 +97,7 @@ function newOutcome(contender: Contender): Outcome {
     readMs: [],
     cacheMs: [],
     latencies: [],
+    backgroundKept: [],
     outputRows: 0,
     peakRssMiB: 0,
     checked: null,

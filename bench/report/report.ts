@@ -42,6 +42,8 @@ export interface ResultRow {
   readonly p99Us?: number;
   readonly p999Us?: number;
   readonly maxUs?: number;
+  /** Of one with a background: the background's speed, of what it has alone in the time that the stream leaves free. */
+  readonly backgroundKept?: number;
   readonly rowsPerSec?: number;
   readonly rowsPerSecPerCore?: number;
   readonly outputRows?: number;
@@ -189,7 +191,7 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
     ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome)),
     ...(of.latency
-      ? latencyFigures(outcome.latencies)
+      ? latencyFigures(outcome)
       : {
           rowsPerSec: Math.round(rowsPerSec),
           rowsPerSecPerCore: Math.round(rowsPerSec / base.threads),
@@ -213,10 +215,16 @@ function kernelFigures(rows: number, bytes: number, medianMs: number, { readMs, 
   };
 }
 
-function latencyFigures(latencies: readonly number[]) {
+function latencyFigures({ latencies, backgroundKept }: Outcome) {
   const sorted = Float64Array.from(latencies).sort();
   const at = (share: number) => rounded(sorted[Math.ceil(share * sorted.length) - 1]!, 1);
-  return { p50Us: at(0.5), p99Us: at(0.99), p999Us: at(0.999), maxUs: at(1) };
+  return {
+    p50Us: at(0.5),
+    p99Us: at(0.99),
+    p999Us: at(0.999),
+    maxUs: at(1),
+    ...(backgroundKept.length === 0 ? {} : { backgroundKept: rounded(median(backgroundKept)) }),
+  };
 }
 
 export function median(values: readonly number[]): number {

@@ -26,8 +26,17 @@ const KERNEL_HEADER = [
 /** Columns of numbers, set flush right. */
 const KERNEL_NUMERIC = new Set([2, 3, 4, 5, 6]);
 
-const LATENCY_HEADER = ["latency", "engine", "p50 us", "p99 us", "p99.9 us", "max us", "verified by"];
-const LATENCY_NUMERIC = new Set([2, 3, 4, 5]);
+const LATENCY_HEADER = [
+  "latency",
+  "engine",
+  "p50 us",
+  "p99 us",
+  "p99.9 us",
+  "max us",
+  "batch kept",
+  "verified by",
+];
+const LATENCY_NUMERIC = new Set([2, 3, 4, 5, 6]);
 
 const HEADER = [
   "case",
@@ -103,11 +112,12 @@ export function latencyTable(results: readonly ResultRow[], colours: Colours = p
     const start = [name, { text: row.engine, paint: colours.cyan }];
     if (row.p50Us === undefined || !row.verified) {
       const { text, paint } = missingFigure(row, colours);
-      const none = ["", "", ""].map((empty) => ({ text: empty }));
+      const none = ["", "", "", ""].map((empty) => ({ text: empty }));
       return [...start, { text, paint }, ...none, { text: row.error ?? "", paint }];
     }
     const micros = [row.p50Us, row.p99Us!, row.p999Us!, row.maxUs!].map((us) => ({ text: us.toFixed(1) }));
-    return [...start, ...micros, { text: row.verifiedBy.join(", "), paint: colours.green }];
+    const kept = row.backgroundKept === undefined ? "" : `${(100 * row.backgroundKept).toFixed(0)} %`;
+    return [...start, ...micros, { text: kept }, { text: row.verifiedBy.join(", "), paint: colours.green }];
   });
   const header = LATENCY_HEADER.map((text) => ({ text, paint: colours.bold }));
   return alignedTable([header, ...lines], LATENCY_NUMERIC);

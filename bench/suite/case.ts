@@ -74,6 +74,8 @@ export interface BenchCase {
   readonly kernelEmits?: boolean;
   /** Rows are pushed one at a time and each is timed, instead of the whole: Millrace alone, as a stream. */
   readonly latency?: boolean;
+  /** With `latency`: a plan that the same engine collects meanwhile, over and over; rows come at a fixed rate then. */
+  readonly background?: () => Plan;
   /** The same algorithm's name in bench/native/kernels.c. */
   readonly native?: string;
   /** Plain float sums: modes may differ in the last bits, and are compared as peers are. */

@@ -118,7 +118,7 @@ describe.each(ALL_CASES.filter((of) => of.latency).map(caseName))("%s", (name) =
     expect(percentiles[0]).toBeGreaterThan(0);
     expect([...percentiles].sort((a, b) => a - b)).toEqual(percentiles);
     expect(report.double11).toBe(null);
-    expect(reportText(report)).toMatch(/latency\/push +millrace( +[\d.,]+){4} +twin/);
+    expect(reportText(report)).toMatch(new RegExp(`${name} +millrace( +[\\d.,]+){4}( +\\d+ %)? +twin`));
   });
 });
 
