@@ -85,7 +85,7 @@ export function joinHandOut(self: Join, out: usize, from: u32, rows: u32): void 
 /** Writes the rows that leave because of the batch that the port's program is bound to. */
 export function joinPushDirect(context: usize, operator: usize, self: Join, port: u32, rows: u32): i32 {
   const program = joinProgram(self, port);
-  if (!reserve(self, port, program, rows)) return failMemory(context, 0);
+  if (!joinDirectReserve(self, port, program, rows)) return failMemory(context, 0);
   let selected: u32 = 0;
   let leaving: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
@@ -94,7 +94,7 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
     if (count == 0) continue;
     if (!keysFind(changetype<Keys>(self.keys), port, program, count, self.numbers)) return failMemory(context, 0);
     const found = find(self, port, program, count);
-    if (!append(self, port, program, count, found)) return failMemory(context, 0);
+    if (!joinDirectAppend(self, port, program, count, found)) return failMemory(context, 0);
     selected += count;
     leaving += found;
   }
@@ -104,7 +104,8 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
   return leaving == 0 ? Status.NEED_INPUT : Status.HAS_MORE;
 }
 
-function reserve(self: Join, port: u32, program: usize, rows: u32): bool {
+/** Empties the result and makes room for a push of so many rows. False when out of memory. */
+export function joinDirectReserve(self: Join, port: u32, program: usize, rows: u32): bool {
   if (!joinFreshOutput(self, rows)) return false;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const builder = outputColumn(self.output, index);
@@ -184,7 +185,7 @@ function mark(self: Join, port: u32, rows: usize, count: u32): void {
 }
 
 /** Writes the listed rows to the result, column by column. False when out of memory. */
-function append(self: Join, port: u32, program: usize, count: u32, found: u32): bool {
+export function joinDirectAppend(self: Join, port: u32, program: usize, count: u32, found: u32): bool {
   if (found == 0) return true;
   const mine = port == 0 ? self.found0 : self.found1;
   const theirs = port == 0 ? self.found1 : self.found0;

@@ -87,6 +87,16 @@ export class TimeJoin {
   /** Two regions, of which one has what is kept of rows (join-compact.ts); how many rows there are when it is looked at. */
   generations: usize;
   compactAt: u32;
+  /** Whether left rows leave with their push (join-asof-direct.ts), and the time of the last one that has. */
+  direct: u32;
+  last0: i64;
+}
+
+export const enum Direct {
+  NOT_YET = 0,
+  /** All right rows are in the order of time, and the sweep is among them. */
+  AT_WORK = 1,
+  GIVEN_UP = 2,
 }
 
 // @ts-ignore: decorator
@@ -215,8 +225,16 @@ function grown(region: usize, old: usize, used: u32, room: u32): usize {
   return regrow(region, old, (<usize>used) << 2, (<usize>room) << 2);
 }
 
-/** Keeps the rows of the batch that the port's program is bound to. */
-export function timePush(context: usize, operator: usize, self: Join, port: u32, program: usize, batch: usize): i32 {
+/** Keeps the rows of the batch that the port's program is bound to, from row `from` on (a multiple of VECTOR_ROWS). */
+export function timePush(
+  context: usize,
+  operator: usize,
+  self: Join,
+  port: u32,
+  program: usize,
+  batch: usize,
+  from: u32,
+): i32 {
   const time = timeOf(self);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const kept = joinStore(self, port);
@@ -229,7 +247,7 @@ export function timePush(context: usize, operator: usize, self: Join, port: u32,
   )
     return failMemory(context, 0);
   let selected: u32 = 0;
-  for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
+  for (let start = from; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
     if (count < 0) return count;
     if (count == 0) continue;
@@ -295,6 +313,22 @@ function enqueue(self: Join, time: TimeJoin, port: u32, first: u32, count: u32):
   }
 }
 
+/** Puts all right rows back among those that wait: no left one has been swept past them. Allocates nothing. */
+export function timeRewind(self: Join, time: TimeJoin, direct: Direct): void {
+  let least = END;
+  for (let at: u32 = 0; at < time.dueCount1; at++) {
+    const row = load<u32>(time.due1 + ((<usize>at) << 2));
+    store<u32>(time.waiting1 + ((<usize>at) << 2), row);
+    least = min(least, load<i64>(time.times1 + ((<usize>row) << 3)));
+  }
+  memory.fill(self.heads1, 0, (<usize>self.headCount1) << 2);
+  time.waitingCount1 = time.dueCount1;
+  time.least1 = least;
+  time.dueCount1 = 0;
+  time.at1 = 0;
+  time.direct = direct;
+}
+
 // ---- watermarks
 
 /** No more rows at or before `moment` will come on this port; the work is left to the pulls. */
@@ -302,6 +336,7 @@ export function timeWatermark(self: Join, port: u32, moment: i64): void {
   const time = timeOf(self);
   if (port == 0) time.watermark0 = max(time.watermark0, moment);
   else time.watermark1 = max(time.watermark1, moment);
+  if (time.direct == <u32>Direct.AT_WORK && moment != END) timeRewind(self, time, Direct.GIVEN_UP);
   const frontier = timeFrontier(time);
   if (self.phase != <u32>Phase.IDLE || frontier <= time.swept) return;
   const nothing = time.least0 > leftLimit(time, frontier) && time.least1 > frontier && time.keptFirst == time.keptEnd;

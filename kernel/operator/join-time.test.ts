@@ -11,8 +11,9 @@ import { dictionary, float64, int16, int64, utf8 } from "../../bindings/ts/type/
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
 import { JoinTime } from "../abi/operator.js";
+import { Status } from "../abi/status.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, valuesOf } from "./testing.js";
-import { expectedJoin, HOWS, type JoinQuery, openJoin } from "./testing-join.js";
+import { expectedJoin, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
 
 const END = 2n ** 63n - 1n;
 
@@ -163,6 +164,103 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  /** Left rows in the order of time, but for the one at `odd`; right rows in none. */
+  function quotes(odd: number | null): [Table, Table] {
+    const rows = [...Array(4500).keys()];
+    const left: Table = [
+      rows.map((row) => (row % 50 === 7 ? null : `key ${row % 13}`)),
+      rows.map((row) => (row % 60 === 9 ? null : row === odd ? 3n : BigInt(row >> 1))),
+      rows.map((row) => `trade ${row}`),
+    ];
+    const right: Table = [
+      rows.slice(0, 40).map((row) => `key ${row % 17}`),
+      rows.slice(0, 40).map((row) => BigInt((row * 7919) % 2300)),
+      rows.slice(0, 40).map((row) => `quote ${row}`),
+    ];
+    return [left, right];
+  }
+  const coded = [dictionary(utf8, int16), int64, utf8];
+
+  test.each([null, 0, 2500, 4499])("as of, right side first; row %s is too early", (odd) => {
+    const tables = quotes(odd);
+    for (const [how, strict, tolerance, kept] of [
+      ["left", false, null, true],
+      ["inner", true, 100n, true],
+      ["left", true, 40n, false],
+    ] as const) {
+      const time = { mode: JoinTime.BACKWARD, tolerance, strict } as const;
+      const one: JoinQuery = { types: [coded, coded], keys: 1, how, time, kept };
+      const expected = multiset(expectedJoin(one, tables));
+      const feeds = [65536, -1].map((rows) => ({ port: 1, rows }));
+      const operator = openJoin(kernel, one);
+      const parts = Array.from({ length: 4 }, () => ({ port: 0, rows: 1499 }));
+      expect(multiset(rowsOf(runJoin(operator, one, tables, [...feeds, ...parts])))).toEqual(expected);
+      operator.destroy();
+    }
+  });
+
+  test("as of, right side first: rows leave with their push, until a watermark holds them", () => {
+    const tables = quotes(null);
+    const time = { mode: JoinTime.BACKWARD, tolerance: null, strict: false } as const;
+    const one: JoinQuery = { types: [coded, coded], keys: 1, how: "left", time };
+    const operator = openJoin(kernel, one);
+    operator.push(batchOf(coded, tables[1]), 0, undefined, 0, 1);
+    operator.watermark(END, 1);
+    const rows = rowsOf(drain(operator, 65536));
+    const push = (from: number, to: number) => {
+      const status = operator.push(batchOf(coded, slice(tables[0], from, to)), 0, undefined, 0, 0);
+      rows.push(...rowsOf(drain(operator, 65536)));
+      return status;
+    };
+    expect(push(0, 3000)).toBe(Status.HAS_MORE);
+    expect(rows.length).toBe(3000);
+    operator.watermark(1200n, 0);
+    rows.push(...rowsOf(drain(operator, 65536)));
+    expect(push(3000, 4500)).toBe(Status.NEED_INPUT);
+    expect(rows.length).toBe(3000);
+    operator.watermark(END, 0);
+    rows.push(...rowsOf(drain(operator, 65536)));
+    expect(operator.stats().lateRows).toBe(0);
+    expect(multiset(rows)).toEqual(multiset(expectedJoin(one, tables)));
+    operator.destroy();
+  });
+
+  test("as of, right side first: every allocation may fail, and the push is made again", () => {
+    const tables = quotes(2500).map((side) => side.map((column) => column.slice(0, 2700))) as unknown as [
+      Table,
+      Table,
+    ];
+    const time = { mode: JoinTime.BACKWARD, tolerance: null, strict: false } as const;
+    const one: JoinQuery = { types: [coded, coded], keys: 1, how: "left", time };
+    const expected = multiset(expectedJoin(one, tables));
+    let failures = 0;
+    for (let nth = 1; nth <= 16; nth++) {
+      const operator = openJoin(kernel, one);
+      operator.push(batchOf(coded, tables[1]), 0, undefined, 0, 1);
+      operator.watermark(END, 1);
+      const rows = rowsOf(drain(operator, 65536));
+      const batch = operator.stage(batchOf(coded, tables[0]));
+      const again = (call: () => unknown) => {
+        try {
+          call();
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          failures += 1;
+          call();
+        }
+      };
+      kernel.failAllocation(nth);
+      again(() => operator.push(batch, 0, undefined, 0, 0));
+      kernel.failAllocation(0);
+      rows.push(...rowsOf(drain(operator, 65536)));
+      operator.watermark(END, 0);
+      rows.push(...rowsOf(drain(operator, 65536)));
+      expect(multiset(rows)).toEqual(expected);
+      operator.destroy();
+    }
+    expect(failures).toBeGreaterThan(3);
   });
 
   const types = [int64, int64, utf8];

@@ -24,6 +24,7 @@ import { regionBlock, regionFree } from "../memory/region";
 import { timeCompact } from "./join-compact";
 import { Join, Phase, joinPreserves, joinStep, joinStore } from "./join-state";
 import {
+  Direct,
   END,
   NO_TIME,
   TimeJoin,
@@ -72,7 +73,7 @@ export function timeAdvance(context: usize, self: Join): i32 {
 
 /** Puts the rows that the watermarks have passed in the order of time. */
 function begin(context: usize, self: Join, time: TimeJoin): i32 {
-  timeCompact(self);
+  if (time.direct != <u32>Direct.AT_WORK) timeCompact(self);
   const target = timeFrontier(time);
   const limit = leftLimit(time, target);
   const most = max(
@@ -94,6 +95,21 @@ function begin(context: usize, self: Join, time: TimeJoin): i32 {
   self.chain = 0;
   self.phase = Phase.PAIRS;
   return 0;
+}
+
+/** Puts all right rows in the order of time, for a sweep that left pushes go on with. False when out of memory. */
+export function timePrepareRight(context: usize, self: Join, time: TimeJoin): bool {
+  const region = joinStore(self, 0).region;
+  const most = unsorted(time.waiting1, time.waitingCount1, time.times1, END);
+  if (!reserveDue(time, region, 1, END)) return false;
+  const words: usize = most == 0 ? 0 : regionBlock(region, (<usize>most) << 4);
+  if (most != 0 && words == 0) return false;
+  takeDue(context, time, 1, END, words, most);
+  regionFree(region, words);
+  time.at1 = 0;
+  time.last0 = NO_TIME;
+  time.direct = Direct.AT_WORK;
+  return true;
 }
 
 /** How many of the waiting rows are due, where they did not come in order; else 0. */
@@ -264,7 +280,7 @@ function sweepBackward(self: Join, time: TimeJoin): u32 {
   for (; time.at0 < end && found < most; time.at0++) {
     const row = rowAt(time.due0, time.at0);
     const moment = timeAt(time.times0, row);
-    if (moment != NO_TIME) take(self, time, time.strict ? moment - 1 : moment);
+    if (moment != NO_TIME) timeTake(self, time, time.strict ? moment - 1 : moment);
     const number = rowAt(time.numbers0, row);
     let link = number == NO_KEY ? 0 : rowAt(self.heads1, number);
     if (link != 0 && distance(timeAt(time.times1, link - 1), moment) > bound) link = 0;
@@ -272,13 +288,13 @@ function sweepBackward(self: Join, time: TimeJoin): u32 {
     store<u32>(self.found1 + ((<usize>found) << 2), link - 1);
     found += link != 0 ? 1 : outer;
   }
-  if (time.at0 == time.dueCount0) take(self, time, END);
+  if (time.at0 == time.dueCount0) timeTake(self, time, END);
   time.group = time.at1;
   return found;
 }
 
 /** Right rows up to a time become the latest of their keys. */
-function take(self: Join, time: TimeJoin, until: i64): void {
+export function timeTake(self: Join, time: TimeJoin, until: i64): void {
   const other = joinStore(self, 1);
   for (; time.at1 < time.dueCount1; time.at1++) {
     const row = rowAt(time.due1, time.at1);
@@ -316,7 +332,7 @@ function sweepForward(self: Join, time: TimeJoin): u32 {
       continue;
     }
     if (time.at1 == time.dueCount1) break;
-    take(self, time, next);
+    timeTake(self, time, next);
   }
   time.lone = time.at0;
   return found;

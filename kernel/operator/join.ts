@@ -51,6 +51,7 @@ import {
 } from "../join/store";
 import { fail, failMemory } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { asOfIsDirect, asOfPush } from "./join-asof-direct";
 import { joinIsDirect, joinPushDirect } from "./join-direct";
 import {
   Join,
@@ -212,9 +213,8 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   self.high0 = i64.MIN_VALUE;
   self.low1 = i64.MAX_VALUE;
   self.high1 = i64.MIN_VALUE;
-  // Joins by time lay kept rows out anew, texts and all.
   const keeps = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0 && (self.flags & <u32>JoinFlag.KEEP_CODES) != 0;
-  if (keeps && self.time == 0) {
+  if (keeps) {
     self.codes = regionCut(operator, <usize>self.columnCount * CODES_SIZE + 8);
     if (self.codes == 0) return false;
   }
@@ -267,7 +267,8 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
       column.type = programOutputType(joinProgram(self, port), output);
     }
     storeLayout(joinStore(self, port));
-    joinStore(self, port).codes = self.codes == 0 ? 0 : 1;
+    // Joins by time lay kept rows out anew, texts and all.
+    joinStore(self, port).codes = self.codes != 0 && self.time == 0 ? 1 : 0;
     regionFree(operator, wanted);
   }
   self.keyColumn0 = storedAs(joinStore(self, 0), 0);
@@ -338,7 +339,11 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   const program = joinProgram(self, port);
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
-  if (self.time != 0) return timePush(context, operator, self, port, program, batch);
+  if (self.time != 0) {
+    return asOfIsDirect(self, port)
+      ? asOfPush(context, operator, self, program, batch)
+      : timePush(context, operator, self, port, program, batch, 0);
+  }
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (joinIsDirect(self, port)) return joinPushDirect(context, operator, self, port, rows);
   const kept = joinStore(self, port);
