@@ -7,7 +7,10 @@
 // came by dictionary are four bytes like any others.
 //
 // Tried and lost: runs of rows whose texts lie one after the other copied as one piece. Where a tenth of the rows has
-// no match runs are ten rows long, and where each ends is a branch that is as good as random.
+// no match runs are ten rows long, and where each ends is a branch that is as good as random. Left columns compressed four
+// lanes at a time by shuffles (1.00 of the loop over the list of rows), and texts copied as one 16-byte vector (0.95 to
+// 1.03): of the 15 ns that a row of q2 takes at a million rows six are waiting for memory, and a column of four bytes
+// costs 0.4.
 
 import { Column, Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
