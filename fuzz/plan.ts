@@ -20,6 +20,7 @@ import {
   type StepNode,
 } from "../bindings/ts/plan/logical.js";
 import type { ExpressionNode } from "../bindings/ts/plan/node.js";
+import type { OverFunctionNode } from "../bindings/ts/plan/over.js";
 import type { WindowNode, WindowSize } from "../bindings/ts/plan/window.js";
 import {
   AGGREGATE_NAMES,
@@ -52,6 +53,8 @@ const SETS = ["union all", "intersect", "except"] as const;
 const MOST_COLUMNS = 14;
 /** Joins that could make more rows get smaller tables: a case would take minutes. */
 const MOST_PAIRS = 1_000_000;
+/** The twin of window functions goes through a partition's rows for each of them. */
+const MOST_ORDERED = 400;
 
 export function drawPlan(draw: Draw): PlanCase {
   const drawn = new PlanDraw(draw);
@@ -109,7 +112,7 @@ class PlanDraw {
     const draw = this.#draw;
     // Lists can only be carried along.
     if (this.#fields(input).length === 0) return null;
-    switch (draw.below(12)) {
+    switch (draw.below(13)) {
       case 0:
         return this.#then(input, { kind: "where", input: input.node, condition: this.#condition(input) });
       case 1:
@@ -136,6 +139,8 @@ class PlanDraw {
         return this.#windowed(input);
       case 10:
         return this.#joined(input);
+      case 11:
+        return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#then(input, this.#over(input));
       default:
         return draw.chance(50) ? this.#beside(input) : this.#renamed(input);
     }
@@ -234,6 +239,39 @@ class PlanDraw {
         p: quantile ? draw.pick([0.5, 0, 1, 0.1, 0.95, 1 / 3]) : undefined,
       },
     };
+  }
+
+  #over(input: Built): Extract<PlanNode, { kind: "over" }> {
+    const draw = this.#draw;
+    const unit = draw.pick(["rows", "range"] as const);
+    const partitionBy = draw.list(2, 1, () => draw.pick(this.#columnNames(input)));
+    const orderBy = draw.chance(85) ? this.#order(input) : [];
+    const [from, more] = [draw.pick([-1, 0, -4, 1, -100]), draw.pick([0, 1, 5, 100])];
+    // A distance goes by one column; of times it needs a unit.
+    const distance = draw.chance(50) ? (size: number) => size : (size: number) => `${size} seconds`;
+    const plain = unit === "rows" || from === 0;
+    const bound = (size: number) => (draw.chance(30) ? null : plain ? size : size === 0 ? 0 : distance(size));
+    const to = unit === "range" && plain ? 0 : from + more;
+    const frame = draw.chance(25)
+      ? ({ unit, from: null, to: 0 } as const)
+      : { unit, from: bound(from), to: bound(to) };
+    const by = unit === "range" && !plain ? orderBy.slice(0, 1) : orderBy;
+    const functions = [this.#overFunction(input), ...draw.list(3, 1, () => this.#overFunction(input))];
+    const columns = functions.map((fn) => ({ name: this.#fresh("o"), fn }));
+    return { kind: "over", input: input.node, partitionBy, orderBy: by, frame, columns };
+  }
+
+  #overFunction(input: Built): OverFunctionNode {
+    const draw = this.#draw;
+    if (draw.chance(50)) return { aggregate: this.#named(input).aggregate };
+    if (draw.chance(30)) return { counting: draw.pick(["rowNumber", "rank", "denseRank", "frameNumber"]) };
+    const fn = draw.pick(["lag", "lead", "firstValue", "lastValue"] as const);
+    const argument = this.#column(input);
+    if (fn === "firstValue" || fn === "lastValue")
+      return { value: { fn, argument, offset: 0, otherwise: null } };
+    const size = draw.pick([1, 0, 3, 50]);
+    const otherwise = draw.chance(30) ? this.#column(input) : null;
+    return { value: { fn, argument, offset: fn === "lag" ? -size : size, otherwise } };
   }
 
   #distinct(input: Built): StepNode {

@@ -469,6 +469,66 @@ describe("deduplicate", () => {
     );
   });
 
+  it("keeps a row again when the last of its key is long past", async () => {
+    const timed = fc.tuple(fc.option(fc.nat(30), { freq: 12 }), fc.constantFrom("a", "b"), fc.nat(3));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(timed, { maxLength: 30 }),
+        fc.integer({ min: 1, max: 6 }),
+        async (cells, within) => {
+          const rows = cells.map(
+            ([ts, k, g]): Row => [ts === null ? null : BigInt(ts * 1000), k, BigInt(g), null, null, null],
+          );
+          const order = (a: Row, b: Row) =>
+            Number((a[0] ?? 99_000n) as bigint) - Number((b[0] ?? 99_000n) as bigint) ||
+            Number(a[2]) - Number(b[2]);
+          const kept = ["a", "b"].flatMap((k) => {
+            const own = rows.filter((cells) => cells[1] === k).sort(order);
+            return own.filter(([ts], at) => {
+              const before = own[at - 1]?.[0];
+              if (before === undefined) return true;
+              if (ts === null || before === null) return ts !== before;
+              return Number(ts as bigint) - Number(before as bigint) > within * 1000;
+            });
+          });
+          const plan = (from("t") as Plan).deduplicate({
+            by: "k",
+            orderBy: "ts",
+            within: `${within} seconds`,
+          });
+          expect(twin(plan, rows)).toEqual(bits(kept));
+          expect(bits(resultRows(await engines[0]!.collect(plan, { t: batchOf(rows) })))).toEqual(bits(kept));
+          const arrived = [...rows].sort(order);
+          const t = rows.length === 0 ? batchOf([]) : arrived.map((cells) => batchOf([cells]));
+          const { rows: results, stats } = await streamed(plan, t, { watermarks: { t: { column: "ts" } } });
+          expect(stats.lateRows).toBe(0);
+          expect(bits(results)).toEqual(bits(kept));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it("forgets keys behind the watermark: a month of event time", async () => {
+    const plan = (from("t") as Plan).deduplicate({ by: "k", orderBy: "ts", within: "1 hour" });
+    const states: number[] = [];
+    async function* month() {
+      for (let hour = 0; hour < 720; hour++) {
+        yield batchOf(
+          Array.from({ length: 100 }, (_, at): Row => {
+            return [BigInt(hour * 3_600_000 + at * 36_000), `${hour} ${at >> 1}`, null, null, null, null];
+          }),
+        );
+        if (hour % 180 === 179) states.push(run.stats.stateBytes);
+      }
+    }
+    let count = 0;
+    const run = engines[0]!.stream(plan, { t: month() }, { watermarks: { t: { column: "ts" } } });
+    for await (const batch of run) count += resultRows(batch).length;
+    expect(count).toBe(36_000);
+    expect(states.at(-1)).toBeLessThan(1.5 * states[0]!);
+  });
+
   it("lets first rows go with the watermark, once", async () => {
     const of = (ts: number, k: string): Row => [BigInt(ts), k, null, null, null, null];
     const batches = [[of(5, "a"), of(3, "a")], [of(20, "b"), of(4, "a")], [of(21, "a")], [of(60, "c")]].map(
@@ -605,6 +665,10 @@ describe("what is refused", () => {
     );
     expect(() => t.over({}, { row: 1 as never })).toThrow(/not a window function/);
     expect(() => t.deduplicate({ by: [], orderBy: "ts" })).toThrow(PlanError);
+    const within = "1 hour";
+    expect(() => t.deduplicate({ by: "k", orderBy: "ts", keep: "last", within })).toThrow(/keep "first"/);
+    expect(() => t.deduplicate({ by: "k", orderBy: "ts", within: "-1 hour" })).toThrow(/above 0/);
+    expect(() => t.deduplicate({ by: "k", orderBy: "x", within: 1 })).toThrow(TypeMismatchError);
     expect(() => t.deduplicate({ by: "k", keep: "any" as never, orderBy: "ts" })).toThrow(
       /"first" or "last"/,
     );

@@ -223,8 +223,14 @@ function overRows(plan: OverPlan, input: readonly Row[]): Row[] {
     const names = rows.map((row) => nameOf(order, row));
     return rows.map((row, at) => {
       const first = names.indexOf(names[at]!);
-      const counts = { rowNumber: at + 1, rank: first + 1, denseRank: new Set(names.slice(0, at + 1)).size };
-      const held = rows.filter((_, other) => isInFrame(plan, rows, names, at, other));
+      const places = [...rows.keys()].filter((other) => isInFrame(plan, rows, names, at, other));
+      const held = places.map((place) => rows[place]!);
+      const counts = {
+        rowNumber: at + 1,
+        rank: first + 1,
+        denseRank: new Set(names.slice(0, at + 1)).size,
+        frameNumber: places.filter((place) => place < at).length + 1,
+      };
       return [
         ...row,
         ...functions.map((fn) => {

@@ -84,6 +84,8 @@ export const enum FrameFunction {
   LAST = 5,
   /** COLUMN of the partition's row OFFSET after this one (before it, if below 0), else OTHER of this row. */
   SHIFT = 6,
+  /** I64: how many rows of the frame come before this one, and 1. COLUMN is 0. */
+  NUMBER = 7,
 }
 
 /**

@@ -16,7 +16,7 @@ import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut } from "../memory/region";
 import { directCode, directFits, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
-import { INTERNER_SIZE, Interner, internerInit } from "./interner";
+import { INTERNER_SIZE, Interner, internerClear, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
 import {
@@ -113,6 +113,17 @@ export function groupsExtend(groups: Groups, ordinals: u32, rows: u64, more: u32
   if (groups.tier != <u32>Tier.DIRECT || growDirect(groups)) return true;
   groups.ordinals = before;
   return false;
+}
+
+/** HASH: forgets every group: numbers begin at 0 again, with as much room as there is. */
+export function groupsClear(groups: Groups): void {
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    if (key.interner != 0) internerClear(key.interner);
+  }
+  rowTableClear(groups.table);
+  groups.nullGroup = NO_GROUP;
+  groups.count = 0;
 }
 
 /**

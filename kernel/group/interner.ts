@@ -9,13 +9,14 @@
 
 import { regionCut, regionFree } from "../memory/region";
 import { copyBytes } from "../memory/copy";
-import { Arena, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
+import { Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesEqual } from "../hash/hash";
 import { SlotHash, slotHashBytes, slotHashInit } from "../hash/slot-hash";
 import {
   pieceMask,
   pieceOffset,
   pieceSlots,
+  slotsClear,
   slotsFeed,
   slotsFill,
   slotsInit,
@@ -418,6 +419,17 @@ export function internFindCodes(
     }
     store<u32>(ids + ((<usize>row) << 2), id);
   }
+}
+
+/** Forgets every text: ids begin at 0 again. */
+export function internerClear(interner: usize): void {
+  const self = changetype<Interner>(interner);
+  internerForgetDictionary(interner);
+  slotsClear(interner);
+  arenaClear(internerArena(interner));
+  self.count = 0;
+  self.longest = 0;
+  self.bytes = 0;
 }
 
 /** Frees what only lookups by dictionary need. */

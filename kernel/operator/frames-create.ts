@@ -142,6 +142,7 @@ function checkFunction(operator: usize, self: Frames, index: u32): bool {
     self.aggregates++;
     return result.type != <u32>Type.BYTES;
   }
+  if (kind == <u32>FrameFunction.NUMBER) return column == 0 && other == -1;
   if (column >= self.kept || other < -1 || other >= <i32>self.kept) return false;
   const number = self.numbering + ((<usize>index) << 2);
   const type = programOutputType(aggregation.program, column);
@@ -176,10 +177,11 @@ function createOutputs(operator: usize, self: Frames): bool {
     if (column < self.carried) outputColumn(self.output, column).type = programOutputType(program, column);
   }
   for (let index: u32 = 0; index < self.functionCount; index++) {
-    outputColumn(self.output, self.carried + index).type =
-      kindOf(self, index) == <u32>FrameFunction.AGGREGATE
-        ? resultAt(aggregationOf(operator), columnOf(self, index)).type
-        : programOutputType(program, columnOf(self, index));
+    let type: u32 = Type.I64;
+    if (kindOf(self, index) == <u32>FrameFunction.AGGREGATE)
+      type = resultAt(aggregationOf(operator), columnOf(self, index)).type;
+    else if (kindOf(self, index) != <u32>FrameFunction.NUMBER) type = programOutputType(program, columnOf(self, index));
+    outputColumn(self.output, self.carried + index).type = type;
   }
   return true;
 }

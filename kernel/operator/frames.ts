@@ -108,7 +108,7 @@ function isCertain(self: Frames, row: u32): bool {
 
 // @ts-ignore: decorator
 @inline
-function isNullRow(self: Frames, row: u32): bool {
+export function isNullRow(self: Frames, row: u32): bool {
   return self.unit == <u32>FrameUnit.VALUES && !bitmapGet(outputColumn(self.whole, orderOf(self, 0)).validity, row);
 }
 
@@ -118,8 +118,8 @@ function isAtMost(a: i64, b: i64, by: i64): bool {
   return by >= 0 || <u64>(b - a) >= <u64>-by;
 }
 
-/** Whether a - b >= by. */
-function isAtLeast(a: i64, b: i64, by: i64): bool {
+/** Whether a - b >= by, likewise. */
+export function isAtLeast(a: i64, b: i64, by: i64): bool {
   if (a >= b) return by <= 0 || <u64>(a - b) >= <u64>by;
   return by <= 0 && <u64>(b - a) <= <u64>-by;
 }
@@ -302,7 +302,7 @@ function enqueue(self: Frames, standing: Standing, row: u32, index: u32): void {
   store<u32>(queue, row + 1, 4);
 }
 
-function dequeue(self: Frames, standing: Standing, row: u32, number: u32): void {
+export function dequeue(self: Frames, standing: Standing, row: u32, number: u32): void {
   const queue = queueOf(self, standing, number);
   if (load<u32>(queue) != row + 1) return;
   const next = load<u32>(linksOf(self, row, number), 4);
@@ -317,6 +317,13 @@ function refer(self: Frames, standing: Standing, row: u32, index: u32): void {
   switch (kindOf(self, index)) {
     case FrameFunction.AGGREGATE:
       return;
+    case FrameFunction.NUMBER: {
+      const before = min(standing.currentIndex, standing.endIndex) - standing.startIndex;
+      const column = outputColumn(self.output, self.carried + index);
+      store<i64>(column.values + ((<usize>self.pickedCount) << 3), max<i64>(before, 0) + 1);
+      column.length = self.pickedCount + 1;
+      return;
+    }
     case FrameFunction.FIRST:
       if (standing.start != standing.end) from = standing.start;
       break;
@@ -450,7 +457,9 @@ function fetch(operator: usize, self: Frames): bool {
     builderGather(to, from, self.picked, rows);
   }
   for (let index: u32 = 0; index < self.functionCount; index++) {
-    if (kindOf(self, index) != <u32>FrameFunction.AGGREGATE && !fetchReferences(operator, self, index)) return false;
+    const kind = kindOf(self, index);
+    if (kind == <u32>FrameFunction.AGGREGATE || kind == <u32>FrameFunction.NUMBER) continue;
+    if (!fetchReferences(operator, self, index)) return false;
   }
   return true;
 }

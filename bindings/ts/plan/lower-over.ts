@@ -57,7 +57,7 @@ export function overParts({ functions, frame }: OverPlan): readonly OverPart[] {
   const row: BoundFrame = { unit: "rows", from: 0n, to: 0n, text: "" };
   const counts: BoundFrame = { unit: "range", from: null, to: 0n, text: "" };
   const kindOf = (fn: BoundOverFunction) => {
-    if ("counting" in fn) return "running";
+    if ("counting" in fn) return fn.counting === "frameNumber" ? "sliding" : "running";
     if ("aggregate" in fn) return running ? "running" : "sliding";
     return fn.value.fn === "shift" && frame.unit === "range" ? "shifted" : "sliding";
   };
@@ -122,7 +122,7 @@ function runningProgram(plan: OverPlan, part: OverPart, input: Schema): OverProg
   const fold = folding();
   const entries: AggregateConfigSpec["aggregates"][number][] = [];
   const listed = functions.map((fn) => {
-    if ("counting" in fn) return { kind: COUNTING[fn.counting] };
+    if ("counting" in fn) return { kind: COUNTING[fn.counting as keyof typeof COUNTING] };
     if ("aggregate" in fn) entries.push(aggregateEntry(fn.aggregate, outputs, fold, false));
     return { kind: OverFunction.AGGREGATE, index: entries.length - 1 };
   });
@@ -160,7 +160,7 @@ function framesProgram(plan: OverPlan, part: OverPart, input: Schema): OverProgr
       if (value.fn === "shift") return { kind: FrameFunction.SHIFT, column, ...other, offset: value.offset };
       return { kind: value.fn === "firstValue" ? FrameFunction.FIRST : FrameFunction.LAST, column };
     }
-    if ("counting" in fn) throw new Error(`${fn.counting} is OVER's`);
+    if ("counting" in fn) return { kind: FrameFunction.NUMBER, column: 0 };
     const entry = aggregateEntry(fn.aggregate, outputs, fold, false);
     if (entry.function === AggregateFunction.MIN || entry.function === AggregateFunction.MAX) {
       const kind = entry.function === AggregateFunction.MIN ? FrameFunction.MIN : FrameFunction.MAX;

@@ -14,8 +14,8 @@ import type { WindowSize } from "./window.js";
 
 declare const result: unique symbol;
 
-/** Functions of a row's place, not of its values. */
-export type CountingName = "rowNumber" | "rank" | "denseRank";
+/** Functions of a row's place, not of its values. `frameNumber`, among the rows of its frame, is for `deduplicate`. */
+export type CountingName = "rowNumber" | "rank" | "denseRank" | "frameNumber";
 
 /** Values of other rows: of the one `offset` after this one (before it, if below 0), of the frame's first or last. */
 export interface RowValueNode {
@@ -168,6 +168,16 @@ export interface DeduplicateOptions<Names extends string = string> {
   readonly keep?: "first" | "last";
   /** The column that says which row is first; rows where it is null come after all others, whichever is kept. */
   readonly orderBy: Names;
+  /**
+   * Of `keep: "first"`: a row is a duplicate only where another one of its key comes at most so long before it in
+   * `orderBy`, a time such as `"1 hour"` or a number. In a stream a key is forgotten when the watermark is so far past it.
+   */
+  readonly within?: WindowSize;
+}
+
+/** @internal The number of a row among those of its frame up to it. */
+export function frameNumber(): WindowFunction<bigint> {
+  return new WindowFunction({ counting: "frameNumber" });
 }
 
 /** @throws PlanError or ArgumentError for what is not a frame, or no window function. */

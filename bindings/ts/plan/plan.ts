@@ -28,6 +28,7 @@ import type {
 } from "./logical.js";
 import {
   type DeduplicateOptions,
+  frameNumber,
   type OverOptions,
   overNode,
   rowNumber,
@@ -36,7 +37,7 @@ import {
 import type { AnyRow, Flat, NamesOf, Resolve, ValueOf } from "./result.js";
 import { namedExpressions } from "./selection.js";
 import { readTableSchema } from "./table.js";
-import { Window } from "./window.js";
+import { Window, type WindowSize } from "./window.js";
 
 declare const row: unique symbol;
 
@@ -141,6 +142,14 @@ export function asc<const N extends string>(column: N, { nulls = "last" }: NullO
 /** Descending by a column; nulls last unless told otherwise. */
 export function desc<const N extends string>(column: N, { nulls = "last" }: NullOrder = {}): SortKey<N> {
   return { column, descending: true, nulls };
+}
+
+/** A distance of `deduplicate` as the beginning of a frame. */
+function before(within: WindowSize): WindowSize {
+  const text = String(within).trim();
+  const isNumber = typeof within !== "string";
+  if (isNumber ? within > 0 : !text.startsWith("-")) return isNumber ? -within : `-${text}`;
+  throw new PlanError(`deduplicate: within is above 0, not ${text}`, { value: within, expected: "above 0" });
 }
 
 /** The column by which `deduplicate` tells which row is kept. */
@@ -309,9 +318,9 @@ export class Plan<out Row = AnyRow> {
   /**
    * One row of those with equal columns `by`: the first or last one by `orderBy`; of several such rows the first in the
    * order of all other columns. In a stream the first rows leave when the watermark of that column has passed them;
-   * last rows leave at the end of input.
+   * last rows leave at the end of input. `within` bounds how far apart duplicates are, and so what is kept of keys.
    */
-  deduplicate({ by, keep = "first", orderBy }: DeduplicateOptions<NamesOf<Row>>): Plan<Row> {
+  deduplicate({ by, keep = "first", orderBy, within }: DeduplicateOptions<NamesOf<Row>>): Plan<Row> {
     if (keep !== "first" && keep !== "last") {
       throw new ArgumentError(`deduplicate keeps "first" or "last"`, {
         value: keep,
@@ -319,9 +328,20 @@ export class Plan<out Row = AnyRow> {
       });
     }
     if (by.length === 0) throw new PlanError("deduplicate takes at least one column");
+    if (within !== undefined && keep === "last") {
+      throw new PlanError(`deduplicate: within is of keep "first": a last row is one when no other comes`, {
+        value: within,
+        expected: `keep "first"`,
+      });
+    }
     const order = { column: orderBy as string, descending: keep === "last", nulls: "last" as const };
-    const options = { partitionBy: by as string | readonly string[], rows: ["unbounded", 0] as const };
-    const numbered = overNode(this.node, options, [sortColumn(order)], { [NUMBER]: rowNumber() });
+    const partitionBy = by as string | readonly string[];
+    const number = within === undefined ? rowNumber() : frameNumber();
+    const frame =
+      within === undefined ? { rows: ["unbounded", 0] as const } : { range: [before(within), 0] as const };
+    const numbered = overNode(this.node, { partitionBy, ...frame }, [sortColumn(order)], {
+      [NUMBER]: number,
+    });
     return (this.#then(numbered) as Plan<AnyRow>)
       .where(col(NUMBER).eq(1))
       .drop(NUMBER) as unknown as Plan<Row>;
