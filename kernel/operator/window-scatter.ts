@@ -12,8 +12,9 @@
 // Taken only by pushes none of whose rows is late for any window: then a slice has one partial to come. Not taken where
 // values are kept as pairs with a group (distinct values, quantiles): folding would look at all pairs for each partial.
 //
-// Measured, a million rows over an hour in no order, windows of 10 seconds by 100 keys: against a key that was the
-// address of the slice's partial, looked up, and groups that were all folded, 2.6 times as fast.
+// Measured over a million rows of an hour in no order. Windows of 10 seconds by 100 keys: 9 ms; with a first key that was
+// the address of the slice's partial, looked up, and all groups folded, 59 ms. Windows of a minute by 10,000 keys: 40 ms;
+// 94 ms where numbers were computed up to 8 a row only, not 16 (direct.ts), so that groups were looked up.
 
 import { Abi, Type } from "../abi/layout";
 import { AggregateConfig, KeyConfig } from "../abi/operator";

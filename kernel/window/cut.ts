@@ -4,9 +4,7 @@
 // are divided as floats, two at a time: the quotient by a multiplication with the reciprocal is off by one at most,
 // and what is left of the time, exact as all numbers are below 2^53, tells which way. Cumulating windows, and builds
 // without SIMD, compare each time with the slice of the one before, and divide where that is another.
-//
-// Tried and lost: looking a time up among the bounds of the slices met last (a branch that is missed on nearly
-// every row out of order).
+// (The latter is how all times were cut before: out of order, nearly every row divided.)
 
 import { WindowKind } from "../abi/window";
 import { Shape, sliceEnd, sliceOf, sliceStart } from "./shape";
