@@ -17,6 +17,7 @@ import {
   exactnessOf,
   failedRow,
   geometricMeans,
+  overheadOf,
   type Report,
   type ResultRow,
   resultRow,
@@ -139,6 +140,7 @@ export async function benchReport(
     results,
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
     exactness: exactnessOf(results),
+    overhead: overheadOf(results),
     double11: double11Verdict(results, machine.cores, target ?? undefined),
   };
 }

@@ -29,7 +29,10 @@ function write(name: string, over: object): void {
     },
   };
   const machine = { cpu: "CPU", node: "20.20.2", millrace: "0.1.0", date: "2026-11-11T00:00:00.000Z" };
-  writeFileSync(path(name), JSON.stringify({ schema: "millrace-bench/1", machine, results: [row] }));
+  writeFileSync(
+    path(name),
+    JSON.stringify({ schema: "millrace-bench/1", machine, results: [row], ratios: [], exactness: [] }),
+  );
 }
 
 beforeAll(() => {

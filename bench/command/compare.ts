@@ -1,7 +1,14 @@
 // `compare OLD.json NEW.json [AGAIN.json...]`: regressions and gains outside the noise, as ratios.
 
 import picocolors from "picocolors";
-import { type Change, type ChangeKind, type Comparison, compareReports } from "../report/changes.js";
+import {
+  type Agreement,
+  type Change,
+  type ChangeKind,
+  type Comparison,
+  compareReports,
+  NOISE_FLOOR,
+} from "../report/changes.js";
 import { readReport } from "../report/read-report.js";
 import type { Report } from "../report/report.js";
 import { alignedTable } from "../report/table.js";
@@ -37,7 +44,7 @@ const WORDS: Readonly<Record<ChangeKind, string>> = {
 export function comparisonText(
   old: Report,
   news: readonly Report[],
-  { changes, missing }: Comparison,
+  { changes, missing, agreement }: Comparison,
   paths: readonly string[],
   colours: Colours = picocolors,
 ): string {
@@ -55,10 +62,16 @@ export function comparisonText(
   if (loud.length > 0) parts.push(changeTable(loud, colours));
   const quiet = changes.length - loud.length;
   parts.push(`${quiet} of ${changes.length} cases within the noise.`);
+  if (agreement.ratios > 0) parts.push(agreementText(agreement));
   if (missing.length > 0) parts.push(`Not in the new report: ${missing.join(", ")}.`);
   const suspected = changes.filter(({ kind }) => kind === "suspected");
   if (suspected.length > 0) parts.push(confirmationText(suspected, paths));
   return `${parts.join("\n\n")}\n`;
+}
+
+function agreementText({ ratios, agreeing }: Agreement): string {
+  const share = Math.floor((100 * agreeing) / ratios);
+  return `${agreeing} of ${ratios} ratios to the fastest peer (${share} %) agree within ${100 * NOISE_FLOOR} %.`;
 }
 
 /** How to find out whether suspicions hold. */

@@ -87,6 +87,15 @@ export async function importPeer<T>(load: () => Promise<T>, packageName: string)
   }
 }
 
+const CLOCK_TRIES = 501;
+
+/** Milliseconds that the clock reads around work that is none: what `timed` itself adds to a time. */
+export async function clockCostMs(): Promise<number> {
+  const times: number[] = [];
+  for (let attempt = 0; attempt < CLOCK_TRIES; attempt++) times.push((await timed(async () => null)).ms);
+  return times.sort((a, b) => a - b)[CLOCK_TRIES >> 1]!;
+}
+
 /** Milliseconds that `work` took, with its answer. */
 export async function timed<T>(work: () => T | Promise<T>): Promise<{ ms: number; value: T }> {
   const start = performance.now();

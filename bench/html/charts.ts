@@ -1,7 +1,8 @@
 // Charts as rows: a label, a drawing as wide as there is room, a figure.
 //
 // Only bars, dots and lines are drawn (SVG); labels and figures are the page's own text, which wraps and keeps its
-// size on any screen. A row's drawing is 100 units wide, whatever its size in pixels.
+// size on any screen. A row's drawing is 100 units wide, whatever its size in pixels. The grid is one background for all
+// rows of a chart: lines in each row were half of a large page's elements, and of the time until it was open.
 
 import { html, type Markup } from "./markup.js";
 
@@ -67,18 +68,20 @@ function roundStep(value: number): number {
 export function barChart(bars: readonly Bar[], axis: Axis): Markup {
   const values = bars.flatMap(({ value, spread }) => [value, ...(spread ?? [])]);
   const scale = scaleOf(axis.mark === undefined ? values : [...values, axis.mark], axis.log === true);
-  return html`<div class="chart">${bars.map((bar) => barRow(bar, scale, axis.mark))}${axisRow(axis, scale)}</div>`;
+  return html`<div class="chart" style="--grid:${grid(scale)}">${bars.map((bar) => barRow(bar, scale, axis.mark))}${axisRow(axis, scale)}</div>`;
 }
 
-function barRow(
-  { label, value, spread, text, colour, first }: Bar,
-  { at, ticks }: Scale,
-  mark?: number,
-): Markup {
-  const title = `${label}: ${text}`;
-  return html`<div class="row${first ? " first" : ""}"><span class="label">${label}</span><span class="plot"><svg viewBox="0 0 100 14" preserveAspectRatio="none" role="img" aria-label="${title}"><title>${title}</title>
-${ticks.map((tick) => line(at(tick), "var(--line)", 1))}<rect x="0" y="2" width="${figure(at(value))}" height="10" fill="${colour}"/>
-${spread === null ? null : whisker(at(spread[0]), at(spread[1]))}${mark === undefined ? null : line(at(mark), "var(--text)", 1.5)}</svg></span><span class="value">${text}</span></div>
+/** A line of a pixel at each tick. */
+function grid({ at, ticks }: Scale): string {
+  const lines = ticks.map((tick) => {
+    const place = figure(at(tick));
+    return `linear-gradient(var(--line),var(--line)) ${place}% 0/1px 100% no-repeat`;
+  });
+  return lines.join(",");
+}
+
+function barRow({ label, value, spread, text, colour, first }: Bar, { at }: Scale, mark?: number): Markup {
+  return html`<div class="row${first ? " first" : ""}"><span class="label">${label}</span><span class="plot"><svg viewBox="0 0 100 14" preserveAspectRatio="none" role="img" aria-label="${label}: ${text}"><rect x="0" y="2" width="${figure(at(value))}" height="10" fill="${colour}"/>${spread === null ? null : whisker(at(spread[0]), at(spread[1]))}${mark === undefined ? null : line(at(mark), "var(--text)", 1.5)}</svg></span><span class="value">${text}</span></div>
 `;
 }
 
@@ -116,8 +119,7 @@ export function lineRows(series: readonly Series[], across: string, up: string):
     const place = ([x, y]: readonly [number, number]) =>
       [most === least ? 50 : (100 * (x - least)) / (most - least), 43 - (40 * y) / top] as const;
     const path = points.map((point) => place(point).map(figure).join(",")).join(" ");
-    return html`<div class="row line first"><span class="label">${label}</span><span class="plot"><svg viewBox="0 0 100 46" preserveAspectRatio="none" role="img" aria-label="${label}: ${text}"><title>${label}: ${text}</title>
-<line x1="0" x2="100" y1="43" y2="43" stroke="var(--line)" vector-effect="non-scaling-stroke"/><polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2" vector-effect="non-scaling-stroke"/>
+    return html`<div class="row line first"><span class="label">${label}</span><span class="plot"><svg viewBox="0 0 100 46" preserveAspectRatio="none" role="img" aria-label="${label}: ${text}"><line x1="0" x2="100" y1="43" y2="43" stroke="var(--line)" vector-effect="non-scaling-stroke"/><polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2" vector-effect="non-scaling-stroke"/>
 ${points.map((point) => dot(place(point), colour))}</svg></span><span class="value">${text}</span></div>
 `;
   });

@@ -5,16 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { reportCommand, reportOptions } from "../command/report.js";
-import type { ProfileReport } from "../profile/profile.js";
-import { QUIET_OPERATOR } from "../profile/testing-profile.js";
 import { saveReport } from "../report/history.js";
-import {
-  caseRatios,
-  double11Verdict,
-  geometricMeans,
-  type Report,
-  type ResultRow,
-} from "../report/report.js";
 import { cardSvg } from "./card.js";
 import { barChart, lineRows, scaleOf } from "./charts.js";
 import { historyPage } from "./history-page.js";
@@ -22,6 +13,7 @@ import { html, Markup } from "./markup.js";
 import { dataTable, page } from "./page.js";
 import { profilePage } from "./profile-page.js";
 import { reportPage } from "./report-page.js";
+import { fullReport, sampleProfile, sampleReport, sampleRow } from "./testing-report.js";
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-html-test-"));
 beforeEach(() => {
@@ -33,70 +25,6 @@ afterEach(() => {
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
 });
-
-const ROOFS = { readBytesPerSec: 2e10, cacheBytesPerSec: 6e10 };
-
-function row(over: Partial<ResultRow>): ResultRow {
-  const rowsPerSec = over.rowsPerSec ?? 1e8;
-  return {
-    suite: "groupby",
-    case: "q1",
-    engine: "millrace",
-    engineVersion: "0.1.0",
-    mode: "batch",
-    threads: 1,
-    rows: 1e6,
-    size: 1e6,
-    runs: 5,
-    coldMs: 30,
-    medianMs: 1e9 / rowsPerSec,
-    minMs: 0.9e9 / rowsPerSec,
-    maxMs: 1.2e9 / rowsPerSec,
-    rowsPerSec,
-    rowsPerSecPerCore: rowsPerSec,
-    bytesPerRecord: 12,
-    peakRssMiB: 200,
-    verified: true,
-    verifiedBy: ["js", "twin"],
-    ...over,
-  };
-}
-
-function report(over: Partial<Report> = {}): Report {
-  const results = [
-    row({}),
-    row({ mode: "stream", rowsPerSec: 9e7 }),
-    row({ engine: "duckdb", rowsPerSec: 4e7 }),
-    row({ engine: "polars", verified: false, verifiedBy: [], error: "differs from <millrace> & 'co'" }),
-    row({ threads: 2, rowsPerSec: 1.8e8 }),
-    row({ rows: 1e7, size: 1e7, rowsPerSec: 1.1e8 }),
-    row({ rows: 1e7, size: 1e7, engine: "duckdb", rowsPerSec: 5e7 }),
-    row({ suite: "double11", case: "gmv", mode: "stream", rowsPerSec: 5e7 }),
-    row({ suite: "micro", case: "sum-int", nsPerRow: 0.3, bytesPerSec: 1.3e10, ...ROOFS }),
-    row({ suite: "micro", case: "sum-int", engine: "native", nsPerRow: 0.2, bytesPerSec: 1.5e10 }),
-    { ...row({ suite: "latency", case: "push" }), p50Us: 20, p99Us: 70, p999Us: 90, maxUs: 300 } as ResultRow,
-    row({ engine: "arquero", verified: false, unavailable: true, error: "arquero is not installed" }),
-  ];
-  const ratios = caseRatios(results);
-  return {
-    schema: "millrace-bench/1",
-    machine: {
-      cpu: 'Xeon "<7>"',
-      cores: 2,
-      memoryGiB: 24,
-      node: "20.20.2",
-      millrace: "0.1.0",
-      platform: "linux-x64",
-      date: "2026-11-26T04:00:00.000Z",
-    },
-    options: { workers: [1], seed: 42, target: null },
-    results,
-    ratios: [...ratios, ...geometricMeans(ratios, ["groupby"])],
-    exactness: [{ groups: "few", mode: "batch", timeRatio: 1.2 }],
-    double11: double11Verdict(results, 2),
-    ...over,
-  };
-}
 
 /** Opened and closed in order; answers the names of all elements. */
 function elements(text: string): string[] {
@@ -130,7 +58,7 @@ function checkPage(text: string): string[] {
 
 describe("the report", () => {
   it("has the verdict, the ratios, every engine, and every number as a table and a download", () => {
-    const of = report();
+    const of = sampleReport();
     const text = reportPage(of);
     checkPage(text);
     expect(text).toContain("Xeon &#34;&#60;7&#62;&#34;");
@@ -161,16 +89,22 @@ describe("the report", () => {
   });
 
   it("of a failed or interrupted run is a page too", () => {
-    const failed = row({ verified: false, verifiedBy: [], error: "out of memory" });
+    const failed = sampleRow({ verified: false, verifiedBy: [], error: "out of memory" });
     const { rowsPerSec: _, medianMs: __, minMs: ___, maxMs: ____, ...bare } = failed;
     const text = reportPage(
-      report({ results: [bare], ratios: [], exactness: [], double11: null, interrupted: true }),
+      sampleReport({ results: [bare], ratios: [], exactness: [], double11: null, interrupted: true }),
     );
     checkPage(text);
     expect(text).toContain("out of memory");
     expect(text).toContain("Interrupted");
-    checkPage(reportPage(report({ results: [], ratios: [], exactness: [], double11: null })));
+    checkPage(reportPage(sampleReport({ results: [], ratios: [], exactness: [], double11: null })));
   });
+});
+
+it("a page of every case, engine and mode is at most 2 MiB", () => {
+  const of = fullReport();
+  expect(of.results.length).toBeGreaterThan(700);
+  checkPage(reportPage(of));
 });
 
 describe("charts", () => {
@@ -233,7 +167,7 @@ it("markup escapes what is put in, and nothing twice", () => {
 });
 
 it("a card is an SVG of the ratios in batch mode, with machine, date and command", () => {
-  const text = cardSvg(report());
+  const text = cardSvg(sampleReport());
   elements(text);
   expect(text.startsWith('<svg xmlns="http://www.w3.org/2000/svg"')).toBe(true);
   expect(text).toContain("groupby/q1");
@@ -241,13 +175,13 @@ it("a card is an SVG of the ratios in batch mode, with machine, date and command
   expect(text).toContain("2026-11-26");
   expect(text).toContain("npx millrace bench groupby double11 micro");
   expect(text).not.toContain("stream");
-  expect(() => cardSvg(report({ ratios: [] }))).toThrow(RangeError);
+  expect(() => cardSvg(sampleReport({ ratios: [] }))).toThrow(RangeError);
 });
 
 it("a history is a line a case, by machine", () => {
-  const later = report({ machine: { ...report().machine, date: "2026-11-27T04:00:00.000Z" } });
-  const other = report({ machine: { ...report().machine, cpu: "M9" } });
-  const text = historyPage([report(), later, other]);
+  const later = sampleReport({ machine: { ...sampleReport().machine, date: "2026-11-27T04:00:00.000Z" } });
+  const other = sampleReport({ machine: { ...sampleReport().machine, cpu: "M9" } });
+  const text = historyPage([sampleReport(), later, other]);
   checkPage(text);
   expect(text).toContain("3 reports from 2026-11-26 to 2026-11-26");
   expect(text.match(/<h2>/g)).toHaveLength(2);
@@ -255,83 +189,31 @@ it("a history is a line a case, by machine", () => {
 });
 
 it("a profile has its operators, functions and time line", () => {
-  const leaf = {
-    ...QUIET_OPERATOR,
-    detail: "t: <a>",
-    rowsIn: 10,
-    rowsSelected: 10,
-    rowsOut: 10,
-    ms: 1,
-  };
-  const plan = {
-    ...leaf,
-    id: 1,
-    name: "hash aggregate",
-    ms: 7,
-    groups: 1234,
-    keyTier: "hash",
-    inputs: [leaf],
-  };
-  const run = {
-    mode: "batch" as const,
-    rowsIn: 10,
-    rowsOut: 10,
-    wallMs: 10,
-    kernelMs: 7,
-    waitingMs: 1,
-    typescriptMs: 2,
-    plan,
-    slices: [{ operator: 1, call: "push" as const, start: 1, ms: 7, rows: 10 }],
-    slicesDropped: 0,
-  };
-  const functions = [
-    { name: "kernel/group/emit", kind: "kernel" as const, selfMs: 9, share: 0.9 },
-    { name: "(idle)", kind: "waiting" as const, selfMs: 9, share: 0 },
-  ];
-  const mode = {
-    mode: "batch" as const,
-    runs: 5,
-    medianMs: 9,
-    minMs: 8,
-    checksum: "x",
-    run,
-    sampledMs: 100,
-    functions,
-  };
-  const { machine } = report();
-  const of: ProfileReport = {
-    schema: "millrace-profile/1",
-    machine,
-    case: "groupby/q1",
-    question: "sums",
-    build: "debug",
-    rows: 10,
-    seed: 42,
-    modes: [mode],
-  };
+  const of = sampleProfile();
+  const [mode] = of.modes;
   const text = profilePage(of);
   checkPage(text);
   expect(text).toContain("1,234");
   expect(text).toContain("kernel/group/emit");
   expect(text).toContain("Over time");
   expect(text).not.toContain("(idle)");
-  checkPage(profilePage({ ...of, modes: [{ ...mode, functions: [], run: { ...run, slices: [] } }] }));
+  checkPage(profilePage({ ...of, modes: [{ ...mode!, functions: [], run: { ...mode!.run, slices: [] } }] }));
 });
 
 describe("the command", () => {
   it("writes pages of a report and of a folder, and a card", async () => {
-    const path = await saveReport(join(folder, "history"), report());
+    const path = await saveReport(join(folder, "history"), sampleReport());
     expect(path).toMatch(/history.xeon-7-2-cores.0\.1\.0.2026-11-26T04-00-00\.json$/);
     const [pageFile, card, trend] = ["page.html", "card.svg", "trend.html"].map((name) => join(folder, name));
     expect(await reportCommand(path, reportOptions({ html: pageFile, card }))).toBe(0);
     expect(await reportCommand(join(folder, "history"), reportOptions({ html: trend }))).toBe(0);
     checkPage(readFileSync(pageFile!, "utf8"));
     checkPage(readFileSync(trend!, "utf8"));
-    expect(readFileSync(card!, "utf8")).toBe(cardSvg(report()));
+    expect(readFileSync(card!, "utf8")).toBe(cardSvg(sampleReport()));
   });
 
   it("tells a report without ratios, a broken one in a folder, and an older one", async () => {
-    const path = await saveReport(join(folder, "bare"), report({ ratios: [] }));
+    const path = await saveReport(join(folder, "bare"), sampleReport({ ratios: [] }));
     await expect(reportCommand(path, reportOptions({ card: join(folder, "x.svg") }))).rejects.toThrow(
       /no ratios to peers/,
     );

@@ -3,8 +3,8 @@
 import { Buffer } from "node:buffer";
 import { type Content, html, Markup } from "./markup.js";
 
-/** Told apart also by the colour-blind: Okabe and Ito, 2008. One a slot of a legend. */
-export const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#8a8a8a"] as const;
+/** Told apart also by the colour-blind (colours.test.ts): Okabe and Ito, 2008, and a grey. One a slot of a legend. */
+export const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#6e6e6e"] as const;
 
 const STYLE = `
 :root { color-scheme: light dark; --text: #1c2024; --soft: #5a636b; --line: #d5dade; --back: #fff; --panel: #f5f7f8; --good: #00704f; --bad: #b3420a; }
@@ -16,7 +16,8 @@ p { margin: .25rem 0 .75rem; } .soft { color: var(--soft); font-size: .87rem; }
 a { color: inherit; }
 .verdict { background: var(--panel); border-left: 4px solid #0072b2; padding: .75rem 1rem; margin: 1rem 0; }
 .verdict b { font-size: 1.25rem; }
-.chart { margin: .5rem 0 1rem; }
+.chart { margin: .5rem 0 1rem; } .chart, .scroll { content-visibility: auto; contain-intrinsic-size: auto 40rem; }
+.chart .row:not(.line) > .plot > svg { background: var(--grid); }
 .row { display: grid; grid-template-columns: minmax(6rem, 16rem) minmax(0, 1fr) 5.5rem; gap: .5rem; align-items: center; font-size: .87rem; }
 .row + .row { margin-top: 2px; } .row.first { margin-top: .5rem; }
 .row svg { display: block; width: 100%; height: 14px; overflow: visible; }

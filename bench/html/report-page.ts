@@ -11,7 +11,7 @@ import {
   type ResultRow,
   reproduction,
 } from "../report/report.js";
-import { double11Lines, exactnessLine, meanLine, sizedName } from "../report/table.js";
+import { double11Lines, exactnessLine, meanLine, overheadLine, sizedName } from "../report/table.js";
 import { caseName } from "../suite/index.js";
 import { type Bar, barChart, legend, lineRows, type Series } from "./charts.js";
 import { type Content, html, type Markup } from "./markup.js";
@@ -63,8 +63,12 @@ function verdict(double11: Double11, cores: number): Markup {
 ${double11Lines(double11, cores).map((line) => html`<p>${line}</p>`)}</div>`;
 }
 
-function means({ ratios, exactness }: Report): Content {
-  const lines = [...ratios.filter(isGeometricMean).map(meanLine), ...exactness.map(exactnessLine)];
+function means({ ratios, exactness, overhead }: Report): Content {
+  const lines = [
+    ...ratios.filter(isGeometricMean).map(meanLine),
+    ...exactness.map(exactnessLine),
+    ...(overhead ? [overheadLine(overhead)] : []),
+  ];
   return lines.length === 0 ? null : html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
 }
 

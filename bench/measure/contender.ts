@@ -2,7 +2,14 @@
 //
 // The race calls both alike, so the test suite drives the same code without child processes.
 
-import type { CaseFiles, EngineName, EngineOptions, EngineSession, RunFigure } from "../engine/engine.js";
+import {
+  type CaseFiles,
+  clockCostMs,
+  type EngineName,
+  type EngineOptions,
+  type EngineSession,
+  type RunFigure,
+} from "../engine/engine.js";
 import { engineNamed } from "../engine/index.js";
 import { type CanonicalResult, canonicalResult } from "../result/canonical.js";
 import { checksum } from "../result/checksum.js";
@@ -27,6 +34,8 @@ export interface Opened {
 export interface Checked {
   readonly rows: number;
   readonly checksum: string;
+  /** What the clock itself adds to a run's time; null where the engine has a clock of its own. */
+  readonly clockMs: number | null;
 }
 
 export interface Contender {
@@ -78,7 +87,8 @@ export class LocalContender implements Contender {
   async check(): Promise<Checked> {
     const of = this.#case;
     this.#result = canonicalResult(of.output, await this.#session!.result(), of.ordered);
-    return { rows: this.#result.rows, checksum: checksum(this.#result) };
+    const clockMs = this.spec.engine === "native" ? null : await clockCostMs();
+    return { rows: this.#result.rows, checksum: checksum(this.#result), clockMs };
   }
 
   async table(): Promise<CanonicalResult> {

@@ -109,4 +109,17 @@ describe("the text", () => {
       /Other machines .*\n\n1 of 1 cases within the noise.\n\nNot in the new report: groupby\/q9 batch\./,
     );
   });
+
+  test("counts the ratios to the fastest peer that two runs agree on", () => {
+    const ratio = { suite: "groupby", mode: "batch", threads: 1, best: "duckdb" } as const;
+    const run = (...ratios: number[]): Report => {
+      const of = ratios.map((value, index) => ({ ...ratio, case: `q${index + 1}`, ratio: value }));
+      const mean = { ...ratio, case: "geomean", best: "fastest", ratio: 1, cases: 3 };
+      return { ...report(row({})), ratios: [...of, mean] };
+    };
+    expect(text(run(2, 3, 4), run(2.09, 2.9, 5, 6))).toContain(
+      "2 of 3 ratios to the fastest peer (66 %) agree within 5 %.",
+    );
+    expect(text(run(), run(1))).not.toContain("agree within");
+  });
 });

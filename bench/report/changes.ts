@@ -11,8 +11,7 @@
 // is a suspicion; it is confirmed when another measurement shows it too.
 
 import { caseName } from "../suite/index.js";
-import type { Report, ResultRow } from "./report.js";
-import { median } from "./report.js";
+import { isGeometricMean, median, type Ratio, type Report, type ResultRow } from "./report.js";
 
 export type ChangeKind = "noise" | "gain" | "suspected" | "regression" | "broken";
 
@@ -36,6 +35,13 @@ export interface Comparison {
   readonly changes: readonly Change[];
   /** Cases of the old report that no new one has. */
   readonly missing: readonly string[];
+  readonly agreement: Agreement;
+}
+
+/** How many of the ratios to the fastest peer are in both reports the same within NOISE_FLOOR. */
+export interface Agreement {
+  readonly ratios: number;
+  readonly agreeing: number;
 }
 
 /** Changes smaller than this are noise: two quiet runs agree within 5 %. */
@@ -56,7 +62,24 @@ export function compareReports(old: Report, news: readonly Report[]): Comparison
     if (found.length === 0) missing.push(rowName(row));
     else changes.push(changeOf(old, row, found));
   }
-  return { changes, missing };
+  return { changes, missing, agreement: agreementOf(old, news) };
+}
+
+/** Of each case that is in both, by its ratio in the old report and in each of the new ones. */
+function agreementOf(old: Report, news: readonly Report[]): Agreement {
+  const nameOf = ({ suite, case: name, mode, threads, size }: Ratio) =>
+    [suite, name, mode, threads, size].join(" ");
+  const before = new Map(caseRatiosOf(old).map((ratio) => [nameOf(ratio), ratio.ratio]));
+  const quotients = news.flatMap(caseRatiosOf).flatMap((ratio) => {
+    const was = before.get(nameOf(ratio));
+    return was === undefined ? [] : [Math.max(ratio.ratio / was, was / ratio.ratio)];
+  });
+  const agreeing = quotients.filter((quotient) => quotient <= 1 + NOISE_FLOOR).length;
+  return { ratios: quotients.length, agreeing };
+}
+
+function caseRatiosOf({ ratios }: Report): Ratio[] {
+  return ratios.filter((ratio) => !isGeometricMean(ratio));
 }
 
 interface Found {

@@ -6,7 +6,12 @@ import type { Report } from "./report.js";
 
 /** Throws UsageError when the file is missing, is no JSON, or is not a report of this schema. */
 export function readReport(path: string): Promise<Report> {
-  return readJson<Report>(path, "millrace-bench/1", "bench --json", ["results", "machine"]);
+  return readJson<Report>(path, "millrace-bench/1", "bench --json", [
+    "results",
+    "machine",
+    "ratios",
+    "exactness",
+  ]);
 }
 
 /**

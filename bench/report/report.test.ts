@@ -6,6 +6,7 @@ import {
   exactnessOf,
   geometricMeans,
   median,
+  overheadOf,
   type ResultRow,
   resultRow,
 } from "./report.js";
@@ -77,6 +78,18 @@ test("exactness compares exact with plain sums of the same groups and mode", () 
   expect(exactnessOf(results)).toEqual([{ groups: "few", mode: "batch", timeRatio: 1.5 }]);
 });
 
+test("overhead is the clock's share of all runs, and of the row with most of it", () => {
+  const results = [
+    row({ medianMs: 1, clockUs: 10, runs: 10 }),
+    row({ medianMs: 39, clockUs: 10, runs: 10, engine: "duckdb" }),
+    row({ engine: "native" }),
+  ];
+  expect(overheadOf(results)).toEqual({
+    ...{ share: 0.0005, largest: 0.01, case: "groupby/q1", engine: "millrace" },
+  });
+  expect(overheadOf([row({})])).toBe(null);
+});
+
 describe("Double 11", () => {
   const gmv = row({
     ...{ suite: "double11", case: "gmv", mode: "stream", rowsPerSec: 128e6, bytesPerRecord: 25 },
@@ -127,7 +140,7 @@ describe("rows", () => {
     cacheMs: [],
     outputRows: 5,
     peakRssMiB: 77,
-    checked: { rows: 5, checksum: "ab" },
+    checked: { rows: 5, checksum: "ab", clockMs: 0.002 },
     error: null,
   } as never as Parameters<typeof resultRow>[1];
 
@@ -150,6 +163,7 @@ describe("rows", () => {
       minMs: 2,
       maxMs: 4,
       deviationMs: 1,
+      clockUs: 2,
       rowsPerSec: 333333,
       rowsPerSecPerCore: 333333,
       outputRows: 5,

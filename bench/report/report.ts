@@ -29,6 +29,8 @@ export interface ResultRow {
   readonly maxMs?: number;
   /** The runs' median distance from their median. */
   readonly deviationMs?: number;
+  /** Of the clock itself in each run. */
+  readonly clockUs?: number;
   /** Copying the result out to Arrow, where the clock stopped before that. */
   readonly copyMs?: number;
   /** Of single kernels: time a row, bytes of input a second, and those of just reading the same memory. */
@@ -101,7 +103,19 @@ export interface Report {
   readonly results: readonly ResultRow[];
   readonly ratios: readonly Ratio[];
   readonly exactness: readonly Exactness[];
+  /** The bench's own part of the times; null where no row has one. */
+  readonly overhead?: Overhead | null;
   readonly double11: Double11 | null;
+}
+
+/** The clock's own time, as shares of what was measured. */
+export interface Overhead {
+  /** Of all runs together. */
+  readonly share: number;
+  /** Of the row where it is largest. */
+  readonly largest: number;
+  readonly case: string;
+  readonly engine: EngineName;
 }
 
 /** What exact float sums cost over a whole query. */
@@ -188,6 +202,9 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     minMs: rounded(Math.min(...outcome.runMs)),
     maxMs: rounded(Math.max(...outcome.runMs)),
     deviationMs: rounded(median(outcome.runMs.map((ms) => Math.abs(ms - medianMs)))),
+    ...(outcome.checked!.clockMs === null || of.latency
+      ? {}
+      : { clockUs: rounded(1000 * outcome.checked!.clockMs) }),
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
     ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome)),
     ...(of.latency
@@ -295,6 +312,24 @@ export function geometricMeans(ratios: readonly Ratio[], suites: readonly string
       cases: group.length,
     };
   });
+}
+
+/** How much of the times is the clock's. */
+export function overheadOf(results: readonly ResultRow[]): Overhead | null {
+  const rows = results.flatMap(({ suite, case: name, engine, clockUs, medianMs, runs }) => {
+    if (clockUs === undefined || !medianMs || runs === undefined) return [];
+    const clockMs = clockUs / 1000;
+    return [{ case: `${suite}/${name}`, engine, clock: clockMs * runs, all: medianMs * runs }];
+  });
+  if (rows.length === 0) return null;
+  const sum = (of: "clock" | "all") => rows.reduce((total, row) => total + row[of], 0);
+  const worst = rows.reduce((a, b) => (b.clock / b.all > a.clock / a.all ? b : a));
+  return {
+    share: rounded(sum("clock") / sum("all"), 6),
+    largest: rounded(worst.clock / worst.all, 6),
+    case: worst.case,
+    engine: worst.engine,
+  };
 }
 
 /** Exact against plain sums, from the suite `exact`. */

@@ -108,6 +108,7 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
       { suite: "groupby", case: "geomean", mode: "batch", threads: 1, best: "fastest", ratio: 4.5, cases: 9 },
     ],
     exactness: [{ groups: "few", mode: "batch", timeRatio: 1.25 }],
+    overhead: { share: 0.0001234, largest: 0.0151, case: "groupby/q1", engine: "millrace" },
     double11: {
       ...{ recordsPerSec: 4e9, recordsPerSecPerCore: 2667, coresNeeded: 31.3, case: "double11/gmv" },
       ...{ mode: "stream", measuredPerSecPerCore: 128e6, machinePerSec: 256e6 },
@@ -118,6 +119,9 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
   expect(text).toContain("Millrace 0.1.0 on CPU, 2 cores, Node 20.20.2");
   expect(text).toContain("groupby, batch, 1 thread: 4.50x the fastest peer (geometric mean of 9 cases)");
   expect(text).toContain("exact float sums, few groups, batch: 1.25x the time of plain ones");
+  expect(text).toContain(
+    "the clock's own part of the times: 0.012 %, and 1.5 % at most (groupby/q1, millrace)",
+  );
   expect(text).toContain("128 million records/s on one core");
   expect(text).toContain("4e9 records/s take 31.3 cores like this one");
   expect(text.trimEnd().endsWith(VERDICT_END)).toBe(true);

@@ -3,7 +3,7 @@
 import picocolors from "picocolors";
 import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName } from "../suite/index.js";
-import type { Double11, Exactness, Ratio, Report, ResultRow } from "./report.js";
+import type { Double11, Exactness, Overhead, Ratio, Report, ResultRow } from "./report.js";
 import { fastestPeer, isGeometricMean, variantOf } from "./report.js";
 
 type Colours = ReturnType<typeof picocolors.createColors>;
@@ -226,7 +226,8 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
     if (rows.length > 0) parts.push(table(rows, colours));
   }
   const means = report.ratios.filter(isGeometricMean);
-  const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine)];
+  const overhead = report.overhead ? [overheadLine(report.overhead)] : [];
+  const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine), ...overhead];
   if (summary.length > 0) parts.push(summary.join("\n"));
   if (report.double11 !== null) parts.push(double11Lines(report.double11, machine.cores).join("\n"));
   return `${parts.join("\n\n")}\n`;
@@ -242,6 +243,11 @@ export function meanLine({ suite, case: name, mode, threads, size, ratio, cases 
 
 export function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
   return `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`;
+}
+
+export function overheadLine({ share, largest, case: name, engine }: Overhead): string {
+  const percent = (of: number) => `${(100 * of).toPrecision(2)} %`;
+  return `the clock's own part of the times: ${percent(share)}, and ${percent(largest)} at most (${name}, ${engine})`;
 }
 
 /** The verdict, a sentence or two a line. */
