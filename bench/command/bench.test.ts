@@ -68,25 +68,32 @@ test("a missed target exits with 3, bad usage with 2", async () => {
   expect(usage.stderr).toMatch(/unknown suite or case "nonsense"/);
 });
 
-test("an interrupt ends the children and writes what is complete", async () => {
-  const json = join(folder, "interrupted.json");
+test.each([
+  ["SIGINT", 7],
+  ["SIGTERM", 8],
+] as const)("%s ends the children and writes what is complete", async (signal, seed) => {
+  const json = join(folder, `${signal}.json`);
   const args = ["bench", "groupby/int-sum", "groupby/q1", "--rows", "2k", "--peers", "js", "--json", json];
   // Data of its own, whose folder says that the command is at work; then a thousand runs.
   const env = { ...process.env, MILLRACE_DATA: folder, NO_COLOR: "1" };
-  const child = spawn(process.execPath, ["--import", "tsx", main, ...args, "--seed", "7", "--runs", "1000"], {
-    env,
-    cwd: fileURLToPath(new URL("../..", import.meta.url)),
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawn(
+    process.execPath,
+    ["--import", "tsx", main, ...args, "--seed", `${seed}`, "--runs", "1000"],
+    {
+      env,
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   let stdout = "";
   child.stdout.on("data", (text) => {
     stdout += text;
   });
   await vi.waitFor(
-    () => expect(readdirSync(folder).some((name) => name.includes("seed7"))).toBe(true),
+    () => expect(readdirSync(folder).some((name) => name.includes(`seed${seed}`))).toBe(true),
     60_000,
   );
-  child.kill("SIGINT");
+  child.kill(signal);
   const code = await new Promise((resolve) => child.once("exit", resolve));
   expect(code).toBe(1);
   expect(stdout).toMatch(/Interrupted: the cases that were complete/);

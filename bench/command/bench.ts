@@ -29,6 +29,7 @@ import { benchCommandLine } from "./command-line.js";
 import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
 import { ExitCode, UsageError } from "./usage.js";
+import { checkFilePlace, checkFolderPlace } from "./writable.js";
 
 /** How contenders and data files are made: in child processes, or (for tests) in this one. */
 export interface Workshop {
@@ -57,6 +58,9 @@ const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "n
 /** Peers of cases that run a single kernel. */
 const KERNEL_PEERS: readonly PeerName[] = ["js", "native"];
 
+/** After these the cases that are complete are reported. */
+const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
+
 /** Past this many rows the naive twin takes longer than the whole race, and the loop is the witness instead. */
 const TWIN_ROWS = 100_000;
 
@@ -64,16 +68,19 @@ const TWIN_ROWS = 100_000;
 export async function benchCommand(names: readonly string[], options: BenchOptions): Promise<number> {
   const selection = select(names, options);
   checkMemory(selection, options.modes.length);
+  await checkFilePlace("--json", options.json);
+  await checkFilePlace("--html", options.html);
+  await checkFolderPlace("--save", options.save);
   const progress = progressOn(process.stderr, options.quiet);
   const interrupt = new AbortController();
   const onInterrupt = () => {
     interrupt.abort();
     endChildren();
   };
-  process.once("SIGINT", onInterrupt);
+  for (const signal of INTERRUPTS) process.once(signal, onInterrupt);
   const measured = await benchReport(selection, options, CHILD_PROCESSES, progress, interrupt.signal);
   const report = { ...measured, command: benchCommandLine(names, options) };
-  process.off("SIGINT", onInterrupt);
+  for (const signal of INTERRUPTS) process.off(signal, onInterrupt);
   progress.clear();
   process.stdout.write(reportText(report));
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
