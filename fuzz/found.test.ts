@@ -188,3 +188,26 @@ it("memory that a join by time has given back is not given back twice", () => {
   const way: Way = { ...WAY, mode: "kernel", batchRows: 64, faults: { bits: 4, restart: 0, split: false } };
   return holds({ plan, tables }, [way]);
 });
+
+it("does not number the slices of rows that are very far apart", () => {
+  const time: Field = { name: "time", type: int32, nullable: true };
+  const plan: PlanNode = {
+    kind: "aggregate",
+    input: { kind: "source", name: "t", schema: { fields: [time] }, data: null, changelog: false },
+    keys: [],
+    aggregates: [{ name: "rows", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+    grouping: null,
+    window: {
+      kind: "tumble",
+      column: "time",
+      size: 1,
+      step: null,
+      offset: null,
+      timeZone: null,
+      nullTime: "drop",
+      allowedLateness: null,
+      earlyEvery: null,
+    },
+  };
+  return holds({ plan, tables: { t: { columns: [time], rows: [[0n], [1_073_741_823n]] } } }, [WAY]);
+});

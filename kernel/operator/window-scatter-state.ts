@@ -57,11 +57,11 @@ export function scatterOrdinal(scatter: Scatter, slice: i64): u32 {
   return load<u32>(scatter.table + (<usize>(slice - scatter.first) << 2));
 }
 
-/** Whether slices from `low` to `high` can have ordinals beside those that have. */
-export function scatterReaches(scatter: Scatter, low: i64, high: i64): bool {
-  if (scatter.count != 0) {
-    low = min<i64>(low, scatter.low);
-    high = max<i64>(high, scatter.high);
+/** Whether slices from `low` to `high` can have ordinals beside those that have any in the scatter at `address`, 0 for none. */
+export function scatterReaches(address: usize, low: i64, high: i64): bool {
+  if (address != 0 && scatterOf(address).count != 0) {
+    low = min<i64>(low, scatterOf(address).low);
+    high = max<i64>(high, scatterOf(address).high);
   }
   return <u64>high - <u64>low < SLICES_MOST;
 }
