@@ -67,6 +67,10 @@ export function op_combine_part(ctx: usize, handle: u32, source: u32, part: u32)
   return operators.combinePart(ctx, handle, source, part);
 }
 
+export function op_attach(ctx: usize, handle: u32, source: u32, port: u32): i32 {
+  return operators.attach(ctx, handle, source, port);
+}
+
 export function op_release(ctx: usize, handle: u32): i32 {
   return operators.release(ctx, handle);
 }

@@ -128,5 +128,11 @@ class MillraceSession implements EngineSession {
 
 /** Several threads need the build that shares memory, whichever one runs alone. */
 async function openEngine(build: BuildName, workers: number): Promise<Millrace> {
-  return Millrace.open({ workers, build: workers === 1 ? build : "threads", memory: "3.5 GiB" });
+  const engine = await Millrace.open({
+    workers,
+    build: workers === 1 ? build : "threads",
+    memory: "3.5 GiB",
+  });
+  await engine.ready();
+  return engine;
 }

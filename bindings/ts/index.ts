@@ -146,7 +146,9 @@ export {
   type ProfileOptions,
   type StreamOptions,
 } from "./scheduler/engine.js";
+export type { MetricAttributes, MetricOptions, MetricsMeter } from "./scheduler/metrics.js";
 export type { OperatorProfile, RunProfile, Slice } from "./scheduler/profile.js";
+export type { FinishedStats, QueryStats } from "./scheduler/query-stats.js";
 export type { Run, RunStats } from "./scheduler/run.js";
 export type { ShareClass, ShareOptions } from "./scheduler/shares.js";
 export type { SourceInput } from "./scheduler/source.js";

@@ -62,6 +62,7 @@ import { framesGroups, framesPending, framesPull, framesWatermark } from "./fram
 import { framesCreate } from "./frames-create";
 import { framesPush } from "./frames-push";
 import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
+import { joinAttach, joinIsSound, joinReads } from "./join-attach";
 import {
   DIVISION_PARTS,
   aggregateCombinePart,
@@ -200,6 +201,11 @@ function merging(operator: usize): bool {
   );
 }
 
+/** Whether it reads what another join has kept, and that is gone. */
+function isOrphan(context: usize, operator: usize): bool {
+  return changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN && !joinIsSound(context, operator);
+}
+
 export function push(context: usize, handle: u32, port: u32, batch: usize): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
@@ -209,6 +215,7 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
   if (hasEnded(operator, port)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.snapshotOpen || pending(operator) || merging(operator))
     return fail(context, Status.BUSY, Reason.NONE);
+  if (isOrphan(context, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
   if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
@@ -252,6 +259,8 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (port >= ports(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   const head = changetype<Operator>(operator);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.kind == <u32>OperatorKind.JOIN && joinReads(operator))
+    return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
   if (head.kind == <u32>OperatorKind.JOIN) joinWatermark(operator, port, time);
   if (head.kind == <u32>OperatorKind.OVER) overWatermark(operator);
@@ -270,6 +279,7 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (isOrphan(context, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
   memory.fill(out, 0, <usize>Batch.SIZE);
   let result: i32 = 0;
   switch (head.kind) {
@@ -393,6 +403,19 @@ export function combinePart(context: usize, handle: u32, other: u32, part: u32):
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateCombinePart(context, operator, source, part);
+}
+
+/** Lets a join read what another has kept on a port. */
+export function attach(context: usize, handle: u32, other: u32, port: u32): i32 {
+  const source = enter(context, other);
+  if (source == 0) return status(context);
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (operator == source) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  const join = <u32>OperatorKind.JOIN;
+  if (changetype<Operator>(operator).kind != join || changetype<Operator>(source).kind != join)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  return joinAttach(context, operator, source, other, port);
 }
 
 /** Ends an open pull or snapshot: output memory may be reused, a half-read snapshot is dropped. */

@@ -114,6 +114,8 @@ export class Join {
   /** NULL_AWARE: 1 once a row has come on port 1, and once one without a key has. */
   some1: u32;
   nulls1: u32;
+  /** The handle of the join whose kept rows this one reads (join-attach.ts); 0: its own. */
+  owner: u32;
 }
 
 // @ts-ignore: decorator

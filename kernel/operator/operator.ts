@@ -73,12 +73,15 @@ export function handleCreate(root: usize, operator: usize): u32 {
 
 /** The operator of a handle; 0 (and the error recorded) when there is none. */
 export function handleOperator(context: usize, handle: u32): usize {
-  const entry = contextRoot(context) + <usize>Root.HANDLES + ((<usize>(handle & SLOT_MASK)) << 3);
-  if ((handle & SLOT_MASK) != 0 && load<u32>(entry, 4) == handle >>> SLOT_BITS && load<u32>(entry) != 0) {
-    return load<u32>(entry);
-  }
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
-  return 0;
+  const operator = handleAt(contextRoot(context), handle);
+  if (operator == 0) fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  return operator;
+}
+
+/** The same without an error. */
+export function handleAt(root: usize, handle: u32): usize {
+  const entry = root + <usize>Root.HANDLES + ((<usize>(handle & SLOT_MASK)) << 3);
+  return (handle & SLOT_MASK) != 0 && load<u32>(entry, 4) == handle >>> SLOT_BITS ? <usize>load<u32>(entry) : 0;
 }
 
 export function handleFree(root: usize, handle: u32): void {

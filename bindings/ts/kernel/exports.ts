@@ -19,6 +19,7 @@ export interface KernelExports {
   op_combine(context: number, handle: number, source: number): number;
   op_divide(context: number, handle: number, parts: number): number;
   op_combine_part(context: number, handle: number, source: number, part: number): number;
+  op_attach(context: number, handle: number, source: number, port: number): number;
   op_release(context: number, handle: number): number;
   op_destroy(context: number, handle: number): number;
   op_stats(context: number, handle: number, out: number): number;

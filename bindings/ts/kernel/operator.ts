@@ -201,10 +201,60 @@ export class Operator {
     );
   }
 
-  /** The exception for the record (at `address`) of a push that failed in another worker. */
-  pushError(address: number, schema: Schema, firstRow: number): MillraceError {
+  /** The exception for the record (at `address`) of a push, or of the pull after it, that failed in another worker. */
+  pushError(address: number, schema: Schema, firstRow: number, port = 0): MillraceError {
     const { memory } = this.kernel;
-    return failureError(readFailure(memory, address), memory, this.#pushContext(schema, firstRow, 0));
+    const context = this.#pushContext(schema, firstRow, port);
+    const instruction = this.#spec.pulled ?? context.instruction;
+    return failureError(readFailure(memory, address), memory, { ...context, instruction });
+  }
+
+  /** Where `processDescribed`, or another thread in its place, leaves the description of a batch. */
+  get out(): number {
+    return this.#out;
+  }
+
+  /**
+   * Pushes a morsel that lies described in kernel memory, and pulls once where that gives something: the batch is left
+   * where it lies (`taken`, `takenResident`). HAS_MORE when there is more to pull.
+   */
+  processDescribed(
+    address: number,
+    schema: Schema,
+    firstRow: number,
+    port: number,
+    maxRows: number,
+    maxBytes: number,
+  ): Status {
+    this.kernel.memory.view.setUint32(this.#out, 0, true);
+    const status = this.pushDescribed(address, schema, firstRow, port);
+    return status === Status.HAS_MORE ? this.#pullOnce(maxRows, maxBytes) : status;
+  }
+
+  /** A copy of the batch that lies described at `out`; null when it has no rows. */
+  taken(): BatchData | null {
+    const batch = readBatch(this.kernel.memory.view, this.#out);
+    return batch.rows === 0 ? null : copyBatch(this.kernel.memory, batch, this.output);
+  }
+
+  /** The same where it lies: see `tryPullResident`. */
+  takenResident(): ResidentBatch | null {
+    const batch = readBatch(this.kernel.memory.view, this.#out);
+    if (batch.rows === 0) return null;
+    return ResidentBatch.keep(this.kernel, this.output, batch, (address) => this.#dictionaryId(address));
+  }
+
+  /** The input columns of a port. */
+  columnsOf(port: number): readonly number[] {
+    return this.#port(port).columns;
+  }
+
+  /** Lets this join, which has no rows, read what another of the same configuration has kept on `port`, while that lives. */
+  attach(owner: Operator, port: number): void {
+    this.#run(
+      (exports, context) => exports.op_attach(context, this.#handle, owner.#handle, port),
+      this.#context(0),
+    );
   }
 
   #pushContext(schema: Schema, firstRow: number, port: number): FailureContext {
@@ -276,11 +326,7 @@ export class Operator {
     maxBytes = DEFAULT_MAX_BYTES,
   ): { batch: BatchData | null; more: boolean } {
     const status = this.#pullOnce(maxRows, maxBytes);
-    const batch = readBatch(this.kernel.memory.view, this.#out);
-    return {
-      batch: batch.rows === 0 ? null : copyBatch(this.kernel.memory, batch, this.output),
-      more: status === Status.HAS_MORE,
-    };
+    return { batch: this.taken(), more: status === Status.HAS_MORE };
   }
 
   /**
@@ -289,13 +335,7 @@ export class Operator {
    */
   tryPullResident(maxRows = ALL_ROWS, maxBytes = ALL_BYTES): { batch: ResidentBatch | null; more: boolean } {
     const status = this.#pullOnce(maxRows, maxBytes);
-    const batch = ResidentBatch.keep(
-      this.kernel,
-      this.output,
-      readBatch(this.kernel.memory.view, this.#out),
-      (address) => this.#dictionaryId(address),
-    );
-    return { batch: batch.rows === 0 ? null : batch, more: status === Status.HAS_MORE };
+    return { batch: this.takenResident(), more: status === Status.HAS_MORE };
   }
 
   /**

@@ -2,5 +2,6 @@
 
 export type { Job } from "./job.js";
 export { type PoolFaults, RECORD_BYTES, WorkerPool, type WorkerStats } from "./pool.js";
+export { QueryWorkers } from "./query-workers.js";
 export { whyNoThreads } from "./spawn.js";
 export type { Task } from "./worker.js";

@@ -7,7 +7,7 @@
 
 import { ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
 import type { Kernel } from "../kernel/index.js";
-import { MillraceError, WorkerError } from "../type/error.js";
+import { WorkerError } from "../type/error.js";
 import { Job, JobWord, WorkerWord } from "./job.js";
 import { spawn, type Thread } from "./spawn.js";
 import { type FromWorker, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
@@ -54,6 +54,8 @@ interface Member {
   thread: Thread | null;
   /** Address of its context; 0 before it is ready. */
   context: number;
+  /** Whether it did not start: it is not tried again. */
+  hasFailed: boolean;
   morsels: number;
   busyMs: number;
 }
@@ -72,6 +74,8 @@ export class WorkerPool {
   readonly #jobs = new Set<RunningJob>();
   readonly faults: PoolFaults;
   readonly #own = { morsels: 0, busyMs: 0 };
+  #started: Promise<void> = Promise.resolve();
+  #failure: string | null = null;
   #restarts = 0;
   #closed = false;
 
@@ -81,27 +85,46 @@ export class WorkerPool {
     this.#members = Array.from({ length: threads }, () => ({
       thread: null,
       context: 0,
+      hasFailed: false,
       morsels: 0,
       busyMs: 0,
     }));
   }
 
   /**
-   * A pool of `workers`, the calling thread among them, on a kernel that is being opened: threads start meanwhile.
-   * @throws WorkerError when a thread does not start, and what `opening` throws.
+   * A pool of `workers`, the calling thread among them, on a kernel that is being opened. Threads start meanwhile, and
+   * nobody waits for them: one that is ready takes part in what runs then (a thread needs 15 ms and more to start).
+   * @throws what `opening` throws.
    */
   static async open(opening: Promise<Kernel>, workers: number, faults: PoolFaults = {}): Promise<WorkerPool> {
     const pool = new WorkerPool(opening, workers - 1, faults);
-    const started = Promise.all(pool.#members.map((_, worker) => pool.#start(worker)));
+    const started = pool.#members.map((_, worker) => pool.#start(worker));
+    pool.#started = Promise.allSettled(started).then(() => {});
     try {
       pool.#kernel = await opening;
-      await started;
     } catch (error) {
-      started.catch(() => {});
       await pool.close();
       throw error;
     }
     return pool;
+  }
+
+  /** Resolves when every thread is ready, or has failed to start. */
+  async ready(): Promise<void> {
+    // Threads do not keep the process alive while they start: who waits for them does.
+    const waiting = setInterval(() => {}, START_MS);
+    await this.#started;
+    clearInterval(waiting);
+  }
+
+  /** Why a thread did not start; null while none has failed to. */
+  get failure(): string | null {
+    return this.#failure;
+  }
+
+  /** Threads that are ready or about to be. */
+  get alive(): number {
+    return this.#members.filter(({ hasFailed }) => !hasFailed).length;
   }
 
   /** Threads besides the calling one. */
@@ -208,17 +231,24 @@ export class WorkerPool {
     for (const { thread, context } of this.#members) if (context !== 0) thread?.hold(keeps);
   }
 
+  /** Resolves when the thread is ready, or has failed to start; never rejects. */
   async #start(worker: number): Promise<void> {
     const member = this.#members[worker]!;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    await new Promise<void>((resolve, reject) => {
-      const failed = (reason: unknown) =>
-        reject(
-          new WorkerError(`a worker did not start${reason === null ? "" : `: ${String(reason)}`}`, {
-            cause: reason,
-          }),
-        );
-      timer = setTimeout(() => failed("no answer"), START_MS);
+    const failed = (reason: unknown) => {
+      if (member.context !== 0 || member.hasFailed) return;
+      member.hasFailed = true;
+      if (!this.#closed)
+        this.#failure = `a worker did not start${reason === null ? "" : `: ${String(reason)}`}`;
+    };
+    await new Promise<void>((resolve) => {
+      const fail = (reason: unknown) => {
+        failed(reason);
+        resolve();
+      };
+      timer = setTimeout(() => fail("no answer"), START_MS);
+      // A page's timers are numbers, and keep nothing alive.
+      if (typeof timer === "object") timer.unref();
       const events = {
         message: (message: FromWorker) => {
           if (message.kind === "trap") {
@@ -226,21 +256,26 @@ export class WorkerPool {
             return;
           }
           member.context = message.context;
-          if (this.#jobs.size === 0) member.thread?.hold(false);
+          member.thread?.hold(this.#jobs.size > 0);
+          for (const { job } of this.#jobs) if (job.waiting > 0) this.call(job);
           resolve();
         },
         exit: (reason: unknown) => {
-          failed(reason);
+          fail(reason);
           this.#gone(worker);
         },
       };
       spawn(events)
         .then(async (thread) => {
+          if (this.#closed) {
+            await thread.terminate();
+            return;
+          }
           member.thread = thread;
           const share = (await this.#opening).share();
           thread.post({ kind: "open", share, worker, layout: LAYOUT, jitter: this.faults.jitterUs ?? 0 });
         })
-        .catch(failed);
+        .catch(fail);
     }).finally(() => clearTimeout(timer));
   }
 
@@ -256,8 +291,6 @@ export class WorkerPool {
     if (context === 0) return;
     if (this.#kernel.isAlive) this.#kernel.free(context);
     this.#restarts += 1;
-    this.#start(worker).catch((error: unknown) => {
-      if (!(error instanceof MillraceError)) throw error;
-    });
+    void this.#start(worker);
   }
 }

@@ -78,6 +78,7 @@ async function spawnNode(events: ThreadEvents): Promise<Thread> {
     reason = error;
   });
   worker.on("exit", () => events.exit(reason));
+  worker.unref();
   return {
     post: (message) => worker.postMessage(message),
     hold: (keeps) => (keeps ? worker.ref() : worker.unref()),

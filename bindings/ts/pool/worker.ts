@@ -36,6 +36,8 @@ export type ToWorker =
 export type Task =
   /** The address of a morsel: it is pushed. */
   | { readonly kind: "push" }
+  /** The address of an order (u32 handle, batch, out, i32 status): the batch is pushed, and what comes of it pulled once. */
+  | { readonly kind: "process"; readonly port: number; readonly maxRows: number; readonly maxBytes: number }
   /** An operator's handle: its groups are divided. */
   | { readonly kind: "divide"; readonly parts: number }
   /** A part: that of all these operators is folded into the worker's own. */
@@ -91,9 +93,25 @@ export function runWorker(port: WorkerPort): void {
     port.post({ kind: "ready", context });
   }
 
+  function pushAndPull(
+    { port, maxRows, maxBytes }: Extract<Task, { kind: "process" }>,
+    order: number,
+  ): number {
+    const numbers = new DataView(memory.buffer);
+    const handle = numbers.getUint32(order, true);
+    const out = numbers.getUint32(order + 8, true);
+    // No rows, where nothing is pulled.
+    numbers.setUint32(out, 0, true);
+    let status = exports.op_push(context, handle, port, numbers.getUint32(order + 4, true));
+    if (status > 0) status = exports.op_pull(context, handle, out, maxRows, maxBytes);
+    numbers.setInt32(order + 12, status, true);
+    return status;
+  }
+
   /** The status of the first call that fails, or the last one's. */
   function perform(task: Task, handle: number, value: number): number {
     if (task.kind === "push") return exports.op_push(context, handle, 0, value);
+    if (task.kind === "process") return pushAndPull(task, value);
     if (task.kind === "divide") return exports.op_divide(context, value, task.parts);
     let status = 0;
     for (let at = 0; at < task.sources.length && status >= 0; at++) {

@@ -1,6 +1,7 @@
 // How many bytes a column's rows take: their values or indices, offsets, and the validity bitmap where there is one.
 
 import { Type } from "../../../kernel/abi/layout.js";
+import type { InputBatch } from "../kernel/index.js";
 import type { ColumnData } from "../type/column.js";
 import { byteWidth, isCarried, physicalType } from "../type/data-type.js";
 
@@ -19,9 +20,25 @@ export function columnBytes(column: ColumnData, start: number, rows: number): nu
 }
 
 function textBytes({ offsets, offset }: ColumnData, start: number, rows: number, isWide: boolean): number {
-  if (offsets === null || rows === 0) return 0;
+  // A column of results in kernel memory may have no offsets: texts that lie as codes, and of nulls alone.
+  const width = isWide ? 8 : 4;
+  if (offsets === null || rows === 0 || offsets.byteLength < (offset + start + rows + 1) * width) return 0;
   const view = new DataView(offsets.buffer, offsets.byteOffset, offsets.byteLength);
   const at = (row: number) =>
     isWide ? Number(view.getBigInt64((offset + row) * 8, true)) : view.getInt32((offset + row) * 4, true);
   return at(start + rows) - at(start);
+}
+
+/** Bytes of rows [start, start + rows) of some of a batch's columns; null: of all. */
+export function bytesRead(
+  input: InputBatch,
+  columns: readonly number[] | null,
+  start: number,
+  rows: number,
+): number {
+  const read = columns ?? input.schema.fields.map((_, index) => index);
+  return read.reduce((sum, index) => {
+    const column = input.view(index);
+    return column === null ? sum : sum + columnBytes(column, start, rows);
+  }, 0);
 }

@@ -25,13 +25,21 @@ import {
   Plan,
   sourcesOf,
 } from "../plan/index.js";
-import type { PoolFaults, WorkerStats } from "../pool/index.js";
+import { type PoolFaults, QueryWorkers, type WorkerStats } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
+import { Meter, type MetricsMeter } from "./metrics.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import { Probe } from "./probe.js";
 import type { RunProfile } from "./profile.js";
+import {
+  type FinishedStats,
+  QueryLog,
+  type QueryMode,
+  type QueryRecord,
+  type QueryStats,
+} from "./query-stats.js";
 import { Counters, type DriveOptions, drive, type Opened, Run, type RunState } from "./run.js";
 import { checkShare, type Share, type ShareOptions, Shares } from "./shares.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
@@ -52,6 +60,11 @@ export interface EngineOptions {
   readonly build?: KernelBuild | "auto";
   /** The kernel's module, or where to get it, where the package's own files cannot be read. */
   readonly wasm?: WasmSource;
+  /**
+   * Is told how many queries there were, their rows, bytes and time, and asked now and then to observe memory and workers:
+   * a `Meter` of OpenTelemetry (`metrics.getMeter("millrace")`), or any object with its methods.
+   */
+  readonly meter?: MetricsMeter;
   /** @internal */
   readonly faults?: PoolFaults;
 }
@@ -119,8 +132,12 @@ export interface EngineStats {
   readonly budgetBytes: number;
   /** Runs that have begun and not ended. */
   readonly activeRuns: number;
+  /** Queries that run, and what those that are over have added up to. */
+  readonly queries: readonly QueryStats[];
+  readonly finished: FinishedStats;
   readonly workers: {
     readonly asked: number;
+    /** Those that are ready, or about to be. */
     readonly running: number;
     /** Why fewer run than were asked for; null where they do not. */
     readonly fallback: string | null;
@@ -143,26 +160,44 @@ export class Engine {
   /** One a run that has begun and not ended. */
   readonly #runs = new Set<AbortController>();
   readonly #shares = new Shares();
+  readonly #meter: Meter | null;
+  readonly #log: QueryLog;
   #closed = false;
 
-  private constructor(kernel: Kernel, workers: Workers) {
+  private constructor(kernel: Kernel, workers: Workers, meter: MetricsMeter | null) {
     this.#kernel = kernel;
     this.#workers = workers;
+    const levels = () => ({
+      usedBytes: kernel.usedBytes,
+      activeRuns: this.#runs.size,
+      workers: workers.pool?.stats ?? [],
+    });
+    this.#meter = meter === null ? null : new Meter(meter, levels);
+    this.#log = new QueryLog(this.#meter);
   }
 
   /**
    * @throws ArgumentError for an option out of range.
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { workers = 1, memory, build, wasm, faults } = options;
+    const { workers = 1, memory, build, wasm, meter, faults } = options;
+    checkMeter(meter);
     checkWorkers(workers, build);
     const { kernel, ...pool } = await openWorkers(workers, { budget: memory, build, wasm }, faults);
-    return new Engine(kernel, pool);
+    return new Engine(kernel, pool, meter ?? null);
+  }
+
+  /**
+   * Resolves when all workers have started, or failed to (`stats().workers` says why). Nobody needs to wait for that, but
+   * who measures: runs begin on the calling thread, and workers take part once they are ready.
+   */
+  async ready(): Promise<void> {
+    await this.#workers.pool?.ready();
   }
 
   /** @internal An engine over a kernel of the caller's: tests have one with fault switches. */
   static over(kernel: Kernel): Engine {
-    return new Engine(kernel, { asked: 1, pool: null, fallback: null });
+    return new Engine(kernel, { asked: 1, pool: null, fallback: null }, null);
   }
 
   /**
@@ -212,32 +247,40 @@ export class Engine {
     const controller = new AbortController();
     const signals = allOf(signal, controller);
     const share = this.#shares.open(checkShare(wanted, "batch"));
-    return this.#track(controller, share, async () => {
+    const { pool } = this.#workers;
+    // A profile is that of one thread.
+    const workers = pool === null || probe !== null ? null : new QueryWorkers(pool);
+    const counters = new Counters();
+    return this.#track(controller, share, "batch", counters, workers, async (record) => {
       const opened = await this.#open(plan, inputs, {
         emit: null,
         batchRows: COLLECT_BATCH_ROWS,
         inTurn: true,
         keepResults: result === "kernel",
-        // A profile is that of one thread.
-        pool: probe === null ? this.#workers.pool : null,
+        pool: workers,
         watermarks: {},
         late: null,
         signal: signals,
         probe,
       });
+      record.stateBytes = () => {
+        if (workers !== null) return null;
+        return this.#kernel.isAlive ? opened.pipeline.state.stateBytes : 0;
+      };
       let kept: readonly Operator[] = [];
       try {
         const driving = { signal: signals, check: () => this.#check(), share, probe };
         const options = progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
         if (result === "kernel") {
-          const made = await this.#collectResident(opened, options);
+          const made = await this.#collectResident(opened, counters, options);
           kept = made.operators;
           return made.table;
         }
         const batches: BatchData[] = [];
-        for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
+        for await (const batch of drive(opened, counters, options)) batches.push(batch);
         return toTable(opened.pipeline.schema, batches);
       } finally {
+        record.stateBytes = () => 0;
         await opened.pipeline.abandon();
         opened.pipeline.free(kept);
         await closeAll(opened.readers);
@@ -320,6 +363,8 @@ export class Engine {
       signals.throwIfAborted();
       const share = engine.#shares.open(sharing);
       engine.#runs.add(controller);
+      const record = engine.#log.begin("stream", counters, null);
+      let isComplete = false;
       let opened: Opened | null = null;
       try {
         opened = await engine.#open(plan, inputs, {
@@ -333,6 +378,7 @@ export class Engine {
           probe,
         });
         pipeline = opened.pipeline;
+        record.stateBytes = () => (kernel.isAlive ? (pipeline?.state.stateBytes ?? 0) : 0);
         yield* drive(opened, counters, {
           signal: signals,
           check: () => engine.#check(),
@@ -340,9 +386,11 @@ export class Engine {
           late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
           probe,
         });
+        isComplete = true;
       } finally {
         share.close();
         engine.#runs.delete(controller);
+        engine.#log.end(record, isComplete);
         if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
         pipeline = null;
         opened?.pipeline.free();
@@ -355,14 +403,24 @@ export class Engine {
   stats(): EngineStats {
     const { build, usedBytes, peakBytes, budgetBytes } = this.#kernel;
     const { asked, pool, fallback } = this.#workers;
+    const { running: queries, finished } = this.#log;
     const workers = {
       asked,
-      running: 1 + (pool?.threads ?? 0),
-      fallback,
+      running: 1 + (pool?.alive ?? 0),
+      fallback: fallback ?? pool?.failure ?? null,
       restarts: pool?.restarts ?? 0,
       each: pool?.stats ?? [],
     };
-    return { build, usedBytes, peakBytes, budgetBytes, activeRuns: this.#runs.size, workers };
+    return {
+      build,
+      usedBytes,
+      peakBytes,
+      budgetBytes,
+      activeRuns: this.#runs.size,
+      queries,
+      finished,
+      workers,
+    };
   }
 
   /** Ends the engine. Runs still going, or waiting for their sources, throw ClosedError; tables in its memory are gone. */
@@ -370,6 +428,7 @@ export class Engine {
     if (this.#closed) return;
     this.#closed = true;
     for (const run of [...this.#runs]) run.abort(new ClosedError("the engine is closed"));
+    this.#meter?.stop();
     await this.#workers.pool?.close();
     this.#kernel.close();
   }
@@ -382,13 +441,25 @@ export class Engine {
     if (this.#closed) throw new ClosedError("the engine is closed");
   }
 
-  async #track<T>(run: AbortController, share: Share, work: () => Promise<T>): Promise<T> {
+  async #track<T>(
+    run: AbortController,
+    share: Share,
+    mode: QueryMode,
+    counters: Counters,
+    workers: QueryWorkers | null,
+    work: (record: QueryRecord) => Promise<T>,
+  ): Promise<T> {
     this.#runs.add(run);
+    const record = this.#log.begin(mode, counters, workers);
+    let isComplete = false;
     try {
-      return await work();
+      const result = await work(record);
+      isComplete = true;
+      return result;
     } finally {
       share.close();
       this.#runs.delete(run);
+      this.#log.end(record, isComplete);
     }
   }
 
@@ -442,24 +513,29 @@ export class Engine {
   /** The result without a copy where one aggregation or join made it: the table then owns the operator. */
   async #collectResident(
     opened: Opened,
+    counters: Counters,
     options: DriveOptions,
   ): Promise<{ table: KernelTable; operators: readonly Operator[] }> {
     const { pipeline } = opened;
     if (pipeline.lastOperators === null) {
       const batches: BatchData[] = [];
-      for await (const batch of drive(opened, new Counters(), options)) batches.push(batch);
+      for await (const batch of drive(opened, counters, options)) batches.push(batch);
       if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
-        return owned(pipeline.schema, [pipeline.kept.operator], pipeline.kept.batches);
+        return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches);
       const resident = this.#kernel.load(batches);
       const table = new KernelTable(pipeline.schema, resident.batches, () => resident.free());
       return { table, operators: [] };
     }
     pipeline.leaveLast();
-    for await (const _ of drive(opened, new Counters(), options)) {
+    for await (const _ of drive(opened, counters, options)) {
       throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
     }
+    const since = performance.now();
     const batches = pipeline.finishResident();
+    counters.runningMs += performance.now() - since;
+    counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
+    counters.batchesOut += batches.length;
     return owned(pipeline.schema, pipeline.lastOperators, batches);
   }
 }
@@ -584,6 +660,17 @@ function checkPlan(plan: unknown): void {
   const hint =
     plan instanceof GroupedPlan ? "groupBy needs aggregate({...}) after it" : "build it with from(...)";
   throw new ArgumentError(`the first argument is not a plan: ${hint}`, { value: plan, expected: "a Plan" });
+}
+
+function checkMeter(meter: unknown): void {
+  if (meter === undefined || meter === null) return;
+  const methods = ["createCounter", "createHistogram", "createObservableGauge"];
+  const missing = methods.filter((name) => typeof (meter as Record<string, unknown>)[name] !== "function");
+  if (missing.length === 0) return;
+  throw new ArgumentError(`meter: it has no method ${missing.join(", ")}: give a Meter of OpenTelemetry`, {
+    value: meter,
+    expected: "a Meter",
+  });
 }
 
 function checkChoice(option: string, value: unknown, choices: readonly string[]): void {

@@ -1,21 +1,32 @@
 // A join as a step with two ports.
 //
+// In a batch, rows that come once the other side is complete are shared by workers (shared-map.ts), each with a join that
+// reads what this one has kept (op_attach).
+//
 // Watermarks end here, but for joins by time: a row that another join gives may be as old as the oldest that it keeps.
 
-import { OperatorKind } from "../../../kernel/abi/operator.js";
+import { JoinType, OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import {
   END_OF_INPUT,
   encodeJoinConfig,
   type InputBatch,
   type Kernel,
+  type Operator,
   type ResidentBatch,
 } from "../kernel/index.js";
 import { type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
+import type { QueryWorkers } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
 import { emptyBatch } from "./rows.js";
+import { SharedMap } from "./shared-map.js";
 import { OperatorStep } from "./step.js";
+
+/** Most bytes of texts of a batch that leaves; of one that stays, and its rows: no limit. */
+const PULL_BYTES = 2 ** 28;
+const ALL_ROWS = 2 ** 32 - 1;
+const ALL_BYTES = 2 ** 31 - 1;
 
 export interface JoinStepOptions {
   /** Most rows of a result batch. */
@@ -24,6 +35,8 @@ export interface JoinStepOptions {
   readonly inTurn: boolean;
   /** The result of a join that is the last step stays in the kernel's memory: see `Pipeline.kept`. */
   readonly keepResults?: boolean;
+  /** Workers to share the rows of the side that comes last with; null for the calling thread alone. */
+  readonly pool: QueryWorkers | null;
 }
 
 export class JoinStep extends OperatorStep {
@@ -33,9 +46,24 @@ export class JoinStep extends OperatorStep {
   /** Results that stay in the kernel's memory; null where they leave it. */
   readonly kept: ResidentBatch[] | null;
 
-  constructor(kernel: Kernel, stage: JoinStage, { batchRows, inTurn, keepResults = false }: JoinStepOptions) {
+  /** SEMI and ANTI: whether a left row leaves depends on all right ones. */
+  readonly #filters: boolean;
+  readonly #pool: QueryWorkers | null;
+  readonly #create: () => Operator;
+  /** Morsels so far since one side is complete, and what shares them. */
+  #probed = 0;
+  #map: SharedMap | null = null;
+  /** Joins that read what `operator` has kept, and give results. */
+  readonly #readers: Operator[] = [];
+  readonly #ended = [false, false];
+
+  constructor(
+    kernel: Kernel,
+    stage: JoinStage,
+    { batchRows, inTurn, keepResults = false, pool }: JoinStepOptions,
+  ) {
     const { config, left, right, residual, schema } = stage;
-    super(
+    const create = () =>
       kernel.operator({
         kind: OperatorKind.JOIN,
         config: encodeJoinConfig({ ...config, buildFirst: inTurn, keepResults, keepCodes: keepResults }),
@@ -45,11 +73,18 @@ export class JoinStep extends OperatorStep {
         pulled: (index) => residual?.instructions[index],
         output: schema,
         emitsPerPush: true,
-      }),
-    );
+      });
+    super(create());
+    this.#create = create;
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
+    this.#filters = config.type === JoinType.SEMI || config.type === JoinType.ANTI;
+    this.#pool = this.#time === null ? pool : null;
     this.kept = keepResults ? [] : null;
+  }
+
+  override get operators(): readonly Operator[] {
+    return [this.operator, ...this.#readers];
   }
 
   *push(
@@ -59,7 +94,35 @@ export class JoinStep extends OperatorStep {
     firstRow: number,
     port: number,
   ): Generator<BatchData> {
-    if (this.operator.push(input, start, rows, firstRow, port) === Status.HAS_MORE) yield* this.#results();
+    if (this.#isShared(port)) {
+      this.#map ??= this.#share(port);
+      yield* this.#map.push(input, start, rows, firstRow);
+    } else if (this.operator.push(input, start, rows, firstRow, port) === Status.HAS_MORE)
+      yield* this.#pulled(this.operator);
+  }
+
+  /** Whether a morsel goes to the workers: none does before the other side is complete, nor does the first one then. */
+  #isShared(port: number): boolean {
+    if (this.#pool === null || !this.#ended[1 - port] || (this.#filters && port === 1)) return false;
+    return this.#probed++ > 0;
+  }
+
+  #share(port: number): SharedMap {
+    const [maxRows, maxBytes] = this.kept === null ? [this.#batchRows, PULL_BYTES] : [ALL_ROWS, ALL_BYTES];
+    return new SharedMap({
+      kernel: this.operator.kernel,
+      pool: this.#pool!,
+      port,
+      maxRows,
+      maxBytes,
+      create: () => {
+        const reader = this.#create();
+        this.#readers.push(reader);
+        reader.attach(this.operator, 1 - port);
+        return reader;
+      },
+      take: (reader, more) => this.#taken(reader, more),
+    });
   }
 
   *watermark(time: bigint, port: number): Generator<BatchData> {
@@ -67,7 +130,7 @@ export class JoinStep extends OperatorStep {
     const ticks = ticksOfWatermark(time, this.#time);
     // The end of input is `finish`, whatever a row's time.
     const most = ticks < END_OF_INPUT ? ticks : END_OF_INPUT - 1n;
-    if (this.operator.watermark(most, port) === Status.HAS_MORE) yield* this.#results();
+    if (this.operator.watermark(most, port) === Status.HAS_MORE) yield* this.#pulled(this.operator);
   }
 
   /** How far the left times that leave have come. */
@@ -78,22 +141,53 @@ export class JoinStep extends OperatorStep {
   }
 
   *finish(port: number): Generator<BatchData> {
-    if (this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE) yield* this.#results();
+    if (this.#map !== null) {
+      yield* this.#map.finish();
+      this.#map.free();
+      this.#map = null;
+      // What is kept lies in the readers' memory.
+      if (this.kept === null) for (const reader of this.#readers.splice(0)) reader.destroy();
+    }
+    this.#ended[port] = true;
+    if (this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE) yield* this.#pulled(this.operator);
+  }
+
+  /** What a reader's first pull has brought, and the rest. */
+  *#taken(reader: Operator, more: boolean): Generator<BatchData> {
+    if (this.kept === null) {
+      const batch = reader.taken();
+      if (batch !== null) yield batch;
+    } else {
+      const batch = reader.takenResident();
+      if (batch !== null) this.kept.push(batch);
+    }
+    if (more) yield* this.#pulled(reader);
   }
 
   /** Empty batches tell that the operator is at work and has found nothing yet, or nothing that leaves the kernel. */
-  *#results(): Generator<BatchData> {
+  *#pulled(operator: Operator): Generator<BatchData> {
     for (let more = true; more && this.kept !== null; ) {
-      const pulled = this.operator.tryPullResident();
+      const pulled = operator.tryPullResident();
       more = pulled.more;
       if (pulled.batch !== null) this.kept.push(pulled.batch);
-      if (more) yield emptyBatch(this.operator.output);
+      if (more) yield emptyBatch(operator.output);
     }
     for (let more = this.kept === null; more; ) {
-      const pulled = this.operator.tryPull(this.#batchRows);
+      const pulled = operator.tryPull(this.#batchRows);
       more = pulled.more;
       if (pulled.batch !== null) yield pulled.batch;
-      else if (more) yield emptyBatch(this.operator.output);
+      else if (more) yield emptyBatch(operator.output);
     }
+  }
+
+  async abandon(): Promise<void> {
+    await this.#map?.abandon();
+  }
+
+  override free(): void {
+    this.#map?.free();
+    this.#map = null;
+    for (const reader of this.#readers.splice(0)) reader.destroy();
+    super.free();
   }
 }

@@ -10,7 +10,7 @@
 // folds it, from all operators, into an operator of his own. These have no group in common and are the result.
 
 import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
-import type { Job, Task, WorkerPool } from "../pool/index.js";
+import type { Job, QueryWorkers, Task } from "../pool/index.js";
 import type { Schema } from "../type/data-type.js";
 import { SharedWork } from "./shared-work.js";
 
@@ -44,7 +44,7 @@ interface Offered {
 
 export class ParallelPush {
   readonly #kernel: Kernel;
-  readonly #pool: WorkerPool;
+  readonly #pool: QueryWorkers;
   readonly #create: () => Operator;
   /** The calling thread's first. Those of the result, once it has been brought together. */
   operators: Operator[];
@@ -58,7 +58,7 @@ export class ParallelPush {
   readonly #offered = new Map<number, Offered>();
 
   /** @param create makes another operator like `first` */
-  constructor(pool: WorkerPool, first: Operator, create: () => Operator) {
+  constructor(pool: QueryWorkers, first: Operator, create: () => Operator) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;

@@ -26,7 +26,7 @@ import type {
   ProjectStage,
   UnionStage,
 } from "../plan/index.js";
-import type { WorkerPool } from "../pool/index.js";
+import type { QueryWorkers } from "../pool/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
 import { CarryingSortStep } from "./carrying-sort.js";
@@ -37,6 +37,7 @@ import { ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
+import { SharedMap } from "./shared-map.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { atWork, drain, labelOf, OperatorStep, type Step } from "./step.js";
 import { UnionStep } from "./union-step.js";
@@ -60,7 +61,7 @@ export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed"> &
     /** Measures the run; null where nobody profiles. */
     readonly probe: Probe | null;
     /** Workers to share the steps' morsels with; null for the calling thread alone. */
-    readonly pool: WorkerPool | null;
+    readonly pool: QueryWorkers | null;
   };
 
 /** The steps between a source and the result, or the join that the source's rows are the right side of. */
@@ -265,11 +266,11 @@ export class Pipeline {
     return this.#probe === null ? work() : this.#probe.resident(this.#chains[0]!.steps.at(-1)!, work);
   }
 
-  /** The batches that a join has left in the kernel's memory, and its operator, which they live as long as. */
-  get kept(): { readonly operator: Operator; readonly batches: readonly ResidentBatch[] } | null {
+  /** The batches that a join has left in the kernel's memory, and its operators, which they live as long as. */
+  get kept(): { readonly operators: readonly Operator[]; readonly batches: readonly ResidentBatch[] } | null {
     const last = this.#chains[0]!.steps.at(-1);
     return last instanceof JoinStep && last.kept !== null
-      ? { operator: last.operator, batches: last.kept }
+      ? { operators: last.operators, batches: last.kept }
       : null;
   }
 
@@ -362,7 +363,7 @@ function* stepsOf(
     } else if (stage.kind === "limit" && stage.ordered) yield { ...alone, step: new SliceStep(stage) };
     else {
       const order = orderAt(stages, index, timing !== null);
-      if (order === null) yield { ...alone, step: new ProjectStep(kernel, stage as ProjectStage) };
+      if (order === null) yield { ...alone, step: new ProjectStep(kernel, stage as ProjectStage, options) };
       else {
         const covered = { stages: stages.slice(index, index + order.stages) };
         if (order.timed) yield { ...covered, step: new TimedSortStep(kernel, order, options) };
@@ -543,10 +544,15 @@ const ROW_INDEX = { name: "row_index", type: uint32, nullable: false };
 
 class ProjectStep extends OperatorStep {
   readonly #stage: ProjectStage;
+  readonly #pool: QueryWorkers | null;
+  readonly #create: () => Operator;
+  #pushed = 0;
+  /** What shares morsels with other workers, and has operators of its own. */
+  #map: SharedMap | null = null;
 
-  constructor(kernel: Kernel, stage: ProjectStage) {
+  constructor(kernel: Kernel, stage: ProjectStage, { pool }: PipelineOptions) {
     const { config, columns, output, passthrough, instructions } = stage;
-    super(
+    const create = () =>
       kernel.operator({
         kind: OperatorKind.PROJECT,
         config,
@@ -554,14 +560,41 @@ class ProjectStep extends OperatorStep {
         output: { fields: passthrough.length > 0 ? [...output, ROW_INDEX] : output },
         emitsPerPush: true,
         instruction: (index) => instructions[index],
-      }),
-    );
+      });
+    super(create());
     this.#stage = stage;
+    this.#pool = pool;
+    this.#create = create;
+  }
+
+  override get operators(): readonly Operator[] {
+    return [this.operator, ...(this.#map?.operators ?? [])];
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.#pool !== null && this.#pushed++ > 0) {
+      this.#map ??= this.#share(this.#pool);
+      yield* this.#map.push(input, start, rows, firstRow);
+      return;
+    }
     if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
     for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
+  }
+
+  #share(pool: QueryWorkers): SharedMap {
+    const step = this;
+    return new SharedMap({
+      kernel: this.operator.kernel,
+      pool,
+      port: 0,
+      maxRows: MORSEL_ROWS,
+      maxBytes: 0,
+      create: this.#create,
+      *take(operator, _more, { input, start }) {
+        const batch = operator.taken();
+        if (batch !== null) yield step.#withPassthrough(batch, input, start);
+      },
+    });
   }
 
   passes(time: bigint): bigint {
@@ -572,8 +605,24 @@ class ProjectStep extends OperatorStep {
     return [];
   }
 
-  finish(): Iterable<BatchData> {
-    return [];
+  *finish(): Generator<BatchData> {
+    if (this.#map !== null) yield* this.#map.finish();
+    this.#freeMap();
+  }
+
+  async abandon(): Promise<void> {
+    await this.#map?.abandon();
+  }
+
+  override free(): void {
+    this.#freeMap();
+    super.free();
+  }
+
+  #freeMap(): void {
+    for (const operator of this.#map?.operators ?? []) operator.destroy();
+    this.#map?.free();
+    this.#map = null;
   }
 
   /** Columns that the kernel cannot read are picked on this side, by the row numbers in the last output. */

@@ -8,7 +8,7 @@ import type { InputBatch, Kernel, Operator, OperatorCounts, ResidentBatch } from
 import { type Stage, stageTitle } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
-import { columnBytes } from "./column-bytes.js";
+import { bytesRead, columnBytes } from "./column-bytes.js";
 import type { OperatorProfile, RunProfile, Slice } from "./profile.js";
 import type { Step } from "./step.js";
 
@@ -285,19 +285,6 @@ function countResident(record: ProbeRecord, batches: readonly ResidentBatch[]): 
     record.batchesOut += 1;
     record.bytesWritten += batch.bytes;
   }
-}
-
-function bytesRead(
-  input: InputBatch,
-  columns: readonly number[] | null,
-  start: number,
-  rows: number,
-): number {
-  const read = columns ?? input.schema.fields.map((_, index) => index);
-  return read.reduce((sum, index) => {
-    const column = input.view(index);
-    return column === null ? sum : sum + columnBytes(column, start, rows);
-  }, 0);
 }
 
 const KEY_TIERS = [null, "undecided", "direct", "hash", "text"] as const;

@@ -10,6 +10,7 @@ import { toRecordBatch } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
+import { bytesRead } from "./column-bytes.js";
 import { IDLE, type Morsel, morsels, type Reader } from "./feed.js";
 import type { Pipeline } from "./pipeline.js";
 import type { Probe } from "./probe.js";
@@ -66,6 +67,10 @@ export class Counters {
   batchesIn = 0;
   rowsOut = 0;
   batchesOut = 0;
+  bytesIn = 0;
+  morsels = 0;
+  /** Time in which the calling thread was at work. */
+  runningMs = 0;
   watermark: bigint | null = null;
 }
 
@@ -93,17 +98,31 @@ export async function* drive(
         : input === null
           ? pipeline.finish(index)
           : pushed(pipeline, readers, morsel, input);
+    if (input !== null) {
+      counters.morsels += 1;
+      counters.bytesIn += bytesRead(input, readers[index]!.columns, start, rows);
+    }
+    let since = performance.now();
+    const rests = () => {
+      counters.runningMs += performance.now() - since;
+    };
     for (const batch of results) {
       // An empty batch is a step that is still at work: time to look up.
       if (batch.length > 0) {
         counted(counters, batch);
+        rests();
         const handed = performance.now();
         yield batch;
         share.waitedSince(handed);
+        since = performance.now();
       }
       const pausing = pause();
-      if (pausing !== null) await pausing;
+      if (pausing === null) continue;
+      rests();
+      await pausing;
+      since = performance.now();
     }
+    rests();
     // The end of a source is no watermark of its rows.
     if (input !== null) counters.watermark = watermarkOf(readers);
     if (input !== null) options.progress?.(rows, false);

@@ -4,7 +4,7 @@
 // failure of the least number is the one that a single thread would have met.
 
 import type { Kernel } from "../kernel/index.js";
-import { type Job, RECORD_BYTES, type Task, type WorkerPool } from "../pool/index.js";
+import { type Job, type QueryWorkers, RECORD_BYTES, type Task } from "../pool/index.js";
 
 export interface SharedWorkOptions {
   readonly task: Task;
@@ -19,11 +19,11 @@ export interface SharedWorkOptions {
 export class SharedWork {
   readonly job: Job;
   readonly #kernel: Kernel;
-  readonly #pool: WorkerPool;
+  readonly #pool: QueryWorkers;
   readonly #failure: SharedWorkOptions["failure"];
   #records: number;
 
-  constructor(kernel: Kernel, pool: WorkerPool, { task, handles, ring, failure }: SharedWorkOptions) {
+  constructor(kernel: Kernel, pool: QueryWorkers, { task, handles, ring, failure }: SharedWorkOptions) {
     this.#kernel = kernel;
     this.#pool = pool;
     this.#failure = failure;

@@ -4,6 +4,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { resultRows } from "../../../test/testing-result.js";
 import { type Value, writeColumn } from "../../../twin/values.js";
+import type { EngineOptions } from "../index.js";
 import {
   ArgumentError,
   argMax,
@@ -98,6 +99,31 @@ const PLANS: Readonly<Record<string, Plan>> = {
     .limit(20) as Plan,
 };
 
+const u = from("u") as Plan;
+const v = from("v") as Plan;
+/** What comes in the order of the rows, whoever did which. */
+const IN_ORDER: Readonly<Record<string, Plan>> = {
+  projection: t
+    .where(col("n").lt(700))
+    .select({ text: col("text"), twice: col("n").mul(2), x: col("x") }) as Plan,
+  "left join": t.join(u, { on: "text", how: "left" }) as Plan,
+  "join of unique keys": t.join(v, { on: { n: "key" } }) as Plan,
+  "full join": t.join(v, { on: { n: "key" }, how: "full" }) as Plan,
+  "right join": t.join(v, { on: { many: "key" }, how: "right" }) as Plan,
+  "semi join": t.join(u, { on: "text", how: "semi" }) as Plan,
+  "anti join": t.join(v, { on: { n: "key" }, how: "anti" }) as Plan,
+  "join with a residual": t.join(v, {
+    on: { n: "key" },
+    residual: col("half").lt(col("few")),
+  } as never) as Plan,
+  "join, projection, aggregation": t
+    .join(v, { on: { n: "key" } })
+    .select({ few: col("few"), y: col("half").add(col("n")) })
+    .groupBy("few")
+    .aggregate({ s: sum("y") })
+    .orderBy("few") as Plan,
+};
+
 const right: BatchData = {
   schema: { fields: [{ name: "text", type: utf8, nullable: false }] },
   length: 100,
@@ -109,23 +135,54 @@ const right: BatchData = {
   ],
 };
 
-const text = (rows: readonly (readonly Value[])[]) =>
-  rows
-    .map((row) =>
-      row.map((cell) => (typeof cell === "number" && Object.is(cell, -0) ? "-0" : String(cell))).join("|"),
-    )
-    .sort();
+const unique: BatchData = {
+  schema: {
+    fields: [
+      { name: "key", type: int64, nullable: false },
+      { name: "half", type: int32, nullable: true },
+    ],
+  },
+  length: 600,
+  columns: [
+    writeColumn(
+      int64,
+      Array.from({ length: 600 }, (_, row) => BigInt(row * 3 - 100)),
+    ),
+    writeColumn(
+      int32,
+      Array.from({ length: 600 }, (_, row) => (row % 11 === 0 ? null : BigInt(row % 13))),
+    ),
+  ],
+};
+
+/** An engine all of whose workers are there: what they need is in use. */
+async function openReady(options: EngineOptions): Promise<Engine> {
+  const engine = await Engine.open(options);
+  await engine.ready();
+  return engine;
+}
+
+/** Each query class is run so many times for each number of workers. */
+const ROUNDS = Number(process.env.MILLRACE_WORKER_ROUNDS ?? 1);
+
+const inOrder = (rows: readonly (readonly Value[])[]) => rows.map((row) => row.map(cellText).join("|"));
+
+function cellText(cell: Value): string {
+  return typeof cell === "number" && Object.is(cell, -0) ? "-0" : String(cell);
+}
+
+const text = (rows: readonly (readonly Value[])[]) => inOrder(rows).sort();
 
 describe("results", () => {
   const engines: Engine[] = [];
   beforeAll(async () => {
     for (const workers of [1, 2, 3, 4, 7]) {
-      engines.push(await Engine.open({ workers, memory: "1 GiB", faults: { jitterUs: 300 } }));
+      engines.push(await openReady({ workers, memory: "1 GiB", faults: { jitterUs: 300 } }));
     }
     // Whatever is in more than one place comes together by parts.
     for (const workers of [2, 7]) {
       const faults = { jitterUs: 300, divideGroups: 0 };
-      engines.push(await Engine.open({ workers, memory: "1 GiB", faults }));
+      engines.push(await openReady({ workers, memory: "1 GiB", faults }));
     }
   });
   afterAll(() => Promise.all(engines.map((engine) => engine.close())));
@@ -137,12 +194,32 @@ describe("results", () => {
     for (const engine of engines) {
       const before = engine.stats().usedBytes;
       const table = await engine.load(batches);
-      for (const data of [table, batches, table]) {
+      for (const data of Array.from({ length: ROUNDS }, () => [table, batches, table]).flat()) {
         const result = await engine.collect(plan, { t: data, u: right });
         expect(text(resultRows(result))).toEqual(expected);
       }
       const kept = await engine.collect(plan, { t: table, u: right }, { result: "kernel" });
       expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+      kept.free();
+      table.free();
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+  });
+
+  it.each(Object.entries(IN_ORDER))("%s: the rows of one thread, in its order", async (_name, plan) => {
+    const inputs = { u: right, v: unique };
+    const [one] = engines;
+    const expected = inOrder(resultRows(await one!.collect(plan, { ...inputs, t: batches })));
+    expect(expected.length).toBeGreaterThan(5);
+    for (const engine of engines) {
+      const before = engine.stats().usedBytes;
+      const table = await engine.load(batches);
+      for (const data of Array.from({ length: ROUNDS }, () => [table, batches]).flat()) {
+        const result = await engine.collect(plan, { ...inputs, t: data });
+        expect(inOrder(resultRows(result))).toEqual(expected);
+      }
+      const kept = await engine.collect(plan, { ...inputs, t: table }, { result: "kernel" });
+      expect(inOrder(resultRows(kept.toArrow()))).toEqual(expected);
       kept.free();
       table.free();
       expect(engine.stats().usedBytes).toBe(before);
@@ -241,7 +318,7 @@ describe("what goes wrong", () => {
   const plan = t.groupBy("few").aggregate({ s: sum("n") });
 
   it.each([1, 3])("the first row that fails is named, with %i workers", async (workers) => {
-    const engine = await Engine.open({ workers, faults: { jitterUs: 300 } });
+    const engine = await openReady({ workers, faults: { jitterUs: 300 } });
     // Every batch from the twentieth on has a row that overflows.
     const values = (at: number) =>
       Array.from({ length: 50 }, (_, row): Value => (at >= 20 && row === 17 ? 2n ** 30n + BigInt(at) : 1n));
@@ -266,7 +343,7 @@ describe("what goes wrong", () => {
   });
 
   it("a thread that ends is replaced, and its query told", async () => {
-    const engine = await Engine.open({ workers: 2, faults: { endAt: 17, jitterUs: 10 } });
+    const engine = await openReady({ workers: 2, faults: { endAt: 17, jitterUs: 10 } });
     const before = engine.stats().usedBytes;
     let lost = 0;
     // On a busy machine the calling thread may have done everything before the other one is awake.
@@ -286,7 +363,7 @@ describe("what goes wrong", () => {
   });
 
   it("a signal stops all workers within a morsel, and their memory is back", async () => {
-    const engine = await Engine.open({ workers: 3, faults: { jitterUs: 2000 } });
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 2000 } });
     const before = engine.stats().usedBytes;
     for (const at of [1, 30]) {
       const controller = new AbortController();
@@ -305,7 +382,7 @@ describe("what goes wrong", () => {
   });
 
   it("closing while a query runs ends both", async () => {
-    const engine = await Engine.open({ workers: 3, faults: { jitterUs: 2000 } });
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 2000 } });
     const running = engine.collect(plan, { t: batches });
     const failed = expect(running).rejects.toThrow(/closed/);
     await engine.close();
@@ -314,7 +391,7 @@ describe("what goes wrong", () => {
   });
 
   it("too little memory is an error, and nothing stays behind", async () => {
-    const engine = await Engine.open({ workers: 2, memory: "4 MiB" });
+    const engine = await openReady({ workers: 2, memory: "4 MiB" });
     const before = engine.stats().usedBytes;
     const many = Array.from({ length: 8 }, (_, i) => batch(i * 6000, (i + 1) * 6000));
     const grouped = t.groupBy("x", "n").aggregate({ s: sum("x"), l: arrayAgg("n") });
@@ -352,7 +429,7 @@ describe("options", () => {
 
 describe("an idle pool", () => {
   it("uses no processor", async () => {
-    const engine = await Engine.open({ workers: 4 });
+    const engine = await openReady({ workers: 4 });
     await engine.collect(t.groupBy("few").aggregate({ s: sum("n") }), { t: batches });
     // What else runs in this process (compilation, collection of garbage) ends some time; a pool that spins does not.
     let least = Number.POSITIVE_INFINITY;
@@ -364,6 +441,20 @@ describe("an idle pool", () => {
     }
     expect(least).toBeLessThanOrEqual(0.1);
     await engine.close();
+  });
+
+  it("is not waited for: what begins before its threads are ready runs on the calling one, then on all", async () => {
+    const engine = await Engine.open({ workers: 3, faults: { jitterUs: 100 } });
+    const plan = t.groupBy("few").aggregate({ s: sum("n") });
+    const first = resultRows(await engine.collect(plan, { t: batches }));
+    await engine.ready();
+    expect(engine.stats().workers).toMatchObject({ asked: 3, running: 3, fallback: null });
+    expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(text(first));
+    await engine.close();
+    // Closed while they start.
+    const brief = await Engine.open({ workers: 3 });
+    await brief.close();
+    await brief.ready();
   });
 
   it("does not keep a script alive that forgets to close it", async () => {

@@ -2,7 +2,7 @@
 
 import { hasSimd, Kernel, type KernelOptions } from "../kernel/index.js";
 import { type PoolFaults, WorkerPool, whyNoThreads } from "../pool/index.js";
-import { ArgumentError, WorkerError } from "../type/error.js";
+import { ArgumentError } from "../type/error.js";
 
 /** Most workers of an engine: each has half a megabyte of scratch, and operators of its own. */
 export const MAX_WORKERS = 64;
@@ -33,17 +33,11 @@ export async function openWorkers(
   options: KernelOptions,
   faults: PoolFaults = {},
 ): Promise<Workers & { readonly kernel: Kernel }> {
-  let fallback = asked === 1 ? null : why();
+  const fallback = asked === 1 ? null : why();
   if (asked > 1 && fallback === null) {
     const opening = Kernel.open({ ...options, build: "threads" });
-    try {
-      const pool = await WorkerPool.open(opening, asked, faults);
-      return { kernel: await opening, asked, pool, fallback };
-    } catch (error) {
-      if (!(error instanceof WorkerError)) throw error;
-      (await opening).close();
-      fallback = error.message;
-    }
+    const pool = await WorkerPool.open(opening, asked, faults);
+    return { kernel: await opening, asked, pool, fallback };
   }
   const build = fallback === null ? options.build : "auto";
   return { kernel: await Kernel.open({ ...options, build }), asked, pool: null, fallback };
