@@ -171,7 +171,7 @@ const gmv: BenchCase = {
   polars,
   arquero,
   javascript,
-  quick: "all",
+  quick: "fast",
 };
 
 export const double11Suite: Suite = {
