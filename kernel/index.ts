@@ -48,7 +48,11 @@ export function op_pull(ctx: usize, handle: u32, out: usize, max_rows: u32, max_
 }
 
 export function op_snapshot(ctx: usize, handle: u32, out: usize, max_rows: u32): i32 {
-  return operators.snapshot(ctx, handle, out, max_rows);
+  return operators.snapshot(ctx, handle, out, max_rows, 0);
+}
+
+export function op_snapshot_parts(ctx: usize, handle: u32, out: usize, max_rows: u32, parts: u32): i32 {
+  return operators.snapshotParts(ctx, handle, out, max_rows, parts);
 }
 
 export function op_merge(ctx: usize, handle: u32, batch: usize): i32 {

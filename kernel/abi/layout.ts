@@ -85,7 +85,8 @@ export const enum Batch {
   DESCRIPTORS = 12,
   /** u32 section of a state batch; 0 elsewhere. */
   SECTION = 16,
-  RESERVED0 = 20,
+  /** u32 partition that a batch of a divided state belongs to; 0 elsewhere. */
+  PARTITION = 20,
   RESERVED1 = 24,
   RESERVED2 = 28,
   SIZE = 32,

@@ -11,7 +11,7 @@ import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { hashBytes, hashFinish, hashMix } from "../hash/hash";
 
-const NULL_WORD: u64 = 0x94d049bb133111eb;
+export const NULL_WORD: u64 = 0x94d049bb133111eb;
 
 /** Mixes the first `rows` rows of a key into their hashes (u64 each, 0 at first). */
 export function keyHashMix(hashes: usize, vector: Vector, rows: u32): void {

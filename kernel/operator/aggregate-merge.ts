@@ -41,6 +41,7 @@ import { contextError, fail, failMemory, scratchMark, scratchReset, scratchTake 
 import { regionFree } from "../memory/region";
 import { changelogAdopt, changelogReserve, changelogTouch } from "./aggregate-changelog";
 import { backlogWork } from "./aggregate-backlog";
+import { divisionFree } from "./aggregate-division";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import {
   EMITTED,
@@ -69,6 +70,7 @@ export function aggregateRelease(operator: usize): void {
   const address = aggregationOf(operator).state;
   if (address == 0) return;
   const state = changetype<State>(address);
+  divisionFree(operator, state);
   regionFree(operator, state.rows);
   state.rows = 0;
   if (state.open) changetype<Operator>(operator).failed = 1;

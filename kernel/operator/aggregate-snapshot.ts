@@ -1,19 +1,19 @@
 // Saving the state of a hash aggregation: see aggregate-state.ts for what it is.
 
-import { Abi, Type } from "../abi/layout";
+import { Abi, Batch, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { Accumulator, Family, isLog, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
 import { bitsLoad } from "../aggregate/bits";
-import { distinctGroup, distinctPairs, distinctValue } from "../aggregate/distinct";
+import { distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
 import { EXACT_SUM_BYTES, sumExactState } from "../aggregate/exact-read";
 import { MOMENTS_BYTES } from "../aggregate/moments-fast";
 import { minmaxLoad } from "../aggregate/minmax";
 import { multisetMultiplicity, multisetValue } from "../aggregate/multiset";
 import { textAddress, textLength } from "../aggregate/minmax-text";
-import { logCount, logGroup, logLoad } from "../aggregate/value-log";
-import { sketchCell, sketchCells, sketchGroup, sketchNumber } from "../aggregate/sketch";
+import { logLoad } from "../aggregate/value-log";
+import { sketchCell, sketchNumber } from "../aggregate/sketch";
 import {
   countOf,
   isListFamily,
@@ -43,12 +43,24 @@ import { regionBlock, regionFree } from "../memory/region";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogEmitted } from "./aggregate-changelog";
 import {
+  Division,
+  divisionCreate,
+  divisionFree,
+  divisionGroups,
+  divisionMark,
+  divisionNext,
+  divisionPairs,
+  divisionStart,
+  pairGroup,
+} from "./aggregate-division";
+import {
   EMITTED,
   HEADER_COLUMNS,
   STATE_ROWS,
   State,
   distinctAt,
   isTwoColumns,
+  pairsOf,
   scratchTypes,
   sectionTypes,
   stateOf,
@@ -56,13 +68,17 @@ import {
 import { Aggregation, accumulatorAt, aggregationOf, groupsHaveRows, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
-/** Writes the next batch of the state to `out`: the `first`, or the one after the last. HAS_MORE, then FINISHED. */
+/**
+ * Writes the next batch of the state to `out`: the `first`, or the one after the last. HAS_MORE, then FINISHED. With
+ * `parts` above 0 it is one state after the other, of each partition that has groups.
+ */
 export function aggregateSnapshot(
   context: usize,
   operator: usize,
   out: usize,
   maxRows: u32,
   first: bool,
+  parts: u32 = 0,
 ): i32 {
   const self = aggregationOf(operator);
   const address = stateOf(operator);
@@ -75,6 +91,9 @@ export function aggregateSnapshot(
   if (first) {
     state.section = 0;
     state.cursor = 0;
+    divisionFree(operator, state);
+    if (parts != 0 && !divisionCreate(context, operator, state, parts)) return failMemory(context, 0);
+    if (parts != 0 && !divisionNext(changetype<Division>(state.division))) return finish(operator, state);
   }
   const output = sectionOutput(context, operator, state, state.section);
   if (output == 0) return failMemory(context, 0);
@@ -85,15 +104,37 @@ export function aggregateSnapshot(
   else rows = savePairs(context, operator, state, output, limit);
   if (rows < 0) return failMemory(context, 0);
   outputDescribe(output, out, rows, state.section);
+  const division = divisionOf(state);
+  if (division != null) store<u32>(out, division.part, <usize>Batch.PARTITION);
   while (isSectionDone(self, state)) {
     state.section++;
     state.cursor = 0;
+    if (division != null) {
+      division.left = 0;
+      if (state.section == 1) state.cursor = divisionStart(division, division.part);
+    }
     if (state.section < state.sections) continue;
-    regionFree(operator, state.rows);
-    state.rows = 0;
-    return Status.FINISHED;
+    if (division == null) return finish(operator, state);
+    division.part++;
+    if (!divisionNext(division)) return finish(operator, state);
+    state.section = 0;
+    break;
   }
   return Status.HAS_MORE;
+}
+
+function finish(operator: usize, state: State): i32 {
+  divisionFree(operator, state);
+  regionFree(operator, state.rows);
+  state.rows = 0;
+  return Status.FINISHED;
+}
+
+/** The division that the open snapshot goes by; null where it has none. */
+function divisionOf(state: State): Division | null {
+  if (state.division == 0) return null;
+  const division = changetype<Division>(state.division);
+  return division.order == 0 ? null : division;
 }
 
 function sectionOutput(context: usize, operator: usize, state: State, section: u32): usize {
@@ -116,16 +157,16 @@ function isSectionDone(self: Aggregation, state: State): bool {
   if (state.section >= state.sections) return false;
   if (state.section == 0) return state.cursor != 0;
   const groups = groupsOf(self);
+  const division = divisionOf(state);
+  if (division != null) {
+    return state.section == 1
+      ? state.cursor >= divisionStart(division, division.part + 1)
+      : division.left >= divisionPairs(division, state.section - 2);
+  }
   if (state.section > 1) return state.cursor >= pairsOf(distinctAt(self, state.section - 2));
   if (sectionTypes(self, 1, 0) == 0) return true;
   while (state.cursor < groups.count && !groupsIsOccupied(groups, state.cursor)) state.cursor++;
   return state.cursor >= groups.count;
-}
-
-/** Rows of an accumulator's section of pairs. */
-function pairsOf(accumulator: Accumulator): u32 {
-  if (isSketch(accumulator)) return sketchCells(accumulator);
-  return isLog(accumulator) ? logCount(accumulator) : distinctPairs(accumulator);
 }
 
 function occupiedGroups(self: Aggregation): u64 {
@@ -145,10 +186,12 @@ function saveHeader(operator: usize, state: State, output: usize): i32 {
   append64(output, 3, head.rowsIn);
   append64(output, 4, head.rowsSelected);
   append64(output, 5, head.batchesIn);
-  append64(output, 6, occupiedGroups(self));
+  const division = divisionOf(state);
+  append64(output, 6, division == null ? occupiedGroups(self) : divisionGroups(division));
   append64(output, 7, self.changelog != 0 && changelogEmitted(operator) == 1 ? EMITTED : 0);
   for (let index: u32 = 0; index < state.sections - 2; index++) {
-    append64(output, HEADER_COLUMNS + index, pairsOf(distinctAt(self, index)));
+    const pairs = division == null ? pairsOf(distinctAt(self, index)) : divisionPairs(division, index);
+    append64(output, HEADER_COLUMNS + index, pairs);
   }
   state.cursor = 1;
   return 1;
@@ -165,15 +208,23 @@ function append64(output: usize, column: u32, value: u64): void {
 function saveGroups(context: usize, operator: usize, state: State, output: usize, limit: u32): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count)) << 2);
-  if (list == 0) return -1;
-  self.list = list;
+  const division = divisionOf(state);
   let cursor = state.cursor;
   let rows: u32 = 0;
-  for (; cursor < groups.count && rows < limit; cursor++) {
-    if (!groupsIsOccupied(groups, cursor)) continue;
-    store<u32>(list + ((<usize>rows) << 2), cursor);
-    rows++;
+  let list: usize = 0;
+  if (division != null) {
+    list = division.order + ((<usize>cursor) << 2);
+    rows = min(limit, divisionStart(division, division.part + 1) - cursor);
+    cursor += rows;
+  } else {
+    list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count)) << 2);
+    if (list == 0) return -1;
+    self.list = list;
+    for (; cursor < groups.count && rows < limit; cursor++) {
+      if (!groupsIsOccupied(groups, cursor)) continue;
+      store<u32>(list + ((<usize>rows) << 2), cursor);
+      rows++;
+    }
   }
   if (!outputReset(output, rows)) return -1;
   const scratch = scratchTake(context, EXACT_SUM_BYTES);
@@ -292,35 +343,67 @@ function saveFixed(
 function savePairs(context: usize, operator: usize, state: State, output: usize, limit: u32): i32 {
   const accumulator = distinctAt(aggregationOf(operator), state.section - 2);
   if (!rankGroups(operator, state)) return -1;
-  const first = state.cursor;
-  const end = min(pairsOf(accumulator), first + limit);
-  if (!outputReset(output, end - first)) return -1;
-  if (isSketch(accumulator)) {
-    saveCells(accumulator, state, output, first, end);
-    state.cursor = end;
-    return end - first;
+  const division = divisionOf(state);
+  const known: u32 = division == null ? state.cursor : division.left;
+  const pairs: u32 = division == null ? pairsOf(accumulator) : divisionPairs(division, state.section - 2);
+  const rows = min(limit, pairs - known);
+  const list = regrow(operator, aggregationOf(operator).list, 0, (<usize>rows) << 2);
+  if (list == 0) return -1;
+  aggregationOf(operator).list = list;
+  const cursor = listPairs(accumulator, division, list, rows, state.cursor);
+  if (!outputReset(output, rows)) return -1;
+  const saved = isSketch(accumulator)
+    ? saveCells(accumulator, state, output, list, rows)
+    : saveValues(context, operator, accumulator, state, output, list, rows);
+  if (!saved) return -1;
+  state.cursor = cursor;
+  if (division != null) division.left += rows;
+  return rows;
+}
+
+/** Lists the next `rows` entries (u32 each) from `from` on, of the partition at hand if there is one; answers the next. */
+function listPairs(accumulator: Accumulator, division: Division | null, list: usize, rows: u32, from: u32): u32 {
+  let entry = from;
+  for (let row: u32 = 0; row < rows; entry++) {
+    if (division != null && divisionMark(division, pairGroup(accumulator, entry)) != division.part) continue;
+    store<u32>(list + ((<usize>row) << 2), entry);
+    row++;
   }
+  return entry;
+}
+
+/** Saves listed values of a distinct count, a multiset or a log. False when out of memory. */
+function saveValues(
+  context: usize,
+  operator: usize,
+  accumulator: Accumulator,
+  state: State,
+  output: usize,
+  list: usize,
+  rows: u32,
+): bool {
   const numbers = outputColumn(output, 0);
   const values = outputColumn(output, 1);
   const log = isLog(accumulator);
   const interner: usize = log ? 0 : changetype<KeyColumn>(accumulator.key).interner;
   const multiset = isMultiset(accumulator.family);
   const copy = scratchTake(context, 16);
-  if (interner != 0) {
+  if (interner != 0 || accumulator.family == <u32>Family.LOG_TEXT) {
     let bytes: usize = 0;
-    for (let entry = first; entry < end; entry++)
-      bytes += internedLength(interner, load<u32>(distinctValue(accumulator, entry)));
-    if (!builderReserveBytes(operator, values, bytes)) return -1;
+    for (let row: u32 = 0; row < rows; row++) {
+      const entry = load<u32>(list + ((<usize>row) << 2));
+      bytes +=
+        interner != 0
+          ? internedLength(interner, load<u32>(distinctValue(accumulator, entry)))
+          : load<u32>(accumulator.values + ((<usize>entry) << 3), 4);
+    }
+    if (!builderReserveBytes(operator, values, bytes)) return false;
   }
-  if (accumulator.family == <u32>Family.LOG_TEXT) {
-    let bytes: usize = 0;
-    for (let entry = first; entry < end; entry++) bytes += load<u32>(accumulator.values + ((<usize>entry) << 3), 4);
-    if (!builderReserveBytes(operator, values, bytes)) return -1;
-  }
-  for (let entry = first; entry < end; entry++) {
+  for (let row: u32 = 0; row < rows; row++) {
+    const entry = load<u32>(list + ((<usize>row) << 2));
     store<u32>(
       numbers.values + ((<usize>numbers.length) << 2),
-      load<u32>(state.rows + ((<usize>(log ? logGroup(accumulator, entry) : distinctGroup(accumulator, entry))) << 2)),
+      load<u32>(state.rows + ((<usize>pairGroup(accumulator, entry)) << 2)),
     );
     numbers.length++;
     if (log) {
@@ -344,26 +427,26 @@ function savePairs(context: usize, operator: usize, state: State, output: usize,
       resultAppend(values, true, copy);
     } else resultAppend(values, true, value);
   }
-  state.cursor = end;
-  return end - first;
+  return true;
 }
 
-/** Saves a sketch's cells from `first` to `end`; there is room. */
-function saveCells(accumulator: Accumulator, state: State, output: usize, first: u32, end: u32): void {
+/** Saves listed cells of a sketch; there is room. */
+function saveCells(accumulator: Accumulator, state: State, output: usize, list: usize, count: u32): bool {
   const rows = outputColumn(output, 0);
   const numbers = outputColumn(output, 1);
   const counters = outputColumn(output, 2);
-  for (let entry = first; entry < end; entry++) {
-    const at: usize = entry - first;
+  for (let at: usize = 0; at < <usize>count; at++) {
+    const entry = load<u32>(list + (at << 2));
     const cell = sketchCell(accumulator, entry);
-    store<u32>(rows.values + (at << 2), load<u32>(state.rows + ((<usize>sketchGroup(accumulator, entry)) << 2)));
+    store<u32>(rows.values + (at << 2), load<u32>(state.rows + ((<usize>pairGroup(accumulator, entry)) << 2)));
     store<u32>(numbers.values + (at << 2), sketchNumber(accumulator, entry));
     store<u64>(counters.values + (at << 4), load<u64>(cell));
     store<u64>(counters.values + (at << 4), load<u64>(cell, 8), 8);
   }
-  rows.length += end - first;
-  numbers.length += end - first;
-  counters.length += end - first;
+  rows.length += count;
+  numbers.length += count;
+  counters.length += count;
+  return true;
 }
 
 /** Makes the table from group to row of section 1. False when out of memory. */

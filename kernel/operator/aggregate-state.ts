@@ -23,8 +23,10 @@
 // the last section the merge is open: the operator takes nothing else, and a release makes it failed.
 
 import { Abi, Type } from "../abi/layout";
-import { Accumulator, Family, isArg, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
-import { SKETCH_COUNTERS } from "../aggregate/sketch";
+import { Accumulator, Family, isArg, isLog, isMultiset, isPairs, isSketch } from "../aggregate/accumulator";
+import { distinctPairs } from "../aggregate/distinct";
+import { SKETCH_COUNTERS, sketchCells } from "../aggregate/sketch";
+import { logCount } from "../aggregate/value-log";
 import { groupsKey } from "../group/state";
 import { scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
@@ -55,6 +57,8 @@ export class State {
   /** Merge: whether the operator had no rows before. */
   fresh: u32;
   rowsSelected: u64;
+  /** A divided snapshot: see aggregate-division.ts. */
+  division: usize;
 }
 
 export const STATE_SIZE: usize = 64;
@@ -91,6 +95,12 @@ export function distinctAt(self: Aggregation, number: u32): Accumulator {
     number--;
   }
   return accumulatorAt(self, index);
+}
+
+/** Rows of an accumulator's section of pairs. */
+export function pairsOf(accumulator: Accumulator): u32 {
+  if (isSketch(accumulator)) return sketchCells(accumulator);
+  return isLog(accumulator) ? logCount(accumulator) : distinctPairs(accumulator);
 }
 
 // ---- the shape of a section

@@ -12,6 +12,7 @@ import { contextEnter, contextError, contextRoot, fail } from "../memory/context
 import { regionBytes } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
 import { Combination, aggregateCombine, aggregateCombines, aggregateCombining } from "./aggregate-combine";
+import { divisionTakes } from "./aggregate-division";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
 import {
@@ -314,18 +315,26 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   return result;
 }
 
-export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32): i32 {
+/** A state, undivided (`parts` 0) or as one state for each partition that has groups. */
+export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32, parts: u32): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
   if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (pending(operator) || merging(operator) || head.ended) return fail(context, Status.BUSY, Reason.NONE);
+  if (pending(operator) || merging(operator) || (head.ended && head.rowsOut != 0))
+    return fail(context, Status.BUSY, Reason.NONE);
+  if (parts != 0 && !divisionTakes(operator, parts)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   memory.fill(out, 0, <usize>Batch.SIZE);
-  const result = aggregateSnapshot(context, operator, out, maxRows, head.snapshotOpen == 0);
+  const result = aggregateSnapshot(context, operator, out, maxRows, head.snapshotOpen == 0, parts);
   head.snapshotOpen = result == <i32>Status.HAS_MORE ? 1 : 0;
   return result;
+}
+
+export function snapshotParts(context: usize, handle: u32, out: usize, maxRows: u32, parts: u32): i32 {
+  // 0 means undivided, but only inside.
+  return snapshot(context, handle, out, maxRows, parts == 0 ? u32.MAX_VALUE : parts);
 }
 
 export function merge(context: usize, handle: u32, batch: usize): i32 {

@@ -70,6 +70,7 @@ import {
   backlogIsOpen,
   backlogReserve,
   backlogRows,
+  backlogWork,
 } from "./aggregate-backlog";
 import {
   groupIsThere,
@@ -838,6 +839,12 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
 function setAside(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
   if (!aggregateReserveTexts(self, rows)) return failMemory(context, 0);
+  // Whatever waits must find room when it is worked off, or nobody could save what is there.
+  if (!aggregateHasRoom(operator, backlogRows(operator) + rows)) {
+    const worked = backlogWork(context, operator, true);
+    if (worked < 0) return worked;
+    if (!aggregateHasRoom(operator, rows)) return failMemory(context, 0);
+  }
   const reserved = backlogReserve(context, operator, rows);
   if (reserved < 0) return reserved;
   for (let start: u32 = 0; start < rows; start += ROWS) {

@@ -5,13 +5,12 @@
 
 import { type FileHandle, open } from "node:fs/promises";
 import {
-  AsyncByteQueue,
   type RecordBatch,
   RecordBatchFileWriter,
   RecordBatchReader,
   RecordBatchStreamWriter,
 } from "apache-arrow";
-import { fromArrowSchema, fromRecordBatch, toArrowSchema, toRecordBatch } from "../arrow/index.js";
+import { ChunkSink, fromArrowSchema, fromRecordBatch, toArrowSchema, toRecordBatch } from "../arrow/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, MalformedArrowError, MillraceError } from "../type/error.js";
@@ -73,21 +72,6 @@ async function guarded<T>(path: string, step: () => Promise<T>): Promise<T> {
       );
     }
     throw new MalformedArrowError(`${path}: not readable as Arrow IPC: ${said}`, { cause });
-  }
-}
-
-/** Keeps what a writer writes until it is taken. */
-class ChunkSink extends AsyncByteQueue {
-  #chunks: Uint8Array[] = [];
-
-  override write(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-  }
-
-  take(): Uint8Array[] {
-    const chunks = this.#chunks;
-    this.#chunks = [];
-    return chunks;
   }
 }
 

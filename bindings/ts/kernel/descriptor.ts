@@ -73,6 +73,8 @@ export interface BatchDescriptor {
   readonly descriptors: number;
   /** Section of a state batch; 0 elsewhere. */
   readonly section: number;
+  /** Partition of a batch of a divided state; 0 elsewhere. */
+  readonly partition?: number;
 }
 
 export function writeBatch(view: DataView, at: number, batch: BatchDescriptor): void {
@@ -84,12 +86,13 @@ export function writeBatch(view: DataView, at: number, batch: BatchDescriptor): 
   view.setUint32(at + Batch.SECTION, batch.section, true);
 }
 
-export function readBatch(view: DataView, at: number): BatchDescriptor {
+export function readBatch(view: DataView, at: number): Required<BatchDescriptor> {
   return {
     rows: view.getUint32(at + Batch.ROWS, true),
     offset: view.getUint32(at + Batch.OFFSET, true),
     columns: view.getUint32(at + Batch.COLUMNS, true),
     descriptors: view.getUint32(at + Batch.DESCRIPTORS, true),
     section: view.getUint32(at + Batch.SECTION, true),
+    partition: view.getUint32(at + Batch.PARTITION, true),
   };
 }

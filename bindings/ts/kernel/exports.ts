@@ -15,6 +15,7 @@ export interface KernelExports {
   op_watermark(context: number, handle: number, port: number, time: bigint): number;
   op_pull(context: number, handle: number, out: number, maxRows: number, maxBytes: number): number;
   op_snapshot(context: number, handle: number, out: number, maxRows: number): number;
+  op_snapshot_parts(context: number, handle: number, out: number, maxRows: number, parts: number): number;
   op_merge(context: number, handle: number, batch: number): number;
   op_combine(context: number, handle: number, source: number): number;
   op_divide(context: number, handle: number, parts: number): number;

@@ -46,5 +46,5 @@ export { type Literal, type Operation, ProgramBuilder, type Register } from "./p
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
 export { ResidentBatch, ResidentTable } from "./resident.js";
 export type { NamedSortKey, NamedSortSpec, ProgramSortSpec, SortSpec } from "./sort.js";
-export type { StateBatch } from "./state.js";
+export type { PartitionedState, StateBatch } from "./state.js";
 export type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";

@@ -16,7 +16,7 @@ import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
 import { copyBatch } from "./output.js";
 import { ResidentBatch } from "./resident.js";
-import { physicalSchema, type StateBatch } from "./state.js";
+import { type PartitionedState, physicalSchema, type StateBatch } from "./state.js";
 
 /** An operator as the kernel is told of it. */
 export interface OperatorSpec {
@@ -88,6 +88,8 @@ const DEFAULT_MAX_BYTES = 2 ** 28;
 const ALL_ROWS = 2 ** 32 - 1;
 const ALL_BYTES = 2 ** 31 - 1;
 const OUT_BYTES = 64;
+/** Most partitions of a divided state. */
+const MAX_PARTS = 256;
 
 export class Operator {
   readonly kernel: Kernel;
@@ -400,20 +402,39 @@ export class Operator {
   }
 
   /** The state as batches, in the order in which `merge` takes them. The operator takes no input meanwhile. */
-  *snapshot(maxRows = DEFAULT_MAX_ROWS): Generator<StateBatch> {
+  snapshot(maxRows = DEFAULT_MAX_ROWS): Generator<StateBatch> {
+    return this.#snapshot((exports, context) =>
+      exports.op_snapshot(context, this.#handle, this.#out, maxRows),
+    );
+  }
+
+  /**
+   * The state as one state after the other, of each partition of `parts` (1 to 256, by the key hash) that has groups:
+   * what several operators hold can be merged a partition at a time.
+   */
+  snapshotParts(parts: number, maxRows = DEFAULT_MAX_ROWS): Generator<PartitionedState> {
+    if (!Number.isInteger(parts) || parts < 1 || parts > MAX_PARTS) {
+      throw new ArgumentError(`a state can be divided among 1 to ${MAX_PARTS} partitions, not ${parts}`, {
+        value: parts,
+      });
+    }
+    return this.#snapshot((exports, context) =>
+      exports.op_snapshot_parts(context, this.#handle, this.#out, maxRows, parts),
+    );
+  }
+
+  *#snapshot(next: (exports: KernelExports, context: number) => number): Generator<PartitionedState> {
     let open = true;
     try {
       while (open) {
-        const status = this.#run(
-          (exports, context) => exports.op_snapshot(context, this.#handle, this.#out, maxRows),
-          this.#context(0),
-        );
+        const status = this.#run(next, this.#context(0));
         open = status === Status.HAS_MORE;
         const { memory } = this.kernel;
         const batch = readBatch(memory.view, this.#out);
         if (batch.columns === 0) continue;
+        const { section, partition } = batch;
         const schema = physicalSchema(memory.view, batch);
-        yield { ...copyBatch(memory, batch, schema), section: batch.section };
+        yield { ...copyBatch(memory, batch, schema), section, partition };
       }
     } finally {
       if (open && this.isOpen && this.#failure === null && this.kernel.isAlive) this.release();

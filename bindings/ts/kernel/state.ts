@@ -27,6 +27,11 @@ export interface StateBatch extends BatchData {
   readonly section: number;
 }
 
+/** A batch of a divided state: those of one partition are a state of their own. */
+export interface PartitionedState extends StateBatch {
+  readonly partition: number;
+}
+
 const LOGICAL: { readonly [type: number]: DataType } = {
   [Type.BOOL]: bool,
   [Type.I8]: int8,

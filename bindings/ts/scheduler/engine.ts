@@ -6,6 +6,7 @@
 import { type RecordBatch, Table } from "apache-arrow";
 import { fromArrow, toRecordBatch, toTable } from "../arrow/index.js";
 import {
+  formatBytes,
   type Kernel,
   type KernelBuild,
   type Operator,
@@ -26,9 +27,10 @@ import {
   sourcesOf,
 } from "../plan/index.js";
 import { type PoolFaults, QueryWorkers, type WorkerStats } from "../pool/index.js";
+import { type Host, SpillFolder, type SpillOptions, type SpillStats } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
-import { ArgumentError, ClosedError, MillraceError } from "../type/error.js";
+import { ArgumentError, ClosedError, MemoryLimitError, MillraceError } from "../type/error.js";
 import { Meter, type MetricsMeter } from "./metrics.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import { Probe } from "./probe.js";
@@ -56,6 +58,12 @@ export interface EngineOptions {
   readonly workers?: number;
   /** Most memory of inputs, state and results together, in bytes or as a text like "2 GiB". Default: half of the machine's, at most 3.5 GiB. */
   readonly memory?: number | string;
+  /**
+   * Where state goes that does not fit the memory, in Node: `{ directory: "/tmp" }`. Aggregations with keys write it there
+   * as Arrow IPC files, and finish. Nothing is left there when a run ends; a killed process's files go at the next start.
+   * Without it a run that needs more memory fails with MemoryLimitError.
+   */
+  readonly spill?: SpillOptions;
   /** Which build of the kernel; "auto" (the default) takes SIMD where the host has it. Several workers need "threads". */
   readonly build?: KernelBuild | "auto";
   /** The kernel's module, or where to get it, where the package's own files cannot be read. */
@@ -66,7 +74,7 @@ export interface EngineOptions {
    */
   readonly meter?: MetricsMeter;
   /** @internal */
-  readonly faults?: PoolFaults;
+  readonly faults?: PoolFaults & { readonly spillHost?: Host };
 }
 
 /** Data by the name under which the plan reads it. */
@@ -135,6 +143,8 @@ export interface EngineStats {
   /** Queries that run, and what those that are over have added up to. */
   readonly queries: readonly QueryStats[];
   readonly finished: FinishedStats;
+  /** Bytes of spill files; null where the engine has no directory for them. */
+  readonly spill: SpillStats | null;
   readonly workers: {
     readonly asked: number;
     /** Those that are ready, or about to be. */
@@ -157,16 +167,27 @@ const COLLECT_BATCH_ROWS = 1 << 20;
 export class Engine {
   readonly #kernel: Kernel;
   readonly #workers: Workers;
+  readonly #spill: SpillFolder | null;
   /** One a run that has begun and not ended. */
   readonly #runs = new Set<AbortController>();
   readonly #shares = new Shares();
   readonly #meter: Meter | null;
   readonly #log: QueryLog;
+  /** Those of runs that are going on. */
+  readonly #pipelines = new Set<Pipeline>();
+  /** Bytes of tables that `load` holds. */
+  #loadedBytes = 0;
   #closed = false;
 
-  private constructor(kernel: Kernel, workers: Workers, meter: MetricsMeter | null) {
+  private constructor(
+    kernel: Kernel,
+    workers: Workers,
+    meter: MetricsMeter | null,
+    spill: SpillFolder | null,
+  ) {
     this.#kernel = kernel;
     this.#workers = workers;
+    this.#spill = spill;
     const levels = () => ({
       usedBytes: kernel.usedBytes,
       activeRuns: this.#runs.size,
@@ -177,14 +198,20 @@ export class Engine {
   }
 
   /**
-   * @throws ArgumentError for an option out of range.
+   * @throws ArgumentError for an option out of range; SpillError for a spill directory that cannot be written.
    */
   static async open(options: EngineOptions = {}): Promise<Engine> {
-    const { workers = 1, memory, build, wasm, meter, faults } = options;
+    const { workers = 1, memory, spill, build, wasm, meter, faults } = options;
     checkMeter(meter);
     checkWorkers(workers, build);
-    const { kernel, ...pool } = await openWorkers(workers, { budget: memory, build, wasm }, faults);
-    return new Engine(kernel, pool, meter ?? null);
+    const folder = spill === undefined ? null : await SpillFolder.open(spill, faults?.spillHost);
+    try {
+      const { kernel, ...pool } = await openWorkers(workers, { budget: memory, build, wasm }, faults);
+      return new Engine(kernel, pool, meter ?? null, folder);
+    } catch (error) {
+      folder?.close();
+      throw error;
+    }
   }
 
   /**
@@ -197,7 +224,7 @@ export class Engine {
 
   /** @internal An engine over a kernel of the caller's: tests have one with fault switches. */
   static over(kernel: Kernel): Engine {
-    return new Engine(kernel, { asked: 1, pool: null, fallback: null }, null);
+    return new Engine(kernel, { asked: 1, pool: null, fallback: null }, null, null);
   }
 
   /**
@@ -209,8 +236,14 @@ export class Engine {
   async load(table: object, columns?: readonly string[]): Promise<KernelTable> {
     this.#check();
     const { schema, batches } = readTable(table);
+    const before = this.#kernel.usedBytes;
     const resident = this.#kernel.load(batches, columns);
-    return new KernelTable(schema, resident.batches, () => resident.free());
+    const bytes = this.#kernel.usedBytes - before;
+    this.#loadedBytes += bytes;
+    return new KernelTable(schema, resident.batches, () => {
+      this.#loadedBytes -= bytes;
+      resident.free();
+    });
   }
 
   /**
@@ -279,10 +312,13 @@ export class Engine {
         const batches: BatchData[] = [];
         for await (const batch of drive(opened, counters, options)) batches.push(batch);
         return toTable(opened.pipeline.schema, batches);
+      } catch (error) {
+        throw this.#explained(error, opened.pipeline);
       } finally {
         record.stateBytes = () => 0;
         await opened.pipeline.abandon();
         opened.pipeline.free(kept);
+        this.#pipelines.delete(opened.pipeline);
         await closeAll(opened.readers);
       }
     });
@@ -387,10 +423,13 @@ export class Engine {
           probe,
         });
         isComplete = true;
+      } catch (error) {
+        throw engine.#explained(error, opened?.pipeline ?? null);
       } finally {
         share.close();
         engine.#runs.delete(controller);
         engine.#log.end(record, isComplete);
+        if (opened !== null) engine.#pipelines.delete(opened.pipeline);
         if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
         pipeline = null;
         opened?.pipeline.free();
@@ -419,6 +458,7 @@ export class Engine {
       activeRuns: this.#runs.size,
       queries,
       finished,
+      spill: this.#spill?.stats ?? null,
       workers,
     };
   }
@@ -431,10 +471,33 @@ export class Engine {
     this.#meter?.stop();
     await this.#workers.pool?.close();
     this.#kernel.close();
+    this.#spill?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** A MemoryLimitError with who holds how much; whatever else as it is. */
+  #explained(error: unknown, pipeline: Pipeline | null): unknown {
+    if (!(error instanceof MemoryLimitError) || error.held.length > 0 || !this.#kernel.isAlive) return error;
+    const held = pipeline?.held ?? [];
+    const others = [...this.#pipelines].filter((other) => other !== pipeline);
+    const other = others.flatMap((run) => run.held).reduce((sum, { bytes }) => sum + bytes, 0);
+    held.push({ what: "other runs", bytes: other }, { what: "loaded tables", bytes: this.#loadedBytes });
+    const known = held.reduce((sum, { bytes }) => sum + bytes, 0);
+    held.push({ what: "input, results and scratch", bytes: Math.max(0, this.#kernel.usedBytes - known) });
+    const said = held.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
+    const list = said.map(({ what, bytes }) => `${what}: ${formatBytes(bytes)}`).join("; ");
+    const { value, expected, column, row, cause } = error;
+    return new MemoryLimitError(`${error.message} (${list})`, {
+      value,
+      expected,
+      column,
+      row,
+      cause,
+      held: said,
+    });
   }
 
   #check(): void {
@@ -490,7 +553,8 @@ export class Engine {
       const timing = clocks.map((clock, index) =>
         clock === null ? null : { bound: ownBound(clock, chains[index]!), column: clock.column },
       );
-      const pipeline = new Pipeline(this.#kernel, physical, { ...options, timing });
+      const pipeline = new Pipeline(this.#kernel, physical, { ...options, spill: this.#spill, timing });
+      this.#pipelines.add(pipeline);
       const readers = sources.map((source, index) => {
         const clock = clocks[index]!;
         // Who takes late rows takes them whole.
@@ -523,20 +587,43 @@ export class Engine {
       if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
         return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches);
-      const resident = this.#kernel.load(batches);
-      const table = new KernelTable(pipeline.schema, resident.batches, () => resident.free());
-      return { table, operators: [] };
+      return this.#loaded(pipeline.schema, batches);
     }
     pipeline.leaveLast();
-    for await (const _ of drive(opened, counters, options)) {
+    for await (const batch of drive(opened, counters, options)) {
+      // Empty ones say that it is at work: sharing it, or spilling.
+      if (batch.length === 0) continue;
       throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
     }
     const since = performance.now();
-    const batches = pipeline.finishResident();
-    counters.runningMs += performance.now() - since;
-    counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
-    counters.batchesOut += batches.length;
-    return owned(pipeline.schema, pipeline.lastOperators, batches);
+    const count = (batches: readonly { readonly rows: number }[]) => {
+      counters.runningMs += performance.now() - since;
+      counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
+      counters.batchesOut += batches.length;
+    };
+    const spilled = pipeline.finishSpilled();
+    if (spilled === null) {
+      const kept = pipeline.finishResident();
+      count(kept);
+      return owned(pipeline.schema, pipeline.lastOperators, kept);
+    }
+    const batches: BatchData[] = [];
+    for (const batch of spilled) {
+      options.signal?.throwIfAborted();
+      if (batch.length > 0) batches.push(batch);
+    }
+    // Files and the block kept aside make room for the result.
+    pipeline.free();
+    count(batches.map(({ length }) => ({ rows: length })));
+    return this.#loaded(pipeline.schema, batches);
+  }
+
+  #loaded(
+    schema: Schema,
+    batches: readonly BatchData[],
+  ): { table: KernelTable; operators: readonly Operator[] } {
+    const resident = this.#kernel.load(batches);
+    return { table: new KernelTable(schema, resident.batches, () => resident.free()), operators: [] };
   }
 }
 
@@ -571,7 +658,7 @@ function owned(
   return { table: new KernelTable(schema, batches, release), operators };
 }
 
-interface OpenOptions extends Omit<PipelineOptions, "timing"> {
+interface OpenOptions extends Omit<PipelineOptions, "timing" | "spill"> {
   /** Of a stream; null where the whole result is collected. */
   readonly emit: "onClose" | "onUpdate" | null;
   readonly watermarks: Readonly<Record<string, WatermarkOptions>>;

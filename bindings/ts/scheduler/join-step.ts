@@ -19,6 +19,7 @@ import { type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js"
 import type { QueryWorkers } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
+import type { Relief } from "./relief.js";
 import { emptyBatch } from "./rows.js";
 import { SharedMap } from "./shared-map.js";
 import { OperatorStep } from "./step.js";
@@ -37,6 +38,8 @@ export interface JoinStepOptions {
   readonly keepResults?: boolean;
   /** Workers to share the rows of the side that comes last with; null for the calling thread alone. */
   readonly pool: QueryWorkers | null;
+  /** Makes room when memory runs out; null where nothing can. */
+  readonly relief: Relief | null;
 }
 
 export class JoinStep extends OperatorStep {
@@ -60,7 +63,7 @@ export class JoinStep extends OperatorStep {
   constructor(
     kernel: Kernel,
     stage: JoinStage,
-    { batchRows, inTurn, keepResults = false, pool }: JoinStepOptions,
+    { batchRows, inTurn, keepResults = false, pool, relief }: JoinStepOptions,
   ) {
     const { config, left, right, residual, schema } = stage;
     const create = () =>
@@ -74,7 +77,7 @@ export class JoinStep extends OperatorStep {
         output: schema,
         emitsPerPush: true,
       });
-    super(create());
+    super(create(), relief);
     this.#create = create;
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
@@ -97,7 +100,7 @@ export class JoinStep extends OperatorStep {
     if (this.#isShared(port)) {
       this.#map ??= this.#share(port);
       yield* this.#map.push(input, start, rows, firstRow);
-    } else if (this.operator.push(input, start, rows, firstRow, port) === Status.HAS_MORE)
+    } else if ((yield* this.pushed(input, start, rows, firstRow, port)) === Status.HAS_MORE)
       yield* this.#pulled(this.operator);
   }
 

@@ -11,34 +11,41 @@ import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
 import {
   asShared,
+  END_OF_INPUT,
   type InputBatch,
   type Kernel,
   type Operator,
   type ResidentBatch,
   Stage,
 } from "../kernel/index.js";
-import type {
-  AggregateStage,
-  GroupingSetsStage,
-  LimitStage,
-  LoweredPlan,
-  Stage as PhysicalStage,
-  ProjectStage,
-  UnionStage,
+import {
+  type AggregateStage,
+  chainsIn,
+  type GroupingSetsStage,
+  type LimitStage,
+  type LoweredPlan,
+  type Stage as PhysicalStage,
+  type ProjectStage,
+  stageTitle,
+  type UnionStage,
 } from "../plan/index.js";
 import type { QueryWorkers } from "../pool/index.js";
+import type { SpillFolder } from "../spill/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
+import type { MemoryHolder } from "../type/error.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions } from "./join-step.js";
 import { OverStep } from "./over-step.js";
 import { ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
+import { Relief, type Spillable } from "./relief.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { SharedMap } from "./shared-map.js";
 import { type Order, sortOperatorOf } from "./sort.js";
+import { results, SpilledAggregation } from "./spilled-aggregation.js";
 import { atWork, drain, labelOf, OperatorStep, type Step } from "./step.js";
 import { UnionStep } from "./union-step.js";
 import { WindowStep, type WindowStepOptions } from "./window-step.js";
@@ -54,19 +61,26 @@ export interface Timing {
   readonly column: number;
 }
 
-export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed"> &
-  JoinStepOptions & {
+export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed" | "relief"> &
+  Omit<JoinStepOptions, "relief"> & {
     /** By the number of the source; null, or left out, for those without watermarks. */
     readonly timing: readonly (Timing | null)[];
     /** Measures the run; null where nobody profiles. */
     readonly probe: Probe | null;
     /** Workers to share the steps' morsels with; null for the calling thread alone. */
     readonly pool: QueryWorkers | null;
+    /** Where state goes when memory runs out; null: nowhere. */
+    readonly spill: SpillFolder | null;
   };
+
+/** What steps are built with. */
+type StepOptions = PipelineOptions & { readonly relief: Relief | null };
 
 /** The steps between a source and the result, or the join that the source's rows are the right side of. */
 interface Chain {
   readonly steps: Step[];
+  /** What messages call them. */
+  readonly titles: string[];
   /** Memory for what a step is given by the one before it. */
   readonly stages: Stage[];
   /** Ports of each step that have not ended. */
@@ -80,14 +94,19 @@ export class Pipeline {
   /** One a source, from left to right; the first ends in the result. */
   readonly #chains: Chain[] = [];
   readonly #probe: Probe | null;
+  readonly #relief: Relief | null;
   #leavesLast = false;
 
   constructor(kernel: Kernel, plan: LoweredPlan, options: PipelineOptions) {
     this.#kernel = kernel;
     this.schema = plan.output;
     this.#probe = options.probe;
+    const relief = options.spill !== null && maySpill(plan) ? new Relief(kernel, options.spill) : null;
+    this.#relief = relief;
+    // A push that another worker could not make cannot be made again from here.
+    const pool = relief === null ? options.pool : null;
     try {
-      const last = this.#build(plan, null, options);
+      const last = this.#build(plan, null, { ...options, pool, relief });
       if (last !== null) this.#probe!.result(last, plan.output);
     } catch (error) {
       this.free();
@@ -99,7 +118,7 @@ export class Pipeline {
   #build(
     plan: LoweredPlan,
     join: { chain: Chain; index: number } | null,
-    options: PipelineOptions,
+    options: StepOptions,
   ): ProbeRecord | null {
     const probe = this.#probe;
     const { name, schema, columns } = plan.source;
@@ -110,6 +129,7 @@ export class Pipeline {
       ) ?? null;
     const chain: Chain = {
       steps: [],
+      titles: [],
       stages: [],
       open: [],
       join: join === null ? null : { ...join, stage: new Stage(this.#kernel) },
@@ -128,6 +148,7 @@ export class Pipeline {
     )) {
       const [stage] = stages as [PhysicalStage];
       const index = chain.steps.push(step) - 1;
+      chain.titles.push(titleOf(stages));
       last = last && probe!.addStep(step, stages, last);
       chain.stages.push(new Stage(this.#kernel));
       const hasRight = stage.kind === "join" || stage.kind === "union";
@@ -274,6 +295,12 @@ export class Pipeline {
       : null;
   }
 
+  /** The results of the last step where it has spilled, instead of `finishResident`; null where it has not. */
+  finishSpilled(): Iterable<BatchData> | null {
+    const last = this.#chains[0]!.steps.at(-1);
+    return last instanceof AggregateStep && last.hasSpilled ? last.finish() : null;
+  }
+
   /** From now on the end of input does not reach the last step: the caller pulls `lastOperators` himself. */
   leaveLast(): void {
     this.#leavesLast = true;
@@ -282,6 +309,21 @@ export class Pipeline {
   /** The watermark of a source whose first step keeps time by itself. */
   ownWatermark(source: number): bigint | null {
     return this.#chains[source]!.steps[0]!.operators[0]!.stats().watermark;
+  }
+
+  /** What each step holds of the kernel's memory, by the name that `explain` gives it; most first. */
+  get held(): MemoryHolder[] {
+    return this.#chains
+      .flatMap(({ steps, titles }) =>
+        steps.map(({ operators }, index) => ({
+          what: titles[index]!,
+          bytes: operators
+            .filter(({ isOpen }) => isOpen)
+            .reduce((sum, operator) => sum + operator.stats().stateBytes, 0),
+        })),
+      )
+      .filter(({ bytes }) => bytes > 0)
+      .sort((a, b) => b.bytes - a.bytes);
   }
 
   /** What the operators hold and have counted. */
@@ -306,6 +348,7 @@ export class Pipeline {
 
   /** Gives all memory back, except that of a step whose operators `keep` names. */
   free(keep: readonly Operator[] = []): void {
+    this.#relief?.close();
     if (!this.#kernel.isAlive) return;
     for (const { steps, stages, join } of this.#chains) {
       for (const step of steps) {
@@ -332,7 +375,7 @@ function finishAll(operators: readonly Operator[]): ResidentBatch[] {
 function* stepsOf(
   kernel: Kernel,
   stages: readonly PhysicalStage[],
-  options: PipelineOptions,
+  options: StepOptions,
   timing: Timing | null,
   right: () => Timing | null,
   isResult: boolean,
@@ -381,6 +424,25 @@ function isTimedUnion({ clocks }: UnionStage, left: Timing | null, right: Timing
   return clocks.some((pair) => pair[0] === left?.column && pair[1] === right?.column);
 }
 
+/** Whether the state of an aggregation can leave for files: it is divided by keys, and nothing has left before the end. */
+function isSpillable({ changelog, keys }: AggregateStage): boolean {
+  return !changelog && keys !== 0;
+}
+
+function maySpill(plan: LoweredPlan): boolean {
+  const stages = chainsIn(plan).flatMap((chain) => chain.stages);
+  return stages.some(
+    (stage) =>
+      (stage.kind === "aggregate" && isSpillable(stage)) ||
+      (stage.kind === "groupingSets" && stage.sets.some((set) => isSpillable(set.stage))),
+  );
+}
+
+function titleOf(stages: readonly PhysicalStage[]): string {
+  const { name, detail } = stageTitle(stages.at(-1)!);
+  return `${name} ${detail}`;
+}
+
 function hasOpaque(schema: Schema): boolean {
   return schema.fields.some(({ type }) => isCarried(type));
 }
@@ -412,14 +474,21 @@ function orderAt(stages: readonly PhysicalStage[], index: number, withWatermarks
   };
 }
 
-class AggregateStep extends OperatorStep {
+class AggregateStep extends OperatorStep implements Spillable {
   readonly #changelog: boolean;
   readonly #batchRows: number;
+  readonly #create: () => Operator;
   /** Where morsels are shared with other workers. */
   readonly #parallel: ParallelPush | null;
+  /** What has left for files, where state may: only that with keys can be divided. */
+  readonly #spilled: SpilledAggregation | null;
+  #hasSpilled = false;
+  /** Whether results are being read: nothing can be spilled any more. */
+  #isFinishing = false;
 
-  constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool }: PipelineOptions) {
+  constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool, relief }: StepOptions) {
     const { columns, texts, instructions, changelog } = stage;
+    const spills = relief !== null && isSpillable(stage);
     const isShared = pool !== null && !changelog;
     const create = () =>
       kernel.operator({
@@ -431,14 +500,33 @@ class AggregateStep extends OperatorStep {
         labels: texts.map((text, index) => labelOf(text, stage.output[index]!.name)),
         instruction: (index) => instructions[index],
       });
-    super(create());
+    super(create(), relief);
+    this.#create = create;
     this.#changelog = changelog;
     this.#batchRows = batchRows;
+    this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
     this.#parallel = isShared ? new ParallelPush(pool, this.operator, create) : null;
+    if (spills) relief.add(this);
   }
 
   override get operators(): readonly Operator[] {
     return this.#parallel?.operators ?? [this.operator];
+  }
+
+  get hasSpilled(): boolean {
+    return this.#hasSpilled;
+  }
+
+  get spillable(): number {
+    if (this.#isFinishing || !this.operator.isOpen) return 0;
+    const { rowsIn, stateBytes } = this.operator.stats();
+    return rowsIn === 0 ? 0 : stateBytes;
+  }
+
+  *spill(): Generator<void> {
+    this.#hasSpilled = true;
+    yield* this.#spilled!.write(this.operator);
+    this.replace(this.#create());
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
@@ -446,7 +534,11 @@ class AggregateStep extends OperatorStep {
       yield* atWork(this.#parallel.push(input, start, rows, firstRow), this.operator.output);
       return;
     }
-    if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
+    if (!this.#changelog) {
+      yield* this.taken(input, start, rows, firstRow);
+      return;
+    }
+    if ((yield* this.pushed(input, start, rows, firstRow)) !== Status.HAS_MORE) return;
     yield* drain(this.operator, this.#batchRows);
   }
 
@@ -460,7 +552,23 @@ class AggregateStep extends OperatorStep {
 
   *finish(): Generator<BatchData> {
     yield* this.settle();
-    for (const operator of this.operators) yield* operator.finish(this.#batchRows);
+    this.#isFinishing = true;
+    if (this.#parallel !== null) {
+      for (const operator of this.operators) yield* operator.finish(this.#batchRows);
+      return;
+    }
+    const { operator } = this;
+    if (!this.#hasSpilled) {
+      operator.watermark(END_OF_INPUT);
+      if (!(yield* results(operator, this.#batchRows, this.#spilled !== null))) return;
+      this.#hasSpilled = true;
+    }
+    const spilled = this.#spilled!;
+    yield* atWork(
+      this.relief!.spilling(() => spilled.write(operator)),
+      operator.output,
+    );
+    yield* spilled.results(this.#batchRows);
   }
 
   *settle(): Generator<BatchData> {
@@ -486,7 +594,7 @@ class GroupingSetsStep implements Step {
   readonly #stage: GroupingSetsStage;
   readonly #steps: AggregateStep[] = [];
 
-  constructor(kernel: Kernel, stage: GroupingSetsStage, options: PipelineOptions) {
+  constructor(kernel: Kernel, stage: GroupingSetsStage, options: StepOptions) {
     this.#stage = stage;
     try {
       for (const set of stage.sets) this.#steps.push(new AggregateStep(kernel, set.stage, options));
@@ -550,7 +658,7 @@ class ProjectStep extends OperatorStep {
   /** What shares morsels with other workers, and has operators of its own. */
   #map: SharedMap | null = null;
 
-  constructor(kernel: Kernel, stage: ProjectStage, { pool }: PipelineOptions) {
+  constructor(kernel: Kernel, stage: ProjectStage, { pool, relief }: StepOptions) {
     const { config, columns, output, passthrough, instructions } = stage;
     const create = () =>
       kernel.operator({
@@ -561,7 +669,7 @@ class ProjectStep extends OperatorStep {
         emitsPerPush: true,
         instruction: (index) => instructions[index],
       });
-    super(create());
+    super(create(), relief);
     this.#stage = stage;
     this.#pool = pool;
     this.#create = create;
@@ -577,7 +685,7 @@ class ProjectStep extends OperatorStep {
       yield* this.#map.push(input, start, rows, firstRow);
       return;
     }
-    if (this.operator.push(input, start, rows, firstRow) !== Status.HAS_MORE) return;
+    if ((yield* this.pushed(input, start, rows, firstRow)) !== Status.HAS_MORE) return;
     for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
   }
 
@@ -679,14 +787,13 @@ class SliceStep implements Step {
 class SortStep extends OperatorStep {
   readonly #batchRows: number;
 
-  constructor(kernel: Kernel, order: Order, { batchRows }: PipelineOptions) {
-    super(sortOperatorOf(kernel, order));
+  constructor(kernel: Kernel, order: Order, { batchRows, relief }: StepOptions) {
+    super(sortOperatorOf(kernel, order), relief);
     this.#batchRows = batchRows;
   }
 
   push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
-    this.operator.push(input, start, rows, firstRow);
-    return [];
+    return this.taken(input, start, rows, firstRow);
   }
 
   passes(): null {

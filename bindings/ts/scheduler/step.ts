@@ -1,8 +1,11 @@
 // A step of a pipeline: takes morsels and watermarks, yields the batches that become ready.
 
+import type { Status } from "../../../kernel/abi/status.js";
 import type { InputBatch, Operator } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
+import { MemoryLimitError } from "../type/error.js";
+import type { Relief } from "./relief.js";
 
 export interface Step {
   /**
@@ -30,16 +33,62 @@ export interface Step {
   free(): void;
 }
 
+/** A push of so few rows, or fewer, is not divided. */
+const LEAST_ROWS = 1024;
+
 /** A step that is an operator of the kernel. */
 export abstract class OperatorStep implements Step {
-  readonly operator: Operator;
+  #operator: Operator;
+  protected readonly relief: Relief | null;
 
-  constructor(operator: Operator) {
-    this.operator = operator;
+  /** @param relief makes room when memory runs out; null where nothing can */
+  constructor(operator: Operator, relief: Relief | null = null) {
+    this.#operator = operator;
+    this.relief = relief;
+  }
+
+  get operator(): Operator {
+    return this.#operator;
   }
 
   get operators(): readonly Operator[] {
-    return [this.operator];
+    return [this.#operator];
+  }
+
+  /** From now on another operator does the step's work; the old one is destroyed. */
+  protected replace(operator: Operator): void {
+    this.#operator.destroy();
+    this.#operator = operator;
+  }
+
+  /** Pushes a morsel; yields empty batches while steps of the run spill to make room for it. */
+  protected *pushed(
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+    port = 0,
+    least = 1,
+  ): Generator<BatchData, Status> {
+    const push = () => this.#operator.push(input, start, rows, firstRow, port);
+    if (this.relief === null) return push();
+    return yield* atWork(this.relief.attempt(push, least), this.#operator.output);
+  }
+
+  /**
+   * The same for operators that give nothing before the end: a morsel for which there is no room comes in halves before
+   * anything is spilled that is hardly worth it.
+   */
+  protected *taken(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    const divides = this.relief !== null && rows > LEAST_ROWS;
+    try {
+      yield* this.pushed(input, start, rows, firstRow, 0, divides ? this.relief!.worthwhile : 1);
+    } catch (error) {
+      if (!divides || !(error instanceof MemoryLimitError)) throw error;
+      const half = rows >> 1;
+      yield* this.taken(input, start, half, firstRow);
+      yield* this.taken(input, start + half, rows - half, firstRow);
+    }
   }
 
   abstract passes(time: bigint): bigint | null;
@@ -59,8 +108,12 @@ export abstract class OperatorStep implements Step {
 }
 
 /** An empty batch for each turn of `work`: a step that is still at work. */
-export function* atWork(work: Iterable<void>, schema: Schema): Generator<BatchData> {
-  for (const _ of work) yield { schema, length: 0, columns: [] };
+export function* atWork<T>(work: Generator<void, T>, schema: Schema): Generator<BatchData, T> {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done) return value;
+    yield { schema, length: 0, columns: [] };
+  }
 }
 
 /** Output that waits, until there is none. */

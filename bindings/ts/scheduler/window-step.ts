@@ -7,6 +7,7 @@ import { END_OF_INPUT, encodeWindowConfig, type InputBatch, type Kernel } from "
 import { nanosecondsATick, numberOfWatermark, type WindowName, type WindowStage } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import { lateRows } from "./late-rows.js";
+import type { Relief } from "./relief.js";
 import { drain, labelOf, OperatorStep } from "./step.js";
 import { windowBounds } from "./window-bounds.js";
 
@@ -32,6 +33,8 @@ export interface WindowStepOptions {
   readonly bound: bigint | null;
   /** Whether there will be watermarks before the end of input. */
   readonly timed: boolean;
+  /** Makes room when memory runs out; null where nothing can. */
+  readonly relief: Relief | null;
 }
 
 export class WindowStep extends OperatorStep {
@@ -41,7 +44,7 @@ export class WindowStep extends OperatorStep {
   /** The last number of which no more rows will come. */
   #closed = FIRST_NUMBER;
 
-  constructor(kernel: Kernel, stage: WindowStage, { batchRows, late, bound }: WindowStepOptions) {
+  constructor(kernel: Kernel, stage: WindowStage, { batchRows, late, bound, relief }: WindowStepOptions) {
     const { window, texts, instructions, changelog, aggregate, time, output } = stage;
     const { kind, length, step, offset, dropNullTime } = window;
     const sizes = kind === "global" ? {} : { length, step, offset };
@@ -66,6 +69,7 @@ export class WindowStep extends OperatorStep {
         instruction: (index) => instructions[index],
         time: window.column,
       }),
+      relief,
     );
     this.#stage = stage;
     this.#batchRows = batchRows;
@@ -73,7 +77,7 @@ export class WindowStep extends OperatorStep {
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
-    const status = this.operator.push(input, start, rows, firstRow);
+    const status = yield* this.pushed(input, start, rows, firstRow);
     if (this.#late !== null) {
       const numbers = this.operator.late();
       if (numbers.length > 0)

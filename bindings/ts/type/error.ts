@@ -13,6 +13,7 @@ export type ErrorCode =
   | "CAST"
   | "RETRACTION"
   | "MEMORY_LIMIT"
+  | "SPILL"
   | "CORRUPT_STATE"
   | "KERNEL_TRAP"
   | "WORKER"
@@ -115,10 +116,30 @@ export class CastError extends MillraceError {
   }
 }
 
+/** Who holds how much of the memory. */
+export interface MemoryHolder {
+  readonly what: string;
+  readonly bytes: number;
+}
+
 /** The memory budget (or the 4 GiB of a WebAssembly memory) is exhausted. The engine stays usable. */
 export class MemoryLimitError extends MillraceError {
-  constructor(message: string, details?: ErrorDetails) {
+  /** What held how much when it happened, most first; empty where no run knows. */
+  readonly held: readonly MemoryHolder[];
+
+  constructor(message: string, details?: ErrorDetails & { readonly held?: readonly MemoryHolder[] }) {
     super("MEMORY_LIMIT", message, details);
+    this.held = details?.held ?? [];
+  }
+}
+
+/** A spill file that cannot be written (the disk is full) or read back, or a spill directory that cannot be used. */
+export class SpillError extends MillraceError {
+  readonly path: string;
+
+  constructor(message: string, details: ErrorDetails & { readonly path: string }) {
+    super("SPILL", message, details);
+    this.path = details.path;
   }
 }
 

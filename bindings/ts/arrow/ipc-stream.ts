@@ -1,0 +1,51 @@
+// Arrow IPC bytes of batches, one at a time, by apache-arrow's stream writer.
+
+import { AsyncByteQueue, RecordBatchStreamWriter } from "apache-arrow";
+import type { BatchData } from "../type/column.js";
+import type { Schema } from "../type/data-type.js";
+import { toRecordBatch } from "./to-arrow.js";
+import { toArrowSchema } from "./type.js";
+
+/** Keeps what a writer writes until it is taken. */
+export class ChunkSink extends AsyncByteQueue {
+  #chunks: Uint8Array[] = [];
+
+  override write(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+  }
+
+  take(): Uint8Array[] {
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    return chunks;
+  }
+}
+
+/** A stream of batches of one schema without dictionaries: each is one message. */
+export class IpcStreamWriter {
+  /** The schema's message, with which the stream begins. */
+  readonly head: Uint8Array;
+  readonly #sink = new ChunkSink();
+  readonly #writer = new RecordBatchStreamWriter();
+
+  constructor(schema: Schema) {
+    this.#writer.reset(this.#sink as never, toArrowSchema(schema));
+    this.head = joined(this.#sink.take());
+  }
+
+  /** The message of a batch, whose schema must be the object that the writer was made with. */
+  encode(batch: BatchData): Uint8Array {
+    this.#writer.write(toRecordBatch(batch));
+    return joined(this.#sink.take());
+  }
+}
+
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}

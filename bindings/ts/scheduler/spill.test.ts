@@ -1,0 +1,293 @@
+// Spilling: the bits of memory in a fraction of it, faults that are typed errors, and nothing left behind.
+
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { resultRows } from "../../../test/testing-result.js";
+import { type Value, writeColumn } from "../../../twin/values.js";
+import {
+  approxCountDistinct,
+  argMax,
+  arrayAgg,
+  avg,
+  col,
+  count,
+  countDistinct,
+  cube,
+  Engine,
+  type EngineOptions,
+  first,
+  from,
+  MemoryLimitError,
+  max,
+  median,
+  min,
+  type Plan,
+  SpillError,
+  stringAgg,
+  sum,
+  topK,
+  variance,
+} from "../index.js";
+import { failure, hostWith } from "../spill/testing-host.js";
+import type { BatchData } from "../type/column.js";
+import { float64, int32, int64, type Schema, utf8 } from "../type/data-type.js";
+
+const SCHEMA: Schema = {
+  fields: [
+    { name: "k", type: int64, nullable: true },
+    { name: "text", type: utf8, nullable: true },
+    { name: "x", type: float64, nullable: true },
+    { name: "n", type: int32, nullable: false },
+  ],
+};
+
+function cells(row: number): Value[] {
+  const mixed = Math.imul(row, 0x9e3779b1) >>> 0;
+  return [
+    mixed % 101 === 0 ? null : BigInt(mixed % 200_003) * 1_000_003n,
+    mixed % 97 === 0 ? null : `text ${mixed % 100_003}`,
+    mixed % 83 === 0 ? null : (mixed - 2 ** 31) * 10 ** ((mixed % 40) - 20),
+    BigInt(mixed % 1000),
+  ];
+}
+
+function batch(start: number, end: number): BatchData {
+  const rows = Array.from({ length: end - start }, (_, row) => cells(start + row));
+  const columns = SCHEMA.fields.map(({ type }, at) =>
+    writeColumn(
+      type,
+      rows.map((row) => row[at]!),
+    ),
+  );
+  return { schema: SCHEMA, length: end - start, columns };
+}
+
+const ROWS = 48_000;
+const batches = Array.from({ length: 12 }, (_, i) => batch((i * ROWS) / 12, ((i + 1) * ROWS) / 12));
+
+const t = from("t") as Plan;
+const AGGREGATIONS = {
+  sums: t.groupBy("k").aggregate({ s: sum("x"), a: avg("n"), c: count("x") }) as Plan,
+  texts: t.groupBy("text").aggregate({ l: min("text"), v: variance("x"), m: max("x") }) as Plan,
+  "two keys": t.groupBy("k", "text").aggregate({ c: count() }) as Plan,
+  "keys alone": t.where(col("n").lt(900)).groupBy("k").aggregate({}) as Plan,
+  distinct: t.groupBy("k").aggregate({ d: countDistinct("text"), a: approxCountDistinct("n") }) as Plan,
+  lists: t
+    .groupBy("k")
+    .aggregate({ m: median("x"), all: arrayAgg("n"), j: stringAgg("text", ","), t: topK("n", 2) }) as Plan,
+  "by order": t.groupBy("k").aggregate({ f: first("text", "n"), g: argMax("x", "n") }) as Plan,
+  "grouping sets": t.groupBy(cube("k", "text")).aggregate({ s: sum("x") }) as Plan,
+} as const;
+
+const text = (rows: readonly (readonly Value[])[]) =>
+  rows
+    .map((row) =>
+      row.map((cell) => (typeof cell === "number" && Object.is(cell, -0) ? "-0" : String(cell))).join("|"),
+    )
+    .sort();
+
+let directory: string;
+let roomy: Engine;
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), "millrace-test-"));
+  roomy = await Engine.open({ memory: "1 GiB" });
+});
+afterAll(async () => {
+  await roomy.close();
+  expect(readdirSync(directory)).toEqual([]);
+  rmSync(directory, { recursive: true });
+});
+
+/** The result in plenty of memory, and somewhat more than half of what it took there. */
+async function inMemory(plan: Plan): Promise<{ expected: string[]; memory: number }> {
+  const engine = await Engine.open({ memory: "1 GiB" });
+  const expected = text(resultRows(await engine.collect(plan, { t: batches })));
+  const { peakBytes } = engine.stats();
+  await engine.close();
+  return { expected, memory: Math.floor(peakBytes * 0.6) };
+}
+
+const open = (memory: number | string, faults?: EngineOptions["faults"]) =>
+  Engine.open({ memory, spill: { directory }, ...(faults === undefined ? {} : { faults }) });
+
+/** What is there while an engine is open: its folder, without files once runs have ended. */
+function expectNoFiles(engine: Engine): void {
+  const { spill, usedBytes } = engine.stats();
+  expect([spill!.files, spill!.bytes]).toEqual([0, 0]);
+  expect(usedBytes).toBeLessThan(2 ** 21);
+  for (const folder of readdirSync(directory)) expect(readdirSync(join(directory, folder))).toEqual([]);
+}
+
+describe("aggregations", () => {
+  it.each(Object.entries(AGGREGATIONS))("%s: the bits of memory", async (_name, plan) => {
+    const { expected, memory } = await inMemory(plan);
+    const small = await Engine.open({ memory });
+    await expect(small.collect(plan, { t: batches })).rejects.toThrow(MemoryLimitError);
+    await small.close();
+    const engine = await open(memory);
+    const collected = await engine.collect(plan, { t: batches });
+    expect(text(resultRows(collected))).toEqual(expected);
+    expect(engine.stats().spill!.bytesWritten).toBeGreaterThan(0);
+    expectNoFiles(engine);
+    const rows: Value[][] = [];
+    for await (const part of engine.stream(plan, { t: batches })) rows.push(...resultRows(part));
+    expect(text(rows)).toEqual(expected);
+    expectNoFiles(engine);
+    await engine.close();
+  });
+
+  const plan = AGGREGATIONS.sums;
+
+  it("results stay in the kernel's memory where they fit", async () => {
+    const { expected, memory } = await inMemory(plan);
+    const engine = await open(memory);
+    const kept = await engine.collect(plan, { t: batches }, { result: "kernel" });
+    expect(engine.stats().spill!.bytesWritten).toBeGreaterThan(0);
+    expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+    kept.free();
+    expectNoFiles(engine);
+    await engine.close();
+  });
+
+  it("what fits is not written, with workers as well", async () => {
+    for (const workers of [1, 2]) {
+      const engine = await Engine.open({ workers, memory: "512 MiB", spill: { directory } });
+      const result = await engine.collect(plan, { t: batches });
+      expect(result.numRows).toBe((await roomy.collect(plan, { t: batches })).numRows);
+      expect(engine.stats().spill).toEqual({ bytesWritten: 0, bytesRead: 0, files: 0, bytes: 0 });
+      await engine.close();
+    }
+    expect(roomy.stats().spill).toBeNull();
+  });
+
+  it("several runs at once share the memory", async () => {
+    const plans = [AGGREGATIONS.sums, AGGREGATIONS.texts, AGGREGATIONS["keys alone"]];
+    const expected = await Promise.all(plans.map((one) => roomy.collect(one, { t: batches })));
+    const engine = await open("16 MiB");
+    const got = await Promise.all(plans.map((one) => engine.collect(one, { t: batches })));
+    for (const [at, result] of got.entries()) {
+      expect(text(resultRows(result))).toEqual(text(resultRows(expected[at]!)));
+    }
+    expectNoFiles(engine);
+    await engine.close();
+  });
+
+  it("of one group it cannot divide, an aggregation says what holds the memory", async () => {
+    const engine = await open("2 MiB");
+    const whole = t.aggregate({ d: countDistinct("text", "k") }) as Plan;
+    const error = await engine.collect(whole, { t: batches }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(MemoryLimitError);
+    const { held, message } = error as MemoryLimitError;
+    expect(held.length).toBeGreaterThan(1);
+    expect(held.some(({ what, bytes }) => /^hash aggregate/.test(what) && bytes > 2 ** 18)).toBe(true);
+    expect(message).toContain(held[0]!.what);
+    expectNoFiles(engine);
+    await engine.close();
+  });
+
+  it("tables that are loaded are told of", async () => {
+    const engine = await Engine.open({ memory: (await inMemory(plan)).memory });
+    const table = await engine.load(batches);
+    const error = await engine.collect(plan, { t: table }).catch((thrown: unknown) => thrown);
+    const { held } = error as MemoryLimitError;
+    expect(held.find(({ what }) => what === "loaded tables")!.bytes).toBeGreaterThan(2 ** 20);
+    table.free();
+    await engine.close();
+  });
+});
+
+describe("faults", () => {
+  const plan = AGGREGATIONS.sums;
+
+  /** Counts writes and reads, and does something at the nth of them. */
+  async function counting() {
+    const counts = { writes: 0, reads: 0, onWrite: (_nth: number) => {}, onRead: (_nth: number) => "fine" };
+    const spillHost = await hostWith((real) => ({
+      writeSync: (file, bytes, offset, length, at) => {
+        counts.onWrite(++counts.writes);
+        return real.writeSync(file, bytes, offset, length, at);
+      },
+      readSync: (file, bytes, offset, length, at) => {
+        const fault = counts.onRead(++counts.reads);
+        if (fault === "torn") return 0;
+        const read = real.readSync(file, bytes, offset, length, at);
+        if (fault === "changed") bytes[offset + length - 1]! ^= 1;
+        return read;
+      },
+    }));
+    const { expected, memory } = await inMemory(plan);
+    const engine = await open(memory, { spillHost });
+    expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);
+    const { writes, reads } = counts;
+    expect(Math.min(writes, reads)).toBeGreaterThan(20);
+    const again = (options = {}) => {
+      counts.writes = 0;
+      counts.reads = 0;
+      return engine.collect(plan, { t: batches }, options);
+    };
+    return { counts, engine, expected, memory, writes, reads, again };
+  }
+
+  it("a write that fails, whichever it is, is a SpillError and leaves the engine as it was", async () => {
+    const { counts, engine, expected, writes, again } = await counting();
+    for (const failAt of [1, 2, 3, writes >> 1, writes]) {
+      counts.onWrite = (nth) => {
+        if (nth === failAt) throw failure("ENOSPC");
+      };
+      const error = await again().catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(SpillError);
+      expect((error as SpillError).message).toMatch(/disk is full/);
+      expectNoFiles(engine);
+    }
+    counts.onWrite = () => {};
+    expect(text(resultRows(await again()))).toEqual(expected);
+    await engine.close();
+  });
+
+  it("a torn file, or one whose bytes have changed, is a SpillError", async () => {
+    const { counts, engine, reads, again } = await counting();
+    for (const fault of ["torn", "changed"]) {
+      counts.onRead = (nth) => (nth === reads >> 1 ? fault : "fine");
+      await expect(again()).rejects.toThrow(SpillError);
+      expectNoFiles(engine);
+    }
+    await engine.close();
+  });
+
+  it("a run that is aborted, or an engine that is closed, while it spills leaves nothing", async () => {
+    const { counts, engine, memory, writes, again } = await counting();
+    for (const at of [3, writes >> 1, writes]) {
+      const controller = new AbortController();
+      counts.onWrite = (nth) => {
+        if (nth === at) controller.abort(new Error("enough"));
+      };
+      await expect(again({ signal: controller.signal })).rejects.toThrow("enough");
+      expectNoFiles(engine);
+    }
+    await engine.close();
+    const other = await open(memory);
+    const left = other.stream(plan, { t: batches });
+    await left.next();
+    expect(other.stats().spill!.files).toBeGreaterThan(0);
+    await left.return();
+    expectNoFiles(other);
+    const closed = other.stream(plan, { t: batches });
+    await closed.next();
+    await other.close();
+    await expect(closed.next()).rejects.toThrow(/closed/);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it("a directory that cannot be written is refused when the engine opens", async () => {
+    const spillHost = await hostWith(() => ({
+      mkdirSync: () => {
+        throw failure("EACCES");
+      },
+    }));
+    await expect(open("5 MiB", { spillHost })).rejects.toThrow(SpillError);
+    await expect(Engine.open({ memory: "none", spill: { directory } })).rejects.toThrow(/amount of memory/);
+    expect(readdirSync(directory)).toEqual([]);
+  });
+});
