@@ -211,3 +211,27 @@ it("does not number the slices of rows that are very far apart", () => {
   };
   return holds({ plan, tables: { t: { columns: [time], rows: [[0n], [1_073_741_823n]] } } }, [WAY]);
 });
+
+it("a watermark before all times says nothing, and does not end a join by time", () => {
+  const at: Field = { name: "at", type: int64, nullable: true };
+  const source = (name: string) => {
+    return { kind: "source", name, schema: { fields: [at] }, data: null, changelog: false } as const;
+  };
+  const plan: PlanNode = {
+    kind: "join",
+    left: source("a"),
+    right: source("b"),
+    how: "inner",
+    on: [],
+    suffix: "_r",
+    nullsEqual: false,
+    nullAware: false,
+    residual: null,
+    time: { kind: "asof", left: "at", right: "at", direction: "backward", tolerance: null, strict: false },
+  };
+  const tables = {
+    a: { columns: [at], rows: [[0n], [0n], [-(2n ** 63n)]] },
+    b: { columns: [at], rows: [[-1n]] },
+  };
+  return holds({ plan, tables }, [{ ...WAY, mode: "stream", cuts: "rows", watermarks: true }]);
+});

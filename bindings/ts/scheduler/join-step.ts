@@ -28,6 +28,7 @@ import { OperatorStep } from "./step.js";
 const PULL_BYTES = 2 ** 28;
 const ALL_ROWS = 2 ** 32 - 1;
 const ALL_BYTES = 2 ** 31 - 1;
+const FIRST_TICK = -(2n ** 63n);
 
 export interface JoinStepOptions {
   /** Most rows of a result batch. */
@@ -131,6 +132,8 @@ export class JoinStep extends OperatorStep {
   *watermark(time: bigint, port: number): Generator<BatchData> {
     if (this.#time === null) return;
     const ticks = ticksOfWatermark(time, this.#time);
+    // Before all times: says nothing.
+    if (ticks < FIRST_TICK) return;
     // The end of input is `finish`, whatever a row's time.
     const most = ticks < END_OF_INPUT ? ticks : END_OF_INPUT - 1n;
     if (this.operator.watermark(most, port) === Status.HAS_MORE) yield* this.#pulled(this.operator);
