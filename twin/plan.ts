@@ -6,7 +6,7 @@
 import type { BoundWindow } from "../bindings/ts/plan/bind-window.js";
 import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
-import type { BoundAggregate, BoundPlan } from "../bindings/ts/plan/logical.js";
+import type { BoundAggregate, BoundOverFunction, BoundPlan } from "../bindings/ts/plan/logical.js";
 import { timeOf } from "../bindings/ts/plan/time-scale.js";
 import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -210,6 +210,7 @@ type OverPlan = Extract<BoundPlan, { kind: "over" }>;
 /** Each row with its functions, computed anew over the rows that its frame holds. */
 function overRows(plan: OverPlan, input: readonly Row[]): Row[] {
   const { partition, by, functions } = plan;
+  for (const fn of functions) for (const row of input) computeArguments(fn, row);
   const ordered = sortRows(input, by);
   const nameOf = (columns: readonly number[], row: Row) =>
     columns.map((column) => valueName(row[column] === 0 ? 0 : row[column]!)).join("|");
@@ -247,6 +248,18 @@ function overRows(plan: OverPlan, input: readonly Row[]): Row[] {
       ];
     });
   });
+}
+
+/** What a window function computes of every row, also of one that no frame reaches; throws where that fails. */
+function computeArguments(fn: BoundOverFunction, row: Row): void {
+  if ("counting" in fn) return;
+  if ("value" in fn) {
+    evaluate(fn.value.argument, row);
+    if (fn.value.otherwise !== null) evaluate(fn.value.otherwise, row);
+    return;
+  }
+  const { argument, filter } = fn.aggregate;
+  if (argument !== null && (filter === null || evaluate(filter, row) === true)) evaluate(argument, row);
 }
 
 /** Whether row `other` of a partition is in the frame of row `at`. */
