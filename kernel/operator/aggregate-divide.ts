@@ -18,6 +18,7 @@ import { Family } from "../aggregate/accumulator";
 import { sumExactSettle } from "../aggregate/sum-exact";
 import { groupsHaveTexts, groupsRowTags, packDirect } from "../group/groups";
 import { internedHash } from "../group/interner";
+import { groupsByMark } from "../group/order";
 import { rowTableRow } from "../group/row-table";
 import { Groups, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { copyBytes } from "../memory/copy";
@@ -71,7 +72,7 @@ export function aggregateDivide(context: usize, operator: usize): i32 {
   }
   store<u32>(division, <u32>order);
   for (let first: u32 = 0; first < groups.count; first += ROWS) partition(groups, first, min(ROWS, groups.count - first), parts);
-  place(groups, division, order, parts);
+  groupsByMark(groups, parts, DIVISION_PARTS, order, division + STARTS);
   regionFree(operator, parts);
   self.division = division;
   return Status.NEED_INPUT;
@@ -108,33 +109,6 @@ function packGroup(groups: Groups, group: u32, row: usize): void {
     const at = row + <usize>key.offset;
     store<u32>(at, internedHash(key.interner, load<u32>(at)));
   }
-}
-
-/** Lists the groups that have rows by partition. */
-function place(groups: Groups, division: usize, order: usize, parts: usize): void {
-  const starts = division + STARTS;
-  for (let group: u32 = 0; group < groups.count; group++) {
-    if (!groupsIsOccupied(groups, group)) continue;
-    const at = starts + ((<usize>load<u8>(parts + <usize>group)) << 2);
-    store<u32>(at, load<u32>(at) + 1);
-  }
-  let next: u32 = 0;
-  for (let part: usize = 0; part <= <usize>DIVISION_PARTS; part++) {
-    const count = load<u32>(starts + (part << 2));
-    store<u32>(starts + (part << 2), next);
-    next += count;
-  }
-  for (let group: u32 = 0; group < groups.count; group++) {
-    if (!groupsIsOccupied(groups, group)) continue;
-    const at = starts + ((<usize>load<u8>(parts + <usize>group)) << 2);
-    const index = load<u32>(at);
-    store<u32>(order + ((<usize>index) << 2), group);
-    store<u32>(at, index + 1);
-  }
-  // Each start has moved to the next one's.
-  for (let part: usize = <usize>DIVISION_PARTS; part > 0; part--)
-    store<u32>(starts + (part << 2), load<u32>(starts + ((part - 1) << 2)));
-  store<u32>(starts, 0);
 }
 
 /**

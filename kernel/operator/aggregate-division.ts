@@ -11,6 +11,7 @@ import { distinctGroup } from "../aggregate/distinct";
 import { sketchGroup } from "../aggregate/sketch";
 import { logGroup } from "../aggregate/value-log";
 import { groupPart } from "../group/group-hash";
+import { groupsByMark } from "../group/order";
 import { groupsIsOccupied } from "../group/state";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
@@ -96,39 +97,18 @@ function at32(table: usize, index: u32): usize {
   return table + ((<usize>index) << 2);
 }
 
-/** A counting sort by the partition. */
+/** Marks the groups with their partitions, and lists them by these. */
 function sortGroups(context: usize, operator: usize, division: Division): void {
   const groups = groupsOf(aggregationOf(operator));
-  const starts = division.starts;
-  const marks = division.marks;
-  const parts = division.parts;
   const mark = scratchMark(context);
   const scratch = scratchTake(context, 16);
-  memory.fill(starts, 0, (<usize>parts + 1) << 2);
-  memory.fill(marks, 0, groups.count);
+  memory.fill(division.marks, 0, groups.count);
   for (let group: u32 = 0; group < groups.count; group++) {
     if (!groupsIsOccupied(groups, group)) continue;
-    const part = groupPart(groups, group, parts, scratch);
-    store<u8>(marks + <usize>group, <u8>part);
-    store<u32>(at32(starts, part), load<u32>(at32(starts, part)) + 1);
+    store<u8>(division.marks + <usize>group, <u8>groupPart(groups, group, division.parts, scratch));
   }
   scratchReset(context, mark);
-  let start: u32 = 0;
-  for (let part: u32 = 0; part <= parts; part++) {
-    const count = load<u32>(at32(starts, part));
-    store<u32>(at32(starts, part), start);
-    start += count;
-  }
-  for (let group: u32 = 0; group < groups.count; group++) {
-    if (!groupsIsOccupied(groups, group)) continue;
-    const next = at32(starts, load<u8>(marks + <usize>group));
-    const place = load<u32>(next);
-    store<u32>(at32(division.order, place), group);
-    store<u32>(next, place + 1);
-  }
-  // Each start is now the next one's: back again.
-  for (let part = parts; part > 0; part--) store<u32>(at32(starts, part), load<u32>(at32(starts, part - 1)));
-  store<u32>(starts, 0);
+  groupsByMark(groups, division.marks, division.parts, division.order, division.starts);
 }
 
 /** Makes the table from group to row of its partition's section 1. */
