@@ -225,6 +225,14 @@ export function regrow(region: usize, old: usize, used: usize, bytes: usize): us
   return fresh;
 }
 
+/** The same with zeroes behind what was used. */
+export function regrowZeroed(region: usize, old: usize, used: usize, bytes: u64): usize {
+  if (bytes > 0xf0000000) return 0;
+  const fresh = regrow(region, old, used, <usize>bytes);
+  if (fresh != 0) memory.fill(fresh + used, 0, <usize>bytes - used);
+  return fresh;
+}
+
 /** Marks `row` null. Its value stays whatever the caller wrote: write zero. */
 // @ts-ignore: decorator
 @inline

@@ -22,7 +22,7 @@
 import { Abi, Type } from "../abi/layout";
 import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
 import { bitmapAppend, bitmapBytes, bitmapGet, bitmapLoad } from "../column/bitmap";
-import { regrow, vectorBytes, vectorIsValid } from "../column/builder";
+import { regrow, regrowZeroed, vectorBytes, vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
 import {
   programOutput,
@@ -255,9 +255,7 @@ function growTables(self: Store, chunks: u32): bool {
 function growTable(self: Store, table: usize, count: u32): usize {
   const old: usize = (<usize>self.tableChunks) << 2;
   const bytes: usize = (<usize>count) << 2;
-  const fresh = regrow(self.region, table, old, bytes);
-  if (fresh != 0) memory.fill(fresh + old, 0, bytes - old);
-  return fresh;
+  return regrowZeroed(self.region, table, old, bytes);
 }
 
 function growSlab(self: Store, slab: Slab, first: u32, chunks: u32): bool {

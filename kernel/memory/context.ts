@@ -104,6 +104,19 @@ export function failDetail(context: usize, detail: u32): void {
   store<u32>(contextError(context), detail, <usize>ErrorRecord.DETAIL);
 }
 
+/** A configuration is malformed; `detail` says which entry. False, as creating an operator answers. */
+export function refuseConfig(context: usize, detail: u32 = 0): bool {
+  failDetail(context, detail);
+  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  return false;
+}
+
+/** The same where memory did not suffice. */
+export function refuseMemory(context: usize): bool {
+  failMemory(context, 0);
+  return false;
+}
+
 /** An allocation failed: over budget where there is one, else the address space. */
 export function failMemory(context: usize, bytes: usize): i32 {
   failDetail(context, <u32>bytes);

@@ -89,6 +89,13 @@ export function regionCut(region: usize, bytes: usize): usize {
   return cursor;
 }
 
+/** A piece that begins with `bytes` from `from`; 0 when memory is exhausted. */
+export function regionCopy(region: usize, from: usize, bytes: usize): usize {
+  const to = regionCut(region, max<usize>(bytes, 8));
+  if (to != 0) memory.copy(to, from, bytes);
+  return to;
+}
+
 /** Bytes that the region holds of the heap. */
 export function regionBytes(region: usize): u32 {
   return load<u32>(region, HELD);

@@ -3,14 +3,14 @@
 import { Abi, Type } from "../abi/layout";
 import { AggregateConfig, AggregateFlag } from "../abi/operator";
 import { FrameFlag, FrameFunction, FrameUnit, FramesConfig, FramesEntry } from "../abi/over";
-import { Reason, Status } from "../abi/status";
 import { outputColumn, outputCreate, outputReset } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { VECTOR_SIZE } from "../column/vector";
 import { GATHER_BYTES } from "../column/vector-gather";
-import { programOutput, programOutputType, programOutputs } from "../expression/program";
-import { fail, failDetail, failMemory } from "../memory/context";
-import { regionBlock, regionCut } from "../memory/region";
+import { programOutputType, programOutputs } from "../expression/program";
+import { refuseConfig, refuseMemory } from "../memory/context";
+import { regionBlock, regionCopy, regionCut } from "../memory/region";
+import { READS_MOST, aggregateReads } from "./aggregate-reads";
 import { accumulatorAt, aggregationOf, resultAt } from "./aggregation";
 import {
   Frames,
@@ -24,7 +24,6 @@ import {
   kindOf,
   orderOf,
   otherOf,
-  readOf,
 } from "./frames-state";
 import { aggregateCreate } from "./hash-aggregate";
 
@@ -35,7 +34,7 @@ const MAX_REACH: i64 = 0x7fffffff;
 /** Reads the configuration; false with the error recorded when it is refused. */
 export function framesCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const self = framesOf(operator);
-  if (!checkConfig(config, length)) return refuse(context);
+  if (!checkConfig(config, length)) return refuseConfig(context);
   self.unit = load<u32>(config, <usize>FramesConfig.UNIT);
   self.carried = load<u32>(config, <usize>FramesConfig.CARRIED);
   self.kept = load<u32>(config, <usize>FramesConfig.KEPT);
@@ -47,45 +46,29 @@ export function framesCreate(context: usize, operator: usize, config: usize, len
   const aggregate = config + <usize>load<u32>(config, <usize>FramesConfig.AGGREGATE);
   if (!aggregateCreate(context, operator, aggregate, load<u32>(config, <usize>FramesConfig.AGGREGATE_BYTES))) return false;
   const aggregation = aggregationOf(operator);
-  if (self.carried == 0 || self.carried > self.kept || self.kept > programOutputs(aggregation.program)) return refuse(context);
+  if (self.carried == 0 || self.carried > self.kept || self.kept > programOutputs(aggregation.program))
+    return refuseConfig(context);
   const order = config + <usize>FramesConfig.SIZE;
   const functions = order + ((<usize>self.orderCount) << 2);
-  self.order = copy(operator, order, (<usize>self.orderCount) << 2);
-  self.functions = copy(operator, functions, <usize>self.functionCount * <usize>FramesEntry.SIZE);
+  self.order = regionCopy(operator, order, (<usize>self.orderCount) << 2);
+  self.functions = regionCopy(operator, functions, <usize>self.functionCount * <usize>FramesEntry.SIZE);
   self.numbering = regionCut(operator, max<usize>((<usize>self.functionCount) << 2, 8));
-  if (self.order == 0 || self.functions == 0 || self.numbering == 0) return outOfMemory(context);
+  if (self.order == 0 || self.functions == 0 || self.numbering == 0) return refuseMemory(context);
   for (let index: u32 = 0; index < self.orderCount; index++) {
-    if (orderOf(self, index) >= self.kept) return refuse(context);
+    if (orderOf(self, index) >= self.kept) return refuseConfig(context);
   }
-  if (self.unit == <u32>FrameUnit.VALUES && !countsValues(self, aggregation.program)) return refuse(context);
+  if (self.unit == <u32>FrameUnit.VALUES && !countsValues(self, aggregation.program)) return refuseConfig(context);
   // What keeps every value of a group would go through all of them for every row.
-  if (aggregation.fedCount != 0) return refuse(context);
+  if (aggregation.fedCount != 0) return refuseConfig(context);
   for (let index: u32 = 0; index < self.functionCount; index++) {
-    if (!checkFunction(operator, self, index)) return refuse(context);
+    if (!checkFunction(operator, self, index)) return refuseConfig(context);
   }
   self.placeSize = PLACE_SIZE + self.extremes * QUEUE_SIZE;
   self.standingSize = STANDING_SIZE + self.shifts * SHIFT_SIZE + self.extremes * QUEUE_SIZE;
   self.groups = regionBlock(operator, (<usize>Abi.VECTOR_ROWS) << 2);
-  if (self.groups == 0 || !createOutputs(operator, self)) return outOfMemory(context);
-  if (!outputReset(self.whole, 0)) return outOfMemory(context);
+  if (self.groups == 0 || !createOutputs(operator, self)) return refuseMemory(context);
+  if (!outputReset(self.whole, 0)) return refuseMemory(context);
   return createReads(context, operator, self);
-}
-
-function refuse(context: usize): bool {
-  failDetail(context, 0);
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  return false;
-}
-
-function outOfMemory(context: usize): bool {
-  failMemory(context, 0);
-  return false;
-}
-
-function copy(region: usize, from: usize, bytes: usize): usize {
-  const to = regionCut(region, max<usize>(bytes, 8));
-  if (to != 0) memory.copy(to, from, bytes);
-  return to;
 }
 
 function checkConfig(config: usize, length: u32): bool {
@@ -188,8 +171,8 @@ function createOutputs(operator: usize, self: Frames): bool {
 
 function createReads(context: usize, operator: usize, self: Frames): bool {
   const aggregation = aggregationOf(operator);
-  self.reads = regionCut(operator, max<usize>(1, <usize>aggregation.accumulatorCount * 3) << 2);
-  if (self.reads == 0) return outOfMemory(context);
+  self.reads = regionCut(operator, max<usize>(1, <usize>aggregation.accumulatorCount * READS_MOST) << 2);
+  if (self.reads == 0) return refuseMemory(context);
   if (self.aggregates == 0) return true;
   for (let index: u32 = 0; index < aggregation.accumulatorCount; index++) {
     const accumulator = accumulatorAt(aggregation, index);
@@ -198,21 +181,9 @@ function createReads(context: usize, operator: usize, self: Frames): bool {
       accumulator.second >= <i32>self.kept ||
       accumulator.filter >= <i32>self.kept
     )
-      return refuse(context);
-    addRead(self, aggregation.program, accumulator.argument);
-    addRead(self, aggregation.program, accumulator.second);
-    addRead(self, aggregation.program, accumulator.filter);
+      return refuseConfig(context);
   }
+  self.readCount = aggregateReads(aggregation, self.reads);
   self.vectors = regionBlock(operator, max<usize>(1, self.readCount) * (VECTOR_SIZE + GATHER_BYTES));
-  return self.vectors != 0 || outOfMemory(context);
-}
-
-/** Outputs that are one register are one vector. */
-function addRead(self: Frames, program: usize, output: i32): void {
-  if (output < 0) return;
-  for (let index: u32 = 0; index < self.readCount; index++) {
-    if (programOutput(program, readOf(self, index)) == programOutput(program, <u32>output)) return;
-  }
-  store<u32>(self.reads + ((<usize>self.readCount) << 2), <u32>output);
-  self.readCount++;
+  return self.vectors != 0 || refuseMemory(context);
 }

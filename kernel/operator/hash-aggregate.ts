@@ -53,7 +53,7 @@ import {
 import { GROUPS_SIZE, MAX_KEYS, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
-import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionClear, regionCut } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, fedAt, groupsOf, resultAt } from "./aggregation";
 import {
@@ -113,7 +113,7 @@ const MAX_GROUPS: u64 = 0xfffffff0;
 /** Reads the configuration at `config`; false with the error recorded when it is refused. */
 export function aggregateCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const self = aggregationOf(operator);
-  if (!checkHeader(config, length)) return refuse(context, 0);
+  if (!checkHeader(config, length)) return refuseConfig(context);
   const keys = load<u32>(config, <usize>AggregateConfig.KEYS);
   const results = load<u32>(config, <usize>AggregateConfig.AGGREGATES);
   const program = load<u32>(config, <usize>AggregateConfig.PROGRAM);
@@ -127,7 +127,7 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
     load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES),
   );
   if (self.program == 0) return false;
-  if (!retractFlagsAreSound(self)) return refuse(context, 0);
+  if (!retractFlagsAreSound(self)) return refuseConfig(context);
   if (isRetracting(self)) self.backlogRefused = 1;
   self.configHash = hashConfig(config, keys, results);
   const keysAt = config + <usize>AggregateConfig.SIZE;
@@ -138,7 +138,7 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
     createAccumulators(context, operator) &&
     createOutput(context, operator) &&
     createFirstGroup(context, operator) &&
-    (partialCreate(context, operator, config, length) || outOfMemory(context))
+    (partialCreate(context, operator, config, length) || refuseMemory(context))
   );
 }
 
@@ -186,7 +186,7 @@ function createFirstGroup(context: usize, operator: usize): bool {
   return (
     groupsOf(aggregationOf(operator)).keyCount != 0 ||
     aggregateReserveSpan(operator, 1) ||
-    outOfMemory(context)
+    refuseMemory(context)
   );
 }
 
@@ -205,12 +205,6 @@ export function aggregateRestart(context: usize, operator: usize): i32 {
 function empty(operator: usize): void {
   regionClear(operator);
   memory.fill(operator + OPERATOR_BODY, 0, PARTIAL - OPERATOR_BODY);
-}
-
-function refuse(context: usize, detail: u32): bool {
-  failDetail(context, detail);
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  return false;
 }
 
 function checkHeader(config: usize, length: u32): bool {
@@ -246,7 +240,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
   const self = aggregationOf(operator);
   self.groups = regionCut(operator, GROUPS_SIZE);
   const keys = regionCut(operator, max<usize>(1, <usize>count) * KEY_COLUMN_SIZE);
-  if (self.groups == 0 || keys == 0) return outOfMemory(context);
+  if (self.groups == 0 || keys == 0) return refuseMemory(context);
   // A key of its own, after those of the lender, makes rows wider than the lender's buffers.
   const last = config + <usize>(count - 1) * <usize>KeyConfig.SIZE;
   const own = self.like != 0 && count != 0 && load<u32>(last, <usize>KeyConfig.OUTPUT) == NO_GROUP;
@@ -266,20 +260,15 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
       !isValueType(key.type) ||
       programOutputType(self.program, key.output) != key.type
     ) {
-      return refuse(context, index);
+      return refuseConfig(context, index);
     }
   }
   groupsOf(self).looksUp = isRetracting(self) ? 1 : 0;
-  return groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed) || outOfMemory(context);
+  return groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed) || refuseMemory(context);
 }
 
 function isValueType(type: u32): bool {
   return typeIsKnown(type) && type != <u32>Type.LARGE_BYTES;
-}
-
-function outOfMemory(context: usize): bool {
-  failMemory(context, 0);
-  return false;
 }
 
 function createResults(context: usize, operator: usize, config: usize, count: u32): bool {
@@ -293,17 +282,17 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
   }
   self.accumulators = regionCut(operator, accumulators * ACCUMULATOR_SIZE);
   self.fed = regionCut(operator, accumulators * ACCUMULATOR_SIZE);
-  if (self.results == 0 || self.accumulators == 0 || self.fed == 0) return outOfMemory(context);
+  if (self.results == 0 || self.accumulators == 0 || self.fed == 0) return refuseMemory(context);
   self.resultCount = count;
   const keys = groupsOf(self.like != 0 ? changetype<Aggregation>(self.like) : self).keyCount;
   for (let index: u32 = 0; index < count; index++) {
     const entry = config + <usize>index * <usize>AggregateEntry.SIZE;
     if (isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION))) {
       const moments = regionCut(operator, (<usize>MOMENT_SLOTS) << 2);
-      if (moments == 0) return outOfMemory(context);
+      if (moments == 0) return refuseMemory(context);
       resultAt(self, index).moments = moments;
     }
-    if (!createResult(self, index, entry)) return refuse(context, keys + index);
+    if (!createResult(self, index, entry)) return refuseConfig(context, keys + index);
     resultAt(self, index).column = self.firstColumn + keys + index;
   }
   return true;
@@ -695,18 +684,18 @@ function createAccumulators(context: usize, operator: usize): bool {
     const accumulator = accumulatorAt(self, index);
     accumulator.retracts = isRetracting(self) ? 1 : 0;
     if (self.like != 0) accumulator.like = changetype<usize>(accumulatorAt(changetype<Aggregation>(self.like), index));
-    if (!readyAccumulator(operator, accumulator)) return outOfMemory(context);
+    if (!readyAccumulator(operator, accumulator)) return refuseMemory(context);
     waiting = sumPairConsider(waiting, accumulator);
   }
   for (let index: u32 = 0; index < self.fedCount; index++) {
     const accumulator = fedAt(self, index);
     if (self.like != 0) accumulator.like = changetype<usize>(fedAt(changetype<Aggregation>(self.like), index));
-    if (!readyAccumulator(operator, accumulator)) return outOfMemory(context);
+    if (!readyAccumulator(operator, accumulator)) return refuseMemory(context);
     accumulator.tracking = 1;
   }
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
-  return self.numbers != 0 || outOfMemory(context);
+  return self.numbers != 0 || refuseMemory(context);
 }
 
 function readyAccumulator(operator: usize, accumulator: Accumulator): bool {
@@ -784,7 +773,7 @@ function createOutput(context: usize, operator: usize): bool {
   const changelog = (self.flags & <u32>AggregateFlag.CHANGELOG) != 0;
   const first = self.firstColumn;
   self.output = outputCreate(operator, first + keys + self.resultCount + (changelog ? 1 : 0));
-  if (self.output == 0) return outOfMemory(context);
+  if (self.output == 0) return refuseMemory(context);
   for (let index: u32 = 0; index < keys; index++)
     outputColumn(self.output, first + index).type = groupsKey(groupsOf(self), index).type;
   for (let index: u32 = 0; index < self.resultCount; index++) {
@@ -792,7 +781,7 @@ function createOutput(context: usize, operator: usize): bool {
   }
   if (!changelog) return true;
   outputColumn(self.output, first + keys + self.resultCount).type = Type.I8;
-  return changelogCreate(operator) || outOfMemory(context);
+  return changelogCreate(operator) || refuseMemory(context);
 }
 
 // ---- push

@@ -9,7 +9,7 @@
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { JoinColumn, JoinConfig, JoinFlag, JoinTime, JoinType } from "../abi/operator";
-import { Reason, Status } from "../abi/status";
+import { Status } from "../abi/status";
 import { bitmapGet } from "../column/bitmap";
 import { outputColumn, outputCreate } from "../column/builder";
 import { Vector } from "../column/vector";
@@ -49,7 +49,7 @@ import {
   storeLayout,
   storeReserve,
 } from "../join/store";
-import { fail, failMemory } from "../memory/context";
+import { failMemory, refuseConfig } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { asOfIsDirect, asOfPush } from "./join-asof-direct";
 import { joinIsDirect, joinPushDirect } from "./join-direct";
@@ -79,7 +79,7 @@ const NO_COLUMN: u32 = 0xffffffff;
 
 /** Reads the configuration (abi/operator.ts, JoinConfig); false with the error recorded. */
 export function joinCreate(context: usize, operator: usize, config: usize, length: u32): bool {
-  if (!isSound(config, length)) return refuse(context);
+  if (!isSound(config, length)) return refuseConfig(context);
   const self = joinOf(operator);
   self.type = load<u32>(config, <usize>JoinConfig.TYPE);
   self.flags = load<u32>(config, <usize>JoinConfig.FLAGS);
@@ -93,20 +93,20 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
     self.residual = makeProgram(context, operator, config, <usize>JoinConfig.RESIDUAL_PROGRAM);
     if (self.residual == 0) return false;
     if (programOutputs(self.residual) != 1 || programOutputType(self.residual, 0) != <u32>Type.U32)
-      return refuse(context);
+      return refuseConfig(context);
   }
   const mode = load<u32>(config, <usize>JoinConfig.TIME);
   if (joinIsNullAware(self)) {
     const alone = mode == <u32>JoinTime.NONE && self.residual == 0 && (self.flags & <u32>JoinFlag.NULLS_EQUAL) == 0;
-    if (self.type != <u32>JoinType.ANTI || self.keyCount != 1 || !alone) return refuse(context);
+    if (self.type != <u32>JoinType.ANTI || self.keyCount != 1 || !alone) return refuseConfig(context);
   }
-  if (!sameKeys(self) || !areTimes(self, config, mode)) return refuse(context);
+  if (!sameKeys(self) || !areTimes(self, config, mode)) return refuseConfig(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
   const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
-  if (!areColumns(self, columns, count + residual)) return refuse(context);
+  if (!areColumns(self, columns, count + residual)) return refuseConfig(context);
   for (let index: u32 = 0; index < count && joinFilters(self); index++) {
-    if (load<u32>(columns + <usize>index * <usize>JoinColumn.SIZE) != 0) return refuse(context);
+    if (load<u32>(columns + <usize>index * <usize>JoinColumn.SIZE) != 0) return refuseConfig(context);
   }
   self.columnCount = count;
   self.residualCount = residual;
@@ -120,11 +120,6 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
   }
   if (allocate(self, operator, columns, load<u32>(config, <usize>JoinConfig.SEED))) return true;
   failMemory(context, 0);
-  return false;
-}
-
-function refuse(context: usize): bool {
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
   return false;
 }
 

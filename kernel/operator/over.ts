@@ -34,6 +34,7 @@ import {
   outputDescribe,
   outputReset,
   regrow,
+  regrowZeroed,
 } from "../column/builder";
 import { areEqualRows } from "../column/compare-rows";
 import { builderGather, gatherBytes } from "../column/gather";
@@ -49,10 +50,11 @@ import {
 } from "../expression/program";
 import { groupsAssign, groupsPrepare, groupsSpan } from "../group/groups";
 import { Tier } from "../group/state";
-import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { regionBlock, regionCut } from "../memory/region";
+import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { regionBlock, regionCopy, regionCut } from "../memory/region";
 import { aggregateHasRoom } from "./aggregate-headroom";
 import { aggregateTextLimit, resultTextBytes } from "./aggregate-output";
+import { READS_MOST, aggregateReads } from "./aggregate-reads";
 import { aggregateReserveBatch, aggregateReserveSpan, aggregateTrack } from "./aggregate-reserve";
 import { AGGREGATION_SIZE, accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
 import { aggregateCreate } from "./hash-aggregate";
@@ -134,7 +136,7 @@ function overOf(operator: usize): Over {
 /** Reads the configuration (abi/over.ts); false with the error recorded when it is refused. */
 export function overCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const self = overOf(operator);
-  if (!checkConfig(config, length)) return refuse(context);
+  if (!checkConfig(config, length)) return refuseConfig(context);
   self.frame = load<u32>(config, <usize>OverConfig.FRAME);
   self.carried = load<u32>(config, <usize>OverConfig.CARRIED);
   self.orderCount = load<u32>(config, <usize>OverConfig.ORDER);
@@ -143,44 +145,27 @@ export function overCreate(context: usize, operator: usize, config: usize, lengt
   if (!aggregateCreate(context, operator, aggregate, load<u32>(config, <usize>OverConfig.AGGREGATE_BYTES))) return false;
   const order = config + <usize>OverConfig.SIZE;
   const functions = order + ((<usize>self.orderCount) << 2);
-  if (self.carried == 0 || self.carried > programOutputs(aggregationOf(operator).program)) return refuse(context);
-  self.order = copy(operator, order, (<usize>self.orderCount) << 2);
-  self.functions = copy(operator, functions, <usize>self.functionCount * <usize>OverEntry.SIZE);
-  if (self.order == 0 || self.functions == 0) return outOfMemory(context);
+  if (self.carried == 0 || self.carried > programOutputs(aggregationOf(operator).program)) return refuseConfig(context);
+  self.order = regionCopy(operator, order, (<usize>self.orderCount) << 2);
+  self.functions = regionCopy(operator, functions, <usize>self.functionCount * <usize>OverEntry.SIZE);
+  if (self.order == 0 || self.functions == 0) return refuseMemory(context);
   for (let index: u32 = 0; index < self.orderCount; index++) {
-    if (orderAt(self, index) >= self.carried) return refuse(context);
+    if (orderAt(self, index) >= self.carried) return refuseConfig(context);
   }
   for (let index: u32 = 0; index < aggregationOf(operator).accumulatorCount; index++) {
-    if (keepsRows(accumulatorAt(aggregationOf(operator), index))) return refuse(context);
+    if (keepsRows(accumulatorAt(aggregationOf(operator), index))) return refuseConfig(context);
   }
   // Distinct values are added up when results are read, once.
-  if (aggregationOf(operator).fedCount != 0) return refuse(context);
+  if (aggregationOf(operator).fedCount != 0) return refuseConfig(context);
   for (let index: u32 = 0; index < self.functionCount; index++) {
-    if (!checkFunction(operator, self, index)) return refuse(context);
+    if (!checkFunction(operator, self, index)) return refuseConfig(context);
   }
   self.holds = self.frame != <u32>OverFrame.ROWS || self.ranks ? 1 : 0;
   self.whole = createOutput(operator, self);
   self.spare = createOutput(operator, self);
   self.output = createOutput(operator, self);
-  if (self.whole == 0 || self.spare == 0 || self.output == 0) return outOfMemory(context);
-  return (outputReset(self.whole, 0) && createReads(operator, self)) || outOfMemory(context);
-}
-
-function refuse(context: usize): bool {
-  failDetail(context, 0);
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  return false;
-}
-
-function outOfMemory(context: usize): bool {
-  failMemory(context, 0);
-  return false;
-}
-
-function copy(region: usize, from: usize, bytes: usize): usize {
-  const to = regionCut(region, max<usize>(bytes, 8));
-  if (to != 0) memory.copy(to, from, bytes);
-  return to;
+  if (self.whole == 0 || self.spare == 0 || self.output == 0) return refuseMemory(context);
+  return (outputReset(self.whole, 0) && createReads(operator, self)) || refuseMemory(context);
 }
 
 function checkConfig(config: usize, length: u32): bool {
@@ -232,26 +217,11 @@ function createOutput(operator: usize, self: Over): usize {
 
 function createReads(operator: usize, self: Over): bool {
   const aggregation = aggregationOf(operator);
-  self.reads = regionCut(operator, max<usize>(1, <usize>aggregation.accumulatorCount * 3) << 2);
+  self.reads = regionCut(operator, max<usize>(1, <usize>aggregation.accumulatorCount * READS_MOST) << 2);
   if (self.reads == 0) return false;
-  for (let index: u32 = 0; index < aggregation.accumulatorCount; index++) {
-    const accumulator = accumulatorAt(aggregation, index);
-    addRead(self, aggregation.program, accumulator.argument);
-    addRead(self, aggregation.program, accumulator.second);
-    addRead(self, aggregation.program, accumulator.filter);
-  }
+  self.readCount = aggregateReads(aggregation, self.reads);
   self.vectors = regionBlock(operator, max<usize>(1, self.readCount) * (VECTOR_SIZE + CUT_BYTES));
   return self.vectors != 0;
-}
-
-/** Outputs that are one register are one vector. */
-function addRead(self: Over, program: usize, output: i32): void {
-  if (output < 0) return;
-  for (let index: u32 = 0; index < self.readCount; index++) {
-    if (programOutput(program, readAt(self, index)) == programOutput(program, <u32>output)) return;
-  }
-  store<u32>(self.reads + ((<usize>self.readCount) << 2), <u32>output);
-  self.readCount++;
 }
 
 // @ts-ignore: decorator
@@ -390,9 +360,8 @@ function reserveStandings(operator: usize, self: Over, groups: u32): bool {
   if (groups <= self.capacity) return true;
   const capacity = max<u32>(groups, max<u32>(self.capacity + (self.capacity >> 1), 64));
   const used = <usize>self.capacity * STANDING_SIZE;
-  const standings = regrow(operator, self.standings, used, <usize>capacity * STANDING_SIZE);
+  const standings = regrowZeroed(operator, self.standings, used, <u64>capacity * <u64>STANDING_SIZE);
   if (standings == 0) return false;
-  memory.fill(standings + used, 0, <usize>(capacity - self.capacity) * STANDING_SIZE);
   self.standings = standings;
   self.capacity = capacity;
   return true;

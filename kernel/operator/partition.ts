@@ -8,13 +8,13 @@
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { PartitionConfig } from "../abi/operator";
-import { Reason, Status } from "../abi/status";
+import { Status } from "../abi/status";
 import { builderReserveBytes, outputColumn, outputDescribe, outputReset } from "../column/builder";
 import { builderGather, gatherBytes } from "../column/gather";
 import { Vector } from "../column/vector";
 import { programBind, programCreate, programOutput, programOutputs, programRun } from "../expression/program";
 import { keyHashMix, keyHashParts } from "../group/key-hash";
-import { fail, failMemory, scratchTake } from "../memory/context";
+import { failMemory, refuseConfig, scratchTake } from "../memory/context";
 import { regionBlock } from "../memory/region";
 import { OPERATOR_BODY, Operator } from "./operator";
 import { programOutputAppend, programOutputCreate, programOutputReserve } from "./program-output";
@@ -51,12 +51,12 @@ function partitionOf(operator: usize): Partition {
 /** Reads the configuration (abi/operator.ts, PartitionConfig); false with the error recorded. */
 export function partitionCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const self = partitionOf(operator);
-  if (!readHeader(self, config, length)) return refuse(context);
+  if (!readHeader(self, config, length)) return refuseConfig(context);
   const start = config + <usize>load<u32>(config, <usize>PartitionConfig.PROGRAM);
   self.program = programCreate(context, operator, start, load<u32>(config, <usize>PartitionConfig.PROGRAM_BYTES));
   if (self.program == 0) return false;
   const columns = programOutputs(self.program);
-  if (columns != load<u32>(config, <usize>PartitionConfig.OUTPUTS) || self.keys > columns) return refuse(context);
+  if (columns != load<u32>(config, <usize>PartitionConfig.OUTPUTS) || self.keys > columns) return refuseConfig(context);
   self.whole = programOutputCreate(operator, self.program);
   self.output = programOutputCreate(operator, self.program);
   self.numbers = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
@@ -67,11 +67,6 @@ export function partitionCreate(context: usize, operator: usize, config: usize, 
     return false;
   }
   return true;
-}
-
-function refuse(context: usize): bool {
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  return false;
 }
 
 function readHeader(self: Partition, config: usize, length: u32): bool {

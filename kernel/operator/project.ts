@@ -8,10 +8,10 @@
 
 import { Abi, Batch } from "../abi/layout";
 import { ProjectConfig } from "../abi/operator";
-import { Reason, Status } from "../abi/status";
+import { Status } from "../abi/status";
 import { outputDescribe } from "../column/builder";
 import { programBind, programCreate, programOutputs, programRun } from "../expression/program";
-import { fail, failMemory } from "../memory/context";
+import { failMemory, refuseConfig, refuseMemory } from "../memory/context";
 import { OPERATOR_BODY, Operator } from "./operator";
 import { programOutputAppend, programOutputCreate, programOutputReserve } from "./program-output";
 
@@ -25,8 +25,7 @@ export function projectCreate(context: usize, operator: usize, config: usize, le
   if (program == 0) return false;
   const output = programOutputCreate(operator, program);
   if (output == 0) {
-    failMemory(context, 0);
-    return false;
+    return refuseMemory(context);
   }
   store<u32>(operator, <u32>program, PROGRAM);
   store<u32>(operator, <u32>output, OUTPUT);
@@ -36,18 +35,18 @@ export function projectCreate(context: usize, operator: usize, config: usize, le
 function createProgram(context: usize, operator: usize, config: usize, length: u32): usize {
   const size = <u32>ProjectConfig.SIZE;
   if (config == 0 || length < size || load<u32>(config, <usize>ProjectConfig.VERSION) != <u32>Abi.VERSION) {
-    fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+    refuseConfig(context);
     return 0;
   }
   const start = load<u32>(config, <usize>ProjectConfig.PROGRAM);
   const bytes = load<u32>(config, <usize>ProjectConfig.PROGRAM_BYTES);
   if (start < size || (start & 7) != 0 || <u64>start + <u64>bytes > <u64>length) {
-    fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+    refuseConfig(context);
     return 0;
   }
   const program = programCreate(context, operator, config + <usize>start, bytes);
   if (program == 0 || programOutputs(program) == load<u32>(config, <usize>ProjectConfig.OUTPUTS)) return program;
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  refuseConfig(context);
   return 0;
 }
 

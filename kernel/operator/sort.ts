@@ -10,7 +10,7 @@
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { SortConfig, SortFault, SortFlag, SortKeyConfig } from "../abi/operator";
-import { Reason, Status } from "../abi/status";
+import { Status } from "../abi/status";
 import {
   Builder,
   builderReserveBytes,
@@ -29,7 +29,7 @@ import {
   programOutputs,
   programRun,
 } from "../expression/program";
-import { fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { failMemory, refuseConfig, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
 import { BOUND_SIZE, Bound, boundSelect, boundSet } from "../sort/bound";
 import { GATHER_ROWS, gatherColumn } from "../sort/gather";
@@ -118,11 +118,11 @@ function sorterOf(self: Sort): Sorter {
 export function sortCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const self = sortOf(operator);
   const keys = length < <u32>SortConfig.SIZE ? ALL : load<u32>(config, <usize>SortConfig.KEYS);
-  if (keys > MAX_KEYS || load<u32>(config, <usize>SortConfig.VERSION) != <u32>Abi.VERSION) return refuse(context);
+  if (keys > MAX_KEYS || load<u32>(config, <usize>SortConfig.VERSION) != <u32>Abi.VERSION) return refuseConfig(context);
   const program = load<u32>(config, <usize>SortConfig.PROGRAM);
   const bytes = load<u32>(config, <usize>SortConfig.PROGRAM_BYTES);
   const head: u32 = <u32>SortConfig.SIZE + keys * <u32>SortKeyConfig.SIZE;
-  if (program < head || (program & 7) != 0 || <u64>program + <u64>bytes > <u64>length) return refuse(context);
+  if (program < head || (program & 7) != 0 || <u64>program + <u64>bytes > <u64>length) return refuseConfig(context);
   self.program = programCreate(context, operator, config + <usize>program, bytes);
   if (self.program == 0) return false;
   self.offset = load<u32>(config, <usize>SortConfig.OFFSET);
@@ -130,7 +130,7 @@ export function sortCreate(context: usize, operator: usize, config: usize, lengt
   self.fault = load<u32>(config, <usize>SortConfig.FAULT);
   const columns = programOutputs(self.program);
   const carried = load<u32>(config, <usize>SortConfig.CARRIED);
-  if (carried > columns) return refuse(context);
+  if (carried > columns) return refuseConfig(context);
   self.output = outputCreate(operator, columns);
   self.rows = storeCreate(operator, columns);
   self.spare = storeCreate(operator, columns);
@@ -147,12 +147,7 @@ export function sortCreate(context: usize, operator: usize, config: usize, lengt
     storeColumnInit(rowsOf(self), column, type);
     storeColumnInit(changetype<RowStore>(self.spare), column, type);
   }
-  return createKeys(self, config + <usize>SortConfig.SIZE, keys, columns - carried) || refuse(context);
-}
-
-function refuse(context: usize): bool {
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  return false;
+  return createKeys(self, config + <usize>SortConfig.SIZE, keys, columns - carried) || refuseConfig(context);
 }
 
 /** The sort keys, then all other columns that take part, ascending with nulls last. */

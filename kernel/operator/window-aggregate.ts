@@ -15,7 +15,7 @@ import { programBind, programOutputType, programOutputs, programRun } from "../e
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
 import { NO_GROUP, groupsKey } from "../group/state";
 import { heapHasRoom } from "../memory/heap";
-import { fail, failDetail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionRoot } from "../memory/region";
 import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../window/gather";
 import { SHAPE_SIZE, Shape, shapeInit } from "../window/shape";
@@ -68,15 +68,15 @@ const STACKS_SPAN: i64 = 3;
 /** Reads the configuration at `config`; false with the error recorded when it is refused. */
 export function windowCreate(context: usize, operator: usize, config: usize, length: u32): bool {
   const self = windowsOf(operator);
-  if (!checkConfig(config, length)) return refuse(context);
+  if (!checkConfig(config, length)) return refuseConfig(context);
   self.shape = regionCut(operator, SHAPE_SIZE);
   self.gather = regionCut(operator, GATHER_SIZE);
   self.table = regionCut(operator, ROW_TABLE_SIZE);
   self.combination = regionCut(operator, COMBINATION_SIZE);
   self.vectors = regionCut(operator, <usize>(<u32>Abi.MORSEL_ROWS / ROWS) << 2);
-  if (self.shape == 0 || self.gather == 0 || self.table == 0) return outOfMemory(context);
-  if (self.combination == 0 || self.vectors == 0) return outOfMemory(context);
-  if (!readConfig(self, config)) return refuse(context);
+  if (self.shape == 0 || self.gather == 0 || self.table == 0) return refuseMemory(context);
+  if (self.combination == 0 || self.vectors == 0) return refuseMemory(context);
+  if (!readConfig(self, config)) return refuseConfig(context);
   const aggregate = config + <usize>load<u32>(config, <usize>WindowConfig.AGGREGATE);
   const bytes = load<u32>(config, <usize>WindowConfig.AGGREGATE_BYTES);
   aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
@@ -87,37 +87,26 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;
   const program = windowsProgram(operator);
   if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
-    return refuse(context);
+    return refuseConfig(context);
   self.config = regionBlock(operator, max<usize>(bytes, 8));
-  if (self.config == 0) return outOfMemory(context);
+  if (self.config == 0) return refuseMemory(context);
   memory.copy(self.config, aggregate, bytes);
   self.configBytes = bytes;
   for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
     outputColumn(aggregationOf(operator).output, column).type = Type.I64;
-  if (!createParts(operator, self)) return outOfMemory(context);
+  if (!createParts(operator, self)) return refuseMemory(context);
   const lateness = load<i64>(config, <usize>WindowConfig.LATENESS);
   const changes = lateness != 0 || early != 0;
   // Sessions join, and results change, in memory or not at all.
-  if ((shapeOf(self).kind == <u32>WindowKind.SESSION || changes) && self.combines == 0) return refuse(context);
+  if ((shapeOf(self).kind == <u32>WindowKind.SESSION || changes) && self.combines == 0) return refuseConfig(context);
   if (shapeOf(self).kind == <u32>WindowKind.SESSION) return sessionsCreate(context, operator, lateness, early);
-  return !changes || changesCreate(operator, lateness, early) || outOfMemory(context);
+  return !changes || changesCreate(operator, lateness, early) || refuseMemory(context);
 }
 
 /** Whether two stacks cost less than adding up each window's slices: about three additions a slice. */
 function hasManySlices(shape: Shape): bool {
   if (shape.kind == <u32>WindowKind.HOP) return shape.span > STACKS_SPAN * <i64>shape.parts;
   return shape.kind == <u32>WindowKind.CUMULATE && shape.steps > 1;
-}
-
-function refuse(context: usize): bool {
-  failDetail(context, 0);
-  fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  return false;
-}
-
-function outOfMemory(context: usize): bool {
-  failMemory(context, 0);
-  return false;
 }
 
 function checkConfig(config: usize, length: u32): bool {
