@@ -3,10 +3,10 @@
 // A float64 is an integer times 2^-1074, so sums of floats are sums of big integers, rounded once by the
 // definition of rounding: the nearest of two neighbours, the even one when they are as near.
 
-import { type AggregateName, isOrderedAggregate } from "../bindings/ts/type/aggregate.js";
+import { type AggregateName, isMoment, isOrderedAggregate } from "../bindings/ts/type/aggregate.js";
 import type { DataType } from "../bindings/ts/type/data-type.js";
 import { valueType } from "../bindings/ts/type/data-type.js";
-import { isMomentName, moment } from "./moments.js";
+import { moment } from "./moments.js";
 import { estimateDistinct, middleOfBucket } from "./sketch.js";
 import { listValue, type Value } from "./values.js";
 
@@ -115,7 +115,7 @@ function result(aggregate: TwinAggregate, index: number, rows: readonly number[]
     if (values.length === 0) return null;
     return name === "arrayAgg" ? listValue(values) : values.join(separator);
   }
-  if (isMomentName(aggregate.name)) {
+  if (isMoment(aggregate.name)) {
     const { second, type, secondType } = aggregate;
     const kept = counted.filter((row) => argument[row] !== null && second?.[row] !== null);
     const x = { values: kept.map((row) => argument[row]!), type: type! };

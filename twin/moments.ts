@@ -1,28 +1,10 @@
 // Moments by their definitions, in fractions of big integers: sums of powers of deviations from the exact mean.
 
+import type { MomentName } from "../bindings/ts/type/aggregate.js";
 import type { DataType } from "../bindings/ts/type/data-type.js";
 import { valueType } from "../bindings/ts/type/data-type.js";
 import { roundRatio, toFixedPoint } from "./aggregate.js";
 import type { Value } from "./values.js";
-
-const NAMES = [
-  "variance",
-  "varPop",
-  "stddev",
-  "stddevPop",
-  "covar",
-  "covarPop",
-  "corr",
-  "skewness",
-  "kurtosis",
-  "kurtosisPop",
-] as const;
-
-export type MomentName = (typeof NAMES)[number];
-
-export function isMomentName(name: string): name is MomentName {
-  return (NAMES as readonly string[]).includes(name);
-}
 
 /** Values that are not null. */
 export interface MomentArgument {

@@ -5,9 +5,9 @@ import { DuckDBInstance } from "@duckdb/node-api";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { MomentName } from "../../bindings/ts/type/aggregate.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import { TypeMismatchError } from "../../bindings/ts/type/error.js";
-import type { MomentName } from "../../twin/moments.js";
 import type { Value } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
 import {

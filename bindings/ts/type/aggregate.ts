@@ -15,6 +15,22 @@ import {
 } from "./data-type.js";
 import { ArgumentError } from "./error.js";
 
+/** Those built on sums of powers of their values. */
+export const MOMENT_NAMES = [
+  "variance",
+  "varPop",
+  "stddev",
+  "stddevPop",
+  "covar",
+  "covarPop",
+  "corr",
+  "skewness",
+  "kurtosis",
+  "kurtosisPop",
+] as const;
+
+export type MomentName = (typeof MOMENT_NAMES)[number];
+
 /** `count` of no column counts rows. */
 export const AGGREGATE_NAMES = [
   "count",
@@ -44,16 +60,7 @@ export const AGGREGATE_NAMES = [
   "bottomK",
   "arrayAgg",
   "stringAgg",
-  "variance",
-  "varPop",
-  "stddev",
-  "stddevPop",
-  "covar",
-  "covarPop",
-  "corr",
-  "skewness",
-  "kurtosis",
-  "kurtosisPop",
+  ...MOMENT_NAMES,
 ] as const;
 
 export type AggregateName = (typeof AGGREGATE_NAMES)[number];
@@ -85,18 +92,6 @@ export function isOrderType(type: DataType): boolean {
 export function isLimit(limit: number | undefined): boolean {
   return Number.isInteger(limit) && limit! >= 1 && limit! <= MAX_TOP;
 }
-
-export type MomentName =
-  | "variance"
-  | "varPop"
-  | "stddev"
-  | "stddevPop"
-  | "covar"
-  | "covarPop"
-  | "corr"
-  | "skewness"
-  | "kurtosis"
-  | "kurtosisPop";
 
 const MOMENTS: { readonly [name in MomentName]: AggregateFunction } = {
   variance: AggregateFunction.VAR_SAMPLE,
