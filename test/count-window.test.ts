@@ -22,8 +22,7 @@ import {
   UnknownColumnError,
   utf8,
 } from "../bindings/ts/index.js";
-import type { BatchData } from "../bindings/ts/type/column.js";
-import { type Value, writeColumn } from "../twin/values.js";
+import { type Value, writeBatch } from "../twin/values.js";
 import { resultRows } from "./testing-result.js";
 
 let engine: Engine;
@@ -40,15 +39,7 @@ const FIELDS = [
   { name: "n", type: int64, nullable: true },
 ];
 
-function batchOf(rows: readonly Row[]): BatchData {
-  const columns = FIELDS.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  );
-  return { schema: { fields: FIELDS }, length: rows.length, columns };
-}
+const batchOf = (rows: readonly Row[]) => writeBatch(FIELDS, rows);
 
 const plain = from("t") as Plan;
 const AGGREGATES = {

@@ -54,7 +54,7 @@ import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { runPlan } from "../twin/plan.js";
-import { type Value, writeColumn } from "../twin/values.js";
+import { type Value, writeBatch } from "../twin/values.js";
 import { resultRows } from "./testing-result.js";
 
 let engines: Engine[];
@@ -198,14 +198,7 @@ function planOf({ partitionBy, order, frame, functions }: Asked): Plan<unknown> 
 
 function batchOf(rows: readonly Row[], offset = 0, encode = (type: DataType) => type): BatchData {
   const fields = NAMES.map((name) => ({ name, type: encode(TYPES[name]), nullable: true }));
-  const columns = fields.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((cells) => cells[at]!),
-      { offset, bitmap: offset % 2 === 1 },
-    ),
-  );
-  return { schema: { fields }, length: rows.length, columns };
+  return writeBatch(fields, rows, { offset, bitmap: offset % 2 === 1 });
 }
 
 function cut(

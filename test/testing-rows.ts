@@ -2,13 +2,11 @@
 
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { valueName } from "../twin/aggregate.js";
-import { readColumn, type Value } from "../twin/values.js";
+import { readRows } from "../twin/expression.js";
+import type { Value } from "../twin/values.js";
 
 export function valuesOf(batches: readonly BatchData[]): Value[][] {
-  return batches.flatMap((batch) => {
-    const values = batch.columns.map(readColumn);
-    return Array.from({ length: batch.length }, (_, row) => values.map((column) => column[row]!));
-  });
+  return batches.flatMap(readRows);
 }
 
 export function multiset(rows: readonly (readonly Value[])[]): string[] {

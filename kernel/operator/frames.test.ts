@@ -6,10 +6,10 @@ import { encodeFramesConfig, type FramesConfigSpec } from "../../bindings/ts/ker
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import type { BatchData } from "../../bindings/ts/type/column.js";
 import { float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
-import { readColumn, type Value, writeColumn } from "../../twin/values.js";
+import { readRows } from "../../twin/expression.js";
+import { type Value, writeBatch } from "../../twin/values.js";
 import { Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { FrameFunction, FrameUnit } from "../abi/over.js";
@@ -92,20 +92,7 @@ function open(kernel: Kernel, config: Uint8Array, results = RESULTS): Operator {
   });
 }
 
-function batchOf(rows: readonly Row[]): BatchData {
-  const columns = INPUT.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  );
-  return { schema: { fields: INPUT }, length: rows.length, columns };
-}
-
-function rowsOf({ length, columns }: BatchData): Value[][] {
-  const values = columns.map(readColumn);
-  return Array.from({ length }, (_, row) => values.map((column) => column[row]!));
-}
+const batchOf = (rows: readonly Row[]) => writeBatch(INPUT, rows);
 
 /** Every row's values computed anew. Values are small multiples of a half: plain sums of them are exact. */
 function twin(rows: readonly Row[], { unit, start, end, shift }: Frame, bare = false): Value[][] {
@@ -153,7 +140,7 @@ function run(
   const results: Value[][] = [];
   const drain = () => {
     for (let batch = operator.pull(most); batch !== null; batch = operator.pull(most))
-      results.push(...rowsOf(batch));
+      results.push(...readRows(batch));
   };
   for (const piece of pieces) {
     operator.push(batchOf(piece));
@@ -309,7 +296,7 @@ describe.each(BUILDS)("%s build", (build) => {
       };
       const pull = () => {
         for (let batch = operator.pull(9); batch !== null; batch = operator.pull(9))
-          results.push(...rowsOf(batch));
+          results.push(...readRows(batch));
       };
       try {
         for (const part of [rows.slice(0, 30), rows.slice(30)]) {

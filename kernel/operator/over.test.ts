@@ -5,10 +5,10 @@ import { encodeOverConfig } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import type { BatchData } from "../../bindings/ts/type/column.js";
 import { float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
-import { readColumn, type Value, writeColumn } from "../../twin/values.js";
+import { readRows } from "../../twin/expression.js";
+import { type Value, writeBatch } from "../../twin/values.js";
 import { Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { OverFrame, OverFunction } from "../abi/over.js";
@@ -57,25 +57,12 @@ function open(kernel: Kernel, frame: OverFrame, fn = AggregateFunction.SUM): Ope
   });
 }
 
-function batchOf(rows: readonly (readonly Value[])[]): BatchData {
-  const columns = INPUT.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  );
-  return { schema: { fields: INPUT }, length: rows.length, columns };
-}
-
-function rowsOf({ length, columns }: BatchData): Value[][] {
-  const values = columns.map(readColumn);
-  return Array.from({ length }, (_, row) => values.map((column) => column[row]!));
-}
+const batchOf = (rows: readonly (readonly Value[])[]) => writeBatch(INPUT, rows);
 
 function drained(operator: Operator, rows: number): Value[][] {
   const results: Value[][] = [];
   for (let batch = operator.pull(rows); batch !== null; batch = operator.pull(rows))
-    results.push(...rowsOf(batch));
+    results.push(...readRows(batch));
   return results;
 }
 
@@ -134,7 +121,7 @@ describe.each(BUILDS)("%s build", (build) => {
         };
         const pull = () => {
           for (let batch = operator.pull(7); batch !== null; batch = operator.pull(7))
-            results.push(...rowsOf(batch));
+            results.push(...readRows(batch));
         };
         kernel.failAllocation(nth);
         try {

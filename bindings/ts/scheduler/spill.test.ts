@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resultRows } from "../../../test/testing-result.js";
-import { type Value, writeColumn } from "../../../twin/values.js";
+import { type Value, writeBatch } from "../../../twin/values.js";
 import {
   approxCountDistinct,
   argMax,
@@ -55,13 +55,7 @@ function cells(row: number): Value[] {
 
 function batch(start: number, end: number): BatchData {
   const rows = Array.from({ length: end - start }, (_, row) => cells(start + row));
-  const columns = SCHEMA.fields.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  );
-  return { schema: SCHEMA, length: end - start, columns };
+  return writeBatch(SCHEMA.fields, rows);
 }
 
 const ROWS = 48_000;

@@ -3,8 +3,9 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { readRows } from "../../../twin/expression.js";
 import { runPlan } from "../../../twin/plan.js";
-import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
+import { type Value, writeBatch } from "../../../twin/values.js";
 import { fromArrow } from "../arrow/index.js";
 import { col, count, Engine, from, type Plan, rowNumber, type StreamOptions, sum, tumble } from "../index.js";
 import { bind } from "../plan/index.js";
@@ -26,20 +27,14 @@ function batchOf(events: readonly Event[]): BatchData {
     { name: "ts", type: timestamp("ms"), nullable: true },
     { name: "n", type: int32, nullable: true },
   ];
-  const columns = fields.map(({ type }, at) =>
-    writeColumn(
-      type,
-      events.map((event) => BigInt(event[at]!)),
-    ),
+  return writeBatch(
+    fields,
+    events.map((event) => event.map(BigInt)),
   );
-  return { schema: { fields }, length: events.length, columns };
 }
 
 function rowsOf(batch: object): Value[][] {
-  return fromArrow(batch).batches.flatMap((one) => {
-    const columns = one.columns.map(readColumn);
-    return Array.from({ length: one.length }, (_, row) => columns.map((values) => values[row]!));
-  });
+  return fromArrow(batch).batches.flatMap(readRows);
 }
 
 const sorted = (rows: readonly (readonly Value[])[]) => rows.map((row) => row.join("|")).sort();

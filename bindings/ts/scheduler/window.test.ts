@@ -2,8 +2,9 @@
 
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readRows } from "../../../twin/expression.js";
 import { runPlan } from "../../../twin/plan.js";
-import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
+import { type Value, writeBatch } from "../../../twin/values.js";
 import { windowTwin } from "../../../twin/window.js";
 import { fromArrow } from "../arrow/index.js";
 import {
@@ -38,20 +39,11 @@ afterAll(() => engine.close());
 
 function batchOf(types: Readonly<Record<string, DataType>>, rows: readonly (readonly Value[])[]): BatchData {
   const fields = Object.entries(types).map(([name, type]) => ({ name, type, nullable: true }));
-  const columns = fields.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  );
-  return { schema: { fields }, length: rows.length, columns };
+  return writeBatch(fields, rows);
 }
 
 function rowsOf(batches: readonly BatchData[]): Value[][] {
-  return batches.flatMap((batch) => {
-    const columns = batch.columns.map(readColumn);
-    return Array.from({ length: batch.length }, (_, row) => columns.map((values) => values[row]!));
-  });
+  return batches.flatMap(readRows);
 }
 
 const sorted = (rows: readonly (readonly Value[])[]) => rows.map((row) => row.map(String).join("|")).sort();

@@ -3,7 +3,7 @@
 
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { resultRows } from "../../../test/testing-result.js";
-import { type Value, writeColumn } from "../../../twin/values.js";
+import { type Value, writeBatch, writeColumn } from "../../../twin/values.js";
 import type { EngineOptions } from "../index.js";
 import {
   ArgumentError,
@@ -59,13 +59,7 @@ function cells(row: number): Value[] {
 /** The rows of [start, end) as one batch. */
 function batch(start: number, end: number): BatchData {
   const rows = Array.from({ length: end - start }, (_, row) => cells(start + row));
-  const columns = SCHEMA.fields.map(({ type }, at) =>
-    writeColumn(
-      type,
-      rows.map((row) => row[at]!),
-    ),
-  );
-  return { schema: SCHEMA, length: end - start, columns };
+  return writeBatch(SCHEMA.fields, rows);
 }
 
 /** Forty batches, each a morsel. */
