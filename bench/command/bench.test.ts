@@ -23,9 +23,15 @@ interface Ended {
   stderr: string;
 }
 
+/** Without colours, also where the runner of the tests asks for them. */
+function commandEnvironment(): NodeJS.ProcessEnv {
+  const { FORCE_COLOR: _, ...rest } = process.env;
+  return { ...rest, MILLRACE_DATA: folder, NO_COLOR: "1" };
+}
+
 function millrace(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const env = { ...process.env, MILLRACE_DATA: folder, NO_COLOR: "1" };
+    const env = commandEnvironment();
     execFile(process.execPath, [tsx, main, ...args], { env, cwd: folder }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
@@ -75,7 +81,7 @@ test.each([
   const json = join(folder, `${signal}.json`);
   const args = ["bench", "groupby/int-sum", "groupby/q1", "--rows", "2k", "--peers", "js", "--json", json];
   // Data of its own, whose folder says that the command is at work; then a thousand runs.
-  const env = { ...process.env, MILLRACE_DATA: folder, NO_COLOR: "1" };
+  const env = commandEnvironment();
   const child = spawn(
     process.execPath,
     ["--import", "tsx", main, ...args, "--seed", `${seed}`, "--runs", "1000"],

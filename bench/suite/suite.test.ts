@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import picocolors from "picocolors";
 import { afterAll, describe, expect, test } from "vitest";
 import { openFixture } from "../../fixtures/catalog.js";
 import { benchReport, exitCode, inProcess, type SelectedCase, select } from "../command/bench.js";
@@ -12,6 +13,8 @@ import { reportText } from "../report/table.js";
 import { ALL_CASES, caseName, SUITES } from "./index.js";
 
 const ROWS = 2000;
+/** A runner may ask for colours; what is matched has none. */
+const plain = picocolors.createColors(false);
 const folder = mkdtempSync(join(tmpdir(), "millrace-bench-test-"));
 const silent = { show() {}, clear() {} };
 
@@ -118,7 +121,9 @@ describe.each(ALL_CASES.filter((of) => of.latency).map(caseName))("%s", (name) =
     expect(percentiles[0]).toBeGreaterThan(0);
     expect([...percentiles].sort((a, b) => a - b)).toEqual(percentiles);
     expect(report.double11).toBe(null);
-    expect(reportText(report)).toMatch(new RegExp(`${name} +millrace( +[\\d.,]+){4}( +\\d+ %)? +twin`));
+    expect(reportText(report, plain)).toMatch(
+      new RegExp(`${name} +millrace( +[\\d.,]+){4}( +\\d+ %)? +twin`),
+    );
   });
 });
 
