@@ -1,5 +1,6 @@
 // Whether a plan gives the twin's rows in every way that it is run.
 
+import { inspect } from "node:util";
 import { MillraceError, OverflowError, PlanError } from "../bindings/ts/index.js";
 import { BUILDS } from "../bindings/ts/kernel/testing.js";
 import { bind } from "../bindings/ts/plan/index.js";
@@ -156,7 +157,7 @@ function outcome(run: () => TwinResult): TwinResult | "error" {
 }
 
 function failure(way: Way, error: unknown): Disagreement {
-  return new Disagreement(`${shown(way)}\n${error instanceof Error ? error.stack : String(error)}`, {
+  return new Disagreement(`${shown(way)}\n${inspect(error)}`, {
     cause: error,
   });
 }

@@ -1,6 +1,7 @@
 // Bad bytes: Arrow IPC files and streams, and states of aggregations, in which some bytes were changed, or the end cut
 // off. Whatever comes of it is a result or a typed error, soon, and with memory back where it was.
 
+import { inspect } from "node:util";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
 import { KernelTrapError, MillraceError } from "../bindings/ts/type/error.js";
 import { RowRandom } from "../fixtures/random.js";
@@ -95,7 +96,7 @@ export async function endures(engines: Engines, one: PlanCase, way: Way, damage:
   // Rows that only damaged values make; `runWay` says so itself.
   const isTyped = error === null || error instanceof MillraceError || isOwn(error);
   if (!isTyped || error instanceof KernelTrapError)
-    throw new Disagreement(`${damage.what}: ${error instanceof Error ? error.stack : error}`, {
+    throw new Disagreement(`${damage.what}: ${inspect(error)}`, {
       cause: error,
     });
   if (ms > SLOW_MS) throw new Disagreement(`${damage.what}: took ${ms.toFixed(0)} ms`);

@@ -2,6 +2,7 @@
 // Whatever happens is a typed error, the fault's own, or the right result; afterwards memory is back where it was, and
 // the same plan gives the twin's rows.
 
+import { inspect } from "node:util";
 import { MemoryLimitError } from "../bindings/ts/index.js";
 import { CorruptStateError, MillraceError } from "../bindings/ts/type/error.js";
 import { agree, Disagreement, Engines } from "./agree.js";
@@ -93,11 +94,11 @@ export async function survives(engines: Engines, one: PlanCase, way: Way, fault:
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
   const isOwn = isAnswer(error, fault);
   if (!isOwn && (!(error instanceof MillraceError) || error.code === "KERNEL_TRAP"))
-    throw new Disagreement(`${fault.kind} at ${fault.at}: ${error instanceof Error ? error.stack : error}`);
+    throw new Disagreement(`${fault.kind} at ${fault.at}: ${inspect(error)}`);
   engines.checkIdle();
   // An allocation that fails anywhere else than where memory is asked for would be another error.
   if (!isOwn && fault.kind === "allocation" && error instanceof CorruptStateError)
-    throw new Disagreement(`allocation ${fault.at}: ${error.stack}`);
+    throw new Disagreement(`allocation ${fault.at}: ${inspect(error)}`);
   await agree(engines, one, [way]);
   return isOwn && error !== null;
 }

@@ -1,5 +1,5 @@
-// A copy of the tree in a temporary directory, in which the kernel may be damaged: what the two scripts that put
-// faults into it share. Only the SIMD build is made of the copy, and only that one is tested.
+// A copy of the tree in a temporary directory, in which the kernel may be changed: what the scripts share that put
+// faults into it, or marks. Unless they ask for more, only the SIMD build is made of the copy, and tested.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,8 +18,12 @@ const moduleFile = (path) => relative(root, join(root, "node_modules", path));
 
 export class KernelCopy {
   #path = mkdtempSync(join(tmpdir(), "millrace-kernel-"));
+  #builds;
+  /** Added to what commands find in their environment. */
+  environment = {};
 
-  constructor() {
+  constructor(builds = ["simd"]) {
+    this.#builds = builds;
     process.on("exit", () => rmSync(this.#path, { recursive: true, force: true }));
     for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
     for (const name of FOLDERS) cpSync(join(root, name), join(this.#path, name), { recursive: true });
@@ -39,17 +43,22 @@ export class KernelCopy {
     }
   }
 
+  /** Where a file of the tree lies in the copy. */
+  pathOf(file) {
+    return join(this.#path, file);
+  }
+
   build() {
-    return this.#run("scripts/build-kernel.mjs", ["--force", "simd"], BUILD_MS);
+    return this.#run("scripts/build-kernel.mjs", ["--force", ...this.#builds], BUILD_MS);
   }
 
   vitest(parameters, timeout) {
     return this.#run(moduleFile("vitest/vitest.mjs"), ["run", ...parameters], timeout);
   }
 
-  /** The fuzzer's plans, for so many seconds; what it finds is not made smaller. */
-  fuzz(seconds, seed) {
-    const parameters = ["--only", "plan", "--seconds", String(seconds), "--shrink-seconds", "0"];
+  /** The fuzzer's plans, or other cases, for so many seconds; what it finds is not made smaller. */
+  fuzz(seconds, seed, only = ["--only", "plan"]) {
+    const parameters = [...only, "--seconds", String(seconds), "--shrink-seconds", "0"];
     if (seed !== undefined) parameters.push("--seed", String(seed));
     return this.#run(
       moduleFile("tsx/dist/cli.mjs"),
@@ -65,7 +74,7 @@ export class KernelCopy {
       timeout,
       killSignal: "SIGKILL",
       maxBuffer: 1 << 28,
-      env: { ...process.env, MILLRACE_BUILDS: "simd" },
+      env: { ...process.env, MILLRACE_BUILDS: this.#builds.join(","), ...this.environment },
     });
     return {
       passed: result.status === 0,

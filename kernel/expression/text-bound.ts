@@ -99,8 +99,9 @@ function sumCodesOf<T>(bound: BoundColumn, rows: u32): u64 {
   return total;
 }
 
-/** Upper bound of the bytes that an output's texts take, all rows counted; u32 max where it is larger. */
+/** Upper bound of the bytes that an output's texts take, all rows counted; u32 max where it is larger, 0 where it has none. */
 export function outputTextBytes(program: Program, register: u32): usize {
+  if (registerVector(program, register).type != <u32>Type.BYTES) return 0;
   const bound = textBound(program, register);
   if (program.makesTexts == 0) boundRegister(program, bound.writer);
   return <usize>min<u64>(bound.total, 0xffffffff);

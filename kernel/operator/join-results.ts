@@ -325,7 +325,7 @@ function findLone(self: Join): void {
     if (chosen) {
       const number = load<u32>(self.numbers + ((<usize>row) << 2));
       has = number != NO_KEY && load<u32>(heads + ((<usize>number) << 2)) != 0 ? 1 : 0;
-      store<u8>(flag, has);
+      store<u8>(flag, <u8>has);
     }
     if (aware && joinStaysAway(self, self.first + row)) has = 1;
     store<u32>(rows + ((<usize>found) << 2), self.first + row);

@@ -1,0 +1,158 @@
+// Which branches of the kernel its tests reach: marks are set in a copy of the source, the builds made of it, and the
+// tests and the fuzzer run over them. What they never pass is printed, with its line; a branch that nothing can reach
+// should go, another should get a test.
+//
+//   node scripts/cover-kernel.mjs                        all tests, then two minutes of the fuzzer
+//   node scripts/cover-kernel.mjs --fuzz 0 kernel/sort   these tests only
+//   node scripts/cover-kernel.mjs --least 98             exits with 1 below so many percent
+//
+// A mark is passed or not; how often is not counted. Conditions are not taken apart: `a && b` is one branch. What a
+// loop does with no step at all is not asked for. The bits stand in globals that the host shares with all instances
+// of a thread, so that a mark costs an `or`, and no test knows of it.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import { instrument, WORD_BITS } from "./instrument-kernel.mjs";
+import { KernelCopy, root } from "./kernel-copy.mjs";
+
+const { values: options, positionals: tests } = parseArgs({
+  allowPositionals: true,
+  options: {
+    fuzz: { type: "string", default: "120" },
+    seed: { type: "string", default: "20201111" },
+    least: { type: "string", default: "0" },
+    json: { type: "string" },
+  },
+});
+
+const TEST_MS = 3_600_000;
+/** What the kernel must look like from outside is not true of a copy with marks. */
+const NOT_OF_COPIES = ["kernel/abi.test.ts", "test/wasm.test.ts"];
+const DEFAULT_TESTS = ["kernel", "bindings", "test", "twin", "fuzz"];
+
+const copy = new KernelCopy(["simd", "scalar", "threads"]);
+const marks = markSources();
+const words = Math.ceil(marks.length / WORD_BITS);
+writeFileSync(copy.pathOf("kernel/coverage.ts"), wordsSource(words));
+const found = copy.pathOf("coverage");
+mkdirSync(found);
+writeFileSync(copy.pathOf("coverage.cjs"), collectorSource(words, found));
+copy.environment = { NODE_OPTIONS: `--require=${copy.pathOf("coverage.cjs")}` };
+
+console.log(`${marks.length} branches are marked`);
+const built = copy.build();
+if (!built.passed) fail("the copy does not compile", built.output);
+const excluded = NOT_OF_COPIES.flatMap((file) => ["--exclude", file]);
+const tested = copy.vitest(
+  [...(tests.length === 0 ? DEFAULT_TESTS : tests), ...excluded, "--reporter", "dot"],
+  TEST_MS,
+);
+if (!tested.passed) fail("the tests fail", tested.output);
+if (options.fuzz !== "0") {
+  const fuzzed = copy.fuzz(options.fuzz, options.seed, []);
+  if (!fuzzed.passed) fail("the fuzzer fails", fuzzed.output);
+}
+report(passedMarks());
+
+/** Sets marks in all sources of the copy. */
+function markSources() {
+  const files = readdirSync(join(root, "kernel"), { recursive: true })
+    .map((file) => join("kernel", file))
+    .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|testing/.test(file) && !file.includes("abi/"))
+    .sort();
+  const all = [];
+  for (const file of files) {
+    const { marks: own, source } = instrument(file, readFileSync(join(root, file), "utf8"), all.length);
+    if (own.length === 0) continue;
+    const last = all.length + own.length - 1;
+    const names = [];
+    for (let word = Math.floor(all.length / WORD_BITS); word <= Math.floor(last / WORD_BITS); word++) {
+      names.push(`hit${word}`);
+    }
+    const from = join(relative(dirname(file), "kernel"), "coverage");
+    const module = from.startsWith(".") ? from : `./${from}`;
+    writeFileSync(copy.pathOf(file), `import { ${names.join(", ")} } from "${module}";\n${source}`);
+    all.push(...own.map((mark) => ({ file, ...mark })));
+  }
+  return all;
+}
+
+function wordsSource(count) {
+  const lines = [];
+  for (let word = 0; word < count; word++) {
+    lines.push(`@external("coverage", "w${word}") declare let w${word}: u64;`);
+    lines.push(`@inline export function hit${word}(mark: u64): void { w${word} |= mark; }`);
+  }
+  return lines.join("\n");
+}
+
+/** Runs in every process and thread before anything else: hands the words to instances, and writes them down. */
+function collectorSource(count, folder) {
+  return `
+    const { writeFileSync } = require("node:fs");
+    const { threadId } = require("node:worker_threads");
+    const words = {};
+    for (let word = 0; word < ${count}; word++) words["w" + word] = new WebAssembly.Global({ value: "i64", mutable: true }, 0n);
+    const withWords = (imports) => ({ ...imports, coverage: words });
+    const { instantiate, Instance } = WebAssembly;
+    WebAssembly.instantiate = (source, imports) => instantiate(source, withWords(imports));
+    WebAssembly.Instance = new Proxy(Instance, {
+      construct: (target, [module, imports]) => new target(module, withWords(imports)),
+    });
+    let last = "";
+    const write = () => {
+      const values = Object.values(words).map(({ value }) => BigInt.asUintN(64, value).toString());
+      const text = JSON.stringify(values);
+      if (text !== last) writeFileSync(${JSON.stringify(folder)} + "/" + process.pid + "-" + threadId + ".json", text);
+      last = text;
+    };
+    setInterval(write, 100).unref();
+    process.on("exit", write);
+  `;
+}
+
+function passedMarks() {
+  const passed = new Array(words).fill(0n);
+  for (const name of readdirSync(found)) {
+    const values = JSON.parse(readFileSync(join(found, name), "utf8"));
+    for (const [word, value] of values.entries()) passed[word] |= BigInt(value);
+  }
+  return marks.map(
+    (_, mark) => ((passed[Math.floor(mark / WORD_BITS)] >> BigInt(mark % WORD_BITS)) & 1n) === 1n,
+  );
+}
+
+function report(isPassed) {
+  const files = new Map();
+  for (const [at, mark] of marks.entries()) {
+    const of = files.get(mark.file) ?? { passed: 0, missed: [] };
+    files.set(mark.file, of);
+    if (isPassed[at]) of.passed++;
+    else of.missed.push(mark);
+  }
+  for (const [file, { missed }] of files) {
+    for (const { line, what, text } of missed) console.log(`${file}:${line} ${what}: ${text}`);
+  }
+  for (const [file, { passed, missed }] of files) {
+    const all = passed + missed.length;
+    if (missed.length > 0) console.log(`${file}: ${passed} of ${all}`);
+  }
+  const passed = isPassed.filter(Boolean).length;
+  const share = (100 * passed) / marks.length;
+  console.log(
+    `${passed} of ${marks.length} branches (${share.toFixed(1)} %) in ${files.size} files are reached`,
+  );
+  if (options.json !== undefined) {
+    writeFileSync(
+      options.json,
+      JSON.stringify(marks.map((mark, at) => ({ ...mark, reached: isPassed[at] }))),
+    );
+  }
+  process.exitCode = share < Number(options.least) ? 1 : 0;
+}
+
+function fail(what, output) {
+  console.error(output.slice(-5000));
+  console.error(`cover-kernel: ${what}`);
+  process.exit(1);
+}
