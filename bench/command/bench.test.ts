@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Report } from "../report/report.js";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
@@ -91,6 +91,10 @@ test.each([
       stdio: ["ignore", "pipe", "inherit"],
     },
   );
+  // Also where the test fails: a thousand runs would go on for long.
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
   let stdout = "";
   child.stdout.on("data", (text) => {
     stdout += text;
