@@ -12,6 +12,7 @@ import { saveReport } from "../report/history.js";
 import { type Machine, thisMachine } from "../report/machine.js";
 import { type Progress, progressOn } from "../report/progress.js";
 import {
+  type CaseSeconds,
   caseRatios,
   double11Verdict,
   exactnessOf,
@@ -28,6 +29,7 @@ import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
 import { benchCommandLine } from "./command-line.js";
 import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
+import { TimeBudget } from "./time-budget.js";
 import { ExitCode, UsageError } from "./usage.js";
 import { checkFilePlace, checkFolderPlace } from "./writable.js";
 
@@ -52,6 +54,8 @@ export function inProcess(folder: string): Workshop {
 
 const QUICK_ROWS = 1_000_000;
 const FULL_ROWS = 10_000_000;
+/** Of the quick tour, which is to end within three minutes. */
+const QUICK_SECONDS = 150;
 const USUAL_PEERS: readonly PeerName[] = ["duckdb", "polars", "js"];
 /** Engines that use one thread whatever they are asked for. */
 const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "native"];
@@ -78,8 +82,16 @@ export async function benchCommand(names: readonly string[], options: BenchOptio
     endChildren();
   };
   for (const signal of INTERRUPTS) process.once(signal, onInterrupt);
-  const measured = await benchReport(selection, options, CHILD_PROCESSES, progress, interrupt.signal);
-  const report = { ...measured, command: benchCommandLine(names, options) };
+  const measured = await benchReport(
+    selection,
+    options,
+    CHILD_PROCESSES,
+    progress,
+    interrupt.signal,
+    thisMachine(),
+    budgetSeconds(names, options),
+  );
+  const report: Report = { ...measured, command: benchCommandLine(names, options) };
   for (const signal of INTERRUPTS) process.off(signal, onInterrupt);
   progress.clear();
   process.stdout.write(reportText(report));
@@ -93,18 +105,33 @@ export interface SelectedCase {
   readonly of: BenchCase;
   readonly rows: number;
   readonly peers: readonly PeerName[];
+  /** Runs when the others are done and there is time. */
+  readonly optional?: boolean;
+  /** Short runs are repeated no more often than they must be. */
+  readonly isBrief?: boolean;
 }
 
-/** The cases that run, with their sizes and peers. Throws UsageError on unknown names. */
+function isQuick(names: readonly string[]): boolean {
+  return names.length === 0 || (names.length === 1 && names[0] === "quick");
+}
+
+/** The cases that run, with their sizes and peers; of the quick tour all but each suite's first are optional. Throws UsageError on unknown names. */
 export function select(names: readonly string[], options: BenchOptions): SelectedCase[] {
-  const quick = names.length === 0 || (names.length === 1 && names[0] === "quick");
+  const quick = isQuick(names);
   if (!quick && names.includes("quick")) throw new UsageError("quick stands alone: it is a choice of cases");
   const cases = quick ? ALL_CASES.filter((of) => of.quick !== undefined) : casesNamed(names);
   const sizes = options.rows ?? [quick ? QUICK_ROWS : FULL_ROWS];
+  const firsts = new Set(SUITES.map(({ name }) => cases.find(({ suite }) => suite === name)));
   return cases.flatMap((of) => {
     const peers = peersOf(of, options.peers ?? (quick && of.quick === "all" ? PEERS : USUAL_PEERS));
-    return sizes.map((rows) => ({ of, rows, peers }));
+    const optional = quick && !firsts.has(of);
+    return sizes.map((rows) => ({ of, rows, peers, ...(optional ? { optional } : {}) }));
   });
+}
+
+/** Seconds that there are for the chosen cases. */
+export function budgetSeconds(names: readonly string[], options: BenchOptions): number {
+  return options.budget ?? (isQuick(names) ? QUICK_SECONDS : Infinity);
 }
 
 /** Single kernels race the same algorithm in C and JavaScript, whole questions race other engines. */
@@ -122,20 +149,16 @@ export async function benchReport(
   progress: Progress,
   signal?: AbortSignal,
   machine: Machine = thisMachine(),
+  seconds = options.budget ?? Infinity,
 ): Promise<Report> {
-  const results: ResultRow[] = [];
-  const start = performance.now();
-  for (const [index, selected] of selection.entries()) {
-    const left = timeLeft(performance.now() - start, index, selection.length);
-    const where = `[${index + 1}/${selection.length}${left}] ${caseName(selected.of)}`;
-    for (const threads of options.workers) {
-      if (signal?.aborted) break;
-      const onStep = (step: string) => progress.show(`${where}  ${step}`);
-      const rows = await measureCase(selected, threads, options, workshop, onStep);
-      // A case that was interrupted has rows of engines that died.
-      if (!signal?.aborted) results.push(...rows);
-    }
-  }
+  const { results, caseSeconds, budget } = await measureAll(
+    selection,
+    options,
+    workshop,
+    progress,
+    signal,
+    seconds,
+  );
   const ratios = caseRatios(results);
   const averaged = SUITES.filter((suite) => suite.geometricMean).map((suite) => suite.name);
   const { workers, build, runs, seed, target, modes, peers, rows } = options;
@@ -144,6 +167,9 @@ export async function benchReport(
     machine,
     options: { rows, modes, workers, build, peers, runs, seed, target },
     ...(signal?.aborted ? { interrupted: true } : {}),
+    seconds: Math.round(budget.elapsedMs / 1000),
+    ...(seconds === Infinity ? {} : { budgetSeconds: seconds, leftOut: budget.leftOut }),
+    caseSeconds,
     results,
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
     exactness: exactnessOf(results),
@@ -152,10 +178,46 @@ export async function benchReport(
   };
 }
 
+/** The needed cases, then the optional ones that there is time for; the rows in the order of the selection. */
+async function measureAll(
+  selection: readonly SelectedCase[],
+  options: BenchOptions,
+  workshop: Workshop,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+  seconds: number,
+) {
+  const rowsOf = new Map(selection.map((selected) => [selected, [] as ResultRow[]]));
+  const caseSeconds: CaseSeconds[] = [];
+  const budget = new TimeBudget(seconds);
+  const inOrder = [...selection].sort((a, b) => Number(a.optional ?? false) - Number(b.optional ?? false));
+  for (const [index, selected] of inOrder.entries()) {
+    const left = timeLeft(budget.elapsedMs, index, selection.length, 1000 * seconds);
+    const where = `[${index + 1}/${selection.length}${left}] ${caseName(selected.of)}`;
+    const fitting = budget.fit(inOrder.slice(index));
+    if (fitting === null) continue;
+    for (const threads of options.workers) {
+      if (signal?.aborted) break;
+      const start = performance.now();
+      const onStep = (step: string) => progress.show(`${where}  ${step}`);
+      const rows = await measureCase(fitting, threads, options, workshop, onStep);
+      const { suite, name } = selected.of;
+      const seconds = Math.round((performance.now() - start) / 10) / 100;
+      // A case that was interrupted has rows of engines that died.
+      if (signal?.aborted) break;
+      rowsOf.get(selected)!.push(...rows);
+      caseSeconds.push({ suite, case: name, threads, seconds });
+    }
+    budget.finish();
+  }
+  return { results: [...rowsOf.values()].flat(), caseSeconds, budget };
+}
+
 /** In words, once a few cases have shown how long they take. */
-function timeLeft(elapsedMs: number, done: number, all: number): string {
+function timeLeft(elapsedMs: number, done: number, all: number, budgetMs: number): string {
   if (done < 2) return "";
-  const seconds = Math.round((elapsedMs / done / 1000) * (all - done));
+  const expected = Math.min((elapsedMs / done) * (all - done), Math.max(budgetMs - elapsedMs, 0));
+  const seconds = Math.round(expected / 1000);
   return `, about ${seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} left`;
 }
 
@@ -185,7 +247,8 @@ async function measureCase(
   const contender = (engine: EngineName, mode: Mode) => workshop.contender(specOf(engine, mode, files));
   const timed = entries.map(([engine, mode]) => contender(engine, mode));
   const witnesses = witnessesFor(selected, peers).map((name) => contender(name, "batch"));
-  const outcomes = await race(timed, witnesses, { runs: options.runs, onStep });
+  const repeat = { runs: options.runs, ...(selected.isBrief ? { roundsMs: 0 } : {}) };
+  const outcomes = await race(timed, witnesses, { ...repeat, onStep });
   onStep("verify");
   try {
     const verdicts = await verify(outcomes, of.inexact);

@@ -11,6 +11,7 @@ test("what was asked for, without defaults; the seed always", () => {
   expect(line(["exact"], { peers: "none", runs: 9, build: "scalar", rows: "500k", target: "4e9" })).toBe(
     "npx millrace bench exact --rows 500k --build scalar --peers none --runs 9 --seed 42 --target 4000000000",
   );
+  expect(line([], { budget: "60" })).toBe("npx millrace bench --budget 60 --seed 42");
   expect(line(["exact"], { peers: "js,duckdb" })).toBe(
     "npx millrace bench exact --peers duckdb,js --seed 42",
   );

@@ -5,7 +5,7 @@ import { benchOptions } from "./options.js";
 
 export function benchCommandLine(names: readonly string[], options: BenchOptions): string {
   const usual = benchOptions({});
-  const { rows, modes, workers, build, peers, runs, seed, target } = options;
+  const { rows, modes, workers, build, peers, runs, budget, seed, target } = options;
   const given: [flag: string, value: unknown, byDefault: unknown][] = [
     ["rows", rows?.map(shortRows), usual.rows],
     ["mode", modes.length > 1 ? null : modes, null],
@@ -13,6 +13,7 @@ export function benchCommandLine(names: readonly string[], options: BenchOptions
     ["build", build, usual.build],
     ["peers", peers?.length === 0 ? "none" : peers, usual.peers],
     ["runs", runs, usual.runs],
+    ["budget", budget, usual.budget],
     // Always, as it chooses the data.
     ["seed", seed, null],
     ["target", target, usual.target],

@@ -11,6 +11,7 @@ describe("options of bench", () => {
       build: "simd",
       peers: null,
       runs: null,
+      budget: null,
       seed: 42,
       target: null,
       json: null,

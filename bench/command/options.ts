@@ -24,6 +24,8 @@ export interface BenchOptions {
   readonly peers: readonly PeerName[] | null;
   /** Runs that count, exactly; null: at least 5, and more where they are short. */
   readonly runs: number | null;
+  /** Seconds that it may take, cases and peers being left out where it must be; null: 150 in the quick tour, else no end. */
+  readonly budget: number | null;
   readonly seed: number;
   /** Records/s that the user needs; null when not given. */
   readonly target: number | null;
@@ -51,6 +53,7 @@ export function benchOptions(raw: RawOptions): BenchOptions {
     build: buildOption(single(raw, "build") ?? "simd"),
     peers: raw.peers === undefined ? null : peersOption(listOption(raw, "peers", "")),
     runs: raw.runs === undefined ? null : integerOption(single(raw, "runs"), "runs", 1, 1000),
+    budget: raw.budget === undefined ? null : positiveOption(single(raw, "budget"), "budget"),
     seed: integerOption(single(raw, "seed") ?? "42", "seed", 0, 4294967295),
     target: raw.target === undefined ? null : positiveOption(single(raw, "target"), "target"),
     json: fileOption(single(raw, "json"), "json"),

@@ -11,7 +11,14 @@ import {
   type ResultRow,
   reproduction,
 } from "../report/report.js";
-import { double11Lines, exactnessLine, meanLine, overheadLine, sizedName } from "../report/table.js";
+import {
+  double11Lines,
+  exactnessLine,
+  leftOutLine,
+  meanLine,
+  overheadLine,
+  sizedName,
+} from "../report/table.js";
 import { caseName } from "../suite/index.js";
 import { type Bar, barChart, legend, lineRows, type Series } from "./charts.js";
 import { type Content, html, type Markup } from "./markup.js";
@@ -34,10 +41,12 @@ export function reportPage(report: Report): string {
   const kernels = results.filter((row) => row.nsPerRow !== undefined);
   const queries = results.filter((row) => row.nsPerRow === undefined);
   const title = `Millrace ${machine.millrace} on ${machine.cpu}`;
+  const leftOut = leftOutLine(report);
   return page(title, [
     html`<h1>${title}</h1>
 <p class="soft">${machineText(report)}</p>`,
     report.interrupted ? html`<p class="bad">Interrupted: the cases that were complete by then.</p>` : null,
+    leftOut === null ? null : html`<p class="soft">${leftOut}</p>`,
     report.double11 === null ? null : verdict(report.double11, machine.cores),
     means(report),
     ratioSection(report),

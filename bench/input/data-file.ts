@@ -45,13 +45,19 @@ export function columnFile(folder: DataFolder, column: string): string {
   return join(folder.path, `${column}.arrow`);
 }
 
-/** Generates the columns of a request that are not there yet, in a folder below `base`. */
-export async function prepareData(request: DataRequest, base = dataFolder()): Promise<DataFolder> {
+/** The folder of a request, and the columns that are not in it yet. */
+export function dataOnDisk(request: DataRequest, base = dataFolder()) {
   const { fixture, seed, columns, options } = request;
   const rows = fixtureRows(fixture, request.rows);
   const name = [fixture, rows, `seed${seed}`, ...optionTexts(options), sourceDigest()].join("-");
-  const folder = { fixture, path: join(base, name) };
-  const missing = columns.filter((column) => !existsSync(columnFile(folder, column)));
+  const folder: DataFolder = { fixture, path: join(base, name) };
+  return { folder, rows, missing: columns.filter((column) => !existsSync(columnFile(folder, column))) };
+}
+
+/** Generates the columns of a request that are not there yet, in a folder below `base`. */
+export async function prepareData(request: DataRequest, base = dataFolder()): Promise<DataFolder> {
+  const { fixture, seed, options } = request;
+  const { folder, rows, missing } = dataOnDisk(request, base);
   if (missing.length === 0) return folder;
   await mkdir(folder.path, { recursive: true });
   const open = (only: readonly string[]) =>

@@ -4,7 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type RunFigure, UnavailableError } from "../engine/engine.js";
-import type { DataFolder, DataRequest } from "../input/data-file.js";
+import { type DataFolder, type DataRequest, dataOnDisk } from "../input/data-file.js";
 import type { CanonicalResult } from "../result/canonical.js";
 import type { Answer, Call } from "./child.js";
 import type { Checked, Contender, ContenderSpec, Opened } from "./contender.js";
@@ -141,8 +141,10 @@ export class ChildContender implements Contender {
   }
 }
 
-/** Generates a data file in a process of its own. */
+/** Generates a data file in a process of its own, where it is not there yet. */
 export async function prepareInChild(request: DataRequest): Promise<DataFolder> {
+  const { folder, missing } = dataOnDisk(request);
+  if (missing.length === 0) return folder;
   const child = new Child(`the generator of ${request.fixture}`, {});
   return child.call({ method: "prepare", request }, OPEN_LIMIT_MS) as Promise<DataFolder>;
 }

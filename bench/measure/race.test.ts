@@ -56,6 +56,8 @@ describe("race", () => {
   test("short runs are repeated more often, unless the user says how often", async () => {
     const [a] = await race([fake("a")], [], { runs: null });
     expect(a!.runMs.length).toBe(25);
+    const [brief] = await race([fake("a")], [], { runs: null, roundsMs: 0 });
+    expect(brief!.runMs.length).toBe(5);
   });
 
   test.each(["open", "run", "check"] as const)(

@@ -9,6 +9,8 @@ import type { Checked, Contender, Opened } from "./contender.js";
 export interface RaceOptions {
   /** Rounds that count; null: at least 5, and more while they are short. */
   readonly runs: number | null;
+  /** Rounds beyond the least number stop after so long; the usual time when absent. */
+  readonly roundsMs?: number;
   /** Told before each call: what happens now, in a few words. */
   readonly onStep?: (step: string) => void;
 }
@@ -28,6 +30,9 @@ export interface Outcome {
   outputRows: number;
   peakRssMiB: number;
   checked: Checked | null;
+  /** Starting the process and loading the data, beside another's loading; and all calls together. */
+  loadMs: number;
+  wallMs: number;
   /** An UnavailableError where the engine cannot take part, which is no failure. */
   error: Error | null;
 }
@@ -48,7 +53,7 @@ const LOADING_AT_ONCE = 2;
 export async function race(
   timed: readonly Contender[],
   witnesses: readonly Contender[],
-  { runs, onStep }: RaceOptions,
+  { runs, roundsMs = ROUNDS_MS, onStep }: RaceOptions,
 ): Promise<Outcome[]> {
   const outcomes = [...timed, ...witnesses].map(newOutcome);
   const racing = outcomes.slice(0, timed.length);
@@ -58,7 +63,7 @@ export async function race(
   });
   await eachInTurn(racing, "warm-up", onStep, warmUp);
   const start = performance.now();
-  for (let round = 1; isWanted(round, runs, performance.now() - start); round++) {
+  for (let round = 1; isWanted(round, runs, performance.now() - start < roundsMs); round++) {
     await eachInTurn(
       racing,
       (outcome) => `run ${round}${rateText(outcome)}`,
@@ -82,9 +87,9 @@ export async function race(
   return outcomes;
 }
 
-function isWanted(round: number, runs: number | null, elapsedMs: number): boolean {
+function isWanted(round: number, runs: number | null, isEarly: boolean): boolean {
   if (runs !== null) return round <= runs;
-  return round <= LEAST_ROUNDS || (round <= MOST_ROUNDS && elapsedMs < ROUNDS_MS);
+  return round <= LEAST_ROUNDS || (round <= MOST_ROUNDS && isEarly);
 }
 
 function newOutcome(contender: Contender): Outcome {
@@ -101,6 +106,8 @@ function newOutcome(contender: Contender): Outcome {
     outputRows: 0,
     peakRssMiB: 0,
     checked: null,
+    loadMs: 0,
+    wallMs: 0,
     error: null,
   };
 }
@@ -114,6 +121,7 @@ async function loadAll(outcomes: readonly Outcome[], onStep: RaceOptions["onStep
       await guarded(outcome, async () => {
         outcome.opened = await outcome.contender.open();
       });
+      outcome.loadMs = outcome.wallMs;
     }
   };
   await Promise.all(Array.from({ length: LOADING_AT_ONCE }, load));
@@ -148,12 +156,14 @@ async function warmUp(outcome: Outcome): Promise<void> {
 
 /** An engine that fails is out of the race; the others go on. */
 async function guarded(outcome: Outcome, act: () => Promise<void>): Promise<void> {
+  const start = performance.now();
   try {
     await act();
   } catch (error) {
     outcome.error = error instanceof Error ? error : new Error(String(error));
     await outcome.contender.close().catch(() => {});
   }
+  outcome.wallMs += performance.now() - start;
 }
 
 function label({ contender: { spec } }: Outcome): string {

@@ -140,6 +140,8 @@ describe("rows", () => {
     cacheMs: [],
     outputRows: 5,
     peakRssMiB: 77,
+    loadMs: 11.4,
+    wallMs: 20.6,
     checked: { rows: 5, checksum: "ab", clockMs: 0.002 },
     error: null,
   } as never as Parameters<typeof resultRow>[1];
@@ -168,6 +170,8 @@ describe("rows", () => {
       rowsPerSecPerCore: 333333,
       outputRows: 5,
       peakRssMiB: 77,
+      loadMs: 11,
+      wallMs: 21,
       checksum: "ab",
       verified: true,
       verifiedBy: ["js"],

@@ -50,6 +50,9 @@ export interface ResultRow {
   readonly rowsPerSecPerCore?: number;
   readonly outputRows?: number;
   readonly peakRssMiB?: number;
+  /** What the row took to come about: starting the process and loading (beside another's), and everything together. */
+  readonly loadMs?: number;
+  readonly wallMs?: number;
   readonly checksum?: string;
   readonly verified: boolean;
   readonly verifiedBy: readonly string[];
@@ -100,12 +103,25 @@ export interface Report {
   readonly command?: string;
   /** Ended by the user: the cases that were complete by then. */
   readonly interrupted?: boolean;
+  /** How long it all took; the time that there was, and what was left out to end within it. */
+  readonly seconds?: number;
+  readonly budgetSeconds?: number;
+  readonly leftOut?: readonly string[];
+  /** By case: generating or finding its data, starting and loading, running, checking. */
+  readonly caseSeconds?: readonly CaseSeconds[];
   readonly results: readonly ResultRow[];
   readonly ratios: readonly Ratio[];
   readonly exactness: readonly Exactness[];
   /** The bench's own part of the times; null where no row has one. */
   readonly overhead?: Overhead | null;
   readonly double11: Double11 | null;
+}
+
+export interface CaseSeconds {
+  readonly suite: string;
+  readonly case: string;
+  readonly threads: number;
+  readonly seconds: number;
 }
 
 /** The clock's own time, as shares of what was measured. */
@@ -215,6 +231,8 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
         }),
     outputRows: outcome.outputRows,
     peakRssMiB: outcome.peakRssMiB,
+    loadMs: Math.round(outcome.loadMs),
+    wallMs: Math.round(outcome.wallMs),
     checksum: outcome.checked!.checksum,
     verified: verdict.verified,
     verifiedBy: verdict.verifiedBy,

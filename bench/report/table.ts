@@ -221,6 +221,8 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
     );
   const parts = [colours.bold(title)];
   if (report.interrupted) parts.push(colours.yellow("Interrupted: the cases that were complete by then."));
+  const leftOut = leftOutLine(report);
+  if (leftOut !== null) parts.push(colours.yellow(leftOut));
   for (const [form, table] of TABLES) {
     const rows = rowsOf(form);
     if (rows.length > 0) parts.push(table(rows, colours));
@@ -231,6 +233,12 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
   if (summary.length > 0) parts.push(summary.join("\n"));
   if (report.double11 !== null) parts.push(double11Lines(report.double11, machine.cores).join("\n"));
   return `${parts.join("\n\n")}\n`;
+}
+
+/** What there was no time for; null when nothing was left out. */
+export function leftOutLine({ budgetSeconds, leftOut = [] }: Report): string | null {
+  if (budgetSeconds === undefined || leftOut.length === 0) return null;
+  return `Left out, to end within ${budgetSeconds} s: ${leftOut.join("; ")}. All of it takes --budget ${2 * budgetSeconds}.`;
 }
 
 /** A geometric mean in words. */

@@ -131,6 +131,9 @@ describe("the quick tour", () => {
   test("has cases of every suite, and DuckDB-Wasm and Arquero in one at least", () => {
     const tour = select([], benchOptions({}));
     expect(new Set(tour.map(({ of }) => of.suite))).toEqual(new Set(SUITES.map(({ name }) => name)));
+    const needed = tour.filter(({ optional }) => !optional);
+    expect(needed.map(({ of }) => of.suite)).toEqual(SUITES.map(({ name }) => name));
+    expect(needed.length).toBeLessThan(tour.length);
     for (const peer of ["duckdb", "polars", "js"] as const) {
       expect(
         tour.every(({ of, peers }) => of.kernel !== undefined || of.latency || peers.includes(peer)),

@@ -1,0 +1,57 @@
+import { expect, test } from "vitest";
+import { caseName } from "../suite/index.js";
+import { budgetSeconds, type SelectedCase, select } from "./bench.js";
+import { benchOptions } from "./options.js";
+import { SLOW_STARTERS, TimeBudget } from "./time-budget.js";
+
+const tour = select([], benchOptions({}));
+const inOrder = [...tour.filter(({ optional }) => !optional), ...tour.filter(({ optional }) => optional)];
+const needed = tour.length - tour.filter(({ optional }) => optional).length;
+
+/** What a tour measures where each case takes so many seconds. */
+function measured(seconds: number, caseSeconds: number) {
+  let now = 0;
+  const budget = new TimeBudget(seconds, () => now);
+  const done: SelectedCase[] = [];
+  for (const index of inOrder.keys()) {
+    const fitting = budget.fit(inOrder.slice(index));
+    if (fitting === null) continue;
+    done.push(fitting);
+    now += 1000 * caseSeconds;
+    budget.finish();
+  }
+  return { done, leftOut: budget.leftOut, seconds: now / 1000 };
+}
+
+test("a machine with time to spare leaves nothing out", () => {
+  expect(measured(150, 8)).toMatchObject({ done: inOrder, leftOut: [] });
+  expect(measured(Infinity, 1000)).toMatchObject({ done: inOrder, leftOut: [] });
+});
+
+test("a slower one repeats runs less, then leaves out cases that are not needed", () => {
+  const { done, leftOut, seconds } = measured(150, 11);
+  expect(seconds).toBeLessThanOrEqual(150);
+  expect(done.length).toBeLessThan(tour.length);
+  expect(done.slice(0, needed).map(({ of }) => of)).toEqual(inOrder.slice(0, needed).map(({ of }) => of));
+  expect(done[0]!.isBrief).toBe(undefined);
+  expect(done.slice(1).every(({ isBrief }) => isBrief)).toBe(true);
+  expect(leftOut[0]).toBe("runs beyond the fifth");
+  expect(leftOut.slice(1)).toEqual(inOrder.slice(done.length).map(({ of }) => caseName(of)));
+});
+
+test("one that is slow leaves out peers, but none that verifies", () => {
+  const late = measured(150, 18);
+  expect(late.done).toHaveLength(needed);
+  expect(late.done.slice(1).some(({ peers }) => SLOW_STARTERS.some((slow) => peers.includes(slow)))).toBe(
+    false,
+  );
+  expect(late.leftOut).toContain("duckdb-wasm, arquero in flights/busiest-routes");
+  const slowest = measured(150, 60).done.slice(1);
+  expect(slowest.every(({ of, peers }) => peers.length === (of.latency ? 0 : 1))).toBe(true);
+});
+
+test("only the tour has an end of its own", () => {
+  expect(budgetSeconds([], benchOptions({}))).toBe(150);
+  expect(budgetSeconds(["groupby"], benchOptions({}))).toBe(Infinity);
+  expect(budgetSeconds(["groupby"], benchOptions({ budget: 30 }))).toBe(30);
+});
