@@ -87,6 +87,10 @@ export function op_stats(ctx: usize, handle: u32, out: usize): i32 {
   return operators.stats(ctx, handle, out);
 }
 
+export function op_time(ctx: usize, handle: u32): i64 {
+  return operators.time(ctx, handle);
+}
+
 export function op_late(ctx: usize, handle: u32, out: usize): i32 {
   return operators.late(ctx, handle, out);
 }

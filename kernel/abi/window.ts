@@ -14,6 +14,8 @@ export const enum WindowFlag {
   DROP_NULL_TIME = 1,
   /** Keep the numbers of late rows of the last push for `op_late`. */
   KEEP_LATE = 2,
+  /** With BOUND: rows that the program's filters drop move time, too. The time is a column that the program loads. */
+  ALL_TIMES = 4,
 }
 
 /** Configuration of WINDOW_AGGREGATE: this header, then at AGGREGATE a whole configuration of HASH_AGGREGATE. */

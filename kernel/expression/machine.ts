@@ -62,9 +62,12 @@ export class Program {
   literalOutputs: u32;
   /** Index of the instruction at hand. */
   at: u32;
+  /** Instructions up to the last FILTER, 0 without one; and 1 when only columns are loaded after it. */
+  filtered: u32;
+  loadsOnly: u32;
 }
 
-export const PROGRAM_SIZE: usize = 160;
+export const PROGRAM_SIZE: usize = 168;
 
 /** What an instruction keeps from vector to vector. */
 // @ts-ignore: decorator

@@ -11,7 +11,7 @@ import { Instruction, Opcode, ProgramHeader, ProgramLimit } from "../abi/instruc
 import { Reason, Status } from "../abi/status";
 import { bitmapClearTail } from "../column/bitmap";
 import { typeIsKnown, typeWidth } from "../column/type";
-import { BITMAP_BYTES, VECTOR_SIZE } from "../column/vector";
+import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
 import { fail, failDetail, failMemory } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { executeArithmetic } from "./arithmetic";
@@ -163,6 +163,7 @@ function checkAll(context: usize, program: Program): bool {
 
 function checkInstructions(context: usize, program: Program, written: usize): bool {
   let filters: u32 = 0;
+  program.loadsOnly = 1;
   for (let index: u32 = 0; index < program.instructionCount; index++) {
     const instruction = instructionAt(program, index);
     const opcode = <u32>load<u16>(instruction, <usize>Instruction.OPCODE);
@@ -170,8 +171,14 @@ function checkInstructions(context: usize, program: Program, written: usize): bo
       refuse(context, index);
       return false;
     }
-    if (opcode == <u32>Opcode.FILTER) filters++;
-    else noteWriter(program, load<u16>(instruction, <usize>Instruction.TARGET), opcode, index);
+    if (opcode == <u32>Opcode.FILTER) {
+      program.filtered = index + 1;
+      program.loadsOnly = 1;
+      filters++;
+      continue;
+    }
+    if (opcode != <u32>Opcode.LOAD && opcode != <u32>Opcode.LITERAL) program.loadsOnly = 0;
+    noteWriter(program, load<u16>(instruction, <usize>Instruction.TARGET), opcode, index);
   }
   for (let output: u32 = 0; output < program.outputCount; output++) {
     const register = load<u32>(program.outputs + (<usize>output << 2));
@@ -329,20 +336,97 @@ export function programRun(context: usize, address: usize, start: u32, rows: u32
   if (rows > <u32>Abi.VECTOR_ROWS || <u64>start + <u64>rows > <u64>program.batchRows) {
     return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
   }
+  beginVector(context, program, start, rows);
+  if (program.literalOutputs) untrimLiterals(program);
+  const status = executeAll(program, 0, program.instructionCount);
+  if (status < 0) return status;
+  if (program.literalOutputs) trimLiterals(program);
+  return program.count;
+}
+
+function beginVector(context: usize, program: Program, start: u32, rows: u32): void {
   program.context = context;
   program.start = start;
   program.rows = rows;
   program.count = rows;
   program.selection = 0;
-  if (program.literalOutputs) untrimLiterals(program);
-  const count = program.instructionCount;
-  for (let index: u32 = 0; index < count && program.count != 0; index++) {
+}
+
+/** Instructions [from, to), while rows are left. 0, or an error. */
+function executeAll(program: Program, from: u32, to: u32): i32 {
+  for (let index = from; index < to && program.count != 0; index++) {
     program.at = index;
     const status = execute(program, instructionAt(program, index));
     if (status < 0) return status;
   }
-  if (program.literalOutputs) trimLiterals(program);
-  return program.count;
+  return 0;
+}
+
+// ---- running in two steps: which rows pass, for a whole batch, then what they are
+
+/** Whether `programSelect` does less than a run: there is a filter, and nothing but columns is loaded after it. */
+export function programSelects(address: usize): bool {
+  const program = changetype<Program>(address);
+  return program.filtered != 0 && program.loadsOnly != 0 && program.literalOutputs == 0;
+}
+
+/** Runs a program that selects as far as its last filter: how many rows passed, or an error. No output holds anything yet. */
+export function programSelect(context: usize, address: usize, start: u32, rows: u32): i32 {
+  const program = changetype<Program>(address);
+  beginVector(context, program, start, rows);
+  const status = executeAll(program, 0, program.filtered);
+  return status < 0 ? status : program.count;
+}
+
+/** Brings one output of the rows that `programSelect` left. */
+export function programSelected(address: usize, output: u32): void {
+  const program = changetype<Program>(address);
+  const writer = instructionAt(program, programOutputWriter(address, output));
+  if (program.count != 0 && load<u16>(writer, <usize>Instruction.OPCODE) == <u16>Opcode.LOAD) executeLoad(program, writer);
+}
+
+/** Row numbers (u16) within the vector of the rows that passed; 0 when all did. */
+// @ts-ignore: decorator
+@inline
+export function programSelection(address: usize): usize {
+  return changetype<Program>(address).selection;
+}
+
+/** Goes on where `programSelect` had left `count` rows, whose numbers are at `selection` (0: all). */
+export function programResume(context: usize, address: usize, start: u32, selection: usize, count: u32): void {
+  const program = changetype<Program>(address);
+  beginVector(context, program, start, count);
+  program.selection = selection;
+  executeAll(program, program.filtered, program.instructionCount);
+}
+
+/** Whether an output is a column of the batch. */
+export function programLoads(address: usize, output: u32): bool {
+  const writer = instructionAt(changetype<Program>(address), programOutputWriter(address, output));
+  return load<u16>(writer, <usize>Instruction.OPCODE) == <u16>Opcode.LOAD;
+}
+
+/** Bytes that `programColumn` writes of a column of 8 bytes a row. */
+export const COLUMN_BYTES: usize = VECTOR_SIZE + BITMAP_BYTES + ROWS * 8;
+
+/**
+ * Makes a `Vector` at `to` (COLUMN_BYTES) of an output that `programLoads`, 8 bytes a row, at all rows [start, start +
+ * rows), before any filter. What the outputs hold is lost.
+ */
+export function programColumn(context: usize, address: usize, output: u32, start: u32, rows: u32, to: usize): void {
+  const program = changetype<Program>(address);
+  beginVector(context, program, start, rows);
+  const register = load<u32>(program.outputs + (<usize>output << 2));
+  executeLoad(program, instructionAt(program, programOutputWriter(address, output)));
+  memory.copy(to, changetype<usize>(registerVector(program, register)), VECTOR_SIZE);
+  const vector = changetype<Vector>(to);
+  if (vector.validity != 0) {
+    memory.copy(to + VECTOR_SIZE, vector.validity, BITMAP_BYTES);
+    vector.validity = to + VECTOR_SIZE;
+  }
+  if (vector.values != <usize>load<u32>(program.buffers + (<usize>register << 3))) return;
+  memory.copy(to + VECTOR_SIZE + BITMAP_BYTES, vector.values, <usize>rows << 3);
+  vector.values = to + VECTOR_SIZE + BITMAP_BYTES;
 }
 
 /**
@@ -428,6 +512,13 @@ export function programOutput(address: usize, output: u32): usize {
 @inline
 export function programRow(address: usize, row: u32): u32 {
   return rowInBatch(changetype<Program>(address), row);
+}
+
+/** The same within the vector. */
+// @ts-ignore: decorator
+@inline
+export function programPlace(address: usize, row: u32): u32 {
+  return rowInBatch(changetype<Program>(address), row) - changetype<Program>(address).start;
 }
 
 /** Index of the instruction that makes an output. */

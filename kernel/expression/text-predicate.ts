@@ -144,12 +144,41 @@ function rightView(program: Program, instruction: usize): u64 {
   return register == <u32>ProgramLimit.NO_REGISTER ? 0 : load<u64>(registerVector(program, register).values);
 }
 
-/** Every code of the dictionary is known: bits are only gathered, four a step. */
+/** Codes of a dictionary so small that its memo is one vector. */
+const FEW_CODES: u32 = 16;
+
+/** 16 codes as bytes; those above 127 end up there somewhere. */
+// @ts-ignore: decorator
+@inline
+function codeBytes(codes: usize): v128 {
+  return i8x16.narrow_i16x8_u(
+    i16x8.narrow_i32x4_u(v128.load(codes), v128.load(codes, 16)),
+    i16x8.narrow_i32x4_u(v128.load(codes, 32), v128.load(codes, 48)),
+  );
+}
+
+/** The bits of 16 codes. */
+// @ts-ignore: decorator
+@inline
+function fewBits(codes: usize, memo: v128): u64 {
+  return <u64>i8x16.bitmask(i8x16.swizzle(memo, codeBytes(codes)));
+}
+
+/** Every code of the dictionary is known: bits are only gathered, four a step, or 16 where the memo is one vector. */
 function byKnownCode(a: Vector, count: u32, memo: usize, length: u32, out: usize): void {
   let codes = a.values;
   // Codes of null rows may be anything: they are clamped, the others need not be.
   const last: u32 = a.validity == 0 ? 0xffffffff : length - 1;
   let row: u32 = 0;
+  if (ASC_FEATURE_SIMD && length <= FEW_CODES) {
+    const table = i8x16.shl(v128.load(memo), 6);
+    for (const whole = count & ~63; row < whole; row += 64) {
+      const low = fewBits(codes, table) | (fewBits(codes + 64, table) << 16);
+      const high = fewBits(codes + 128, table) | (fewBits(codes + 192, table) << 16);
+      store<u64>(out + <usize>(row >> 3), low | (high << 32));
+      codes += 256;
+    }
+  }
   for (const whole = count & ~63; row < whole; row += 64) {
     let word: u64 = 0;
     for (let bit: u64 = 0; bit < 64; bit += 4) {

@@ -505,6 +505,8 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         raw.status("op_watermark", handle, draws.below(2), draws.chance(50) ? END : 0n);
         break;
       default:
+        // Answers a time, and no status.
+        if (draws.chance(20)) raw.call("op_time", raw.context, draws.chance(50) ? handle : draws.word(raw));
         raw.status(
           draws.pick(["op_release", "op_stats", "op_late"]),
           ...(draws.chance(50) ? [handle, target] : [draws.word(raw), target]),

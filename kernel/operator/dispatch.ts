@@ -480,6 +480,16 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   return Status.NEED_INPUT;
 }
 
+/** What `stats` calls the watermark, without counting anything. */
+export function time(context: usize, handle: u32): i64 {
+  contextEnter(context);
+  const operator = handleOperator(context, handle);
+  if (operator == 0) return i64.MIN_VALUE;
+  const kind = changetype<Operator>(operator).kind;
+  if (kind == <u32>OperatorKind.WINDOW_AGGREGATE) return windowsOf(operator).watermark;
+  return kind == <u32>OperatorKind.JOIN ? joinPassed(operator) : i64.MIN_VALUE;
+}
+
 function joinStats(operator: usize, out: usize): void {
   store<u64>(out, joinKeys(operator), <usize>OperatorStats.GROUPS);
   store<u64>(out, regionBytes(operator) + joinBytes(operator), <usize>OperatorStats.STATE_BYTES);

@@ -11,7 +11,7 @@ import { WindowConfig, WindowFlag, WindowKind } from "../abi/window";
 import { AggregateFlag, AggregateConfig } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
-import { programBind, programOutputType, programOutputs, programRun } from "../expression/program";
+import { programBind, programLoads, programOutputType, programOutputs } from "../expression/program";
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
 import { NO_GROUP, groupsKey } from "../group/state";
 import { heapHasRoom } from "../memory/heap";
@@ -35,6 +35,7 @@ import {
   SEVERAL,
   route,
   routeCuts,
+  routedRun,
   targetAt,
   targetCount,
   targetName,
@@ -88,6 +89,8 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   const program = windowsProgram(operator);
   if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
     return refuseConfig(context);
+  const all = (self.flags & <u32>WindowFlag.ALL_TIMES) != 0;
+  if (all && (self.bound < 0 || !programLoads(program, self.time))) return refuseConfig(context);
   self.config = regionBlock(operator, max<usize>(bytes, 8));
   if (self.config == 0) return refuseMemory(context);
   memory.copy(self.config, aggregate, bytes);
@@ -116,7 +119,7 @@ function checkConfig(config: usize, length: u32): bool {
   if ((at & 7) != 0 || at < <u64>WindowConfig.SIZE || at + bytes > <u64>length || bytes < <u64>AggregateConfig.SIZE)
     return false;
   const flags = load<u32>(config, <usize>WindowConfig.FLAGS);
-  if (flags > <u32>(WindowFlag.DROP_NULL_TIME | WindowFlag.KEEP_LATE)) return false;
+  if (flags > <u32>(WindowFlag.DROP_NULL_TIME | WindowFlag.KEEP_LATE | WindowFlag.ALL_TIMES)) return false;
   const lateness = load<i64>(config, <usize>WindowConfig.LATENESS);
   const early = load<i64>(config, <usize>WindowConfig.EARLY);
   if (lateness < 0 || lateness > LONGEST || early < 0 || early > LONGEST) return false;
@@ -197,7 +200,7 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
     if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
     return status;
   }
-  status = sessions ? sessionsApply(context, operator, rows) : applyRouted(context, operator, rows, routing);
+  status = sessions ? sessionsApply(context, operator, rows, routing) : applyRouted(context, operator, rows, routing);
   if (status < 0) return status;
   changetype<Operator>(operator).rowsSelected += routing.selected;
   return windowIsDue(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
@@ -292,7 +295,7 @@ function apply(context: usize, operator: usize, rows: u32, selected: u32): i32 {
     const number = load<u32>(self.vectors + ((<usize>(start / ROWS)) << 2));
     if (number == NOWHERE) continue;
     // The outputs of a lone vector are still there.
-    const count = rows <= ROWS ? <i32>selected : programRun(context, program, start, min(ROWS, rows - start));
+    const count = rows <= ROWS ? <i32>selected : routedRun(context, self, program, start, min(ROWS, rows - start));
     if (count < 0) return count;
     let status: i32 = 0;
     if (self.scattered) status = scatterApply(context, operator, start, count, rows - start);

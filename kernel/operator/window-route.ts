@@ -2,7 +2,10 @@
 //
 // The whole batch is looked at first: late rows, null times and times out of range are told, the partials that are
 // needed are made and given room, and only then rows are applied, so that a push is all or nothing. The program runs
-// again for that, unless the batch is one vector; what it costs is little beside grouping.
+// again for that, unless the batch is one vector. Where nothing but columns comes after its filters, only these and the
+// time are run at first, and which rows passed is kept, so that no filter runs twice.
+//
+// Where filtered rows move time, too (ALL_TIMES), the newest time comes from the column of times as it is in the batch.
 //
 // A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time. So is
 // one none of whose rows can be late for any window, looked at whole or, where the watermark moves on in it, in blocks
@@ -19,7 +22,20 @@ import { WindowFlag } from "../abi/window";
 import { bitmapGet } from "../column/bitmap";
 import { outputColumn, outputReset, regrow } from "../column/builder";
 import { Vector } from "../column/vector";
-import { programOutput, programOutputWriter, programRow, programRun } from "../expression/program";
+import {
+  COLUMN_BYTES,
+  programColumn,
+  programOutput,
+  programOutputWriter,
+  programPlace,
+  programResume,
+  programRow,
+  programRun,
+  programSelect,
+  programSelected,
+  programSelection,
+  programSelects,
+} from "../expression/program";
 import {
   ROW_TABLE_SCRATCH,
   RowTable,
@@ -77,9 +93,14 @@ export class Routing {
   base: i64;
   /** 1 when there are vectors that are cut. */
   cut: u32;
+  /** With ALL_TIMES: a `Vector` of the times of all rows of the vector at hand, and how many; else 0. */
+  all: usize;
+  allRows: u32;
 }
 
-export const ROUTING_SIZE: usize = 88;
+export const ROUTING_SIZE: usize = 96;
+/** Selections, and u32 how many rows of each vector. */
+const SELECTION_BYTES: usize = ((<usize>Abi.MORSEL_ROWS) << 1) + ((<usize>(<u32>Abi.MORSEL_ROWS / ROWS)) << 2);
 
 /** Rows of a vector that is cut; 0 for another one. */
 // @ts-ignore: decorator
@@ -101,6 +122,13 @@ export function boundedWatermark(newest: i64, bound: i64): i64 {
   return newest < i64.MIN_VALUE + bound + 1 ? i64.MIN_VALUE : newest - bound - 1;
 }
 
+/** The watermark after rows whose newest time is `newest`. */
+// @ts-ignore: decorator
+@inline
+export function watermarkAfter(self: Windows, watermark: i64, newest: i64): i64 {
+  return self.bound < 0 ? watermark : max<i64>(watermark, boundedWatermark(newest, self.bound));
+}
+
 /** Routes the bound batch of `rows` rows. 0, or an error; the operator is as it was, in any case. */
 export function route(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
@@ -116,12 +144,19 @@ export function route(context: usize, operator: usize, rows: u32, routing: Routi
   routing.low = i64.MAX_VALUE;
   routing.high = i64.MIN_VALUE;
   routing.cut = 0;
+  routing.all = 0;
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
+  self.selects = rows > ROWS && programSelects(program) && reserveSelections(operator, self) ? 1 : 0;
   for (let start: u32 = 0; start < rows; start += ROWS) {
-    const selected = programRun(context, program, start, min(ROWS, rows - start));
-    if (selected < 0) return selected;
     const mark = scratchMark(context);
+    const count = min(ROWS, rows - start);
+    if (self.flags & <u32>WindowFlag.ALL_TIMES) loadAllTimes(context, operator, start, count, routing);
+    const selected = self.selects
+      ? programSelect(context, program, start, count)
+      : programRun(context, program, start, count);
+    if (selected < 0) return selected;
+    if (self.selects) keepSelection(self, program, start, count, <u32>selected);
     const status = routeVector(context, operator, start, selected, routing);
     scratchReset(context, mark);
     if (status < 0) return status;
@@ -130,13 +165,67 @@ export function route(context: usize, operator: usize, rows: u32, routing: Routi
   return 0;
 }
 
+/** Room for which rows of a push pass. False when out of memory. */
+function reserveSelections(operator: usize, self: Windows): bool {
+  if (self.selections == 0) self.selections = regionBlock(operator, SELECTION_BYTES);
+  return self.selections != 0;
+}
+
+/** Where the number of rows of the vector at `start` that passed is kept. */
+// @ts-ignore: decorator
+@inline
+function selectedAt(self: Windows, start: u32): usize {
+  return self.selections + ((<usize>Abi.MORSEL_ROWS) << 1) + ((<usize>(start / ROWS)) << 2);
+}
+
+/** Keeps which of the `rows` rows at `start` passed, and loads their times. */
+function keepSelection(self: Windows, program: usize, start: u32, rows: u32, selected: u32): void {
+  store<u32>(selectedAt(self, start), selected);
+  if (selected != rows)
+    memory.copy(self.selections + ((<usize>start) << 1), programSelection(program), (<usize>selected) << 1);
+  programSelected(program, self.time);
+}
+
+/** Runs the program for a vector of a routed push again: how many rows passed, or an error. */
+export function routedRun(context: usize, self: Windows, program: usize, start: u32, rows: u32): i32 {
+  if (self.selects == 0) return programRun(context, program, start, rows);
+  const selected = load<u32>(selectedAt(self, start));
+  programResume(context, program, start, selected == rows ? 0 : self.selections + ((<usize>start) << 1), selected);
+  return selected;
+}
+
+/** The times of all rows of a vector, before the program runs for it. */
+export function loadAllTimes(context: usize, operator: usize, start: u32, rows: u32, routing: Routing): void {
+  routing.all = scratchTake(context, COLUMN_BYTES);
+  routing.allRows = rows;
+  programColumn(context, windowsProgram(operator), windowsOf(operator).time, start, rows, routing.all);
+}
+
+/** The newest of the times of all rows [from, to) of the vector at hand, and of `newest`. */
+export function newestOfAll(routing: Routing, from: u32, to: u32, newest: i64): i64 {
+  const values = changetype<Vector>(routing.all).values;
+  const validity = changetype<Vector>(routing.all).validity;
+  for (let row = from; row < to; row++) {
+    if (validity != 0 && bitmapGet(validity, row) == 0) continue;
+    newest = max<i64>(newest, load<i64>(values + ((<usize>row) << 3)));
+  }
+  return newest;
+}
+
 function routeVector(context: usize, operator: usize, start: u32, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   const at = self.vectors + ((<usize>(start / ROWS)) << 2);
   store<u32>(at, NOWHERE);
-  if (rows == 0) return 0;
+  if (rows == 0) {
+    if (routing.all != 0) {
+      routing.newest = newestOfAll(routing, 0, routing.allRows, routing.newest);
+      routing.watermark = watermarkAfter(self, routing.watermark, routing.newest);
+    }
+    return 0;
+  }
   const times = changetype<Vector>(programOutput(windowsProgram(operator), self.time));
-  if (times.validity == 0 && routeWhole(context, operator, times.values, rows, routing, start)) return 0;
+  const nulls = times.validity != 0 || (routing.all != 0 && changetype<Vector>(routing.all).validity != 0);
+  if (!nulls && routeWhole(context, operator, times.values, rows, routing, start)) return 0;
   store<u32>(at, SEVERAL);
   routing.open = 0;
   return routeRows(context, operator, times, start, rows, routing);
@@ -164,8 +253,9 @@ function routeWhole(
   const slice = sliceOf(shape, low);
   // sliceOf rather than an end: the last slice of all has none.
   const last = sliceOf(shape, high);
-  const newest = max<i64>(routing.newest, high);
-  const watermark = self.bound < 0 ? routing.watermark : max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
+  if (routing.all != 0) timeRange(changetype<Vector>(routing.all).values, routing.allRows, range);
+  const newest = max<i64>(routing.newest, load<i64>(range, 8));
+  const watermark = watermarkAfter(self, routing.watermark, newest);
   const from = sliceFirstWindow(shape, slice);
   const expiry = expiryOf(self, watermark);
   const closed = windowIsClosed(shape, from, expiry);
@@ -221,11 +311,18 @@ function isInTime(context: usize, self: Windows, times: usize, rows: u32, routin
   const shape = shapeOf(self);
   const range = scratchTake(context, 16);
   let newest = routing.newest;
+  // All rows of a block rather than those that passed: none of those is older than the oldest of all.
+  if (routing.all != 0) {
+    times = changetype<Vector>(routing.all).values;
+    rows = routing.allRows;
+  }
   for (let row: u32 = 0; row < rows; row += BLOCK) {
     timeRange(times + ((<usize>row) << 3), min(BLOCK, rows - row), range);
     newest = max<i64>(newest, load<i64>(range, 8));
     const watermark = max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
-    const from = sliceFirstWindow(shape, sliceOf(shape, load<i64>(range)));
+    const low = load<i64>(range);
+    if (routing.all != 0 && (low < shapeLowest(shape) || low > shapeHighest(shape))) return false;
+    const from = sliceFirstWindow(shape, sliceOf(shape, low));
     if (windowIsClosed(shape, from, expiryOf(self, watermark))) return false;
   }
   return true;
@@ -441,7 +538,19 @@ function nameRows(
   let last: i64 = 0;
   let any = false;
   let kept: u32 = 0;
+  // Rows before this one have moved the watermark.
+  let passed: u32 = 0;
   for (let row: u32 = 0; row < rows; row++) {
+    if (routing.all != 0) {
+      const at = programPlace(program, row);
+      const before = newest;
+      newest = newestOfAll(routing, passed, at, newest);
+      passed = at;
+      if (newest > before) {
+        watermark = watermarkAfter(self, watermark, newest);
+        expiry = expiryOf(self, watermark);
+      }
+    }
     if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
       if ((self.flags & <u32>WindowFlag.DROP_NULL_TIME) == 0) return refuseNull(context, operator, row);
       routing.nullTimes++;
@@ -478,6 +587,10 @@ function nameRows(
         expiry = expiryOf(self, watermark);
       }
     }
+  }
+  if (routing.all != 0) {
+    newest = newestOfAll(routing, passed, routing.allRows, newest);
+    watermark = watermarkAfter(self, watermark, newest);
   }
   routing.newest = newest;
   routing.watermark = watermark;

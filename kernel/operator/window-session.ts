@@ -33,7 +33,7 @@ import {
   outputReset,
 } from "../column/builder";
 import { BITMAP_BYTES, Vector } from "../column/vector";
-import { programOutput, programRow, programRun } from "../expression/program";
+import { programOutput, programPlace, programRow, programRun } from "../expression/program";
 import { Copying, copyAssign, copyPrepare } from "../group/copy";
 import { groupTextBytes, groupsEmitKey } from "../group/emit";
 import { Tier } from "../group/state";
@@ -72,7 +72,15 @@ import { aggregatePrepareResults, aggregateReserveRows, aggregateReserveValues, 
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateApplyValues, aggregateCreatePart } from "./hash-aggregate";
 import { Operator, operatorAllocate, operatorFree } from "./operator";
-import { Routing, boundedWatermark, refuseNull, refuseTime } from "./window-route";
+import {
+  Routing,
+  boundedWatermark,
+  loadAllTimes,
+  newestOfAll,
+  refuseNull,
+  refuseTime,
+  watermarkAfter,
+} from "./window-route";
 import { Windows, earlyMultiple, gatherOf, shapeOf, windowsOf, windowsProgram } from "./windows";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
@@ -149,6 +157,7 @@ export function sessionsDestroy(context: usize, operator: usize): void {
 export function sessionsCheck(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   routing.selected = 0;
+  routing.all = 0;
   self.sessionsFired = earlyMultiple(self, self.sessionsEarly);
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) != 0 && !outputReset(self.late, rows)) return failMemory(context, 0);
   const program = windowsProgram(operator);
@@ -188,18 +197,24 @@ export function sessionsReserveRows(context: usize, operator: usize, rows: u32):
 }
 
 /** Applies the checked batch: all of it, or nothing and OUT_OF_MEMORY, or the operator fails. */
-export function sessionsApply(context: usize, operator: usize, rows: u32): i32 {
+export function sessionsApply(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   const program = windowsProgram(operator);
   let applied = false;
   for (let start: u32 = 0; start < rows; start += ROWS) {
-    const count = programRun(context, program, start, min(ROWS, rows - start));
-    if (count == 0) continue;
     const mark = scratchMark(context);
+    const whole = min(ROWS, rows - start);
+    if (self.flags & <u32>WindowFlag.ALL_TIMES) loadAllTimes(context, operator, start, whole, routing);
+    const count = programRun(context, program, start, whole);
+    if (count == 0) {
+      if (routing.all != 0) moveTo(self, newestOfAll(routing, 0, whole, self.newest));
+      scratchReset(context, mark);
+      continue;
+    }
     let status = count < 0 ? count : findKeys(context, self, <u32>count, rows - start);
     if (status == 0 || applied) {
       applied = true;
-      if (status == 0) status = applyVector(context, operator, self, <u32>count);
+      if (status == 0) status = applyVector(context, operator, self, <u32>count, routing);
       if (status < 0) changetype<Operator>(operator).failed = 1;
     }
     scratchReset(context, mark);
@@ -216,10 +231,16 @@ function findKeys(context: usize, self: Windows, rows: u32, left: u32): i32 {
   return aggregateTrack(context, self.values);
 }
 
-function applyVector(context: usize, operator: usize, self: Windows, rows: u32): i32 {
+/** Time goes on to a newest row. */
+function moveTo(self: Windows, newest: i64): void {
+  self.newest = newest;
+  self.watermark = watermarkAfter(self, self.watermark, newest);
+}
+
+function applyVector(context: usize, operator: usize, self: Windows, rows: u32, routing: Routing): i32 {
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   const selection = scratchTake(context, (<usize>ROWS) << 1);
-  const kept = findSessions(operator, self, rows, numbers, selection);
+  const kept = findSessions(operator, self, rows, routing, numbers, selection);
   if (kept == 0) return 0;
   const gather = gatherOf(self);
   if (kept == rows) return aggregateApplyValues(context, self.values, numbers, kept, sessionsOf(self).count);
@@ -231,7 +252,14 @@ function applyVector(context: usize, operator: usize, self: Windows, rows: u32):
 }
 
 /** Writes each row's session to `numbers` and its row to `selection`, but for rows that are dropped. How many. */
-function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize, selection: usize): u32 {
+function findSessions(
+  operator: usize,
+  self: Windows,
+  rows: u32,
+  routing: Routing,
+  numbers: usize,
+  selection: usize,
+): u32 {
   const program = windowsProgram(operator);
   const sessions = sessionsOf(self);
   const times = changetype<Vector>(programOutput(program, self.time));
@@ -245,7 +273,19 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
   let watermark = self.watermark;
   let expiry = expiryOf(watermark, lateness);
   let kept: u32 = 0;
+  // Rows before this one have moved the watermark.
+  let passed: u32 = 0;
   for (let row: u32 = 0; row < rows; row++) {
+    if (routing.all != 0) {
+      const at = programPlace(program, row);
+      const before = newest;
+      newest = newestOfAll(routing, passed, at, newest);
+      passed = at;
+      if (newest > before) {
+        watermark = watermarkAfter(self, watermark, newest);
+        expiry = expiryOf(watermark, lateness);
+      }
+    }
     if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
       self.nullTimes++;
       continue;
@@ -269,6 +309,7 @@ function findSessions(operator: usize, self: Windows, rows: u32, numbers: usize,
   }
   self.newest = newest;
   self.watermark = watermark;
+  if (routing.all != 0) moveTo(self, newestOfAll(routing, passed, routing.allRows, newest));
   return kept;
 }
 

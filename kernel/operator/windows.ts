@@ -70,6 +70,10 @@ export class Windows {
   table: usize;
   vectors: usize;
   rows: usize;
+  /** Rows of each vector that passed the filters, and how many: see window-route.ts. 0 until a push needs it. */
+  selections: usize;
+  /** 1 when the push at hand has selected its rows, and the outputs are to be loaded again. */
+  selects: u32;
   targets: usize;
   targetCapacity: u32;
   /** SESSION, see window-session.ts: sessions, keys, values; those that are due, the first and how many. */

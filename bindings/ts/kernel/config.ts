@@ -194,6 +194,8 @@ export interface WindowConfigSpec {
   readonly offset?: bigint | undefined;
   /** How much older than the newest row before it a row may be. Absent: only watermarks move time. */
   readonly bound?: bigint | undefined;
+  /** With `bound`: rows that are filtered out move time, too. The time is a column, not computed. */
+  readonly allTimes?: boolean | undefined;
   /** How long after its close a window takes late rows, as corrections; needs `aggregate.changelog`. */
   readonly lateness?: bigint | undefined;
   /** Changes of open windows leave whenever the watermark passes a multiple of this; needs `aggregate.changelog`. */
@@ -209,7 +211,8 @@ export function encodeWindowConfig(spec: WindowConfigSpec): Uint8Array {
   const length = spec.length ?? 1n;
   const flags =
     (spec.dropNullTime ? WindowFlag.DROP_NULL_TIME : WindowFlag.NONE) |
-    (spec.keepLate ? WindowFlag.KEEP_LATE : WindowFlag.NONE);
+    (spec.keepLate ? WindowFlag.KEEP_LATE : WindowFlag.NONE) |
+    (spec.allTimes ? WindowFlag.ALL_TIMES : WindowFlag.NONE);
   view.setUint32(WindowConfig.VERSION, Abi.VERSION, true);
   view.setUint32(WindowConfig.KIND, spec.kind, true);
   view.setUint32(WindowConfig.TIME, spec.time, true);

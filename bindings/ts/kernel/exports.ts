@@ -24,5 +24,6 @@ export interface KernelExports {
   op_release(context: number, handle: number): number;
   op_destroy(context: number, handle: number): number;
   op_stats(context: number, handle: number, out: number): number;
+  op_time(context: number, handle: number): bigint;
   op_late(context: number, handle: number, out: number): number;
 }

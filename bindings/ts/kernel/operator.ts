@@ -524,6 +524,12 @@ export class Operator {
     return new Uint32Array(bytes.slice(values, values + batch.rows * 4).buffer);
   }
 
+  /** The watermark of `stats()`: of a windowed aggregation, or of what a join by time lets go. */
+  get watermarkTime(): bigint | null {
+    const time = this.kernel.call((exports, context) => exports.op_time(context, this.#handle));
+    return time === NO_WATERMARK ? null : time;
+  }
+
   stats(): OperatorCounts {
     const at = this.#out;
     this.#run((exports, context) => exports.op_stats(context, this.#handle, at), this.#context(0));

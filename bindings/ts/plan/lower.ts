@@ -31,6 +31,7 @@ import {
   type Field,
   int64,
   isCarried,
+  physicalType,
   type Schema,
   valueType,
 } from "../type/data-type.js";
@@ -112,8 +113,10 @@ export interface WindowStage extends GroupingStage {
   readonly aggregate: AggregateConfigSpec;
   /** The source's column that the time is, perhaps through an earlier window; null where it is computed. */
   readonly clock: number | null;
-  /** Whether the times of all rows of the input are the operator's: no filter before, no calendar, no cast. */
+  /** Whether the times of all rows of the input are the operator's: no calendar, and, behind a filter, no cast. */
   readonly plain: boolean;
+  /** Whether the operator filters. */
+  readonly filtered: boolean;
 }
 
 /**
@@ -783,7 +786,9 @@ function windowStage(pending: Pending, plan: AggregatePlan): WindowStage {
   const { stage, aggregate, time } = groupingStage(pending, plan, window.time);
   const instant = over(pending)(window.instant);
   const clock = clockOf({ name: window.column, expression: instant }, pending);
-  const plain = instant.kind === "column" && window.scale.kind === "ticks" && stage.filters.length === 0;
+  const filtered = stage.filters.length > 0;
+  const isColumn = instant.kind === "column" && window.scale.kind === "ticks";
+  const plain = isColumn && (!filtered || physicalType(valueType(instant.type)) === Type.I64);
   const [start, end] = WINDOW_COLUMNS;
   const output = [
     { name: start, ...NUMBER },
@@ -800,6 +805,7 @@ function windowStage(pending: Pending, plan: AggregatePlan): WindowStage {
     time,
     clock,
     plain,
+    filtered,
   };
 }
 

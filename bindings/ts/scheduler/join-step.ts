@@ -142,7 +142,7 @@ export class JoinStep extends OperatorStep {
   /** How far the left times that leave have come. */
   passes(): bigint | null {
     if (this.#time === null) return null;
-    const { watermark } = this.operator.stats();
+    const watermark = this.operator.watermarkTime;
     return watermark === null ? null : watermarkOf(watermark, this.#time);
   }
 

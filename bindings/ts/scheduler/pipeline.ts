@@ -308,7 +308,7 @@ export class Pipeline {
 
   /** The watermark of a source whose first step keeps time by itself. */
   ownWatermark(source: number): bigint | null {
-    return this.#chains[source]!.steps[0]!.operators[0]!.stats().watermark;
+    return this.#chains[source]!.steps[0]!.operators[0]!.watermarkTime;
   }
 
   /** What each step holds of the kernel's memory, by the name that `explain` gives it; most first. */

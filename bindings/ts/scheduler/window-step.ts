@@ -57,7 +57,7 @@ export class WindowStep extends OperatorStep {
           time,
           dropNullTime,
           keepLate: late !== null,
-          ...(bound === null ? {} : { bound }),
+          ...(bound === null ? {} : { bound, allTimes: stage.filtered }),
           ...sizes,
           ...corrections,
           aggregate,
