@@ -1,6 +1,6 @@
 // Packs the package, installs the tarball into an empty project and uses it there as a stranger would:
 // runs the README's examples as ES modules, type-checks them strictly (lib ES2022, skipLibCheck off for
-// our own types), loads it from CommonJS, and asks the command for help.
+// our own types), loads it from CommonJS, bundles it for a page (check-bundles.ts), and asks the command for help.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -130,6 +130,8 @@ try {
     );
     process.stdout.write(run(process.execPath, ["require.cjs"]));
   }
+  const bundles = [join(root, "scripts/check-bundles.ts"), project];
+  process.stdout.write(run(process.execPath, [join(root, "node_modules/tsx/dist/cli.mjs"), ...bundles]));
   const help = run("npx", ["--no-install", "millrace", "--help"]);
   if (!help.includes("bench")) throw new Error("millrace --help does not mention bench");
   const figures = run("npx", [

@@ -31,7 +31,7 @@ import {
 } from "../type/data-type.js";
 import { OverflowError, TypeMismatchError, UnknownColumnError } from "../type/error.js";
 import { MalformedFileError } from "./file-error.js";
-import { optionalModule } from "./optional-module.js";
+import { missing } from "./optional-module.js";
 import type { BatchSource } from "./source.js";
 
 export interface ParquetOptions {
@@ -41,10 +41,8 @@ export interface ParquetOptions {
 
 /** Opens a Parquet file. Throws ArgumentError without hyparquet, MalformedFileError when it is not Parquet. */
 export async function readParquet(path: string, options: ParquetOptions): Promise<BatchSource> {
-  const { asyncBufferFromFile, parquetMetadataAsync, parquetScan } = await optionalModule(
-    "hyparquet",
-    "reading Parquet",
-    () => import("hyparquet"),
+  const { asyncBufferFromFile, parquetMetadataAsync, parquetScan } = await import("hyparquet").catch(
+    missing("hyparquet", "reading Parquet"),
   );
   const file = await asyncBufferFromFile(path);
   const metadata = await guarded(path, () => parquetMetadataAsync(file));
@@ -96,10 +94,8 @@ async function compressorsOf(metadata: FileMetaData) {
   );
   if (codecs.every((codec) => codec === undefined || codec === "UNCOMPRESSED" || codec === "SNAPPY"))
     return {};
-  const { compressors } = await optionalModule(
-    "hyparquet-compressors",
-    "reading Parquet compressed by Gzip, Brotli, LZ4 or Zstandard",
-    () => import("hyparquet-compressors"),
+  const { compressors } = await import("hyparquet-compressors").catch(
+    missing("hyparquet-compressors", "reading Parquet compressed by Gzip, Brotli, LZ4 or Zstandard"),
   );
   return compressors;
 }

@@ -8,7 +8,7 @@ import type { SchemaElement } from "hyparquet";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type DataType, type Field, type Schema, typeName, valueType } from "../type/data-type.js";
 import { TypeMismatchError } from "../type/error.js";
-import { optionalModule } from "./optional-module.js";
+import { missing } from "./optional-module.js";
 import { integerReader, isValid, ranges, readInt128 } from "./text-format.js";
 
 /** Rows that are collected before a row group is written; DuckDB takes 122,880. */
@@ -20,10 +20,8 @@ export async function writeParquet(
   schema: Schema,
   batches: AsyncIterable<BatchData>,
 ): Promise<number> {
-  const { fileWriter, ParquetWriter } = await optionalModule(
-    "hyparquet-writer",
-    "writing Parquet",
-    () => import("hyparquet-writer"),
+  const { fileWriter, ParquetWriter } = await import("hyparquet-writer").catch(
+    missing("hyparquet-writer", "writing Parquet"),
   );
   const root: SchemaElement = { name: "root", num_children: schema.fields.length };
   const elements = schema.fields.map(elementOf);

@@ -12,24 +12,25 @@ export type KernelBuild = "simd" | "threads" | "scalar" | "debug";
 
 /**
  * Where each build may lie: from `dist/`, and from source. Spelled out, one `new URL("...", import.meta.url)`
- * each, because that is the form that bundlers recognise and follow.
+ * each, because that is the form that bundlers recognise and follow (those of the package: in a checkout's source
+ * they have nothing to look for).
  */
 const PLACES: Record<KernelBuild, readonly [dist: URL, source: URL]> = {
   simd: [
     new URL("../../../../build/millrace.wasm", import.meta.url),
-    new URL("../../../build/millrace.wasm", import.meta.url),
+    new URL(/* @vite-ignore */ "../../../build/millrace.wasm", import.meta.url),
   ],
   threads: [
     new URL("../../../../build/millrace.threads.wasm", import.meta.url),
-    new URL("../../../build/millrace.threads.wasm", import.meta.url),
+    new URL(/* @vite-ignore */ "../../../build/millrace.threads.wasm", import.meta.url),
   ],
   scalar: [
     new URL("../../../../build/millrace.scalar.wasm", import.meta.url),
-    new URL("../../../build/millrace.scalar.wasm", import.meta.url),
+    new URL(/* @vite-ignore */ "../../../build/millrace.scalar.wasm", import.meta.url),
   ],
   debug: [
     new URL("../../../../build/millrace.debug.wasm", import.meta.url),
-    new URL("../../../build/millrace.debug.wasm", import.meta.url),
+    new URL(/* @vite-ignore */ "../../../build/millrace.debug.wasm", import.meta.url),
   ],
 };
 
@@ -97,7 +98,8 @@ function runsInNode(): boolean {
 
 async function readPackaged(build: KernelBuild): Promise<BufferSource> {
   const [dist, source] = PLACES[build];
-  const candidates = import.meta.url.includes("/dist/") ? [dist, source] : [source, dist];
+  // A bundle is made of the package, and has only the first.
+  const candidates = import.meta.url.endsWith(".ts") ? [source, dist] : [dist, source];
   let failure: unknown;
   for (const candidate of candidates) {
     try {
