@@ -143,8 +143,15 @@ export class SharedMap {
 
   #grow(): Place {
     const { kernel, create } = this.#options;
-    const operator = create();
-    const place = { operator, stage: new Stage(kernel), order: kernel.allocate(ORDER_BYTES) };
+    const order = kernel.allocate(ORDER_BYTES);
+    let operator: Operator;
+    try {
+      operator = create();
+    } catch (error) {
+      kernel.free(order);
+      throw error;
+    }
+    const place = { operator, stage: new Stage(kernel), order };
     const { view } = kernel.memory;
     view.setUint32(place.order, operator.handle, true);
     view.setUint32(place.order + OUT, operator.out, true);
