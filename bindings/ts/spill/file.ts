@@ -33,7 +33,7 @@ export class SpillFile {
     this.#writer = new IpcStreamWriter(schema);
     this.#head = this.#writer.head;
     this.path = folder.nextPath();
-    this.#file = this.#guarded("cannot be made", () => folder.host.files.openSync(this.path, "wx+"));
+    this.#file = this.#guarded("cannot be made", () => folder.make(this.path));
     folder.count(0, 0, 1);
     try {
       this.#write(this.#head);

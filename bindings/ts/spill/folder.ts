@@ -89,6 +89,18 @@ export class SpillFolder {
     return this.host.join(this.path, `${this.#next++}.arrows`);
   }
 
+  /** A new file, for reading and writing. The folder is made again where somebody has cleared it away meanwhile. */
+  make(path: string): number {
+    const { files } = this.host;
+    try {
+      return files.openSync(path, "wx+");
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ENOENT") throw error;
+      files.mkdirSync(this.path, { recursive: true });
+      return files.openSync(path, "wx+");
+    }
+  }
+
   /** @internal What files tell of themselves: bytes written (or, below 0, given back), bytes read, files. */
   count(written: number, read: number, files: number): void {
     if (written > 0) this.#bytesWritten += written;
