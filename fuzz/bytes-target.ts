@@ -5,8 +5,8 @@ import { inspect } from "node:util";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
 import { KernelTrapError, MillraceError } from "../bindings/ts/type/error.js";
 import { RowRandom } from "../fixtures/random.js";
-import { Disagreement, Engines } from "./agree.js";
 import type { Draw } from "./draw.js";
+import { Disagreement, Engines } from "./engines.js";
 import { drawPlan, type PlanCase } from "./plan.js";
 import { sourceText } from "./source-text.js";
 import type { Target } from "./target.js";
@@ -34,7 +34,7 @@ export class BytesTarget implements Target {
   }
 
   static async open(): Promise<BytesTarget> {
-    return new BytesTarget(await Engines.open());
+    return new BytesTarget(new Engines());
   }
 
   async run(draw: Draw): Promise<void> {
@@ -78,14 +78,14 @@ export class BytesTarget implements Target {
  * @throws Disagreement for an error that is not typed, a trap, a hang, memory that is not given back
  */
 export async function endures(engines: Engines, one: PlanCase, way: Way, damage: Damage): Promise<boolean> {
-  const faulty = engines.at(way.build);
+  const faulty = await engines.at(way);
   faulty.faults = way.faults;
   if (damage.what === "state") faulty.damage = (states) => damagedStates(states, damage);
   const disturbance = damage.what === "ipc" ? { bytes: (ipc: Uint8Array) => damaged(ipc, damage) } : {};
   const start = process.cpuUsage();
   let error: unknown = null;
   try {
-    await runWay(faulty.engine, one, way, disturbance);
+    await runWay(faulty, one, way, disturbance);
   } catch (failure) {
     error = failure;
   } finally {

@@ -1,22 +1,39 @@
-// Faults on purpose: memory that ends, signals, consumers that leave, sources that throw, a clock that goes back.
+// Faults on purpose: memory that ends, signals, consumers that leave, sources that throw, a clock that goes back, threads
+// that end, disks that fail.
 // Whatever happens is a typed error, the fault's own, or the right result; afterwards memory is back where it was, and
 // the same plan gives the twin's rows.
 
 import { inspect } from "node:util";
-import { MemoryLimitError } from "../bindings/ts/index.js";
+import { MemoryLimitError, SpillError, WorkerError } from "../bindings/ts/index.js";
 import { CorruptStateError, MillraceError } from "../bindings/ts/type/error.js";
-import { agree, Disagreement, Engines } from "./agree.js";
+import { abortAfter } from "./abort-after.js";
+import { agree } from "./agree.js";
 import type { Draw } from "./draw.js";
+import { Disagreement, Engines } from "./engines.js";
 import { drawPlan, type PlanCase } from "./plan.js";
 import { sourceText } from "./source-text.js";
+import type { DiskFault } from "./spill-disk.js";
 import type { Target } from "./target.js";
 import { type Disturbance, drawWay, runWay, type Way } from "./way.js";
 
-/** What goes wrong, and when: at which allocation, before which batch of a source, after which batch of results. */
+/**
+ * What goes wrong, and when: at which allocation, before which batch of a source, after which batch of results, after how
+ * many turns of the event loop, with which morsel, at which call of the file system.
+ */
 export interface Fault {
-  readonly kind: "allocation" | "abort" | "leave" | "throw" | "clock";
+  readonly kind:
+    | "allocation"
+    | "abort"
+    | "signal"
+    | "leave"
+    | "throw"
+    | "clock"
+    | "thread"
+    | DiskFault["kind"];
   readonly at: number;
 }
+
+const DISK: readonly Fault["kind"][] = ["full", "cut", "changed", "gone"] satisfies DiskFault["kind"][];
 
 class SourceFailure extends Error {}
 class Aborted extends Error {}
@@ -31,7 +48,7 @@ export class FaultTarget implements Target {
   }
 
   static async open(): Promise<FaultTarget> {
-    return new FaultTarget(await Engines.open());
+    return new FaultTarget(new Engines());
   }
 
   async run(draw: Draw): Promise<void> {
@@ -46,13 +63,22 @@ export class FaultTarget implements Target {
       "allocation",
       "allocation",
       "abort",
+      "signal",
+      "signal",
       "leave",
       "throw",
       "clock",
+      "full",
+      "cut",
+      "changed",
+      "gone",
+      // Another thread has to start.
+      ...(draw.chance(50) ? (["thread"] as const) : []),
     ] as const);
-    const at = kind === "allocation" ? 1 + draw.below(draw.pick([10, 40, 200])) : draw.below(4);
+    const at =
+      kind === "allocation" ? 1 + draw.below(draw.pick([10, 40, 200])) : draw.below(draw.pick([4, 20]));
     const way = drawWay(draw, this.#engines.builds);
-    return { fault: { kind, at }, way, one: drawPlan(draw) };
+    return { fault: { kind, at }, way: exposed(way, kind), one: drawPlan(draw) };
   }
 
   test(draw: Draw, title: string): string {
@@ -69,6 +95,21 @@ export class FaultTarget implements Target {
   }
 }
 
+/** The way as one that the fault can meet: with threads, or files. */
+function exposed(way: Way, kind: Fault["kind"]): Way {
+  if (kind === "thread") {
+    const mode = way.mode === "kernel" ? "kernel" : "collect";
+    return { ...way, mode, workers: Math.max(2, way.workers), shy: 3, spill: null };
+  }
+  if (!DISK.includes(kind)) return way;
+  const { spill, faults } = way;
+  return {
+    ...way,
+    spill: spill ?? { room: null },
+    faults: { ...faults, refuse: Math.max(1, faults.refuse) },
+  };
+}
+
 /**
  * Runs a case with a fault, then without.
  * @returns whether the fault ended the run
@@ -77,21 +118,27 @@ export class FaultTarget implements Target {
 export async function survives(engines: Engines, one: PlanCase, way: Way, fault: Fault): Promise<boolean> {
   const controller = new AbortController();
   const disturbance = disturbanceOf(fault, controller);
-  const faulty = engines.at(way.build);
+  const faulty = await engines.at(way);
   faulty.faults = way.faults;
   const putBack = fault.kind === "clock" ? turnBack() : () => {};
   if (fault.kind === "allocation") faulty.kernel.failAllocation(fault.at);
+  if (fault.kind === "signal") void abortAfter(controller, fault.at, new Aborted("enough"));
+  if (fault.kind === "thread" && faulty.pool !== null) faulty.pool.faults.endAt = fault.at;
+  engines.disk.fault = isOfDisk(fault) ? fault : null;
   let error: unknown = null;
   try {
-    await runWay(faulty.engine, one, way, disturbance);
+    await runWay(faulty, one, way, disturbance);
   } catch (failure) {
     error = failure;
   } finally {
     faulty.kernel.failAllocation(0);
     putBack();
+    if (faulty.pool !== null) faulty.pool.faults.endAt = undefined;
+    engines.disk.fault = null;
   }
   // A source that was left behind ends a turn later.
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  if (fault.kind === "thread") await engines.healed();
   const isOwn = isAnswer(error, fault);
   if (!isOwn && (!(error instanceof MillraceError) || error.code === "KERNEL_TRAP"))
     throw new Disagreement(`${fault.kind} at ${fault.at}: ${inspect(error)}`);
@@ -106,7 +153,13 @@ export async function survives(engines: Engines, one: PlanCase, way: Way, fault:
 function isAnswer(error: unknown, { kind }: Fault): boolean {
   if (error === null) return true;
   if (kind === "allocation") return error instanceof MemoryLimitError;
-  return kind === "abort" ? error instanceof Aborted : error instanceof SourceFailure;
+  if (kind === "thread") return error instanceof WorkerError;
+  if (DISK.includes(kind)) return error instanceof SpillError;
+  return kind === "abort" || kind === "signal" ? error instanceof Aborted : error instanceof SourceFailure;
+}
+
+function isOfDisk(fault: Fault): fault is DiskFault {
+  return DISK.includes(fault.kind);
 }
 
 function disturbanceOf({ kind, at }: Fault, controller: AbortController): Disturbance {
@@ -117,6 +170,7 @@ function disturbanceOf({ kind, at }: Fault, controller: AbortController): Distur
     };
     return { before };
   }
+  if (kind === "signal") return { signal: controller.signal };
   if (kind !== "abort") return {};
   const before = (batch: number) => {
     if (batch === at) controller.abort(new Aborted("enough"));

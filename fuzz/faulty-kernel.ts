@@ -5,6 +5,9 @@ import { Engine } from "../bindings/ts/index.js";
 import { Kernel, type KernelBuild, type Operator } from "../bindings/ts/kernel/index.js";
 import type { OperatorSpec } from "../bindings/ts/kernel/operator.js";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
+import { type PoolFaults, WorkerPool } from "../bindings/ts/pool/index.js";
+import { type Host, SpillFolder, type SpillOptions } from "../bindings/ts/spill/index.js";
+import { MemoryLimitError } from "../bindings/ts/type/error.js";
 import {
   AggregateConfig,
   AggregateFlag,
@@ -22,36 +25,82 @@ export interface Faults {
   readonly restart: number;
   /** Aggregations are two, which get a push in turn and are merged before results are asked for. */
   readonly split: boolean;
+  /** Each so-manieth push to an aggregation that holds rows finds no memory, where state can leave for files; 0: none. */
+  readonly refuse: number;
 }
 
 /** Changes states on their way from one operator to the next. */
 export type Damage = (states: readonly StateBatch[]) => readonly StateBatch[];
 
-export const NO_FAULTS: Faults = { bits: 0, restart: 0, split: false };
+export const NO_FAULTS: Faults = { bits: 0, restart: 0, split: false, refuse: 0 };
+
+export interface FaultyEngineOptions {
+  readonly build: KernelBuild;
+  readonly budget: string;
+  /** Threads, the calling one among them. More than 1 need the threads build. */
+  readonly workers?: number;
+  readonly spill?: SpillOptions | null;
+  readonly spillHost?: Host;
+}
+
+/** Faults of a pool that can be changed from one run to the next. */
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 export class FaultyEngine {
   readonly engine: Engine;
   readonly kernel: Kernel;
+  readonly pool: { readonly pool: WorkerPool; readonly faults: Writable<PoolFaults> } | null;
+  readonly spill: SpillFolder | null;
   faults: Faults = NO_FAULTS;
   damage: Damage | null = null;
 
-  private constructor(kernel: Kernel) {
+  private constructor(kernel: Kernel, pool: FaultyEngine["pool"], spill: SpillFolder | null) {
     this.kernel = kernel;
-    this.engine = Engine.over(kernel);
+    this.pool = pool;
+    this.spill = spill;
+    this.engine = Engine.over(kernel, pool?.pool ?? null, spill);
     const make = kernel.operator.bind(kernel);
     kernel.operator = (spec) => {
-      const { bits, restart, split } = this.faults;
+      const { bits, restart, split, refuse } = this.faults;
       const faulty = { ...spec, config: withFaults(spec, bits) };
       const isFinal = spec.kind === OperatorKind.HASH_AGGREGATE && (flagsOf(spec) & CHANGELOG) === 0;
-      return isFinal && (restart > 0 || split)
-        ? restarting(() => make(faulty), restart, split, this.damage ?? ((states) => states))
-        : make(faulty);
+      // Other threads know an operator by its handle; and one that is written to files is pushed again what it refused.
+      const moves = isFinal && (flagsOf(spec) & AggregateFlag.SHARED) === 0 && spill === null;
+      const operator =
+        moves && (restart > 0 || split)
+          ? restarting(() => make(faulty), restart, split, this.damage ?? ((states) => states))
+          : make(faulty);
+      if (isFinal && hasKeys(spec) && spill !== null && refuse > 0) refusing(operator, refuse);
+      return operator;
     };
   }
 
-  static async open(build: KernelBuild, budget: string): Promise<FaultyEngine> {
-    return new FaultyEngine(await Kernel.open({ build, budget }));
+  static async open({
+    build,
+    budget,
+    workers = 1,
+    spill = null,
+    spillHost,
+  }: FaultyEngineOptions): Promise<FaultyEngine> {
+    const folder = spill === null ? null : await SpillFolder.open(spill, spillHost);
+    const opening = Kernel.open({ build, budget });
+    if (workers === 1) return new FaultyEngine(await opening, null, folder);
+    const faults: Writable<PoolFaults> = {};
+    const pool = await WorkerPool.open(opening, workers, faults);
+    await pool.ready();
+    return new FaultyEngine(await opening, { pool, faults }, folder);
   }
+}
+
+/** Lets pushes find no memory, as if other runs had taken it. */
+function refusing(operator: Operator, refuse: number): void {
+  const push = operator.push.bind(operator);
+  let pushes = 0;
+  operator.push = (...input) => {
+    if (++pushes % refuse === 0 && operator.stats().rowsIn > 0)
+      throw new MemoryLimitError("made to find no memory");
+    return push(...input);
+  };
 }
 
 const CHANGELOG = AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL;
@@ -62,6 +111,11 @@ const SORT_BITS = 7;
 
 function flagsOf({ config }: OperatorSpec): number {
   return new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.FLAGS, true);
+}
+
+/** Only what has keys can be divided, and leave for files. */
+function hasKeys({ config }: OperatorSpec): boolean {
+  return new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.KEYS, true) > 0;
 }
 
 function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {

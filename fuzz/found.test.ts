@@ -2,16 +2,18 @@
 
 import { afterAll, beforeAll, it } from "vitest";
 import type { PlanNode } from "../bindings/ts/plan/logical.js";
-import { type Field, int64, utf8 } from "../bindings/ts/type/data-type.js";
+import { dictionary, type Field, int64, utf8 } from "../bindings/ts/type/data-type.js";
 import type { Value } from "../twin/values.js";
-import { agree, Engines } from "./agree.js";
+import { agree } from "./agree.js";
+import { Engines } from "./engines.js";
+import { survives } from "./fault-target.js";
 import { NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
 import type { Way } from "./way.js";
 
 let engines: Engines;
-beforeAll(async () => {
-  engines = await Engines.open();
+beforeAll(() => {
+  engines = new Engines();
 });
 afterAll(() => engines.close());
 
@@ -31,6 +33,9 @@ const WAY: Way = {
   retracted: null,
   faults: NO_FAULTS,
   build: 0,
+  workers: 1,
+  shy: 0,
+  spill: null,
 };
 const int32 = { kind: "int", bits: 32, signed: true } as const;
 
@@ -185,7 +190,7 @@ it("memory that a join by time has given back is not given back twice", () => {
     b: { columns: [at, text], rows },
     c: { columns: [text], rows: [["long enough to be kept apart"], [null], ["z"]] },
   };
-  const way: Way = { ...WAY, mode: "kernel", batchRows: 64, faults: { bits: 4, restart: 0, split: false } };
+  const way: Way = { ...WAY, mode: "kernel", batchRows: 64, faults: { ...NO_FAULTS, bits: 4 } };
   return holds({ plan, tables }, [way]);
 });
 
@@ -234,4 +239,43 @@ it("a watermark before all times says nothing, and does not end a join by time",
     b: { columns: [at], rows: [[-1n]] },
   };
   return holds({ plan, tables }, [{ ...WAY, mode: "stream", cuts: "rows", watermarks: true }]);
+});
+
+it("workers read texts that a join keeps as codes", () => {
+  const key: Field = { name: "key", type: int64, nullable: true };
+  const text: Field = { name: "text", type: dictionary(utf8), nullable: false };
+  const source = (name: string, columns: readonly Field[]) => {
+    return { kind: "source", name, schema: { fields: columns }, data: null, changelog: false } as const;
+  };
+  const plan: PlanNode = {
+    kind: "join",
+    left: source("a", [key]),
+    right: source("b", [key, text]),
+    how: "inner",
+    on: [{ left: "key", right: "key" }],
+    suffix: "_r",
+    nullsEqual: false,
+    nullAware: false,
+    residual: null,
+    time: null,
+  };
+  const tables = {
+    a: { columns: [key], rows: [[0n], [0n], [1n]] },
+    b: { columns: [key, text], rows: [[0n, "long enough to be kept apart"]] },
+  };
+  return holds({ plan, tables }, [{ ...WAY, mode: "kernel", workers: 2, shy: 2, cuts: "rows" }]);
+});
+
+it("an allocation that fails while workers are given operators leaves nothing behind", async () => {
+  const number: Field = { name: "number", type: int64, nullable: true };
+  const plan: PlanNode = {
+    kind: "where",
+    input: { kind: "source", name: "t", schema: { fields: [number] }, data: null, changelog: false },
+    condition: { kind: "call", fn: "isNotNull", args: [{ kind: "column", name: "number" }] },
+  };
+  const tables = { t: { columns: [number], rows: [[0n], [1n], [2n], [3n]] } };
+  for (let at = 1; at < 80; at++) {
+    const way: Way = { ...WAY, workers: 2, cuts: "rows", form: "resident" };
+    await survives(engines, { plan, tables }, way, { kind: "allocation", at });
+  }
 });

@@ -6,6 +6,7 @@ import { parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
 import { BytesTarget } from "./bytes-target.js";
 import { Draw } from "./draw.js";
+import { DuckdbTarget } from "./duckdb-target.js";
 import { FaultTarget } from "./fault-target.js";
 import { PlanTarget } from "./plan-target.js";
 import { shrink } from "./shrink.js";
@@ -45,6 +46,7 @@ const TARGETS: Readonly<Record<string, () => Promise<Target>>> = {
   plan: () => PlanTarget.open(),
   fault: () => FaultTarget.open(),
   bytes: () => BytesTarget.open(),
+  duckdb: () => DuckdbTarget.open(),
 };
 
 const names = Object.keys(TARGETS).filter((name) => options.only === undefined || name === options.only);

@@ -1,7 +1,8 @@
 // Random plans over random tables against the naive twin, in a few ways each.
 
-import { agree, Engines } from "./agree.js";
+import { agree } from "./agree.js";
 import type { Draw } from "./draw.js";
+import { Engines } from "./engines.js";
 import { drawPlan, type PlanCase } from "./plan.js";
 import { sourceText } from "./source-text.js";
 import type { Target } from "./target.js";
@@ -12,6 +13,7 @@ export class PlanTarget implements Target {
   readonly #engines: Engines;
   #compared = 0;
   #refused = 0;
+  #short = 0;
   #failing = 0;
 
   private constructor(engines: Engines) {
@@ -19,14 +21,15 @@ export class PlanTarget implements Target {
   }
 
   static async open(): Promise<PlanTarget> {
-    return new PlanTarget(await Engines.open());
+    return new PlanTarget(new Engines());
   }
 
   async run(draw: Draw): Promise<void> {
     const { one, ways } = this.#draw(draw);
-    const { compared, refused, failing } = await agree(this.#engines, one, ways);
+    const { compared, refused, short, failing } = await agree(this.#engines, one, ways);
     this.#compared += compared;
     this.#refused += refused;
+    this.#short += short;
     this.#failing += Number(failing);
   }
 
@@ -44,7 +47,7 @@ export class PlanTarget implements Target {
   }
 
   summary(): string {
-    return `${this.#compared} runs compared, ${this.#refused} refused, ${this.#failing} cases where the twin gives an error`;
+    return `${this.#compared} runs compared, ${this.#refused} refused, ${this.#short} short of memory, ${this.#failing} cases where the twin gives an error`;
   }
 
   close(): Promise<void> {

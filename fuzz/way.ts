@@ -18,7 +18,8 @@ import { RowRandom } from "../fixtures/random.js";
 import { consolidate, resultRows } from "../test/testing-result.js";
 import { type Value, writeBatch } from "../twin/values.js";
 import type { Draw } from "./draw.js";
-import { type Faults, NO_FAULTS } from "./faulty-kernel.js";
+import { leavePieces } from "./faulty-job.js";
+import { type Faults, type FaultyEngine, NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
 import type { TableCase } from "./table.js";
 
@@ -27,9 +28,21 @@ const ROW_KIND: Field = { name: "row_kind", type: int8, nullable: false };
 
 type Rows = readonly (readonly Value[])[];
 
+/** Memory that does not do, with files for what does not fit. */
+export interface Spilling {
+  /** KiB of memory besides what the engine holds when nothing runs; null: plenty. */
+  readonly room: number | null;
+}
+
 export interface Way {
-  /** Index of the engine: one a build. */
+  /** Index of the build. */
   readonly build: number;
+  /** Threads, the calling one among them; more than one take the threads build. */
+  readonly workers: number;
+  /** So many times the calling thread leaves a piece of shared work to the others. */
+  readonly shy: number;
+  /** Null: all memory, and no files. */
+  readonly spill: Spilling | null;
   /** `update`: the changes of a stream, folded together. `kernel`: results that stay in the kernel's memory. */
   readonly mode: "collect" | "stream" | "update" | "kernel";
   /** Where tables are cut into batches, in 64ths of their rows; or a batch a row. */
@@ -49,8 +62,16 @@ export interface Way {
 }
 
 export function drawWay(draw: Draw, builds: number): Way {
+  const workers = draw.chance(30) ? 2 + draw.below(3) : 1;
+  const spill = draw.chance(workers > 1 ? 10 : 25) ? drawSpilling(draw) : null;
   return {
-    mode: draw.pick(["collect", "stream", "update", "kernel"] as const),
+    workers,
+    shy: workers > 1 ? draw.below(4) : 0,
+    spill,
+    // Streams run on one thread.
+    mode: draw.pick(
+      workers > 1 ? (["collect", "kernel"] as const) : (["collect", "stream", "update", "kernel"] as const),
+    ),
     cuts: draw.chance(20) ? "rows" : draw.list(5, 2, () => draw.below(65)),
     order: draw.chance(50) ? 1 + draw.below(1000) : 0,
     offset: draw.pick([0, 1, 3, 8]),
@@ -60,12 +81,21 @@ export function drawWay(draw: Draw, builds: number): Way {
     watermarks: draw.chance(40),
     retracted: draw.chance(20) ? draw.below(6) : null,
     build: draw.below(builds),
-    faults: draw.chance(60) ? NO_FAULTS : drawFaults(draw),
+    faults: draw.chance(spill === null ? 60 : 30) ? NO_FAULTS : drawFaults(draw),
   };
 }
 
+function drawSpilling(draw: Draw): Spilling {
+  return { room: draw.pick([null, null, 1024, 512, 256, 128, 4096]) };
+}
+
 function drawFaults(draw: Draw): Faults {
-  return { bits: draw.below(32), restart: draw.pick([0, 1, 2, 3]), split: draw.chance(30) };
+  return {
+    bits: draw.below(32),
+    restart: draw.pick([0, 1, 2, 3]),
+    split: draw.chance(30),
+    refuse: draw.pick([0, 1, 2, 3]),
+  };
 }
 
 /** What happens to a run from outside. */
@@ -81,7 +111,7 @@ export interface Disturbance {
 
 /** The result's rows; null where the plan cannot be run in this way. */
 export async function runWay(
-  engine: Engine,
+  faulty: FaultyEngine,
   { plan, tables }: PlanCase,
   way: Way,
   disturbance: Disturbance = {},
@@ -105,15 +135,22 @@ export async function runWay(
   const watermarks = Object.fromEntries(
     Object.entries(marks ?? {}).map(([name, mark]) => [name, boundOf(arriving[name]!, mark)]),
   );
+  const { engine, kernel } = faulty;
+  const { budgetBytes } = kernel;
   const loaded: { free(): void }[] = [];
   const inputs: Record<string, object> = {};
   try {
+    leavePieces(way.shy);
+    if (way.spill !== null && way.spill.room !== null)
+      kernel.setBudget(kernel.usedBytes + 1024 * way.spill.room);
     for (const [name, table] of Object.entries(arriving)) {
       inputs[name] = await inputOf(engine, way, table, disturbance, loaded);
     }
     return await resultOf(engine, new Plan(node, null), inputs, way, watermarks, disturbance);
   } finally {
+    leavePieces(0);
     for (const table of loaded) table.free();
+    if (kernel.isAlive) kernel.setBudget(budgetBytes);
   }
 }
 

@@ -26,7 +26,7 @@ import {
   Plan,
   sourcesOf,
 } from "../plan/index.js";
-import { type PoolFaults, QueryWorkers, type WorkerStats } from "../pool/index.js";
+import { type PoolFaults, QueryWorkers, type WorkerPool, type WorkerStats } from "../pool/index.js";
 import { type Host, SpillFolder, type SpillOptions, type SpillStats } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
@@ -222,9 +222,10 @@ export class Engine {
     await this.#workers.pool?.ready();
   }
 
-  /** @internal An engine over a kernel of the caller's: tests have one with fault switches. */
-  static over(kernel: Kernel): Engine {
-    return new Engine(kernel, { asked: 1, pool: null, fallback: null }, null, null);
+  /** @internal An engine over a kernel of the caller's, and what goes with it: tests have one with fault switches. */
+  static over(kernel: Kernel, pool: WorkerPool | null = null, spill: SpillFolder | null = null): Engine {
+    const asked = 1 + (pool?.threads ?? 0);
+    return new Engine(kernel, { asked, pool, fallback: null }, null, spill);
   }
 
   /**
