@@ -39,7 +39,9 @@ type Next = IteratorResult<InputBatch>;
 /** One source on its way: its batches, and the one in hand. */
 class Feed {
   readonly index: number;
-  readonly #items: AsyncGenerator<InputBatch>;
+  /** Batches that nobody needs to wait for; null when there are none left. */
+  #present: Generator<InputBatch> | null;
+  readonly #later: AsyncGenerator<InputBatch>;
   #input: InputBatch | null = null;
   #start = 0;
   #firstRow = 0;
@@ -55,20 +57,34 @@ class Feed {
   constructor(index: number, { source, columns, idleMs = Number.POSITIVE_INFINITY }: Reader) {
     this.index = index;
     this.#idleMs = idleMs;
-    this.#items = source.batches(columns);
+    this.#present = source.present(columns);
+    this.#later = source.later();
   }
 
   /** Asks for the next batch, unless there is one; null when nothing needs to be waited for. */
   ask(): Promise<void> | null {
     if (this.ended || this.#input !== null || this.#answer !== null) return null;
+    if (this.#present !== null && this.#askPresent(this.#present)) return null;
     if (this.#waiting === null) {
       this.#asked = performance.now();
-      this.#waiting = this.#items.next().then(
+      this.#waiting = this.#later.next().then(
         (next) => this.#settle({ next }),
         (error: unknown) => this.#settle({ error }),
       );
     }
     return this.#waiting;
+  }
+
+  /** Whether one of the batches that are there answers; without promises, which cost as much as a small query. */
+  #askPresent(present: Generator<InputBatch>): boolean {
+    try {
+      const next = present.next();
+      if (!next.done) this.#answer = { next };
+      else this.#present = null;
+    } catch (error) {
+      this.#answer = { error };
+    }
+    return this.#answer !== null;
   }
 
   /** Milliseconds until the source is idle; infinite where it is, has something to give, or never will be. */
@@ -115,7 +131,8 @@ class Feed {
   }
 
   close(): Promise<void> {
-    return settledSoon(this.#items.return(undefined));
+    this.#present?.return(undefined);
+    return settledSoon(this.#later.return(undefined));
   }
 }
 

@@ -91,7 +91,9 @@ export async function* drive(
       counters.rowsIn += input.rows;
     }
     if (rows === 0) continue;
-    await pause();
+    // Awaiting nothing is not free.
+    const before = pause();
+    if (before !== null) await before;
     const results =
       rows === IDLE
         ? pipeline.setIdle(index, true)
@@ -126,7 +128,8 @@ export async function* drive(
     // The end of a source is no watermark of its rows.
     if (input !== null) counters.watermark = watermarkOf(readers);
     if (input !== null) options.progress?.(rows, false);
-    await options.late?.();
+    const handing = options.late?.() ?? null;
+    if (handing !== null) await handing;
   }
   options.progress?.(0, true);
 }

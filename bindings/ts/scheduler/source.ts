@@ -68,13 +68,17 @@ export class Source {
   }
 
   /**
-   * The batches, with their columns in the order of `schema`.
+   * The batches that are there already, with their columns in the order of `schema`: nothing is waited for.
    * @param needed the columns that are read: every batch must have them
    */
-  async *batches(needed: readonly number[]): AsyncGenerator<InputBatch> {
+  *present(needed: readonly number[]): Generator<InputBatch> {
     this.#needed = new Set(needed);
     for (const item of this.#first) yield* this.#read(item);
     this.#first = [];
+  }
+
+  /** Those that come after `present`. */
+  async *later(): AsyncGenerator<InputBatch> {
     for (let next = await this.#items.next(); !next.done; next = await this.#items.next()) {
       yield* this.#read(next.value);
     }
