@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, it } from "vitest";
 import type { PlanNode } from "../bindings/ts/plan/logical.js";
-import { dictionary, type Field, int64, utf8 } from "../bindings/ts/type/data-type.js";
+import { date64, dictionary, type Field, int64, utf8 } from "../bindings/ts/type/data-type.js";
 import type { Value } from "../twin/values.js";
 import { agree } from "./agree.js";
 import { Engines } from "./engines.js";
@@ -278,4 +278,36 @@ it("an allocation that fails while workers are given operators leaves nothing be
     const way: Way = { ...WAY, workers: 2, cuts: "rows", form: "resident" };
     await survives(engines, { plan, tables }, way, { kind: "allocation", at });
   }
+});
+
+it("the last moment of a window of dates in milliseconds is a date", () => {
+  const date: Field = { name: "date", type: date64, nullable: false };
+  const plan: PlanNode = {
+    kind: "select",
+    input: {
+      kind: "aggregate",
+      input: { kind: "source", name: "t", schema: { fields: [date] }, data: null, changelog: false },
+      keys: [],
+      aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+      grouping: null,
+      window: {
+        kind: "tumble",
+        column: "date",
+        size: "1 days",
+        step: null,
+        offset: null,
+        timeZone: null,
+        nullTime: "drop",
+        allowedLateness: null,
+        earlyEvery: null,
+      },
+    },
+    columns: [
+      {
+        name: "hour",
+        expression: { kind: "truncate", value: { kind: "column", name: "window_time" }, unit: "hour" },
+      },
+    ],
+  };
+  return holds({ plan, tables: { t: { columns: [date], rows: [[0n]] } } }, [WAY]);
 });

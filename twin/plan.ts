@@ -7,7 +7,7 @@ import type { BoundWindow } from "../bindings/ts/plan/bind-window.js";
 import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
 import type { BoundAggregate, BoundOverFunction, BoundPlan } from "../bindings/ts/plan/logical.js";
-import { timeOf } from "../bindings/ts/plan/time-scale.js";
+import { leastStep, timeOf } from "../bindings/ts/plan/time-scale.js";
 import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { byteWidth, physicalType, type Schema, typeName } from "../bindings/ts/type/data-type.js";
@@ -152,7 +152,7 @@ function twinWindow({ kind, length, step, offset }: BoundWindow): TwinWindow {
 }
 
 function boundsOf({ scale }: BoundWindow, start: bigint, end: bigint): bigint[] {
-  const bounds = [timeOf(scale, start), timeOf(scale, end), timeOf(scale, end) - 1n];
+  const bounds = [timeOf(scale, start), timeOf(scale, end), timeOf(scale, end) - leastStep(scale.type)];
   const bits = 8 * byteWidth(physicalType(scale.type));
   const wrapped = scale.type.kind === "int" && !scale.type.signed ? BigInt.asUintN : BigInt.asIntN;
   const past = bounds.find((time) => wrapped(bits, time) !== time);

@@ -143,6 +143,7 @@ export {
 export type { AnyRow, ListOf, ValueOf } from "./result.js";
 /** @internal */
 export {
+  leastStep,
   nanosecondsATick,
   numberOfWatermark,
   type TimeScale,
@@ -150,6 +151,7 @@ export {
   timeLine,
   timeOf,
   watermarkOf,
+  wholeSteps,
 } from "./time-scale.js";
 export {
   cumulate,

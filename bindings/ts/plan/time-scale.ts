@@ -36,6 +36,11 @@ export function nanosecondsATick(type: DataType): bigint {
   return type.kind === "int" ? 1n : NANOSECONDS_A_DAY / ticksADay(type);
 }
 
+/** The least distance of two times of the type, in ticks: dates in milliseconds are whole days too. */
+export function leastStep(type: DataType): bigint {
+  return type.kind === "date" ? ticksADay(type) : 1n;
+}
+
 /** The type as a line of time: a watermark means something only to columns of the same one. */
 export function timeLine(type: DataType): "integers" | "instants" | "local times" {
   if (type.kind === "int") return "integers";
@@ -45,6 +50,14 @@ export function timeLine(type: DataType): "integers" | "instants" | "local times
 /** No more rows at or before `ticks`, as a watermark. */
 export function watermarkOf(ticks: bigint, type: DataType): bigint {
   return (ticks + 1n) * nanosecondsATick(type) - 1n;
+}
+
+/** The watermark without the part of a step (`leastStep`) that it has begun. */
+export function wholeSteps(watermark: bigint, type: DataType): bigint {
+  const step = leastStep(type);
+  if (step === 1n) return watermark;
+  const ns = step * nanosecondsATick(type);
+  return floorDivide(watermark + 1n, ns) * ns - 1n;
 }
 
 /** The last tick at or before which a watermark says no more rows will come. */

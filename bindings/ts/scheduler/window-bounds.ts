@@ -4,7 +4,7 @@
 // (a month, a day of a zone) is looked up in the calendar once for each such run.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import { type TimeScale, timeOf } from "../plan/index.js";
+import { leastStep, type TimeScale, timeOf } from "../plan/index.js";
 import type { ColumnData } from "../type/column.js";
 import { byteWidth, physicalType, typeName } from "../type/data-type.js";
 import { OverflowError } from "../type/error.js";
@@ -19,7 +19,8 @@ export function windowBounds(
 ): ColumnData[] {
   if (isGlobal) return [0, 1, 2].map(() => nulls(scale, start.length));
   const [from, to] = [words(start), words(end)];
-  if (scale.kind === "ticks" && physicalType(scale.type) === Type.I64) {
+  const step = leastStep(scale.type);
+  if (scale.kind === "ticks" && physicalType(scale.type) === Type.I64 && step === 1n) {
     return [
       filled(scale, start.length, bytesOf(from)),
       filled(scale, end.length, bytesOf(to)),
@@ -29,7 +30,7 @@ export function windowBounds(
   return [
     converted(scale, from, "window_start", (number) => timeOf(scale, number)),
     converted(scale, to, "window_end", (number) => timeOf(scale, number)),
-    converted(scale, to, "window_time", (number) => timeOf(scale, number) - 1n),
+    converted(scale, to, "window_time", (number) => timeOf(scale, number) - step),
   ];
 }
 

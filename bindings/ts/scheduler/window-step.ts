@@ -4,7 +4,13 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { WindowKind } from "../../../kernel/abi/window.js";
 import { END_OF_INPUT, encodeWindowConfig, type InputBatch, type Kernel } from "../kernel/index.js";
-import { nanosecondsATick, numberOfWatermark, type WindowName, type WindowStage } from "../plan/index.js";
+import {
+  nanosecondsATick,
+  numberOfWatermark,
+  type WindowName,
+  type WindowStage,
+  wholeSteps,
+} from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import { lateRows } from "./late-rows.js";
 import type { Relief } from "./relief.js";
@@ -91,10 +97,13 @@ export class WindowStep extends OperatorStep {
     if (status === Status.HAS_MORE) yield* this.#results();
   }
 
-  /** A session closes at its end, not a tick before: its last moment is a tick behind. */
+  /**
+   * A session closes at its end, not a tick before: its last moment is a tick behind. Of dates the last moment is
+   * the last day, which is behind while the watermark is within a day.
+   */
   passes(time: bigint): bigint {
     const { kind, scale } = this.#stage.window;
-    return kind === "session" ? time - nanosecondsATick(scale.type) : time;
+    return wholeSteps(kind === "session" ? time - nanosecondsATick(scale.type) : time, scale.type);
   }
 
   *watermark(time: bigint): Generator<BatchData> {

@@ -28,7 +28,16 @@ import {
 } from "../index.js";
 import { bind } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
-import { type DataType, dictionary, int32, int64, type Schema, timestamp, utf8 } from "../type/data-type.js";
+import {
+  type DataType,
+  date64,
+  dictionary,
+  int32,
+  int64,
+  type Schema,
+  timestamp,
+  utf8,
+} from "../type/data-type.js";
 import { ArgumentError, MillraceError, OverflowError, PlanError } from "../type/error.js";
 
 let engine: Engine;
@@ -456,6 +465,23 @@ describe("windows close", () => {
     expect(stats.lateRows).toBe(0);
     const seen = await timed(outer, t, { watermarks: { t: { column: "ts" } } });
     expect(seen.slice(0, 3).map((line) => Number(line.split(":")[0]))).toEqual([61, 121, 181]);
+  });
+
+  it("over dates, whose last moment is a date, with a watermark in the middle of a day", async () => {
+    const dayMs = 86_400_000n;
+    const t = Array.from({ length: 40 }, (_, at) =>
+      batchOf({ ts: date64, value: int64 }, [[BigInt(at) * dayMs, BigInt(at)]]),
+    );
+    const inner = (from("t") as Plan).window(tumble("ts", "2 days")).aggregate({ total: sum("value") });
+    const plan = inner.over({ orderBy: "window_time" }, { soFar: sum("total") }) as Plan;
+    const { rows, stats } = await streamed(plan, t, {
+      watermarks: { t: { column: "ts", outOfOrderness: "12 hours" } },
+    });
+    expect(stats.lateRows).toBe(0);
+    expect(sorted(rows)).toEqual(sorted(runPlan(bind(plan, { t: t[0]!.schema }), { t }).rows));
+    expect(rows.map(([, , time]) => time)).toEqual(
+      Array.from({ length: 20 }, (_, at) => BigInt(2 * at + 1) * dayMs),
+    );
   });
 
   it("in the order that is asked for, as they close", async () => {
