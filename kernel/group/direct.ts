@@ -13,7 +13,7 @@ import { lanes32 } from "../column/keep";
 import { regionBlock, regionFree } from "../memory/region";
 import { Interner } from "./interner";
 import { KeyColumn } from "./key-column";
-import { Groups, groupsKey } from "./state";
+import { Groups, Tier, groupsKey } from "./state";
 
 /** A lone integer key gets at least this many slots: their accumulators still fit the first-level cache. */
 const DIRECT_SLOTS_MIN: u64 = 4096;
@@ -31,7 +31,7 @@ const ORDINAL_GROUPS_PER_ROW: u64 = 16;
 export function directMost(groups: Groups, rows: u32): u32 {
   const free: u64 = groups.small ? SMALL_GROUPS : DIRECT_GROUPS;
   const each = groups.extra != 0 ? ORDINAL_GROUPS_PER_ROW : DIRECT_GROUPS_PER_ROW;
-  return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>rows * each));
+  return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>max(rows, groups.expected) * each));
 }
 
 /** Slots of a key that has one for each number from 0 on, as many as come. */
@@ -75,10 +75,37 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     }
     if (alone && key.interner != 0) slots = ORDINAL_SLOTS;
     else if (total * (slots + 1) > limit) return false;
+    else if (total * (lentSlots(groups, index, slots) + 1) <= limit) slots = lentSlots(groups, index, slots);
     setSlots(key, slots, <u32>total);
+    if (groups.like != 0) groupsKey(changetype<Groups>(groups.like), index).mask = <u32>slots - 1;
     total *= slots + 1;
   }
   return true;
+}
+
+/** Lays a lone integer key out for values from `low` to `high`, and a 32nd more. False when they are too many, or out of memory. */
+export function directRangeLayout(groups: Groups, low: i64, high: i64): bool {
+  const key = groupsKey(groups, 0);
+  const range = <u64>(high - low) + 1;
+  if (range > DIRECT_GROUPS_MAX >> 1) return false;
+  let slots: u64 = SMALL_SLOTS_MIN;
+  while (slots < range + (range >> 5)) slots <<= 1;
+  slots = lentSlots(groups, 0, slots);
+  if (slots + 1 > DIRECT_GROUPS_MAX) return false;
+  key.low = low;
+  key.high = high;
+  setSlots(key, slots, 1);
+  if (!growDirect(groups)) return false;
+  if (groups.like != 0) groupsKey(changetype<Groups>(groups.like), 0).mask = key.mask;
+  groups.tier = Tier.DIRECT;
+  return true;
+}
+
+/** Slots that groups like these had last, where they are not many more: the same numbers are combined without lookups. */
+function lentSlots(groups: Groups, index: u32, slots: u64): u64 {
+  if (groups.like == 0) return slots;
+  const lent = <u64>groupsKey(changetype<Groups>(groups.like), index).mask + 1;
+  return lent > slots && lent <= slots << 2 ? lent : slots;
 }
 
 function setSlots(key: KeyColumn, slots: u64, stride: u32): void {

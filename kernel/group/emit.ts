@@ -4,6 +4,7 @@ import { builderAppendFixed } from "../column/append";
 import { Builder, builderSetNull } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
+import { KeyColumn } from "./key-column";
 import { directCode, directValue } from "./direct";
 import { Interner, internedAddress, internedLength } from "./interner";
 import { RowTable, rowTableRow } from "./row-table";
@@ -64,6 +65,11 @@ export function groupsEmitKey(
   if (groups.tier == <u32>Tier.HASH && typeWidth(key.type) == key.width && key.width != 16) {
     if (key.width == 8) emitPacked<u64>(groups, index, list, count, builder);
     else emitPacked<u32>(groups, index, list, count, builder);
+    return;
+  }
+  if (groups.tier == <u32>Tier.DIRECT && typeWidth(key.type) == key.width) {
+    if (key.width == 8) emitDirect<u64>(groups, key, list, count, builder);
+    else emitDirect<u32>(groups, key, list, count, builder);
     return;
   }
   for (let at: u32 = 0; at < count; at++) {
@@ -143,6 +149,21 @@ function emitTexts(
   }
   builder.length = row;
   builder.bytes = end;
+}
+
+/** Integers of 4 or 8 bytes whose numbers are computed. */
+function emitDirect<T>(groups: Groups, key: KeyColumn, list: usize, count: u32, builder: Builder): void {
+  const alone = groups.keyCount == 1;
+  const length = builder.length;
+  const values = builder.values + <usize>length * sizeof<T>();
+  for (let at: u32 = 0; at < count; at++) {
+    const group = load<u32>(list + ((<usize>at) << 2));
+    // A lone key's number is its code.
+    const code = alone ? group : directCode(key, group);
+    store<T>(values + <usize>at * sizeof<T>(), code == 0 ? 0 : <T>directValue(key, code));
+    if (code == 0) builderSetNull(builder, length + at);
+  }
+  builder.length = length + count;
 }
 
 /** Keys that leave as they are packed. */

@@ -66,9 +66,11 @@ export class Groups {
    */
   extra: usize;
   ordinals: u32;
+  /** Rows that are likely to come, as they came to other groups like these; 0 where nothing is known. */
+  expected: u32;
 }
 
-export const GROUPS_SIZE: usize = 104;
+export const GROUPS_SIZE: usize = 112;
 
 // @ts-ignore: decorator
 @inline

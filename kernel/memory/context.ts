@@ -47,6 +47,11 @@ export function contextError(context: usize): usize {
 /** Starts an export: scratch is empty, the error record is clear. */
 export function contextEnter(context: usize): void {
   store<u32>(context, load<u32>(context, 4), 12);
+  clearError(context);
+}
+
+/** Nothing has failed: what did was tried for speed alone. */
+export function clearError(context: usize): void {
   memory.fill(context + ERROR, 0, <usize>ErrorRecord.SIZE);
   store<i32>(context, -1, ERROR + <usize>ErrorRecord.PORT);
   store<i32>(context, -1, ERROR + <usize>ErrorRecord.COLUMN);

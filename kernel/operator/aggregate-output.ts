@@ -14,7 +14,7 @@ import {
 } from "../column/builder";
 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
-import { groupsIsOccupied, groupsOwnKeys } from "../group/state";
+import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
@@ -132,6 +132,7 @@ function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scra
   const groups = groupsOf(self);
   // Where even the longest texts would fit, nothing needs to be added up.
   const texts = aggregateTextsMatter(self, limit, bytes);
+  if (!texts && !isRetracting(self)) return listOccupied(groups, list, limit, from);
   let rows: u32 = 0;
   let total: u64 = 0;
   for (let group = from; group < groups.count && rows < limit; group++) {
@@ -142,6 +143,16 @@ function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scra
     }
     store<u32>(list + ((<usize>rows) << 2), group);
     rows++;
+  }
+  return rows;
+}
+
+/** Lists groups that have rows, from `from` on; no branch depends on which have. */
+function listOccupied(groups: Groups, list: usize, limit: u32, from: u32): u32 {
+  let rows: u32 = 0;
+  for (let group = from; group < groups.count && rows < limit; group++) {
+    store<u32>(list + ((<usize>rows) << 2), group);
+    rows += <u32>groupsIsOccupied(groups, group);
   }
   return rows;
 }

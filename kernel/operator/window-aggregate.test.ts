@@ -11,6 +11,7 @@ import {
   int16,
   int32,
   int64,
+  uint32,
   utf8,
 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError, OverflowError } from "../../bindings/ts/type/error.js";
@@ -341,6 +342,85 @@ describe.each(BUILDS)("%s", (build) => {
       const rows = lateness === undefined ? given.rows.map((row) => [...row, 0n]) : given.rows;
       expect(consolidated(rows)).toEqual(wanted.rows.map((row) => row.map(valueName).join(" | ")).sort());
     }
+  });
+
+  describe("keys that are looked up at first, then computed", () => {
+    const kinds = [
+      [int32, -3000n, 5000],
+      [int64, 2n ** 40n, 5000],
+      [uint32, 2n ** 32n - 2600n, 2600],
+      [int64, -(2n ** 62n), 4000],
+    ] as const;
+    // A few rows far apart choose the tier; then come many groups, and more slices.
+    const sizes = [3, 3000, 700, 4000];
+    const query: Query = {
+      types: [int32, int64, float64, int64],
+      keys: [0],
+      aggregates: [
+        { name: "sum", of: 1 },
+        { name: "count" },
+        { name: "min", of: 1 },
+        { name: "sum", of: 2 },
+        { name: "count", of: 2 },
+      ],
+    };
+    const tableOf = (low: bigint, range: number, nulls: boolean): Table => {
+      const rows = Array.from({ length: 9000 }, (_, row) => row);
+      return [
+        rows.map((row) => (nulls && row % 50 === 7 ? null : low + BigInt((row * 1933) % range))),
+        rows.map((row) => BigInt(row % 91) - 40n),
+        rows.map((row) => (row % 6 === 1 ? null : row / 8)),
+        rows.map((row) => BigInt(row - (row % 3))),
+      ];
+    };
+    const tumbling: TwinWindow = { kind: "tumble", length: 6000n, offset: 0n };
+    const hopping: TwinWindow = { kind: "hop", length: 6000n, step: 2000n, offset: 0n };
+
+    test.each(kinds)("%o from %i", { timeout: 60_000 }, (type, low, range) => {
+      const window = range === 5000 ? tumbling : hopping;
+      const asked = { query: { ...query, types: [type, int64, float64, int64] }, time: 3, window, bound: 5n };
+      const history = { table: tableOf(low, range, type === int64), watermarks: [] };
+      const wanted = comparable(expectedWindow(asked, history));
+      expect(comparable(runWindow(kernels.get(build)!, asked, history, sizes))).toEqual(wanted);
+    });
+
+    test("where memory does for it", { timeout: 60_000 }, () => {
+      const kernel = kernels.get(build)!;
+      const asked = { query, time: 3, window: tumbling, bound: 5n };
+      const table = tableOf(-3000n, 5000, true);
+      const wanted = comparable(expectedWindow(asked, { table, watermarks: [] }));
+      const tiers = new Set<number>();
+      let failed = 0;
+      for (let nth = 0; nth < 40; nth += 3) {
+        const operator = openWindow(kernel, asked);
+        const rows: Value[][] = [];
+        const drain = () => {
+          for (let batch = operator.pull(); batch !== null; batch = operator.pull())
+            rows.push(...rowsOf([batch]));
+        };
+        const run = () => {
+          for (const [at, end] of [3, 3000, 6500, 9000].entries()) {
+            const start = [0, 3, 3000, 6500][at]!;
+            const push = () => operator.push(batchOf(query.types, slice(table, start, end)));
+            kernel.failAllocation(start === 3 ? nth : 0);
+            const refused = attempt(push) instanceof MemoryLimitError;
+            kernel.failAllocation(0);
+            if (refused) push();
+            if (start === 3) tiers.add(operator.stats().keyTier);
+            drain();
+          }
+          operator.watermark(END_OF_INPUT);
+          drain();
+        };
+        // A sum that widens in the middle of a push fails the operator.
+        if (attempt(run) instanceof ClosedError) failed++;
+        else expect(comparable({ rows, late: [], nullTimes: 0, backward: 0 })).toEqual(wanted);
+        operator.destroy();
+      }
+      expect(failed).toBeLessThan(10);
+      // Looked up where the attempt failed, computed elsewhere.
+      expect([...tiers].sort()).toEqual([2, 3]);
+    });
   });
 
   test("sessions of many keys", { timeout: 60_000 }, () => {

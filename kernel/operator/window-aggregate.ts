@@ -43,6 +43,7 @@ import {
 import { isScattered, scatterApply, scatterGroups, scatterPushed, scatterReserve } from "./window-scatter";
 import { scatterAggregation, scatterOf } from "./window-scatter-state";
 import { sessionsApply, sessionsCheck, sessionsCreate, sessionsHeld, sessionsReserveRows } from "./window-session";
+import { tierConsider, tierExpect, tierForget } from "./window-tier";
 import {
   NO_WINDOW,
   Windows,
@@ -225,7 +226,6 @@ function reserve(context: usize, operator: usize, rows: u32, routing: Routing): 
 function reserveTargets(context: usize, operator: usize): i32 {
   const self = windowsOf(operator);
   const targets = targetCount(self);
-  let bytes: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
   for (let index: u32 = 0; index < targets; index++) {
     const target = targetAt(self, index);
     const rows = load<u32>(target, 4);
@@ -246,9 +246,26 @@ function reserveTargets(context: usize, operator: usize): i32 {
       continue;
     }
     if (!aggregateReserveRows(aggregationOf(state), rows, targets == 1)) return failMemory(context, 0);
+    tierExpect(self, state, targets);
+  }
+  const texts: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
+  if (heapHasRoom(regionRoot(operator), texts + targetsHeadroom(self, true))) return 0;
+  const bytes = texts + targetsHeadroom(self, false);
+  return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+}
+
+/** What the rows of all targets can take beyond what is reserved; `expects` says whether partials may expect more. */
+function targetsHeadroom(self: Windows, expects: bool): u64 {
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < targetCount(self); index++) {
+    const target = targetAt(self, index);
+    const rows = load<u32>(target, 16);
+    const state: usize = load<u32>(target);
+    if (rows == 0 || backlogIsOpen(state)) continue;
+    if (!expects) tierForget(state);
     bytes += aggregateHeadroom(state, rows);
   }
-  return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+  return bytes;
 }
 
 /** Works off all rows that are set aside; whether there were any. */
@@ -278,10 +295,13 @@ function applyRouted(context: usize, operator: usize, rows: u32, routing: Routin
   if (status < 0) changetype<Operator>(operator).failed = 1;
   else if (self.scattered) scatterPushed(operator, rows, groups);
   else {
+    self.expected = 0;
     for (let index: u32 = 0; index < targetCount(self); index++) {
       const target = targetAt(self, index);
       const applied = load<u32>(target, 16);
-      if (applied != 0) backlogConsider(load<u32>(target), applied, load<u32>(target, 12));
+      if (applied == 0) continue;
+      const before = load<u32>(target, 12);
+      backlogConsider(tierConsider(context, operator, load<u32>(target), before), applied, before);
     }
   }
   return status;

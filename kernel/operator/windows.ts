@@ -63,6 +63,8 @@ export class Windows {
   capacity: u32;
   /** 1 without group keys. */
   keyless: u32;
+  /** Rows that a slice has had lately: see window-tier.ts. */
+  expected: u32;
   /** Numbers of the last push's late rows: an output of one column. */
   late: usize;
   lateCount: u32;
