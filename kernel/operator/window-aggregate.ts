@@ -33,6 +33,7 @@ import {
   ROUTING_SIZE,
   Routing,
   SEVERAL,
+  numberRange,
   route,
   routeCuts,
   routedRun,
@@ -343,13 +344,9 @@ const NO_PAIR: i32 = 1;
 /** Applies a vector whose rows go to two targets; NO_PAIR where they go to more. 0, or an error. */
 function applyPair(context: usize, operator: usize, numbers: usize, rows: u32): i32 {
   const self = windowsOf(operator);
-  let low: u32 = u32.MAX_VALUE;
-  let high: u32 = 0;
-  for (let row: usize = 0; row < <usize>rows; row++) {
-    const number = load<u32>(numbers + (row << 2));
-    low = min(low, number);
-    high = max(high, number);
-  }
+  const range = numberRange(numbers, rows);
+  const low = <u32>range;
+  const high = <u32>(range >> 32);
   const first = scratchTake(context, ((<usize>ROWS) << 1) + 16);
   const second = scratchTake(context, ((<usize>ROWS) << 1) + 16);
   let lows: usize = 0;

@@ -379,13 +379,10 @@ export function routeCuts(context: usize, operator: usize, rows: u32, routing: R
 /** Puts the numbers of targets in the place of slices. False when out of memory. */
 function routeSlices(context: usize, operator: usize, slices: usize, rows: u32, base: i64): bool {
   const shape = shapeOf(windowsOf(operator));
-  let low: u32 = u32.MAX_VALUE;
-  let high: u32 = 0;
-  for (let row: usize = 0; row < <usize>rows; row++) {
-    const slice = load<u32>(slices + (row << 2));
-    low = min(low, slice);
-    high = max(high, slice);
-  }
+  const range = numberRange(slices, rows);
+  const low = <u32>range;
+  const high = <u32>(range >> 32);
+  if (high - low == 1) return routePair(context, operator, slices, rows, base, low);
   if (high - low >= ROWS) return routeRuns(context, operator, slices, rows, base);
   const span = high - low + 1;
   // Counts of even rows, and of odd ones, so that none waits for the one before.
@@ -421,6 +418,75 @@ function routeSlices(context: usize, operator: usize, slices: usize, rows: u32, 
     const at = slices + (row << 2);
     store<u32>(at, load<u32>(counts + ((<usize>(load<u32>(at) - low)) << 3)));
   }
+  return true;
+}
+
+/** The least of `rows` numbers in the low half, and the greatest in the high one. */
+export function numberRange(numbers: usize, rows: u32): u64 {
+  let low: u32 = u32.MAX_VALUE;
+  let high: u32 = 0;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD && rows >= 4) {
+    let lows = v128.load(numbers);
+    let highs = lows;
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const four = v128.load(numbers + ((<usize>row) << 2));
+      lows = i32x4.min_u(lows, four);
+      highs = i32x4.max_u(highs, four);
+    }
+    for (let lane: u32 = 0; lane < 2; lane++) {
+      low = min(low, min<u32>(i32x4.extract_lane(lows, 0), i32x4.extract_lane(lows, 1)));
+      high = max(high, max<u32>(i32x4.extract_lane(highs, 0), i32x4.extract_lane(highs, 1)));
+      lows = i8x16.shuffle(lows, lows, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+      highs = i8x16.shuffle(highs, highs, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7);
+    }
+  }
+  for (; row < rows; row++) {
+    const number = load<u32>(numbers + ((<usize>row) << 2));
+    low = min(low, number);
+    high = max(high, number);
+  }
+  return <u64>low | (<u64>high << 32);
+}
+
+/** The same for two slices, `low` and the next one, as nearly all vectors of a stream have that have not one alone. */
+function routePair(context: usize, operator: usize, slices: usize, rows: u32, base: i64, low: u32): bool {
+  const shape = shapeOf(windowsOf(operator));
+  const names = scratchTake(context, 32);
+  const numbers = scratchTake(context, 16);
+  for (let index: usize = 0; index < 2; index++) {
+    const slice = base + <i64>low + <i64>index;
+    store<i64>(names + (index << 4), slice);
+    store<i64>(names + (index << 4), sliceFirstWindow(shape, slice), 8);
+  }
+  if (!mapTargets(context, operator, names, 2, numbers)) return false;
+  const first = load<u32>(numbers);
+  const second = load<u32>(numbers, 4);
+  let highs: u32 = 0;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const lows = i32x4.splat(low);
+    let count = i32x4.splat(0);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const at = slices + ((<usize>row) << 2);
+      const isHigh = i32x4.ne(v128.load(at), lows);
+      count = i32x4.sub(count, isHigh);
+      v128.store(at, v128.bitselect(i32x4.splat(second), i32x4.splat(first), isHigh));
+    }
+    highs =
+      i32x4.extract_lane(count, 0) + i32x4.extract_lane(count, 1) + i32x4.extract_lane(count, 2) + i32x4.extract_lane(count, 3);
+  }
+  for (; row < rows; row++) {
+    const at = slices + ((<usize>row) << 2);
+    const isHigh = load<u32>(at) != low;
+    highs += <u32>isHigh;
+    store<u32>(at, isHigh ? second : first);
+  }
+  const self = windowsOf(operator);
+  const one = targetAt(self, first);
+  store<u32>(one, load<u32>(one, 4) + rows - highs, 4);
+  const other = targetAt(self, second);
+  store<u32>(other, load<u32>(other, 4) + highs, 4);
   return true;
 }
 

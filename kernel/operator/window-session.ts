@@ -167,7 +167,8 @@ export function sessionsCheck(context: usize, operator: usize, rows: u32, routin
     const selected = programRun(context, program, start, min(ROWS, rows - start));
     if (selected < 0) return selected;
     const times = changetype<Vector>(programOutput(program, self.time));
-    for (let row: u32 = 0; row < <u32>selected; row++) {
+    const from = times.validity == 0 && selected != 0 && latest(times.values, <u32>selected) <= highest ? selected : 0;
+    for (let row: u32 = from; row < <u32>selected; row++) {
       if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
         if (!drops) return refuseNull(context, operator, row);
         continue;
@@ -178,6 +179,13 @@ export function sessionsCheck(context: usize, operator: usize, rows: u32, routin
     routing.selected += selected;
   }
   return 0;
+}
+
+/** The greatest of `rows` times. */
+function latest(times: usize, rows: u32): i64 {
+  let most = load<i64>(times);
+  for (let row: u32 = 1; row < rows; row++) most = max<i64>(most, load<i64>(times + ((<usize>row) << 3)));
+  return most;
 }
 
 /** Makes room for `rows` rows. 0, or OUT_OF_MEMORY with nothing changed. */
@@ -341,7 +349,7 @@ function isEarlyDue(self: Windows): bool {
 
 function nextIsDue(self: Windows): bool {
   const sessions = sessionsOf(self);
-  const number = sessionsFirst(sessions);
+  const number = sessionsFirst(sessions, self.watermark);
   return number != NO_SESSION && sessionDue(sessions, sessionAt(sessions, number)) <= self.watermark;
 }
 
@@ -383,7 +391,7 @@ function takeDue(context: usize, operator: usize): i32 {
   takeRetracted(self);
   // Sessions that are only forgotten are work, too.
   for (let work: u32 = 0; work < WORK_MOST && self.dueCount < DUE_MOST && nextIsDue(self); work++) {
-    const number = sessionsFirst(sessions);
+    const number = sessionsFirst(sessions, self.watermark);
     const record = sessionAt(sessions, number);
     if (sessionState(record) == <u32>SessionState.LEFT) {
       sessionsRemoveFirst(sessions);
