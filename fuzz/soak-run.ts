@@ -94,23 +94,25 @@ export async function soak(options: SoakOptions): Promise<SoakReport> {
   const left = readdirSync(directory);
   if (left.length > 0) run.fail(`the spill directory still has ${left.join(", ")}`);
   rmSync(directory, { recursive: true });
+  const more = () => [...handles()].filter(([name, count]) => count > (before.get(name) ?? 0));
   // What was closed is gone a turn or two later.
-  for (let turn = 0; turn < 500 && handles() !== before; turn++) await sleep(20);
-  const after = handles();
-  if (after !== before) run.fail(`open handles: ${before} at the start, ${after} at the end`);
+  for (let turn = 0; turn < 500 && more().length > 0; turn++) await sleep(20);
+  for (const [name, count] of more()) {
+    run.fail(`open handles: ${before.get(name) ?? 0} of "${name}" at the start, ${count} at the end`);
+  }
   return run.report;
 }
 
-/** Things that keep a process alive, and open files where the host tells. */
-function handles(): string {
+/** How many there are of each kind of thing that keeps a process alive, and of open files where the host tells. */
+function handles(): Map<string, number> {
   const counts = new Map<string, number>();
   for (const name of process.getActiveResourcesInfo()) {
-    // The timer of whoever waits for this one.
+    // The timers of whoever waits for this one.
     if (name !== "Timeout" && name !== "Immediate") counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   const files = openFiles();
   if (files !== null) counts.set("files", files);
-  return JSON.stringify(Object.fromEntries([...counts].sort()));
+  return counts;
 }
 
 /** Files that the process has open; null where the host does not tell. */
