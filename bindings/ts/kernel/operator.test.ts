@@ -212,6 +212,18 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
     });
   });
 
+  test("a batch waits to be taken, whatever is asked meanwhile", () => {
+    const data = batchOf({ n: writeColumn(int64, [1n, 2n, 3n]) });
+    const operator = kernel.project({ columns: data.schema.fields, select: ["n"] });
+    const stage = new Stage(kernel);
+    const address = stage.describe(stage.batch(data), operator.columnsOf(0), 0, 3, 0);
+    operator.processDescribed(address, data.schema, 0, 0, 100, 2 ** 20);
+    expect(operator.stats().rowsIn).toBe(3);
+    expect(rowsOf([operator.taken()!])).toEqual([[1n], [2n], [3n]]);
+    stage.free();
+    operator.destroy();
+  });
+
   describe("what bad input gets", () => {
     test("names that do not exist, types that do not fit", () => {
       const columns = [

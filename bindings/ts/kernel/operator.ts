@@ -97,7 +97,7 @@ export class Operator {
   readonly columns: readonly number[];
   readonly output: Schema;
   readonly #spec: OperatorSpec;
-  /** A batch descriptor and, after it, the operator's numbers. */
+  /** A batch descriptor and, behind it, the operator's numbers: asking for these leaves a batch that waits there alone. */
   #out: number;
   #handle: number;
   #stage: Stage | null = null;
@@ -115,7 +115,7 @@ export class Operator {
     this.columns = spec.columns;
     this.output = spec.output;
     this.#spec = spec;
-    this.#out = kernel.allocate(Math.max(OUT_BYTES, OperatorStats.SIZE));
+    this.#out = kernel.allocate(OUT_BYTES + OperatorStats.SIZE);
     try {
       this.#handle = this.#create(spec);
     } catch (error) {
@@ -531,7 +531,7 @@ export class Operator {
   }
 
   stats(): OperatorCounts {
-    const at = this.#out;
+    const at = this.#out + OUT_BYTES;
     this.#run((exports, context) => exports.op_stats(context, this.#handle, at), this.#context(0));
     const { view } = this.kernel.memory;
     const number = (field: OperatorStats) =>

@@ -272,7 +272,8 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     fields.splice(column, 0, { name, type: int64, nullable: false });
   }
   checkNames(fields.map(({ name }) => name));
-  if (fields.length === 0) throw new PlanError("aggregate takes at least one aggregate or key");
+  if (keys.length + aggregates.length + (grouping?.indicators.length ?? 0) === 0)
+    throw new PlanError("aggregate takes at least one aggregate or key");
   return {
     kind: "aggregate",
     input,
