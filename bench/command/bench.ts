@@ -2,7 +2,6 @@
 
 import { writeFile } from "node:fs/promises";
 import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine/engine.js";
-import { reportPage } from "../html/report-page.js";
 import { type DataFolder, type DataRequest, fixtureRows, prepareData } from "../input/data-file.js";
 import { ChildContender, endChildren, prepareInChild } from "../measure/child-process.js";
 import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
@@ -27,6 +26,7 @@ import { reportText } from "../report/table.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
 import { benchCommandLine } from "./command-line.js";
+import { drawer } from "./drawer.js";
 import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
 import { TimeBudget } from "./time-budget.js";
@@ -75,6 +75,7 @@ export async function benchCommand(names: readonly string[], options: BenchOptio
   await checkFilePlace("--json", options.json);
   await checkFilePlace("--html", options.html);
   await checkFolderPlace("--save", options.save);
+  const draw = options.html === null ? null : await drawer();
   const progress = progressOn(process.stderr, options.quiet);
   const interrupt = new AbortController();
   const onInterrupt = () => {
@@ -96,7 +97,7 @@ export async function benchCommand(names: readonly string[], options: BenchOptio
   progress.clear();
   process.stdout.write(reportText(report));
   if (options.json !== null) await writeFile(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  if (options.html !== null) await writeFile(options.html, reportPage(report));
+  if (draw !== null) await writeFile(options.html!, draw.reportPage(report));
   if (options.save !== null) process.stdout.write(`saved: ${await saveReport(options.save, report)}\n`);
   return exitCode(report, options);
 }

@@ -2,7 +2,6 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { profilePage } from "../html/profile-page.js";
 import { prepareInChild } from "../measure/child-process.js";
 import { diffText, profileDiff } from "../profile/diff.js";
 import { type MeasuredMode, type ModeProfile, type ProfileReport, profileCase } from "../profile/profile.js";
@@ -13,6 +12,7 @@ import { thisMachine } from "../report/machine.js";
 import { progressOn } from "../report/progress.js";
 import { caseName, casesNamed } from "../suite/index.js";
 import { prepareInputs, type Workshop } from "./bench.js";
+import { drawer } from "./drawer.js";
 import { checkMemory } from "./memory-need.js";
 import type { ProfileOptions } from "./profile-options.js";
 import { ExitCode, UsageError } from "./usage.js";
@@ -30,6 +30,7 @@ export async function profileCommand(
   const of = oneCase(names);
   const selected = { of, rows: options.rows, peers: [] };
   checkMemory([selected], 1);
+  const draw = options.html === null ? null : await drawer();
   const progress = progressOn(process.stderr, options.quiet);
   const name = caseName(of);
   const onStep = (step: string) => progress.show(`${name}  ${step}`);
@@ -48,9 +49,9 @@ export async function profileCommand(
     modes: modes.map(({ profile }) => profile),
   };
   const paths = await writeProfile(report, modes, options);
-  if (options.html !== null) {
-    await writeFile(options.html, profilePage(report));
-    paths.push(options.html);
+  if (draw !== null) {
+    await writeFile(options.html!, draw.profilePage(report));
+    paths.push(options.html!);
   }
   process.stdout.write(`${profileText(report)}\n\n${paths.map((path) => `written: ${path}`).join("\n")}\n`);
   const [first, ...others] = report.modes;

@@ -1,14 +1,12 @@
 // `report FILE.json`: a report, a profile, or a folder of reports as a page; a report's ratios as a card.
 
 import { stat, writeFile } from "node:fs/promises";
-import { cardSvg } from "../html/card.js";
-import { historyPage } from "../html/history-page.js";
-import { profilePage } from "../html/profile-page.js";
-import { reportPage } from "../html/report-page.js";
 import type { ProfileReport } from "../profile/profile.js";
 import { readProfile } from "../profile/read-profile.js";
 import { readHistory } from "../report/history.js";
 import { readReport, schemaOf } from "../report/read-report.js";
+import type { Report } from "../report/report.js";
+import { drawer } from "./drawer.js";
 import { fileOption, single } from "./option-values.js";
 import type { RawOptions } from "./options.js";
 import { ExitCode, UsageError } from "./usage.js";
@@ -33,6 +31,7 @@ export async function reportCommand(path: string, { html, card }: ReportOptions)
   if (card !== null && (isFolder || isProfile)) {
     throw new UsageError(`--card draws one report, and ${path} is a ${isFolder ? "folder" : "profile"}`);
   }
+  const { historyPage, profilePage, reportPage, cardSvg } = await drawer();
   if (html !== null) {
     const text = isFolder
       ? historyPage(await readHistory(path))
@@ -41,11 +40,11 @@ export async function reportCommand(path: string, { html, card }: ReportOptions)
         : reportPage(await readReport(path));
     await write(html, text);
   }
-  if (card !== null) await write(card, await drawnCard(path));
+  if (card !== null) await write(card, await drawnCard(path, cardSvg));
   return ExitCode.verified;
 }
 
-async function drawnCard(path: string): Promise<string> {
+async function drawnCard(path: string, cardSvg: (report: Report) => string): Promise<string> {
   const report = await readReport(path);
   try {
     return cardSvg(report);

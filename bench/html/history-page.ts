@@ -3,10 +3,9 @@
 import { grouped } from "../report/grouped.js";
 import type { Report, ResultRow } from "../report/report.js";
 import { fastestPeer } from "../report/report.js";
-import { lineRows, type Series } from "./charts.js";
+import { type Line, legend, lineCharts } from "./charts.js";
 import { type Content, html } from "./markup.js";
 import { COLOURS, dataTable, page } from "./page.js";
-import { times } from "./report-page.js";
 
 /** Reports in the order of their dates. */
 export function historyPage(reports: readonly Report[]): string {
@@ -25,40 +24,39 @@ export function machineName({ cpu, cores, node }: Report["machine"]): string {
 }
 
 function machineSection(reports: readonly Report[]): Content {
-  const speeds = new Map<string, [number, number][]>();
-  const ratios = new Map<string, [number, number][]>();
-  reports.forEach((report, index) => {
-    for (const row of report.results) {
-      if (row.engine !== "millrace" || !row.verified || row.rowsPerSec === undefined) continue;
-      const name = rowName(row);
-      speeds.set(name, [...(speeds.get(name) ?? []), [index + 1, row.rowsPerSec / 1e6]]);
+  const points = reports.flatMap((report, index) =>
+    report.results.flatMap((row) => {
+      if (row.engine !== "millrace" || !row.verified || row.rowsPerSec === undefined) return [];
       const best = fastestPeer(report.results, row);
-      if (best === null) continue;
-      ratios.set(name, [...(ratios.get(name) ?? []), [index + 1, row.rowsPerSec / best.rowsPerSec]]);
-    }
-  });
-  const series = (
-    of: ReadonlyMap<string, readonly [number, number][]>,
-    text: (value: number) => string,
-    colour: string,
-  ) =>
-    [...of].map(([label, points]): Series => {
-      return { label, points, text: `${text(points[0]![1])} → ${text(points.at(-1)![1])}`, colour };
+      const ratio = best === null ? null : row.rowsPerSec / best.rowsPerSec;
+      return [{ name: rowName(row), mode: row.mode, at: index + 1, speed: row.rowsPerSec / 1e6, ratio }];
+    }),
+  );
+  const charts = (figure: "speed" | "ratio") =>
+    [...grouped(points, ({ name }) => name)].flatMap(([title, of]) => {
+      const lines = [...grouped(of, ({ mode }) => mode).values()].flatMap((group): Line[] => {
+        const found = group.flatMap(({ at, [figure]: y }) => (y === null ? [] : [[at, y] as const]));
+        const isDashed = group[0].mode === "stream";
+        return found.length === 0 ? [] : [{ points: found, colour: COLOURS[isDashed ? 3 : 0], isDashed }];
+      });
+      return lines.length === 0 ? [] : [{ title, lines }];
     });
+  const [ratios, speeds] = [charts("ratio"), charts("speed")];
+  const across = { title: "reports, by date", format: String };
   const numbers = reports.map(({ machine }, index) => [index + 1, machine.date, machine.millrace]);
   return [
-    ratios.size === 0
+    legend([
+      { name: "batch", colour: COLOURS[0] },
+      { name: "stream, dashed", colour: COLOURS[3] },
+    ]),
+    ratios.length === 0
       ? null
-      : html`<h3>Times the fastest peer</h3>${lineRows(series(ratios, times, COLOURS[0]), "reports in order of their dates", "times the fastest peer")}`,
-    html`<h3>Speed</h3>${lineRows(
-      series(speeds, (value) => value.toPrecision(3), COLOURS[2]),
-      "reports in order of their dates",
-      "million records/s",
-    )}`,
+      : html`<h3>Times the fastest peer</h3>${lineCharts(ratios, across, "times the fastest peer")}`,
+    html`<h3>Speed</h3>${lineCharts(speeds, across, "million records/s")}`,
     dataTable([{ name: "report", numeric: true }, { name: "date" }, { name: "version" }], numbers),
   ];
 }
 
-function rowName({ suite, case: name, mode, threads, rows }: ResultRow): string {
-  return `${suite}/${name} ${mode}${threads === 1 ? "" : `, ${threads} threads`}, ${rows.toLocaleString("en-US")} rows`;
+function rowName({ suite, case: name, threads, rows }: ResultRow): string {
+  return `${suite}/${name}${threads === 1 ? "" : `, ${threads} threads`}, ${rows.toLocaleString("en-US")} rows`;
 }

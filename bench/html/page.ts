@@ -1,10 +1,17 @@
 // The page around a report: one file that asks nothing of any network, in light and dark, from 320 pixels on.
 
 import { Buffer } from "node:buffer";
+import { gzipSync } from "node:zlib";
 import { type Content, html, Markup } from "./markup.js";
 
 /** Told apart also by the colour-blind (colours.test.ts): Okabe and Ito, 2008, and a grey. One a slot of a legend. */
 export const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#6e6e6e"] as const;
+
+/** Columns of a table that may hold numbers. */
+const MOST_COLUMNS = 20;
+
+/** Larger downloads are compressed: a page has at most 2 MB. */
+const LARGE_BYTES = 200_000;
 
 const STYLE = `
 :root { color-scheme: light dark; --text: #1c2024; --soft: #5a636b; --line: #d5dade; --back: #fff; --panel: #f5f7f8; --good: #00704f; --bad: #b3420a; }
@@ -17,20 +24,14 @@ a { color: inherit; }
 .verdict { background: var(--panel); border-left: 4px solid #0072b2; padding: .75rem 1rem; margin: 1rem 0; }
 .verdict b { font-size: 1.25rem; }
 .chart { margin: .5rem 0 1rem; } .chart, .scroll { content-visibility: auto; contain-intrinsic-size: auto 40rem; }
-.chart .row:not(.line) > .plot > svg { background: var(--grid); }
-.row { display: grid; grid-template-columns: minmax(6rem, 16rem) minmax(0, 1fr) 5.5rem; gap: .5rem; align-items: center; font-size: .87rem; }
-.row + .row { margin-top: 2px; } .row.first { margin-top: .5rem; }
-.row svg { display: block; width: 100%; height: 14px; overflow: visible; }
-.row.line svg { height: 46px; }
-.row .value { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-.axis { position: relative; height: 1.2rem; font-size: .75rem; color: var(--soft); }
-.axis span { position: absolute; transform: translateX(-50%); white-space: nowrap; } .axis span:first-child { transform: none; } .axis span:last-child { transform: translateX(-100%); }
-.key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .3em; vertical-align: -.05em; } .legend span { margin-right: 1rem; white-space: nowrap; }
+.drawing { display: block; width: 100%; height: auto; font: 12px system-ui, sans-serif; font-variant-numeric: tabular-nums; } .drawing text { white-space: pre; }
+.narrow { max-width: 30rem; } .wide { display: none; } @media (min-width: 60rem) { .narrow { display: none; } .wide { display: block; } }
+.small { display: grid; grid-template-columns: repeat(auto-fill, minmax(17.5rem, 1fr)); gap: 1rem; } .small figure { margin: 0; max-width: 24rem; } .small figcaption { font-size: .87rem; font-weight: 600; }
+.key { display: inline-block; width: .8em; height: .8em; border-radius: 50%; border: 0 solid; margin-right: .3em; vertical-align: -.05em; } .full { background: currentColor; } .ring { border-width: 2px; } .line, .dashes { width: 0; border-radius: 0; border-left-width: 2px; } .dashes { border-left-style: dashed; } .legend span { margin-right: 1rem; white-space: nowrap; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .82rem; width: 100%; } th, td { padding: .2rem .5rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
-th { position: sticky; top: 0; background: var(--back); } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+th { position: sticky; top: 0; background: var(--back); } ${Array.from({ length: MOST_COLUMNS }, (_, index) => `.n${index + 1} :is(td, th):nth-child(${index + 1})`).join(", ")} { text-align: right; font-variant-numeric: tabular-nums; }
 .good { color: var(--good); } .bad { color: var(--bad); } details > summary { cursor: pointer; margin: .5rem 0; }
 pre { background: var(--panel); padding: .5rem .75rem; overflow-x: auto; font-size: .82rem; }
-@media (max-width: 34rem) { .row { grid-template-columns: minmax(0, 1fr) 5.5rem; } .row .plot { grid-column: 1 / 3; grid-row: 2; } .row.axes .label { display: none; } }
 `;
 
 export function page(title: string, body: Content): string {
@@ -53,15 +54,18 @@ export interface TableColumn {
   readonly numeric?: boolean;
 }
 
+/** Columns of numbers are told once, in the table's classes: a class in each cell is a third of a large page. */
 export function dataTable(columns: readonly TableColumn[], rows: readonly (readonly Content[])[]): Markup {
-  const cell = (tag: "th" | "td", content: Content, { numeric }: TableColumn) =>
-    new Markup(`<${tag}${numeric ? ' class="number"' : ""}>${html`${content}`}</${tag}>`);
-  return html`<div class="scroll"><table><thead><tr>${columns.map((column) => cell("th", column.name, column))}</tr></thead>
-<tbody>${rows.map((row) => html`<tr>${row.map((content, index) => cell("td", content, columns[index]!))}</tr>\n`)}</tbody></table></div>`;
+  const numeric = columns.flatMap(({ numeric }, index) => (numeric ? [`n${index + 1}`] : []));
+  return html`<div class="scroll"><table class="${numeric.join(" ")}"><thead><tr>${columns.map(({ name }) => html`<th>${name}</th>`)}</tr></thead>
+<tbody>${rows.map((row) => html`<tr>${row.map((content) => html`<td>${content}</td>`)}</tr>\n`)}</tbody></table></div>`;
 }
 
-/** A link that saves what lies behind the page. */
+/** A link that saves what lies behind the page; `name` ends in .json. */
 export function download(name: string, text: string, what: string): Markup {
-  const data = Buffer.from(text).toString("base64");
-  return html`<a download="${name}" href="data:application/json;base64,${data}">${what}</a>`;
+  const isLarge = text.length > LARGE_BYTES;
+  const [data, type, suffix] = isLarge
+    ? [gzipSync(text, { level: 9 }), "application/gzip", ".gz"]
+    : [Buffer.from(text), "application/json", ""];
+  return html`<a download="${name}${suffix}" href="data:${type};base64,${data.toString("base64")}">${what}${isLarge ? " (gzip)" : ""}</a>`;
 }

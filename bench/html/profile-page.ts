@@ -6,7 +6,7 @@ import type { ModeProfile, ProfileReport } from "../profile/profile.js";
 import { sharesText } from "../profile/profile-text.js";
 import type { FunctionKind } from "../profile/sampling.js";
 import { operatorsIn } from "../profile/trace.js";
-import { type Bar, barChart, legend } from "./charts.js";
+import { type Bar, barChart, legend, timeChart } from "./charts.js";
 import { type Content, html, type Markup } from "./markup.js";
 import { COLOURS, dataTable, download, page } from "./page.js";
 
@@ -44,12 +44,19 @@ function modeSection({ rows }: ProfileReport, profile: ModeProfile): Markup {
     .map(({ name, kind, share }): Bar => {
       const percent = 100 * share;
       const colour = KIND_COLOURS[kind as keyof typeof KIND_COLOURS];
-      return { label: name, value: percent, spread: null, text: `${percent.toFixed(1)} %`, colour };
+      return {
+        group: name,
+        label: kind,
+        value: percent,
+        spread: null,
+        text: `${percent.toFixed(1)} %`,
+        colour,
+      };
     });
   return html`<h2>${mode}</h2>
 <p>Median ${medianMs.toFixed(1)} ms, least ${minMs.toFixed(1)} ms: ${(rows / medianMs / 1000).toPrecision(3)} million rows/s. ${sharesText(profile)}.</p>
 <h3>Operators</h3>${operatorTable(run)}
-<h3>Functions</h3>${legend(Object.entries(KIND_COLOURS))}${bars.length === 0 ? null : barChart(bars, { title: "% of the samples, self time", format: String })}
+<h3>Functions</h3>${legend(Object.entries(KIND_COLOURS).map(([name, colour]) => ({ name, colour })))}${bars.length === 0 ? null : barChart(bars, { title: "% of the samples, self time" })}
 ${timeline(run)}`;
 }
 
@@ -111,15 +118,11 @@ function timeline({ plan, slices, wallMs }: RunProfile): Content {
   if (work.length === 0) return null;
   const drawn = [...work].sort((a, b) => b.ms - a.ms).slice(0, DRAWN);
   const operators = operatorsIn(plan).filter(({ id }) => drawn.some(({ operator }) => operator === id));
-  const x = (ms: number) => ((100 * ms) / wallMs).toFixed(3);
   const rows = operators.map(({ id, name }, index) => {
-    const rects = drawn
+    const pieces = drawn
       .filter(({ operator }) => operator === id)
-      .map(
-        ({ start, ms }) =>
-          html`<rect x="${x(start)}" y="1" width="${x(Math.max(ms, wallMs / 1000))}" height="12"/>`,
-      );
-    return html`<div class="row"><span class="label">${name}</span><span class="plot"><svg viewBox="0 0 100 14" preserveAspectRatio="none" role="img" aria-label="${name}" fill="${COLOURS[index % COLOURS.length]!}">${rects}</svg></span><span></span></div>\n`;
+      .map(({ start, ms }) => [start, start + ms] as const);
+    return { label: name, colour: COLOURS[index % COLOURS.length]!, pieces };
   });
-  return html`<h3>Over time</h3><div class="chart">${rows}<p class="soft">Across: 0 to ${wallMs.toFixed(1)} ms of the run. The trace file has every piece.</p></div>`;
+  return html`<h3>Over time</h3>${timeChart(rows, wallMs, "ms since the run began")}<p class="soft">The trace file has every piece.</p>`;
 }

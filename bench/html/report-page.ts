@@ -20,7 +20,16 @@ import {
   sizedName,
 } from "../report/table.js";
 import { caseName } from "../suite/index.js";
-import { type Bar, barChart, legend, lineRows, type Series } from "./charts.js";
+import {
+  type Bar,
+  barChart,
+  type DotRow,
+  dotChart,
+  type Key,
+  type Line,
+  legend,
+  lineCharts,
+} from "./charts.js";
 import { type Content, html, type Markup } from "./markup.js";
 import { COLOURS, dataTable, download, page } from "./page.js";
 
@@ -84,27 +93,22 @@ function means({ ratios, exactness, overhead }: Report): Content {
 function ratioSection({ ratios, results }: Report): Content {
   const cases = ratios.filter((ratio) => !isGeometricMean(ratio));
   if (cases.length === 0) return null;
-  let last = "";
   const rows = cases.map((ratio) => ({ ratio, own: ownRow(ratio, results) }));
   const bars = rows.map(({ ratio, own }): Bar => {
-    const name = sizedName(own, results);
-    const label = `${name} ${ratio.mode}${threadsText(ratio)} (${ratio.best})`;
-    const first = name !== last;
-    last = name;
     return {
-      label,
+      group: `${sizedName(own, results)}${threadsText(ratio)}`,
+      label: `${ratio.mode}, ${ratio.best}`,
       value: ratio.ratio,
       spread: ratioSpread(own, results),
       text: times(ratio.ratio),
       colour: ratio.mode === "batch" ? BATCH_COLOUR : STREAM_COLOUR,
-      first,
     };
   });
   return html`<h2>Against the fastest peer</h2>
 <p>Rows a second of Millrace over those of the fastest other engine of the same run. Right of the line at 1 Millrace is faster; the thin line is what the slowest and the fastest runs of the two would make of it.</p>
 ${legend([
-  ["batch", BATCH_COLOUR],
-  ["stream", STREAM_COLOUR],
+  { name: "batch", colour: BATCH_COLOUR },
+  { name: "stream", colour: STREAM_COLOUR },
 ])}${barChart(bars, { title: "times the fastest peer", log: true, mark: 1, format: (value) => `${value}x` })}${figures(
   ["case", "mode", "fastest peer"],
   ["threads", "rows", "times", "least", "most"],
@@ -157,10 +161,9 @@ function speedSection(rows: readonly ResultRow[], results: readonly ResultRow[])
   const measured = rows.filter((row) => row.verified && row.rowsPerSec !== undefined);
   if (measured.length === 0) return null;
   const suites = [...new Set(measured.map(({ suite }) => suite))];
-  const engines = [...new Set(measured.map(({ engine }) => engine))];
   return html`<h2>Records a second</h2>
-<p>Median of the runs, with the spread from the slowest to the fastest.</p>
-${legend(engines.map((engine) => [engine, ENGINE_COLOURS[engine]!] as const))}${suites.map((suite) =>
+<p>Median of the runs; a line where they spread by more than 5 %, from the slowest to the fastest. The figures are in the table at the end.</p>
+${legend(engineKeys(measured))}${suites.map((suite) =>
   suiteChart(
     suite,
     measured.filter((row) => row.suite === suite),
@@ -169,24 +172,44 @@ ${legend(engines.map((engine) => [engine, ENGINE_COLOURS[engine]!] as const))}${
 )}`;
 }
 
-function suiteChart(suite: string, rows: readonly ResultRow[], results: readonly ResultRow[]): Markup {
-  let last = "";
-  const bars = rows.map((row): Bar => {
-    const name = sizedName(row, results).slice(suite.length + 1);
-    const first = name !== last;
-    last = name;
-    const perSec = (ms: number | undefined) =>
-      (ms === undefined ? row.rowsPerSec! : (row.rows / ms) * 1000) / 1e6;
-    return {
-      label: `${name} ${engineLabel(row)}`,
-      value: row.rowsPerSec! / 1e6,
-      spread: [perSec(row.maxMs), perSec(row.minMs)],
-      text: millions(row.rowsPerSec!),
-      colour: ENGINE_COLOURS[row.engine]!,
-      first,
-    };
+/** One entry an engine, Millrace's streams apart. */
+function engineKeys(rows: readonly ResultRow[]): Key[] {
+  const names = [
+    ...new Set(rows.map(({ engine, mode }) => (mode === "stream" ? `${engine} stream` : engine))),
+  ];
+  return names.map((name) => {
+    const [engine, stream] = name.split(" ");
+    return { name, colour: ENGINE_COLOURS[engine!]!, form: stream === undefined ? "full" : "ring" };
   });
-  return html`<h3>${suite}</h3>${barChart(bars, { title: "million records/s", log: true, format: (value) => String(value) })}`;
+}
+
+function suiteChart(suite: string, rows: readonly ResultRow[], results: readonly ResultRow[]): Markup {
+  const byCase = grouped(rows, (row) => `${shortName(row, results)}${threadsText(row)}`);
+  const dotRows = [...byCase].map(([label, of]): DotRow => {
+    const dots = of.map((row) => {
+      const perSec = (ms: number | undefined) =>
+        (ms === undefined ? row.rowsPerSec! : (row.rows / ms) * 1000) / 1e6;
+      return {
+        value: row.rowsPerSec! / 1e6,
+        spread: [perSec(row.maxMs), perSec(row.minMs)] as const,
+        colour: ENGINE_COLOURS[row.engine]!,
+        isHollow: row.mode === "stream",
+      };
+    });
+    return { label, dots };
+  });
+  return html`<h3>${suite}</h3>${dotChart(dotRows, "million records/s")}`;
+}
+
+/** A case's name within its suite, with its size where there are several. */
+function shortName(row: ResultRow, results: readonly ResultRow[]): string {
+  const isAlone = new Set(results.map(({ size }) => size)).size < 2 || row.size === undefined;
+  return isAlone ? row.case : `${row.case} ${shortRows(row.size)}`;
+}
+
+/** 10M for 10000000. */
+function shortRows(rows: number): string {
+  return rows >= 1e6 ? `${Number((rows / 1e6).toPrecision(3))}M` : `${Number((rows / 1e3).toPrecision(3))}k`;
 }
 
 function engineLabel({ engine, mode, threads }: ResultRow): string {
@@ -197,29 +220,39 @@ function engineLabel({ engine, mode, threads }: ResultRow): string {
 /** How a case's speed changes with its rows and with its threads, where a report has several. */
 function growthSection(rows: readonly ResultRow[]): Content {
   const measured = rows.filter((row) => row.verified && row.rowsPerSec !== undefined);
-  const by = (of: "rows" | "threads"): Series[] => {
+  const by = (of: "rows" | "threads") => {
     const other = of === "rows" ? "threads" : "rows";
-    const groups = grouped(
-      measured,
-      (row) => `${caseName({ suite: row.suite, name: row.case })} ${row.engine} ${row.mode} ${row[other]}`,
-    );
-    return [...groups.values()].flatMap((group) => {
-      const points = group.map((row) => [row[of], row.rowsPerSec! / 1e6] as const).sort(([a], [b]) => a - b);
-      if (new Set(points.map(([x]) => x)).size < 2) return [];
-      const [first] = group;
-      const label = `${first.suite}/${first.case} ${first.engine} ${first.mode}`;
-      const text = `${points[0]![1].toPrecision(3)} → ${points.at(-1)![1].toPrecision(3)}`;
-      return [{ label, points, text, colour: ENGINE_COLOURS[first.engine]! }];
+    const charts = grouped(measured, (row) => {
+      const fixed = of === "rows" ? threadsText(row) : `, ${shortRows(row.rows)} rows`;
+      return `${caseName({ suite: row.suite, name: row.case })}${fixed}`;
+    });
+    return [...charts].flatMap(([title, rows]) => {
+      const lines = [...grouped(rows, (row) => `${row.engine} ${row.mode} ${row[other]}`).values()].flatMap(
+        (group): Line[] => {
+          const points = group
+            .map((row) => [row[of], row.rowsPerSec! / 1e6] as const)
+            .sort(([a], [b]) => a - b);
+          if (new Set(points.map(([x]) => x)).size < 2) return [];
+          const [{ engine, mode }] = group;
+          return [{ points, colour: ENGINE_COLOURS[engine]!, isDashed: mode === "stream" }];
+        },
+      );
+      return lines.length === 0 ? [] : [{ title, lines }];
     });
   };
   const [threads, sizes] = [by("threads"), by("rows")];
+  const note = html`<p>Colours as above; streams dashed.</p>`;
   return [
     threads.length === 0
       ? null
-      : html`<h2>By threads</h2>${lineRows(threads, "threads", "million records/s")}`,
-    sizes.length === 0 ? null : html`<h2>By rows</h2>${lineRows(sizes, "rows", "million records/s")}`,
+      : html`<h2>By threads</h2>${note}${lineCharts(threads, { title: "threads", format: String }, UP)}`,
+    sizes.length === 0
+      ? null
+      : html`<h2>By rows</h2>${note}${lineCharts(sizes, { title: "rows", log: true, format: shortRows }, UP)}`,
   ];
 }
+
+const UP = "million records/s";
 
 const PERCENTILES = [
   ["p50Us", "p50"],
@@ -233,16 +266,15 @@ function latencySection(results: readonly ResultRow[]): Content {
   const rows = results.filter((row) => row.verified && row.p50Us !== undefined);
   if (rows.length === 0) return null;
   const bars = rows.flatMap((row) =>
-    PERCENTILES.map(([field, name], index): Bar => {
+    PERCENTILES.map(([field, name]): Bar => {
       const value = row[field]!;
-      const label = `${row.suite}/${row.case} ${engineLabel(row)} ${name}`;
       return {
-        label,
+        group: `${row.suite}/${row.case} ${engineLabel(row)}`,
+        label: name,
         value,
         spread: null,
         text: `${value} µs`,
         colour: ENGINE_COLOURS[row.engine]!,
-        first: index === 0,
       };
     }),
   );
@@ -260,33 +292,21 @@ ${barChart(bars, { title: "microseconds", log: true, format: (value) => String(v
 function kernelSection(rows: readonly ResultRow[]): Content {
   const measured = rows.filter((row) => row.verified && row.bytesPerSec !== undefined);
   if (measured.length === 0) return null;
-  const engines = [...new Set(measured.map(({ engine }) => engine))];
-  let last = "";
-  const bars = measured.flatMap((row): Bar[] => {
-    const first = row.case !== last;
-    last = row.case;
-    const per = (bytes: number) => bytes / 1e9;
-    const spread = (ms: number | undefined) =>
-      per(row.bytesPerSec!) * ((row.medianMs ?? 1) / (ms ?? row.medianMs ?? 1));
-    const bar: Bar = {
-      label: `${row.case} ${row.engine}`,
-      value: per(row.bytesPerSec!),
-      spread: [spread(row.maxMs), spread(row.minMs)],
-      text: `${per(row.bytesPerSec!).toFixed(2)} GB/s`,
-      colour: ENGINE_COLOURS[row.engine]!,
-      first,
-    };
-    const roofs = [
-      ["memory read", row.readBytesPerSec],
-      ["cache read", row.cacheBytesPerSec],
-    ] as const;
-    const roofBars = roofs.flatMap(([name, read]): Bar[] => {
-      if (row.engine !== "millrace" || read === undefined) return [];
-      const text = `${per(read).toFixed(2)} GB/s`;
-      return [{ label: `${row.case} ${name}`, value: per(read), spread: null, text, colour: "var(--line)" }];
-    });
-    return [bar, ...roofBars];
-  });
+  const rowsOf = [...grouped(measured, (row) => `${row.case}${threadsText(row)}`)].map(
+    ([label, of]): DotRow => {
+      const dots = of.map((row) => {
+        const value = row.bytesPerSec! / 1e9;
+        const spread = (ms: number | undefined) => value * ((row.medianMs ?? 1) / (ms ?? row.medianMs ?? 1));
+        const colour = ENGINE_COLOURS[row.engine]!;
+        return { value, spread: [spread(row.maxMs), spread(row.minMs)] as const, colour };
+      });
+      const own = of.find(({ engine }) => engine === "millrace");
+      const roofs = [own?.readBytesPerSec, own?.cacheBytesPerSec].flatMap((read, index) =>
+        read === undefined ? [] : [{ value: read / 1e9, isDashed: index === 1 }],
+      );
+      return { label, dots, roofs };
+    },
+  );
   const lines = measured.map((row) => [
     caseName({ suite: row.suite, name: row.case }),
     row.engine,
@@ -296,8 +316,12 @@ function kernelSection(rows: readonly ResultRow[]): Content {
     ),
   ]);
   return html`<h2>Single kernels under the memory's roof</h2>
-<p>Bytes of input a second. No kernel can be faster than reading its input and doing nothing with it: the grey bars, from the input's own memory, and from a piece of it that stays in the processor's cache.</p>
-${legend(engines.map((engine) => [engine, ENGINE_COLOURS[engine]!] as const))}${barChart(bars, { title: "GB/s", log: true, format: (value) => String(value) })}${figures(
+<p>Bytes of input a second. No kernel can be faster than reading its input and doing nothing with it: the strokes, from the input's own memory, and (dashed) from a piece of it that stays in the processor's cache.</p>
+${legend([
+  ...engineKeys(measured),
+  { name: "memory read", colour: "var(--text)", form: "line" },
+  { name: "cache read", colour: "var(--text)", form: "dashes" },
+])}${dotChart(rowsOf, "GB/s of input")}${figures(
   ["kernel", "engine"],
   ["ns/row", "GB/s", "memory read GB/s", "cache read GB/s"],
   lines,
