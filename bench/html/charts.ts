@@ -118,7 +118,7 @@ function frameOf(
     ...(format === undefined ? {} : { tickFormat: format }),
     tickSize: 0,
     labelArrow: "none" as const,
-    labelAnchor: "center" as const,
+    labelAnchor: "right" as const,
   };
   const anchors = hasTop ? (["top", "bottom"] as const) : (["bottom"] as const);
   const [marginTop, marginBottom] = [hasTop ? AXIS_HEIGHT : 4, AXIS_HEIGHT];
