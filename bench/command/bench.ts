@@ -9,7 +9,7 @@ import { type Outcome, race } from "../measure/race.js";
 import { verify } from "../measure/verify.js";
 import { saveReport } from "../report/history.js";
 import { type Machine, thisMachine } from "../report/machine.js";
-import { type Progress, progressOn } from "../report/progress.js";
+import { type Progress, progressOn, timeLeftText } from "../report/progress.js";
 import {
   type CaseSeconds,
   caseRatios,
@@ -218,8 +218,7 @@ async function measureAll(
 function timeLeft(elapsedMs: number, done: number, all: number, budgetMs: number): string {
   if (done < 2) return "";
   const expected = Math.min((elapsedMs / done) * (all - done), Math.max(budgetMs - elapsedMs, 0));
-  const seconds = Math.round(expected / 1000);
-  return `, about ${seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} left`;
+  return `, ${timeLeftText(expected)}`;
 }
 
 async function measureCase(

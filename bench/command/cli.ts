@@ -109,13 +109,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--quiet", "No progress")
     .action(async (fixture: string, raw: RawOptions) => {
       if (raw.out === undefined) throw new UsageError("gen needs --out FILE");
-      const [{ gen }, { progressOn }] = await Promise.all([
+      const [{ gen }, { progressOn, rowsText }] = await Promise.all([
         import("./gen.js"),
         import("../report/progress.js"),
       ]);
       const progress = progressOn(process.stderr, raw.quiet === true);
+      const start = performance.now();
       const onProgress = (rows: number, total: number) =>
-        progress.show(`${rows.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} rows`);
+        progress.show(rowsText(rows, total, performance.now() - start));
       const done = await gen({ ...raw, fixture, out: String(raw.out), onProgress });
       progress.clear();
       const size = `${done.rows.toLocaleString("en-US")} rows, ${(done.bytes / 2 ** 20).toFixed(1)} MiB`;

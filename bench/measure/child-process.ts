@@ -53,6 +53,10 @@ class Child {
     this.#process.on("exit", (code, signal) => this.#end(signal ?? `exit code ${code}`));
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   call(call: Unnumbered<Call>, limitMs = CALL_LIMIT_MS): Promise<unknown> {
     if (this.#ended !== null) return Promise.reject(this.#deathError());
     this.#lastId += 1;
@@ -110,6 +114,11 @@ export class ChildContender implements Contender {
     this.spec = spec;
     const threads = String(spec.options.threads);
     this.#child = new Child(`${spec.engine} on ${spec.case}`, { POLARS_MAX_THREADS: threads });
+  }
+
+  /** Of the process; undefined when it could not be started. */
+  get pid(): number | undefined {
+    return this.#child.pid;
   }
 
   open(): Promise<Opened> {

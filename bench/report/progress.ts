@@ -5,6 +5,20 @@ export interface Progress {
   clear(): void;
 }
 
+/** In words. */
+export function timeLeftText(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return `about ${seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`} left`;
+}
+
+/** How far rows are: how many, how fast, and the time left once half a second has shown it. */
+export function rowsText(rows: number, total: number, elapsedMs: number): string {
+  const text = `${rows.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} rows`;
+  if (rows === 0 || elapsedMs < 500) return text;
+  const rate = `${(rows / elapsedMs / 1000).toPrecision(3)} M rows/s`;
+  return `${text}, ${rate}, ${timeLeftText((elapsedMs / rows) * (total - rows))}`;
+}
+
 export function progressOn(stream: NodeJS.WriteStream, quiet = false): Progress {
   if (quiet || !stream.isTTY) return { show() {}, clear() {} };
   const clear = () => {
