@@ -76,7 +76,7 @@ export class Accumulator {
   tracking: u32;
   /** SUM_INTEGER: whether sums are 192 bits wide. */
   wide: u32;
-  /** SUM_INTEGER: the other accumulator of its pair (sum-pair.ts), 0 when alone; whether this is the second. */
+  /** SUM_INTEGER, COUNT: the other accumulator of its pair (sum-pair.ts), 0 when alone; whether this is the second. */
   pair: usize;
   follows: u32;
   /** SUM_EXACT: lowest dense limb, and dense limbs (0 to 4). */

@@ -26,7 +26,7 @@ import {
   sumIntegerReserve,
   sumIntegerUpdate,
 } from "./sum-integer";
-import { ADDEND_SIZE, Addend, sumPairAdd } from "./sum-pair";
+import { ADDEND_SIZE, Addend, sumPairAdd, sumPairAddCounted } from "./sum-pair";
 import { topInit, topReserve, topUpdate } from "./top";
 import { topByInit, topByReserve, topByUpdate } from "./top-by";
 import { textLogInit, textLogReserve, textLogUpdate } from "./text-log";
@@ -105,6 +105,7 @@ export function accumulatorReserveGroups(self: Accumulator, groups: u32): bool {
   switch (self.family) {
     case Family.COUNT:
     case Family.SEEN:
+      if (self.pair != 0) return sumIntegerReserve(self, groups);
       return self.tracking == 0 || countReserve(self, groups);
     case Family.SUM_INTEGER:
       return sumIntegerReserve(self, groups);
@@ -269,9 +270,16 @@ function updatePair(
 ): bool {
   const mark = scratchMark(context);
   const first = changetype<Accumulator>(self.pair);
-  const left = integersOf(first, context, program, rows);
-  const right = integersOf(self, context, program, rows);
-  const ok = sumPairAdd(first, self, left, right, numbers, rows, one);
+  let ok: bool;
+  if (self.family == <u32>Family.COUNT) {
+    ok = sumPairAddCounted(first, self, integersOf(first, context, program, rows), numbers, rows, one);
+  } else if (first.family == <u32>Family.COUNT) {
+    ok = sumPairAddCounted(self, first, integersOf(self, context, program, rows), numbers, rows, one);
+  } else {
+    const left = integersOf(first, context, program, rows);
+    const right = integersOf(self, context, program, rows);
+    ok = sumPairAdd(first, self, left, right, numbers, rows, one);
+  }
   scratchReset(context, mark);
   return ok;
 }

@@ -116,7 +116,7 @@ function addCounts(
   rows: usize,
 ): void {
   for (let index: usize = 0; index < <usize>count; index++) {
-    const at = target.values + ((<usize>groupAt(numbers, index)) << 3);
+    const at = target.values + <usize>groupAt(numbers, index) * <usize>target.stride;
     store<i64>(at, load<i64>(at) + countOf(source, rows, groupAt(list, index)));
   }
 }

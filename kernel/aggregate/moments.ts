@@ -164,30 +164,39 @@ function multiplyRows(self: Accumulator, x: usize, right: usize, rows: u32, out:
   }
 }
 
-/** Products of 32-bit integers; answers a bound of their magnitudes, which the way there gives for nothing. */
+/** Products of 32-bit integers; answers a bound of their magnitudes: the product of bounds of the factors'. */
 function multiplyI32(x: usize, y: usize, rows: u32, out: usize): u64 {
-  let bits: u64 = 0;
+  let left: u32 = 0;
+  let right: u32 = 0;
   let row: u32 = 0;
   if (ASC_FEATURE_SIMD) {
-    let some = i64x2.splat(0);
+    let lefts = i32x4.splat(0);
+    let rights = i32x4.splat(0);
     for (const whole = rows & ~3; row < whole; row += 4) {
       const a = v128.load(x + ((<usize>row) << 2));
       const b = v128.load(y + ((<usize>row) << 2));
       const to = out + ((<usize>row) << 3);
-      const low = i64x2.extmul_low_i32x4_s(a, b);
-      const high = i64x2.extmul_high_i32x4_s(a, b);
-      v128.store(to, low);
-      v128.store(to, high, 16);
-      some = v128.or(some, v128.or(i64x2.abs(low), i64x2.abs(high)));
+      v128.store(to, i64x2.extmul_low_i32x4_s(a, b));
+      v128.store(to, i64x2.extmul_high_i32x4_s(a, b), 16);
+      lefts = i32x4.max_u(lefts, i32x4.abs(a));
+      rights = i32x4.max_u(rights, i32x4.abs(b));
     }
-    bits = <u64>i64x2.extract_lane(some, 0) | <u64>i64x2.extract_lane(some, 1);
+    left = largestLane(lefts);
+    right = largestLane(rights);
   }
   for (; row < rows; row++) {
-    const product = <i64>load<i32>(x + ((<usize>row) << 2)) * <i64>load<i32>(y + ((<usize>row) << 2));
-    store<i64>(out + ((<usize>row) << 3), product);
-    bits |= <u64>abs(product);
+    const a = load<i32>(x + ((<usize>row) << 2));
+    const b = load<i32>(y + ((<usize>row) << 2));
+    store<i64>(out + ((<usize>row) << 3), <i64>a * <i64>b);
+    left = max<u32>(left, <u32>abs(a));
+    right = max<u32>(right, <u32>abs(b));
   }
-  return max<u64>(bits, 1);
+  return max<u64>(<u64>left * <u64>right, 1);
+}
+
+function largestLane(lanes: v128): u32 {
+  const two = i32x4.max_u(lanes, v128.shuffle<i32>(lanes, lanes, 2, 3, 0, 1));
+  return max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
 }
 
 /** The 128-bit product of two 64-bit integers. */

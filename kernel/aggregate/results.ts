@@ -280,11 +280,8 @@ export function resultReserve(self: Result, bytes: u32): bool {
 // @ts-ignore: decorator
 @inline
 export function countOf(counts: Accumulator, rows: usize, group: u32): i64 {
-  const array =
-    counts.family == <u32>Family.DISTINCT || counts.tracking
-      ? counts.values
-      : changetype<Accumulator>(rows).values;
-  return load<i64>(array + ((<usize>group) << 3));
+  const kept = counts.family == <u32>Family.DISTINCT || counts.tracking ? counts : changetype<Accumulator>(rows);
+  return load<i64>(kept.values + <usize>group * <usize>kept.stride);
 }
 
 /** Whether a group has a value, as a COUNT or SEEN accumulator tells. */
@@ -371,10 +368,11 @@ export function resultEmit(
   value: usize,
   scratch: usize,
 ): i32 {
-  const lanes = plainLanes(self, rows, hasRows);
-  if (lanes != 0) {
+  const plain = plainLanes(self, rows, hasRows);
+  if (plain != 0) {
     const target = builder.values + ((<usize>builder.length) << 3);
-    const shift: usize = changetype<Accumulator>(self.values).pair == 0 ? 3 : 4;
+    const lanes = changetype<Accumulator>(plain).values;
+    const shift: usize = changetype<Accumulator>(plain).pair == 0 ? 3 : 4;
     for (let at: u32 = 0; at < count; at++) {
       store<u64>(
         target + ((<usize>at) << 3),
@@ -415,20 +413,19 @@ export function resultEmit(
 }
 
 /**
- * The array whose 64-bit elements (of a paired sum: each second one) are the results as they stand, for groups that
- * have rows; 0 when there is none.
+ * The accumulator whose 64-bit elements (of one of a pair: each second one) are the results as they stand, for groups
+ * that have rows; 0 when there is none.
  */
 function plainLanes(self: Result, rows: usize, hasRows: bool): usize {
   const values = changetype<Accumulator>(self.values);
-  if (values.family == <u32>Family.DISTINCT) return values.values;
-  if (values.family == <u32>Family.COUNT)
-    return values.tracking ? values.values : changetype<Accumulator>(rows).values;
+  if (values.family == <u32>Family.DISTINCT) return self.values;
+  if (values.family == <u32>Family.COUNT) return values.tracking ? self.values : rows;
   const plain =
     values.family == <u32>Family.SUM_INTEGER &&
     self.fn == <u32>AggregateFunction.SUM &&
     values.wide == 0 &&
     self.type != <u32>Type.I128;
-  return plain && alwaysPresent(self, hasRows) ? values.values : 0;
+  return plain && alwaysPresent(self, hasRows) ? self.values : 0;
 }
 
 /** Where nothing was null, or rows themselves are counted, every group with rows has a value. */

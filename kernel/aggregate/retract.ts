@@ -44,7 +44,7 @@ function retract(
 ): bool {
   if (self.family == <u32>Family.COUNT) {
     for (let row: u32 = 0; row < rows; row++) {
-      const at = self.values + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << 3);
+      const at = self.values + <usize>load<u32>(numbers + ((<usize>row) << 2)) * <usize>self.stride;
       store<i64>(at, load<i64>(at) - <i64>maskBit(mask, row));
     }
     return true;

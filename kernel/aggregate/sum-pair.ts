@@ -2,11 +2,13 @@
 // for both, and one cache line.
 //
 // An aggregation pairs its sums of 32- and 64-bit integers, powers and products among them, in the order in which
-// they were made. The second of a pair adds for both. Where that cannot be (a lane might wrap, so that one has to
-// widen) they part for good, and each goes its own way.
+// they were made; one that is left over is paired with the count of rows, where there is one. The second of a pair
+// adds for both. Where that cannot be (a lane might wrap, so that one has to widen) they part for good, and each goes
+// its own way.
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "./accumulator";
+import { countUpdate, countUpdateOne } from "./count";
 import { sumIntegerAdd, sumIntegerMakeRoom, sumIntegerPair } from "./sum-integer";
 
 /** One vector of an accumulator of a pair: values as they are to be added, none of which is masked. */
@@ -26,6 +28,67 @@ export function sumPairConsider(waiting: usize, self: Accumulator): usize {
   if (waiting == 0) return changetype<usize>(self);
   sumIntegerPair(changetype<Accumulator>(waiting), self);
   return 0;
+}
+
+/**
+ * Pairs the sum that has found no partner (0: none) with the count of rows. Whichever was made later is the second: the
+ * first must not come again for a vector when they part.
+ */
+export function sumPairCount(waiting: usize, counts: Accumulator): void {
+  if (waiting == 0 || counts.retracts) return;
+  const sums = changetype<Accumulator>(waiting);
+  if (changetype<usize>(counts) < waiting) sumIntegerPair(counts, sums);
+  else sumIntegerPair(sums, counts);
+}
+
+/** Adds a vector to a sum and its rows to the count that is paired with it; false as `sumPairAdd`. */
+export function sumPairAddCounted(
+  sums: Accumulator,
+  counts: Accumulator,
+  addend: Addend,
+  numbers: usize,
+  rows: u32,
+  one: bool,
+): bool {
+  if (ASC_FEATURE_SIMD && !one && sumIntegerMakeRoom(sums, addend.magnitude, rows)) {
+    if (sums.follows) countRows(sums.type, counts.values, numbers, addend.values, rows, true);
+    else countRows(sums.type, sums.values, numbers, addend.values, rows, false);
+    return true;
+  }
+  if (!sumIntegerAdd(sums, numbers, addend.values, 0, rows, one, addend.magnitude)) return false;
+  if (one) countUpdateOne(counts, 0, rows);
+  else countUpdate(counts, numbers, 0, rows);
+  return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function countRows(type: u32, lanes: usize, numbers: usize, values: usize, rows: u32, countFirst: bool): void {
+  if (type == <u32>Type.I32) countLanes<i32>(lanes, numbers, values, rows, countFirst);
+  else countLanes<i64>(lanes, numbers, values, rows, countFirst);
+}
+
+// @ts-ignore: decorator
+@inline
+function countLanes<T>(lanes: usize, numbers: usize, values: usize, rows: u32, countFirst: bool): void {
+  const ones = i64x2.splat(1);
+  let row: u32 = 0;
+  for (const whole = rows & ~3; row < whole; row += 4) {
+    const groups = numbers + ((<usize>row) << 2);
+    const near = load<u64>(groups);
+    const far = load<u64>(groups, 8);
+    const x = twoOf<T>(values, row);
+    addLanes(lanes, <u32>near, countFirst ? v128.shuffle<i64>(ones, x, 0, 2) : v128.shuffle<i64>(x, ones, 0, 2));
+    addLanes(lanes, <u32>(near >> 32), countFirst ? v128.shuffle<i64>(ones, x, 0, 3) : v128.shuffle<i64>(x, ones, 1, 3));
+    const y = twoOf<T>(values, row + 2);
+    addLanes(lanes, <u32>far, countFirst ? v128.shuffle<i64>(ones, y, 0, 2) : v128.shuffle<i64>(y, ones, 0, 2));
+    addLanes(lanes, <u32>(far >> 32), countFirst ? v128.shuffle<i64>(ones, y, 0, 3) : v128.shuffle<i64>(y, ones, 1, 3));
+  }
+  for (; row < rows; row++) {
+    const value = <i64>load<T>(values + <usize>row * sizeof<T>());
+    const pair = countFirst ? i64x2.replace_lane(ones, 1, value) : i64x2.replace_lane(ones, 0, value);
+    addLanes(lanes, load<u32>(numbers + ((<usize>row) << 2)), pair);
+  }
 }
 
 /** Adds a vector to both; false when they have to part and memory is exhausted. */

@@ -94,7 +94,7 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     },
   );
 
-  test("integer sums that lie in pairs: any widths, nulls and filters, one of a pair outgrowing its lane", () => {
+  test("integer sums that lie in pairs, or beside the count: any widths, nulls and filters, one outgrowing its lane", () => {
     const narrow = fc.option(fc.bigInt(-(2n ** 31n), 2n ** 31n - 1n), { freq: 8 });
     const long = fc.option(
       fc.oneof(fc.bigInt(-1000n, 1000n), fc.bigInt(-(2n ** 62n), 2n ** 62n), fc.constant(-(2n ** 63n))),
@@ -102,30 +102,41 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     );
     const rows = fc.array(fc.tuple(fc.nat(6), narrow, narrow, long, long, fc.boolean()), { maxLength: 300 });
     const names = ["sum", "avg", "variance"] as const;
+    const sum = fc.record({
+      name: fc.constantFrom(...names),
+      of: fc.integer({ min: 1, max: 4 }),
+      filter: fc.option(fc.constant(5), { nil: undefined, freq: 4 }),
+    });
     const aggregates = fc.array(
-      fc.record({
-        name: fc.constantFrom(...names),
-        of: fc.integer({ min: 1, max: 4 }),
-        filter: fc.option(fc.constant(5), { nil: undefined, freq: 4 }),
-      }),
-      { minLength: 2, maxLength: 6 },
+      fc.oneof(
+        { weight: 4, arbitrary: sum },
+        { weight: 1, arbitrary: fc.constant({ name: "count" as const, of: 0 }) },
+      ),
+      { minLength: 1, maxLength: 6 },
     );
     fc.assert(
-      fc.property(rows, aggregates, fc.integer({ min: 1, max: 120 }), (values, asked, size) => {
-        const query: Query = {
-          types: [types.int32, types.int32, types.int32, types.int64, types.int64, types.bool],
-          keys: [0],
-          // Sums of the long columns overflow int64, which is an error; averages show what they came to.
-          aggregates: asked.map((each) =>
-            each.of > 2 && each.name === "sum" ? { ...each, name: "avg" } : each,
-          ),
-        };
-        const table: Table = query.types.map((_, column) =>
-          values.map((row) => (column === 0 ? BigInt(row[0]) : row[column]!)),
-        );
-        const wanted = multiset(expected(query, table));
-        for (const parts of [1, 3]) expect(run(query, table, size, parts)).toEqual(wanted);
-      }),
+      fc.property(
+        rows,
+        aggregates,
+        fc.integer({ min: 1, max: 120 }),
+        fc.boolean(),
+        (values, asked, size, grouped) => {
+          const query: Query = {
+            types: [types.int32, types.int32, types.int32, types.int64, types.int64, types.bool],
+            keys: grouped ? [0] : [],
+            // Sums of the long columns overflow int64, which is an error; averages show what they came to.
+            aggregates: asked.map((each) => {
+              if (each.name === "count") return { name: "count" };
+              return each.of > 2 && each.name === "sum" ? { ...each, name: "avg" } : each;
+            }),
+          };
+          const table: Table = query.types.map((_, column) =>
+            values.map((row) => (column === 0 ? BigInt(row[0]) : row[column]!)),
+          );
+          const wanted = multiset(expected(query, table));
+          for (const parts of [1, 3]) expect(run(query, table, size, parts)).toEqual(wanted);
+        },
+      ),
       { numRuns: 300 },
     );
   });

@@ -48,10 +48,7 @@ export class Groups {
    */
   full: u32;
   marked: u32;
-  /**
-   * i64 rows of each group where an accumulator counts them: it then tells holes, and no bytes are kept. 0 =
-   * none.
-   */
+  /** `RowCounts` where an accumulator counts the rows of each group: it then tells holes, and no bytes are kept. 0 = none. */
   counts: usize;
   /** Groups of the same keys that lend their buffers for one vector, and 1 where few groups are likely. */
   like: usize;
@@ -72,6 +69,14 @@ export class Groups {
 
 export const GROUPS_SIZE: usize = 112;
 
+/** Where an accumulator has the rows of each group (i64 each), and the distance from group to group: part of it. */
+// @ts-ignore: decorator
+@unmanaged
+export class RowCounts {
+  values: usize;
+  stride: u32;
+}
+
 // @ts-ignore: decorator
 @inline
 export function groupsKey(groups: Groups, index: u32): KeyColumn {
@@ -90,7 +95,7 @@ export function groupsOwnKeys(groups: Groups): u32 {
 @inline
 export function groupsIsOccupied(groups: Groups, group: u32): bool {
   if (group >= groups.holesBelow) return true;
-  return groups.counts != 0
-    ? load<i64>(groups.counts + ((<usize>group) << 3)) != 0
-    : load<u8>(groups.occupied + <usize>group) != 0;
+  if (groups.counts == 0) return load<u8>(groups.occupied + <usize>group) != 0;
+  const counts = changetype<RowCounts>(groups.counts);
+  return load<i64>(counts.values + <usize>group * <usize>counts.stride) != 0;
 }

@@ -83,6 +83,8 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
   switch (self.family) {
     case Family.COUNT:
     case Family.SEEN:
+      // The lanes of a pair are the first one's to reserve, until they part.
+      if (self.pair != 0) return (self.follows ? 0 : bytes) + (capacity << 3) + BLOCK_COST;
       return self.tracking ? bytes : capacity * <u64>self.stride + BLOCK_COST;
     case Family.SUM_INTEGER:
       // The lanes of a pair are the first one's to reserve, until they part.

@@ -537,7 +537,7 @@ function groupOfRow(numbers: usize, row: u32): u32 {
 
 function mergeCounts(accumulator: Accumulator, numbers: usize, values: usize, rows: u32): void {
   for (let row: u32 = 0; row < rows; row++) {
-    const at = accumulator.values + ((<usize>groupOfRow(numbers, row)) << 3);
+    const at = accumulator.values + <usize>groupOfRow(numbers, row) * <usize>accumulator.stride;
     store<i64>(at, load<i64>(at) + load<i64>(values + ((<usize>row) << 3)));
   }
 }

@@ -89,10 +89,12 @@ export function aggregatePrepareResults(context: usize, self: Aggregation): bool
   return true;
 }
 
-/** After an attempt to reserve: arrays may have moved even when the last one was refused. */
+/** After an attempt to reserve. */
 function reserved(self: Aggregation, groups: u32, ok: bool): bool {
   if (ok) self.reserved = max(self.reserved, groups);
-  if (self.rowsCounter != 0) groupsOf(self).counts = changetype<Accumulator>(self.rowsCounter).values;
+  const counts = self.rowsCounter;
+  if (counts != 0 && changetype<Accumulator>(counts).values != 0)
+    groupsOf(self).counts = counts + offsetof<Accumulator>("values");
   return ok;
 }
 
@@ -118,7 +120,9 @@ export function startTracking(operator: usize, accumulator: Accumulator): bool {
   accumulator.tracking = 1;
   if (accumulator.family == <u32>Family.COUNT) {
     const rows = changetype<Accumulator>(self.rowsCounter);
-    memory.copy(accumulator.values, rows.values, (<usize>min(rows.capacity, accumulator.capacity)) << 3);
+    const counted = min(rows.capacity, accumulator.capacity);
+    for (let group: usize = 0; group < <usize>counted; group++)
+      store<i64>(accumulator.values + (group << 3), load<i64>(rows.values + group * <usize>rows.stride));
     return true;
   }
   if (groups.tier == <u32>Tier.NONE) {

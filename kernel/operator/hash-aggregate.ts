@@ -22,7 +22,7 @@ import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorUpdate } from "../aggregate/accumulators";
 import { distinctProbes } from "../aggregate/distinct";
-import { sumPairConsider } from "../aggregate/sum-pair";
+import { sumPairConsider, sumPairCount } from "../aggregate/sum-pair";
 import { accumulatorRetract } from "../aggregate/retract";
 import { MASK_BYTES } from "../aggregate/argument";
 import { powerType } from "../aggregate/moments";
@@ -687,6 +687,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     if (!readyAccumulator(operator, accumulator)) return refuseMemory(context);
     waiting = sumPairConsider(waiting, accumulator);
   }
+  if (self.rowsCounter != 0) sumPairCount(waiting, changetype<Accumulator>(self.rowsCounter));
   for (let index: u32 = 0; index < self.fedCount; index++) {
     const accumulator = fedAt(self, index);
     if (self.like != 0) accumulator.like = changetype<usize>(fedAt(changetype<Aggregation>(self.like), index));

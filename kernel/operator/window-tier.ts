@@ -66,7 +66,11 @@ export function tierConsider(context: usize, operator: usize, state: usize, befo
 
 function valueBytes(self: Aggregation): u32 {
   let bytes: u32 = 0;
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) bytes += accumulatorAt(self, index).stride;
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    // Two that lie side by side have the stride of both.
+    if (!accumulator.follows) bytes += accumulator.stride;
+  }
   return bytes;
 }
 
