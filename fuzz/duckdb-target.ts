@@ -31,6 +31,7 @@ const WAY: Way = {
   form: "batches",
   batchRows: 65_536,
   watermarks: false,
+  clock: "bound",
   retracted: null,
   faults: NO_FAULTS,
   build: 0,

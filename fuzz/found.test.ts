@@ -30,6 +30,7 @@ const WAY: Way = {
   form: "batches",
   batchRows: 65536,
   watermarks: false,
+  clock: "bound",
   retracted: null,
   faults: NO_FAULTS,
   build: 0,

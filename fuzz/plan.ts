@@ -3,10 +3,11 @@
 // Each step is bound as soon as it is drawn. What does not bind is left out: the grammar here may ask for more than
 // the planner allows.
 
+import { Aggregate } from "../bindings/ts/plan/aggregate.js";
 import { bindNode } from "../bindings/ts/plan/bind.js";
 import { bindJoin } from "../bindings/ts/plan/bind-join.js";
 import { bindSet } from "../bindings/ts/plan/bind-set.js";
-import { bind } from "../bindings/ts/plan/index.js";
+import { asc, bind, desc, Plan } from "../bindings/ts/plan/index.js";
 import {
   type BoundPlan,
   inputsOf,
@@ -25,6 +26,7 @@ import type { WindowNode, WindowSize } from "../bindings/ts/plan/window.js";
 import {
   AGGREGATE_NAMES,
   aggregateType,
+  distinctEffect,
   isCollect,
   isList,
   isOrderedAggregate,
@@ -112,7 +114,7 @@ class PlanDraw {
     const draw = this.#draw;
     // Lists can only be carried along.
     if (this.#fields(input).length === 0) return null;
-    switch (draw.below(13)) {
+    switch (draw.below(14)) {
       case 0:
         return this.#then(input, { kind: "where", input: input.node, condition: this.#condition(input) });
       case 1:
@@ -141,9 +143,32 @@ class PlanDraw {
         return this.#joined(input);
       case 11:
         return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#then(input, this.#over(input));
+      case 12:
+        return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#composed(input);
       default:
         return draw.chance(50) ? this.#beside(input) : this.#renamed(input);
     }
+  }
+
+  /** What a method of plans makes of several steps. */
+  #composed(input: Built): Built | null {
+    const draw = this.#draw;
+    const plan: Plan = new Plan(input.node, input.bound);
+    const by = draw.list(2, 1, () => draw.pick(this.#columnNames(input)));
+    const orderBy = draw.pick(this.#columnNames(input));
+    if (draw.chance(50)) {
+      const size = draw.pick([1, 2, 3, 10]);
+      const key = draw.chance(30) ? desc(orderBy) : asc(orderBy);
+      const options = { by, orderBy: key, size, slide: draw.pick([size, 1, 2, 5]) };
+      const { name, aggregate } = this.#named(input);
+      return built(() => plan.countWindow(options, { [name]: new Aggregate(aggregate) }));
+    }
+    const time = this.#times(input).find(({ name }) => name === orderBy);
+    const within =
+      time !== undefined && draw.chance(40) ? this.#sizes(time)(draw.pick([0, 1, 5, 100])) : undefined;
+    const keep = within === undefined && draw.chance(40) ? "last" : "first";
+    const options = { by: [draw.pick(this.#columnNames(input)), ...by], keep, orderBy } as const;
+    return built(() => plan.deduplicate(within === undefined ? options : { ...options, within }));
   }
 
   #then(input: Built, node: StepNode): Built | null {
@@ -224,6 +249,9 @@ class PlanDraw {
     const fn = draw.pick(fits);
     const quantile = fn === "quantile" || fn === "quantileDisc" || fn === "approxQuantile";
     const by = isList(fn) && draw.chance(30);
+    const ordered = isCollect(fn) && draw.chance(30);
+    // Of a count, and of lists in the order of another column, it is written in another way or refused.
+    const once = distinctEffect(fn) === "applies" && fn !== "count" && !by && !ordered && draw.chance(25);
     const paired = isOrderedAggregate(fn) || isPairAggregate(fn) || by;
     return {
       name,
@@ -234,6 +262,11 @@ class PlanDraw {
         ...(isList(fn) ? { limit: draw.pick([1, 2, 3, 17]) } : {}),
         ...(fn === "stringAgg" ? { separator: draw.pick([", ", "", "|é"]) } : {}),
         ...(isCollect(fn) ? { descending: draw.chance(40) } : {}),
+        ...(ordered ? { orderBy: this.#column(input) } : {}),
+        ...(fn === "countDistinct" && draw.chance(30)
+          ? { others: draw.list(3, 1, () => this.#column(input)) }
+          : {}),
+        ...(once ? { distinct: true } : {}),
         filter,
         fast: false,
         p: quantile ? draw.pick([0.5, 0, 1, 0.1, 0.95, 1 / 3]) : undefined,
@@ -325,10 +358,11 @@ class PlanDraw {
       size: kind === "global" ? null : size(length),
       step: stepped ? size(step) : null,
       offset: kind !== "session" && kind !== "global" && draw.chance(25) ? size(draw.pick([1, -1, 5])) : null,
-      timeZone: null,
+      timeZone: draw.chance(10) ? "America/New_York" : null,
       nullTime: draw.chance(10) ? "error" : "drop",
-      allowedLateness: null,
-      earlyEvery: null,
+      // Past all that rows are late by, and hardly ever.
+      allowedLateness: draw.chance(15) ? size(draw.pick([1_000_000, 1, 10])) : null,
+      earlyEvery: draw.chance(10) ? size(draw.pick([1, 3, 10])) : null,
     };
     const node = { ...this.#aggregate(input), window, grouping: null };
     return this.#then(input, node);
@@ -429,6 +463,14 @@ const UNITS_OF = {
   date: ["days", "weeks", "months"],
   timestamp: ["ms", "seconds", "minutes", "hours", "days", "weeks", "months"],
 } as const;
+
+/** A plan as it stands after one of its methods. */
+function built(make: () => Plan<unknown>): Built | null {
+  return attempt(() => {
+    const { node, bound } = make();
+    return { node, bound: bound! };
+  });
+}
 
 function attempt<T>(make: () => T): T | null {
   try {

@@ -118,6 +118,7 @@ const AS_THEY_ARE: Way = {
   form: "batches",
   batchRows: 65_536,
   watermarks: false,
+  clock: "bound",
   retracted: null,
   faults: NO_FAULTS,
   build: 0,

@@ -43,8 +43,8 @@ export interface Way {
   readonly shy: number;
   /** Null: all memory, and no files. */
   readonly spill: Spilling | null;
-  /** `update`: the changes of a stream, folded together. `kernel`: results that stay in the kernel's memory. */
-  readonly mode: "collect" | "stream" | "update" | "kernel";
+  /** `update`: the changes of a stream, folded together. `kernel`: results that stay in the kernel's memory. `profile`: a batch that is measured. */
+  readonly mode: "collect" | "stream" | "update" | "kernel" | "profile";
   /** Where tables are cut into batches, in 64ths of their rows; or a batch a row. */
   readonly cuts: readonly number[] | "rows";
   /** Rows of rubbish before the first of each batch; odd ones also have a bitmap that they do not need. */
@@ -54,8 +54,14 @@ export interface Way {
   readonly order: number;
   readonly form: "batches" | "async" | "resident" | "ipc";
   readonly batchRows: number;
-  /** Rows come roughly by time, and watermarks follow them (in a stream of a plan with windows). */
+  /** Rows come roughly by time, and watermarks follow them (in a stream of a plan that goes by time). */
   readonly watermarks: boolean;
+  /**
+   * How they follow: `bound` so far behind that no row is late; `function` the same, said row by row; `hasty` not behind at
+   * all: rows may be late, and then there is nothing to compare, unless windows wait for them; `idle` as `bound`,
+   * and a source that says nothing for a millisecond does not count.
+   */
+  readonly clock: "bound" | "function" | "hasty" | "idle";
   readonly faults: Faults;
   /** So many rows come once too often in a changelog, and are taken back; null: no changelog. */
   readonly retracted: number | null;
@@ -79,6 +85,7 @@ export function drawWay(draw: Draw, builds: number): Way {
     form: draw.pick(["batches", "async", "resident", "ipc"] as const),
     batchRows: draw.pick([65536, 1, 7, 64]),
     watermarks: draw.chance(40),
+    clock: draw.pick(["bound", "bound", "function", "hasty", "idle"] as const),
     retracted: draw.chance(20) ? draw.below(6) : null,
     build: draw.below(builds),
     faults: draw.chance(spill === null ? 60 : 30) ? NO_FAULTS : drawFaults(draw),
@@ -133,7 +140,7 @@ export async function runWay(
     }),
   );
   const watermarks = Object.fromEntries(
-    Object.entries(marks ?? {}).map(([name, mark]) => [name, boundOf(arriving[name]!, mark)]),
+    Object.entries(marks ?? {}).map(([name, mark]) => [name, clockOf(arriving[name]!, mark, way.clock)]),
   );
   const { engine, kernel } = faulty;
   const { budgetBytes } = kernel;
@@ -158,12 +165,13 @@ async function resultOf(
   engine: Engine,
   plan: Plan<unknown>,
   inputs: Record<string, object>,
-  { mode, batchRows }: Way,
+  { mode, batchRows, clock }: Way,
   watermarks: Record<string, WatermarkOptions>,
   { signal, leaveAfter = Number.POSITIVE_INFINITY }: Disturbance,
-): Promise<Value[][]> {
+): Promise<Value[][] | null> {
   const aborting = signal === undefined ? {} : { signal };
   if (mode === "collect") return folded(await engine.collect(plan, inputs, aborting));
+  if (mode === "profile") return folded((await engine.profile(plan, inputs, aborting)).result);
   if (mode === "kernel") {
     const table = await engine.collect(plan, inputs, { ...aborting, result: "kernel" });
     try {
@@ -183,6 +191,8 @@ async function resultOf(
     names = batch.schema.fields.map(({ name }) => name);
     rows.push(...resultRows(batch));
   }
+  const mayBeLate = clock === "hasty" || clock === "idle";
+  if (run.stats.lateRows !== 0 && mayBeLate && Object.keys(watermarks).length > 0) return null;
   if (run.stats.lateRows !== 0) throw new RangeError(`${run.stats.lateRows} rows are late`);
   return names.at(-1) === ROW_KIND.name ? consolidate(rows) : rows;
 }
@@ -272,22 +282,23 @@ function shuffled(rows: Rows, seed: number): Rows {
 
 // ---- watermarks
 
-/** By the name of the source: the time column of the windows, or joins by time, over it. Null where there are none. */
+/** By the name of the source: the time column of what goes by time over it. Null where nothing does. */
 function watermarksOf(
   plan: PlanNode,
   tables: PlanCase["tables"],
 ): Record<string, { readonly column: string }> | null {
   const found: Record<string, { readonly column: string }> = {};
   const mark = (node: PlanNode, column: string): void => {
-    for (const name of sourceNames(node)) {
-      const field = tables[name]!.columns.find((one) => one.name === column);
+    for (const { source, name } of origins(node, column)) {
+      const field = tables[source]!.columns.find((one) => one.name === name);
       if (field !== undefined && ["int", "date", "timestamp"].includes(valueType(field.type).kind)) {
-        found[name] ??= { column };
+        found[source] ??= { column: name };
       }
     }
   };
   const visit = (node: PlanNode): void => {
-    if (node.kind === "aggregate" && node.window !== undefined) mark(node, node.window.column);
+    if (node.kind === "aggregate" && node.window !== undefined) mark(node.input, node.window.column);
+    if (node.kind === "over" && node.orderBy.length > 0) mark(node.input, node.orderBy[0]!.column);
     if (node.kind === "join" && node.time !== null) {
       mark(node.left, node.time.left);
       mark(node.right, node.time.right);
@@ -296,6 +307,38 @@ function watermarksOf(
   };
   visit(plan);
   return Object.keys(found).length === 0 ? null : found;
+}
+
+interface Origin {
+  readonly source: string;
+  readonly name: string;
+}
+
+/** Where a column comes from as it is: of a union from both sides. */
+function origins(node: PlanNode, column: string): Origin[] {
+  switch (node.kind) {
+    case "source":
+      return [{ source: node.name, name: column }];
+    case "select":
+    case "withColumns": {
+      const computed = node.columns.find(({ name }) => name === column);
+      if (computed === undefined) return node.kind === "select" ? [] : origins(node.input, column);
+      const { expression } = computed;
+      return expression.kind === "column" ? origins(node.input, expression.name) : [];
+    }
+    case "rename": {
+      const renamed = [...node.names].find(([, name]) => name === column);
+      return origins(node.input, renamed?.[0] ?? column);
+    }
+    case "aggregate":
+      return [];
+    case "join":
+      return origins(node.left, column);
+    case "set":
+      return [...origins(node.left, column), ...origins(node.right, column)];
+    default:
+      return origins(node.input, column);
+  }
 }
 
 /** Rows without a time are anywhere, the others at most a few rows from where they belong. */
@@ -312,8 +355,12 @@ function byTime({ columns, rows }: TableCase, column: string, seed: number): Row
     .map(({ row }) => row);
 }
 
-/** The bound that makes no row late. */
-function boundOf({ columns, rows }: TableCase, { column }: { readonly column: string }): WatermarkOptions {
+/** What says how far time has come. */
+function clockOf(
+  { columns, rows }: TableCase,
+  { column }: { readonly column: string },
+  clock: Way["clock"],
+): WatermarkOptions {
   const at = columns.findIndex(({ name }) => name === column);
   let [newest, behind]: [bigint | null, bigint] = [null, 0n];
   for (const row of rows) {
@@ -322,12 +369,25 @@ function boundOf({ columns, rows }: TableCase, { column }: { readonly column: st
     if (newest === null || time > newest) newest = time;
     else if (newest - time > behind) behind = newest - time;
   }
+  if (clock === "hasty") return { column };
+  if (clock === "function") return { column, advance: following(behind) };
+  const idle = clock === "idle" ? { idleTimeout: "1 ms" } : {};
   const type = valueType(columns[at]!.type);
-  if (type.kind === "int") return { column, outOfOrderness: behind };
-  if (type.kind === "timestamp") return { column, outOfOrderness: `${behind} ${type.unit}` };
+  if (type.kind === "int") return { column, outOfOrderness: behind, ...idle };
+  if (type.kind === "timestamp") return { column, outOfOrderness: `${behind} ${type.unit}`, ...idle };
   // Dates in milliseconds are whole days too.
   const days = type.kind === "date" && type.unit === "ms" ? behind / 86_400_000n + 1n : behind;
-  return { column, outOfOrderness: `${days} days` };
+  return { column, outOfOrderness: `${days} days`, ...idle };
+}
+
+/** The watermark after each row, so far behind the newest one; null where that would be before all times. */
+function following(behind: bigint): (time: bigint) => bigint | null {
+  let newest: bigint | null = null;
+  return (time) => {
+    if (newest === null || time > newest) newest = time;
+    const mark = newest - behind - 1n;
+    return mark < -(2n ** 63n) ? null : mark;
+  };
 }
 
 // ---- changelogs
