@@ -409,8 +409,10 @@ describe("backpressure and ends", () => {
     const streaming = short.stream(bySeller, { orders: hanging() }).next();
     const collecting = short.collect(bySeller, { orders: hanging() });
     setTimeout(() => void short.close(), 5);
-    await expect(streaming).rejects.toThrow(ClosedError);
-    await expect(collecting).rejects.toThrow(/the engine is closed/);
+    await Promise.all([
+      expect(streaming).rejects.toThrow(ClosedError),
+      expect(collecting).rejects.toThrow(/the engine is closed/),
+    ]);
     expect(short.stats().activeRuns).toBe(0);
   });
 
