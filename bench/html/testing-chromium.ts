@@ -49,7 +49,8 @@ export class Chromium {
     this.#process = spawn(
       program,
       [...flags, ...(isRoot ? ["--no-sandbox"] : []), `--user-data-dir=${this.#folder}`, "about:blank"],
-      { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
+      // A group of its own: its helpers end with it.
+      { detached: true, stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] },
     );
     const output = this.#process.stdio[4] as Readable;
     output.setEncoding("utf8");
@@ -137,9 +138,12 @@ export class Chromium {
 
   async close(): Promise<void> {
     const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-    this.#process.kill("SIGKILL");
+    const { pid } = this.#process;
+    if (process.platform === "win32" || pid === undefined) this.#process.kill("SIGKILL");
+    else process.kill(-pid, "SIGKILL");
     await ended;
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    // A helper may still be writing its profile.
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20 });
   }
 
   #call(method: string, params: object = {}): Promise<Record<string, unknown>> {
