@@ -49,13 +49,16 @@ const LAYOUT: WorkerLayout = {
 /** How long a thread may take to start, and `close` waits for one to end. */
 const START_MS = 30_000;
 const END_MS = 1000;
+/** After so long a thread is replaced that could not be: runs may have had all the memory. */
+const AGAIN_MS = 100;
 
 interface Member {
   thread: Thread | null;
   /** Address of its context; 0 before it is ready. */
   context: number;
-  /** Whether it did not start: it is not tried again. */
+  /** Whether it did not start: it is not tried again, unless one has been there in its place. */
   hasFailed: boolean;
+  wasReady: boolean;
   morsels: number;
   busyMs: number;
 }
@@ -86,6 +89,7 @@ export class WorkerPool {
       thread: null,
       context: 0,
       hasFailed: false,
+      wasReady: false,
       morsels: 0,
       busyMs: 0,
     }));
@@ -256,12 +260,15 @@ export class WorkerPool {
             return;
           }
           member.context = message.context;
+          member.wasReady = true;
           member.thread?.hold(this.#jobs.size > 0);
           for (const { job } of this.#jobs) if (job.waiting > 0) this.call(job);
           resolve();
         },
         exit: (reason: unknown) => {
-          fail(reason);
+          if (member.context === 0 && member.wasReady && !member.hasFailed) this.#later(worker);
+          else fail(reason);
+          resolve();
           this.#gone(worker);
         },
       };
@@ -277,6 +284,14 @@ export class WorkerPool {
         })
         .catch(fail);
     }).finally(() => clearTimeout(timer));
+  }
+
+  /** Another try at replacing a thread. */
+  #later(worker: number): void {
+    const timer: unknown = setTimeout(() => {
+      if (!this.#closed && this.#kernel.isAlive) void this.#start(worker);
+    }, AGAIN_MS);
+    if (typeof timer === "object") (timer as { unref(): void }).unref();
   }
 
   /** A thread has ended: its jobs are lost, its context is freed, and another takes its place. */

@@ -29,6 +29,8 @@ import {
   variance,
   WorkerError,
 } from "../index.js";
+import { Kernel } from "../kernel/index.js";
+import { WorkerPool } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import { float64, int64, type Schema, utf8 } from "../type/data-type.js";
 
@@ -353,6 +355,32 @@ describe("what goes wrong", () => {
     expect(engine.stats().workers.restarts).toBe(1);
     expect(resultRows(await engine.collect(plan, { t: batches.slice(0, 10) })).length).toBe(14);
     await vi.waitFor(() => expect(engine.stats().usedBytes).toBe(before), 10_000);
+    await engine.close();
+  });
+
+  it("a thread that could not be replaced for want of memory is once there is some", async () => {
+    const kernel = await Kernel.open({ build: "threads", budget: "64 MiB" });
+    const faults: { endAt?: number; jitterUs: number } = { endAt: 0, jitterUs: 10 };
+    const pool = await WorkerPool.open(Promise.resolve(kernel), 2, faults);
+    await pool.ready();
+    const engine = Engine.over(kernel, pool);
+    const before = kernel.usedBytes;
+    let lost = 0;
+    const deadline = performance.now() + 30_000;
+    while (lost === 0 && performance.now() < deadline) {
+      await engine.collect(plan, { t: batches }).catch(() => {
+        lost++;
+        kernel.setBudget(kernel.usedBytes);
+      });
+    }
+    expect(lost).toBe(1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(kernel.usedBytes).toBeLessThan(before);
+    expect(engine.stats().workers.fallback).toBeNull();
+    delete faults.endAt;
+    kernel.setBudget("64 MiB");
+    await vi.waitFor(() => expect(kernel.usedBytes).toBe(before), 20_000);
+    expect(resultRows(await engine.collect(plan, { t: batches })).length).toBe(14);
     await engine.close();
   });
 
