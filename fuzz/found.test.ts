@@ -281,6 +281,22 @@ it("an allocation that fails while workers are given operators leaves nothing be
   }
 });
 
+it("an allocation that fails while a morsel is described for workers leaves nothing behind", async () => {
+  const text: Field = { name: "text", type: dictionary(utf8), nullable: true };
+  const plan: PlanNode = {
+    kind: "aggregate",
+    input: { kind: "source", name: "t", schema: { fields: [text] }, data: null, changelog: false },
+    keys: [{ name: "text", expression: { kind: "column", name: "text" } }],
+    aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+    grouping: null,
+  };
+  const tables = { t: { columns: [text], rows: [["a"], ["b"], ["c"], ["d"]] } };
+  for (let at = 1; at < 60; at++) {
+    const way: Way = { ...WAY, workers: 2, cuts: "rows" };
+    await survives(engines, { plan, tables }, way, { kind: "allocation", at });
+  }
+});
+
 it("the last moment of a window of dates in milliseconds is a date", () => {
   const date: Field = { name: "date", type: date64, nullable: false };
   const plan: PlanNode = {

@@ -44,6 +44,8 @@ function hashBytes(bytes: Uint8Array): bigint {
 
 /** Bits of a float64, zeros and NaNs as one. */
 function floatBits(value: number): bigint {
+  // Which NaN a division gives depends on whether it was compiled.
+  if (Number.isNaN(value)) return 0x7ff8_0000_0000_0000n;
   const normal = value === 0 ? 0 : value;
   return new BigUint64Array(new Float64Array([normal]).buffer)[0]!;
 }

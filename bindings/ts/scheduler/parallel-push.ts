@@ -82,9 +82,12 @@ export class ParallelPush {
       if (this.#offered.size <= ahead + this.#pool.threads && job.waiting <= ahead && job.hasPlace) break;
       yield* work.help(this.#own);
     }
-    const slot = this.#free.pop() ?? new Stage(this.#kernel);
+    // It counts as free until it is described: memory may end in the middle of that.
+    if (this.#free.length === 0) this.#free.push(new Stage(this.#kernel));
+    const slot = this.#free.at(-1)!;
     const { columns } = this.operators[0]!;
     const address = slot.describe(input, columns, start, rows, firstRow);
+    this.#free.pop();
     const whole = start === 0 && rows === input.rows && input.accepted !== undefined;
     this.#offered.set(job.filled, {
       number: job.filled,
