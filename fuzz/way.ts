@@ -380,12 +380,10 @@ function clockOf(
   return { column, outOfOrderness: `${days} days`, ...idle };
 }
 
-/** The watermark after each row, so far behind the newest one; null where that would be before all times. */
+/** The watermark after each row, so far behind it (it never goes back); null where that would be before all times. */
 function following(behind: bigint): (time: bigint) => bigint | null {
-  let newest: bigint | null = null;
   return (time) => {
-    if (newest === null || time > newest) newest = time;
-    const mark = newest - behind - 1n;
+    const mark = time - behind - 1n;
     return mark < -(2n ** 63n) ? null : mark;
   };
 }

@@ -3,7 +3,7 @@
 // taken). What reads or writes outside of what it was given, or after it was given back, traps, and the fuzzer tells.
 //
 //   node scripts/guard-kernel.mjs                        plans, faults and damaged bytes, 20 s each
-//   node scripts/guard-kernel.mjs --seconds 600 --seed 7
+//   node scripts/guard-kernel.mjs --seconds 600 --seed 7 --cases 1000 --only plan
 //   node scripts/guard-kernel.mjs --tests kernel/sort    these tests instead
 //
 // A bit says of each 64 bytes (all that the heap hands out is aligned so, and buffers are padded so) whether they may
@@ -20,6 +20,7 @@ const { values: options, positionals: tests } = parseArgs({
   options: {
     seconds: { type: "string", default: "60" },
     seed: { type: "string", default: "20201111" },
+    cases: { type: "string" },
     only: { type: "string" },
     tests: { type: "boolean", default: false },
   },
@@ -175,6 +176,10 @@ if (!built.passed) {
 }
 const { passed, output } = options.tests
   ? copy.vitest([...tests, "--reporter", "dot"], TEST_MS)
-  : copy.fuzz(options.seconds, options.seed, options.only === undefined ? [] : ["--only", options.only]);
+  : copy.fuzz(
+      options.seconds,
+      options.seed,
+      ["only", "cases"].flatMap((name) => (options[name] === undefined ? [] : [`--${name}`, options[name]])),
+    );
 console.log(output.trimEnd());
 process.exitCode = passed ? 0 : 1;

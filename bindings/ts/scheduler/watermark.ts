@@ -41,7 +41,8 @@ export type WatermarkOptions = {
   | {
       /**
        * Called with the time of each row (ticks of the column) in turn; what it answers is the watermark after that
-       * row, null for no change. Going back changes nothing.
+       * row, null for no change. Going back changes nothing. A plan that reads its source twice calls it for the rows
+       * of each reading: it should need nothing but the time.
        */
       readonly advance: (time: bigint) => bigint | null;
     }
