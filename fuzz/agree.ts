@@ -69,11 +69,14 @@ export interface Expected {
   readonly show: (rows: readonly (readonly Value[])[]) => string[];
 }
 
+/** The plan of a case, bound to its tables. */
+export function boundCase({ plan, tables }: PlanCase): BoundPlan {
+  const schemas = Object.entries(tables).map(([name, { columns }]) => [name, { fields: columns }]);
+  return bind({ node: plan }, Object.fromEntries(schemas));
+}
+
 export function expected(one: PlanCase): Expected {
-  const schemas = Object.fromEntries(
-    Object.entries(one.tables).map(([name, { columns }]) => [name, { fields: columns }]),
-  );
-  const bound = bind({ node: one.plan }, schemas);
+  const bound = boundCase(one);
   const batches = Object.fromEntries(
     Object.entries(one.tables).map(([name, { columns, rows }]) => [name, [writeBatch(columns, rows)]]),
   );

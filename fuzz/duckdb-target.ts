@@ -6,39 +6,20 @@
 // no answer.
 
 import { DuckDBInstance, type DuckDBValue } from "@duckdb/node-api";
-import { bind } from "../bindings/ts/plan/index.js";
 import { MillraceError } from "../bindings/ts/type/error.js";
 import { listValue, type Value } from "../twin/values.js";
-import { expected } from "./agree.js";
+import { boundCase, expected } from "./agree.js";
 import type { Draw } from "./draw.js";
 import { Disagreement, Engines } from "./engines.js";
-import { NO_FAULTS } from "./faulty-kernel.js";
 import { drawPlan, type PlanCase } from "./plan.js";
 import { sourceText } from "./source-text.js";
 import { sqlLiteral, sqlOf, sqlType } from "./sql.js";
 import type { TableCase } from "./table.js";
 import type { Target } from "./target.js";
-import { runWay, type Way } from "./way.js";
+import { PLAIN_WAY, runWay } from "./way.js";
 
 type Connection = Awaited<ReturnType<DuckDBInstance["connect"]>>;
 
-const WAY: Way = {
-  mode: "collect",
-  cuts: [],
-  order: 0,
-  offset: 0,
-  encoding: "given",
-  form: "batches",
-  batchRows: 65_536,
-  watermarks: false,
-  clock: "bound",
-  retracted: null,
-  faults: NO_FAULTS,
-  build: 0,
-  workers: 1,
-  shy: 0,
-  spill: null,
-};
 /** What one question may come to. */
 const MOST_ROWS = 2000;
 const CLOSE = 1e-9;
@@ -86,8 +67,7 @@ export class DuckdbTarget implements Target {
  */
 export async function answers(engines: Engines, duckdb: Connection, one: PlanCase): Promise<Answer> {
   const names = Object.entries(one.tables);
-  const schemas = Object.fromEntries(names.map(([name, { columns }]) => [name, { fields: columns }]));
-  const bound = bind({ node: one.plan }, schemas);
+  const bound = boundCase(one);
   const question = sqlOf(bound);
   const setup = question === null ? null : tablesSql(names);
   if (question === null || setup === null || names.some(([, { rows }]) => rows.length > MOST_ROWS))
@@ -107,7 +87,7 @@ export async function answers(engines: Engines, duckdb: Connection, one: PlanCas
   }
   let ours: Value[][] | null;
   try {
-    ours = await runWay(await engines.at(WAY), one, WAY);
+    ours = await runWay(await engines.at(PLAIN_WAY), one, PLAIN_WAY);
   } catch (error) {
     if (error instanceof MillraceError) return "no answer";
     throw error;

@@ -9,7 +9,7 @@ import { Engines } from "./engines.js";
 import { survives } from "./fault-target.js";
 import { NO_FAULTS } from "./faulty-kernel.js";
 import type { PlanCase } from "./plan.js";
-import type { Way } from "./way.js";
+import { PLAIN_WAY, type Way } from "./way.js";
 
 let engines: Engines;
 beforeAll(() => {
@@ -21,23 +21,10 @@ async function holds(one: PlanCase, ways: readonly Way[]): Promise<void> {
   await agree(engines, one, ways);
 }
 
-const WAY: Way = {
-  mode: "collect",
-  cuts: [],
-  order: 0,
-  offset: 0,
-  encoding: "given",
-  form: "batches",
-  batchRows: 65536,
-  watermarks: false,
-  clock: "bound",
-  retracted: null,
-  faults: NO_FAULTS,
-  build: 0,
-  workers: 1,
-  shy: 0,
-  spill: null,
-};
+function source(name: string, columns: readonly Field[]): PlanNode {
+  return { kind: "source", name, schema: { fields: columns }, data: null, changelog: false };
+}
+
 const int32 = { kind: "int", bits: 32, signed: true } as const;
 
 it("sums over a changelog whose rows are all taken back are null", () =>
@@ -71,8 +58,8 @@ it("sums over a changelog whose rows are all taken back are null", () =>
       tables: { t0: { columns: [{ name: "c0", type: int32, nullable: true }], rows: [[null]] } },
     },
     [
-      { ...WAY, retracted: 3 },
-      { ...WAY, retracted: 3, mode: "update" },
+      { ...PLAIN_WAY, retracted: 3 },
+      { ...PLAIN_WAY, retracted: 3, mode: "update" },
     ],
   ));
 
@@ -118,7 +105,7 @@ it("what a window drops for want of a time cannot fail", () => {
       },
       tables: { t0: { columns: schema.fields, rows: [[null], [null]] } },
     },
-    [WAY, { ...WAY, mode: "stream", cuts: "rows" }],
+    [PLAIN_WAY, { ...PLAIN_WAY, mode: "stream", cuts: "rows" }],
   );
 });
 
@@ -139,14 +126,14 @@ it("the start of a date's year may lie before the first date, and only fails whe
       expression: { kind: "case", branches: [{ condition: recent, value: year }], otherwise: null } as const,
     },
   ];
-  return holds({ plan: { kind: "select", input, columns }, tables }, [WAY, { ...WAY, mode: "stream" }]);
+  return holds({ plan: { kind: "select", input, columns }, tables }, [
+    PLAIN_WAY,
+    { ...PLAIN_WAY, mode: "stream" },
+  ]);
 });
 
 /** A join by time that lays its rows out anew, and then another operator that takes the memory which that gives back. */
 it("memory that a join by time has given back is not given back twice", () => {
-  const source = (name: string, columns: readonly Field[]) => {
-    return { kind: "source", name, schema: { fields: columns }, data: null, changelog: false } as const;
-  };
   const [at, text] = [
     { name: "at", type: int64, nullable: true },
     { name: "text", type: utf8, nullable: true },
@@ -191,7 +178,7 @@ it("memory that a join by time has given back is not given back twice", () => {
     b: { columns: [at, text], rows },
     c: { columns: [text], rows: [["long enough to be kept apart"], [null], ["z"]] },
   };
-  const way: Way = { ...WAY, mode: "kernel", batchRows: 64, faults: { ...NO_FAULTS, bits: 4 } };
+  const way: Way = { ...PLAIN_WAY, mode: "kernel", batchRows: 64, faults: { ...NO_FAULTS, bits: 4 } };
   return holds({ plan, tables }, [way]);
 });
 
@@ -199,7 +186,7 @@ it("does not number the slices of rows that are very far apart", () => {
   const time: Field = { name: "time", type: int32, nullable: true };
   const plan: PlanNode = {
     kind: "aggregate",
-    input: { kind: "source", name: "t", schema: { fields: [time] }, data: null, changelog: false },
+    input: source("t", [time]),
     keys: [],
     aggregates: [{ name: "rows", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
     grouping: null,
@@ -215,18 +202,15 @@ it("does not number the slices of rows that are very far apart", () => {
       earlyEvery: null,
     },
   };
-  return holds({ plan, tables: { t: { columns: [time], rows: [[0n], [1_073_741_823n]] } } }, [WAY]);
+  return holds({ plan, tables: { t: { columns: [time], rows: [[0n], [1_073_741_823n]] } } }, [PLAIN_WAY]);
 });
 
 it("a watermark before all times says nothing, and does not end a join by time", () => {
   const at: Field = { name: "at", type: int64, nullable: true };
-  const source = (name: string) => {
-    return { kind: "source", name, schema: { fields: [at] }, data: null, changelog: false } as const;
-  };
   const plan: PlanNode = {
     kind: "join",
-    left: source("a"),
-    right: source("b"),
+    left: source("a", [at]),
+    right: source("b", [at]),
     how: "inner",
     on: [],
     suffix: "_r",
@@ -239,15 +223,12 @@ it("a watermark before all times says nothing, and does not end a join by time",
     a: { columns: [at], rows: [[0n], [0n], [-(2n ** 63n)]] },
     b: { columns: [at], rows: [[-1n]] },
   };
-  return holds({ plan, tables }, [{ ...WAY, mode: "stream", cuts: "rows", watermarks: true }]);
+  return holds({ plan, tables }, [{ ...PLAIN_WAY, mode: "stream", cuts: "rows", watermarks: true }]);
 });
 
 it("workers read texts that a join keeps as codes", () => {
   const key: Field = { name: "key", type: int64, nullable: true };
   const text: Field = { name: "text", type: dictionary(utf8), nullable: false };
-  const source = (name: string, columns: readonly Field[]) => {
-    return { kind: "source", name, schema: { fields: columns }, data: null, changelog: false } as const;
-  };
   const plan: PlanNode = {
     kind: "join",
     left: source("a", [key]),
@@ -264,19 +245,19 @@ it("workers read texts that a join keeps as codes", () => {
     a: { columns: [key], rows: [[0n], [0n], [1n]] },
     b: { columns: [key, text], rows: [[0n, "long enough to be kept apart"]] },
   };
-  return holds({ plan, tables }, [{ ...WAY, mode: "kernel", workers: 2, shy: 2, cuts: "rows" }]);
+  return holds({ plan, tables }, [{ ...PLAIN_WAY, mode: "kernel", workers: 2, shy: 2, cuts: "rows" }]);
 });
 
 it("an allocation that fails while workers are given operators leaves nothing behind", async () => {
   const number: Field = { name: "number", type: int64, nullable: true };
   const plan: PlanNode = {
     kind: "where",
-    input: { kind: "source", name: "t", schema: { fields: [number] }, data: null, changelog: false },
+    input: source("t", [number]),
     condition: { kind: "call", fn: "isNotNull", args: [{ kind: "column", name: "number" }] },
   };
   const tables = { t: { columns: [number], rows: [[0n], [1n], [2n], [3n]] } };
   for (let at = 1; at < 80; at++) {
-    const way: Way = { ...WAY, workers: 2, cuts: "rows", form: "resident" };
+    const way: Way = { ...PLAIN_WAY, workers: 2, cuts: "rows", form: "resident" };
     await survives(engines, { plan, tables }, way, { kind: "allocation", at });
   }
 });
@@ -285,14 +266,14 @@ it("an allocation that fails while a morsel is described for workers leaves noth
   const text: Field = { name: "text", type: dictionary(utf8), nullable: true };
   const plan: PlanNode = {
     kind: "aggregate",
-    input: { kind: "source", name: "t", schema: { fields: [text] }, data: null, changelog: false },
+    input: source("t", [text]),
     keys: [{ name: "text", expression: { kind: "column", name: "text" } }],
     aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
     grouping: null,
   };
   const tables = { t: { columns: [text], rows: [["a"], ["b"], ["c"], ["d"]] } };
   for (let at = 1; at < 60; at++) {
-    const way: Way = { ...WAY, workers: 2, cuts: "rows" };
+    const way: Way = { ...PLAIN_WAY, workers: 2, cuts: "rows" };
     await survives(engines, { plan, tables }, way, { kind: "allocation", at });
   }
 });
@@ -303,7 +284,7 @@ it("the last moment of a window of dates in milliseconds is a date", () => {
     kind: "select",
     input: {
       kind: "aggregate",
-      input: { kind: "source", name: "t", schema: { fields: [date] }, data: null, changelog: false },
+      input: source("t", [date]),
       keys: [],
       aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
       grouping: null,
@@ -326,5 +307,5 @@ it("the last moment of a window of dates in milliseconds is a date", () => {
       },
     ],
   };
-  return holds({ plan, tables: { t: { columns: [date], rows: [[0n]] } } }, [WAY]);
+  return holds({ plan, tables: { t: { columns: [date], rows: [[0n]] } } }, [PLAIN_WAY]);
 });

@@ -28,7 +28,7 @@ import { expected } from "./agree.js";
 import type { Draw } from "./draw.js";
 import { type FaultyEngine, NO_FAULTS } from "./faulty-kernel.js";
 import { drawPlan, type PlanCase } from "./plan.js";
-import { type Disturbance, drawWay, runWay, type Way } from "./way.js";
+import { type Disturbance, drawWay, PLAIN_WAY, runWay, type Way } from "./way.js";
 
 export interface SoakJob {
   readonly name: string;
@@ -109,23 +109,7 @@ const LARGE: Readonly<Record<string, Plan>> = {
   "largest first": t.orderBy("x", "key").limit(100) as Plan,
 };
 
-const AS_THEY_ARE: Way = {
-  mode: "collect",
-  cuts: [],
-  order: 0,
-  offset: 0,
-  encoding: "plain",
-  form: "batches",
-  batchRows: 65_536,
-  watermarks: false,
-  clock: "bound",
-  retracted: null,
-  faults: NO_FAULTS,
-  build: 0,
-  workers: 1,
-  shy: 0,
-  spill: null,
-};
+const AS_THEY_ARE: Way = { ...PLAIN_WAY, encoding: "plain" };
 
 /** The large plans with their results, by an engine that has room for them. */
 export async function largeJobs(seed: number, roomy: FaultyEngine): Promise<LargeJob[]> {

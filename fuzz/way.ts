@@ -67,6 +67,25 @@ export interface Way {
   readonly retracted: number | null;
 }
 
+/** A batch over whole tables as they are. */
+export const PLAIN_WAY: Way = {
+  mode: "collect",
+  cuts: [],
+  order: 0,
+  offset: 0,
+  encoding: "given",
+  form: "batches",
+  batchRows: 65_536,
+  watermarks: false,
+  clock: "bound",
+  retracted: null,
+  faults: NO_FAULTS,
+  build: 0,
+  workers: 1,
+  shy: 0,
+  spill: null,
+};
+
 export function drawWay(draw: Draw, builds: number): Way {
   const workers = draw.chance(30) ? 2 + draw.below(3) : 1;
   const spill = draw.chance(workers > 1 ? 10 : 25) ? drawSpilling(draw) : null;
