@@ -10,10 +10,10 @@
 // loop does with no step at all is not asked for. The bits stand in globals that the host shares with all instances
 // of a thread, so that a mark costs an `or`, and no test knows of it.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { instrument, WORD_BITS } from "./instrument-kernel.mjs";
-import { KernelCopy, root } from "./kernel-copy.mjs";
+import { importing, KernelCopy, kernelSources, root } from "./kernel-copy.mjs";
 
 const { values: options, positionals: tests } = parseArgs({
   allowPositionals: true,
@@ -65,12 +65,8 @@ report(passedMarks());
 
 /** Sets marks in all sources of the copy. */
 function markSources() {
-  const files = readdirSync(join(root, "kernel"), { recursive: true })
-    .map((file) => join("kernel", file))
-    .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|testing/.test(file) && !file.includes("abi/"))
-    .sort();
   const all = [];
-  for (const file of files) {
+  for (const file of kernelSources()) {
     const { marks: own, source } = instrument(file, readFileSync(join(root, file), "utf8"), all.length);
     if (own.length === 0) continue;
     const last = all.length + own.length - 1;
@@ -78,9 +74,7 @@ function markSources() {
     for (let word = Math.floor(all.length / WORD_BITS); word <= Math.floor(last / WORD_BITS); word++) {
       names.push(`hit${word}`);
     }
-    const from = join(relative(dirname(file), "kernel"), "coverage");
-    const module = from.startsWith(".") ? from : `./${from}`;
-    writeFileSync(copy.pathOf(file), `import { ${names.join(", ")} } from "${module}";\n${source}`);
+    writeFileSync(copy.pathOf(file), importing(file, names, "coverage", source));
     all.push(...own.map((mark) => ({ file, ...mark })));
   }
   return all;

@@ -10,10 +10,10 @@
 // be touched. A block's header lies between it and the one before it and may not: the canary. Fresh blocks are filled
 // with one pattern, freed ones with another, so that what is read before it was written is not 0. Fields of classes
 // (`@unmanaged`) and the heap's own words are not looked at.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { KernelCopy, root } from "./kernel-copy.mjs";
+import { importing, KernelCopy, kernelSources, root } from "./kernel-copy.mjs";
 
 const { values: options, positionals: tests } = parseArgs({
   allowPositionals: true,
@@ -110,7 +110,7 @@ const GUARD = `
     memory.fill(at, value, bytes);
   }
 `;
-const NAMES = [...GUARD.matchAll(/export function (\w+)/g)].map(([, name]) => name).join(", ");
+const NAMES = [...GUARD.matchAll(/export function (\w+)/g)].map(([, name]) => name);
 
 /** Where blocks and scratch come into use and go out of it. */
 const HOOKS = {
@@ -153,14 +153,11 @@ function guardedSource(file, source) {
   }
   if (hooks === undefined) for (const [find, put] of CALLS) changed = changed.replace(find, put);
   if (changed === source) return source;
-  const from = join(relative(dirname(file), "kernel"), "guard");
-  return `import { ${NAMES} } from "${from.startsWith(".") ? from : `./${from}`}";\n${changed}`;
+  return importing(file, NAMES, "guard", changed);
 }
 
 const copy = new KernelCopy();
-for (const name of readdirSync(join(root, "kernel"), { recursive: true })) {
-  const file = join("kernel", name);
-  if (!file.endsWith(".ts") || /\.test\.ts$|testing/.test(file) || file.includes("abi/")) continue;
+for (const file of kernelSources()) {
   writeFileSync(copy.pathOf(file), guardedSource(file, readFileSync(join(root, file), "utf8")));
 }
 writeFileSync(copy.pathOf("kernel/guard.ts"), GUARD);

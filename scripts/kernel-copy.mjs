@@ -1,9 +1,9 @@
 // A copy of the tree in a temporary directory, in which the kernel may be changed: what the scripts share that put
 // faults into it, or marks. Unless they ask for more, only the SIMD build is made of the copy, and tested.
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
@@ -15,6 +15,20 @@ const FUZZ_EXTRA_MS = 120_000;
 
 /** Where a module's file lies, from the root of the tree or of its copy. */
 const moduleFile = (path) => relative(root, join(root, "node_modules", path));
+
+/** The kernel's files that are code: no tests, and no numbers of the ABI. */
+export function kernelSources() {
+  return readdirSync(join(root, "kernel"), { recursive: true })
+    .map((file) => join("kernel", file))
+    .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|testing/.test(file) && !file.includes("abi/"))
+    .sort();
+}
+
+/** The source of one of them with a module of the copy, `kernel/NAME.ts`, at hand. */
+export function importing(file, names, module, source) {
+  const path = join(relative(dirname(file), "kernel"), module);
+  return `import { ${names.join(", ")} } from "${path.startsWith(".") ? path : `./${path}`}";\n${source}`;
+}
 
 export class KernelCopy {
   #path = mkdtempSync(join(tmpdir(), "millrace-kernel-"));

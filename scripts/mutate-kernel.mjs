@@ -10,10 +10,10 @@
 //
 // The draw is seeded, so that a run can be repeated. A mutant costs a build and the tests of its folder
 // (about 20 s). The tree itself is not touched (kernel-copy.mjs).
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { KernelCopy, root } from "./kernel-copy.mjs";
+import { KernelCopy, kernelSources, root } from "./kernel-copy.mjs";
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -116,11 +116,9 @@ function draw(mutants, count, seed) {
   return drawn;
 }
 
-const sources = readdirSync(join(root, "kernel"), { recursive: true })
-  .map((file) => join("kernel", file))
-  .filter((file) => file.endsWith(".ts") && !/\.test\.ts$|testing/.test(file) && !file.includes("abi/"))
-  .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-  .sort();
+const sources = kernelSources().filter(
+  (file) => words.length === 0 || words.some((word) => file.includes(word)),
+);
 const all = sources.flatMap(mutantsOf);
 const chosen = options.at
   ? all.filter(({ file, line }) => `${file}:${line}`.endsWith(options.at))
