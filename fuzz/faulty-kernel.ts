@@ -1,5 +1,5 @@
-// An engine whose kernel takes its rare paths often, and whose aggregations are now and then written down as state and
-// begun again from it. None of that may change a result.
+// An engine whose kernel takes its rare paths often, and whose aggregations and windows are now and then written down as
+// state and begun again from it. None of that may change a result.
 
 import { Engine } from "../bindings/ts/index.js";
 import { Kernel, type KernelBuild, type Operator } from "../bindings/ts/kernel/index.js";
@@ -15,13 +15,13 @@ import {
   OperatorKind,
   SortConfig,
 } from "../kernel/abi/operator.js";
-import { WindowConfig } from "../kernel/abi/window.js";
+import { WindowConfig, WindowKind } from "../kernel/abi/window.js";
 
 /** What operators made from now on are like. */
 export interface Faults {
   /** Bits of `AggregateFault`, `JoinFault` and `SortFault`: each kind of operator takes its own. */
   readonly bits: number;
-  /** Aggregations are restored from a snapshot after so many pushes; 0: never. */
+  /** Aggregations and windows are restored from a snapshot after so many pushes; 0: never. */
   readonly restart: number;
   /** Aggregations are two, which get a push in turn and are merged before results are asked for. */
   readonly split: boolean;
@@ -66,9 +66,10 @@ export class FaultyEngine {
       const isFinal = spec.kind === OperatorKind.HASH_AGGREGATE && (flagsOf(spec) & CHANGELOG) === 0;
       // Other threads know an operator by its handle; and one that is written to files is pushed again what it refused.
       const moves = isFinal && (flagsOf(spec) & AggregateFlag.SHARED) === 0 && spill === null;
+      const parts = split && isFinal;
       const operator =
-        moves && (restart > 0 || split)
-          ? restarting(() => make(faulty), restart, split, this.damage ?? ((states) => states))
+        (moves || hasWindows(spec)) && (restart > 0 || parts)
+          ? restarting(() => make(faulty), restart, parts, this.damage ?? ((states) => states))
           : make(faulty);
       if (isFinal && hasKeys(spec) && spill !== null && refuse > 0) refusing(operator, refuse);
       return operator;
@@ -113,6 +114,13 @@ function flagsOf({ config }: OperatorSpec): number {
   return new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.FLAGS, true);
 }
 
+/** Windows whose state can be saved. */
+function hasWindows({ kind, config }: OperatorSpec): boolean {
+  if (kind !== OperatorKind.WINDOW_AGGREGATE) return false;
+  const view = new DataView(config.buffer, config.byteOffset);
+  return view.getUint32(WindowConfig.KIND, true) !== WindowKind.SESSION;
+}
+
 /** Only what has keys can be divided, and leave for files. */
 function hasKeys({ config }: OperatorSpec): boolean {
   return new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.KEYS, true) > 0;
@@ -145,7 +153,7 @@ function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {
 /** Rows of a batch of state: small, so that cursors stop in the middle of sections. */
 const STATE_ROWS = 5;
 
-/** An aggregation that looks like one operator, and is several in turn. */
+/** An aggregation, or windows, that look like one operator, and are several in turn. */
 function restarting(make: () => Operator, restart: number, split: boolean, damage: Damage): Operator {
   let current = make();
   let other: Operator | null = null;
@@ -164,15 +172,20 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
       from.destroy();
     }
   };
+  // When the next one comes: what the last one made ready has left by then.
+  const begin = () => {
+    if (restart === 0 || pushes < restart) return;
+    pushes = 0;
+    const next = make();
+    const last = current;
+    current = next;
+    moved(last, current);
+  };
   const push: Operator["push"] = (...input) => {
+    begin();
     if (other !== null) [current, other] = [other, current];
     const status = current.push(...input);
-    if (restart > 0 && ++pushes % restart === 0) {
-      const next = make();
-      const last = current;
-      current = next;
-      moved(last, current);
-    }
+    pushes++;
     return status;
   };
   const together = () => {
@@ -190,6 +203,7 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
     get(_, name) {
       if (name === "push") return push;
       if (name === "destroy" || name === Symbol.dispose) return destroy;
+      if (name === "watermark" || name === "finish" || name === "finishResident") begin();
       if (name === "watermark" || name === "finish" || name === "finishResident" || name === "pull")
         together();
       const value = Reflect.get(current, name, current) as unknown;

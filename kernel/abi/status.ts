@@ -64,6 +64,7 @@ export const enum Reason {
   TIMESTAMP_OVERFLOW = 28,
   BAD_PROGRAM = 29,
   TEXT_TOO_LONG = 30,
+  STATE_TARGET = 31,
   NULL_TIME = 40,
   WINDOW_OVERFLOW = 41,
   ROW_KIND = 50,

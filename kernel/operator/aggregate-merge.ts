@@ -51,6 +51,7 @@ import {
   isTwoColumns,
   scratchTypes,
   sectionTypes,
+  stateLender,
   stateOf,
 } from "./aggregate-state";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -91,7 +92,7 @@ export function aggregateMerge(context: usize, operator: usize, batch: usize): i
     return corrupt(context, Reason.STATE_SHAPE);
   }
   if (section != 0 && <u64>rows > leftAt(state, section)) return corrupt(context, Reason.STATE_SHAPE);
-  const program = sectionProgram(context, operator, state, section);
+  const program = sectionProgram(context, operator, section);
   if (program == 0) return load<i32>(contextError(context), <usize>ErrorRecord.STATUS);
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound == <i32>Status.OUT_OF_MEMORY ? bound : corrupt(context, Reason.STATE_SHAPE);
@@ -118,14 +119,20 @@ function setLeft(state: State, section: u32, rows: u64): void {
   store<u64>(state.left + ((<usize>section) << 3), rows);
 }
 
-function sectionProgram(context: usize, operator: usize, state: State, section: u32): usize {
-  const at = state.programs + ((<usize>section) << 2);
+function sectionProgram(context: usize, operator: usize, section: u32): usize {
+  const lender = stateLender(operator);
+  const lent = stateOf(lender);
+  if (lent == 0) {
+    failMemory(context, 0);
+    return 0;
+  }
+  const at = changetype<State>(lent).programs + ((<usize>section) << 2);
   const known: usize = load<u32>(at);
   if (known != 0) return known;
   const self = aggregationOf(operator);
   const program = loadProgramCreate(
     context,
-    operator,
+    lender,
     scratchTypes(context, self, section),
     sectionTypes(self, section, 0),
   );

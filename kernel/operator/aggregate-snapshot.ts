@@ -25,12 +25,12 @@ import {
 } from "../aggregate/results";
 import { sumIntegerLoad } from "../aggregate/sum-integer";
 import {
-  Builder,
   builderAppendBytes,
   builderReserveBytes,
   outputColumn,
   outputCreate,
   outputDescribe,
+  outputRegion,
   outputReset,
   regrow,
 } from "../column/builder";
@@ -63,6 +63,7 @@ import {
   pairsOf,
   scratchTypes,
   sectionTypes,
+  stateLender,
   stateOf,
 } from "./aggregate-state";
 import { Aggregation, accumulatorAt, aggregationOf, groupsHaveRows, groupsOf } from "./aggregation";
@@ -91,11 +92,14 @@ export function aggregateSnapshot(
   if (first) {
     state.section = 0;
     state.cursor = 0;
+    // Of a snapshot that was left half read.
+    regionFree(operator, state.rows);
+    state.rows = 0;
     divisionFree(operator, state);
     if (parts != 0 && !divisionCreate(context, operator, state, parts)) return failMemory(context, 0);
     if (parts != 0 && !divisionNext(changetype<Division>(state.division))) return finish(operator, state);
   }
-  const output = sectionOutput(context, operator, state, state.section);
+  const output = sectionOutput(context, operator, state.section);
   if (output == 0) return failMemory(context, 0);
   const limit = min(maxRows, STATE_ROWS);
   let rows: i32 = 0;
@@ -137,14 +141,17 @@ function divisionOf(state: State): Division | null {
   return division.order == 0 ? null : division;
 }
 
-function sectionOutput(context: usize, operator: usize, state: State, section: u32): usize {
-  const at = state.outputs + ((<usize>section) << 2);
+function sectionOutput(context: usize, operator: usize, section: u32): usize {
+  const lender = stateLender(operator);
+  const lent = stateOf(lender);
+  if (lent == 0) return 0;
+  const at = changetype<State>(lent).outputs + ((<usize>section) << 2);
   const known: usize = load<u32>(at);
   if (known != 0) return known;
   const self = aggregationOf(operator);
   const types = scratchTypes(context, self, section);
   const columns = sectionTypes(self, section, 0);
-  const output = outputCreate(operator, columns);
+  const output = outputCreate(lender, columns);
   if (output == 0) return 0;
   for (let column: u32 = 0; column < columns; column++) {
     outputColumn(output, column).type = load<u32>(types + ((<usize>column) << 2));
@@ -230,7 +237,7 @@ function saveGroups(context: usize, operator: usize, state: State, output: usize
   const scratch = scratchTake(context, EXACT_SUM_BYTES);
   const value = scratchTake(context, <usize>EXACT_STATE_BYTES);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
-    if (!saveKey(operator, index, outputColumn(output, index), list, rows, scratch)) return -1;
+    if (!saveKey(operator, index, output, list, rows, scratch)) return -1;
   }
   let column = groups.keyCount;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
@@ -246,17 +253,18 @@ function saveGroups(context: usize, operator: usize, state: State, output: usize
 function saveKey(
   operator: usize,
   index: u32,
-  builder: Builder,
+  output: usize,
   list: usize,
   rows: u32,
   scratch: usize,
 ): bool {
   const groups = groupsOf(aggregationOf(operator));
+  const builder = outputColumn(output, index);
   if (builder.type == <u32>Type.BYTES) {
     let bytes: usize = 0;
     for (let row: u32 = 0; row < rows; row++)
       bytes += groupTextBytes(groups, index, load<u32>(list + ((<usize>row) << 2)), scratch);
-    if (!builderReserveBytes(operator, builder, bytes)) return false;
+    if (!builderReserveBytes(outputRegion(output), builder, bytes)) return false;
   }
   groupsEmitKey(groups, index, list, rows, builder, scratch);
   return true;
@@ -274,25 +282,26 @@ function saveAccumulator(
 ): bool {
   const self = aggregationOf(operator);
   const builder = outputColumn(output, column);
+  const region = outputRegion(output);
   const isText = builder.type == <u32>Type.BYTES;
   const hasRows = groupsHaveRows(operator);
   for (let row: u32 = 0; row < rows; row++) {
     const group = load<u32>(list + ((<usize>row) << 2));
     if (accumulator.family == <u32>Family.SUM_EXACT) {
       const length = sumExactState(accumulator, group, value, scratch);
-      if (!builderReserveBytes(operator, builder, length)) return false;
+      if (!builderReserveBytes(region, builder, length)) return false;
       builderAppendBytes(builder, value, length);
     } else if (accumulator.family == <u32>Family.MOMENTS_FAST) {
-      if (!builderReserveBytes(operator, builder, MOMENTS_BYTES)) return false;
+      if (!builderReserveBytes(region, builder, MOMENTS_BYTES)) return false;
       const at = accumulator.values + <usize>group * <usize>MOMENTS_BYTES;
       builderAppendBytes(builder, at, MOMENTS_BYTES);
     } else if (isListFamily(accumulator.family)) {
       const length = listStateLength(accumulator, self.rowsCounter, group);
-      if (!builderReserveBytes(operator, builder, length) || !listReserve(accumulator, length)) return false;
+      if (!builderReserveBytes(region, builder, length) || !listReserve(accumulator, length)) return false;
       builderAppendBytes(builder, listState(accumulator, group), length);
     } else if (isText) {
       const address = textAddress(accumulator, group);
-      if (!builderReserveBytes(operator, builder, address == 0 ? 0 : textLength(accumulator, group)))
+      if (!builderReserveBytes(region, builder, address == 0 ? 0 : textLength(accumulator, group)))
         return false;
       store<u32>(value, <u32>address);
       store<u32>(value, textLength(accumulator, group), 4);
@@ -397,7 +406,7 @@ function saveValues(
           ? internedLength(interner, load<u32>(distinctValue(accumulator, entry)))
           : load<u32>(accumulator.values + ((<usize>entry) << 3), 4);
     }
-    if (!builderReserveBytes(operator, values, bytes)) return false;
+    if (!builderReserveBytes(outputRegion(output), values, bytes)) return false;
   }
   for (let row: u32 = 0; row < rows; row++) {
     const entry = load<u32>(list + ((<usize>row) << 2));

@@ -31,6 +31,7 @@ import { groupsKey } from "../group/state";
 import { scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { OPERATOR_BODY } from "./operator";
 
 export const STATE_ROWS: u32 = Abi.MORSEL_ROWS;
 export const HEADER_COLUMNS: u32 = 8;
@@ -77,6 +78,17 @@ export function stateOf(operator: usize): usize {
   changetype<State>(state).programs = arrays + <usize>sections * 12;
   self.state = state;
   return state;
+}
+
+/**
+ * The operator whose `State` has the builders and load programs of an aggregation's sections: of a window's partials,
+ * which are many and take their turns, the one that they are like.
+ */
+// @ts-ignore: decorator
+@inline
+export function stateLender(operator: usize): usize {
+  const like = aggregationOf(operator).like;
+  return like == 0 ? operator : like - OPERATOR_BODY;
 }
 
 export function distinctCount(self: Aggregation): u32 {

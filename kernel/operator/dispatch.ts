@@ -83,6 +83,9 @@ import {
   windowWatermark,
   windowsHeld,
 } from "./window-aggregate";
+import { windowMerge } from "./window-merge";
+import { windowSnapshot, windowStateRelease } from "./window-snapshot";
+import { windowHasState, windowMergeOpen } from "./window-state";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
 import { sortCreate, sortParts, sortPull, sortPush } from "./sort";
@@ -196,6 +199,7 @@ function pending(operator: usize): bool {
 
 /** Whether a merge is half done, so that only the rest of it may come, or only parts may go. */
 function merging(operator: usize): bool {
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.WINDOW_AGGREGATE) return windowMergeOpen(operator);
   return (
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
     (aggregateMergeOpen(operator) || aggregateCombining(operator) || aggregateDivided(operator))
@@ -315,19 +319,30 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   return result;
 }
 
+/** Whether an operator's state can be saved and merged. */
+function hasState(operator: usize): bool {
+  const kind = changetype<Operator>(operator).kind;
+  if (kind == <u32>OperatorKind.WINDOW_AGGREGATE) return windowHasState(operator);
+  return kind == <u32>OperatorKind.HASH_AGGREGATE;
+}
+
 /** A state, undivided (`parts` 0) or as one state for each partition that has groups. */
 export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32, parts: u32): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
   if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
-  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
+  const isWindow = head.kind == <u32>OperatorKind.WINDOW_AGGREGATE;
+  if (!hasState(operator) || (isWindow && parts != 0))
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (pending(operator) || merging(operator) || (head.ended && head.rowsOut != 0))
+  if (pending(operator) || merging(operator) || (head.ended && (isWindow || head.rowsOut != 0)))
     return fail(context, Status.BUSY, Reason.NONE);
   if (parts != 0 && !divisionTakes(operator, parts)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   memory.fill(out, 0, <usize>Batch.SIZE);
-  const result = aggregateSnapshot(context, operator, out, maxRows, head.snapshotOpen == 0, parts);
+  const first = head.snapshotOpen == 0;
+  const result = isWindow
+    ? windowSnapshot(context, operator, out, maxRows, first)
+    : aggregateSnapshot(context, operator, out, maxRows, first, parts);
   head.snapshotOpen = result == <i32>Status.HAS_MORE ? 1 : 0;
   return result;
 }
@@ -341,11 +356,14 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
   const head = changetype<Operator>(operator);
-  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE)
-    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (!hasState(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
-  if (head.snapshotOpen || pending(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  const isWindow = head.kind == <u32>OperatorKind.WINDOW_AGGREGATE;
+  // Windows that are half there say nothing of what is due.
+  if (head.snapshotOpen || (!(isWindow && merging(operator)) && pending(operator)))
+    return fail(context, Status.BUSY, Reason.NONE);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (isWindow) return windowMerge(context, operator, batch);
   if (aggregateCombining(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateMerge(context, operator, batch);
 }
@@ -438,6 +456,7 @@ export function release(context: usize, handle: u32): i32 {
     // As with a half-done merge: it cannot be undone.
     if (aggregateCombining(operator)) head.failed = 1;
   }
+  if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStateRelease(operator);
   return Status.NEED_INPUT;
 }
 

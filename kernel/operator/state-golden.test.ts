@@ -1,20 +1,34 @@
-// A state that this version wrote, kept: later versions must restore it, or refuse it by its header. It is written
+// States that this version wrote, kept: later versions must restore them, or refuse them by the header. They are written
 // anew only when `Abi.VERSION` changes: GOLDEN=write npx vitest run kernel/operator/state-golden.test.ts
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
 import type { ColumnData } from "../../bindings/ts/type/column.js";
-import { bool, decimal, type Field, float64, int32, utf8 } from "../../bindings/ts/type/data-type.js";
+import { bool, decimal, type Field, float64, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import { CorruptStateError } from "../../bindings/ts/type/error.js";
 import { RowRandom } from "../../fixtures/random.js";
+import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import { Abi } from "../abi/layout.js";
-import { expected, multiset, open, pushAll, type Query, rowsOf, type Table } from "./testing.js";
+import {
+  batchOf,
+  expected,
+  multiset,
+  open,
+  pushAll,
+  type Query,
+  rowsOf,
+  slice,
+  type Table,
+} from "./testing.js";
+import { consolidated, expectedWindow, openWindow, type WindowQuery } from "./testing-window.js";
 
-const FILE = new URL("../../fixtures/golden/aggregate-state.json", import.meta.url);
 const ROWS = 60;
+/** Rows that the windows have seen when their state is written. */
+const SEEN = 45;
 
 const query: Query = {
   types: [int32, utf8, float64, decimal(12, 2), bool],
@@ -94,23 +108,85 @@ function read({ section, length, fields, columns }: Written): StateBatch {
   return { schema: { fields }, length, columns: made, section };
 }
 
+/** Windows of several slices with late rows, so that a state has parts of every role. */
+const windows: WindowQuery = {
+  query: {
+    types: [...query.types, int64],
+    keys: [1],
+    aggregates: query.aggregates.filter(
+      ({ name }) => !["first", "approxCountDistinct", "topK", "arrayAgg"].includes(name),
+    ),
+  },
+  time: query.types.length,
+  window: { kind: "hop", length: 30n, step: 7n, offset: 3n },
+  bound: 4n,
+  changes: { lateness: 15n, early: 0n },
+};
+const windowTable = (): Table => [
+  ...table(),
+  Array.from({ length: ROWS }, (_, row) => BigInt(2 * row - ((row * 5) % 17))),
+];
+
+const fileOf = (name: string) => new URL(`../../fixtures/golden/${name}-state.json`, import.meta.url);
+
+function store(name: string, operator: Operator): void {
+  const batches = [...operator.snapshot()].map(write);
+  operator.destroy();
+  writeFileSync(fileOf(name), `${JSON.stringify({ version: Abi.VERSION, batches })}\n`);
+}
+
+const drain = (operator: Operator) => {
+  const rows: Value[][] = [];
+  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) rows.push(...rowsOf([batch]));
+  return rows;
+};
+
+/** Pushes rows from `start` on to the windows. */
+function pushWindows(operator: Operator, start: number, end: number): Value[][] {
+  operator.push(batchOf(windows.query.types, slice(windowTable(), start, end)));
+  return drain(operator);
+}
+
 let kernel: Kernel;
 beforeAll(async () => {
   kernel = await Kernel.open({ build: "simd", budget: "64 MiB" });
   if (process.env.GOLDEN !== "write") return;
   const operator = open(kernel, query);
   pushAll(operator, query, table(), [20, 30]);
-  const batches = [...operator.snapshot()].map(write);
-  operator.destroy();
-  writeFileSync(FILE, `${JSON.stringify({ version: Abi.VERSION, batches })}\n`);
+  store("aggregate", operator);
+  const other = openWindow(kernel, windows);
+  pushWindows(other, 0, SEEN);
+  store("window", other);
 });
 afterAll(() => kernel.close());
 
-const golden = () =>
-  JSON.parse(readFileSync(FILE, "utf8")) as {
+const golden = (name = "aggregate") =>
+  JSON.parse(readFileSync(fileOf(name), "utf8")) as {
     readonly version: number;
     readonly batches: readonly Written[];
   };
+
+test("the windows that this version wrote are restored, to the bits", () => {
+  const { version, batches } = golden("window");
+  expect(version).toBe(Abi.VERSION);
+  const states = batches.map(read);
+  const roles = states
+    .filter(({ section }) => section === 1)
+    .flatMap((batch) => rowsOf([batch]).map((row) => Number(row[3])));
+  expect([...new Set(roles)].sort()).toEqual([0, 1, 2, 3, 4]);
+  const begun = openWindow(kernel, windows);
+  const before = pushWindows(begun, 0, SEEN);
+  begun.destroy();
+  const operator = openWindow(kernel, windows);
+  for (const state of states) operator.merge(state);
+  const after = pushWindows(operator, SEEN, ROWS);
+  operator.watermark(END_OF_INPUT);
+  const rows = consolidated([...before, ...after, ...drain(operator)]);
+  const wanted = expectedWindow(windows, { table: windowTable(), watermarks: [] });
+  expect(rows).toEqual(wanted.rows.map((row) => row.map(valueName).join(" | ")).sort());
+  expect(operator.stats().lateRows).toBe(wanted.late.length);
+  operator.destroy();
+});
 
 test("the state that this version wrote is restored, to the bits", () => {
   const { version, batches } = golden();

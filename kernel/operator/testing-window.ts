@@ -85,15 +85,33 @@ export interface Outcome {
   readonly backward: number;
 }
 
-/** Runs a history through the kernel, in pushes of the given sizes (the last one repeats). */
+/** Whether the state of such windows can be saved. */
+export function hasState({ window }: WindowQuery): boolean {
+  return window.kind !== "session";
+}
+
+/** An operator that goes on from the state of another, which is destroyed; batches of `rows` rows. */
+export function restarted(kernel: Kernel, asked: WindowQuery, operator: Operator, rows: number): Operator {
+  const next = openWindow(kernel, asked);
+  for (const state of operator.snapshot(rows)) next.merge(state);
+  operator.destroy();
+  return next;
+}
+
+/**
+ * Runs a history through the kernel, in pushes of the given sizes (the last one repeats).
+ * @param restart after so many pushes another operator goes on from the state; 0: never
+ */
 export function runWindow(
   kernel: Kernel,
   asked: WindowQuery,
   { table, watermarks }: History,
   sizes: readonly number[] = [65536],
   maxRows = 65536,
+  restart = 0,
 ): Outcome {
-  const operator = openWindow(kernel, asked);
+  let operator = openWindow(kernel, asked);
+  const restarts = restart > 0 && hasState(asked);
   const rows: Value[][] = [];
   const late: number[] = [];
   const drain = () => {
@@ -115,6 +133,7 @@ export function runWindow(
       for (const row of operator.late()) late.push(start + row);
       drain();
     }
+    if (restarts && i % restart === 0) operator = restarted(kernel, asked, operator, maxRows);
     start = end;
   }
   operator.watermark(END_OF_INPUT);

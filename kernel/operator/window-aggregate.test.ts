@@ -82,8 +82,9 @@ const cases = fc
     jitter: fc.constantFrom(0, 5, 30),
     sizes: fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 4 }),
     maxRows: fc.constantFrom(65536, 1, 7),
+    restart: fc.constantFrom(1, 2, 3),
   })
-  .chain(({ types, keys, rows, window, bound, where, jitter, sizes, maxRows }) => {
+  .chain(({ types, keys, rows, window, bound, where, jitter, sizes, maxRows, restart }) => {
     const column = (type: DataType) => fc.array(valuesOf(type), { minLength: rows, maxLength: rows });
     const time = types.length;
     const names = [
@@ -113,6 +114,7 @@ const cases = fc
         history: { table, watermarks: placed(table[time]!, watermarks) } satisfies History,
         sizes,
         maxRows,
+        restart,
       }));
   });
 
@@ -132,7 +134,7 @@ describe.each(BUILDS)("%s", (build) => {
   test("any windows over any rows are the twin's", { timeout: 60_000 }, () => {
     const kernel = kernels.get(build)!;
     fc.assert(
-      fc.property(cases, ({ asked, history, sizes, maxRows }) => {
+      fc.property(cases, ({ asked, history, sizes, maxRows, restart }) => {
         let outcome: Outcome;
         try {
           outcome = expectedWindow(asked, history);
@@ -144,6 +146,7 @@ describe.each(BUILDS)("%s", (build) => {
         const wanted = comparable(outcome);
         expect(comparable(runWindow(kernel, asked, history, sizes, maxRows))).toEqual(wanted);
         expect(comparable(runWindow(kernel, asked, history))).toEqual(wanted);
+        expect(comparable(runWindow(kernel, asked, history, sizes, maxRows, restart))).toEqual(wanted);
       }),
       { numRuns: build === "simd" ? 200 : 60 },
     );
@@ -154,7 +157,7 @@ describe.each(BUILDS)("%s", (build) => {
   }, () => {
     const kernel = kernels.get(build)!;
     fc.assert(
-      fc.property(cases, changes, ({ asked, history, sizes, maxRows }, { lateness, early }) => {
+      fc.property(cases, changes, ({ asked, history, sizes, maxRows, restart }, { lateness, early }) => {
         const changing = { ...asked, changes: { lateness, early } };
         let outcome: Outcome;
         try {
@@ -168,6 +171,7 @@ describe.each(BUILDS)("%s", (build) => {
         for (const run of [
           () => runWindow(kernel, changing, history, sizes, maxRows),
           () => runWindow(kernel, changing, history),
+          () => runWindow(kernel, changing, history, sizes, maxRows, restart),
         ]) {
           const { rows: changes, ...counted } = run();
           expect(consolidated(changes)).toEqual(wanted);

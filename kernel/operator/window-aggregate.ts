@@ -14,6 +14,7 @@ import { outputColumn, outputCreate, outputDescribe, outputReset } from "../colu
 import { programBind, programLoads, programOutputType, programOutputs } from "../expression/program";
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
 import { NO_GROUP, groupsKey } from "../group/state";
+import { hashBytes } from "../hash/hash";
 import { heapHasRoom } from "../memory/heap";
 import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionRoot } from "../memory/region";
@@ -41,7 +42,15 @@ import {
   targetCount,
   targetName,
 } from "./window-route";
-import { isScattered, scatterApply, scatterGroups, scatterPushed, scatterReserve } from "./window-scatter";
+import {
+  isScattered,
+  scatterApply,
+  scatterFoldAll,
+  scatterGroups,
+  scatterIsFolding,
+  scatterPushed,
+  scatterReserve,
+} from "./window-scatter";
 import { scatterAggregation, scatterOf } from "./window-scatter-state";
 import { sessionsApply, sessionsCheck, sessionsCreate, sessionsHeld, sessionsReserveRows } from "./window-session";
 import { tierConsider, tierExpect, tierForget } from "./window-tier";
@@ -97,6 +106,7 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   if (self.config == 0) return refuseMemory(context);
   memory.copy(self.config, aggregate, bytes);
   self.configBytes = bytes;
+  self.configHash = hashConfig(config, aggregationOf(operator).configHash);
   for (let column: u32 = 0; column < WINDOW_COLUMNS; column++)
     outputColumn(aggregationOf(operator).output, column).type = Type.I64;
   if (!createParts(operator, self)) return refuseMemory(context);
@@ -106,6 +116,20 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   if ((shapeOf(self).kind == <u32>WindowKind.SESSION || changes) && self.combines == 0) return refuseConfig(context);
   if (shapeOf(self).kind == <u32>WindowKind.SESSION) return sessionsCreate(context, operator, lateness, early);
   return !changes || changesCreate(operator, lateness, early) || refuseMemory(context);
+}
+
+/** What decides whether a state fits: everything but what becomes of late rows. */
+function hashConfig(config: usize, aggregate: u64): u64 {
+  const sizes = hashBytes(
+    config + <usize>WindowConfig.LENGTH,
+    <u32>WindowConfig.LATENESS + 8 - <u32>WindowConfig.LENGTH,
+  );
+  const early = load<u64>(config, <usize>WindowConfig.EARLY);
+  const kind = load<u32>(config, <usize>WindowConfig.KIND);
+  const time = load<u32>(config, <usize>WindowConfig.TIME);
+  const flags = load<u32>(config, <usize>WindowConfig.FLAGS) & ~(<u32>WindowFlag.KEEP_LATE);
+  const first = (aggregate * 31 + sizes) * 31 + early;
+  return (first ^ (((<u64>kind) << 32) | <u64>time)) + <u64>flags * 0x9e3779b97f4a7c15;
 }
 
 /** Whether two stacks cost less than adding up each window's slices: about three additions a slice. */
@@ -179,6 +203,11 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   const self = windowsOf(operator);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   self.lateCount = 0;
+  // A snapshot that found no memory has left some of them.
+  if (scatterIsFolding(self)) {
+    const folded = scatterFoldAll(context, operator);
+    if (folded < 0) return folded;
+  }
   changesBegin(self);
   const bound = programBind(context, windowsProgram(operator), batch);
   if (bound < 0) return bound;

@@ -191,18 +191,51 @@ function keptFor(context: usize, operator: usize, window: i64): usize {
     else high = middle;
   }
   if (low < changes.keptCount && load<i64>(keptAt(changes, low)) == window) return keptState(keptAt(changes, low));
-  const state = reserveKept(operator, changes) ? partialCreate(context, operator) : <usize>0;
-  if (state == 0 || !changelogCreate(state) || !changelogReserve(state, 1, 1)) {
-    if (state != 0) operatorFree(context, state);
-    failMemory(context, 0);
-    return 0;
-  }
+  const state = changesResultCreate(context, operator);
+  if (state == 0) return 0;
   const at = keptAt(changes, low);
   memory.copy(at + KEPT, at, <usize>(changes.keptCount - low) * KEPT);
   store<i64>(at, window);
   store<u64>(at, <u64>state, 8);
   changes.keptCount++;
   return state;
+}
+
+/** A result to keep, without rows, and room for it; 0 with the error recorded when out of memory. */
+export function changesResultCreate(context: usize, operator: usize): usize {
+  const changes = changesOf(windowsOf(operator));
+  const state = reserveKept(operator, changes) ? partialCreate(context, operator) : <usize>0;
+  if (state != 0 && changelogCreate(state) && changelogReserve(state, 1, 1)) return state;
+  if (state != 0) operatorFree(context, state);
+  failMemory(context, 0);
+  return 0;
+}
+
+/** The result that is kept of a window after all others; room was made. */
+export function changesAppend(self: Windows, window: i64, state: usize): void {
+  const changes = changesOf(self);
+  const at = keptAt(changes, changes.keptCount);
+  store<i64>(at, window);
+  store<u64>(at, <u64>state, 8);
+  changes.keptCount++;
+}
+
+/** The window of the `index`-th result that is kept, and its aggregation. */
+export function changesWindow(self: Windows, index: u32): i64 {
+  return load<i64>(keptAt(changesOf(self), index));
+}
+
+export function changesResult(self: Windows, index: u32): usize {
+  return keptState(keptAt(changesOf(self), index));
+}
+
+/** The number of the multiple of `early` that windows last left at; 0 where they never do. */
+export function changesFired(self: Windows): i64 {
+  return self.changes == 0 ? 0 : changesOf(self).fired;
+}
+
+export function changesSetFired(self: Windows, fired: i64): void {
+  if (self.changes != 0) changesOf(self).fired = fired;
 }
 
 function reserveKept(operator: usize, changes: Changes): bool {

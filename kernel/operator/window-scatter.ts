@@ -26,7 +26,7 @@ import { directBlock } from "../group/direct";
 import { groupKeyValue } from "../group/emit";
 import { groupsExtend } from "../group/groups";
 import { Groups, NO_GROUP, Tier, groupsIsOccupied } from "../group/state";
-import { failMemory, scratchTake } from "../memory/context";
+import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { heapHasRoom } from "../memory/heap";
 import { regionBlock, regionCut, regionFree, regionRoot } from "../memory/region";
 import { sliceFirstWindow, windowIsClosed } from "../window/shape";
@@ -420,6 +420,24 @@ function listRuns(
 }
 
 // ---- folding groups into partials
+
+/** Whether folding has begun and not all groups are folded: nothing can be scattered then. */
+// @ts-ignore: decorator
+@inline
+export function scatterIsFolding(self: Windows): bool {
+  return scatterAggregation(self.scatter) != 0 && scatterOf(self.scatter).begun != 0;
+}
+
+/** Folds all groups. 0, or an error; what is folded then stays so. */
+export function scatterFoldAll(context: usize, operator: usize): i32 {
+  let status: i32 = 1;
+  while (status > 0) {
+    const mark = scratchMark(context);
+    status = scatterFold(context, operator);
+    scratchReset(context, mark);
+  }
+  return status;
+}
 
 /** Goes on: groups folded, 0 when none are left, or an error. */
 export function scatterFold(context: usize, operator: usize): i32 {

@@ -18,6 +18,7 @@ import { aggregateCreateLike } from "./hash-aggregate";
 import { OPERATOR_BODY, Operator, operatorAllocate, operatorFree } from "./operator";
 import { changesBytes, changesDestroy } from "./window-changes";
 import { scatterAggregation } from "./window-scatter-state";
+import { stateComing } from "./window-state";
 
 export const PARTIAL: usize = 24;
 /** Regions of partials grow in small pieces: there may be many. */
@@ -115,6 +116,9 @@ export class Windows {
   combines: u32;
   /** Results that change, see window-changes.ts; 0 where none does. */
   changes: usize;
+  /** Snapshot and merge, see window-state.ts; 0 until there was one. What its states must agree in. */
+  state: usize;
+  configHash: u64;
 }
 
 // @ts-ignore: decorator
@@ -229,7 +233,7 @@ export function partialFor(context: usize, operator: usize, slice: i64, from: i6
 /** Puts an aggregation of a slice, for `window` and those after it, on the list. False when out of memory. */
 export function partialAdd(operator: usize, slice: i64, window: i64, state: usize): bool {
   const self = windowsOf(operator);
-  if (!reserveOne(operator, self)) return false;
+  if (!partialsReserve(operator)) return false;
   const index = partialSearch(self, slice, window);
   const at = partialAt(self, index);
   memory.copy(at + PARTIAL, at, <usize>(self.count - index) * PARTIAL);
@@ -240,7 +244,19 @@ export function partialAdd(operator: usize, slice: i64, window: i64, state: usiz
   return true;
 }
 
-function reserveOne(operator: usize, self: Windows): bool {
+/** Puts one behind all others, where it belongs; room was made. */
+export function partialAppend(self: Windows, slice: i64, window: i64, state: usize, place: u32): void {
+  const at = partialAt(self, self.count);
+  store<i64>(at, slice);
+  store<i64>(at, window, 8);
+  store<u32>(at, <u32>state, 16);
+  store<u32>(at, place, 20);
+  self.count++;
+}
+
+/** Room for one more on the list. False when out of memory. */
+export function partialsReserve(operator: usize): bool {
+  const self = windowsOf(operator);
   if (self.first + self.count < self.capacity) return true;
   // Half of the block must be free at its front for moving down to pay.
   if (self.first > self.count) {
@@ -321,6 +337,7 @@ export function windowsDestroy(context: usize, operator: usize): void {
   if (self.ownsResult) operatorFree(context, self.result);
   if (self.back != 0) operatorFree(context, self.back);
   if (scatterAggregation(self.scatter) != 0) operatorFree(context, scatterAggregation(self.scatter));
+  if (stateComing(self) != 0) operatorFree(context, stateComing(self));
   changesDestroy(context, self);
 }
 
@@ -331,6 +348,7 @@ export function windowsBytes(operator: usize): u64 {
   for (let index: u32 = 0; index < self.count; index++) bytes += regionBytes(partialState(partialAt(self, index)));
   if (scatterAggregation(self.scatter) != 0) bytes += regionBytes(scatterAggregation(self.scatter));
   if (self.back != 0) bytes += regionBytes(self.back);
+  if (stateComing(self) != 0) bytes += regionBytes(stateComing(self));
   if (self.keys != 0) bytes += <u64>regionBytes(self.keys) + <u64>regionBytes(self.values);
   return self.ownsResult ? bytes + <u64>regionBytes(self.result) : bytes;
 }

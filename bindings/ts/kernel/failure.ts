@@ -182,6 +182,11 @@ export function failureError(failure: Failure, memory: KernelMemory, context: Fa
       return new CorruptStateError("the state belongs to an operator with another configuration", details);
     case Reason.STATE_ORDER:
       return new CorruptStateError("the state batches are incomplete or out of order", details);
+    case Reason.STATE_TARGET:
+      return new ArgumentError(
+        "windows take a state over before their first row and watermark, not after it",
+        details,
+      );
     case Reason.STATE_SHAPE:
       return new CorruptStateError("a state batch does not have the columns that its section has", details);
     case Reason.STATE_VALUE:
