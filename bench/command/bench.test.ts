@@ -40,7 +40,7 @@ function millrace(...args: string[]): Promise<Ended> {
 
 test("a measured case: table on stdout, nothing on stderr, the report as JSON", async () => {
   const json = join(folder, "report.json");
-  const flags = ["--rows", "2k", "--peers", "js", "--runs", "2", "--target", "1e6", "--json", json];
+  const flags = ["--rows", "20k", "--peers", "js", "--runs", "2", "--target", "1e6", "--json", json];
   const { code, stdout, stderr } = await millrace("bench", "groupby/int-sum", ...flags);
   expect(stderr).toBe("");
   expect(stdout).toMatch(/groupby\/int-sum +millrace +batch +1 +[\d.]+/);
@@ -60,8 +60,14 @@ test("a measured case: table on stdout, nothing on stderr, the report as JSON", 
     ["geomean", "stream"],
   ]);
   expect(report.double11).toMatchObject({ recordsPerSec: 1e6, recordsPerSecPerCore: 2667 });
+  for (const { timesMs, runs, overheadUs } of report.results) {
+    expect(timesMs).toHaveLength(runs!);
+    expect(overheadUs).toBeGreaterThan(0);
+  }
+  expect(report.overhead!.share).toBeLessThan(0.02);
+  expect(report.overhead!.largest).toBeLessThan(0.02);
   expect(code).toBe(0);
-});
+}, 120_000);
 
 test("a missed target exits with 3, bad usage with 2", async () => {
   const flags = ["--rows", "2k", "--peers", "js", "--runs", "1", "--fail-below", "1000000"];

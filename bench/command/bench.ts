@@ -5,7 +5,7 @@ import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine
 import { type DataFolder, type DataRequest, fixtureRows, prepareData } from "../input/data-file.js";
 import { ChildContender, endChildren, prepareInChild } from "../measure/child-process.js";
 import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
-import { type Outcome, race } from "../measure/race.js";
+import { HASTY_PACE, type Outcome, type Pace, race, STEADY_PACE } from "../measure/race.js";
 import { verify } from "../measure/verify.js";
 import { saveReport } from "../report/history.js";
 import { type Machine, thisMachine } from "../report/machine.js";
@@ -37,18 +37,21 @@ import { checkFilePlace, checkFolderPlace } from "./writable.js";
 export interface Workshop {
   readonly contender: (spec: ContenderSpec) => Contender;
   readonly prepare: (request: DataRequest) => Promise<DataFolder>;
+  readonly pace: Pace;
 }
 
 export const CHILD_PROCESSES: Workshop = {
   contender: (spec) => new ChildContender(spec),
   prepare: prepareInChild,
+  pace: STEADY_PACE,
 };
 
-/** Everything in this process, data files in `folder`. */
+/** Everything in this process, data files in `folder`, a call a run. */
 export function inProcess(folder: string): Workshop {
   return {
     contender: (spec) => new LocalContender(spec),
     prepare: (request) => prepareData(request, folder),
+    pace: HASTY_PACE,
   };
 }
 
@@ -209,7 +212,7 @@ async function measureAll(
       rowsOf.get(selected)!.push(...rows);
       caseSeconds.push({ suite, case: name, threads, seconds });
     }
-    budget.finish();
+    budget.finish(fitting);
   }
   return { results: [...rowsOf.values()].flat(), caseSeconds, budget };
 }
@@ -248,7 +251,7 @@ async function measureCase(
   const timed = entries.map(([engine, mode]) => contender(engine, mode));
   const witnesses = witnessesFor(selected, peers).map((name) => contender(name, "batch"));
   const repeat = { runs: options.runs, ...(selected.isBrief ? { roundsMs: 0 } : {}) };
-  const outcomes = await race(timed, witnesses, { ...repeat, onStep });
+  const outcomes = await race(timed, witnesses, { ...repeat, pace: workshop.pace, onStep });
   onStep("verify");
   try {
     const verdicts = await verify(outcomes, of.inexact);

@@ -31,7 +31,10 @@ export interface EngineOptions {
 export type CaseFiles = Readonly<Record<string, DataFolder>>;
 
 export interface RunFigure {
+  /** Of one call; where the run is several, their mean. */
   readonly ms: number;
+  /** Calls that the run is, where they are several. */
+  readonly calls?: number;
   readonly outputRows: number;
   /** Time to copy the result out of the engine's memory, where that is not part of `ms`. */
   readonly copyMs?: number;
@@ -54,6 +57,12 @@ export interface EngineSession {
   /** Bytes of the input columns in the engine's form, where it tells. */
   readonly inputBytes: number | null;
   run(): Promise<RunFigure>;
+  /** Calls for so long at least, as one figure, where the session has a way of its own to repeat them. */
+  repeat?(leastMs: number): Promise<RunFigure>;
+  /** What the bench does within the clock beside the engine's work; nothing when absent. */
+  handOver?(): unknown;
+  /** Milliseconds that the bench adds to a call, where `ownCostMs` of `handOver` is not it; null: nothing that it knows of. */
+  ownMs?(): Promise<number | null>;
   /** The rows of the last run, materialised again where the run did not keep them. */
   result(): Promise<RawResult>;
   close(): Promise<void>;
@@ -87,13 +96,16 @@ export async function importPeer<T>(load: () => Promise<T>, packageName: string)
   }
 }
 
-const CLOCK_TRIES = 501;
+const OWN_COST_TRIES = 501;
 
-/** Milliseconds that the clock reads around work that is none: what `timed` itself adds to a time. */
-export async function clockCostMs(): Promise<number> {
+/**
+ * Milliseconds that the clock reads around no work but the bench's own: what measuring adds to a call. That is the clock,
+ * the turn of the event loop in which the answer arrives, and `handOver`, which takes over results that are there.
+ */
+export async function ownCostMs(handOver: () => unknown = async () => null): Promise<number> {
   const times: number[] = [];
-  for (let attempt = 0; attempt < CLOCK_TRIES; attempt++) times.push((await timed(async () => null)).ms);
-  return times.sort((a, b) => a - b)[CLOCK_TRIES >> 1]!;
+  for (let attempt = 0; attempt < OWN_COST_TRIES; attempt++) times.push((await timed(handOver)).ms);
+  return times.sort((a, b) => a - b)[OWN_COST_TRIES >> 1]!;
 }
 
 /** Milliseconds that `work` took, with its answer. */

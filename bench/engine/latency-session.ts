@@ -17,7 +17,7 @@ import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
 import type { BenchCase } from "../suite/case.js";
 import { consolidated } from "./changelog.js";
-import type { EngineSession, RunFigure } from "./engine.js";
+import { type EngineSession, ownCostMs, type RunFigure } from "./engine.js";
 
 /** Rows pushed one at a time, of which the first ones warm up: V8 compiles a path of calls only after some. */
 const PUSHES = 22_000;
@@ -110,6 +110,11 @@ export class LatencySession implements EngineSession {
       latencies,
       ...(background === null ? {} : { backgroundKept: background.kept(alone, busyMs) }),
     };
+  }
+
+  /** Of a row: the clock's. The turns of the event loop between a row and its consequence are the user's, too. */
+  ownMs(): Promise<number> {
+    return ownCostMs(() => null);
   }
 
   async result(): Promise<RawResult> {

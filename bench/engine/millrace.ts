@@ -106,6 +106,13 @@ class MillraceSession implements EngineSession {
     return { ms, outputRows: this.#batches.reduce((sum, batch) => sum + batch.numRows, 0) };
   }
 
+  /** A stream's batches are the consumer's, one at a time. */
+  async handOver(): Promise<void> {
+    if (this.#mode === "batch") return;
+    const taken: RecordBatch[] = [];
+    for await (const batch of replay(this.#batches)) taken.push(batch);
+  }
+
   async result(): Promise<RawResult> {
     if (this.#mode === "batch") {
       if (this.#kernelResult === null) await this.#runBatch();
@@ -124,6 +131,10 @@ class MillraceSession implements EngineSession {
   async close(): Promise<void> {
     await this.#engine.close();
   }
+}
+
+async function* replay(batches: readonly RecordBatch[]): AsyncGenerator<RecordBatch> {
+  yield* batches;
 }
 
 /** Several threads need the build that shares memory, whichever one runs alone. */

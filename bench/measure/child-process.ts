@@ -125,8 +125,12 @@ export class ChildContender implements Contender {
     return this.#child.call({ method: "open", spec: this.spec }, OPEN_LIMIT_MS) as Promise<Opened>;
   }
 
-  run(): Promise<RunFigure> {
-    return this.#child.call({ method: "run" }) as Promise<RunFigure>;
+  run(leastMs: number): Promise<RunFigure> {
+    return this.#child.call({ method: "run", leastMs }) as Promise<RunFigure>;
+  }
+
+  async warmUp(ms: number, leastMs: number): Promise<void> {
+    await this.#child.call({ method: "warmUp", ms, leastMs });
   }
 
   peakRssMiB(): Promise<number> {

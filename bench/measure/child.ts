@@ -10,7 +10,9 @@ import { type ContenderSpec, LocalContender } from "./contender.js";
 export type Call =
   | { readonly id: number; readonly method: "prepare"; readonly request: DataRequest }
   | { readonly id: number; readonly method: "open"; readonly spec: ContenderSpec }
-  | { readonly id: number; readonly method: "run" | "peakRssMiB" | "check" | "table" | "close" };
+  | { readonly id: number; readonly method: "run"; readonly leastMs: number }
+  | { readonly id: number; readonly method: "warmUp"; readonly ms: number; readonly leastMs: number }
+  | { readonly id: number; readonly method: "peakRssMiB" | "check" | "table" | "close" };
 
 export type Answer =
   | { readonly id: number; readonly value: unknown }
@@ -24,6 +26,8 @@ async function answer(call: Call): Promise<unknown> {
     contender = new LocalContender(call.spec);
     return contender.open();
   }
+  if (call.method === "run") return contender!.run(call.leastMs);
+  if (call.method === "warmUp") return contender!.warmUp(call.ms, call.leastMs);
   return contender![call.method]();
 }
 

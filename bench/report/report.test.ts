@@ -78,10 +78,11 @@ test("exactness compares exact with plain sums of the same groups and mode", () 
   expect(exactnessOf(results)).toEqual([{ groups: "few", mode: "batch", timeRatio: 1.5 }]);
 });
 
-test("overhead is the clock's share of all runs, and of the row with most of it", () => {
+test("overhead is the bench's share of all calls, and of the row with most of it", () => {
   const results = [
-    row({ medianMs: 1, clockUs: 10, runs: 10 }),
-    row({ medianMs: 39, clockUs: 10, runs: 10, engine: "duckdb" }),
+    row({ medianMs: 1, overheadUs: 10 }),
+    row({ medianMs: 38, overheadUs: 9, engine: "duckdb" }),
+    row({ suite: "latency", case: "push", medianMs: 600, p50Us: 1000, overheadUs: 1 }),
     row({ engine: "native" }),
   ];
   expect(overheadOf(results)).toEqual({
@@ -135,6 +136,7 @@ describe("rows", () => {
     opened: { version: "1", threads: 1, inputRows: 1000, inputBytes: 8000 },
     coldMs: 9,
     runMs: [4, 2, 3],
+    calls: [5, 8, 7],
     copyMs: [],
     readMs: [],
     cacheMs: [],
@@ -142,7 +144,7 @@ describe("rows", () => {
     peakRssMiB: 77,
     loadMs: 11.4,
     wallMs: 20.6,
-    checked: { rows: 5, checksum: "ab", clockMs: 0.002 },
+    checked: { rows: 5, checksum: "ab", ownMs: 0.002 },
     error: null,
   } as never as Parameters<typeof resultRow>[1];
 
@@ -165,7 +167,9 @@ describe("rows", () => {
       minMs: 2,
       maxMs: 4,
       deviationMs: 1,
-      clockUs: 2,
+      timesMs: [4, 2, 3],
+      callsPerRun: 7,
+      overheadUs: 2,
       rowsPerSec: 333333,
       rowsPerSecPerCore: 333333,
       outputRows: 5,

@@ -29,8 +29,12 @@ export interface ResultRow {
   readonly maxMs?: number;
   /** The runs' median distance from their median. */
   readonly deviationMs?: number;
-  /** Of the clock itself in each run. */
-  readonly clockUs?: number;
+  /** Calls that a run is, where they are short: its time is then their mean. */
+  readonly callsPerRun?: number;
+  /** Of a call, by each of the runs. */
+  readonly timesMs?: readonly number[];
+  /** What the bench itself adds to the time of a call (of one row in a case of latency): the clock, and taking the results over. */
+  readonly overheadUs?: number;
   /** Copying the result out to Arrow, where the clock stopped before that. */
   readonly copyMs?: number;
   /** Of single kernels: time a row, bytes of input a second, and those of just reading the same memory. */
@@ -124,9 +128,9 @@ export interface CaseSeconds {
   readonly seconds: number;
 }
 
-/** The clock's own time, as shares of what was measured. */
+/** The bench's own time within that of the calls, as shares of what was measured. */
 export interface Overhead {
-  /** Of all runs together. */
+  /** Of all rows together, each by a call. */
   readonly share: number;
   /** Of the row where it is largest. */
   readonly largest: number;
@@ -218,9 +222,9 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     minMs: rounded(Math.min(...outcome.runMs)),
     maxMs: rounded(Math.max(...outcome.runMs)),
     deviationMs: rounded(median(outcome.runMs.map((ms) => Math.abs(ms - medianMs)))),
-    ...(outcome.checked!.clockMs === null || of.latency
-      ? {}
-      : { clockUs: rounded(1000 * outcome.checked!.clockMs) }),
+    timesMs: outcome.runMs.map((ms) => rounded(ms)),
+    ...callsPerRun(outcome),
+    ...(outcome.checked!.ownMs === null ? {} : { overheadUs: rounded(1000 * outcome.checked!.ownMs) }),
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
     ...(of.kernel === undefined ? {} : kernelFigures(base.rows, bytes ?? 0, medianMs, outcome)),
     ...(of.latency
@@ -238,6 +242,11 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     verifiedBy: verdict.verifiedBy,
     ...(verdict.verified ? {} : { error: verdict.mismatch ?? "nothing to verify the result against" }),
   };
+}
+
+function callsPerRun({ calls }: Outcome) {
+  const usual = Math.round(median(calls));
+  return usual > 1 ? { callsPerRun: usual } : {};
 }
 
 function kernelFigures(rows: number, bytes: number, medianMs: number, { readMs, cacheMs }: Outcome) {
@@ -332,19 +341,19 @@ export function geometricMeans(ratios: readonly Ratio[], suites: readonly string
   });
 }
 
-/** How much of the times is the clock's. */
+/** How much of the times is the bench's own. */
 export function overheadOf(results: readonly ResultRow[]): Overhead | null {
-  const rows = results.flatMap(({ suite, case: name, engine, clockUs, medianMs, runs }) => {
-    if (clockUs === undefined || !medianMs || runs === undefined) return [];
-    const clockMs = clockUs / 1000;
-    return [{ case: `${suite}/${name}`, engine, clock: clockMs * runs, all: medianMs * runs }];
+  const rows = results.flatMap(({ suite, case: name, engine, overheadUs, medianMs, p50Us }) => {
+    const all = p50Us ?? 1000 * (medianMs ?? 0);
+    if (overheadUs === undefined || all === 0) return [];
+    return [{ case: `${suite}/${name}`, engine, own: overheadUs, all }];
   });
   if (rows.length === 0) return null;
-  const sum = (of: "clock" | "all") => rows.reduce((total, row) => total + row[of], 0);
-  const worst = rows.reduce((a, b) => (b.clock / b.all > a.clock / a.all ? b : a));
+  const sum = (of: "own" | "all") => rows.reduce((total, row) => total + row[of], 0);
+  const worst = rows.reduce((a, b) => (b.own / b.all > a.own / a.all ? b : a));
   return {
-    share: rounded(sum("clock") / sum("all"), 6),
-    largest: rounded(worst.clock / worst.all, 6),
+    share: rounded(sum("own") / sum("all"), 6),
+    largest: rounded(worst.own / worst.all, 6),
     case: worst.case,
     engine: worst.engine,
   };

@@ -120,7 +120,7 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
   expect(text).toContain("groupby, batch, 1 thread: 4.50x the fastest peer (geometric mean of 9 cases)");
   expect(text).toContain("exact float sums, few groups, batch: 1.25x the time of plain ones");
   expect(text).toContain(
-    "the clock's own part of the times: 0.012 %, and 1.5 % at most (groupby/q1, millrace)",
+    "the bench's own part of the times (its clock, taking results over): 0.012 %, and 1.5 % at most (groupby/q1, millrace)",
   );
   expect(text).toContain("128 million records/s on one core");
   expect(text).toContain("4e9 records/s take 31.3 cores like this one");

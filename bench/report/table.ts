@@ -255,7 +255,7 @@ export function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
 
 export function overheadLine({ share, largest, case: name, engine }: Overhead): string {
   const percent = (of: number) => `${(100 * of).toPrecision(2)} %`;
-  return `the clock's own part of the times: ${percent(share)}, and ${percent(largest)} at most (${name}, ${engine})`;
+  return `the bench's own part of the times (its clock, taking results over): ${percent(share)}, and ${percent(largest)} at most (${name}, ${engine})`;
 }
 
 /** The verdict, a sentence or two a line. */
