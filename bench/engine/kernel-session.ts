@@ -1,10 +1,11 @@
 // A case that runs one operator of the kernel, without plan and scheduler: a push a morsel over loaded batches.
 //
-// A run makes the operator, pushes, and has the result complete in kernel memory; a projection's output takes the
-// place of the one before, as it would in a pipeline. After the clock the same memory is read once (memory-read.ts):
-// no kernel can be faster than that. As many bytes are then read from a piece that stays in the cache: where the input
-// is small enough to stay there itself, that is the roof.
+// A call makes the operator, pushes, and has the result complete in kernel memory; a projection's output takes the
+// place of the one before, as it would in a pipeline. tinybench repeats and times it. So it does reading the same memory
+// (memory-read.ts): no kernel can be faster than that. As many bytes are then read from a piece that stays in the cache:
+// where the input is small enough to stay there itself, that is the roof.
 
+import { Bench } from "tinybench";
 import { fromArrow, toTable } from "../../bindings/ts/arrow/index.js";
 import { Kernel, type Operator, type ResidentTable } from "../../bindings/ts/kernel/index.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
@@ -12,9 +13,15 @@ import { arrowTables, inputRows, scanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
 import type { BenchCase, KernelOperator } from "../suite/case.js";
-import { type BuildName, type CaseFiles, type EngineSession, type RunFigure, timed } from "./engine.js";
+import type { BuildName, CaseFiles, EngineSession, RunFigure } from "./engine.js";
 import { MemoryReader } from "./memory-read.js";
 import { rawResult } from "./millrace-result.js";
+
+/** Part of a run's time that each of the two readings gets. */
+const READING_SHARE = 0.25;
+
+/** Calls of nothing, by which tinybench's own part of a time is known. */
+const EMPTY_CALLS = 501;
 
 /** Less than any second-level cache; of a first-level cache's size calls would cost as much as reading. */
 const CACHED_BYTES = 2 ** 17;
@@ -60,16 +67,26 @@ export class KernelSession implements EngineSession {
     return new KernelSession(of, open, kernel, table, sizes);
   }
 
-  async run(): Promise<RunFigure> {
-    const operator: { made: Operator | null } = { made: null };
-    const { ms, value } = await timed(() => {
-      operator.made = this.#open(this.#kernel, this.#table.schema);
-      return this.#push(operator.made);
-    });
-    operator.made?.destroy();
-    const { ms: readMs } = await timed(() => this.#read());
-    const { ms: cacheMs } = await timed(() => this.#readCached());
-    return { ms, outputRows: value, readMs, cacheMs };
+  run(): Promise<RunFigure> {
+    return this.repeat(0);
+  }
+
+  async repeat(leastMs: number): Promise<RunFigure> {
+    let operator: Operator | null = null;
+    let outputRows = 0;
+    const call = () => {
+      operator = this.#open(this.#kernel, this.#table.schema);
+      outputRows = this.#push(operator);
+    };
+    const { ms, calls } = repeated(call, leastMs, () => operator?.destroy());
+    const { ms: readMs } = repeated(() => this.#read(), READING_SHARE * leastMs);
+    const { ms: cacheMs } = repeated(() => this.#readCached(), READING_SHARE * leastMs);
+    return { ms, calls, outputRows, readMs, cacheMs };
+  }
+
+  async ownMs(): Promise<number> {
+    const bench = new Bench({ time: 0, iterations: EMPTY_CALLS, warmup: false, throws: true });
+    return figures(bench.add("nothing", () => null)).ms;
   }
 
   /** Rows of the result. */
@@ -117,4 +134,18 @@ export class KernelSession implements EngineSession {
     this.#table.free();
     this.#kernel.close();
   }
+}
+
+/** Calls for so long at least, one at least. */
+function repeated(call: () => void, leastMs: number, after: () => void = () => {}) {
+  const bench = new Bench({ time: leastMs, iterations: 1, warmup: false, throws: true });
+  bench.add("call", call, { afterEach: after });
+  return figures(bench);
+}
+
+/** What tinybench makes of the only task. */
+function figures(bench: Bench): { ms: number; calls: number } {
+  const { result } = bench.runSync()[0]!;
+  if (result.state !== "completed") throw new Error(`tinybench ended with "${result.state}"`);
+  return { ms: result.latency.mean, calls: result.latency.samplesCount };
 }
