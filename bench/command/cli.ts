@@ -75,6 +75,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--rows <n>", "Input rows, such as 10M, 1e7 or 500k (default: 10M)")
     .option("--mode <mode>", "batch, stream or both (default: both)")
     .option("--build <build>", "debug (with names, the default), simd, threads or scalar")
+    .option("--workers <n>", "Threads of the batch: each a track of the trace (default: 1)")
     .option("--runs <n>", "Plain runs for the median (default: 5)")
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--out <folder>", "Where the files go (default: millrace-profile)")
@@ -83,6 +84,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--quiet", "No progress")
     .example("  millrace profile double11/gmv                     both modes over 10 million rows")
     .example("  millrace profile groupby/q5 --mode batch --rows 1M")
+    .example("  millrace profile groupby/q5 --mode batch --workers 2   who of the workers did what, and when")
     .example("  millrace profile --diff old/double11-gmv.json millrace-profile/double11-gmv.json")
     .example(
       "  Open NAME.cpuprofile in the browser's tools or speedscope.app, NAME.trace.json in ui.perfetto.dev",

@@ -10,6 +10,8 @@ export interface ProfileOptions {
   readonly rows: number;
   readonly modes: readonly Mode[];
   readonly build: ProfileBuild;
+  /** Threads that batches run on. */
+  readonly workers: number;
   readonly runs: number;
   readonly seed: number;
   /** The folder that the files go to. */
@@ -29,6 +31,7 @@ export function profileOptions(raw: RawOptions): ProfileOptions {
     rows: raw.rows === undefined ? FULL_ROWS : rowsOption(single(raw, "rows")),
     modes: modesOption(single(raw, "mode") ?? "both"),
     build: build as ProfileBuild,
+    workers: integerOption(single(raw, "workers") ?? "1", "workers", 1, 1024),
     runs: integerOption(single(raw, "runs") ?? "5", "runs", 1, 1000),
     seed: integerOption(single(raw, "seed") ?? "42", "seed", 0, 4294967295),
     out: fileOption(single(raw, "out"), "out") ?? "millrace-profile",

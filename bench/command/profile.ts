@@ -34,16 +34,18 @@ export async function profileCommand(
   const progress = progressOn(process.stderr, options.quiet);
   const name = caseName(of);
   const onStep = (step: string) => progress.show(`${name}  ${step}`);
-  const { build, seed, runs, modes: wanted } = options;
+  const { build, workers, seed, runs, modes: wanted } = options;
   const files = await prepareInputs(selected, seed, prepare, onStep);
-  const { rows, modes } = await profileCase(of, files, { modes: wanted, build, runs, sampleMs, onStep });
+  const settings = { modes: wanted, build, workers, runs, sampleMs, onStep };
+  const { rows, threads, modes } = await profileCase(of, files, settings);
   progress.clear();
   const report: ProfileReport = {
     schema: "millrace-profile/1",
     machine: thisMachine(),
     case: name,
     question: of.question,
-    build,
+    build: threads === 1 ? build : "threads",
+    threads,
     rows,
     seed,
     modes: modes.map(({ profile }) => profile),

@@ -3,7 +3,7 @@
 import type { OperatorProfile, RunProfile } from "../../bindings/ts/index.js";
 import { formatBytes } from "../../bindings/ts/kernel/index.js";
 import type { ModeProfile, ProfileReport } from "../profile/profile.js";
-import { sharesText } from "../profile/profile-text.js";
+import { sharesText, workersText } from "../profile/profile-text.js";
 import type { FunctionKind } from "../profile/sampling.js";
 import { operatorsIn } from "../profile/trace.js";
 import { type Bar, barChart, legend, timeChart } from "./charts.js";
@@ -38,6 +38,7 @@ function withoutSlices(report: ProfileReport): ProfileReport {
 
 function modeSection({ rows }: ProfileReport, profile: ModeProfile): Markup {
   const { mode, medianMs, minMs, run, functions } = profile;
+  const workers = workersText(profile);
   const bars = functions
     .filter(({ kind }) => kind !== "waiting")
     .slice(0, FUNCTIONS)
@@ -54,7 +55,7 @@ function modeSection({ rows }: ProfileReport, profile: ModeProfile): Markup {
       };
     });
   return html`<h2>${mode}</h2>
-<p>Median ${medianMs.toFixed(1)} ms, least ${minMs.toFixed(1)} ms: ${(rows / medianMs / 1000).toPrecision(3)} million rows/s. ${sharesText(profile)}.</p>
+<p>Median ${medianMs.toFixed(1)} ms, least ${minMs.toFixed(1)} ms: ${(rows / medianMs / 1000).toPrecision(3)} million rows/s. ${sharesText(profile)}.</p>${workers === null ? null : html`<p>${workers}</p>`}
 <h3>Operators</h3>${operatorTable(run)}
 <h3>Functions</h3>${legend(Object.entries(KIND_COLOURS).map(([name, colour]) => ({ name, colour })))}${bars.length === 0 ? null : barChart(bars, { title: "% of the samples, self time" })}
 ${timeline(run)}`;
@@ -112,17 +113,21 @@ function operatorLine(operator: OperatorProfile, wallMs: number, depth: number):
   ];
 }
 
-/** A band an operator, its pieces of work where they were in the run. */
+/** A band an operator and thread, its pieces of work where they were in the run. */
 function timeline({ plan, slices, wallMs }: RunProfile): Content {
   const work = slices.filter(({ call }) => call !== "kernel");
   if (work.length === 0) return null;
   const drawn = [...work].sort((a, b) => b.ms - a.ms).slice(0, DRAWN);
-  const operators = operatorsIn(plan).filter(({ id }) => drawn.some(({ operator }) => operator === id));
-  const rows = operators.map(({ id, name }, index) => {
-    const pieces = drawn
-      .filter(({ operator }) => operator === id)
-      .map(({ start, ms }) => [start, start + ms] as const);
-    return { label: name, colour: COLOURS[index % COLOURS.length]!, pieces };
+  const rows = operatorsIn(plan).flatMap(({ id, name }, index) => {
+    const own = drawn.filter(({ operator }) => operator === id);
+    const threads = [...new Set(own.map(({ worker }) => worker))].sort((a, b) => a - b);
+    return threads.map((thread) => {
+      const pieces = own
+        .filter(({ worker }) => worker === thread)
+        .map(({ start, ms }) => [start, start + ms] as const);
+      const label = thread === 0 ? name : `${name}, worker ${thread}`;
+      return { label, colour: COLOURS[index % COLOURS.length]!, pieces };
+    });
   });
   return html`<h3>Over time</h3>${timeChart(rows, wallMs, "ms since the run began")}<p class="soft">The trace file has every piece.</p>`;
 }

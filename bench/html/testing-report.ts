@@ -132,7 +132,14 @@ export function sampleProfile(): ProfileReport {
     waitingMs: 1,
     typescriptMs: 2,
     plan,
-    slices: [{ operator: 1, call: "push" as const, start: 1, ms: 7, rows: 10 }],
+    workers: [
+      { morsels: 3, busyMs: 6 },
+      { morsels: 2, busyMs: 5 },
+    ],
+    slices: [
+      { operator: 1, worker: 0, call: "push" as const, start: 1, ms: 7, rows: 10 },
+      { operator: 1, worker: 1, call: "push" as const, start: 2, ms: 5, rows: 0, piece: 1 },
+    ],
     slicesDropped: 0,
   };
   const functions = [

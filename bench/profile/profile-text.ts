@@ -28,11 +28,13 @@ export function profileText(report: ProfileReport, colours: Colours = picocolors
 
 function modeText({ rows, build }: ProfileReport, profile: ModeProfile, colours: Colours): string {
   const { mode, medianMs, run } = profile;
+  const workers = workersText(profile);
   const rate = (rows / medianMs / 1000).toPrecision(3);
   const head = `${mode}, ${count(rows)} rows, ${build} build: median ${medianMs.toFixed(1)} ms, ${rate} million rows/s`;
   return [
     colours.cyan(head),
     `time: ${sharesText(profile)}`,
+    ...(workers === null ? [] : [workers]),
     operatorTable(run.plan, run.wallMs, colours),
     functionTable(profile.functions, colours),
   ].join("\n");
@@ -48,6 +50,17 @@ export function sharesText({ run, functions }: ModeProfile): string {
     `${share(run.waitingMs)} waiting`,
     `garbage collection ${(100 * collector).toFixed(1)} % of the samples`,
   ].join(", ");
+}
+
+/** What each thread has done; null where there is one. */
+export function workersText({ run: { workers } }: ModeProfile): string | null {
+  // Absent in files from before there were several.
+  if (workers === undefined || workers.length < 2) return null;
+  const parts = workers.map(({ morsels, busyMs }, worker) => {
+    const name = worker === 0 ? "the calling thread" : `worker ${worker}`;
+    return `${name} ${count(morsels)} morsels in ${busyMs.toFixed(1)} ms`;
+  });
+  return `shared: ${parts.join(", ")}`;
 }
 
 function operatorTable(plan: OperatorProfile, wallMs: number, colours: Colours): string {

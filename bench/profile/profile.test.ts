@@ -79,6 +79,23 @@ describe("the command", () => {
     ).rejects.toThrow(/cannot be read/);
   });
 
+  it("two workers: a track each, and functions from one thread", async () => {
+    const flags = { rows: "200000", mode: "batch", build: "simd", runs: 1, workers: "2", quiet: true };
+    const options = profileOptions({ ...flags, out: join(folder, "workers") });
+    expect(await profileCommand(["groupby/int-sum"], options, inProcess(folder).prepare, 20)).toBe(0);
+    expect(said).toMatch(/batch, 200,000 rows, threads build: median/);
+    expect(said).toMatch(
+      /shared: the calling thread \d+ morsels in [\d.]+ ms, worker 1 \d+ morsels in [\d.]+ ms/,
+    );
+    const { traceEvents } = json("workers/groupby-int-sum-batch.trace.json");
+    const names = traceEvents.filter(({ name }: { name: string }) => name === "thread_name");
+    expect(names.map(({ tid, args }: { tid: number; args: { name: string } }) => [tid, args.name])).toEqual([
+      [1, "calling thread"],
+      [2, "worker 1"],
+    ]);
+    expect(json("workers/groupby-int-sum.json")).toMatchObject({ build: "threads", threads: 2 });
+  });
+
   it("tells profiles of different cases, and files that are none", async () => {
     await profiled("micro/sum-int", "one");
     await profiled("double11/gmv", "one");
@@ -140,9 +157,14 @@ const report: ProfileReport = {
         waitingMs: 1,
         typescriptMs: 2,
         plan: join2,
+        workers: [
+          { morsels: 1, busyMs: 7 },
+          { morsels: 1, busyMs: 4 },
+        ],
         slices: [
-          { operator: 2, call: "kernel", start: 1.5, ms: 7, rows: 0 },
-          { operator: 2, call: "push", start: 1, ms: 8, rows: 1000 },
+          { operator: 2, worker: 0, call: "kernel", start: 1.5, ms: 7, rows: 0 },
+          { operator: 2, worker: 0, call: "push", start: 1, ms: 8, rows: 1000 },
+          { operator: 2, worker: 1, call: "push", start: 2, ms: 4, rows: 0, piece: 5 },
         ],
         slicesDropped: 0,
       },
@@ -169,17 +191,21 @@ it("the tree, the shares and the functions as text", () => {
   expect(sharesText(report.modes[0]!)).toContain("kernels");
 });
 
-it("a trace: calls into the kernel lie inside of what called them", () => {
+it("a trace: a track a thread, calls into the kernel inside of what called them", () => {
   const { traceEvents } = chromeTrace("join/q1 batch", report.modes[0]!.run);
   const slices = traceEvents.filter(({ ph }) => ph === "X");
-  expect(slices.map(({ name, ts, dur }) => [name, ts, dur])).toEqual([
-    ["join: push", 1000, 8000],
-    ["kernel", 1500, 7000],
+  expect(slices.map(({ name, tid, ts, dur }) => [name, tid, ts, dur])).toEqual([
+    ["join: push", 1, 1000, 8000],
+    ["kernel", 1, 1500, 7000],
+    ["join: push", 2, 2000, 4000],
   ]);
   expect(slices[0]!.args).toEqual({ detail: "inner join on a", rows: 1000 });
-  expect(traceEvents.filter(({ ph }) => ph === "M").map(({ name }) => name)).toEqual([
-    "process_name",
-    "thread_name",
+  expect(slices[2]!.args).toEqual({ detail: "inner join on a", morsel: 5 });
+  const names = traceEvents.filter(({ ph }) => ph === "M");
+  expect(names.map(({ name, tid, args }) => [name, tid, args!.name])).toEqual([
+    ["process_name", 1, "millrace join/q1 batch"],
+    ["thread_name", 1, "calling thread"],
+    ["thread_name", 2, "worker 1"],
   ]);
   expect(operatorsIn(join2).map(({ id }) => id)).toEqual([2, 0, 1]);
 });

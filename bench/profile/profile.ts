@@ -1,7 +1,8 @@
 // Profiling one case: the times without any measuring inside, the tree of operators, and the functions.
 //
 // Three kinds of runs, as each measurement costs something: plain runs give the median, probed runs the tree (the
-// fastest of them is shown), sampled runs the functions.
+// fastest of them is shown), sampled runs the functions. Functions are sampled on one thread: the sampler sees the
+// calling one, and the build with names has no memory that others could share.
 
 import type { Table } from "apache-arrow";
 import { Engine, type KernelTable, type RunProfile } from "../../bindings/ts/index.js";
@@ -36,6 +37,8 @@ export interface ProfileReport {
   readonly case: string;
   readonly question: string;
   readonly build: string;
+  /** Threads that batches ran on; absent in files from before there were several. */
+  readonly threads?: number;
   readonly rows: number;
   readonly seed: number;
   readonly modes: readonly ModeProfile[];
@@ -46,6 +49,7 @@ export type ProfileBuild = BuildName | "debug";
 export interface ProfileSettings {
   readonly modes: readonly Mode[];
   readonly build: ProfileBuild;
+  readonly workers: number;
   readonly runs: number;
   /** Least time to sample. */
   readonly sampleMs: number;
@@ -65,22 +69,51 @@ const PROBED_RUNS = 3;
 export async function profileCase(
   of: BenchCase,
   files: CaseFiles,
-  { modes, build, runs, sampleMs, onStep }: ProfileSettings,
-): Promise<{ rows: number; modes: MeasuredMode[] }> {
+  { modes, build, workers, runs, sampleMs, onStep }: ProfileSettings,
+): Promise<{ rows: number; threads: number; modes: MeasuredMode[] }> {
   onStep("load");
-  const engine = await Engine.open({ workers: 1, build, memory: "3.5 GiB" });
+  const tables = arrowTables(of, files);
+  const timed = await Loaded.open(workers === 1 ? build : "threads", workers, tables);
+  let named = timed;
   try {
-    const tables = arrowTables(of, files);
-    const inputs: Record<string, KernelTable> = {};
-    for (const [name, table] of Object.entries(tables)) inputs[name] = await engine.load(table);
+    if (workers > 1) named = await Loaded.open(build, 1, tables);
     const measured: MeasuredMode[] = [];
     for (const mode of modes) {
-      const bench = new CaseRuns(engine, of, inputs, mode);
-      measured.push(await bench.measure(runs, sampleMs, (step) => onStep(`${mode}: ${step}`)));
+      const [runner, sampler] = [new CaseRuns(timed, of, mode), new CaseRuns(named, of, mode)];
+      const tell = (step: string) => onStep(`${mode}: ${step}`);
+      const figures = await runner.measure(runs, tell);
+      tell("functions");
+      const { cpu, ...functions } = await sampler.sample(sampleMs);
+      measured.push({ profile: { ...figures, ...functions }, cpu });
     }
-    return { rows: inputRows(tables), modes: measured };
+    const threads = timed.engine.stats().workers.running;
+    return { rows: inputRows(tables), threads, modes: measured };
   } finally {
-    await engine.close();
+    await timed.engine.close();
+    await named.engine.close();
+  }
+}
+
+/** An engine with the case's tables in its memory. */
+class Loaded {
+  readonly engine: Engine;
+  readonly inputs: Readonly<Record<string, KernelTable>>;
+
+  private constructor(engine: Engine, inputs: Readonly<Record<string, KernelTable>>) {
+    this.engine = engine;
+    this.inputs = inputs;
+  }
+
+  static async open(
+    build: ProfileBuild,
+    workers: number,
+    tables: Readonly<Record<string, Table>>,
+  ): Promise<Loaded> {
+    const engine = await Engine.open({ workers, build, memory: "3.5 GiB" });
+    await engine.ready();
+    const inputs: Record<string, KernelTable> = {};
+    for (const [name, table] of Object.entries(tables)) inputs[name] = await engine.load(table);
+    return new Loaded(engine, inputs);
   }
 }
 
@@ -91,7 +124,7 @@ class CaseRuns {
   readonly #mode: Mode;
   readonly #plan: ReturnType<BenchCase["plan"]>;
 
-  constructor(engine: Engine, of: BenchCase, inputs: Readonly<Record<string, KernelTable>>, mode: Mode) {
+  constructor({ engine, inputs }: Loaded, of: BenchCase, mode: Mode) {
     this.#engine = engine;
     this.#of = of;
     this.#inputs = inputs;
@@ -99,11 +132,15 @@ class CaseRuns {
     this.#plan = of.plan();
   }
 
-  async measure(runs: number, sampleMs: number, onStep: (step: string) => void): Promise<MeasuredMode> {
-    onStep("warm-up");
+  async #warmUp(): Promise<void> {
     const start = performance.now();
     for (let run = 0; run < WARM_UP_RUNS && performance.now() - start < WARM_UP_MS; run++)
       await this.#plain();
+  }
+
+  async measure(runs: number, onStep: (step: string) => void) {
+    onStep("warm-up");
+    await this.#warmUp();
     const times: number[] = [];
     for (let run = 1; run <= runs; run++) {
       onStep(`run ${run}`);
@@ -111,24 +148,19 @@ class CaseRuns {
     }
     onStep("operators");
     const { run, sum } = await this.#probed();
-    onStep("functions");
-    const sampling = performance.now();
+    const [medianMs, minMs] = [median(times), Math.min(...times)];
+    return { mode: this.#mode, runs, medianMs, minMs, checksum: sum, run };
+  }
+
+  async sample(leastMs: number) {
+    await this.#warmUp();
+    const start = performance.now();
     const cpu = await sampled(async () => {
       do {
         await this.#plain();
-      } while (performance.now() - sampling < sampleMs);
+      } while (performance.now() - start < leastMs);
     });
-    const profile: ModeProfile = {
-      mode: this.#mode,
-      runs,
-      medianMs: median(times),
-      minMs: Math.min(...times),
-      checksum: sum,
-      run,
-      sampledMs: performance.now() - sampling,
-      functions: functionTimes(cpu),
-    };
-    return { profile, cpu };
+    return { cpu, sampledMs: performance.now() - start, functions: functionTimes(cpu) };
   }
 
   /** Milliseconds of a run that nothing measures inside. */

@@ -13,6 +13,7 @@ export const QUIET_OPERATOR: OperatorProfile = {
   batchesOut: 1,
   ms: 0,
   kernelMs: 0,
+  workersMs: 0,
   nsPerRow: 0,
   bytesRead: 0,
   bytesWritten: 0,

@@ -9,6 +9,7 @@ import { ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
 import type { Kernel } from "../kernel/index.js";
 import { WorkerError } from "../type/error.js";
 import { Job, JobWord, WorkerWord } from "./job.js";
+import { type JobTrace, TraceWord } from "./job-trace.js";
 import { spawn, type Thread } from "./spawn.js";
 import { type FromWorker, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
 
@@ -41,6 +42,7 @@ export const RECORD_BYTES: number = ErrorRecord.SIZE + RECORD_TEXT_BYTES;
 const LAYOUT: WorkerLayout = {
   job: JobWord,
   worker: WorkerWord,
+  trace: TraceWord,
   error: { SIZE: ErrorRecord.SIZE, TYPE: ErrorRecord.TYPE, VALUE: ErrorRecord.VALUE },
   textTypes: [Type.BYTES, Type.LARGE_BYTES],
   attach: ContextFlag.ATTACH,
@@ -67,6 +69,7 @@ interface RunningJob {
   readonly job: Job;
   readonly task: Task;
   readonly parts: readonly JobPart[];
+  readonly trace: JobTrace | null;
 }
 
 export class WorkerPool {
@@ -158,9 +161,9 @@ export class WorkerPool {
   }
 
   /** Begins a job: `parts` has one for each thread. */
-  begin(parts: readonly JobPart[], ring: number, task: Task): Job {
+  begin(parts: readonly JobPart[], ring: number, task: Task, trace: JobTrace | null = null): Job {
     const job = new Job(parts.length, ring);
-    this.#jobs.add({ job, parts, task });
+    this.#jobs.add({ job, parts, task, trace });
     if (this.#jobs.size === 1) this.#hold(true);
     return job;
   }
@@ -178,6 +181,7 @@ export class WorkerPool {
         task: running.task,
         ...part,
         endAt: this.faults.endAt ?? -1,
+        trace: running.trace?.buffer ?? null,
       });
     });
   }

@@ -1,17 +1,20 @@
 // A pool as one query sees it: what its jobs have taken of each worker is counted here too.
 
 import type { Job } from "./job.js";
+import type { JobTracer } from "./job-trace.js";
 import type { JobPart, PoolFaults, WorkerPool, WorkerStats } from "./pool.js";
 import type { Task } from "./worker.js";
 
 export class QueryWorkers {
   readonly #pool: WorkerPool;
+  readonly #tracer: JobTracer | null;
   readonly #jobs = new Set<Job>();
   /** The calling thread first; of jobs that are over, and of the calling thread's part in those that are not. */
   readonly #done: { morsels: number; busyMs: number }[];
 
-  constructor(pool: WorkerPool) {
+  constructor(pool: WorkerPool, tracer: JobTracer | null = null) {
     this.#pool = pool;
+    this.#tracer = tracer;
     this.#done = Array.from({ length: pool.threads + 1 }, () => ({ morsels: 0, busyMs: 0 }));
   }
 
@@ -30,8 +33,14 @@ export class QueryWorkers {
     return stats;
   }
 
+  /** Whether a job of the query goes on: its operators belong to other threads, too. */
+  get isSharing(): boolean {
+    return this.#jobs.size > 0;
+  }
+
   begin(parts: readonly JobPart[], ring: number, task: Task): Job {
-    const job = this.#pool.begin(parts, ring, task);
+    const trace = this.#tracer === null ? null : this.#tracer.begins(task.kind, parts.length);
+    const job = this.#pool.begin(parts, ring, task, trace);
     this.#jobs.add(job);
     return job;
   }
@@ -48,6 +57,17 @@ export class QueryWorkers {
   forget(job: Job): void {
     this.#pool.forget(job);
     this.#count(job);
+  }
+
+  /** The calling thread sleeps until somebody has finished a piece, as `Job.sleep` says. */
+  sleep(job: Job): void {
+    if (this.#tracer === null) {
+      job.sleep(job.completed);
+      return;
+    }
+    const start = performance.now();
+    job.sleep(job.completed);
+    this.#tracer.slept(performance.now() - start);
   }
 
   check(job: Job): void {

@@ -7,6 +7,7 @@
 import type { KernelExports } from "../kernel/exports.js";
 import type { KernelShare } from "../kernel/index.js";
 import type { JobWord, WorkerWord } from "./job.js";
+import type { TraceWord } from "./job-trace.js";
 
 /** What a worker is told. */
 export type ToWorker =
@@ -29,6 +30,8 @@ export type ToWorker =
       readonly record: number;
       /** Ends the thread before its first morsel from this number on, for tests; -1 does not. */
       readonly endAt: number;
+      /** Where each piece is noted (job-trace.ts); null where nobody profiles. */
+      readonly trace: SharedArrayBuffer | null;
     }
   | { readonly kind: "close" };
 
@@ -51,6 +54,7 @@ export type FromWorker =
 export interface WorkerLayout {
   readonly job: typeof JobWord;
   readonly worker: typeof WorkerWord;
+  readonly trace: typeof TraceWord;
   readonly error: { readonly SIZE: number; readonly TYPE: number; readonly VALUE: number };
   readonly textTypes: readonly number[];
   readonly attach: number;
@@ -120,7 +124,8 @@ export function runWorker(port: WorkerPort): void {
     return status;
   }
 
-  function run({ words: buffer, task, handle, record, endAt }: Extract<ToWorker, { kind: "job" }>): void {
+  function run(message: Extract<ToWorker, { kind: "job" }>): void {
+    const { words: buffer, task, handle, record, endAt, trace } = message;
     const { job, worker: own } = layout;
     const words = new Int32Array(buffer);
     const ring = words[job.RING]!;
@@ -157,8 +162,10 @@ export function runWorker(port: WorkerPort): void {
         port.post({ kind: "trap", message: String(error) });
         break;
       }
+      const end = performance.now();
       Atomics.add(words, mine + own.MORSELS, 1);
-      Atomics.add(words, mine + own.MICROSECONDS, Math.round((performance.now() - begin) * 1000));
+      Atomics.add(words, mine + own.MICROSECONDS, Math.round((end - begin) * 1000));
+      if (trace !== null) note(new Float64Array(trace), next, begin, end);
       if (status < 0) {
         keepRecord(record);
         Atomics.store(words, mine + own.FAILED, next + 1);
@@ -172,6 +179,18 @@ export function runWorker(port: WorkerPort): void {
     Atomics.store(words, mine + own.INSIDE, 0);
     Atomics.add(words, job.COMPLETED, 0);
     Atomics.notify(words, job.COMPLETED);
+  }
+
+  function note(words: Float64Array, number: number, begin: number, end: number): void {
+    const { trace: word } = layout;
+    const first = worker * (word.PIECES + word.MOST * word.PIECE);
+    const count = words[first + word.COUNT]!;
+    words[first + word.COUNT] = count + 1;
+    if (count >= word.MOST) return;
+    const at = first + word.PIECES + count * word.PIECE;
+    words[at + word.NUMBER] = number;
+    words[at + word.BEGIN] = performance.timeOrigin + begin;
+    words[at + word.END] = performance.timeOrigin + end;
   }
 
   /** Copies the error record out of the context, which other jobs write to, and a text that it points to. */

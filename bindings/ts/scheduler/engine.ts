@@ -282,8 +282,8 @@ export class Engine {
     const signals = allOf(signal, controller);
     const share = this.#shares.open(checkShare(wanted, "batch"));
     const { pool } = this.#workers;
-    // A profile is that of one thread.
-    const workers = pool === null || probe !== null ? null : new QueryWorkers(pool);
+    const workers = pool === null ? null : new QueryWorkers(pool, probe);
+    probe?.sharedWith(workers);
     const counters = new Counters();
     return this.#track(controller, share, "batch", counters, workers, async (record) => {
       const opened = await this.#open(plan, inputs, {

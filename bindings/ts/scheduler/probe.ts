@@ -2,10 +2,12 @@
 //
 // Steps work only inside `push`, `watermark`, `finish` and the `next` of what these answer, so the time of those
 // calls is the step's own: what follows it runs between them. Calls into the kernel are measured apart, by the
-// kernel itself. Runs that are not profiled have no probe and pay for none of this.
+// kernel itself. What other threads do they note themselves (pool/job-trace.ts), and it is read when the run is over.
+// Runs that are not profiled have no probe and pay for none of this.
 
 import type { InputBatch, Kernel, Operator, OperatorCounts, ResidentBatch } from "../kernel/index.js";
 import { type Stage, stageTitle } from "../plan/index.js";
+import { JobTrace, type JobTracer, type QueryWorkers } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { bytesRead, columnBytes } from "./column-bytes.js";
@@ -44,6 +46,7 @@ export class ProbeRecord {
   batchesOut = 0;
   ms = 0;
   kernelMs = 0;
+  workersMs = 0;
   bytesRead = 0;
   bytesWritten = 0;
   peakStateBytes = 0;
@@ -58,9 +61,17 @@ export class ProbeRecord {
   }
 }
 
-export class Probe {
+interface TracedJob {
+  readonly record: ProbeRecord;
+  readonly call: Slice["call"];
+  readonly trace: JobTrace;
+}
+
+export class Probe implements JobTracer {
   readonly #kernel: Kernel;
   readonly #start = performance.now();
+  readonly #jobs: TracedJob[] = [];
+  #workers: QueryWorkers | null = null;
   readonly #records: ProbeRecord[] = [];
   readonly #sources: ProbeRecord[] = [];
   readonly #steps = new Map<Step, ProbeRecord>();
@@ -80,7 +91,8 @@ export class Probe {
       this.#kernelMs += ms;
       if (this.#current === null) return;
       this.#current.kernelMs += ms;
-      this.#slice({ operator: this.#current.id, call: "kernel", start: start - this.#start, ms, rows: 0 });
+      const { id } = this.#current;
+      this.#slice({ operator: id, worker: 0, call: "kernel", start: start - this.#start, ms, rows: 0 });
     });
   }
 
@@ -122,6 +134,22 @@ export class Probe {
 
   get schema(): Schema {
     return this.#schema!;
+  }
+
+  /** The threads that the run is shared with; null: there are none. */
+  sharedWith(workers: QueryWorkers | null): void {
+    this.#workers = workers;
+  }
+
+  begins(task: "push" | "process" | "divide" | "combine", workers: number): JobTrace | null {
+    if (this.#current === null) return null;
+    const trace = new JobTrace(workers);
+    this.#jobs.push({ record: this.#current, call: task === "process" ? "push" : task, trace });
+    return trace;
+  }
+
+  slept(ms: number): void {
+    this.#waitingMs += ms;
   }
 
   /** Rows that a source has given, after being waited for. */
@@ -212,7 +240,7 @@ export class Probe {
       const ms = performance.now() - start;
       this.#current = null;
       record.ms += ms;
-      this.#slice({ operator: record.id, call, start: start - this.#start, ms, rows });
+      this.#slice({ operator: record.id, worker: 0, call, start: start - this.#start, ms, rows });
       this.#sample(step, record);
       this.#current = outer;
     }
@@ -223,11 +251,32 @@ export class Probe {
     else this.#dropped += 1;
   }
 
-  /** What the step's operators say of themselves. Not measured: nobody asks when nobody profiles. */
+  /** What other threads have noted. */
+  #takeJobs(): void {
+    const start = performance.timeOrigin + this.#start;
+    for (const { record, call, trace } of this.#jobs) {
+      for (let worker = 0; worker < trace.workers; worker++) {
+        for (const { number, begin, end } of trace.pieces(worker)) {
+          const ms = end - begin;
+          record.workersMs += ms;
+          const slice = { operator: record.id, worker: worker + 1, call, start: begin - start, ms, rows: 0 };
+          this.#slice({ ...slice, piece: number });
+        }
+        this.#dropped += trace.dropped(worker);
+      }
+    }
+  }
+
+  /**
+   * What the step's operators say of themselves. Not measured: nobody asks when nobody profiles. While other threads are
+   * at work on some of them they are not asked.
+   */
   #sample(step: Step, record: ProbeRecord): void {
-    if (!this.#kernel.isAlive) return;
+    if (!this.#kernel.isAlive || this.#workers?.isSharing) return;
     const before = this.#kernelMs;
     let state = 0;
+    // What operators of other threads have counted goes on in those that they are brought together in.
+    if (this.#workers !== null && step.operators.some(({ isOpen }) => isOpen)) record.counts.clear();
     for (const operator of step.operators) {
       if (!operator.isOpen || operator.hasFailed) continue;
       const counts = operator.stats();
@@ -242,6 +291,7 @@ export class Probe {
   finish(mode: RunProfile["mode"]): RunProfile {
     const wallMs = performance.now() - this.#start;
     this.stop();
+    this.#takeJobs();
     const kernelMs = this.#kernelMs;
     const waitingMs = Math.min(this.#waitingMs, wallMs - kernelMs);
     const root = this.#root!;
@@ -254,6 +304,7 @@ export class Probe {
       waitingMs,
       typescriptMs: wallMs - kernelMs - waitingMs,
       plan: operatorProfile(root),
+      workers: this.#workers?.stats ?? [],
       slices: this.#slices,
       slicesDropped: this.#dropped,
     };
@@ -291,12 +342,14 @@ const KEY_TIERS = [null, "undecided", "direct", "hash", "text"] as const;
 
 function operatorProfile(record: ProbeRecord): OperatorProfile {
   const { id, name, detail, rowsIn, batchesIn, rowsOut, batchesOut, ms, kernelMs } = record;
-  const { bytesRead, bytesWritten } = record;
+  const { bytesRead, bytesWritten, workersMs } = record;
   const counts = [...record.counts.values()];
   const total = (of: "rowsSelected" | "probes" | "lateRows") => counts.reduce((sum, one) => sum + one[of], 0);
   const most = (of: "groups" | "tableSlots" | "openWindows" | "keyTier" | "partitions") =>
     counts.reduce((max, one) => Math.max(max, one[of]), 0);
-  const rowsSelected = counts.length === 0 ? rowsIn : total("rowsSelected");
+  // A projection gives each row that it selects, whichever of its operators did; some of several threads' are gone.
+  const counted = name === "project" ? rowsOut : total("rowsSelected");
+  const rowsSelected = counts.length === 0 ? rowsIn : counted;
   return {
     id,
     name,
@@ -308,6 +361,7 @@ function operatorProfile(record: ProbeRecord): OperatorProfile {
     batchesOut,
     ms,
     kernelMs,
+    workersMs,
     nsPerRow: rowsIn === 0 ? 0 : (ms * 1e6) / rowsIn,
     bytesRead,
     bytesWritten,

@@ -158,6 +158,68 @@ it("parts of a sort and of a large aggregation", async () => {
   expect(grouped.profile.plan.probeLength).toBeGreaterThan(0);
 });
 
+describe("two workers", () => {
+  const rows = 2_000_000;
+  const wide = tableFromArrays({
+    key: Int32Array.from({ length: rows }, (_, row) => (row * 7919) % 1000),
+    many: Int32Array.from({ length: rows }, (_, row) => (row * 7919) % 900_001),
+    amount: Float64Array.from({ length: rows }, (_, row) => row / 8),
+  });
+  let shared: Engine;
+  beforeAll(async () => {
+    shared = await Engine.open({ workers: 2, memory: "1 GiB" });
+    await shared.ready();
+  });
+  afterAll(() => shared.close());
+
+  const shares = {
+    "few groups": from("wide")
+      .where(col("key").lt(500))
+      .groupBy("key")
+      .aggregate({ total: sum("amount") }),
+    "many groups, divided and combined": from("wide")
+      .groupBy("many")
+      .aggregate({ total: sum("amount") }),
+    "a projection": from("wide")
+      .where(col("key").lt(500))
+      .select({ twice: col("amount").mul(2) }),
+    "a join": from("wide")
+      .join(from("names"), { on: { key: "item" } })
+      .select("shop"),
+  } as const;
+
+  it.each(Object.keys(shares) as (keyof typeof shares)[])("%s: each thread's pieces", async (name) => {
+    const before = shared.stats().usedBytes;
+    const inputs = { wide, names };
+    const plan = shares[name] as Plan<unknown>;
+    const { result, profile } = await shared.profile(plan, inputs);
+    const alone = await engine.profile(plan, inputs);
+    expect(result.numRows).toBe(alone.result.numRows);
+    expect(profile.workers).toHaveLength(2);
+    expect(alone.profile.workers).toEqual([]);
+    const [operator, same] = [flat(profile.plan), flat(alone.profile.plan)].map((all) =>
+      all.map(({ name, rowsIn, rowsSelected, rowsOut }) => ({ name, rowsIn, rowsSelected, rowsOut })),
+    );
+    expect(operator).toEqual(same);
+    const others = profile.slices.filter(({ worker }) => worker === 1);
+    expect(others.length).toBe(profile.workers[1]!.morsels);
+    const busy = others.reduce((ms, one) => ms + one.ms, 0);
+    expect(busy).toBeCloseTo(profile.workers[1]!.busyMs, 0);
+    expect(flat(profile.plan).reduce((ms, { workersMs }) => ms + workersMs, 0)).toBeCloseTo(busy, 6);
+    for (const { start, ms, operator, piece } of others) {
+      expect(start).toBeGreaterThanOrEqual(0);
+      expect(start + ms).toBeLessThanOrEqual(profile.wallMs + 0.01);
+      expect(piece).toBeGreaterThanOrEqual(0);
+      expect(operator).toBe(profile.plan.inputs[0]!.name === "read" ? profile.plan.id : operator);
+    }
+    const ends = others.map(({ start, ms }) => start + ms);
+    expect(others.slice(1).every(({ start }, index) => start >= ends[index]! - 0.01)).toBe(true);
+    const parts = profile.kernelMs + profile.typescriptMs + profile.waitingMs;
+    expect(parts).toBeCloseTo(profile.wallMs, 6);
+    expect(shared.stats().usedBytes).toBe(before);
+  });
+});
+
 it("windows close while a stream runs, and are counted", async () => {
   const plan = from("sales")
     .withColumns({ time: col("ts").cast(timestamp("ms")) })

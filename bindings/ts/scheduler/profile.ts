@@ -1,5 +1,7 @@
 // What `engine.profile` answers: plain data, so that it can be written as JSON.
 
+import type { WorkerStats } from "../pool/index.js";
+
 /** One node of the plan that ran: an operator of the kernel, a step on the host, or a source. */
 export interface OperatorProfile {
   readonly id: number;
@@ -12,10 +14,13 @@ export interface OperatorProfile {
   readonly rowsOut: number;
   readonly batchesIn: number;
   readonly batchesOut: number;
-  /** Of this node alone; of a source the time that it was waited for. */
+  /** Of this node alone, on the calling thread; of a source the time that it was waited for. */
   readonly ms: number;
   /** The part of `ms` that was spent in the kernel. */
   readonly kernelMs: number;
+  /** Of other threads, in the kernel; it overlaps with `ms`. */
+  readonly workersMs: number;
+  /** Of `ms`, as is `bytesPerSec`. */
   readonly nsPerRow: number;
   /** Bytes of the columns that it reads and of its results; state is not in it. */
   readonly bytesRead: number;
@@ -42,12 +47,19 @@ export interface OperatorProfile {
 export interface Slice {
   /** `OperatorProfile.id`. */
   readonly operator: number;
-  /** What the step was asked for; `kernel`: a call into the kernel, inside of one of the others. */
-  readonly call: "push" | "watermark" | "finish" | "kernel";
+  /** The thread: 0 is the calling one. */
+  readonly worker: number;
+  /**
+   * What the step was asked for; `kernel`: a call into the kernel, inside of one of the others. Other threads push
+   * morsels, divide states and combine parts of them.
+   */
+  readonly call: "push" | "watermark" | "finish" | "kernel" | "divide" | "combine";
   readonly start: number;
   readonly ms: number;
-  /** Rows pushed. */
+  /** Rows pushed, on the calling thread. */
   readonly rows: number;
+  /** Of other threads: the number of the morsel, or of the part, among those that were shared. */
+  readonly piece?: number;
 }
 
 export interface RunProfile {
@@ -55,12 +67,17 @@ export interface RunProfile {
   readonly rowsIn: number;
   readonly rowsOut: number;
   readonly wallMs: number;
-  /** In calls into the kernel, waiting for sources and for the event loop, and everything else: the three are the wall time. */
+  /**
+   * Of the calling thread: in calls into the kernel; waiting for sources, for the event loop and for other threads;
+   * and everything else. The three are the wall time.
+   */
   readonly kernelMs: number;
   readonly waitingMs: number;
   readonly typescriptMs: number;
   /** The node that the result comes from; what feeds it is below. */
   readonly plan: OperatorProfile;
+  /** What each of several threads has done of what they shared, the calling one first; empty where there is one. */
+  readonly workers: readonly WorkerStats[];
   readonly slices: readonly Slice[];
   /** Slices beyond the first 100,000, which are in the sums but not kept. */
   readonly slicesDropped: number;

@@ -48,7 +48,7 @@ export class SharedWork {
     const number = job.claim();
     if (number < 0) {
       this.#pool.check(job);
-      job.sleep(job.completed);
+      this.#pool.sleep(job);
     } else {
       const begin = performance.now();
       try {
@@ -70,7 +70,7 @@ export class SharedWork {
     job.close();
     while (job.isBusy) {
       this.#pool.check(job);
-      job.sleep(job.completed);
+      this.#pool.sleep(job);
       yield;
     }
     this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
@@ -81,7 +81,7 @@ export class SharedWork {
   *#fail(own: { number: number; error: unknown } | null = null): Generator<void, never> {
     const { job } = this;
     while (job.isBusy) {
-      job.sleep(job.completed);
+      this.#pool.sleep(job);
       yield;
     }
     this.#pool.check(job);
