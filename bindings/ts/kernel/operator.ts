@@ -199,7 +199,7 @@ export class Operator {
     this.#checkSchema(schema, columns, input, port);
     return this.#run(
       (exports, context) => exports.op_push(context, this.#handle, port, address),
-      this.#pushContext(schema, firstRow, port),
+      () => this.#pushContext(schema, firstRow, port),
     );
   }
 
@@ -255,7 +255,6 @@ export class Operator {
   attach(owner: Operator, port: number): void {
     this.#run(
       (exports, context) => exports.op_attach(context, this.#handle, owner.#handle, port),
-      this.#context(0),
     );
   }
 
@@ -284,7 +283,6 @@ export class Operator {
   watermark(time: bigint, port = 0): Status {
     return this.#run(
       (exports, context) => exports.op_watermark(context, this.#handle, port, time),
-      this.#context(0),
     );
   }
 
@@ -364,7 +362,6 @@ export class Operator {
       for (let status = this.watermark(END_OF_INPUT); status === Status.HAS_MORE; ) {
         status = this.#run(
           (exports, context) => exports.op_pull(context, this.#handle, this.#out, ALL_ROWS, ALL_BYTES),
-          this.#context(0),
         );
         const batch = ResidentBatch.borrow(kernel, output, readBatch(kernel.memory.view, this.#out));
         if (batch.rows > 0) batches.push(status === Status.HAS_MORE ? batch.copy() : batch);
@@ -397,7 +394,7 @@ export class Operator {
   #pullOnce(maxRows: number, maxBytes: number): Status {
     return this.#run(
       (exports, context) => exports.op_pull(context, this.#handle, this.#out, maxRows, maxBytes),
-      { ...this.#context(0), instruction: this.#spec.pulled ?? this.#spec.instruction },
+      () => ({ ...this.#context(0), instruction: this.#spec.pulled ?? this.#spec.instruction }),
     );
   }
 
@@ -427,7 +424,7 @@ export class Operator {
     let open = true;
     try {
       while (open) {
-        const status = this.#run(next, this.#context(0));
+        const status = this.#run(next);
         open = status === Status.HAS_MORE;
         const { memory } = this.kernel;
         const batch = readBatch(memory.view, this.#out);
@@ -447,10 +444,10 @@ export class Operator {
     const staged = new StagedBatch(this.#stage, state, state.section);
     const columns = state.columns.map((_, index) => index);
     const address = staged.describe(columns, 0, state.length);
-    return this.#run((exports, context) => exports.op_merge(context, this.#handle, address), {
+    return this.#run((exports, context) => exports.op_merge(context, this.#handle, address), () => ({
       ...this.#context(0),
       inputs: state.schema.fields,
-    });
+    }));
   }
 
   /**
@@ -474,10 +471,9 @@ export class Operator {
     for (let status: Status = Status.HAS_MORE; status === Status.HAS_MORE; ) {
       status = other.#run(
         (exports, context) => exports.op_snapshot(context, other.#handle, other.#out, Abi.MORSEL_ROWS),
-        other.#context(0),
       );
       if (readBatch(this.kernel.memory.view, other.#out).columns === 0) continue;
-      this.#run((exports, context) => exports.op_merge(context, this.#handle, other.#out), this.#context(0));
+      this.#run((exports, context) => exports.op_merge(context, this.#handle, other.#out));
       yield;
     }
   }
@@ -489,14 +485,13 @@ export class Operator {
 
   /** Divides the groups into `parts`; from now on the operator gives nothing but these (`combinePart`). */
   divide(parts: number): void {
-    this.#run((exports, context) => exports.op_divide(context, this.#handle, parts), this.#context(0));
+    this.#run((exports, context) => exports.op_divide(context, this.#handle, parts));
   }
 
   /** Takes in a part of another operator of the same configuration that is divided, and stays as it is. */
   combinePart(source: Operator, part: number): void {
     this.#run(
       (exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part),
-      this.#context(0),
     );
   }
 
@@ -508,7 +503,7 @@ export class Operator {
 
   /** Ends an open pull or snapshot. */
   release(): void {
-    this.#run((exports, context) => exports.op_release(context, this.#handle), this.#context(0));
+    this.#run((exports, context) => exports.op_release(context, this.#handle));
   }
 
   /**
@@ -516,7 +511,7 @@ export class Operator {
    * A push of more than 65,536 rows is several: push them one by one.
    */
   late(): Uint32Array {
-    this.#run((exports, context) => exports.op_late(context, this.#handle, this.#out), this.#context(0));
+    this.#run((exports, context) => exports.op_late(context, this.#handle, this.#out));
     const { view, bytes } = this.kernel.memory;
     const batch = readBatch(view, this.#out);
     if (batch.rows === 0) return new Uint32Array(0);
@@ -532,7 +527,7 @@ export class Operator {
 
   stats(): OperatorCounts {
     const at = this.#out + OUT_BYTES;
-    this.#run((exports, context) => exports.op_stats(context, this.#handle, at), this.#context(0));
+    this.#run((exports, context) => exports.op_stats(context, this.#handle, at));
     const { view } = this.kernel.memory;
     const number = (field: OperatorStats) =>
       view.getUint32(at + field, true) + view.getUint32(at + field + 4, true) * 2 ** 32;
@@ -587,12 +582,15 @@ export class Operator {
     return { outputs: this.output.fields, labels, instruction, time, firstRow };
   }
 
-  /** Runs one export; a negative status becomes the exception for the error record. */
-  #run(run: (exports: KernelExports, context: number) => number, context: FailureContext): Status {
+  /** Runs one export; a negative status becomes the exception for the error record, of which `context` says more. */
+  #run(
+    run: (exports: KernelExports, context: number) => number,
+    context: () => FailureContext = () => this.#context(0),
+  ): Status {
     if (this.#handle === 0) throw new ClosedError("the operator is closed");
     const status: Status = this.kernel.call(run);
     if (status >= 0) return status;
-    const error = this.kernel.lastError(context);
+    const error = this.kernel.lastError(context());
     if (status !== Status.FAILED) {
       if (status !== Status.OUT_OF_MEMORY && status !== Status.BUSY) this.#failure ??= error;
       throw error;

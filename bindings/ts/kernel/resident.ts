@@ -34,8 +34,10 @@ export class ResidentBatch implements InputBatch {
   readonly #owned: number[];
   /** Columns of texts that lie here as codes, as the host reads them. */
   readonly #decoded = new Map<number, ColumnData>();
+  /** The description of some rows, with room for so many columns; and those that it is of, while they are unchanged. */
   #selection = 0;
   #selectionColumns = -1;
+  #selected: readonly number[] | null = null;
 
   constructor(
     kernel: Kernel,
@@ -84,6 +86,15 @@ export class ResidentBatch implements InputBatch {
 
   describe(columns: readonly number[], start: number, rows: number): number {
     checkRange(this.rows, start, rows);
+    if (columns !== this.#selected) this.#select(columns);
+    const { view } = this.kernel.memory;
+    view.setUint32(this.#selection + Batch.ROWS, rows, true);
+    view.setUint32(this.#selection + Batch.OFFSET, start, true);
+    return this.#selection;
+  }
+
+  /** Describes the columns; which rows of them is said morsel by morsel. */
+  #select(columns: readonly number[]): void {
     const chosen = columns.map((column) => {
       const descriptor = this.#columns[column];
       if (descriptor) return descriptor;
@@ -92,6 +103,7 @@ export class ResidentBatch implements InputBatch {
         column: name,
       });
     });
+    this.#selected = null;
     if (this.#selectionColumns < columns.length) {
       this.kernel.free(this.#selection);
       this.#selection = 0;
@@ -105,13 +117,13 @@ export class ResidentBatch implements InputBatch {
       writeColumn(view, descriptors + i * Column.SIZE, descriptor);
     });
     writeBatch(view, this.#selection, {
-      rows,
-      offset: start,
+      rows: 0,
+      offset: 0,
       columns: columns.length,
       descriptors,
       section: 0,
     });
-    return this.#selection;
+    this.#selected = columns;
   }
 
   /** What lies here does not change: offsets and codes that were checked once, all of them, are not checked again. */
@@ -119,7 +131,9 @@ export class ResidentBatch implements InputBatch {
     if (start !== 0 || rows !== this.rows) return;
     for (const index of columns) {
       const column = this.#columns[index];
-      if (column && !column.trusted) this.#columns[index] = { ...column, trusted: true };
+      if (!column || column.trusted) continue;
+      this.#columns[index] = { ...column, trusted: true };
+      this.#selected = null;
     }
   }
 
@@ -198,6 +212,7 @@ export class ResidentBatch implements InputBatch {
     this.kernel.free(this.#selection);
     this.#selection = 0;
     this.#selectionColumns = -1;
+    this.#selected = null;
     for (const block of this.#owned.splice(0)) this.kernel.free(block);
   }
 }

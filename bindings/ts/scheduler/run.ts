@@ -83,12 +83,14 @@ export async function* drive(
   const pause = pauseOf(options);
   await pause();
   const { probe, share } = options;
+  const clocks = readers.flatMap(({ clock }) => clock ?? []);
   for await (const morsel of morsels(readers, order, options.signal, share, probe)) {
     const { index, input, start, rows } = morsel;
     if (input !== null) probe?.read(index, rows, start === 0);
     if (input !== null && start === 0) {
       counters.batchesIn += 1;
       counters.rowsIn += input.rows;
+      counters.bytesIn += bytesRead(input, readers[index]!.columns, 0, input.rows);
     }
     if (rows === 0) continue;
     // Awaiting nothing is not free.
@@ -100,10 +102,7 @@ export async function* drive(
         : input === null
           ? pipeline.finish(index)
           : pushed(pipeline, readers, morsel, input);
-    if (input !== null) {
-      counters.morsels += 1;
-      counters.bytesIn += bytesRead(input, readers[index]!.columns, start, rows);
-    }
+    if (input !== null) counters.morsels += 1;
     let since = performance.now();
     const rests = () => {
       counters.runningMs += performance.now() - since;
@@ -126,7 +125,7 @@ export async function* drive(
     }
     rests();
     // The end of a source is no watermark of its rows.
-    if (input !== null) counters.watermark = watermarkOf(readers);
+    if (input !== null) counters.watermark = watermarkOf(clocks);
     if (input !== null) options.progress?.(rows, false);
     const handing = options.late?.() ?? null;
     if (handing !== null) await handing;
@@ -156,12 +155,13 @@ function* pushed(
 }
 
 /** The least watermark of the sources that have one. */
-function watermarkOf(readers: readonly ClockedReader[]): bigint | null {
-  const ticks = readers.flatMap(({ clock }) => (clock === null ? [] : [clock.ticks]));
-  if (ticks.length === 0 || ticks.includes(null)) return null;
-  let [least] = ticks as bigint[];
-  for (const one of ticks as bigint[]) if (one < least!) least = one;
-  return least!;
+function watermarkOf(clocks: readonly SourceClock[]): bigint | null {
+  let least: bigint | null = null;
+  for (const { ticks } of clocks) {
+    if (ticks === null) return null;
+    if (least === null || ticks < least) least = ticks;
+  }
+  return least;
 }
 
 /** Between morsels: throws when the run is to stop; a promise when it must give way to others. */
