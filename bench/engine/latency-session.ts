@@ -7,10 +7,11 @@
 // All that a user pays is inside: an Arrow batch of one row in, an Arrow batch of changes out, and the turns of the event
 // loop between. The rest of the table goes before, in batches, so that the state is there.
 //
-// A push makes about 40 KB of young objects, so that one in 300 meets a collection of them: that, rather than the kernel,
-// is the latency's p99.9. What is kept here until it is verified, 6 KB a push, makes each such collection longer.
+// A push makes about 30 KB of young objects, so that one in 400 meets a collection of them: that, rather than the kernel,
+// is the latency's p99.9. What is kept here until it is verified are plain numbers (kept-rows.ts): batches that are kept
+// make each such collection longer.
 
-import { type RecordBatch, Table } from "apache-arrow";
+import type { RecordBatch, Table } from "apache-arrow";
 import type { KernelTable, Engine as Millrace, Plan } from "../../bindings/ts/index.js";
 import { inputRows, scanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
@@ -18,6 +19,7 @@ import type { RawResult } from "../result/canonical.js";
 import type { BenchCase } from "../suite/case.js";
 import { consolidated } from "./changelog.js";
 import { type EngineSession, ownCostMs, type RunFigure } from "./engine.js";
+import { KeptRows } from "./kept-rows.js";
 
 /** Rows pushed one at a time, of which the first ones warm up: V8 compiles a path of calls only after some. */
 const PUSHES = 22_000;
@@ -41,7 +43,8 @@ export class LatencySession implements EngineSession {
   readonly #table: Table;
   readonly #before: readonly RecordBatch[];
   readonly #singles: readonly RecordBatch[];
-  #changes: RecordBatch[] = [];
+  #changes = new KeptRows();
+  #batches = 0;
 
   /** `tables` is one. */
   constructor(engine: Millrace, of: BenchCase, tables: Readonly<Record<string, Table>>) {
@@ -71,7 +74,8 @@ export class LatencySession implements EngineSession {
 
   async #push(background: Background | null): Promise<RunFigure> {
     const alone = background === null ? 0 : await background.rate(ALONE_MS);
-    this.#changes = [];
+    this.#changes = new KeptRows();
+    this.#batches = 0;
     const micros = new Float64Array(this.#singles.length);
     const warmUp = Math.min(background === null ? WARM_UP : MIXED_WARM_UP, micros.length >> 1);
     let handed = 0;
@@ -101,12 +105,13 @@ export class LatencySession implements EngineSession {
     )) {
       // Of the state's last batch, whose changes come before the first single row is asked for, there is no time.
       if (handed > 0) micros[next] = (performance.now() - handed) * 1000;
-      this.#changes.push(batch);
+      this.#changes.add(batch);
+      this.#batches += 1;
     }
     const latencies = [...micros.subarray(warmUp)];
     return {
       ms: latencies.reduce((sum, us) => sum + us, 0) / 1000,
-      outputRows: this.#changes.length,
+      outputRows: this.#batches,
       latencies,
       ...(background === null ? {} : { backgroundKept: background.kept(alone, busyMs) }),
     };
@@ -118,8 +123,8 @@ export class LatencySession implements EngineSession {
   }
 
   async result(): Promise<RawResult> {
-    if (this.#changes.length === 0) await this.run();
-    return consolidated(this.#of, new Table(this.#changes));
+    if (this.#changes.rows === 0) await this.run();
+    return consolidated(this.#of, this.#changes.table()!);
   }
 
   async close(): Promise<void> {

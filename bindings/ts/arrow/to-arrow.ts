@@ -35,10 +35,7 @@ export function toRecordBatch(batch: BatchData): RecordBatch {
 function recordBatch(batch: BatchData, schema: ArrowOutSchema): RecordBatch {
   const children = batch.columns.map((column, i) => toArrowData(column, schema.fields[i]!.type));
   const data = makeData({ type: new Struct(schema.fields), length: batch.length, nullCount: 0, children });
-  const made = new RecordBatch(schema, data);
-  // The constructor copies the schema, a Map a field: a fifth of a batch of one row, which the garbage collector moves
-  // about where many are kept.
-  return Object.assign(made, { schema });
+  return new RecordBatch(schema, data);
 }
 
 /** A chunk of type `type`, which must be the Arrow type of the column's. */

@@ -253,9 +253,7 @@ export class Operator {
 
   /** Lets this join, which has no rows, read what another of the same configuration has kept on `port`, while that lives. */
   attach(owner: Operator, port: number): void {
-    this.#run(
-      (exports, context) => exports.op_attach(context, this.#handle, owner.#handle, port),
-    );
+    this.#run((exports, context) => exports.op_attach(context, this.#handle, owner.#handle, port));
   }
 
   #pushContext(schema: Schema, firstRow: number, port: number): FailureContext {
@@ -281,9 +279,7 @@ export class Operator {
 
   /** No more rows at or before `time` will come; `END_OF_INPUT` ends the input. */
   watermark(time: bigint, port = 0): Status {
-    return this.#run(
-      (exports, context) => exports.op_watermark(context, this.#handle, port, time),
-    );
+    return this.#run((exports, context) => exports.op_watermark(context, this.#handle, port, time));
   }
 
   /** Ends the input (of one port) and yields the results that follow from it. */
@@ -360,8 +356,8 @@ export class Operator {
     const batches: ResidentBatch[] = [];
     try {
       for (let status = this.watermark(END_OF_INPUT); status === Status.HAS_MORE; ) {
-        status = this.#run(
-          (exports, context) => exports.op_pull(context, this.#handle, this.#out, ALL_ROWS, ALL_BYTES),
+        status = this.#run((exports, context) =>
+          exports.op_pull(context, this.#handle, this.#out, ALL_ROWS, ALL_BYTES),
         );
         const batch = ResidentBatch.borrow(kernel, output, readBatch(kernel.memory.view, this.#out));
         if (batch.rows > 0) batches.push(status === Status.HAS_MORE ? batch.copy() : batch);
@@ -444,10 +440,13 @@ export class Operator {
     const staged = new StagedBatch(this.#stage, state, state.section);
     const columns = state.columns.map((_, index) => index);
     const address = staged.describe(columns, 0, state.length);
-    return this.#run((exports, context) => exports.op_merge(context, this.#handle, address), () => ({
-      ...this.#context(0),
-      inputs: state.schema.fields,
-    }));
+    return this.#run(
+      (exports, context) => exports.op_merge(context, this.#handle, address),
+      () => ({
+        ...this.#context(0),
+        inputs: state.schema.fields,
+      }),
+    );
   }
 
   /**
@@ -469,8 +468,8 @@ export class Operator {
       yield;
     }
     for (let status: Status = Status.HAS_MORE; status === Status.HAS_MORE; ) {
-      status = other.#run(
-        (exports, context) => exports.op_snapshot(context, other.#handle, other.#out, Abi.MORSEL_ROWS),
+      status = other.#run((exports, context) =>
+        exports.op_snapshot(context, other.#handle, other.#out, Abi.MORSEL_ROWS),
       );
       if (readBatch(this.kernel.memory.view, other.#out).columns === 0) continue;
       this.#run((exports, context) => exports.op_merge(context, this.#handle, other.#out));
@@ -490,9 +489,7 @@ export class Operator {
 
   /** Takes in a part of another operator of the same configuration that is divided, and stays as it is. */
   combinePart(source: Operator, part: number): void {
-    this.#run(
-      (exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part),
-    );
+    this.#run((exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part));
   }
 
   /** The exception for the record (at `address`) of a call other than a push that failed in another worker. */

@@ -87,6 +87,11 @@ class Feed {
     return this.#answer !== null;
   }
 
+  /** Whether it is waited for however long it takes. */
+  get isPatient(): boolean {
+    return this.#idleMs === Number.POSITIVE_INFINITY;
+  }
+
   /** Milliseconds until the source is idle; infinite where it is, has something to give, or never will be. */
   get patienceMs(): number {
     if (this.#waiting === null || this.#idle) return Number.POSITIVE_INFINITY;
@@ -166,23 +171,32 @@ function pauseOf(ms: number): { readonly over: Promise<void>; readonly stop: () 
   return { over, stop: () => clearTimeout(timer) };
 }
 
+function isOpen({ ended }: Feed): boolean {
+  return !ended;
+}
+
 async function* takeTurns(
   feeds: readonly Feed[],
   signal: AbortSignal | null,
   share: Share,
   probe: Probe | null,
 ): AsyncGenerator<Morsel> {
+  // One morsel of one row is what a stream may take a turn for: nothing is allocated here that is not needed.
+  const waits: Promise<void>[] = [];
+  const isPatient = feeds.every(({ isPatient }) => isPatient);
   let idle = false;
-  while (feeds.some(({ ended }) => !ended)) {
-    const waits = feeds.map((feed) => feed.ask()).filter((wait) => wait !== null);
+  while (feeds.some(isOpen)) {
+    waits.length = 0;
+    for (const feed of feeds) {
+      const wait = feed.ask();
+      if (wait !== null) waits.push(wait);
+    }
     if (waits.length > 0) {
       // While others have rows, those that have none get a turn of the event loop, not more.
-      const patience = pauseOf(Math.min(...feeds.map(({ patienceMs }) => patienceMs)));
-      const some = Promise.race(patience === null ? waits : [...waits, patience.over]);
-      const wait = unlessAborted(
-        idle || waits.length === feeds.length ? some : Promise.race([some, turn()]),
-        signal,
-      );
+      if (!idle && waits.length < feeds.length) waits.push(turn());
+      const patience = isPatient ? null : pauseOf(Math.min(...feeds.map(({ patienceMs }) => patienceMs)));
+      if (patience !== null) waits.push(patience.over);
+      const wait = unlessAborted(waits.length === 1 ? waits[0]! : Promise.race(waits), signal);
       const asked = performance.now();
       try {
         await (probe === null ? wait : probe.waiting(wait, feeds.length === 1 ? feeds[0]!.index : null));
