@@ -18,12 +18,20 @@ import {
   encodeProjectConfig,
   encodeSortConfig,
   encodeWindowConfig,
+  type JoinTimeSpec,
 } from "../../bindings/ts/kernel/config.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { RowRandom } from "../../fixtures/random.js";
 import { Opcode, TimePart } from "../abi/instruction.js";
 import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
-import { AggregateFault, AggregateFunction, JoinType, OperatorKind, SortFault } from "../abi/operator.js";
+import {
+  AggregateFault,
+  AggregateFunction,
+  JoinTime,
+  JoinType,
+  OperatorKind,
+  SortFault,
+} from "../abi/operator.js";
 import { FrameFunction, FrameUnit, OverFrame, OverFunction } from "../abi/over.js";
 import { WindowKind } from "../abi/window.js";
 
@@ -32,10 +40,14 @@ const PAGE = 65536;
 const HOST_BYTES = 2 * PAGE;
 const END = 2n ** 63n - 1n;
 const GUARD = 0xa5;
-/** Rounds of each build; more of them, or others, for a soak: ABUSE_ROUNDS=100000 ABUSE_FROM=5000. */
+/**
+ * Rounds of each build; more of them, or others, for a soak: ABUSE_ROUNDS=100000 ABUSE_FROM=5000 ABUSE_SECONDS=1200,
+ * with vitest's `--testTimeout` above.
+ */
 const ROUNDS = Number(process.env.ABUSE_ROUNDS ?? 3000);
 const FROM = Number(process.env.ABUSE_FROM ?? 0);
-const MOST_MS = ROUNDS > 3000 ? 50_000 : 3000;
+/** A busy machine does fewer rounds. */
+const MOST_MS = 1000 * Number(process.env.ABUSE_SECONDS ?? 3);
 
 /** A kernel with nothing around it. */
 class Raw {
@@ -173,17 +185,18 @@ function program(filtered: boolean): Uint8Array {
   return builder.encode();
 }
 
-/** Windows over the second column, whose times are within 2^16. */
-function windows(filtered: boolean, kind: WindowKind): Uint8Array {
+/** Windows over the second column, whose times are within 2^16; `corrected`: late rows and early firings change them. */
+function windows(filtered: boolean, kind: WindowKind, corrected = false): Uint8Array {
   return encodeWindowConfig({
     kind,
     time: 1,
     dropNullTime: true,
     keepLate: true,
-    length: 20_000n,
+    length: kind === WindowKind.SESSION ? 500n : 20_000n,
     step: 6_000n,
     bound: 8_000n,
-    aggregate: aggregationSpec(filtered, false),
+    ...(corrected ? { lateness: 10_000n, early: 3_000n } : {}),
+    aggregate: aggregationSpec(filtered, corrected),
   });
 }
 
@@ -273,8 +286,14 @@ function sort(filtered: boolean): Uint8Array {
   });
 }
 
-/** Both sides have the same program: its first outputs are the keys, some others what is kept. */
-function joined(filtered: boolean, keys: number, type: JoinType, residual: boolean): Uint8Array {
+/** Both sides have the same program: its first outputs are the keys, a time where `time` asks for one, some others what is kept. */
+function joined(
+  filtered: boolean,
+  keys: number,
+  type: JoinType,
+  residual: boolean,
+  time?: JoinTimeSpec,
+): Uint8Array {
   const sides = type === JoinType.SEMI || type === JoinType.ANTI ? [0] : [0, 1];
   const builder = new ProgramBuilder();
   const [a, b] = [Type.BYTES, Type.BYTES].map((column) => builder.load(builder.column(column)));
@@ -286,7 +305,8 @@ function joined(filtered: boolean, keys: number, type: JoinType, residual: boole
     left: program(filtered),
     right: program(!filtered),
     outputs: sides.flatMap((port) => [0, 3, 4, 5, 6, 7, 9].map((output) => ({ port, output }))),
-    buildFirst: keys === 1,
+    buildFirst: keys === 1 && time === undefined,
+    time,
     residual: residual
       ? {
           program: builder.encode(),
@@ -478,7 +498,9 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
         raw.status("op_pull", handle, target, many, draws.chance(70) ? 0 : draws.word(raw));
         break;
       case 5: {
-        if (raw.status("op_snapshot", handle, target, many) < 0 || target !== out) break;
+        const divided = draws.chance(20) ? [draws.chance(80) ? 8 : draws.word(raw)] : [];
+        const leave = divided.length === 0 ? "op_snapshot" : "op_snapshot_parts";
+        if (raw.status(leave, handle, target, many, ...divided) < 0 || target !== out) break;
         states.push({ header: raw.bytes.slice(out, out + Batch.SIZE), copy: 0 });
         const state = states.at(-1)!;
         const columns = raw.view.getUint32(out + Batch.COLUMNS, true);
@@ -503,6 +525,7 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
       }
       case 6:
         raw.status("op_watermark", handle, draws.below(2), draws.chance(50) ? END : 0n);
+        if (draws.chance(30)) attach(raw, draws, handle, draws.pick(seeds), [kind, sound]);
         break;
       default:
         // Answers a time, and no status.
@@ -519,12 +542,41 @@ function abuse(raw: Raw, round: number, seeds: readonly (readonly [OperatorKind,
   expect(raw.used).toEqual(idle);
 }
 
+/** Another operator, mostly of the same configuration, that reads what this one has kept. */
+function attach(
+  raw: Raw,
+  draws: Draws,
+  handle: number,
+  any: readonly [OperatorKind, Uint8Array],
+  same: readonly [OperatorKind, Uint8Array],
+): void {
+  const [kind, config] = draws.chance(90) ? same : any;
+  const reader = raw.call("op_create", raw.context, kind, writeConfig(raw, config), config.length) >>> 0;
+  if (reader === 0) return;
+  const out = raw.host + 64;
+  const port = draws.chance(95) ? draws.below(2) : draws.word(raw);
+  const owner = draws.chance(90) ? handle : draws.pick([reader, 0, draws.word(raw)]);
+  raw.status("op_attach", reader, owner, port);
+  for (let step = 0; step < 3; step++) {
+    const batch = writeBatch(raw, draws.pick([1, 64, 130]), draws);
+    if (draws.chance(40)) draws.damage(raw, raw.bytes.subarray(batch, raw.size), 4);
+    distrust(raw, batch);
+    raw.status("op_push", reader, draws.chance(80) ? 1 - port : port, batch);
+    raw.status("op_pull", reader, out, 65536, 0);
+  }
+  raw.status("op_watermark", reader, draws.below(2), END);
+  raw.status("op_destroy", reader);
+}
+
 /** A sound configuration in the host's memory, below what a batch may take. */
 function writeConfig(raw: Raw, config: Uint8Array): number {
   const at = raw.host + 1024;
   raw.bytes.set(config, at);
   return at;
 }
+
+const WITHIN: JoinTimeSpec = { mode: JoinTime.WITHIN, low: -500n, high: 2_000n };
+const NEAREST: JoinTimeSpec = { mode: JoinTime.NEAREST, tolerance: 3_000n, strict: true };
 
 const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.HASH_AGGREGATE, aggregation(filtered, false)] as const,
@@ -535,6 +587,10 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.PROJECT, encodeProjectConfig(program(filtered), 18)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.HOP)] as const,
   [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.CUMULATE)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.TUMBLE, true)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.SESSION)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.SESSION, true)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(filtered, WindowKind.GLOBAL)] as const,
   [OperatorKind.OVER, over(filtered, OverFrame.ROWS)] as const,
   [OperatorKind.OVER, over(filtered, OverFrame.RANGE)] as const,
   [OperatorKind.OVER, over(filtered, OverFrame.ALL)] as const,
@@ -545,6 +601,11 @@ const seeds = [true, false].flatMap((filtered) => [
   [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
   [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.INNER, false)] as const,
   [OperatorKind.JOIN, joined(filtered, 4, filtered ? JoinType.LEFT : JoinType.ANTI, true)] as const,
+  [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.SEMI, true, WITHIN)] as const,
+  [
+    OperatorKind.JOIN,
+    joined(filtered, 1, filtered ? JoinType.LEFT : JoinType.INNER, false, NEAREST),
+  ] as const,
 ]);
 
 describe.each([
@@ -639,14 +700,15 @@ describe.each([
 
   test("damaged bytes and arguments get a status, and the memory back", () => {
     const raw = new Raw(module, shared, base);
-    // A busy machine does fewer rounds.
     const until = performance.now() + MOST_MS;
-    for (let round = FROM; round < FROM + ROUNDS && performance.now() < until; round++) {
+    let round = FROM;
+    for (; round < FROM + ROUNDS && performance.now() < until; round++) {
       try {
         abuse(raw, round, seeds);
       } catch (error) {
         throw new Error(`round ${round}`, { cause: error });
       }
     }
+    if (ROUNDS > 3000) console.log(`rounds ${FROM} to ${round - 1}`);
   });
 });
