@@ -54,16 +54,28 @@ export class SpilledAggregation {
     this.#create = create;
   }
 
-  /** Writes all that the operator holds, and destroys it. Yields after each batch. */
+  /**
+   * Writes all that the operator holds, and destroys it. Yields after each batch. When it throws, the operator is as it
+   * was, and nothing of this time counts as written: it may be tried again, also after more rows.
+   */
   *write(operator: Operator): Generator<void> {
     if (this.#parts.length === 0) {
       const { groups } = operator.stats();
       const length = PARTS.find((choice) => groups >= choice.groups)!.parts;
       this.#parts = Array.from({ length }, () => ({ pieces: [], bytes: 0 }));
     }
-    for (const state of operator.snapshotParts(this.#parts.length, STATE_ROWS)) {
-      this.#add(state);
-      yield;
+    const before = this.#parts.map(({ pieces, bytes }) => ({ pieces: pieces.length, bytes }));
+    try {
+      for (const state of operator.snapshotParts(this.#parts.length, STATE_ROWS)) {
+        this.#add(state);
+        yield;
+      }
+    } catch (error) {
+      for (const [at, part] of this.#parts.entries()) {
+        part.pieces.length = before[at]!.pieces;
+        part.bytes = before[at]!.bytes;
+      }
+      throw error;
     }
     operator.destroy();
   }
