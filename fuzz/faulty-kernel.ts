@@ -6,6 +6,7 @@ import { Kernel, type KernelBuild, type Operator } from "../bindings/ts/kernel/i
 import type { OperatorSpec } from "../bindings/ts/kernel/operator.js";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
 import { type PoolFaults, WorkerPool } from "../bindings/ts/pool/index.js";
+import { refuseSorts } from "../bindings/ts/scheduler/testing-refusal.js";
 import { type Host, SpillFolder, type SpillOptions } from "../bindings/ts/spill/index.js";
 import { MemoryLimitError } from "../bindings/ts/type/error.js";
 import {
@@ -25,7 +26,7 @@ export interface Faults {
   readonly restart: number;
   /** Aggregations are two, which get a push in turn and are merged before results are asked for. */
   readonly split: boolean;
-  /** Each so-manieth push to an aggregation that holds rows finds no memory, where state can leave for files; 0: none. */
+  /** Each so-manieth push to an aggregation or sort that holds rows finds no memory, where these can leave for files; 0: none. */
   readonly refuse: number;
 }
 
@@ -59,6 +60,7 @@ export class FaultyEngine {
     this.pool = pool;
     this.spill = spill;
     this.engine = Engine.over(kernel, pool?.pool ?? null, spill);
+    refuseSorts(kernel, () => this.faults.refuse);
     const make = kernel.operator.bind(kernel);
     kernel.operator = (spec) => {
       const { bits, restart, split, refuse } = this.faults;

@@ -107,6 +107,7 @@ const LARGE: Readonly<Record<string, Plan>> = {
     .groupBy("text")
     .aggregate({ c: count(), s: sum("x") }) as Plan,
   "largest first": t.orderBy("x", "key").limit(100) as Plan,
+  "in order": t.orderBy("text", "x") as Plan,
 };
 
 const AS_THEY_ARE: Way = { ...PLAIN_WAY, encoding: "plain" };

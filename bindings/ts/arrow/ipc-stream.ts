@@ -6,6 +6,9 @@ import type { Schema } from "../type/data-type.js";
 import { toRecordBatch } from "./to-arrow.js";
 import { toArrowSchema } from "./type.js";
 
+/** Messages that grow bit by bit do not take a new buffer each time. */
+const HEADROOM = 1.25;
+
 /** Keeps what a writer writes until it is taken. */
 export class ChunkSink extends AsyncByteQueue {
   #chunks: Uint8Array[] = [];
@@ -27,21 +30,32 @@ export class IpcStreamWriter {
   readonly head: Uint8Array;
   readonly #sink = new ChunkSink();
   readonly #writer = new RecordBatchStreamWriter();
+  #room = new Uint8Array(0);
 
   constructor(schema: Schema) {
     this.#writer.reset(this.#sink as never, toArrowSchema(schema));
     this.head = joined(this.#sink.take());
   }
 
-  /** The message of a batch, whose schema must be the object that the writer was made with. */
+  /** The message of a batch, whose schema must be the object that the writer was made with; valid until the next. */
   encode(batch: BatchData): Uint8Array {
     this.#writer.write(toRecordBatch(batch));
-    return joined(this.#sink.take());
+    const chunks = this.#sink.take();
+    const length = lengthOf(chunks);
+    if (length > this.#room.length) this.#room = new Uint8Array(Math.ceil(length * HEADROOM));
+    return join(chunks, this.#room.subarray(0, length));
   }
 }
 
 function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  return join(chunks, new Uint8Array(lengthOf(chunks)));
+}
+
+function lengthOf(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, { length }) => sum + length, 0);
+}
+
+function join(chunks: readonly Uint8Array[], bytes: Uint8Array): Uint8Array {
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

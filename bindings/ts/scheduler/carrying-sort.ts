@@ -2,110 +2,102 @@
 //
 // The kernel gets the other columns and each row's number, which it carries along; the numbers that come out
 // pick the rows of the columns that waited. With a limit, what is there is cut down to it from time to time, as
-// the kernel does by itself where it has all columns.
+// the kernel does by itself where it has all columns. What leaves for files when memory ends is the kernel's part.
 
 import { takeOpaqueFrom } from "../arrow/index.js";
 import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
-import type { BatchData, ColumnData } from "../type/column.js";
-import { isCarried, type Schema, uint32 } from "../type/data-type.js";
-import type { PipelineOptions } from "./pipeline.js";
+import type { BatchData } from "../type/column.js";
+import { isCarried } from "../type/data-type.js";
+import { ExternalSort } from "./external-sort.js";
+import type { Relief } from "./relief.js";
 import { hostBatch, sliceRows } from "./rows.js";
-import { loadAll, type Order } from "./sort.js";
-import type { Step } from "./step.js";
+import { numbered, numbersOf, type Order, type SortedColumns, sortOperatorFor, withNumbers } from "./sort.js";
+import type { SortStepOptions } from "./sort-step.js";
+import { type Step, taken } from "./step.js";
 
 /** Rows beyond twice the limit that may pile up before they are cut. */
 const SLACK_ROWS = 65_536;
-
-const NUMBER = { name: "row number", type: uint32, nullable: false };
 
 export class CarryingSortStep implements Step {
   readonly #kernel: Kernel;
   readonly #order: Order;
   readonly #batchRows: number;
+  readonly #relief: Relief | null;
   /** Rows from the front that may be needed. */
   readonly #wanted: number;
   readonly #stage: Stage;
   /** What the kernel sees: the columns that it can read, by their place in the schema, and the row number. */
   readonly #seen: readonly number[];
-  readonly #seenSchema: Schema;
-  #operator: Operator;
+  readonly #seenColumns: SortedColumns;
+  #sort: ExternalSort;
   /** Rows that were pushed, and the number of the first of each batch. */
   #held: BatchData[] = [];
   #starts: number[] = [];
   #rows = 0;
 
-  constructor(kernel: Kernel, order: Order, { batchRows }: PipelineOptions) {
+  constructor(kernel: Kernel, order: Order, { batchRows, relief }: SortStepOptions) {
     this.#kernel = kernel;
     this.#order = order;
     this.#batchRows = batchRows;
+    this.#relief = relief;
     const { limit, schema } = order;
     this.#wanted = limit === null ? Number.POSITIVE_INFINITY : limit.offset + limit.count;
     this.#stage = new Stage(kernel);
     this.#seen = schema.fields.flatMap(({ type }, index) => (isCarried(type) ? [] : [index]));
-    this.#seenSchema = { fields: [...this.#seen.map((index) => schema.fields[index]!), NUMBER] };
-    this.#operator = this.#open();
-  }
-
-  #open(): Operator {
-    return this.#kernel.sort({
-      program: loadAll(this.#seenSchema),
-      columns: this.#seenSchema.fields.map((_, index) => index),
-      output: this.#seenSchema,
-      keys: this.#order.by.map(({ column, descending, nullsFirst }) => ({
-        output: this.#seen.indexOf(column),
-        descending,
-        nullsFirst,
-      })),
-      carried: 1,
-      limit: Number.isFinite(this.#wanted) ? this.#wanted : undefined,
+    this.#seenColumns = numbered({
+      schema: { fields: this.#seen.map((index) => schema.fields[index]!) },
+      by: order.by.map((key) => ({ ...key, column: this.#seen.indexOf(key.column) })),
+      carried: 0,
     });
+    this.#sort = this.#open();
   }
 
-  push(input: InputBatch, start: number, rows: number): Iterable<BatchData> {
-    if (this.#rows + rows > 2 * this.#wanted + SLACK_ROWS) this.#cut();
-    this.#hold(sliceRows(hostBatch(input, this.#order.schema), start, start + rows));
-    return [];
+  #open(): ExternalSort {
+    const isLimited = Number.isFinite(this.#wanted);
+    const create = () =>
+      sortOperatorFor(this.#kernel, this.#seenColumns, isLimited ? this.#wanted : undefined);
+    return new ExternalSort(isLimited ? null : this.#relief, create, this.#seenColumns);
   }
 
-  #hold(batch: BatchData): void {
+  *push(input: InputBatch, start: number, rows: number): Generator<BatchData> {
+    if (this.#rows + rows > 2 * this.#wanted + SLACK_ROWS) yield* this.#cut();
+    yield* this.#hold(sliceRows(hostBatch(input, this.#order.schema), start, start + rows));
+  }
+
+  *#hold(batch: BatchData): Generator<BatchData> {
+    const { schema } = this.#seenColumns;
     const numbers = Uint32Array.from({ length: batch.length }, (_, row) => this.#rows + row);
-    const column: ColumnData = {
-      type: uint32,
-      length: batch.length,
-      offset: 0,
-      nullCount: 0,
-      validity: null,
-      offsets: null,
-      values: new Uint8Array(numbers.buffer),
-      dictionary: null,
-    };
-    const columns = [...this.#seen.map((index) => batch.columns[index]!), column];
-    this.#operator.push(this.#stage.batch({ schema: this.#seenSchema, length: batch.length, columns }));
+    const columns = this.#seen.map((index) => batch.columns[index]!);
+    const seen = this.#stage.batch(withNumbers({ ...batch, columns }, numbers, schema));
+    yield* taken(this.#relief, this.#order.schema, 0, batch.length, (start, rows) =>
+      this.#sort.push(seen, start, rows, 0),
+    );
     this.#held.push(batch);
     this.#starts.push(this.#rows);
     this.#rows += batch.length;
   }
 
   /** Starts again with the rows that may be needed. */
-  #cut(): void {
-    const kept = [...this.#sorted()];
-    this.#operator.destroy();
-    this.#operator = this.#open();
+  *#cut(): Generator<BatchData> {
+    const kept = [...this.#sorted()].filter(({ length }) => length > 0);
+    this.#sort.free();
+    this.#sort = this.#open();
     this.#held = [];
     this.#starts = [];
     this.#rows = 0;
-    for (const batch of kept) this.#hold(batch);
+    for (const batch of kept) yield* this.#hold(batch);
   }
 
   *#sorted(): Generator<BatchData> {
-    for (const batch of this.#operator.finish(this.#batchRows)) yield this.#whole(batch);
+    for (const batch of this.#sort.finish(this.#batchRows)) {
+      yield batch.length === 0 ? batch : this.#whole(batch);
+    }
   }
 
   /** The kernel's rows with the columns that waited. */
   #whole(batch: BatchData): BatchData {
     const { schema } = this.#order;
-    const { buffer, byteOffset } = batch.columns.at(-1)!.values;
-    const rows = new Uint32Array(buffer, byteOffset, batch.length).slice();
+    const rows = numbersOf(batch).slice();
     const chunks = rows.map((row) => this.#chunkOf(row));
     rows.forEach((row, at) => {
       rows[at] = row - this.#starts[chunks[at]!]!;
@@ -135,7 +127,7 @@ export class CarryingSortStep implements Step {
   }
 
   get operators(): readonly Operator[] {
-    return [this.#operator];
+    return [this.#sort.operator];
   }
 
   passes(): null {
@@ -151,12 +143,12 @@ export class CarryingSortStep implements Step {
     for (const batch of this.#sorted()) {
       const start = Math.min(skip, batch.length);
       skip -= start;
-      if (start < batch.length) yield sliceRows(batch, start, batch.length);
+      if (start === 0 || start < batch.length) yield sliceRows(batch, start, batch.length);
     }
   }
 
   free(): void {
-    this.#operator.destroy();
+    this.#sort.free();
     this.#stage.free();
   }
 }

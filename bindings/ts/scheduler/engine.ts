@@ -59,8 +59,8 @@ export interface EngineOptions {
   /** Most memory of inputs, state and results together, in bytes or as a text like "2 GiB". Default: half of the machine's, at most 3.5 GiB. */
   readonly memory?: number | string;
   /**
-   * Where state goes that does not fit the memory, in Node: `{ directory: "/tmp" }`. Aggregations with keys write it there
-   * as Arrow IPC files, and finish. Nothing is left there when a run ends; a killed process's files go at the next start.
+   * Where state goes that does not fit the memory, in Node: `{ directory: "/tmp" }`. Aggregations with keys, and sorts,
+   * write it there as Arrow IPC files, and finish. Nothing is left there when a run ends; a killed process's files go at the next start.
    * Without it a run that needs more memory fails with MemoryLimitError.
    */
   readonly spill?: SpillOptions;
@@ -602,11 +602,16 @@ export class Engine {
       counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
       counters.batchesOut += batches.length;
     };
-    const spilled = pipeline.finishSpilled();
+    let spilled = pipeline.finishSpilled();
     if (spilled === null) {
-      const kept = pipeline.finishResident();
-      count(kept);
-      return owned(pipeline.schema, pipeline.lastOperators, kept);
+      try {
+        const kept = pipeline.finishResident();
+        count(kept);
+        return owned(pipeline.schema, pipeline.lastOperators, kept);
+      } catch (error) {
+        spilled = error instanceof MemoryLimitError ? pipeline.finishInPieces() : null;
+        if (spilled === null) throw error;
+      }
     }
     const batches: BatchData[] = [];
     for (const batch of spilled) {

@@ -45,8 +45,9 @@ import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { SharedMap } from "./shared-map.js";
 import { type Order, sortOperatorOf } from "./sort.js";
+import { SortStep } from "./sort-step.js";
 import { results, SpilledAggregation } from "./spilled-aggregation.js";
-import { atWork, drain, labelOf, OperatorStep, type Step } from "./step.js";
+import { atWork, drain, labelOf, OperatorStep, type Step, taken } from "./step.js";
 import { UnionStep } from "./union-step.js";
 import { WindowStep, type WindowStepOptions } from "./window-step.js";
 
@@ -283,6 +284,7 @@ export class Pipeline {
 
   /** The results of `lastOperators`, left in the kernel's memory. */
   finishResident(): ResidentBatch[] {
+    this.#relief?.release();
     const work = () => finishAll(this.lastOperators!);
     return this.#probe === null ? work() : this.#probe.resident(this.#chains[0]!.steps.at(-1)!, work);
   }
@@ -298,7 +300,14 @@ export class Pipeline {
   /** The results of the last step where it has spilled, instead of `finishResident`; null where it has not. */
   finishSpilled(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
-    return last instanceof AggregateStep && last.hasSpilled ? last.finish() : null;
+    const spills = last instanceof AggregateStep || last instanceof SortStep;
+    return spills && last.hasSpilled ? last.finish() : null;
+  }
+
+  /** The results of the last step after `finishResident` has found no memory; null where there is no other way. */
+  finishInPieces(): Iterable<BatchData> | null {
+    const last = this.#chains[0]!.steps.at(-1);
+    return last instanceof SortStep && last.mayStartOver ? last.finish() : null;
   }
 
   /** From now on the end of input does not reach the last step: the caller pulls `lastOperators` himself. */
@@ -432,7 +441,8 @@ function isSpillable({ changelog, keys }: AggregateStage): boolean {
 function maySpill(plan: LoweredPlan): boolean {
   const stages = chainsIn(plan).flatMap((chain) => chain.stages);
   return stages.some(
-    (stage) =>
+    (stage, index) =>
+      (stage.kind === "sort" && stages[index + 1]?.kind !== "limit") ||
       (stage.kind === "aggregate" && isSpillable(stage)) ||
       (stage.kind === "groupingSets" && stage.sets.some((set) => isSpillable(set.stage))),
   );
@@ -535,7 +545,9 @@ class AggregateStep extends OperatorStep implements Spillable {
       return;
     }
     if (!this.#changelog) {
-      yield* this.taken(input, start, rows, firstRow);
+      yield* taken(this.relief, this.operator.output, start, rows, (from, some) =>
+        this.operator.push(input, from, some, firstRow),
+      );
       return;
     }
     if ((yield* this.pushed(input, start, rows, firstRow)) !== Status.HAS_MORE) return;
@@ -782,31 +794,6 @@ class SliceStep implements Step {
   }
 
   free(): void {}
-}
-
-class SortStep extends OperatorStep {
-  readonly #batchRows: number;
-
-  constructor(kernel: Kernel, order: Order, { batchRows, relief }: StepOptions) {
-    super(sortOperatorOf(kernel, order), relief);
-    this.#batchRows = batchRows;
-  }
-
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
-    return this.taken(input, start, rows, firstRow);
-  }
-
-  passes(): null {
-    return null;
-  }
-
-  watermark(): Iterable<BatchData> {
-    return [];
-  }
-
-  *finish(): Generator<BatchData> {
-    yield* this.operator.finish(this.#batchRows);
-  }
 }
 
 /** A sort of windows' results by the windows' ends first: what a watermark has brought leaves in order after it. */

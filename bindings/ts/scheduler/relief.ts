@@ -23,6 +23,8 @@ export interface Spillable {
  */
 const RESERVE_SHARE = 5;
 const LEAST_RESERVE = 2 ** 16;
+/** What grows bit by bit grows by so much at once. */
+const HEADROOM = 1.25;
 const WORTHWHILE_SHARE = 4;
 
 export class Relief {
@@ -31,6 +33,7 @@ export class Relief {
   readonly #steps: Spillable[] = [];
   readonly #files = new Set<SpillFile>();
   #reserve = 0;
+  #reserved = 0;
 
   constructor(kernel: Kernel, folder: SpillFolder) {
     this.kernel = kernel;
@@ -95,12 +98,38 @@ export class Relief {
 
   /** Does `work` with the block that is kept aside given back. */
   *spilling(work: () => Iterable<void>): Generator<void> {
-    this.#release();
+    this.release();
     try {
       yield* work();
     } finally {
       if (this.kernel.isAlive) this.#keep();
     }
+  }
+
+  /**
+   * Makes what is kept aside at least so large, for a step that needs as much to write what it holds.
+   * @throws MemoryLimitError when there is not so much; what was kept is kept
+   */
+  reserve(bytes: number): void {
+    if (bytes <= this.#reserved) return;
+    const before = this.#reserved;
+    this.release();
+    for (const wanted of [bytes * HEADROOM, bytes]) {
+      try {
+        this.#allocate(Math.ceil(wanted));
+        return;
+      } catch (error) {
+        if (!(error instanceof MemoryLimitError)) throw error;
+        if (wanted !== bytes) continue;
+        if (before > 0) this.#allocate(before);
+        throw error;
+      }
+    }
+  }
+
+  #allocate(bytes: number): void {
+    this.#reserve = this.kernel.allocate(bytes);
+    this.#reserved = bytes;
   }
 
   /** As much as there is: a run that begins when memory is short does without. */
@@ -111,7 +140,7 @@ export class Relief {
       bytes /= 2
     ) {
       try {
-        this.#reserve = this.kernel.allocate(Math.floor(bytes));
+        this.#allocate(Math.floor(bytes));
         return;
       } catch (error) {
         if (!(error instanceof MemoryLimitError)) throw error;
@@ -119,16 +148,22 @@ export class Relief {
     }
   }
 
-  #release(): void {
-    if (this.#reserve === 0) return;
+  /** Gives back what is kept aside: for a step that gives its results, and will not write. */
+  release(): void {
     this.kernel.free(this.#reserve);
     this.#reserve = 0;
+    this.#reserved = 0;
+  }
+
+  /** Keeps memory aside again where other steps may still write. */
+  restore(): void {
+    if (this.#steps.length > 1 && this.#reserve === 0) this.#keep();
   }
 
   /** Removes all files and gives the block back. */
   close(): void {
     for (const file of this.#files) file.close();
     this.#files.clear();
-    if (this.kernel.isAlive) this.#release();
+    if (this.kernel.isAlive) this.release();
   }
 }

@@ -1,29 +1,42 @@
 // What a SORT operator does for a plan: a sort or a limit without one, and the projection before it.
 
+import { Type } from "../../../kernel/abi/layout.js";
 import { type Kernel, type Operator, ProgramBuilder } from "../kernel/index.js";
 import type { ProjectStage } from "../plan/index.js";
-import { physicalType, type Schema } from "../type/data-type.js";
+import type { BatchData } from "../type/column.js";
+import { byteWidth, type DataType, physicalType, type Schema, uint32 } from "../type/data-type.js";
+import { MemoryLimitError } from "../type/error.js";
 
 export interface Limit {
   readonly count: number;
   readonly offset: number;
 }
 
+export interface OrderKey {
+  /** Column of the schema. */
+  readonly column: number;
+  readonly descending: boolean;
+  readonly nullsFirst: boolean;
+}
+
 export interface Order {
   /** The projection whose program the operator runs; null when it takes its input's columns as they are. */
   readonly project: ProjectStage | null;
   readonly schema: Schema;
-  /** Columns of `schema`. */
-  readonly by: readonly {
-    readonly column: number;
-    readonly descending: boolean;
-    readonly nullsFirst: boolean;
-  }[];
+  readonly by: readonly OrderKey[];
   readonly limit: Limit | null;
   /** Whether all rows that there are may leave, in order, at every watermark. */
   readonly timed: boolean;
   /** Stages of the plan that this is. */
   readonly stages: number;
+}
+
+/** Columns that a sort takes as they are. */
+export interface SortedColumns {
+  readonly schema: Schema;
+  readonly by: readonly OrderKey[];
+  /** So many of them, the last ones, take no part in the order. */
+  readonly carried: number;
 }
 
 /** All columns of the schema must be of types that the kernel knows. */
@@ -32,16 +45,140 @@ export function sortOperatorOf(kernel: Kernel, { project, schema, by, limit }: O
     program: project?.program ?? loadAll(schema),
     columns: project?.columns ?? schema.fields.map((_, index) => index),
     output: schema,
-    keys: by.map(({ column, descending, nullsFirst }) => ({ output: column, descending, nullsFirst })),
+    keys: keysOf(by),
     offset: limit?.offset,
     limit: limit?.count,
     instruction: (index) => project?.instructions[index],
   });
 }
 
+/** @param limit most rows that it gives */
+export function sortOperatorFor(
+  kernel: Kernel,
+  { schema, by, carried }: SortedColumns,
+  limit?: number,
+): Operator {
+  const columns = schema.fields.map((_, index) => index);
+  return kernel.sort({
+    program: loadAll(schema),
+    columns,
+    output: schema,
+    keys: keysOf(by),
+    carried,
+    limit,
+  });
+}
+
+function keysOf(by: readonly OrderKey[]) {
+  return by.map(({ column, descending, nullsFirst }) => ({ output: column, descending, nullsFirst }));
+}
+
 /** The program whose outputs are the columns themselves. */
-export function loadAll(schema: Schema): Uint8Array {
+function loadAll(schema: Schema): Uint8Array {
   const program = new ProgramBuilder();
   for (const { type } of schema.fields) program.output(program.load(program.column(physicalType(type))));
   return program.encode();
+}
+
+// ---- rows with a number
+
+/** The same columns and one more, which takes no part in the order. */
+export function numbered({ schema, by, carried }: SortedColumns): SortedColumns {
+  const number = { name: "number", type: uint32, nullable: false };
+  return { schema: { fields: [...schema.fields, number] }, by, carried: carried + 1 };
+}
+
+/** A batch with its rows' numbers as its last column. */
+export function withNumbers(
+  { length, columns }: BatchData,
+  numbers: Uint32Array<ArrayBuffer>,
+  schema: Schema,
+): BatchData {
+  const column = {
+    type: uint32,
+    length,
+    offset: 0,
+    nullCount: 0,
+    validity: null,
+    offsets: null,
+    values: new Uint8Array(numbers.buffer),
+    dictionary: null,
+  };
+  return { schema, length, columns: [...columns, column] };
+}
+
+/** The last column of a batch that has left an operator. */
+export function numbersOf(batch: BatchData): Uint32Array {
+  const { buffer, byteOffset } = batch.columns.at(-1)!.values;
+  return new Uint32Array(buffer, byteOffset, batch.length);
+}
+
+// ---- results
+
+/** Fewest rows of a batch of results before memory that does not do for them is an error. */
+const LEAST_ROWS = 256;
+
+/**
+ * The rows of an operator whose input has ended, in batches as large as memory allows; empty ones while it sorts.
+ * @throws MemoryLimitError when there is no room to sort, or for a small batch; rows that have not left are still there
+ */
+export function* inOrder(operator: Operator, batchRows: number, batchBytes?: number): Generator<BatchData> {
+  for (let rows = batchRows; ; ) {
+    let pulled: ReturnType<Operator["tryPull"]>;
+    try {
+      pulled = operator.tryPull(rows, batchBytes);
+    } catch (error) {
+      if (!(error instanceof MemoryLimitError) || rows <= LEAST_ROWS) throw error;
+      rows = Math.max(LEAST_ROWS, Math.min(rows, 65_536) >> 2);
+      continue;
+    }
+    yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
+    if (!pulled.more) return;
+  }
+}
+
+// ---- memory (kernel/sort/row-store.ts and sorter.ts)
+
+/** A row's number of its part, and room for its word twice where one part has all rows. */
+const WORD_BYTES = 18;
+/** What sorting takes however few rows there are. */
+export const TABLE_BYTES = 49_152;
+/** Rows that are not moved. */
+const WHOLE_ROWS = 32_768;
+const CHUNK_ROWS = 65_536;
+
+/** What an operator takes to sort so many rows, besides the rows themselves. */
+export function sortingBytes(schema: Schema, rows: number): number {
+  const bytes = rows * WORD_BYTES + TABLE_BYTES;
+  return rows <= WHOLE_ROWS ? bytes : bytes + Math.ceil(rows / CHUNK_ROWS) * CHUNK_ROWS * widestBytes(schema);
+}
+
+export interface RowSize {
+  /** What a row takes while it is sorted, without the bytes of its texts. */
+  readonly rowBytes: number;
+  readonly hasTexts: boolean;
+}
+
+export function rowSize(schema: Schema): RowSize {
+  const stored = schema.fields.reduce((sum, { type }) => sum + storedBytes(type), 0);
+  return {
+    rowBytes: stored + WORD_BYTES + widestBytes(schema),
+    hasTexts: schema.fields.some(({ type }) => isText(type)),
+  };
+}
+
+function widestBytes({ fields }: Schema): number {
+  return fields.reduce((most, { type }) => Math.max(most, storedBytes(type)), 0);
+}
+
+/** Of a value and its bit of validity; of a text where it lies. */
+function storedBytes(type: DataType): number {
+  const physical = physicalType(type);
+  const width = physical === Type.BOOL ? 1 : isText(type) ? 8 : byteWidth(physical);
+  return width + 1 / 8;
+}
+
+function isText(type: DataType): boolean {
+  const physical = physicalType(type);
+  return physical === Type.BYTES || physical === Type.LARGE_BYTES;
 }

@@ -33,9 +33,6 @@ export interface Step {
   free(): void;
 }
 
-/** A push of so few rows, or fewer, is not divided. */
-const LEAST_ROWS = 1024;
-
 /** A step that is an operator of the kernel. */
 export abstract class OperatorStep implements Step {
   #operator: Operator;
@@ -68,27 +65,10 @@ export abstract class OperatorStep implements Step {
     rows: number,
     firstRow: number,
     port = 0,
-    least = 1,
   ): Generator<BatchData, Status> {
     const push = () => this.#operator.push(input, start, rows, firstRow, port);
     if (this.relief === null) return push();
-    return yield* atWork(this.relief.attempt(push, least), this.#operator.output);
-  }
-
-  /**
-   * The same for operators that give nothing before the end: a morsel for which there is no room comes in halves before
-   * anything is spilled that is hardly worth it.
-   */
-  protected *taken(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
-    const divides = this.relief !== null && rows > LEAST_ROWS;
-    try {
-      yield* this.pushed(input, start, rows, firstRow, 0, divides ? this.relief!.worthwhile : 1);
-    } catch (error) {
-      if (!divides || !(error instanceof MemoryLimitError)) throw error;
-      const half = rows >> 1;
-      yield* this.taken(input, start, half, firstRow);
-      yield* this.taken(input, start + half, rows - half, firstRow);
-    }
+    return yield* atWork(this.relief.attempt(push), this.#operator.output);
   }
 
   abstract passes(time: bigint): bigint | null;
@@ -104,6 +84,36 @@ export abstract class OperatorStep implements Step {
 
   free(): void {
     this.operator.destroy();
+  }
+}
+
+/** A push of so few rows, or fewer, is not divided. */
+const LEAST_ROWS = 1024;
+
+/**
+ * Pushes rows to what gives nothing before the end; yields empty batches while steps of the run spill to make room.
+ * A morsel for which there is no room comes in halves before anything is spilled that is hardly worth it.
+ */
+export function* taken(
+  relief: Relief | null,
+  schema: Schema,
+  start: number,
+  rows: number,
+  push: (start: number, rows: number) => unknown,
+): Generator<BatchData> {
+  if (relief === null) {
+    push(start, rows);
+    return;
+  }
+  const divides = rows > LEAST_ROWS;
+  try {
+    const attempt = relief.attempt(() => push(start, rows), divides ? relief.worthwhile : 1);
+    yield* atWork(attempt, schema);
+  } catch (error) {
+    if (!divides || !(error instanceof MemoryLimitError)) throw error;
+    const half = rows >> 1;
+    yield* taken(relief, schema, start, half, push);
+    yield* taken(relief, schema, start + half, rows - half, push);
   }
 }
 

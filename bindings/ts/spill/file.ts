@@ -9,6 +9,8 @@ import type { Schema } from "../type/data-type.js";
 import { SpillError } from "../type/error.js";
 import type { SpillFolder } from "./folder.js";
 
+const HEADROOM = 1.25;
+
 /** Where a batch lies in its file. */
 export interface Extent {
   readonly offset: number;
@@ -23,6 +25,8 @@ export class SpillFile {
   readonly #writer: IpcStreamWriter;
   readonly #head: Uint8Array;
   readonly #file: number;
+  /** What was read last: fresh buffers for each batch keep the garbage collector busy. */
+  #room = new Uint8Array(0);
   #bytes = 0;
   #open = true;
 
@@ -68,11 +72,24 @@ export class SpillFile {
     }
   }
 
-  /** @throws SpillError when the bytes are not those that were written. */
+  /**
+   * A batch that is valid until the next one is read.
+   * @throws SpillError when the bytes are not those that were written.
+   */
   read(extent: Extent): BatchData {
+    const length = this.#head.length + extent.bytes;
+    if (length > this.#room.length) this.#room = new Uint8Array(Math.ceil(length * HEADROOM));
+    return this.#read(extent, this.#room.subarray(0, length));
+  }
+
+  /** The same in memory of its own. */
+  take(extent: Extent): BatchData {
+    return this.#read(extent, new Uint8Array(this.#head.length + extent.bytes));
+  }
+
+  #read(extent: Extent, bytes: Uint8Array): BatchData {
     const { host } = this.#folder;
     const head = this.#head.length;
-    const bytes = new Uint8Array(head + extent.bytes);
     bytes.set(this.#head);
     for (let at = 0; at < extent.bytes; ) {
       const read = this.#guarded("cannot be read", () =>
