@@ -33,6 +33,9 @@ import {
 /** Stands for a row that is not there, where a side is padded. */
 export const NO_ROW: u32 = 0xffffffff;
 
+/** Texts of so many bytes, or fewer, have room made for them without a look at how long each is. */
+export const ROUGH_BYTES: u64 = 1 << 20;
+
 /** Bytes of the texts of `count` rows (u32 each at `rows`; NO_ROW has none). */
 export function gatherBytes(self: Store, index: u32, rows: usize, count: u32): u64 {
   const column = storeColumn(self, index);

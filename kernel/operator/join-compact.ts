@@ -183,6 +183,7 @@ function emptyStore(like: Store, region: usize): usize {
   for (let index: u32 = 0; index < like.columnCount; index++) {
     storeColumn(fresh, index).type = storeColumn(like, index).type;
     storeColumn(fresh, index).output = storeColumn(like, index).output;
+    storeColumn(fresh, index).longest = storeColumn(like, index).longest;
   }
   storeLayout(fresh);
   return address;

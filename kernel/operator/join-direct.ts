@@ -31,7 +31,7 @@ import {
   programRun,
 } from "../expression/program";
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
-import { TEXT_SLACK, appendRows, gather, gatherBound, gatherBytes } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendRows, gather, gatherBound, gatherBytes } from "../join/gather";
 import { Keys, keysFind } from "../join/keys";
 import { Store, storeColumn, storeDictionary, storeMatched } from "../join/store";
 import { failMemory } from "../memory/context";
@@ -50,9 +50,6 @@ import {
   joinStore,
 } from "./join-state";
 import { Operator } from "./operator";
-
-/** Texts of so many bytes, or fewer, have room made for them without a look at how long each is. */
-const ROUGH_BYTES: u64 = 1 << 20;
 
 /** Whether a push on this port may go the short way. */
 export function joinIsDirect(self: Join, port: u32): bool {

@@ -423,13 +423,14 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     const perPush = 900;
     const operator = openJoin(kernel, query(time, how));
     const sides = [int64, int64, utf8];
+    const textOf = (minute: number) => `a text of row ${minute}, long enough to lie elsewhere`;
     // One row a minute and side; keys change by the hour, and the right side comes ten minutes later.
     const rows = (from: number, shift: number): Table => {
       const minutes = Array.from({ length: perPush }, (_, row) => from + row);
       return [
         minutes.map((minute) => BigInt(Math.floor(minute / 60))),
         minutes.map((minute) => BigInt(minute + shift)),
-        minutes.map((minute) => `a text of row ${minute}, long enough to lie elsewhere`),
+        minutes.map(textOf),
       ];
     };
     const held: number[] = [];
@@ -441,6 +442,13 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
         const [keys, moments, others, otherMoments] = [at(0), at(1), at(3), at(4)];
         const isPair = (row: number) =>
           [columns[0]!, columns[3]!].every(({ validity }) => validity === null || getBit(validity, row));
+        const texts = [columns[2]!, columns[5]!].map(({ offsets, values }) => {
+          const [start, end] = new Uint32Array(offsets!.slice(-8).buffer);
+          return new TextDecoder().decode(values.subarray(start, end));
+        });
+        const minutes = [moments.at(-1)!, otherMoments.at(-1)! - 10n];
+        if (isPair(length - 1) && texts.some((text, side) => text !== textOf(Number(minutes[side]))))
+          wrong += 1;
         leaving += length;
         for (let row = 0; row < length; row++) {
           const apart = Number(otherMoments[row]! - moments[row]!);
