@@ -25,18 +25,23 @@ const { values: options } = parseArgs({
 
 /** A case that takes so much of the processor hangs, and one that waits so long; of a busy machine it gets little. */
 const HANG_MS = { processor: 60_000, wall: 600_000 };
-/** Looks from another thread whether cases go on; kills the process when one hangs. */
+/** Cases are small: one that makes the process so large would take all there is. */
+const MOST_BYTES = 2 ** 31;
+/** Looks from another thread whether cases go on; kills the process when one hangs, or takes too much memory. */
 const WATCH = `
   const { workerData } = require("node:worker_threads");
+  const end = (what) => {
+    const number = Atomics.load(workerData.cases, 0) & ((1n << 53n) - 1n);
+    require("node:fs").writeSync(2, "case " + number + " " + what + "\\n");
+    process.kill(process.pid, "SIGKILL");
+  };
   const processorMs = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
   let [last, since, used] = [-1n, Date.now(), processorMs()];
   setInterval(() => {
     const now = Atomics.load(workerData.cases, 0);
     if (now !== last) [last, since, used] = [now, Date.now(), processorMs()];
-    else if (processorMs() - used > ${HANG_MS.processor} || Date.now() - since > ${HANG_MS.wall}) {
-      require("node:fs").writeSync(2, "case " + (now & ((1n << 53n) - 1n)) + " hangs\\n");
-      process.kill(process.pid, "SIGKILL");
-    }
+    else if (processorMs() - used > ${HANG_MS.processor} || Date.now() - since > ${HANG_MS.wall}) end("hangs");
+    if (process.memoryUsage.rss() > ${MOST_BYTES}) end("takes more than ${MOST_BYTES} bytes");
   }, 1000);
 `;
 const current = new BigInt64Array(new SharedArrayBuffer(8));

@@ -42,6 +42,44 @@ describe.each(["file", "stream"] as const)("metadata of a %s", (format) => {
     expect(refused).toBeGreaterThan(50);
   });
 
+  test("are checked behind a message that says it has a body it has not", () => {
+    const copy = bytes.slice();
+    const view = new DataView(copy.buffer);
+    const put = (at: number, word: number) => view.setUint32(at, word, true);
+    const reset = (at: number) => copy.set(bytes.subarray(at, at + 4), at);
+    const contradicts = () => {
+      try {
+        checkIpc(copy);
+        return false;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MalformedArrowError);
+        return true;
+      }
+    };
+    const words = Array.from({ length: copy.length >> 2 }, (_, word) => 4 * word);
+    const asking = words.filter((at) => {
+      put(at, 0x7ffffff0);
+      const refused = contradicts();
+      reset(at);
+      return refused;
+    });
+    // The first message tells of the columns, and never has a body.
+    const start = format === "file" ? 8 : 0;
+    const first = start + 8 + view.getInt32(start + 4, true);
+    const far = asking.filter((at) => at > first && at < copy.length - 300);
+    expect(far.length).toBeGreaterThan(5);
+    for (const body of words.filter((at) => at >= start + 8 && at < first)) {
+      for (const word of [0x00080000, 0x7ffffff0, 0x80000000]) {
+        put(body, word);
+        const one = far[(body >> 2) % far.length]!;
+        put(one, 0x7ffffff0);
+        expect(() => fromArrow(copy)).toThrow(MillraceError);
+        reset(one);
+        reset(body);
+      }
+    }
+  });
+
   test("cut off anywhere are an error, or fewer batches", () => {
     for (let length = 0; length < bytes.length; length += 3) {
       try {

@@ -25,13 +25,14 @@ const SCHEMA: Shape = { lists: { 1: () => FIELD, 2: () => KEY_VALUE }, items: { 
 const RECORD_BATCH: Shape = { items: { 1: 16, 2: 16, 4: 8 } };
 const DICTIONARY_BATCH: Shape = { tables: { 1: () => RECORD_BATCH } };
 const HEADERS: readonly (Shape | undefined)[] = [undefined, SCHEMA, DICTIONARY_BATCH, RECORD_BATCH];
+const [DICTIONARY, RECORDS] = [2, 3];
 const MESSAGE: Shape = { lists: { 4: () => KEY_VALUE } };
 const [HEADER_TYPE, HEADER, BODY_LENGTH] = [1, 2, 3];
 const BLOCK_BYTES = 24;
 /** The footer's fields of blocks, with the kind of the messages there: numbers of HEADERS. */
 const BLOCKS = [
-  [2, 2],
-  [3, 3],
+  [2, DICTIONARY],
+  [3, RECORDS],
 ] as const;
 const FOOTER: Shape = {
   tables: { 1: () => SCHEMA },
@@ -57,8 +58,10 @@ export function checkIpc(bytes: Uint8Array): void {
 function checkStream(view: DataView, from: number): void {
   for (let at = from; ; ) {
     const message = checkMessage(view, at);
-    if (message === null || message.body < 0) return;
-    at = message.end + message.body;
+    if (message === null) return;
+    // apache-arrow looks for the next message there: of others than batches it does not believe that they have a body.
+    const isBatch = message.type === DICTIONARY || message.type === RECORDS;
+    at = message.end + (isBatch ? Math.max(message.body, 0) : 0);
   }
 }
 
