@@ -32,6 +32,8 @@ type Rows = readonly (readonly Value[])[];
 export interface Spilling {
   /** KiB of memory besides what the engine holds when nothing runs; null: plenty. */
   readonly room: number | null;
+  /** Whether it is the query's memory, and not the engine's, that does not do. */
+  readonly own?: boolean;
 }
 
 export interface Way {
@@ -112,7 +114,15 @@ export function drawWay(draw: Draw, builds: number): Way {
 }
 
 function drawSpilling(draw: Draw): Spilling {
-  return { room: draw.pick([null, null, 1024, 512, 256, 128, 4096]) };
+  return draw.pick([
+    { room: null },
+    { room: null },
+    { room: 1024 },
+    { room: 512, own: true },
+    { room: 256 },
+    { room: 128 },
+    { room: 4096, own: true },
+  ]);
 }
 
 function drawFaults(draw: Draw): Faults {
@@ -167,7 +177,7 @@ export async function runWay(
   const inputs: Record<string, object> = {};
   try {
     leavePieces(way.shy);
-    if (way.spill !== null && way.spill.room !== null)
+    if (way.spill !== null && way.spill.room !== null && way.spill.own !== true)
       kernel.setBudget(kernel.usedBytes + 1024 * way.spill.room);
     for (const [name, table] of Object.entries(arriving)) {
       inputs[name] = await inputOf(engine, way, table, disturbance, loaded);
@@ -184,11 +194,12 @@ async function resultOf(
   engine: Engine,
   plan: Plan<unknown>,
   inputs: Record<string, object>,
-  { mode, batchRows, clock }: Way,
+  { mode, batchRows, clock, spill }: Way,
   watermarks: Record<string, WatermarkOptions>,
   { signal, leaveAfter = Number.POSITIVE_INFINITY }: Disturbance,
 ): Promise<Value[][] | null> {
-  const aborting = signal === undefined ? {} : { signal };
+  const memory = spill?.own === true && spill.room !== null ? { memory: 1024 * spill.room } : {};
+  const aborting = { ...(signal === undefined ? {} : { signal }), ...memory };
   if (mode === "collect") return folded(await engine.collect(plan, inputs, aborting));
   if (mode === "profile") return folded((await engine.profile(plan, inputs, aborting)).result);
   if (mode === "kernel") {

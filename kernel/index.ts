@@ -1,7 +1,7 @@
 // The exports of the kernel, nothing else. ABI.md says how to call them.
 
-import { contextCreate, contextError, contextRoot } from "./memory/context";
-import { heapAllocate, heapFree } from "./memory/heap";
+import { contextAccount, contextCharge, contextCreate, contextError, contextRoot } from "./memory/context";
+import { accountClose, accountIsOpen, accountOpen, heapAllocate, heapFree } from "./memory/heap";
 import { Root } from "./abi/layout";
 import * as operators from "./operator/dispatch";
 
@@ -14,7 +14,7 @@ export function last_error(ctx: usize): usize {
 }
 
 export function mem_alloc(ctx: usize, bytes: usize): usize {
-  return heapAllocate(contextRoot(ctx), bytes);
+  return heapAllocate(contextRoot(ctx), contextAccount(ctx), bytes);
 }
 
 export function mem_free(ctx: usize, address: usize): bool {
@@ -23,6 +23,23 @@ export function mem_free(ctx: usize, address: usize): bool {
 
 export function mem_budget(ctx: usize, bytes: u32): void {
   store<u32>(contextRoot(ctx), bytes, <usize>Root.BUDGET);
+}
+
+export function mem_account(ctx: usize, limit: u32): usize {
+  return accountOpen(contextRoot(ctx), limit);
+}
+
+export function mem_charge(ctx: usize, account: usize): bool {
+  if (account != 0 && !accountIsOpen(contextRoot(ctx), account)) return false;
+  contextCharge(ctx, account);
+  return true;
+}
+
+export function mem_account_close(ctx: usize, account: usize): bool {
+  if (!accountIsOpen(contextRoot(ctx), account)) return false;
+  if (contextAccount(ctx) == account) contextCharge(ctx, 0);
+  accountClose(contextRoot(ctx), account);
+  return true;
 }
 
 /** A fault switch for tests: the `nth` allocation from now on fails once; 0 turns it off. */

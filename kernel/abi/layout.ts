@@ -157,6 +157,19 @@ export const enum Root {
   SIZE = 8256,
 }
 
+/** What one query uses of the memory: see `mem_account`. To read, never to write. */
+export const enum Account {
+  /** u32 bytes in use, block headers included. */
+  USED = 0,
+  /** u32 most bytes that may be in use; 0 when it has no limit of its own. */
+  LIMIT = 4,
+  /** u32 highest USED so far. */
+  PEAK = 8,
+  /** u32 1 when it is closed, and goes with its last block. */
+  CLOSED = 12,
+  SIZE = 16,
+}
+
 /** Flags of `ctx_init`. */
 export const enum ContextFlag {
   /** Attach to a root block that another context created. */

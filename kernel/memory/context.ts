@@ -4,6 +4,7 @@
 // returns, handed out stack-wise (mark, take, reset), so that inner loops reuse the same cached bytes.
 //
 //   context: +0 root   +4 scratch start   +8 scratch end   +12 scratch cursor   +16.. error record (64 bytes)
+//            +80 account that is charged, 0 = none
 
 import { ContextFlag, ErrorRecord, Type } from "../abi/layout";
 import { Reason, Status } from "../abi/status";
@@ -11,6 +12,7 @@ import { heapAllocate, heapInit, heapIsRoot } from "./heap";
 
 const SIZE: usize = 128;
 const ERROR: usize = 16;
+const ACCOUNT: usize = 80;
 /**
  * Scratch of one worker: group ids, hashes, selections and masks of one vector. Registers are the program's
  * own.
@@ -22,7 +24,7 @@ export function contextCreate(base: usize, length: usize, flags: u32): usize {
   if (flags & <u32>ContextFlag.ATTACH) {
     if (!heapIsRoot(base)) return 0;
   } else if (!heapInit(base, length, flags)) return 0;
-  const context = heapAllocate(base, SIZE + SCRATCH);
+  const context = heapAllocate(base, 0, SIZE + SCRATCH);
   if (context == 0) return 0;
   memory.fill(context, 0, SIZE);
   store<u32>(context, <u32>base);
@@ -36,6 +38,18 @@ export function contextCreate(base: usize, length: usize, flags: u32): usize {
 @inline
 export function contextRoot(context: usize): usize {
   return load<u32>(context);
+}
+
+/** The account that what is made in this context is charged to; 0 = none. */
+// @ts-ignore: decorator
+@inline
+export function contextAccount(context: usize): usize {
+  return load<u32>(context, ACCOUNT);
+}
+
+/** From now on `account` is charged. */
+export function contextCharge(context: usize, account: usize): void {
+  store<u32>(context, <u32>account, ACCOUNT);
 }
 
 // @ts-ignore: decorator

@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { BUILDS } from "../../bindings/ts/kernel/testing.js";
+import { int32 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { Root } from "../abi/layout.js";
 
@@ -97,6 +98,53 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
     expect(() => kernel.allocate(1)).toThrow(/64 MiB of the budget of 64 MiB/);
     kernel.free(most);
     expect(kernel.usedBytes).toBe(start.used);
+  });
+
+  test("what an account is charged is counted and bound, and it goes with its last block", () => {
+    const own = kernel.account("1 MiB");
+    const opened = kernel.usedBytes;
+    const blocks = [own.allocate(1000), own.allocate(200_000)];
+    const other = kernel.allocate(5000);
+    const used = taken(1000) + taken(200_000);
+    expect(own.ownUse).toEqual({ usedBytes: used, limitBytes: MEBIBYTE });
+    expect([own.freeBytes, own.budgetBytes]).toEqual([MEBIBYTE - used, MEBIBYTE]);
+    expect(() => own.allocate(MEBIBYTE)).toThrow(
+      /of the query: 1 MiB more do not fit, 196.44 KiB of the 1 MiB/,
+    );
+    expect(() => own.allocate(65 * MEBIBYTE)).toThrow(MemoryLimitError);
+    kernel.free(kernel.allocate(2 * MEBIBYTE));
+    own.free(blocks.shift()!);
+    own.free(other);
+    expect(own.ownUse!.usedBytes).toBe(taken(200_000));
+    const operator = own.hashAggregate({
+      columns: [{ name: "k", type: int32 }],
+      keys: ["k"],
+      aggregates: [{ name: "n", function: "count" }],
+    });
+    expect(own.ownUse!.usedBytes).toBeGreaterThan(taken(200_000) + operator.stats().stateBytes);
+    own.closeAccount();
+    own.closeAccount();
+    expect([own.ownUse, own.budgetBytes]).toEqual([null, 64 * MEBIBYTE]);
+    operator.destroy();
+    expect(kernel.usedBytes).toBe(opened + taken(200_000));
+    kernel.free(blocks[0]!);
+    expect([kernel.usedBytes, kernel.blocks]).toEqual([start.used, start.blocks]);
+  });
+
+  test("what is no account is refused", () => {
+    const block = kernel.allocate(1000);
+    kernel.memory.bytes.fill(0, block, block + 1000);
+    const account = kernel.call((exports, context) => exports.mem_account(context, 0)) >>> 0;
+    for (const wrong of [block, account + 64, account + 8, base, 64, 1]) {
+      expect(kernel.call((exports, context) => exports.mem_charge(context, wrong))).toBe(0);
+      expect(kernel.call((exports, context) => exports.mem_account_close(context, wrong))).toBe(0);
+    }
+    expect(() => kernel.free(account)).toThrow(ArgumentError);
+    expect(kernel.call((exports, context) => exports.mem_account_close(context, account))).toBe(1);
+    expect(kernel.call((exports, context) => exports.mem_account_close(context, account))).toBe(0);
+    expect(() => kernel.account("65 MiB")).toThrow(ArgumentError);
+    kernel.free(block);
+    expect([kernel.usedBytes, kernel.blocks]).toEqual([start.used, start.blocks]);
   });
 
   test("the nth allocation fails on demand, once", () => {

@@ -7,12 +7,16 @@
 // compiles to nothing in builds without threads.
 //
 //   block:  +0 u32 bytes (header included)   +4 u32 next free block (only while free)
-//           +8 u32 magic (USED or FREE)      +12..63 unused     +64 payload, 64-byte aligned
+//           +8 u32 magic (USED, FREE, ACCOUNT)   +12 u32 account    +16..63 unused
+//           +64 payload, 64-byte aligned
+//
+// An account counts what one query uses, and may have a limit of its own. Each block names the account that it was
+// charged to (0: none), so that whoever frees it, whenever, gives it back there.
 //
 // Tried and lost: size classes by powers of two. They waste up to half of a large column, and a budget
 // that counts real bytes is then a lie.
 
-import { ContextFlag, Root, Abi } from "../abi/layout";
+import { Account, ContextFlag, Root, Abi } from "../abi/layout";
 import { insideMemory } from "./bounds";
 
 const HEADER: usize = 64;
@@ -30,6 +34,9 @@ const FREE: u32 = 0x45455246;
 
 const NEXT: usize = 4;
 const STATE: usize = 8;
+const CHARGED: usize = 12;
+/** An account is no block that its host could free. */
+const ACCOUNT: u32 = 0x54434341;
 
 /** Prepares a root block at `root`; the heap is what follows it up to `root + length`. */
 export function heapInit(root: usize, length: usize, flags: u32): bool {
@@ -71,23 +78,23 @@ export function unlock(root: usize): void {
 }
 
 /**
- * Address of `bytes` fresh bytes (contents undefined), 64-byte aligned; 0 when budget or memory is exhausted.
+ * Address of `bytes` fresh bytes (contents undefined), 64-byte aligned; 0 when the budget, the limit of `account` (0: none
+ * is charged) or memory is exhausted.
  */
-export function heapAllocate(root: usize, bytes: usize): usize {
+export function heapAllocate(root: usize, account: usize, bytes: usize): usize {
   if (bytes > 0xfff00000) return 0;
   const need: usize = (max<usize>(bytes, 1) + HEADER + GRAIN - 1) & ~(GRAIN - 1);
   lock(root);
-  const block = allocateLocked(root, need);
+  const block = allocateLocked(root, account, need);
   unlock(root);
   return block == 0 ? 0 : block + HEADER;
 }
 
-function allocateLocked(root: usize, need: usize): usize {
+function allocateLocked(root: usize, account: usize, need: usize): usize {
   const count = load<u32>(root, <usize>Root.ALLOCATIONS) + 1;
   store<u32>(root, count, <usize>Root.ALLOCATIONS);
   if (count == load<u32>(root, <usize>Root.FAIL_AT)) return 0;
-  const budget: u64 = load<u32>(root, <usize>Root.BUDGET);
-  if (budget != 0 && <u64>load<u32>(root, <usize>Root.USED) + <u64>need > budget) return 0;
+  if (!isWithin(root, account, need)) return 0;
 
   let previous: usize = 0;
   let block: usize = load<u32>(root, <usize>Root.FREE_LIST);
@@ -104,7 +111,7 @@ function allocateLocked(root: usize, need: usize): usize {
         store<u32>(block, <u32>need);
       }
       link(root, previous, next);
-      return take(root, block);
+      return take(root, account, block);
     }
     previous = block;
     block = load<u32>(block, NEXT);
@@ -114,24 +121,32 @@ function allocateLocked(root: usize, need: usize): usize {
   if (<u64>top + <u64>need > <u64>load<u32>(root, <usize>Root.HEAP_LIMIT) && !grow(root, top, need)) return 0;
   store<u32>(top, <u32>need);
   store<u32>(root, <u32>(top + need), <usize>Root.HEAP_TOP);
-  return take(root, top);
+  return take(root, account, top);
+}
+
+/** Whether neither the budget nor the limit of the account is passed by so many bytes more. */
+function isWithin(root: usize, account: usize, bytes: u64): bool {
+  const budget: u64 = load<u32>(root, <usize>Root.BUDGET);
+  if (budget != 0 && <u64>load<u32>(root, <usize>Root.USED) + bytes > budget) return false;
+  if (account == 0) return true;
+  const limit: u64 = load<u32>(account, <usize>Account.LIMIT);
+  return limit == 0 || <u64>load<u32>(account, <usize>Account.USED) + bytes <= limit;
 }
 
 /**
  * Whether blocks of `bytes` bytes in all, headers included, could be had now: within the budget, and in one
  * piece, so that it does not matter how they are divided. Takes nothing, but may grow the memory.
  */
-export function heapHasRoom(root: usize, bytes: u64): bool {
+export function heapHasRoom(root: usize, account: usize, bytes: u64): bool {
   if (bytes == 0) return true;
   lock(root);
-  const has = hasRoomLocked(root, bytes);
+  const has = hasRoomLocked(root, account, bytes);
   unlock(root);
   return has;
 }
 
-function hasRoomLocked(root: usize, bytes: u64): bool {
-  const budget: u64 = load<u32>(root, <usize>Root.BUDGET);
-  if (budget != 0 && <u64>load<u32>(root, <usize>Root.USED) + bytes > budget) return false;
+function hasRoomLocked(root: usize, account: usize, bytes: u64): bool {
+  if (!isWithin(root, account, bytes)) return false;
   const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
   if (<u64>top + bytes <= <u64>load<u32>(root, <usize>Root.HEAP_LIMIT)) return true;
   for (let block: usize = load<u32>(root, <usize>Root.FREE_LIST); block != 0; block = load<u32>(block, NEXT)) {
@@ -140,8 +155,14 @@ function hasRoomLocked(root: usize, bytes: u64): bool {
   return bytes <= LAST_PAGE && grow(root, top, <usize>bytes);
 }
 
-function take(root: usize, block: usize): usize {
+function take(root: usize, account: usize, block: usize): usize {
   store<u32>(block, USED, STATE);
+  store<u32>(block, <u32>account, CHARGED);
+  if (account != 0) {
+    const charged = load<u32>(account, <usize>Account.USED) + load<u32>(block);
+    store<u32>(account, charged, <usize>Account.USED);
+    if (charged > load<u32>(account, <usize>Account.PEAK)) store<u32>(account, charged, <usize>Account.PEAK);
+  }
   const used = load<u32>(root, <usize>Root.USED) + load<u32>(block);
   store<u32>(root, used, <usize>Root.USED);
   if (used > load<u32>(root, <usize>Root.PEAK)) store<u32>(root, used, <usize>Root.PEAK);
@@ -181,7 +202,12 @@ export function heapFree(root: usize, payload: usize): bool {
   const block = payload - HEADER;
   lock(root);
   const known = block < <usize>load<u32>(root, <usize>Root.HEAP_TOP) && load<u32>(block, STATE) == USED;
-  if (known) freeLocked(root, block);
+  if (known) {
+    const account: usize = load<u32>(block, CHARGED);
+    const size = load<u32>(block);
+    freeLocked(root, block);
+    if (account != 0) giveBack(root, account, size);
+  }
   unlock(root);
   return known;
 }
@@ -222,6 +248,40 @@ function freeLocked(root: usize, block: usize): void {
     link(root, before, 0);
     store<u32>(root, <u32>block, <usize>Root.HEAP_TOP);
   }
+}
+
+// ---- accounts
+
+/** A new account, of which at most `limit` bytes may be in use (0: no limit of its own); 0 when memory is exhausted. */
+export function accountOpen(root: usize, limit: u32): usize {
+  const account = heapAllocate(root, 0, <usize>Account.SIZE);
+  if (account == 0) return 0;
+  memory.fill(account, 0, <usize>Account.SIZE);
+  store<u32>(account - HEADER, ACCOUNT, STATE);
+  store<u32>(account, limit, <usize>Account.LIMIT);
+  return account;
+}
+
+/** Whether there is an open account at `account`. */
+export function accountIsOpen(root: usize, account: usize): bool {
+  if (account < <usize>load<u32>(root, <usize>Root.HEAP_START) + HEADER || (account & (GRAIN - 1)) != 0) return false;
+  if (account >= <usize>load<u32>(root, <usize>Root.HEAP_TOP)) return false;
+  return load<u32>(account - HEADER, STATE) == ACCOUNT && load<u32>(account, <usize>Account.CLOSED) == 0;
+}
+
+/** Nothing more is charged to the account: it goes with the last block that was. */
+export function accountClose(root: usize, account: usize): void {
+  lock(root);
+  store<u32>(account, 1, <usize>Account.CLOSED);
+  giveBack(root, account, 0);
+  unlock(root);
+}
+
+function giveBack(root: usize, account: usize, bytes: u32): void {
+  const used = load<u32>(account, <usize>Account.USED) - bytes;
+  store<u32>(account, used, <usize>Account.USED);
+  if (used != 0 || load<u32>(account, <usize>Account.CLOSED) == 0) return;
+  freeLocked(root, account - HEADER);
 }
 
 /** Payload bytes that the block at `payload` can hold. */

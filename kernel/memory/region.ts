@@ -5,9 +5,10 @@
 // in the first 16 bytes of each block, before its payload.
 //
 //   region: +0 root   +4 first block   +8 chunk cursor   +12 chunk end   +16 bytes held   +20 bytes of a chunk
+//           +24 account that its blocks are charged to
 //   block:  +0 next   +4 previous      +8 u32 payload bytes              +16.. payload (16-byte aligned)
 
-import { heapAllocate, heapFree, heapCapacity } from "./heap";
+import { heapAllocate, heapFree, heapCapacity, heapHasRoom } from "./heap";
 
 export const REGION_SIZE: usize = 32;
 const LINKS: usize = 64;
@@ -18,11 +19,19 @@ const CURSOR: usize = 8;
 const END: usize = 12;
 const HELD: usize = 16;
 const CHUNK_BYTES: usize = 20;
+const ACCOUNT: usize = 24;
 
-export function regionInit(region: usize, root: usize): void {
+export function regionInit(region: usize, root: usize, account: usize): void {
   memory.fill(region, 0, REGION_SIZE);
   store<u32>(region, <u32>root);
+  store<u32>(region, <u32>account, ACCOUNT);
   store<u32>(region, <u32>CHUNK, CHUNK_BYTES);
+}
+
+/** A region that takes from where another one does. */
+export function regionInitLike(region: usize, other: usize): void {
+  const account: usize = load<u32>(other, ACCOUNT);
+  regionInit(region, load<u32>(other), account);
 }
 
 /** Makes chunks of `bytes` from now on: for regions of which there are many. */
@@ -30,17 +39,15 @@ export function regionSetChunk(region: usize, bytes: usize): void {
   store<u32>(region, <u32>bytes, CHUNK_BYTES);
 }
 
-/** The root block of the heap that the region takes from. */
-// @ts-ignore: decorator
-@inline
-export function regionRoot(region: usize): usize {
-  return load<u32>(region);
+/** Whether blocks of `bytes` bytes in all could be had now: see `heapHasRoom`. */
+export function regionHasRoom(region: usize, bytes: u64): bool {
+  return heapHasRoom(load<u32>(region), load<u32>(region, ACCOUNT), bytes);
 }
 
 /** A block of its own, 64-byte aligned, contents undefined; 0 when memory is exhausted. */
 export function regionBlock(region: usize, bytes: usize): usize {
   if (bytes > 0xffe00000) return 0;
-  const block = heapAllocate(load<u32>(region), bytes + LINKS);
+  const block = heapAllocate(load<u32>(region), load<u32>(region, ACCOUNT), bytes + LINKS);
   if (block == 0) return 0;
   const first: usize = load<u32>(region, FIRST);
   store<u32>(block, <u32>first);
@@ -114,7 +121,6 @@ export function regionDestroy(region: usize): void {
 
 /** Frees every block and begins anew: for regions that do not lie in a block of their own. */
 export function regionClear(region: usize): void {
-  const root = regionRoot(region);
   regionDestroy(region);
-  regionInit(region, root);
+  regionInitLike(region, region);
 }

@@ -17,8 +17,7 @@ import { directMost } from "../group/direct";
 import { RowTable } from "../group/row-table";
 import { Tier, groupsKey } from "../group/state";
 import { slotsHeadroom } from "../hash/slots";
-import { regionRoot } from "../memory/region";
-import { heapHasRoom } from "../memory/heap";
+import { regionHasRoom } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 
 /** What a block takes beyond its bytes. */
@@ -32,7 +31,7 @@ const WIDE_STRIDE: u64 = 24;
 
 /** Whether `rows` further rows of the bound batch, whose first vector is prepared, cannot run out of memory. */
 export function aggregateHasRoom(operator: usize, rows: u32): bool {
-  return heapHasRoom(regionRoot(operator), aggregateHeadroom(operator, rows));
+  return regionHasRoom(operator, aggregateHeadroom(operator, rows));
 }
 
 /** Bytes of the heap that `rows` further rows can take, beyond what is reserved for them. */

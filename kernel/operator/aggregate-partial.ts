@@ -13,7 +13,7 @@
 import { AggregateFault, AggregateFlag, OperatorStats } from "../abi/operator";
 import { Status } from "../abi/status";
 import { Tier } from "../group/state";
-import { contextRoot } from "../memory/context";
+import { contextAccount, contextRoot } from "../memory/context";
 import { heapAllocate, heapFree } from "../memory/heap";
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
@@ -66,7 +66,7 @@ export function partialCreate(context: usize, operator: usize, config: usize, le
   self.backlogRefused = 1;
   groupsOf(self).appends = partial.passing;
   if (partial.config != 0) return true;
-  partial.config = heapAllocate(contextRoot(context), length);
+  partial.config = heapAllocate(contextRoot(context), contextAccount(context), length);
   partial.length = length;
   if (partial.config == 0) return false;
   memory.copy(partial.config, config, length);

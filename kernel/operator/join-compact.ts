@@ -20,7 +20,7 @@ import {
   storeMatched,
   storeNext,
 } from "../join/store";
-import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInit, regionRoot } from "../memory/region";
+import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInitLike } from "../memory/region";
 import { Join, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 import { TimeJoin, addTime, timeGeneration, timeOf, timeReserve } from "./join-time-state";
 
@@ -65,7 +65,7 @@ function layOut(self: Join, time: TimeJoin, rows: u32): bool {
     return false;
   }
   const next = time.generations + (old == time.generations ? REGION_SIZE : 0);
-  regionInit(next, regionRoot(old));
+  regionInitLike(next, old);
   const size = offsetof<Join>();
   const saved = regionCut(next, size + offsetof<TimeJoin>());
   if (saved == 0) {

@@ -20,7 +20,7 @@ import { programOutput, programRun } from "../expression/program";
 import { Keys, NO_KEY, keysAssign, keysReserve, keysSpan } from "../join/keys";
 import { storeAppend, storeCommit, storeReserve } from "../join/store";
 import { failMemory } from "../memory/context";
-import { REGION_SIZE, regionBytes, regionCut, regionDestroy, regionInit, regionRoot } from "../memory/region";
+import { REGION_SIZE, regionBytes, regionCut, regionDestroy, regionInitLike } from "../memory/region";
 import { Join, Phase, joinPreserves, joinReserveHeads, joinStore } from "./join-state";
 import { Operator } from "./operator";
 
@@ -117,8 +117,8 @@ export function timeCreate(self: Join, region: usize, mode: u32, low: i64, high:
   const address = regionCut(region, offsetof<TimeJoin>());
   const generations = regionCut(region, REGION_SIZE * 2);
   if (address == 0 || generations == 0) return false;
-  regionInit(generations, regionRoot(region));
-  regionInit(generations + REGION_SIZE, regionRoot(region));
+  regionInitLike(generations, region);
+  regionInitLike(generations + REGION_SIZE, region);
   self.time = address;
   const time = timeOf(self);
   time.generations = generations;

@@ -8,7 +8,7 @@
 
 import { Root } from "../abi/layout";
 import { Reason, Status } from "../abi/status";
-import { contextRoot, fail } from "../memory/context";
+import { contextAccount, contextRoot, fail } from "../memory/context";
 import { heapAllocate, heapFree, lock, unlock } from "../memory/heap";
 import { regionDestroy, regionInit } from "../memory/region";
 
@@ -41,10 +41,11 @@ export class Operator {
 /** A new operator's zeroed head, or 0 when out of memory. */
 export function operatorAllocate(context: usize, kind: u32): usize {
   const root = contextRoot(context);
-  const operator = heapAllocate(root, OPERATOR_SIZE);
+  const account = contextAccount(context);
+  const operator = heapAllocate(root, account, OPERATOR_SIZE);
   if (operator == 0) return 0;
   memory.fill(operator, 0, OPERATOR_SIZE);
-  regionInit(operator, root);
+  regionInit(operator, root, account);
   changetype<Operator>(operator).kind = kind;
   return operator;
 }

@@ -15,9 +15,8 @@ import { programBind, programLoads, programOutputType, programOutputs } from "..
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
 import { NO_GROUP, groupsKey } from "../group/state";
 import { hashBytes } from "../hash/hash";
-import { heapHasRoom } from "../memory/heap";
 import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { regionBlock, regionCut, regionRoot } from "../memory/region";
+import { regionBlock, regionCut, regionHasRoom } from "../memory/region";
 import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../window/gather";
 import { SHAPE_SIZE, Shape, shapeInit } from "../window/shape";
 import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
@@ -279,9 +278,9 @@ function reserveTargets(context: usize, operator: usize): i32 {
     tierExpect(self, state, targets);
   }
   const texts: u64 = targets > 1 ? aggregateTextsHeadroom(aggregationOf(operator)) : 0;
-  if (heapHasRoom(regionRoot(operator), texts + targetsHeadroom(self, true))) return 0;
+  if (regionHasRoom(operator, texts + targetsHeadroom(self, true))) return 0;
   const bytes = texts + targetsHeadroom(self, false);
-  return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+  return regionHasRoom(operator, bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
 }
 
 /** What the rows of all targets can take beyond what is reserved; `expects` says whether partials may expect more. */

@@ -27,8 +27,7 @@ import { groupKeyValue } from "../group/emit";
 import { groupsExtend } from "../group/groups";
 import { Groups, NO_GROUP, Tier, groupsIsOccupied } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { heapHasRoom } from "../memory/heap";
-import { regionBlock, regionCut, regionFree, regionRoot } from "../memory/region";
+import { regionBlock, regionCut, regionFree, regionHasRoom } from "../memory/region";
 import { sliceFirstWindow, windowIsClosed } from "../window/shape";
 import { backlogConsider, backlogIsOpen, backlogReserve, backlogRows, backlogWork } from "./aggregate-backlog";
 import { Combination, combineAccumulators, combineListed, hasPairs } from "./aggregate-combine";
@@ -118,7 +117,7 @@ function reserveRows(context: usize, scatter: Scatter, rows: u32): i32 {
   )
     return failMemory(context, 0);
   const bytes = aggregateHeadroom(state, rows);
-  return heapHasRoom(regionRoot(state), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+  return regionHasRoom(state, bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
 }
 
 /** An aggregation like the partials with one key after theirs. False when out of memory. */

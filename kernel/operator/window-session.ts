@@ -38,8 +38,7 @@ import { Copying, copyAssign, copyPrepare } from "../group/copy";
 import { groupTextBytes, groupsEmitKey } from "../group/emit";
 import { Tier } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { heapHasRoom } from "../memory/heap";
-import { regionBlock, regionFree, regionRoot } from "../memory/region";
+import { regionBlock, regionFree, regionHasRoom } from "../memory/region";
 import { gatherBegin, gatherEnd, gatherRows } from "../window/gather";
 import {
   NO_SESSION,
@@ -201,7 +200,7 @@ export function sessionsReserveRows(context: usize, operator: usize, rows: u32):
   )
     return failMemory(context, 0);
   const bytes = aggregateHeadroom(self.keys, rows) + aggregateHeadroom(self.values, rows) + (<u64>rows << 5);
-  return heapHasRoom(regionRoot(operator), bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
+  return regionHasRoom(operator, bytes) ? 0 : failMemory(context, <usize>min<u64>(bytes, u32.MAX_VALUE));
 }
 
 /** Applies the checked batch: all of it, or nothing and OUT_OF_MEMORY, or the operator fails. */

@@ -13,8 +13,7 @@ import { AggregateFault } from "../abi/operator";
 import { directRangeLayout } from "../group/direct";
 import { groupKeyValue } from "../group/emit";
 import { Groups, Tier, groupsIsOccupied, groupsKey } from "../group/state";
-import { heapHasRoom } from "../memory/heap";
-import { regionRoot } from "../memory/region";
+import { regionHasRoom } from "../memory/region";
 import { clearError, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogIsOpen } from "./aggregate-backlog";
 import { COMBINATION_SIZE, Combination, combineBegin, combineStep, hasPairs } from "./aggregate-combine";
@@ -117,7 +116,7 @@ function keyRange(groups: Groups, range: usize, value: usize): u64 {
 
 /** Whether memory would do for twice the numbers of so many groups, beside what there is. */
 function hasRoom(operator: usize, source: usize, range: u64): bool {
-  return heapHasRoom(regionRoot(operator), (range << 1) * (<u64>valueBytes(aggregationOf(source)) + 2) + (1 << 16));
+  return regionHasRoom(operator, (range << 1) * (<u64>valueBytes(aggregationOf(source)) + 2) + (1 << 16));
 }
 
 /** Folds all groups of `source` into `fresh`, whose keys are to be computed. False where that cannot be. */

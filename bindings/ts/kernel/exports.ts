@@ -9,6 +9,9 @@ export interface KernelExports {
   mem_alloc(context: number, bytes: number): number;
   mem_free(context: number, address: number): number;
   mem_budget(context: number, bytes: number): void;
+  mem_account(context: number, limit: number): number;
+  mem_charge(context: number, account: number): number;
+  mem_account_close(context: number, account: number): number;
   mem_fail(context: number, nth: number): void;
   op_create(context: number, kind: number, config: number, length: number): number;
   op_push(context: number, handle: number, port: number, batch: number): number;

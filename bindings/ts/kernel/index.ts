@@ -5,7 +5,7 @@ export * from "../type/column.js";
 export * from "../type/data-type.js";
 export * from "../type/error.js";
 export { hasSimd, type KernelBuild } from "./build.js";
-export { defaultBudget, formatBytes, MAX_BUDGET_BYTES, parseBytes } from "./bytes.js";
+export { defaultBudget, formatBytes, MAX_BUDGET_BYTES, parseBudget, parseBytes } from "./bytes.js";
 export type { ColumnSpec } from "./column-loader.js";
 export {
   type AggregateConfigSpec,

@@ -4,7 +4,7 @@
 // Whatever leaves the kernel goes through `call`, so that a trap is noticed once and for all: the memory
 // may be half-written then, and every later call throws at once.
 
-import { ContextFlag } from "../../../kernel/abi/layout.js";
+import { Account, ContextFlag } from "../../../kernel/abi/layout.js";
 import type { BatchData } from "../type/column.js";
 import {
   ArgumentError,
@@ -57,6 +57,15 @@ const MAX_PAGES = 65536;
 const INITIAL_BYTES = 2 ** 21;
 const DEFAULT_BASE = 1024;
 
+/** What a kernel and those of its accounts share. */
+interface KernelState {
+  trap: KernelTrapError | null;
+  watcher: ((start: number, end: number) => void) | null;
+  isClosed: boolean;
+  /** The account that the context charges now. */
+  charged: number;
+}
+
 export class Kernel {
   readonly build: KernelBuild;
   readonly memory: KernelMemory;
@@ -65,9 +74,9 @@ export class Kernel {
   readonly #module: WasmModule;
   readonly #exports: KernelExports;
   readonly #context: number;
-  #trap: KernelTrapError | null = null;
-  #watcher: ((start: number, end: number) => void) | null = null;
-  #closed = false;
+  readonly #state: KernelState;
+  /** What is charged for what is allocated from here; 0: nothing. */
+  #account = 0;
 
   private constructor(
     build: KernelBuild,
@@ -76,6 +85,7 @@ export class Kernel {
     exports: KernelExports,
     context: number,
     seed: number,
+    state: KernelState = { trap: null, watcher: null, isClosed: false, charged: 0 },
   ) {
     this.build = build;
     this.memory = memory;
@@ -83,6 +93,7 @@ export class Kernel {
     this.#module = module;
     this.#exports = exports;
     this.#context = context;
+    this.#state = state;
   }
 
   /**
@@ -157,6 +168,61 @@ export class Kernel {
     return { build: this.build, module: this.#module, memory: this.memory.memory, base: this.memory.root };
   }
 
+  /**
+   * The same kernel for one query: what is allocated from there is counted by itself, and is `limit` at most. Ends with
+   * `closeAccount`.
+   * @throws ArgumentError for a limit that is none, or more than the budget
+   */
+  account(limit: number | string): Kernel {
+    const bytes = parseBudget(limit);
+    const { budgetBytes } = this.memory;
+    if (bytes > budgetBytes) {
+      throw new ArgumentError(
+        `memory: ${formatBytes(bytes)} is more than the ${formatBytes(budgetBytes)} of the engine`,
+        { value: limit, expected: `at most ${budgetBytes} bytes` },
+      );
+    }
+    const kernel = new Kernel(
+      this.build,
+      this.#module,
+      this.memory,
+      this.#exports,
+      this.#context,
+      this.seed,
+      this.#state,
+    );
+    const account = this.call((exports, context) => exports.mem_account(context, bytes)) >>> 0;
+    if (account === 0) throw memoryError(this.memory, Account.SIZE);
+    this.memory.reach(account + Account.SIZE);
+    kernel.#account = account;
+    return kernel;
+  }
+
+  /** Nothing more is counted; what is in use still goes on counting until it is freed. Safe to call twice. */
+  closeAccount(): void {
+    const account = this.#account;
+    this.#account = 0;
+    if (account === 0 || !this.isAlive) return;
+    this.call((exports, context) => exports.mem_account_close(context, account));
+  }
+
+  /** What a kernel of `account` has in use, and may have; null elsewhere. */
+  get ownUse(): { readonly usedBytes: number; readonly limitBytes: number } | null {
+    if (this.#account === 0) return null;
+    const { view } = this.memory;
+    return {
+      usedBytes: view.getUint32(this.#account + Account.USED, true),
+      limitBytes: view.getUint32(this.#account + Account.LIMIT, true),
+    };
+  }
+
+  /** Bytes that can be allocated from here, if nobody else does. */
+  get freeBytes(): number {
+    const free = this.memory.budgetBytes - this.memory.usedBytes;
+    const own = this.ownUse;
+    return Math.max(0, own === null ? free : Math.min(free, own.limitBytes - own.usedBytes));
+  }
+
   /** Bytes in use: inputs, state, results and headers. */
   get usedBytes(): number {
     return this.memory.usedBytes;
@@ -167,8 +233,9 @@ export class Kernel {
     return this.memory.peakBytes;
   }
 
+  /** What may be in use; of a kernel of `account` by it alone. */
   get budgetBytes(): number {
-    return this.memory.budgetBytes;
+    return Math.min(this.memory.budgetBytes, this.ownUse?.limitBytes ?? Number.POSITIVE_INFINITY);
   }
 
   /** Blocks in use. */
@@ -178,7 +245,7 @@ export class Kernel {
 
   /** Whether calls are still possible: not closed, and no trap happened. */
   get isAlive(): boolean {
-    return !this.#closed && this.#trap === null;
+    return !this.#state.isClosed && this.#state.trap === null;
   }
 
   /** Changes the budget; what is over it already stays. */
@@ -194,7 +261,7 @@ export class Kernel {
   allocate(bytes: number): number {
     const address =
       bytes <= 0xffffffff ? this.call((exports, context) => exports.mem_alloc(context, bytes)) >>> 0 : 0;
-    if (address === 0) throw memoryError(this.memory, bytes);
+    if (address === 0) throw this.worded(memoryError(this.memory, bytes));
     this.memory.reach(address + bytes);
     return address;
   }
@@ -218,11 +285,16 @@ export class Kernel {
    * @throws ClosedError after `close`.
    */
   call<T>(run: (exports: KernelExports, context: number) => T): T {
-    if (this.#trap !== null) throw this.#trap;
-    if (this.#closed) throw new ClosedError("the kernel is closed");
-    const watcher = this.#watcher;
+    const state = this.#state;
+    if (state.trap !== null) throw state.trap;
+    if (state.isClosed) throw new ClosedError("the kernel is closed");
+    const { watcher } = state;
     const start = watcher === null ? 0 : performance.now();
     try {
+      if (state.charged !== this.#account) {
+        state.charged = this.#account;
+        this.#exports.mem_charge(this.#context, this.#account);
+      }
       const answer = run(this.#exports, this.#context);
       watcher?.(start, performance.now());
       return answer;
@@ -233,22 +305,36 @@ export class Kernel {
 
   /** From now on `watcher` is told when each call began and ended, by `performance.now()`; null: nobody is. */
   watch(watcher: ((start: number, end: number) => void) | null): void {
-    this.#watcher = watcher;
+    this.#state.watcher = watcher;
   }
 
   /** Makes every later call fail: the kernel trapped, here or in another worker on its memory. Answers the error. */
   poison(cause: unknown): KernelTrapError {
-    this.#trap ??= new KernelTrapError(
+    this.#state.trap ??= new KernelTrapError(
       `the kernel trapped (${String(cause)}): this is a defect of Millrace; open another kernel`,
       { cause },
     );
-    return this.#trap;
+    return this.#state.trap;
   }
 
   /** The exception for the error record that the last call left. */
   lastError(context: FailureContext = {}): MillraceError {
     const record = this.call((exports, ctx) => exports.last_error(ctx)) >>> 0;
-    return failureError(readFailure(this.memory, record), this.memory, context);
+    return this.worded(failureError(readFailure(this.memory, record), this.memory, context));
+  }
+
+  /** An error that says whose memory has ended: that of `account`, or the kernel's. */
+  worded(error: MillraceError): MillraceError {
+    const own = this.ownUse;
+    if (!(error instanceof MemoryLimitError) || own === null) return error;
+    const { usedBytes, limitBytes } = own;
+    if (this.memory.budgetBytes - this.memory.usedBytes < limitBytes - usedBytes) return error;
+    const asked = typeof error.value === "number" ? error.value : 0;
+    const wanted = asked > 0 ? `${formatBytes(asked)} more do` : "the next allocation does";
+    return new MemoryLimitError(
+      `memory limit of the query: ${wanted} not fit, ${formatBytes(usedBytes)} of the ${formatBytes(limitBytes)} that it may take are in use`,
+      { value: asked, expected: `at most ${limitBytes} bytes` },
+    );
   }
 
   /** An operator from configuration bytes (config.ts); `hashAggregate`, `project` and `sort` are the friendlier forms. */
@@ -292,9 +378,9 @@ export class Kernel {
 
   /** Gives the context back; operators and tables of this kernel cannot be used afterwards. */
   close(): void {
-    if (this.#closed) return;
-    if (this.#trap === null) this.#exports.mem_free(this.#context, this.#context);
-    this.#closed = true;
+    if (this.#state.isClosed) return;
+    if (this.#state.trap === null) this.#exports.mem_free(this.#context, this.#context);
+    this.#state.isClosed = true;
   }
 
   [Symbol.dispose](): void {

@@ -208,7 +208,8 @@ export class Operator {
     const { memory } = this.kernel;
     const context = this.#pushContext(schema, firstRow, port);
     const instruction = this.#spec.pulled ?? context.instruction;
-    return failureError(readFailure(memory, address), memory, { ...context, instruction });
+    const error = failureError(readFailure(memory, address), memory, { ...context, instruction });
+    return this.kernel.worded(error);
   }
 
   /** Where `processDescribed`, or another thread in its place, leaves the description of a batch. */
@@ -495,7 +496,7 @@ export class Operator {
   /** The exception for the record (at `address`) of a call other than a push that failed in another worker. */
   errorAt(address: number): MillraceError {
     const { memory } = this.kernel;
-    return failureError(readFailure(memory, address), memory, this.#context(0));
+    return this.kernel.worded(failureError(readFailure(memory, address), memory, this.#context(0)));
   }
 
   /** Ends an open pull or snapshot. */

@@ -10,6 +10,7 @@ import {
   type Kernel,
   type KernelBuild,
   type Operator,
+  parseBudget,
   type ResidentBatch,
   Stage,
   type WasmSource,
@@ -31,6 +32,7 @@ import { type Host, SpillFolder, type SpillOptions, type SpillStats } from "../s
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError, MillraceError } from "../type/error.js";
+import { MemoryQueue } from "./memory-queue.js";
 import { Meter, type MetricsMeter } from "./metrics.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import { Probe } from "./probe.js";
@@ -84,6 +86,16 @@ export interface CollectOptions {
   readonly signal?: AbortSignal;
   /** What this run gets of the engine's time while others run, too. Class "batch" by default: streams come before it. */
   readonly share?: ShareOptions;
+  /**
+   * Most memory of this run, in bytes or as a text like "64 MiB": its input, state and results. Default: what the engine has
+   * left.
+   */
+  readonly memory?: number | string;
+  /**
+   * Of a run with a `memory`: "fail" (the default) begins at once, and fails when the engine's memory ends before its own;
+   * "wait" begins when so much is free, and promised to no other run.
+   */
+  readonly whenFull?: "fail" | "wait";
   /** "arrow" (the default): a copy that outlives the engine. "kernel": the result stays in the kernel's memory. */
   readonly result?: "arrow" | "kernel";
   /** Is told how far the run is: when it begins, about ten times a second, and when its input is done. The run fails if it throws. */
@@ -102,6 +114,8 @@ export interface StreamOptions {
   readonly signal?: AbortSignal;
   /** What this run gets of the engine's time while others run, too. Class "stream" by default: it comes before batches. */
   readonly share?: ShareOptions;
+  /** Most memory of this run, in bytes or as a text like "64 MiB". Default: what the engine has left. */
+  readonly memory?: number | string;
   /**
    * What an aggregation without windows emits: "onClose" (the default) its result at the end of input,
    * "onUpdate" a changelog as rows arrive, with the int8 column `row_kind` (0 +I, 1 -U, 2 +U, 3 -D).
@@ -173,6 +187,7 @@ export class Engine {
   readonly #shares = new Shares();
   readonly #meter: Meter | null;
   readonly #log: QueryLog;
+  readonly #memory: MemoryQueue;
   /** Those of runs that are going on. */
   readonly #pipelines = new Set<Pipeline>();
   /** Bytes of tables that `load` holds. */
@@ -195,6 +210,7 @@ export class Engine {
     });
     this.#meter = meter === null ? null : new Meter(meter, levels);
     this.#log = new QueryLog(this.#meter);
+    this.#memory = new MemoryQueue(kernel, () => this.#runs.size);
   }
 
   /**
@@ -244,6 +260,7 @@ export class Engine {
     return new KernelTable(schema, resident.batches, () => {
       this.#loadedBytes -= bytes;
       resident.free();
+      this.#memory.look();
     });
   }
 
@@ -272,12 +289,14 @@ export class Engine {
   async #collect(
     plan: Plan<unknown>,
     inputs: Inputs,
-    { signal, share: wanted, result = "arrow", progress }: CollectOptions,
+    { signal, share: wanted, memory, whenFull = "fail", result = "arrow", progress }: CollectOptions,
     probe: Probe | null,
   ): Promise<Table | KernelTable> {
     this.#check();
     checkPlan(plan);
     checkChoice("result", result, ["arrow", "kernel"]);
+    checkChoice("whenFull", whenFull, ["fail", "wait"]);
+    this.#checkMemory(memory, whenFull);
     const controller = new AbortController();
     const signals = allOf(signal, controller);
     const share = this.#shares.open(checkShare(wanted, "batch"));
@@ -285,44 +304,81 @@ export class Engine {
     const workers = pool === null ? null : new QueryWorkers(pool, probe);
     probe?.sharedWith(workers);
     const counters = new Counters();
-    return this.#track(controller, share, "batch", counters, workers, async (record) => {
-      const opened = await this.#open(plan, inputs, {
-        emit: null,
-        batchRows: COLLECT_BATCH_ROWS,
-        inTurn: true,
-        keepResults: result === "kernel",
-        pool: workers,
-        watermarks: {},
-        late: null,
-        signal: signals,
-        probe,
-      });
-      record.stateBytes = () => {
-        if (workers !== null) return null;
-        return this.#kernel.isAlive ? opened.pipeline.state.stateBytes : 0;
-      };
-      let kept: readonly Operator[] = [];
-      try {
-        const driving = { signal: signals, check: () => this.#check(), share, probe };
-        const options = progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
-        if (result === "kernel") {
-          const made = await this.#collectResident(opened, counters, options);
-          kept = made.operators;
-          return made.table;
+    const bounded = { memory, isWaiting: whenFull === "wait" };
+    return this.#track(controller, share, "batch", counters, workers, (record) =>
+      this.#bounded(bounded, signals, async (kernel) => {
+        const opened = await this.#open(kernel, plan, inputs, {
+          emit: null,
+          batchRows: COLLECT_BATCH_ROWS,
+          inTurn: true,
+          keepResults: result === "kernel",
+          pool: workers,
+          watermarks: {},
+          late: null,
+          signal: signals,
+          probe,
+        });
+        record.stateBytes = () => {
+          if (workers !== null) return null;
+          return this.#kernel.isAlive ? opened.pipeline.state.stateBytes : 0;
+        };
+        let kept: readonly Operator[] = [];
+        try {
+          const driving = { signal: signals, check: () => this.#check(), share, probe };
+          const options =
+            progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
+          if (result === "kernel") {
+            const made = await this.#collectResident(kernel, opened, counters, options);
+            kept = made.operators;
+            return made.table;
+          }
+          const batches: BatchData[] = [];
+          for await (const batch of drive(opened, counters, options)) batches.push(batch);
+          return toTable(opened.pipeline.schema, batches);
+        } catch (error) {
+          throw this.#explained(error, opened.pipeline, kernel);
+        } finally {
+          record.stateBytes = () => 0;
+          await opened.pipeline.abandon();
+          opened.pipeline.free(kept);
+          this.#pipelines.delete(opened.pipeline);
+          await closeAll(opened.readers);
         }
-        const batches: BatchData[] = [];
-        for await (const batch of drive(opened, counters, options)) batches.push(batch);
-        return toTable(opened.pipeline.schema, batches);
-      } catch (error) {
-        throw this.#explained(error, opened.pipeline);
-      } finally {
-        record.stateBytes = () => 0;
-        await opened.pipeline.abandon();
-        opened.pipeline.free(kept);
-        this.#pipelines.delete(opened.pipeline);
-        await closeAll(opened.readers);
-      }
-    });
+      }),
+    );
+  }
+
+  /** Runs `work` with the kernel of a query that has a memory of its own, or the engine's. */
+  async #bounded<T>(
+    { memory, isWaiting }: { memory: number | string | undefined; isWaiting: boolean },
+    signal: AbortSignal,
+    work: (kernel: Kernel) => Promise<T>,
+  ): Promise<T> {
+    if (memory === undefined) return work(this.#kernel);
+    const kernel = isWaiting ? await this.#memory.wait(memory, signal) : this.#memory.open(memory);
+    try {
+      signal.throwIfAborted();
+      return await work(kernel);
+    } finally {
+      this.#memory.leave(kernel);
+    }
+  }
+
+  #checkMemory(memory: number | string | undefined, whenFull: "fail" | "wait"): void {
+    if (memory === undefined) {
+      if (whenFull === "fail") return;
+      throw new ArgumentError('whenFull: "wait" needs to know for how much memory: give memory, too', {
+        value: whenFull,
+        expected: 'memory: "64 MiB", or the like',
+      });
+    }
+    const bytes = parseBudget(memory);
+    const { budgetBytes } = this.#kernel;
+    if (bytes <= budgetBytes) return;
+    throw new ArgumentError(
+      `memory: ${formatBytes(bytes)} is more than the ${formatBytes(budgetBytes)} of the engine`,
+      { value: memory, expected: `at most ${budgetBytes} bytes` },
+    );
   }
 
   /**
@@ -348,8 +404,12 @@ export class Engine {
     const probe = new Probe(this.#kernel);
     try {
       if (mode === "batch") {
-        const { signal } = options;
-        const collecting = { result: "kernel", ...(signal === undefined ? {} : { signal }) } as const;
+        const { signal, memory } = options;
+        const bounds = {
+          ...(signal === undefined ? {} : { signal }),
+          ...(memory === undefined ? {} : { memory }),
+        };
+        const collecting = { ...bounds, result: "kernel" } as const;
         const kept = (await this.#collect(plan, inputs, collecting, probe)) as KernelTable;
         const profile = probe.finish(mode);
         try {
@@ -371,9 +431,9 @@ export class Engine {
 
   #stream(plan: Plan<unknown>, inputs: Inputs, options: StreamOptions, probe: Probe | null): Run {
     this.#check();
-    const kernel = this.#kernel;
     const {
       signal,
+      memory,
       share: wanted,
       emit = "onClose",
       batchRows = DEFAULT_BATCH_ROWS,
@@ -384,6 +444,7 @@ export class Engine {
     checkChoice("emit", emit, ["onClose", "onUpdate"]);
     if (typeof late !== "function") checkChoice("late", late, ["drop"]);
     const sharing = checkShare(wanted, "stream");
+    this.#checkMemory(memory, "fail");
     const waiting: BatchData[] = [];
     if (!Number.isInteger(batchRows) || batchRows < 1) {
       throw new ArgumentError(`batchRows must be a whole number above 0, not ${batchRows}`, {
@@ -403,8 +464,11 @@ export class Engine {
       const record = engine.#log.begin("stream", counters, null);
       let isComplete = false;
       let opened: Opened | null = null;
+      const base = engine.#kernel;
+      let kernel = base;
       try {
-        opened = await engine.#open(plan, inputs, {
+        if (memory !== undefined) kernel = engine.#memory.open(memory);
+        opened = await engine.#open(kernel, plan, inputs, {
           emit,
           batchRows,
           inTurn: false,
@@ -425,7 +489,7 @@ export class Engine {
         });
         isComplete = true;
       } catch (error) {
-        throw engine.#explained(error, opened?.pipeline ?? null);
+        throw engine.#explained(error, opened?.pipeline ?? null, kernel);
       } finally {
         share.close();
         engine.#runs.delete(controller);
@@ -435,6 +499,8 @@ export class Engine {
         pipeline = null;
         opened?.pipeline.free();
         if (opened !== null) await closeAll(opened.readers);
+        if (kernel !== base) engine.#memory.leave(kernel);
+        engine.#memory.look();
       }
     }
     return new Run(results(), counters, controller, signals, () => pipeline?.state ?? last);
@@ -480,14 +546,19 @@ export class Engine {
   }
 
   /** A MemoryLimitError with who holds how much; whatever else as it is. */
-  #explained(error: unknown, pipeline: Pipeline | null): unknown {
+  #explained(error: unknown, pipeline: Pipeline | null, kernel: Kernel): unknown {
     if (!(error instanceof MemoryLimitError) || error.held.length > 0 || !this.#kernel.isAlive) return error;
     const held = pipeline?.held ?? [];
-    const others = [...this.#pipelines].filter((other) => other !== pipeline);
-    const other = others.flatMap((run) => run.held).reduce((sum, { bytes }) => sum + bytes, 0);
-    held.push({ what: "other runs", bytes: other }, { what: "loaded tables", bytes: this.#loadedBytes });
+    const own = kernel.ownUse;
+    const isOwn = own !== null && own.limitBytes - own.usedBytes <= this.#kernel.freeBytes;
+    if (!isOwn) {
+      const others = [...this.#pipelines].filter((other) => other !== pipeline);
+      const other = others.flatMap((run) => run.held).reduce((sum, { bytes }) => sum + bytes, 0);
+      held.push({ what: "other runs", bytes: other }, { what: "loaded tables", bytes: this.#loadedBytes });
+    }
     const known = held.reduce((sum, { bytes }) => sum + bytes, 0);
-    held.push({ what: "input, results and scratch", bytes: Math.max(0, this.#kernel.usedBytes - known) });
+    const usedBytes = isOwn ? own.usedBytes : this.#kernel.usedBytes;
+    held.push({ what: "input, results and scratch", bytes: Math.max(0, usedBytes - known) });
     const said = held.filter(({ bytes }) => bytes > 0).sort((a, b) => b.bytes - a.bytes);
     const list = said.map(({ what, bytes }) => `${what}: ${formatBytes(bytes)}`).join("; ");
     const { value, expected, column, row, cause } = error;
@@ -524,10 +595,11 @@ export class Engine {
       share.close();
       this.#runs.delete(run);
       this.#log.end(record, isComplete);
+      this.#memory.look();
     }
   }
 
-  async #open(plan: Plan<unknown>, inputs: Inputs, options: OpenOptions): Promise<Opened> {
+  async #open(kernel: Kernel, plan: Plan<unknown>, inputs: Inputs, options: OpenOptions): Promise<Opened> {
     const nodes = sourcesOf(plan);
     const given = nodes.map(({ name, data }) => (Object.hasOwn(inputs, name) ? inputs[name] : data));
     if (given.some((input) => input === undefined || input === null)) bind(plan, schemasOf(inputs));
@@ -535,7 +607,7 @@ export class Engine {
     const sources: Source[] = [];
     try {
       for (const [index, { name, schema }] of nodes.entries()) {
-        const stage = new Stage(this.#kernel);
+        const stage = new Stage(kernel);
         sources.push(await Source.open(name, given[index], stage, schema, options.signal));
       }
       const named = nodes.flatMap(({ name, data }, index) =>
@@ -554,7 +626,7 @@ export class Engine {
       const timing = clocks.map((clock, index) =>
         clock === null ? null : { bound: ownBound(clock, chains[index]!), column: clock.column },
       );
-      const pipeline = new Pipeline(this.#kernel, physical, { ...options, spill: this.#spill, timing });
+      const pipeline = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing });
       this.#pipelines.add(pipeline);
       const readers = sources.map((source, index) => {
         const clock = clocks[index]!;
@@ -577,6 +649,7 @@ export class Engine {
 
   /** The result without a copy where one aggregation or join made it: the table then owns the operator. */
   async #collectResident(
+    kernel: Kernel,
     opened: Opened,
     counters: Counters,
     options: DriveOptions,
@@ -588,7 +661,7 @@ export class Engine {
       if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
         return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches);
-      return this.#loaded(pipeline.schema, batches);
+      return loaded(kernel, pipeline.schema, batches);
     }
     pipeline.leaveLast();
     for await (const batch of drive(opened, counters, options)) {
@@ -621,16 +694,17 @@ export class Engine {
     // Files and the block kept aside make room for the result.
     pipeline.free();
     count(batches.map(({ length }) => ({ rows: length })));
-    return this.#loaded(pipeline.schema, batches);
+    return loaded(kernel, pipeline.schema, batches);
   }
+}
 
-  #loaded(
-    schema: Schema,
-    batches: readonly BatchData[],
-  ): { table: KernelTable; operators: readonly Operator[] } {
-    const resident = this.#kernel.load(batches);
-    return { table: new KernelTable(schema, resident.batches, () => resident.free()), operators: [] };
-  }
+function loaded(
+  kernel: Kernel,
+  schema: Schema,
+  batches: readonly BatchData[],
+): { table: KernelTable; operators: readonly Operator[] } {
+  const resident = kernel.load(batches);
+  return { table: new KernelTable(schema, resident.batches, () => resident.free()), operators: [] };
 }
 
 /** Adds up rows for `progress`, and speaks now and then. */

@@ -96,8 +96,7 @@ export class SpilledAggregation {
   /** The results of all that was written. Yields an empty batch after each that was read. */
   *results(batchRows: number): Generator<BatchData> {
     for (let from = 0; from < this.#parts.length; ) {
-      const { usedBytes, budgetBytes } = this.#relief.kernel;
-      const room = (budgetBytes - usedBytes) * ROOM_SHARE;
+      const room = this.#relief.kernel.freeBytes * ROOM_SHARE;
       let to = from;
       for (let bytes = 0; to < this.#parts.length; to++) {
         bytes += this.#parts[to]!.bytes;

@@ -148,8 +148,7 @@ export class SpilledSort {
 
   /** What a sort may take for rows. */
   get #room(): number {
-    const { budgetBytes, usedBytes } = this.#kernel;
-    return (budgetBytes - usedBytes) * ROOM_SHARE - TABLE_BYTES;
+    return this.#kernel.freeBytes * ROOM_SHARE - TABLE_BYTES;
   }
 
   /** Merges neighbours, `most` at a time, to longer runs, until there are no more than that. */
