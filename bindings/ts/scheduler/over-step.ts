@@ -1,6 +1,6 @@
 // Window functions as a step: rows are put in order and go through an OVER operator, which counts on that.
 //
-// Without watermarks, or in another order than theirs, all rows wait for the end of input. In the order of a source's
+// Without watermarks, or in another order than theirs, all rows wait for the end of input (in files where memory ends). In the order of a source's
 // time they leave as the watermark passes them: each morsel is sorted by itself, and what is not behind the watermark
 // waits as a run in that order. A watermark takes the front of every run, which the SORT operator puts together. So a
 // row is sorted twice at most, however long it waits, and what waits is not looked at but for its runs' fronts.
@@ -15,9 +15,11 @@ import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/in
 import { type OverStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
+import { ExternalSort } from "./external-sort.js";
+import type { Relief } from "./relief.js";
 import { sliceRows } from "./rows.js";
 import { type Order, sortOperatorOf } from "./sort.js";
-import { drain, labelOf, OperatorStep } from "./step.js";
+import { drain, labelOf, OperatorStep, taken } from "./step.js";
 import { type Times, ticksAt, timesOf } from "./time-column.js";
 import type { LateRows } from "./window-step.js";
 
@@ -33,6 +35,8 @@ export interface OverStepOptions {
   readonly late: LateRows | null;
   /** The source's column that has watermarks; null where there are none before the end of input. */
   readonly clock: number | null;
+  /** Null where rows cannot leave for files. */
+  readonly relief: Relief | null;
 }
 
 /** Rows in order that wait, and their times. */
@@ -53,13 +57,13 @@ export class OverStep extends OperatorStep {
   readonly #sorted: Stage;
   readonly #pieces: Stage;
   /** Without watermarks: the sort of all rows, made when the first come. */
-  #sort: Operator | null = null;
+  #sort: ExternalSort | null = null;
   #runs: SortedRun[] = [];
   /** No more rows at or before this tick; null before the first watermark. */
   #passed: bigint | null = null;
   #lateRows = 0;
 
-  constructor(kernel: Kernel, stage: OverStage, { batchRows, late, clock }: OverStepOptions) {
+  constructor(kernel: Kernel, stage: OverStage, { batchRows, late, clock, relief }: OverStepOptions) {
     const { config, columns, texts, instructions, schema, input, by } = stage;
     super(
       kernel.operator({
@@ -71,6 +75,7 @@ export class OverStep extends OperatorStep {
         labels: texts.map((text, index) => labelOf(text, schema.fields[index]!.name)),
         instruction: (index) => instructions[index],
       }),
+      relief,
     );
     this.#kernel = kernel;
     this.#stage = stage;
@@ -83,7 +88,7 @@ export class OverStep extends OperatorStep {
   }
 
   override get operators(): readonly Operator[] {
-    return this.#sort === null ? [this.operator] : [this.operator, this.#sort];
+    return this.#sort === null ? [this.operator] : [this.operator, this.#sort.operator];
   }
 
   get lateRows(): number {
@@ -93,9 +98,11 @@ export class OverStep extends OperatorStep {
   push(input: InputBatch, start: number, rows: number, firstRow: number): Iterable<BatchData> {
     if (this.#stage.sorted) return this.#pushSorted(input, start, rows);
     if (!this.#timed) {
-      this.#sort ??= sortOperatorOf(this.#kernel, this.#order);
-      this.#sort.push(input, start, rows, firstRow);
-      return [];
+      this.#sort ??= this.#open();
+      const sort = this.#sort;
+      return taken(this.relief, this.#order.schema, start, rows, (from, some) =>
+        sort.push(input, from, some, firstRow),
+      );
     }
     const sort = sortOperatorOf(this.#kernel, this.#order);
     try {
@@ -105,6 +112,12 @@ export class OverStep extends OperatorStep {
       sort.destroy();
     }
     return [];
+  }
+
+  #open(): ExternalSort {
+    const { schema, by } = this.#order;
+    const create = () => sortOperatorOf(this.#kernel, this.#order);
+    return new ExternalSort(this.relief, create, { schema, by, carried: 0 });
   }
 
   /** Rows in order begin to wait, but for those that are late. */
@@ -161,8 +174,11 @@ export class OverStep extends OperatorStep {
       yield* this.#release(this.#runs.map(({ batch, start }) => sliceRows(batch, start, batch.length)));
       this.#runs = [];
     } else if (this.#sort !== null) {
-      for (const batch of this.#sort.finish(PUSH_ROWS)) yield* this.#apply(batch);
-      this.#sort.destroy();
+      for (const batch of this.#sort.finish(PUSH_ROWS)) {
+        if (batch.length > 0) yield* this.#apply(batch);
+        else yield batch;
+      }
+      this.#sort.free();
       this.#sort = null;
     }
     yield* this.operator.finish(this.#batchRows);
@@ -194,7 +210,7 @@ export class OverStep extends OperatorStep {
 
   override free(): void {
     super.free();
-    this.#sort?.destroy();
+    this.#sort?.free();
     this.#sort = null;
     this.#sorted.free();
     this.#pieces.free();

@@ -102,7 +102,9 @@ export class Pipeline {
     this.#kernel = kernel;
     this.schema = plan.output;
     this.#probe = options.probe;
-    const relief = options.spill !== null && maySpill(plan) ? new Relief(kernel, options.spill) : null;
+    const isTimed = options.timing.some((timing) => timing !== null);
+    const relief =
+      options.spill !== null && maySpill(plan, isTimed) ? new Relief(kernel, options.spill) : null;
     this.#relief = relief;
     // A push that another worker could not make cannot be made again from here.
     const pool = relief === null ? options.pool : null;
@@ -438,11 +440,12 @@ function isSpillable({ changelog, keys }: AggregateStage): boolean {
   return !changelog && keys !== 0;
 }
 
-function maySpill(plan: LoweredPlan): boolean {
+function maySpill(plan: LoweredPlan, isTimed: boolean): boolean {
   const stages = chainsIn(plan).flatMap((chain) => chain.stages);
   return stages.some(
     (stage, index) =>
       (stage.kind === "sort" && stages[index + 1]?.kind !== "limit") ||
+      (stage.kind === "over" && !stage.sorted && !isTimed) ||
       (stage.kind === "aggregate" && isSpillable(stage)) ||
       (stage.kind === "groupingSets" && stage.sets.some((set) => isSpillable(set.stage))),
   );

@@ -29,6 +29,7 @@ import {
   from,
   MemoryLimitError,
   type Plan,
+  rowNumber,
   SpillError,
   sum,
 } from "../index.js";
@@ -106,6 +107,7 @@ const SORTS: Record<string, Plan> = {
     .select({ m: col("n").mul(-3), text: col("text"), x: col("x") })
     .orderBy("m", "text") as Plan,
   "two times": t.orderBy("x").where(col("b")).orderBy("n") as Plan,
+  "window functions": t.over({ partitionBy: "b", orderBy: "n" }, { r: rowNumber(), s: sum("n") }) as Plan,
   "an aggregation's": t
     .groupBy("k", "text")
     .aggregate({ s: sum("n"), c: count() })
