@@ -56,7 +56,7 @@ export function gatherBytes(self: Store, index: u32, rows: usize, count: u32): u
   return bytes;
 }
 
-/** Length of an interned text; 0 for the id of a null row where there is no text at all. */
+/** Length of an interned text; 0 for NO_ID, that of a null row. */
 // @ts-ignore: decorator
 @inline
 function idBytes(interner: usize, id: u32): u32 {

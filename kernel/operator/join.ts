@@ -39,6 +39,7 @@ import {
   keysSpan,
 } from "../join/keys";
 import {
+  Coded,
   STORE_SIZE,
   Store,
   storeAppend,
@@ -263,7 +264,8 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
     }
     storeLayout(joinStore(self, port));
     // Joins by time lay kept rows out anew, texts and all.
-    joinStore(self, port).codes = self.codes != 0 && self.time == 0 ? 1 : 0;
+    const coded = self.codes != 0 ? <u32>Coded.ALL : <u32>Coded.FEW;
+    joinStore(self, port).codes = self.time == 0 ? coded : <u32>Coded.NONE;
     regionFree(operator, wanted);
   }
   self.keyColumn0 = storedAs(joinStore(self, 0), 0);
