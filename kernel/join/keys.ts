@@ -344,7 +344,18 @@ function denseNumbers<T>(self: Keys, key: KeyColumn, rows: u32, numbers: usize):
   const values = key.values;
   const low = <u64>self.low;
   const range: u64 = self.range;
-  for (let row: u32 = 0; row < rows; row++) {
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD && sizeof<T>() == 4) {
+    // The range lies within the type's values, so that distances of 32 bits wrap into it as little; without any value
+    // on the side that was indexed it is one number that no row has.
+    const first = i32x4.splat(<i32>self.low);
+    const end = i32x4.splat(<i32>self.range);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const distance = i32x4.sub(v128.load(values + ((<usize>row) << 2)), first);
+      v128.store(numbers + ((<usize>row) << 2), v128.or(distance, i32x4.ge_u(distance, end)));
+    }
+  }
+  for (; row < rows; row++) {
     const distance = <u64>(<i64>load<T>(values + <usize>row * sizeof<T>())) - low;
     store<u32>(numbers + ((<usize>row) << 2), distance < range ? <u32>distance : NO_KEY);
   }
