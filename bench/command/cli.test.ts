@@ -75,6 +75,16 @@ describe("bad usage", () => {
   });
 });
 
+test("the help of every verb teaches by examples", async () => {
+  const print = vi.spyOn(console, "info").mockImplementation(() => {});
+  const verbs = ["bench", "profile", "gen", "run", "compare", "report", "completion"];
+  for (const verb of verbs) expect(await runCommandLine([verb, "--help"])).toBe(0);
+  const said = print.mock.calls.map(([text]) => String(text));
+  expect(said.map((text) => text.match(/\$ millrace (\w+)/)?.[1])).toEqual(verbs);
+  for (const text of said) expect(text).toMatch(/Examples:\n +(source <\()?millrace /);
+  print.mockRestore();
+});
+
 test("help and version exit with 0", async () => {
   const print = vi.spyOn(console, "info").mockImplementation(() => {});
   expect(await runCommandLine(["--help"])).toBe(0);

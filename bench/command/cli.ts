@@ -109,6 +109,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--sorted", "groupby: sorted by the ids")
     .option("--strings <form>", "groupby and joins: dictionary or utf8 (default: dictionary)")
     .option("--quiet", "No progress")
+    .example("  millrace gen orders --rows 10M --out orders.arrow              a Double 11's events")
+    .example("  millrace gen groupby --k 10000 --nulls 5 --out t.parquet      db-benchmark's table")
+    .example("  millrace gen clicks --columns user_id,item_id --out clicks.csv")
+    .example("  A fixture that does not exist is answered by the names of all that do")
     .action(async (fixture: string, raw: RawOptions) => {
       if (raw.out === undefined) throw new UsageError("gen needs --out FILE");
       const [{ gen }, { progressOn, rowsText }] = await Promise.all([
@@ -130,6 +134,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--mode <mode>", "batch or stream (default: batch)")
     .option("--out <file>", "Write the result to a file instead of printing it")
     .option("--quiet", "No progress")
+    .example("  millrace gen orders --rows 1M --out orders.arrow")
+    .example("  millrace run examples/gmv.ts --input orders=orders.arrow")
+    .example("  millrace run plan.mjs --input a=a.parquet --input b=b.csv --mode stream --out result.arrow")
+    .example('  plan.mjs: import { from, sum } from "millrace"; export default from("a").groupBy("k")...')
     .action(async (plan: string, raw: RawOptions) => {
       const { runCommand } = await import("./run.js");
       code = await runCommand(plan, raw);

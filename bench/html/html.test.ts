@@ -50,7 +50,9 @@ function checkPage(text: string): string[] {
   // Nothing from elsewhere: no address but names of namespaces and data in the page.
   for (const [, address] of text.matchAll(/(?:href|src|url)\s*[=(]\s*"?([^")\s]+)/g))
     expect(address).toMatch(/^data:/);
-  expect(text).not.toMatch(/@import|NaN|undefined|Infinity/);
+  // Compressed data may say anything.
+  const said = text.replace(/data:[^"]*base64,[^"]*/g, "");
+  expect(said.match(/@import|NaN|undefined|Infinity/)).toBe(null);
   expect(text).toContain('name="viewport" content="width=device-width');
   expect(text).toContain("prefers-color-scheme: dark");
   expect(text.length).toBeLessThan(2 * 2 ** 20);

@@ -374,7 +374,7 @@ ${dataTable(COLUMNS, rows)}`;
 
 function method(report: Report): Markup {
   return html`<h2>How it was measured</h2>
-<p>Each engine and case in a process of its own, data loaded into the engine's own form before the clock, engines in turn run by run. One cold run is reported apart, then a warm-up, then the runs that count; the median is quoted. Every result is checked before its time is shown. Float sums of Millrace are exact.</p>
+<p>Each engine and case in a process of its own, data loaded into the engine's own form before the clock, engines in turn run by run. One cold run is reported apart, then a warm-up, then the runs that count, each of as many calls as fill 20 ms; the median is quoted. Every result is checked before its time is shown. Float sums of Millrace are exact.</p>
 <pre>${reproduction(report)}</pre>`;
 }
 

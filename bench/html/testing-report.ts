@@ -31,6 +31,7 @@ export function sampleRow(over: Partial<ResultRow>): ResultRow {
     medianMs: 1e9 / rowsPerSec,
     minMs: 0.9e9 / rowsPerSec,
     maxMs: 1.2e9 / rowsPerSec,
+    timesMs: Array.from({ length: 25 }, (_, run) => Math.round(((run + 20) * 4e10) / rowsPerSec) / 1000),
     rowsPerSec,
     rowsPerSecPerCore: rowsPerSec,
     bytesPerRecord: 12,
