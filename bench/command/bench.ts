@@ -58,7 +58,7 @@ export function inProcess(folder: string): Workshop {
 const QUICK_ROWS = 1_000_000;
 const FULL_ROWS = 10_000_000;
 /** Of the quick tour, which is to end within three minutes. */
-const QUICK_SECONDS = 150;
+const QUICK_SECONDS = 160;
 const USUAL_PEERS: readonly PeerName[] = ["duckdb", "polars", "js"];
 /** Engines that use one thread whatever they are asked for. */
 const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "native"];

@@ -2,7 +2,7 @@
 
 import { grouped } from "../report/grouped.js";
 import type { Report, ResultRow } from "../report/report.js";
-import { fastestPeer } from "../report/report.js";
+import { fastestPeer, ratioTo } from "../report/report.js";
 import { type Line, legend, lineCharts } from "./charts.js";
 import { type Content, html } from "./markup.js";
 import { COLOURS, dataTable, page } from "./page.js";
@@ -28,7 +28,7 @@ function machineSection(reports: readonly Report[]): Content {
     report.results.flatMap((row) => {
       if (row.engine !== "millrace" || !row.verified || row.rowsPerSec === undefined) return [];
       const best = fastestPeer(report.results, row);
-      const ratio = best === null ? null : row.rowsPerSec / best.rowsPerSec;
+      const ratio = best === null ? null : ratioTo(row, best);
       return [{ name: rowName(row), mode: row.mode, at: index + 1, speed: row.rowsPerSec / 1e6, ratio }];
     }),
   );

@@ -69,7 +69,7 @@ export interface Outcome {
 /** Rounds when the user does not say: a median of 5 runs is too easily spoilt on a shared machine. */
 const LEAST_ROUNDS = 5;
 const MOST_ROUNDS = 25;
-const ROUNDS_MS = 2000;
+const ROUNDS_MS = 3000;
 
 /** Processes that load, or bring their results into canonical form, at the same time. */
 const AT_ONCE = 2;

@@ -7,6 +7,7 @@ import {
   geometricMeans,
   median,
   overheadOf,
+  ratioTo,
   type ResultRow,
   resultRow,
 } from "./report.js";
@@ -34,6 +35,15 @@ describe("ratios", () => {
       { suite: "groupby", case: "q1", mode: "batch", threads: 1, size: 900, best: "polars", ratio: 3 },
       { suite: "groupby", case: "q1", mode: "stream", threads: 1, size: 900, best: "polars", ratio: 1.5 },
     ]);
+  });
+
+  test("are the median over the rounds, which a slow one does not move", () => {
+    const own = row({ rowsPerSec: 300, timesMs: [1, 5, 1.1, 1, 1] });
+    const peer = row({ engine: "duckdb", rowsPerSec: 100, timesMs: [3, 15, 3.3, 9, 2] });
+    expect(caseRatios([own, peer])[0]!.ratio).toBe(3);
+    // Reports from before each run's time was kept, and engines with other rounds.
+    expect(ratioTo(own, row({ engine: "duckdb", rowsPerSec: 150 }))).toBe(2);
+    expect(ratioTo(own, row({ engine: "duckdb", rowsPerSec: 100, timesMs: [1] }))).toBe(3);
   });
 
   test("leave out cases without a verified figure or a peer", () => {

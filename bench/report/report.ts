@@ -74,7 +74,7 @@ export interface Ratio {
   readonly size?: number;
   /** The fastest peer; `fastest` in a geometric mean, where it may differ from case to case. */
   readonly best: string;
-  /** Millrace's rows/s over that peer's. */
+  /** Millrace's rows/s over that peer's: the median over the rounds, in each of which both had a run (`ratioTo`). */
   readonly ratio: number;
   /** Cases in a geometric mean. */
   readonly cases?: number;
@@ -222,7 +222,7 @@ export function resultRow(of: BenchCase, outcome: Outcome, verdict: Verdict, inp
     minMs: rounded(Math.min(...outcome.runMs)),
     maxMs: rounded(Math.max(...outcome.runMs)),
     deviationMs: rounded(median(outcome.runMs.map((ms) => Math.abs(ms - medianMs)))),
-    timesMs: outcome.runMs.map((ms) => rounded(ms)),
+    timesMs: outcome.runMs.map((ms) => Number(ms.toPrecision(5))),
     ...callsPerRun(outcome),
     ...(outcome.checked!.ownMs === null ? {} : { overheadUs: rounded(1000 * outcome.checked!.ownMs) }),
     ...(outcome.copyMs.length === 0 ? {} : { copyMs: rounded(median(outcome.copyMs)) }),
@@ -295,7 +295,7 @@ export function caseRatios(results: readonly ResultRow[]): Ratio[] {
     const best = fastestPeer(results, row);
     if (best === null) return [];
     const { suite, case: name, mode, threads, size } = row;
-    const ratio = rounded(row.rowsPerSec / best.rowsPerSec);
+    const ratio = rounded(ratioTo(row, best));
     return [
       { suite, case: name, mode, threads, ...(size === undefined ? {} : { size }), best: best.engine, ratio },
     ];
@@ -313,6 +313,18 @@ export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
       (best, peer) => (best === null || peer.rowsPerSec > best.rowsPerSec ? peer : best),
       null,
     );
+}
+
+/**
+ * How many times as fast as `peer` a row is: in the median over the rounds of the quotients of their times, so that what
+ * slowed the machine for some rounds is in both. Of rows without the times of the same rounds it is that of the medians.
+ */
+export function ratioTo(row: ResultRow, peer: ResultRow): number {
+  const [own, other] = [row.timesMs ?? [], peer.timesMs ?? []];
+  if (own.length === 0 || own.length !== other.length || row.rows !== peer.rows) {
+    return row.rowsPerSec! / peer.rowsPerSec!;
+  }
+  return median(own.map((ms, round) => other[round]! / ms));
 }
 
 /** Geometric means of the case ratios of each of `suites`, by variant, mode, threads and size. */

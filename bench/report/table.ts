@@ -4,7 +4,7 @@ import picocolors from "picocolors";
 import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName } from "../suite/index.js";
 import type { Double11, Exactness, Overhead, Ratio, Report, ResultRow } from "./report.js";
-import { fastestPeer, isGeometricMean, variantOf } from "./report.js";
+import { fastestPeer, isGeometricMean, ratioTo, variantOf } from "./report.js";
 
 type Colours = ReturnType<typeof picocolors.createColors>;
 
@@ -153,7 +153,7 @@ function kernelLine(row: ResultRow, name: string, results: readonly ResultRow[],
     perSec(row.readBytesPerSec),
     perSec(row.cacheBytesPerSec),
     {
-      text: best === null ? "" : times(row.rowsPerSec! / best.rowsPerSec),
+      text: best === null ? "" : times(ratioTo(row, best)),
       ...(own ? { paint: colours.bold } : {}),
     },
     { text: row.verifiedBy.join(", "), paint: colours.green },
@@ -178,7 +178,7 @@ function resultLine(row: ResultRow, name: string, results: readonly ResultRow[],
     return [...start, { text, paint }, { text: "" }, { text: "" }, { text: row.error ?? "", paint }];
   }
   const best = fastestPeer(results, row);
-  const ratio = best === null ? "" : times(row.rowsPerSec! / best.rowsPerSec);
+  const ratio = best === null ? "" : times(ratioTo(row, best));
   return [
     ...start,
     { text: row.medianMs < 100 ? row.medianMs.toFixed(2) : row.medianMs.toFixed(0) },
