@@ -86,7 +86,7 @@ export class KernelSession implements EngineSession {
 
   async ownMs(): Promise<number> {
     const bench = new Bench({ time: 0, iterations: EMPTY_CALLS, warmup: false, throws: true });
-    return figures(bench.add("nothing", () => null)).ms;
+    return latencies(bench.add("nothing", () => null)).p50;
   }
 
   /** Rows of the result. */
@@ -140,12 +140,13 @@ export class KernelSession implements EngineSession {
 function repeated(call: () => void, leastMs: number, after: () => void = () => {}) {
   const bench = new Bench({ time: leastMs, iterations: 1, warmup: false, throws: true });
   bench.add("call", call, { afterEach: after });
-  return figures(bench);
+  const { mean, samplesCount } = latencies(bench);
+  return { ms: mean, calls: samplesCount };
 }
 
-/** What tinybench makes of the only task. */
-function figures(bench: Bench): { ms: number; calls: number } {
+/** What tinybench says of the only task. */
+function latencies(bench: Bench) {
   const { result } = bench.runSync()[0]!;
   if (result.state !== "completed") throw new Error(`tinybench ended with "${result.state}"`);
-  return { ms: result.latency.mean, calls: result.latency.samplesCount };
+  return result.latency;
 }
