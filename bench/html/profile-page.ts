@@ -81,7 +81,7 @@ const COLUMNS = [
     numeric: true,
   })),
   { name: "keys" },
-  ...["probes/row", "parts", "windows", "late"].map((name) => ({ name, numeric: true })),
+  ...["probes/row", "parts", "runs", "windows", "late"].map((name) => ({ name, numeric: true })),
 ];
 
 function operatorTable(run: RunProfile): Markup {
@@ -109,7 +109,10 @@ function operatorLine(operator: OperatorProfile, wallMs: number, depth: number):
     some(operator.groups),
     operator.keyTier ?? "",
     some(operator.probeLength, operator.probeLength.toFixed(3)),
-    ...[operator.partitions, operator.openWindows, operator.lateRows].map((value) => some(value)),
+    // Runs are absent in files from before they were counted.
+    ...[operator.partitions, operator.runsMerged ?? 0, operator.openWindows, operator.lateRows].map((value) =>
+      some(value),
+    ),
   ];
 }
 

@@ -11,7 +11,7 @@ type Colours = ReturnType<typeof picocolors.createColors>;
 
 const HEADER = [
   ...["operator", "ms", "%", "rows in", "rows out", "batches", "ns/row", "MB", "GB/s", "state", "groups"],
-  ...["keys", "probes/row", "parts", "windows"],
+  ...["keys", "probes/row", "parts", "runs", "windows"],
 ];
 const TEXTS = new Set([0, 11]);
 const NUMERIC = new Set([...HEADER.keys()].filter((index) => !TEXTS.has(index)));
@@ -106,6 +106,8 @@ function operatorLine(operator: OperatorProfile, wallMs: number, lead: string): 
     operator.keyTier ?? "",
     some(operator.probeLength, operator.probeLength.toFixed(3)),
     some(operator.partitions),
+    // Absent in files from before it was counted.
+    some(operator.runsMerged ?? 0),
     some(operator.openWindows),
   ];
 }

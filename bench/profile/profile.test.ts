@@ -131,6 +131,7 @@ const join2: OperatorProfile = {
   keyTier: "direct",
   probeLength: 0.25,
   partitions: 8,
+  runsMerged: 3,
   inputs: [source, { ...source, id: 1, detail: "u: a" }],
 };
 const report: ProfileReport = {
@@ -183,7 +184,7 @@ it("the tree, the shares and the functions as text", () => {
   expect(text).toContain("batch, 2,000 rows, debug build: median 10.0 ms, 0.200 million rows/s");
   expect(text).toContain("70.0 % in kernels, 20.0 % in TypeScript, 10.0 % waiting, garbage collection 5.0 %");
   expect(text).toMatch(
-    /join inner join on a +8\.00 +80\.0 +1,000 +1,000 +2 +4000\.00 +0\.0 +0\.00 +2 KiB +10 +direct +0\.250 +8/,
+    /join inner join on a +8\.00 +80\.0 +1,000 +1,000 +2 +4000\.00 +0\.0 +0\.00 +2 KiB +10 +direct +0\.250 +8 +3/,
   );
   expect(text).toMatch(/├ read t: a/);
   expect(text).toMatch(/└ read u: a/);

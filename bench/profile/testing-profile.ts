@@ -24,6 +24,7 @@ export const QUIET_OPERATOR: OperatorProfile = {
   tableSlots: 0,
   probeLength: 0,
   partitions: 0,
+  runsMerged: 0,
   openWindows: 0,
   lateRows: 0,
   inputs: [],

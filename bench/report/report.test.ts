@@ -7,8 +7,8 @@ import {
   geometricMeans,
   median,
   overheadOf,
-  ratioTo,
   type ResultRow,
+  ratioTo,
   resultRow,
 } from "./report.js";
 

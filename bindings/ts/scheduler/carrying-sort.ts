@@ -126,6 +126,10 @@ export class CarryingSortStep implements Step {
     return low;
   }
 
+  get runs(): number {
+    return this.#sort.runs;
+  }
+
   get operators(): readonly Operator[] {
     return [this.#sort.operator];
   }

@@ -39,6 +39,10 @@ export class ExternalSort implements Spillable {
     return this.#hasSpilled;
   }
 
+  get runs(): number {
+    return this.#spilled?.runs ?? 0;
+  }
+
   /** Whether results can be given in another way than by the operator: none has left it. */
   get mayStartOver(): boolean {
     return this.#spilled !== null && this.operator.stats().rowsOut === 0;

@@ -51,6 +51,8 @@ export class ParallelPush {
   /** What is brought into `operators` when many groups are. */
   #sources: Operator[] = [];
   #work: SharedWork | null = null;
+  /** States of several threads that were brought together. */
+  merged = 0;
   #pushed = 0;
   /** Whether sharing would not pay. */
   #alone = false;
@@ -109,6 +111,7 @@ export class ParallelPush {
       for (const slot of this.#free.splice(0)) slot.free();
     }
     if (this.operators.length === 1) return;
+    this.merged = this.operators.length;
     if (this.#isDivided()) yield* this.#divide();
     else yield* this.#fold();
   }

@@ -303,13 +303,14 @@ export class Pipeline {
   finishSpilled(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
     const spills = last instanceof AggregateStep || last instanceof SortStep;
-    return spills && last.hasSpilled ? last.finish() : null;
+    return spills && last.hasSpilled ? this.#results(last, "finish", () => last.finish()) : null;
   }
 
   /** The results of the last step after `finishResident` has found no memory; null where there is no other way. */
   finishInPieces(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
-    return last instanceof SortStep && last.mayStartOver ? last.finish() : null;
+    if (!(last instanceof SortStep && last.mayStartOver)) return null;
+    return this.#results(last, "finish", () => last.finish());
   }
 
   /** From now on the end of input does not reach the last step: the caller pulls `lastOperators` himself. */
@@ -526,6 +527,10 @@ class AggregateStep extends OperatorStep implements Spillable {
     return this.#parallel?.operators ?? [this.operator];
   }
 
+  get runs(): number {
+    return (this.#spilled?.runs ?? 0) + (this.#parallel?.merged ?? 0);
+  }
+
   get hasSpilled(): boolean {
     return this.#hasSpilled;
   }
@@ -625,6 +630,10 @@ class GroupingSetsStep implements Step {
 
   get operators(): readonly Operator[] {
     return this.#steps.flatMap(({ operators }) => operators);
+  }
+
+  get runs(): number {
+    return this.#steps.reduce((sum, { runs }) => sum + runs, 0);
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {

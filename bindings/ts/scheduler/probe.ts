@@ -50,6 +50,7 @@ export class ProbeRecord {
   bytesRead = 0;
   bytesWritten = 0;
   peakStateBytes = 0;
+  runsMerged = 0;
   /** What each operator said last, and of what comes and goes the most that it said. */
   readonly counts = new Map<Operator, OperatorCounts>();
 
@@ -284,6 +285,7 @@ export class Probe implements JobTracer {
       state += counts.stateBytes;
     }
     record.peakStateBytes = Math.max(record.peakStateBytes, state);
+    record.runsMerged = Math.max(record.runsMerged, step.runs ?? 0);
     this.#kernelMs = before;
   }
 
@@ -372,6 +374,7 @@ function operatorProfile(record: ProbeRecord): OperatorProfile {
     tableSlots: most("tableSlots"),
     probeLength: rowsSelected === 0 ? 0 : total("probes") / rowsSelected,
     partitions: most("partitions"),
+    runsMerged: record.runsMerged,
     openWindows: most("openWindows"),
     lateRows: total("lateRows"),
     inputs: record.inputs.map(operatorProfile),

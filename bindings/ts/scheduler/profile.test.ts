@@ -1,5 +1,8 @@
 // What `engine.profile` says is what happened: rows and groups are exact, times add up, the tree is the plan's.
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type RecordBatch, tableFromArrays } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -158,6 +161,35 @@ it("parts of a sort and of a large aggregation", async () => {
   expect(grouped.profile.plan.probeLength).toBeGreaterThan(0);
 });
 
+it("runs and states that were written for want of memory, and brought together", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "millrace-profile-spill-"));
+  const rows = 200_000;
+  const wide = tableFromArrays({
+    k: Float64Array.from({ length: rows }, (_, row) => (row * 7919) % rows),
+    v: Float64Array.from({ length: rows }, (_, row) => row),
+  });
+  const batches = wide.batches.flatMap((batch) =>
+    Array.from({ length: 20 }, (_, part) => batch.slice(part * 10_000, (part + 1) * 10_000)),
+  ) as RecordBatch[];
+  const small = await Engine.open({ memory: "4 MiB", spill: { directory } });
+  try {
+    const plans = [
+      from("wide").orderBy("k"),
+      from("wide")
+        .groupBy("k")
+        .aggregate({ v: sum("v") }),
+    ] as Plan<unknown>[];
+    for (const plan of plans) {
+      const { profile } = await small.profile(plan, { wide: batches }, { mode: "stream" });
+      expect(profile.plan.runsMerged).toBeGreaterThan(1);
+      expect(profile.plan.rowsOut).toBe(rows);
+    }
+  } finally {
+    await small.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+});
+
 describe("two workers", () => {
   const rows = 2_000_000;
   const wide = tableFromArrays({
@@ -201,6 +233,7 @@ describe("two workers", () => {
       all.map(({ name, rowsIn, rowsSelected, rowsOut }) => ({ name, rowsIn, rowsSelected, rowsOut })),
     );
     expect(operator).toEqual(same);
+    expect(profile.plan.runsMerged).toBe(/groups/.test(name) ? 2 : 0);
     const others = profile.slices.filter(({ worker }) => worker === 1);
     expect(others.length).toBe(profile.workers[1]!.morsels);
     const busy = others.reduce((ms, one) => ms + one.ms, 0);

@@ -37,6 +37,8 @@ export interface OperatorProfile {
   readonly probeLength: number;
   /** Parts that rows were divided into: of an aggregation's backlog, of a sort; 0 where they were not. */
   readonly partitions: number;
+  /** Sorted runs, or states, that were brought together: written for want of memory, or made by other threads. */
+  readonly runsMerged: number;
   /** Slices or sessions held, at most. */
   readonly openWindows: number;
   readonly lateRows: number;

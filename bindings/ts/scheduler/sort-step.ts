@@ -34,6 +34,10 @@ export class SortStep implements Step {
     return [this.#sort.operator];
   }
 
+  get runs(): number {
+    return this.#sort.runs;
+  }
+
   get hasSpilled(): boolean {
     return this.#sort.hasSpilled;
   }

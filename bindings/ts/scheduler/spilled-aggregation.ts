@@ -47,6 +47,8 @@ export class SpilledAggregation {
   /** One a section. */
   readonly #files: (SpillFile | undefined)[] = [];
   #parts: Part[] = [];
+  /** States that were written. */
+  runs = 0;
 
   /** @param create makes an empty operator like those that are written */
   constructor(relief: Relief, create: () => Operator) {
@@ -77,6 +79,7 @@ export class SpilledAggregation {
       }
       throw error;
     }
+    this.runs += 1;
     operator.destroy();
   }
 

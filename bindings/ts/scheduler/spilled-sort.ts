@@ -76,6 +76,8 @@ export class SpilledSort {
   /** What the sort itself has written. */
   #file: SpillFile | null = null;
   readonly #runs: SortedRun[] = [];
+  /** Runs that were written, by the sort itself. */
+  runs = 0;
 
   constructor(relief: Relief, sorted: SortedColumns) {
     this.#kernel = relief.kernel;
@@ -99,6 +101,7 @@ export class SpilledSort {
       this.#file ??= this.#relief.file(this.#sorted.schema);
       const batches = inOrder(operator, this.#batchRows, this.#batchBytes);
       this.#runs.push(yield* this.#run(this.#file, batches));
+      this.runs += 1;
     }
     operator.destroy();
   }

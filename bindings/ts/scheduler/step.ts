@@ -26,6 +26,8 @@ export interface Step {
   readonly operators: readonly Operator[];
   /** Late rows that no operator of it has counted. */
   readonly lateRows?: number;
+  /** Sorted runs and states that it has brought together: written for want of memory, or made by other threads. */
+  readonly runs?: number;
   /** Brings together in its operator what workers have done; yields empty batches while it waits for them. */
   settle?(): Iterable<BatchData>;
   /** Stops workers; resolves when none of them uses the step's memory, or its input's, any more. */
