@@ -38,6 +38,19 @@ it("stream", async () => {
   expect(lines.length).toBe(10);
 });
 
+it("checkpoint", async () => {
+  const lines = await printed(() => import("./checkpoint.js"));
+  expect(lines).toEqual([
+    "0 ada 0.2",
+    "0 bo 1",
+    "2 ada 0.2",
+    "2 bo 5",
+    "-- stopped after 10 rows",
+    "4 ada 0.2",
+    "4 bo 9",
+  ]);
+});
+
 it("windows", async () => {
   const lines = await printed(() => import("./windows.js"));
   expect(lines.slice(0, 2)).toEqual(["after 24 orders: 2 results", "after 44 orders: 2 results"]);

@@ -136,6 +136,7 @@ export {
   type WithFunctions,
   when,
 } from "./plan/index.js";
+export { type Checkpoint, readCheckpoint, type SourcePosition } from "./scheduler/checkpoint.js";
 export {
   type CollectOptions,
   Engine,
@@ -157,6 +158,7 @@ export * from "./type/data-type.js";
 export {
   ArgumentError,
   CastError,
+  CheckpointError,
   ClosedError,
   CorruptStateError,
   type ErrorCode,

@@ -387,8 +387,7 @@ describe("backpressure and ends", () => {
         controller.abort(reason);
         run.cancel(reason);
       }, 5);
-      await expect(collecting).rejects.toBe(reason);
-      await expect(streaming).rejects.toBe(reason);
+      await Promise.all([expect(collecting).rejects.toBe(reason), expect(streaming).rejects.toBe(reason)]);
       await new Promise((resolve) => setTimeout(resolve, 5));
     });
   });

@@ -31,10 +31,19 @@ import { type PoolFaults, QueryWorkers, type WorkerPool, type WorkerStats } from
 import { type Host, SpillFolder, type SpillOptions, type SpillStats } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
-import { ArgumentError, ClosedError, MemoryLimitError, MillraceError } from "../type/error.js";
+import {
+  ArgumentError,
+  ClosedError,
+  CorruptStateError,
+  MemoryLimitError,
+  MillraceError,
+} from "../type/error.js";
+import { Boundary, type Position, type Save } from "./boundary.js";
+import { type Counts, parseCheckpoint, type Restored, writeCheckpoint } from "./checkpoint.js";
 import { MemoryQueue } from "./memory-queue.js";
 import { Meter, type MetricsMeter } from "./metrics.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
+import { checkPrint, planPrint } from "./plan-print.js";
 import { Probe } from "./probe.js";
 import type { RunProfile } from "./profile.js";
 import {
@@ -44,7 +53,7 @@ import {
   type QueryRecord,
   type QueryStats,
 } from "./query-stats.js";
-import { Counters, type DriveOptions, drive, type Opened, Run, type RunState } from "./run.js";
+import { Counters, type DriveOptions, drive, type Opened, Run, type RunState, type RunStats } from "./run.js";
 import { checkShare, type Share, type ShareOptions, Shares } from "./shares.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
@@ -134,6 +143,11 @@ export interface StreamOptions {
    * come to their window, all columns of the source. The run waits for it, and fails if it does.
    */
   readonly late?: "drop" | ((rows: RecordBatch) => void | Promise<void>);
+  /**
+   * What `Run.snapshot()` of an earlier run of the same plan has given: this one goes on from there. The sources give what
+   * comes after what that run has read of them (`readCheckpoint(bytes).sources`); one that had ended is not read.
+   */
+  readonly restore?: Uint8Array;
 }
 
 export interface ProfileOptions extends StreamOptions {
@@ -439,7 +453,9 @@ export class Engine {
       batchRows = DEFAULT_BATCH_ROWS,
       watermarks = {},
       late = "drop",
+      restore,
     } = options;
+    const restored = restore === undefined ? null : parseCheckpoint(restore);
     checkPlan(plan);
     checkChoice("emit", emit, ["onClose", "onUpdate"]);
     if (typeof late !== "function") checkChoice("late", late, ["drop"]);
@@ -455,7 +471,16 @@ export class Engine {
     const signals = allOf(signal, controller);
     const counters = new Counters();
     let pipeline: Pipeline | null = null;
-    let last: RunState = { stateBytes: 0, lateRows: 0, nullTimes: 0 };
+    const { lateRows = 0, nullTimes = 0, counts = NO_COUNTS } = restored ?? {};
+    let last: RunState = { stateBytes: 0, lateRows, nullTimes };
+    /** What steps have counted that had ended when the run was saved. */
+    const gone = { lateRows: 0, nullTimes: 0 };
+    const withGone = (state: RunState): RunState => ({
+      stateBytes: state.stateBytes,
+      lateRows: state.lateRows + gone.lateRows,
+      nullTimes: state.nullTimes + gone.nullTimes,
+    });
+    const boundary = new Boundary(restored?.pending ?? []);
     const engine = this;
     async function* results(): AsyncGenerator<BatchData> {
       signals.throwIfAborted();
@@ -477,25 +502,37 @@ export class Engine {
           late: late === "drop" ? null : (rows) => waiting.push(rows),
           signal: signals,
           probe,
+          restored,
         });
         pipeline = opened.pipeline;
         record.stateBytes = () => (kernel.isAlive ? (pipeline?.state.stateBytes ?? 0) : 0);
-        yield* drive(opened, counters, {
-          signal: signals,
-          check: () => engine.#check(),
-          share,
-          late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
-          probe,
-        });
+        if (restored !== null) {
+          const here = opened.pipeline.state;
+          gone.lateRows = lateRows - here.lateRows;
+          gone.nullTimes = nullTimes - here.nullTimes;
+        }
+        const positions = positionsOf(opened);
+        boundary.open(saverOf(opened, positions, () => run.stats, boundary.pending));
+        if (restored?.ended) boundary.end();
+        else
+          yield* drive(opened, counters, {
+            boundary: { at: boundary, positions },
+            signal: signals,
+            check: () => engine.#check(),
+            share,
+            late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
+            probe,
+          });
         isComplete = true;
       } catch (error) {
         throw engine.#explained(error, opened?.pipeline ?? null, kernel);
       } finally {
+        if (!isComplete) boundary.close(new ClosedError("the run is over: there is nothing to save"));
         share.close();
         engine.#runs.delete(controller);
         engine.#log.end(record, isComplete);
         if (opened !== null) engine.#pipelines.delete(opened.pipeline);
-        if (opened !== null && kernel.isAlive) last = { ...opened.pipeline.state, stateBytes: 0 };
+        if (opened !== null && kernel.isAlive) last = withGone({ ...opened.pipeline.state, stateBytes: 0 });
         pipeline = null;
         opened?.pipeline.free();
         if (opened !== null) await closeAll(opened.readers);
@@ -503,7 +540,9 @@ export class Engine {
         engine.#memory.look();
       }
     }
-    return new Run(results(), counters, controller, signals, () => pipeline?.state ?? last);
+    const state = () => (pipeline === null ? last : withGone(pipeline.state));
+    const run = new Run(results(), counters, controller, signals, state, boundary, counts);
+    return run;
   }
 
   stats(): EngineStats {
@@ -600,15 +639,19 @@ export class Engine {
   }
 
   async #open(kernel: Kernel, plan: Plan<unknown>, inputs: Inputs, options: OpenOptions): Promise<Opened> {
+    const { restored = null } = options;
     const nodes = sourcesOf(plan);
     const given = nodes.map(({ name, data }) => (Object.hasOwn(inputs, name) ? inputs[name] : data));
     if (given.some((input) => input === undefined || input === null)) bind(plan, schemasOf(inputs));
     refuseSecondReading(nodes, given);
     const sources: Source[] = [];
+    let pipeline: Pipeline | null = null;
     try {
       for (const [index, { name, schema }] of nodes.entries()) {
         const stage = new Stage(kernel);
-        sources.push(await Source.open(name, given[index], stage, schema, options.signal));
+        // A source that has nothing more to give has the columns that it had.
+        const declared = schema ?? restored?.sources[index]?.schema ?? null;
+        sources.push(await Source.open(name, given[index], stage, declared, options.signal));
       }
       const named = nodes.flatMap(({ name, data }, index) =>
         data === null || Object.hasOwn(inputs, name) ? [[name, sources[index]!.schema] as const] : [],
@@ -618,30 +661,38 @@ export class Engine {
       const physical = lower(asChangelog(bound, options.emit === "onUpdate"));
       refuseUnread(options.watermarks, nodes);
       const chains = chainsIn(physical);
+      const print = planPrint(physical, options.watermarks);
+      if (restored !== null) checkPrint(restored.plan, print);
       const clocks = sources.map((source, index) => {
         const clock = clockOf(source, options.watermarks);
         if (clock !== null) checkClock(clock, chains[index]!, joinOver(physical, chains[index]!));
+        const kept = restored?.sources[index]?.clock ?? null;
+        if (clock !== null && kept !== null) clock.restore(BigInt(kept));
         return clock;
       });
       const timing = clocks.map((clock, index) =>
         clock === null ? null : { bound: ownBound(clock, chains[index]!), column: clock.column },
       );
-      const pipeline = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing });
-      this.#pipelines.add(pipeline);
+      const made = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing });
+      pipeline = made;
+      this.#pipelines.add(made);
       const readers = sources.map((source, index) => {
         const clock = clocks[index]!;
         // Who takes late rows takes them whole.
         const whole = options.late === null ? [] : source.schema.fields.keys();
         const read = [...chains[index]!.source.columns, ...(clock?.columns ?? []), ...whole];
         const keepsTime = clock !== null && timing[index]!.bound !== null;
-        const watch = keepsTime ? new WindowClock(clock, () => pipeline.ownWatermark(index)) : clock;
+        const watch = keepsTime ? new WindowClock(clock, () => made.ownWatermark(index)) : clock;
         const idleMs =
           clock === null ? undefined : idleMilliseconds(source.name, options.watermarks[source.name]!);
-        return { source, columns: [...new Set(read)], clock: watch, idleMs };
+        return { source, columns: [...new Set(read)], clock: watch, idleMs, from: restored?.sources[index] };
       });
+      if (restored !== null && !restored.ended) restoreSteps(made, restored);
       const sizes = sources.map(({ rows }) => rows);
-      return { readers, order: options.inTurn ? readingOrder(physical, sizes) : null, pipeline };
+      return { readers, order: options.inTurn ? readingOrder(physical, sizes) : null, pipeline: made, print };
     } catch (error) {
+      pipeline?.free();
+      if (pipeline !== null) this.#pipelines.delete(pipeline);
       for (const source of sources) await source.close();
       throw error;
     }
@@ -743,6 +794,67 @@ interface OpenOptions extends Omit<PipelineOptions, "timing" | "spill"> {
   readonly emit: "onClose" | "onUpdate" | null;
   readonly watermarks: Readonly<Record<string, WatermarkOptions>>;
   readonly signal: AbortSignal | null;
+  /** What an earlier run has saved; null, or left out, for a run from the beginning. */
+  readonly restored?: Restored | null;
+}
+
+const NO_COUNTS: Counts = { rowsIn: 0, batchesIn: 0, rowsOut: 0, batchesOut: 0 };
+
+function positionsOf({ readers }: Opened): Position[] {
+  return readers.map(({ from }) => ({
+    rows: from?.rows ?? 0,
+    batches: from?.batches ?? 0,
+    ended: from?.ended ?? false,
+  }));
+}
+
+/** Writes down a run between two morsels. */
+function saverOf(
+  { readers, pipeline, print }: Opened,
+  positions: readonly Position[],
+  stats: () => RunStats,
+  pending: readonly BatchData[],
+): Save {
+  return (isOver) => {
+    const ended = isOver || positions.every((position) => position.ended);
+    const { rowsOut, batchesOut, lateRows, nullTimes } = stats();
+    // A batch that is half taken in counts with the run that goes on with it.
+    const total = (of: "rows" | "batches") => positions.reduce((sum, position) => sum + position[of], 0);
+    const [rowsIn, batchesIn] = [total("rows"), total("batches")];
+    const sources = readers.map(({ source, clock }, index) => ({
+      ...positions[index]!,
+      name: source.name,
+      watermark: textOf(clock?.ticks),
+      clock: textOf(clock?.kept),
+      schema: source.schema,
+    }));
+    return writeCheckpoint({
+      plan: print,
+      sources,
+      counts: { rowsIn, batchesIn, rowsOut, batchesOut },
+      ended,
+      lateRows,
+      nullTimes,
+      chains: ended ? [] : pipeline.save(),
+      pending,
+    });
+  };
+}
+
+function textOf(ticks: bigint | null | undefined): string | null {
+  return ticks === null || ticks === undefined ? null : String(ticks);
+}
+
+/** @throws CorruptStateError for states, or a list of steps, that are not what such a pipeline has saved. */
+function restoreSteps(pipeline: Pipeline, { chains }: Restored): void {
+  try {
+    pipeline.restore(chains);
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    throw new CorruptStateError("the checkpoint is damaged: its steps are not those of its plan", {
+      cause: error,
+    });
+  }
 }
 
 async function handOver(

@@ -30,6 +30,8 @@ export interface Reader {
   readonly source: Source;
   /** The source's columns that the plan reads. */
   readonly columns: readonly number[];
+  /** Where an earlier run has left off: the number of the source's first row here, and whether it had ended. */
+  readonly from?: { readonly rows: number; readonly ended: boolean } | undefined;
   /** Milliseconds without a batch after which the source is idle; left out: it never is. */
   readonly idleMs?: number | undefined;
 }
@@ -48,14 +50,16 @@ class Feed {
   #rows = 0;
   #waiting: Promise<void> | null = null;
   #answer: { next: Next } | { error: unknown } | null = null;
-  ended = false;
+  ended: boolean;
   readonly #idleMs: number;
   /** When the batch that is being waited for was asked for. */
   #asked = 0;
   #idle = false;
 
-  constructor(index: number, { source, columns, idleMs = Number.POSITIVE_INFINITY }: Reader) {
+  constructor(index: number, { source, columns, idleMs = Number.POSITIVE_INFINITY, from }: Reader) {
     this.index = index;
+    this.#rows = from?.rows ?? 0;
+    this.ended = from?.ended ?? false;
     this.#idleMs = idleMs;
     this.#present = source.present(columns);
     this.#later = source.later();

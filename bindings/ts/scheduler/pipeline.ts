@@ -33,8 +33,9 @@ import type { QueryWorkers } from "../pool/index.js";
 import type { SpillFolder } from "../spill/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
-import type { MemoryHolder } from "../type/error.js";
+import { CheckpointError, type MemoryHolder } from "../type/error.js";
 import { CarryingSortStep } from "./carrying-sort.js";
+import type { SavedChain, SavedStep } from "./checkpoint.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions } from "./join-step.js";
 import { OverStep } from "./over-step.js";
@@ -47,7 +48,16 @@ import { SharedMap } from "./shared-map.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { SortStep } from "./sort-step.js";
 import { results, SpilledAggregation } from "./spilled-aggregation.js";
-import { atWork, drain, labelOf, OperatorStep, type Step, taken } from "./step.js";
+import {
+  atWork,
+  drain,
+  labelOf,
+  OperatorStep,
+  restoreOperator,
+  type Step,
+  savedOperator,
+  taken,
+} from "./step.js";
 import { UnionStep } from "./union-step.js";
 import { WindowStep, type WindowStepOptions } from "./window-step.js";
 
@@ -352,6 +362,36 @@ export class Pipeline {
     return { stateBytes: total("stateBytes"), lateRows, nullTimes: total("nullTimes") };
   }
 
+  /**
+   * What the steps are between two morsels.
+   * @throws CheckpointError for a step that cannot be saved.
+   */
+  save(): SavedChain[] {
+    return this.#chains.map(({ steps, titles, open }) => ({
+      open: [...open],
+      steps: steps.map((step, index) => {
+        if (open[index] === 0) return null;
+        const saved = step.save?.() ?? "such steps cannot be saved yet";
+        if (typeof saved !== "string") return saved;
+        throw new CheckpointError(`the stream cannot be saved: ${titles[index]}: ${saved}`, {
+          value: titles[index],
+        });
+      }),
+    }));
+  }
+
+  /** Goes on from what a pipeline of the same plan has saved. */
+  restore(saved: readonly SavedChain[]): void {
+    for (const [index, { steps, open }] of this.#chains.entries()) {
+      const chain = saved[index]!;
+      for (const [at, step] of steps.entries()) {
+        const kept = chain.steps[at]!;
+        open[at] = chain.open[at]!;
+        if (kept !== null) step.restore!(kept);
+      }
+    }
+  }
+
   /** Stops workers that are at work here; then the pipeline and its inputs can be freed. */
   async abandon(): Promise<void> {
     const steps = this.#chains.flatMap((chain) => chain.steps);
@@ -591,6 +631,14 @@ class AggregateStep extends OperatorStep implements Spillable {
     yield* spilled.results(this.#batchRows);
   }
 
+  save(): SavedStep | string {
+    return this.#hasSpilled ? "some of its state is in spill files" : savedOperator(this.operator);
+  }
+
+  restore({ states }: SavedStep): void {
+    restoreOperator(this.operator, states[0]!);
+  }
+
   *settle(): Generator<BatchData> {
     if (this.#parallel !== null) yield* atWork(this.#parallel.finish(), this.operator.output);
   }
@@ -661,6 +709,16 @@ class GroupingSetsStep implements Step {
       const batch = widen(result, layout, schema);
       for (let time = 0; time < times; time++) yield batch;
     }
+  }
+
+  save(): SavedStep | string {
+    const saved = this.#steps.map((step) => step.save());
+    const refused = saved.find((one) => typeof one === "string");
+    return refused ?? { kept: {}, states: saved.flatMap((one) => (one as SavedStep).states) };
+  }
+
+  restore({ states }: SavedStep): void {
+    for (const [index, step] of this.#steps.entries()) step.restore({ kept: {}, states: [states[index]!] });
   }
 
   async abandon(): Promise<void> {
@@ -742,6 +800,12 @@ class ProjectStep extends OperatorStep {
     this.#freeMap();
   }
 
+  save(): SavedStep {
+    return { kept: {}, states: [] };
+  }
+
+  restore(): void {}
+
   async abandon(): Promise<void> {
     await this.#map?.abandon();
   }
@@ -805,6 +869,14 @@ class SliceStep implements Step {
     return [];
   }
 
+  save(): SavedStep {
+    return { kept: { seen: this.#seen }, states: [] };
+  }
+
+  restore({ kept }: SavedStep): void {
+    this.#seen = kept.seen as number;
+  }
+
   free(): void {}
 }
 
@@ -849,6 +921,12 @@ class TimedSortStep implements Step {
       this.free();
     }
   }
+
+  save(): SavedStep | string {
+    return this.#operator === null ? { kept: {}, states: [] } : "rows wait for a watermark";
+  }
+
+  restore(): void {}
 
   free(): void {
     this.#operator?.destroy();

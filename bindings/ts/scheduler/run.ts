@@ -10,9 +10,12 @@ import { toRecordBatch } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
+import { AT_BOUNDARY, type Boundary, type Position } from "./boundary.js";
+import type { Counts } from "./checkpoint.js";
 import { bytesRead } from "./column-bytes.js";
-import { IDLE, type Morsel, morsels, type Reader } from "./feed.js";
+import { ENDED, IDLE, type Morsel, morsels, type Reader } from "./feed.js";
 import type { Pipeline } from "./pipeline.js";
+import type { ChainPrint } from "./plan-print.js";
 import type { Probe } from "./probe.js";
 import type { Share } from "./shares.js";
 import type { SourceClock } from "./source-clock.js";
@@ -43,11 +46,14 @@ export interface Opened {
   /** The order in which the sources are read, one after the other; null where they take turns. */
   readonly order: readonly number[] | null;
   readonly pipeline: Pipeline;
+  /** What tells the plan from others. */
+  readonly print: readonly ChainPrint[];
 }
 
 export interface ClockedReader extends Reader {
   /** Makes the source's watermarks; null where only its end closes windows. */
   readonly clock: SourceClock | null;
+  readonly from?: Position | undefined;
 }
 
 export interface DriveOptions {
@@ -55,6 +61,8 @@ export interface DriveOptions {
   /** Throws when the engine was closed. */
   readonly check: () => void;
   readonly share: Share;
+  /** Is told where the run can be saved; null where nobody asks. */
+  readonly boundary?: { readonly at: Boundary; readonly positions: readonly Position[] };
   /** Hands over the late rows that have come up; null when there is nobody to take them, or none. */
   readonly late?: () => Promise<void> | null;
   /** Is told of each morsel that has been taken, and of the end. */
@@ -82,17 +90,23 @@ export async function* drive(
 ): AsyncGenerator<BatchData> {
   const pause = pauseOf(options);
   await pause();
-  const { probe, share } = options;
+  const { probe, share, boundary } = options;
   const clocks = readers.flatMap(({ clock }) => clock ?? []);
+  if (boundary?.at.rest()) yield* atBoundary(share);
   for await (const morsel of morsels(readers, order, options.signal, share, probe)) {
     const { index, input, start, rows } = morsel;
+    boundary?.at.leave();
     if (input !== null) probe?.read(index, rows, start === 0);
     if (input !== null && start === 0) {
       counters.batchesIn += 1;
       counters.rowsIn += input.rows;
       counters.bytesIn += bytesRead(input, readers[index]!.columns, 0, input.rows);
     }
-    if (rows === 0) continue;
+    if (boundary !== undefined) advance(boundary.positions[index]!, morsel);
+    if (rows === 0) {
+      if (boundary?.at.rest()) yield* atBoundary(share);
+      continue;
+    }
     // Awaiting nothing is not free.
     const before = pause();
     if (before !== null) await before;
@@ -129,8 +143,27 @@ export async function* drive(
     if (input !== null) options.progress?.(rows, false);
     const handing = options.late?.() ?? null;
     if (handing !== null) await handing;
+    if (boundary?.at.rest()) yield* atBoundary(share);
   }
   options.progress?.(0, true);
+  boundary?.at.end();
+}
+
+/** Somebody has asked for the run to come so far, and does not want more of it yet. */
+function* atBoundary(share: Share): Generator<BatchData> {
+  const handed = performance.now();
+  yield AT_BOUNDARY;
+  share.waitedSince(handed);
+}
+
+/** A morsel is about to be taken: nobody looks before all of it is. */
+function advance(position: Position, { input, start, rows }: Morsel): void {
+  if (input === null) {
+    if (rows === ENDED) position.ended = true;
+    return;
+  }
+  position.rows += rows;
+  if (start + rows >= input.rows) position.batches += 1;
 }
 
 /** Pushes a morsel, and every watermark where it belongs among its rows. */
@@ -197,9 +230,17 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   readonly #controller: AbortController;
   readonly #signal: AbortSignal;
   readonly #state: () => RunState;
+  readonly #boundary: Boundary;
+  /** What an earlier run has counted. */
+  readonly #before: Counts;
   #over = false;
-  /** Calls of `next` that have not been answered. */
+  /** Whether the loop has come to its end: all results are there. Or what it has ended with. */
+  #complete = false;
+  #failure: { readonly error: unknown } | null = null;
+  /** Calls of `next` that have not been answered, and of `snapshot` that let the loop go on. */
   #waiting = 0;
+  /** Who lets the loop go on at present, until when; null: nobody. */
+  #turn: Promise<void> | null = null;
 
   /** @internal */
   constructor(
@@ -208,19 +249,34 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
     controller: AbortController,
     signal: AbortSignal,
     state: () => RunState,
+    boundary: Boundary,
+    before: Counts,
   ) {
     this.#results = results;
     this.#counters = counters;
     this.#controller = controller;
     this.#signal = signal;
     this.#state = state;
+    this.#boundary = boundary;
+    this.#before = before;
     signal.addEventListener("abort", () => void results.return(undefined).catch(() => {}), { once: true });
   }
 
+  /** Of a run that goes on from a checkpoint, with what was counted before it. */
   get stats(): RunStats {
     const { rowsIn, batchesIn, rowsOut, batchesOut, watermark } = this.#counters;
     const { stateBytes, lateRows, nullTimes } = this.#state();
-    return { rowsIn, batchesIn, rowsOut, batchesOut, stateBytes, lateRows, nullTimes, watermark };
+    const before = this.#before;
+    return {
+      rowsIn: before.rowsIn + rowsIn,
+      batchesIn: before.batchesIn + batchesIn,
+      rowsOut: before.rowsOut + rowsOut,
+      batchesOut: before.batchesOut + batchesOut,
+      stateBytes,
+      lateRows,
+      nullTimes,
+      watermark,
+    };
   }
 
   [Symbol.asyncIterator](): this {
@@ -231,14 +287,12 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
     if (this.#over) return { done: true, value: undefined };
     this.#waiting += 1;
     try {
-      const next = await this.#results.next();
-      if (!next.done) return { done: false, value: toRecordBatch(next.value) };
-      // Ended by the signal while nobody waited: say so once, as if somebody had.
-      this.#signal.throwIfAborted();
-      this.#over = true;
+      const batch = await this.#inTurn(() => this.#next());
+      if (batch !== null) return { done: false, value: toRecordBatch(batch) };
+      this.#end();
       return { done: true, value: undefined };
     } catch (error) {
-      this.#over = true;
+      this.#end();
       if (error === RETURNED) return { done: true, value: undefined };
       throw error;
     } finally {
@@ -246,11 +300,89 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
     }
   }
 
+  async #next(): Promise<BatchData | null> {
+    const { pending } = this.#boundary;
+    for (;;) {
+      if (this.#signal.aborted) pending.length = 0;
+      const batch = pending.shift();
+      if (batch !== undefined) return batch;
+      if (!(await this.#goOn())) return null;
+    }
+  }
+
+  /** Lets the loop go on until it has one more result, or is where it can be saved; false at its end. */
+  async #goOn(): Promise<boolean> {
+    if (this.#failure !== null) throw this.#failure.error;
+    // Ended by the signal while nobody waited: say so, as if somebody had.
+    if (this.#complete) this.#signal.throwIfAborted();
+    if (this.#complete) return false;
+    try {
+      const next = await this.#results.next();
+      if (next.done) {
+        this.#complete = true;
+        this.#signal.throwIfAborted();
+        return false;
+      }
+      if (next.value !== AT_BOUNDARY) this.#boundary.pending.push(next.value);
+      return true;
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  }
+
+  /** One after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const mine = this.#turn === null ? work() : this.#turn.then(work);
+    const settled = mine.then(
+      () => {},
+      () => {},
+    );
+    this.#turn = settled;
+    void settled.then(() => {
+      if (this.#turn === settled) this.#turn = null;
+    });
+    return mine;
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#boundary.pending.length = 0;
+    this.#boundary.close(OVER());
+  }
+
+  /**
+   * Saves the run as it is between two batches of its sources (or two morsels of 65,536 rows): bytes from which
+   * `engine.stream(plan, sources, { restore })` goes on, in this process or another. They hold the state of every step,
+   * the watermarks, how far each source has been read (`readCheckpoint` tells), and results that are there but have not
+   * been handed out by `next()`; those that have are not given again. Everything after a restore is what it would have been
+   * here, bit for bit. The run goes on; calls may come at any time, also while `next()` waits for a source.
+   * @throws CheckpointError for a step that cannot be saved (sorts, joins, window functions, sessions), naming it;
+   *   ClosedError when the run is over.
+   */
+  async snapshot(): Promise<Uint8Array> {
+    if (this.#over) throw OVER();
+    const bytes = this.#boundary.ask();
+    if (!this.#boundary.isAsked) return bytes;
+    this.#waiting += 1;
+    const going = this.#inTurn(async () => {
+      while (this.#boundary.isAsked && (await this.#goOn()));
+    });
+    going
+      .catch((error: unknown) => this.#boundary.refuse(error === RETURNED ? OVER() : error))
+      .finally(() => {
+        this.#waiting -= 1;
+        this.#boundary.refuse(OVER());
+      });
+    return bytes;
+  }
+
   /** Ends the run. A `next()` that waits for the source is answered as the end. */
   async return(): Promise<IteratorResult<RecordBatch, undefined>> {
     this.#over = true;
     if (this.#waiting > 0) this.#controller.abort(RETURNED);
     await this.#results.return(undefined);
+    this.#end();
     return { done: true, value: undefined };
   }
 
@@ -263,3 +395,5 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
     await this.return();
   }
 }
+
+const OVER = () => new ClosedError("the run is over: there is nothing to save");

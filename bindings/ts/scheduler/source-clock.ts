@@ -44,6 +44,11 @@ export abstract class SourceClock {
   /** The watermark in ticks of the column; null before the first. */
   abstract get ticks(): bigint | null;
 
+  /** The ticks that it goes by: what `restore` needs to go on. Null before the first, or where another keeps time. */
+  abstract get kept(): bigint | null;
+
+  abstract restore(kept: bigint): void;
+
   /** The watermark on the line of plan/time-scale.ts. */
   get watermark(): bigint | null {
     const { ticks } = this;
@@ -150,6 +155,17 @@ class BoundedClock extends SourceClock {
     return BigInt(this.#base) * BigInt(WORD) + BigInt(this.#newest) - this.#bound - 1n;
   }
 
+  get kept(): bigint | null {
+    return this.#begun ? BigInt(this.#base) * BigInt(WORD) + BigInt(this.#newest) : null;
+  }
+
+  restore(kept: bigint): void {
+    const low = BigInt.asUintN(32, kept);
+    this.#begun = true;
+    this.#base = Number((kept - low) / BigInt(WORD));
+    this.#newest = Number(low);
+  }
+
   cuts(input: InputBatch, start: number, rows: number): Cut[] {
     const { words, isNull } = this.times(input, this.column, start, rows);
     const cutter = new Cutter(start);
@@ -216,6 +232,12 @@ export class WindowClock extends SourceClock {
     return this.#ticks();
   }
 
+  get kept(): null {
+    return null;
+  }
+
+  restore(): void {}
+
   cuts(_: InputBatch, start: number, rows: number): Cut[] {
     return [{ start, rows, watermark: null }];
   }
@@ -238,6 +260,14 @@ export class MarkedClock extends SourceClock {
 
   get ticks(): bigint | null {
     return this.#ticks;
+  }
+
+  get kept(): bigint | null {
+    return this.#ticks;
+  }
+
+  restore(kept: bigint): void {
+    this.#ticks = kept;
   }
 
   cuts(input: InputBatch, start: number, rows: number): Cut[] {

@@ -1,10 +1,11 @@
 // A step of a pipeline: takes morsels and watermarks, yields the batches that become ready.
 
-import type { Status } from "../../../kernel/abi/status.js";
-import type { InputBatch, Operator } from "../kernel/index.js";
+import { Status } from "../../../kernel/abi/status.js";
+import type { InputBatch, Operator, StateBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
-import { MemoryLimitError } from "../type/error.js";
+import { CorruptStateError, MemoryLimitError } from "../type/error.js";
+import type { SavedStep } from "./checkpoint.js";
 import type { Relief } from "./relief.js";
 
 export interface Step {
@@ -30,6 +31,13 @@ export interface Step {
   readonly runs?: number;
   /** Brings together in its operator what workers have done; yields empty batches while it waits for them. */
   settle?(): Iterable<BatchData>;
+  /**
+   * What it is between two morsels, or why it cannot be saved. Left out: nothing of it can.
+   * Not called once its input has ended.
+   */
+  save?(): SavedStep | string;
+  /** Goes on from what another step of the same stage has saved. */
+  restore?(saved: SavedStep): void;
   /** Stops workers; resolves when none of them uses the step's memory, or its input's, any more. */
   abandon?(): Promise<void>;
   free(): void;
@@ -126,6 +134,18 @@ export function* atWork<T>(work: Generator<void, T>, schema: Schema): Generator<
     if (done) return value;
     yield { schema, length: 0, columns: [] };
   }
+}
+
+/** The state of one operator. */
+export function savedOperator(operator: Operator): SavedStep {
+  return { kept: {}, states: [operator.snapshot()] };
+}
+
+/** @throws CorruptStateError for a state that is none of the operator's. */
+export function restoreOperator(operator: Operator, states: Iterable<StateBatch>): void {
+  let status: Status = Status.HAS_MORE;
+  for (const state of states) status = operator.merge(state);
+  if (status === Status.HAS_MORE) throw new CorruptStateError("the checkpoint holds half of a state");
 }
 
 /** Output that waits, until there is none. */

@@ -8,6 +8,7 @@
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
+import type { SavedStep } from "./checkpoint.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { Step } from "./step.js";
 
@@ -64,6 +65,20 @@ export class UnionStep implements Step {
   finish(port: number): Iterable<BatchData> {
     this.#ports[port as 0 | 1] = "ended";
     return [];
+  }
+
+  save(): SavedStep {
+    const watermarks = this.#watermarks.map((time) => (time === null ? null : String(time)));
+    return { kept: { ports: this.#ports, watermarks }, states: [] };
+  }
+
+  restore({ kept }: SavedStep): void {
+    const { ports, watermarks } = kept as { ports: PortState[]; watermarks: (string | null)[] };
+    for (const port of [0, 1] as const) {
+      const time = watermarks[port]!;
+      this.#ports[port] = ports[port]!;
+      this.#watermarks[port] = time === null ? null : BigInt(time);
+    }
   }
 
   free(): void {}

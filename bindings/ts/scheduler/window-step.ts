@@ -12,9 +12,10 @@ import {
   wholeSteps,
 } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
+import type { SavedStep } from "./checkpoint.js";
 import { lateRows } from "./late-rows.js";
 import type { Relief } from "./relief.js";
-import { drain, labelOf, OperatorStep } from "./step.js";
+import { drain, labelOf, OperatorStep, restoreOperator, savedOperator } from "./step.js";
 import { windowBounds } from "./window-bounds.js";
 
 const KINDS: { readonly [name in WindowName]: WindowKind } = {
@@ -117,6 +118,16 @@ export class WindowStep extends OperatorStep {
 
   *finish(): Generator<BatchData> {
     for (const batch of this.operator.finish(this.#batchRows)) yield this.#result(batch);
+  }
+
+  save(): SavedStep | string {
+    if (this.#stage.window.kind === "session") return "sessions cannot be saved yet";
+    return { ...savedOperator(this.operator), kept: { closed: String(this.#closed) } };
+  }
+
+  restore({ kept, states }: SavedStep): void {
+    restoreOperator(this.operator, states[0]!);
+    this.#closed = BigInt(kept.closed as string);
   }
 
   *#results(): Generator<BatchData> {

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "MEMORY_LIMIT"
   | "SPILL"
   | "CORRUPT_STATE"
+  | "CHECKPOINT"
   | "KERNEL_TRAP"
   | "WORKER"
   | "CLOSED"
@@ -147,6 +148,13 @@ export class SpillError extends MillraceError {
 export class CorruptStateError extends MillraceError {
   constructor(message: string, details?: ErrorDetails) {
     super("CORRUPT_STATE", message, details);
+  }
+}
+
+/** A stream that cannot be saved, as one of its steps cannot be, or a checkpoint of another plan or version. */
+export class CheckpointError extends MillraceError {
+  constructor(message: string, details?: ErrorDetails) {
+    super("CHECKPOINT", message, details);
   }
 }
 
