@@ -2,7 +2,13 @@
 
 import { tableToIPC } from "apache-arrow";
 import { toTable } from "../bindings/ts/arrow/index.js";
-import type { Engine, StreamOptions } from "../bindings/ts/index.js";
+import {
+  CheckpointError,
+  ClosedError,
+  type Engine,
+  readCheckpoint,
+  type StreamOptions,
+} from "../bindings/ts/index.js";
 import { Plan } from "../bindings/ts/plan/index.js";
 import { inputsOf, type PlanNode } from "../bindings/ts/plan/logical.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -65,6 +71,11 @@ export interface Way {
    */
   readonly clock: "bound" | "function" | "hasty" | "idle";
   readonly faults: Faults;
+  /**
+   * A stream is saved when its sources have handed over so many batches, or at its first result after that, and another
+   * goes on from there; 0: not.
+   */
+  readonly checkpoint: number;
   /** So many rows come once too often in a changelog, and are taken back; null: no changelog. */
   readonly retracted: number | null;
 }
@@ -82,6 +93,7 @@ export const PLAIN_WAY: Way = {
   clock: "bound",
   retracted: null,
   faults: NO_FAULTS,
+  checkpoint: 0,
   build: 0,
   workers: 1,
   shy: 0,
@@ -109,6 +121,7 @@ export function drawWay(draw: Draw, builds: number): Way {
     clock: draw.pick(["bound", "bound", "function", "hasty", "idle"] as const),
     retracted: draw.chance(20) ? draw.below(6) : null,
     build: draw.below(builds),
+    checkpoint: draw.chance(50) ? 1 + draw.below(12) : 0,
     faults: draw.chance(spill === null ? 60 : 30) ? NO_FAULTS : drawFaults(draw),
   };
 }
@@ -138,11 +151,13 @@ function drawFaults(draw: Draw): Faults {
 export interface Disturbance {
   readonly signal?: AbortSignal;
   /** Called with the number of batches that sources have handed over, before the next one. */
-  readonly before?: (batch: number) => void;
+  readonly before?: ((batch: number) => void) | undefined;
   /** The consumer leaves a stream after so many batches. */
   readonly leaveAfter?: number;
   /** Bytes of IPC instead of a table's own. */
   readonly bytes?: (bytes: Uint8Array) => Uint8Array;
+  /** A checkpoint instead of what was saved. */
+  readonly saved?: (bytes: Uint8Array) => Uint8Array;
 }
 
 /** The result's rows; null where the plan cannot be run in this way. */
@@ -174,15 +189,20 @@ export async function runWay(
   const { engine, kernel } = faulty;
   const { budgetBytes } = kernel;
   const loaded: { free(): void }[] = [];
-  const inputs: Record<string, object> = {};
+  const stop = new Stop(isSaved(way, node, disturbance) ? way.checkpoint : Number.POSITIVE_INFINITY);
+  const from = async (read: Readonly<Record<string, number>>, before: Disturbance["before"]) => {
+    const inputs: Record<string, object> = {};
+    for (const [name, table] of Object.entries(arriving)) {
+      const rows = table.rows.slice(read[name] ?? 0);
+      inputs[name] = await inputOf(engine, way, { ...table, rows }, { ...disturbance, before }, loaded);
+    }
+    return inputs;
+  };
   try {
     leavePieces(way.shy);
     if (way.spill !== null && way.spill.room !== null && way.spill.own !== true)
       kernel.setBudget(kernel.usedBytes + 1024 * way.spill.room);
-    for (const [name, table] of Object.entries(arriving)) {
-      inputs[name] = await inputOf(engine, way, table, disturbance, loaded);
-    }
-    return await resultOf(engine, new Plan(node, null), inputs, way, watermarks, disturbance);
+    return await resultOf(engine, new Plan(node, null), from, way, watermarks, disturbance, stop);
   } finally {
     leavePieces(0);
     for (const table of loaded) table.free();
@@ -190,20 +210,63 @@ export async function runWay(
   }
 }
 
+/** Whether a way saves its stream: what reads a table twice may have read it to two places. */
+function isSaved({ checkpoint, mode }: Way, plan: PlanNode, { signal, leaveAfter }: Disturbance): boolean {
+  const names = sourceNames(plan);
+  const isStream = mode === "stream" || mode === "update";
+  const isLeft = signal !== undefined || leaveAfter !== undefined;
+  return checkpoint > 0 && isStream && !isLeft && new Set(names).size === names.length;
+}
+
+/** Counts the batches that sources hand over, up to where the run is to be saved. */
+class Stop {
+  readonly #after: number;
+  #batches = 0;
+  reached: () => void = () => {};
+
+  constructor(after: number) {
+    this.#after = after;
+  }
+
+  get isAsked(): boolean {
+    return this.#after !== Number.POSITIVE_INFINITY;
+  }
+
+  get isReached(): boolean {
+    return this.#batches >= this.#after;
+  }
+
+  count(): void {
+    if (++this.#batches === this.#after) this.reached();
+  }
+}
+
+/** Makes the tables' rows inputs, from the given ones on. */
+type Inputs = (
+  read: Readonly<Record<string, number>>,
+  before: Disturbance["before"],
+) => Promise<Record<string, object>>;
+
 async function resultOf(
   engine: Engine,
   plan: Plan<unknown>,
-  inputs: Record<string, object>,
+  inputs: Inputs,
   { mode, batchRows, clock, spill }: Way,
   watermarks: Record<string, WatermarkOptions>,
-  { signal, leaveAfter = Number.POSITIVE_INFINITY }: Disturbance,
+  { signal, leaveAfter = Number.POSITIVE_INFINITY, before, saved: changed }: Disturbance,
+  stop: Stop,
 ): Promise<Value[][] | null> {
   const memory = spill?.own === true && spill.room !== null ? { memory: 1024 * spill.room } : {};
   const aborting = { ...(signal === undefined ? {} : { signal }), ...memory };
-  if (mode === "collect") return folded(await engine.collect(plan, inputs, aborting));
-  if (mode === "profile") return folded((await engine.profile(plan, inputs, aborting)).result);
+  const counting: Disturbance["before"] = (batch) => {
+    stop.count();
+    before?.(batch);
+  };
+  const given = await inputs({}, stop.isAsked ? counting : before);
+  if (mode === "collect") return folded(await engine.collect(plan, given, aborting));
+  if (mode === "profile") return folded((await engine.profile(plan, given, aborting)).result);
   if (mode === "kernel") {
-    const table = await engine.collect(plan, inputs, { ...aborting, result: "kernel" });
+    const table = await engine.collect(plan, given, { ...aborting, result: "kernel" });
     try {
       return folded(table.toArrow());
     } finally {
@@ -212,19 +275,42 @@ async function resultOf(
   }
   const emit = mode === "update" ? "onUpdate" : "onClose";
   const options: StreamOptions = { ...aborting, batchRows, watermarks, emit };
-  const run = engine.stream(plan, inputs, options);
+  let run = engine.stream(plan, given, options);
   const rows: Value[][] = [];
   let names: readonly string[] = [];
   let taken = 0;
+  let saved: Uint8Array | null = null;
+  const save = () => run.snapshot().then((bytes) => (saved = bytes), refusing);
+  stop.reached = () => void save();
   for await (const batch of run) {
     if (taken++ >= leaveAfter) return rows;
     names = batch.schema.fields.map(({ name }) => name);
     rows.push(...resultRows(batch));
+    if (stop.isAsked) stop.count();
+    if (stop.isReached && saved === null) await save();
+    if (saved !== null) break;
+  }
+  if (saved !== null) {
+    // What has come since then comes again.
+    const { sources, rowsOut } = readCheckpoint(saved);
+    rows.length = rowsOut;
+    const read = Object.fromEntries(sources.map((source) => [source.name, source.rows]));
+    const restore = changed === undefined ? saved : changed(saved);
+    run = engine.stream(plan, await inputs(read, before), { ...options, restore });
+    for await (const batch of run) {
+      names = batch.schema.fields.map(({ name }) => name);
+      rows.push(...resultRows(batch));
+    }
   }
   const mayBeLate = clock === "hasty" || clock === "idle";
   if (run.stats.lateRows !== 0 && mayBeLate && Object.keys(watermarks).length > 0) return null;
   if (run.stats.lateRows !== 0) throw new RangeError(`${run.stats.lateRows} rows are late`);
   return names.at(-1) === ROW_KIND.name ? consolidate(rows) : rows;
+}
+
+/** Steps that cannot be saved, and runs that are over, go on without. */
+function refusing(error: unknown): void {
+  if (!(error instanceof CheckpointError || error instanceof ClosedError)) throw error;
 }
 
 function folded(table: ReturnType<typeof toTable>): Value[][] {

@@ -466,6 +466,18 @@ describe("a checkpoint", () => {
     );
   });
 
+  it("that a source asks for loses no result, though it is refused", async () => {
+    for (const asks of [0, 1]) {
+      async function* source() {
+        if (asks === 0) void run.snapshot().catch(() => {});
+        yield batchOf(rowsOf(10, 8));
+        if (asks === 1) void run.snapshot().catch(() => {});
+      }
+      const run = engines[0]!.stream(t().orderBy(asc("ts")), { t: source() }, {});
+      expect(await all(run)).toHaveLength(10);
+    }
+  });
+
   it("of the end holds the results that are left", async () => {
     const run = engines[0]!.stream(plan(), { t: cut.map(batchOf) }, { batchRows: 4 });
     const { value } = await run.next();

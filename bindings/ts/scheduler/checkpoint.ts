@@ -314,8 +314,21 @@ function manifestOf(bytes: Uint8Array): Manifest {
 
 function found(manifest: Manifest, body: Uint8Array): Saved {
   const { plan, sources, counts, ended, lateRows, nullTimes, chains, pending } = manifest;
+  const isCount = (count: number) => Number.isSafeInteger(count) && count >= 0;
+  const { rowsIn, batchesIn, rowsOut, batchesOut } = counts;
+  if (![rowsIn, batchesIn, rowsOut, batchesOut, lateRows, nullTimes].every(isCount))
+    throw damaged("it has an impossible count");
+  const isText = (text: unknown) => typeof text === "string";
+  if (
+    !plan.every(
+      ({ source, columns, stages }) =>
+        isText(source) &&
+        columns.every(isText) &&
+        stages.every(({ title, hash }) => isText(title) && isText(hash)),
+    )
+  )
+    throw damaged("it does not tell its plan");
   for (const { rows, batches, watermark, clock } of sources) {
-    const isCount = (count: number) => Number.isSafeInteger(count) && count >= 0;
     const isTicks = (ticks: string | null) => ticks === null || /^-?\d{1,20}$/.test(ticks);
     if (!isCount(rows) || !isCount(batches) || !isTicks(watermark) || !isTicks(clock))
       throw damaged("it has an impossible position of a source");

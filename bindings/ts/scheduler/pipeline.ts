@@ -33,7 +33,7 @@ import type { QueryWorkers } from "../pool/index.js";
 import type { SpillFolder } from "../spill/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32 } from "../type/data-type.js";
-import { CheckpointError, type MemoryHolder } from "../type/error.js";
+import { CheckpointError, CorruptStateError, type MemoryHolder } from "../type/error.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import type { SavedChain, SavedStep } from "./checkpoint.js";
 import { widen } from "./grouping-columns.js";
@@ -386,7 +386,10 @@ export class Pipeline {
       const chain = saved[index]!;
       for (const [at, step] of steps.entries()) {
         const kept = chain.steps[at]!;
-        open[at] = chain.open[at]!;
+        const ports = chain.open[at]!;
+        if (!(ports >= 0 && ports <= open[at]!) || (ports === 0) !== (kept === null))
+          throw new CorruptStateError("the checkpoint is damaged: a step has impossible inputs");
+        open[at] = ports;
         if (kept !== null) step.restore!(kept);
       }
     }

@@ -306,7 +306,7 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
       if (this.#signal.aborted) pending.length = 0;
       const batch = pending.shift();
       if (batch !== undefined) return batch;
-      if (!(await this.#goOn())) return null;
+      if (!(await this.#goOn()) && pending.length === 0) return null;
     }
   }
 
@@ -331,17 +331,20 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
     }
   }
 
-  /** One after the other. */
+  /** One after the other: also where work begins within another's, as when a source asks for a snapshot. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const mine = this.#turn === null ? work() : this.#turn.then(work);
-    const settled = mine.then(
-      () => {},
-      () => {},
-    );
-    this.#turn = settled;
-    void settled.then(() => {
-      if (this.#turn === settled) this.#turn = null;
+    const before = this.#turn;
+    let end = () => {};
+    const turn = new Promise<void>((resolve) => {
+      end = resolve;
     });
+    this.#turn = turn;
+    const mine = before === null ? work() : before.then(work);
+    const settled = () => {
+      end();
+      if (this.#turn === turn) this.#turn = null;
+    };
+    mine.then(settled, settled);
     return mine;
   }
 
