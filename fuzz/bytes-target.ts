@@ -21,8 +21,10 @@ export interface Damage {
   readonly keep: number;
 }
 
-/** Processor time: more than the cases here ever need; a small input must not make it more. */
+/** Processor time that hardly a case needs; one that takes more must need it without damage, too. */
 const SLOW_MS = 5000;
+/** ... or a good part of it: damaged rows may match more often. */
+const SLOWER = 3;
 
 export class BytesTarget implements Target {
   readonly name = "bytes";
@@ -78,10 +80,36 @@ export class BytesTarget implements Target {
  * @throws Disagreement for an error that is not typed, a trap, a hang, memory that is not given back
  */
 export async function endures(engines: Engines, one: PlanCase, way: Way, damage: Damage): Promise<boolean> {
+  const { error, ms } = await timed(engines, one, way, damage);
+  // Rows that only damaged values make; `runWay` says so itself.
+  const isTyped = error === null || error instanceof MillraceError || isOwn(error);
+  if (!isTyped || error instanceof KernelTrapError)
+    throw new Disagreement(`${damage.what}: ${inspect(error)}`, {
+      cause: error,
+    });
+  if (ms > SLOW_MS) {
+    const whole = await timed(engines, one, way, null);
+    if (ms > SLOWER * whole.ms) {
+      throw new Disagreement(
+        `${damage.what}: took ${ms.toFixed(0)} ms, without damage ${whole.ms.toFixed(0)} ms`,
+      );
+    }
+  }
+  engines.checkIdle();
+  return error !== null;
+}
+
+/** Runs a case, with damage or without; what it threw, and the processor time that it took. */
+async function timed(
+  engines: Engines,
+  one: PlanCase,
+  way: Way,
+  damage: Damage | null,
+): Promise<{ error: unknown; ms: number }> {
   const faulty = await engines.at(way);
   faulty.faults = way.faults;
-  if (damage.what === "state") faulty.damage = (states) => damagedStates(states, damage);
-  const disturbance = damage.what === "ipc" ? { bytes: (ipc: Uint8Array) => damaged(ipc, damage) } : {};
+  if (damage?.what === "state") faulty.damage = (states) => damagedStates(states, damage);
+  const disturbance = damage?.what === "ipc" ? { bytes: (ipc: Uint8Array) => damaged(ipc, damage) } : {};
   const start = process.cpuUsage();
   let error: unknown = null;
   try {
@@ -92,16 +120,7 @@ export async function endures(engines: Engines, one: PlanCase, way: Way, damage:
     faulty.damage = null;
   }
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
-  const ms = process.cpuUsage(start).user / 1000;
-  // Rows that only damaged values make; `runWay` says so itself.
-  const isTyped = error === null || error instanceof MillraceError || isOwn(error);
-  if (!isTyped || error instanceof KernelTrapError)
-    throw new Disagreement(`${damage.what}: ${inspect(error)}`, {
-      cause: error,
-    });
-  if (ms > SLOW_MS) throw new Disagreement(`${damage.what}: took ${ms.toFixed(0)} ms`);
-  engines.checkIdle();
-  return error !== null;
+  return { error, ms: process.cpuUsage(start).user / 1000 };
 }
 
 /** What the fuzzer's own reading of results says of late rows and of changes. */

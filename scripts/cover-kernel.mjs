@@ -39,7 +39,7 @@ writeFileSync(copy.pathOf("kernel/coverage.ts"), wordsSource(words));
 const found = copy.pathOf("coverage");
 mkdirSync(found);
 writeFileSync(copy.pathOf("coverage.cjs"), collectorSource(words, found));
-copy.environment = { NODE_OPTIONS: `--require=${copy.pathOf("coverage.cjs")}` };
+copy.environment = { NODE_OPTIONS: `--require=${copy.pathOf("coverage.cjs")}`, ALLOCATION_STRIDE: "2" };
 
 console.log(`${marks.length} branches are marked`);
 const built = copy.build();
