@@ -8,7 +8,7 @@ import { Accumulator, Family, accumulatorReserve, isArg, isMultiset } from "./ac
 import { argReserve, argUpdate } from "./arg-extreme";
 import { bitsReserve, bitsUpdate } from "./bits";
 import { logInit, logReserve, logUpdate } from "./value-log";
-import { MASK_BYTES, VALUES_BYTES, argumentValues, rowsMask } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, rowsMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { momentsIntegers, momentsUpdate } from "./moments";
@@ -232,7 +232,7 @@ export function accumulatorUpdate(
   } else if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.TOP_BY || self.family == <u32>Family.BOTTOM_BY)
-    ok = updateBy(self, changetype<Vector>(argument), second, mask, numbers, rows, scratchTake(context, VALUES_BYTES * 2));
+    ok = updateBy(self, changetype<Vector>(argument), second, mask, numbers, rows);
   else if (self.power != 0)
     ok = updateMoments(
       self,
@@ -242,7 +242,7 @@ export function accumulatorUpdate(
       numbers,
       rows,
       one,
-      scratchTake(context, VALUES_BYTES * 3),
+      scratchTake(context, VALUES_BYTES),
     );
   else
     ok = updateValues(
@@ -289,14 +289,11 @@ function integersOf(self: Accumulator, context: usize, program: usize, rows: u32
   const addend = changetype<Addend>(scratchTake(context, ADDEND_SIZE));
   const mask = rowsMask(self, program, rows, 0, scratchTake(context, MASK_BYTES));
   const buffer = scratchTake(context, VALUES_BYTES);
-  let values = argumentValues(changetype<Vector>(programOutput(program, <u32>self.argument)), rows, buffer);
+  let values: usize = changetype<Vector>(programOutput(program, <u32>self.argument)).values;
   addend.magnitude = 0;
   if (self.power != 0) {
     let y = values;
-    if (self.second >= 0) {
-      const second = changetype<Vector>(programOutput(program, <u32>self.second));
-      y = argumentValues(second, rows, scratchTake(context, VALUES_BYTES));
-    }
+    if (self.second >= 0) y = changetype<Vector>(programOutput(program, <u32>self.second)).values;
     const products = scratchTake(context, VALUES_BYTES);
     addend.magnitude = momentsIntegers(self, values, y, rows, products);
     values = products;
@@ -318,7 +315,7 @@ export function accumulatorFold(self: Accumulator, context: usize, vector: Vecto
   return ok;
 }
 
-/** Powers and products; `buffer` is 3 x VALUES_BYTES, `second` 0 where there is one argument. */
+/** Powers and products; `buffer` is VALUES_BYTES, `second` 0 where there is one argument. */
 function updateMoments(
   self: Accumulator,
   vector: Vector,
@@ -329,15 +326,14 @@ function updateMoments(
   one: bool,
   buffer: usize,
 ): bool {
-  const x = argumentValues(vector, rows, buffer);
-  const y = second == 0 ? x : argumentValues(changetype<Vector>(second), rows, buffer + VALUES_BYTES);
+  const x = vector.values;
+  const y = second == 0 ? x : changetype<Vector>(second).values;
   if (self.family != <u32>Family.MOMENTS_FAST)
-    return momentsUpdate(self, numbers, x, y, mask, rows, one, buffer + VALUES_BYTES * 2);
+    return momentsUpdate(self, numbers, x, y, mask, rows, one, buffer);
   momentsFastUpdate(self, numbers, x, y, mask, rows);
   return true;
 }
 
-/** `buffer` is 2 x VALUES_BYTES. */
 function updateBy(
   self: Accumulator,
   vector: Vector,
@@ -345,12 +341,9 @@ function updateBy(
   mask: usize,
   numbers: usize,
   rows: u32,
-  buffer: usize,
 ): bool {
-  const by = argumentValues(changetype<Vector>(second), rows, buffer);
-  const values: usize =
-    self.type == <u32>Type.BYTES ? 0 : argumentValues(vector, rows, buffer + VALUES_BYTES);
-  return topByUpdate(self, numbers, vector, values, by, mask, rows);
+  const values: usize = self.type == <u32>Type.BYTES ? 0 : vector.values;
+  return topByUpdate(self, numbers, vector, values, changetype<Vector>(second).values, mask, rows);
 }
 
 /** Everything else; `buffer` is 3 x VALUES_BYTES. */
@@ -384,7 +377,7 @@ function updateValues(
       return textLogUpdate(self, numbers, vector, mask, rows);
     default:
   }
-  const values = argumentValues(vector, rows, buffer);
+  const values = vector.values;
   switch (self.family) {
     case Family.SUM_INTEGER:
       return sumIntegerUpdate(self, numbers, values, mask, rows, one, buffer);

@@ -13,7 +13,7 @@ import { Vector } from "../column/vector";
 import { bytesCompare } from "../hash/hash";
 import { copyBytes } from "../memory/copy";
 import { Accumulator, Family } from "./accumulator";
-import { VALUES_BYTES, argumentValues, maskBit } from "./argument";
+import { VALUES_BYTES, maskBit } from "./argument";
 import { textAddress, textLength, textPlace, textReserve } from "./minmax-text";
 import { orderCompare, orderKeys, orderLoad, orderWidth } from "./order-key";
 
@@ -26,7 +26,7 @@ export function argReserve(self: Accumulator, groups: u32, rows: u32, bytes: usi
   return textReserve(self, groups, <usize>rows * (PART_MAX << 1) + bytes);
 }
 
-/** Folds a vector in; `buffer` is 3 x VALUES_BYTES. False when out of memory, which a reservation rules out. */
+/** Folds a vector in; `buffer` is 2 x VALUES_BYTES. False when out of memory, which a reservation rules out. */
 export function argUpdate(
   self: Accumulator,
   numbers: usize,
@@ -36,8 +36,8 @@ export function argUpdate(
   rows: u32,
   buffer: usize,
 ): bool {
-  let order = parts(self.secondType, second, rows, buffer, buffer + VALUES_BYTES);
-  let value = parts(self.type, vector, rows, buffer, buffer + VALUES_BYTES * 2);
+  let order = parts(self.secondType, second, rows, buffer);
+  let value = parts(self.type, vector, rows, buffer + VALUES_BYTES);
   const orderStep: usize = max<u32>(8, orderWidth(self.secondType));
   const valueStep: usize = max<u32>(8, orderWidth(self.type));
   for (let row: u32 = 0; row < rows; row++, order += orderStep, value += valueStep) {
@@ -48,9 +48,9 @@ export function argUpdate(
 }
 
 /** Order keys of a vector, or views (u32 address, u32 length) of its texts. */
-function parts(type: u32, vector: Vector, rows: u32, values: usize, target: usize): usize {
+function parts(type: u32, vector: Vector, rows: u32, target: usize): usize {
   if (type != <u32>Type.BYTES) {
-    orderKeys(type, argumentValues(vector, rows, values), rows, target);
+    orderKeys(type, vector.values, rows, target);
     return target;
   }
   if (vector.dictionary == 0) return vector.values;

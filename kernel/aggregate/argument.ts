@@ -1,18 +1,14 @@
-// Arguments: what an accumulator reads, brought to one shape before its loop.
+// Arguments: which rows an accumulator reads.
 //
-// The vector's validity and the FILTER's true rows become one mask (words, zero tail) or none at all;
-// fixed-width dictionary codes become values. So every family needs just two loops, with and without mask.
+// The vector's validity and the FILTER's true rows become one mask (words, zero tail) or none at all. So every family
+// needs just two loops, with and without mask.
 
-import { Column, Type } from "../abi/layout";
-import { vectorIsValid } from "../column/builder";
-import { dictionaryValue } from "../column/dictionary";
-import { typeWidth } from "../column/type";
-import { copyBytes } from "../memory/copy";
+import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { Accumulator } from "./accumulator";
 
-/** Bytes of scratch that `argumentMask` and `argumentValues` need each. */
+/** Bytes of scratch for a mask, and for values that an accumulator makes of its arguments. */
 export const MASK_BYTES: usize = 256;
 export const VALUES_BYTES: usize = 32768;
 
@@ -33,7 +29,7 @@ export function argumentMask(argument: usize, filter: usize, rows: u32, words: u
   const validity: usize = argument == 0 ? 0 : changetype<Vector>(argument).validity;
   if (filter == 0) return validity;
   const condition = changetype<Vector>(filter);
-  const bits = condition.dictionary == 0 ? condition.values : resolveBits(condition, rows, words);
+  const bits = condition.values;
   const count: usize = (<usize>rows + 63) >> 6;
   for (let word: usize = 0; word < count; word++) {
     const at = word << 3;
@@ -61,41 +57,6 @@ export function bothMask(mask: usize, other: usize, rows: u32, words: usize): us
   if (mask == 0) return other;
   const bytes: usize = ((<usize>rows + 63) >> 6) << 3;
   for (let at: usize = 0; at < bytes; at += 8) store<u64>(words + at, load<u64>(mask + at) & load<u64>(other + at));
-  return words;
-}
-
-/** Values of the first `rows` rows; those of a dictionary go to `buffer`, null rows as zero. */
-export function argumentValues(vector: Vector, rows: u32, buffer: usize): usize {
-  if (vector.dictionary == 0) return vector.values;
-  const width = typeWidth(vector.type);
-  if (width == 0) return resolveBits(vector, rows, buffer);
-  memory.fill(buffer, 0, <usize>rows * width);
-  for (let row: u32 = 0; row < rows; row++) {
-    if (!vectorIsValid(vector, row)) continue;
-    const code = load<u32>(vector.values + ((<usize>row) << 2));
-    const at = buffer + <usize>row * width;
-    const value = dictionaryValue(vector.dictionary, code, width);
-    if (width == 8) store<u64>(at, load<u64>(value));
-    else if (width == 4) store<u32>(at, load<u32>(value));
-    else copyBytes(at, value, width);
-  }
-  return buffer;
-}
-
-/** Booleans behind dictionary codes as bits. */
-function resolveBits(vector: Vector, rows: u32, words: usize): usize {
-  memory.fill(words, 0, ((<usize>rows + 63) >> 6) << 3);
-  const dictionary = vector.dictionary;
-  const bits: usize = load<u32>(dictionary, <usize>Column.VALUES);
-  for (let row: u32 = 0; row < rows; row++) {
-    if (!vectorIsValid(vector, row)) continue;
-    const index =
-      <usize>load<u32>(vector.values + ((<usize>row) << 2)) +
-      <usize>load<u32>(dictionary, <usize>Column.OFFSET);
-    const bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
-    const byte = words + <usize>(row >> 3);
-    store<u8>(byte, load<u8>(byte) | (bit << (<u8>(row & 7))));
-  }
   return words;
 }
 

@@ -14,7 +14,7 @@ import { textAddressAt, textLengthAt } from "../column/text";
 import { Vector } from "../column/vector";
 import { hashBytes, hashFinish, hashMix } from "../hash/hash";
 import { Accumulator } from "./accumulator";
-import { argumentValues, maskBit } from "./argument";
+import { maskBit } from "./argument";
 import { sketchCell, sketchFirst, sketchNext } from "./sketch";
 
 const INDEX_BITS: u64 = 12;
@@ -38,7 +38,7 @@ function mixed(word: u64): u64 {
 
 /**
  * Packs the rows that count as (group, cell) at `packed`, their register in the cell and rank (lane | rank << 4) at
- * `lanes`; how many. `buffer` is VALUES_BYTES.
+ * `lanes`; how many.
  */
 export function cardinalityPack(
   vector: Vector,
@@ -47,9 +47,8 @@ export function cardinalityPack(
   rows: u32,
   packed: usize,
   lanes: usize,
-  buffer: usize,
 ): u32 {
-  const values = vector.type == <u32>Type.BYTES ? vector.values : argumentValues(vector, rows, buffer);
+  const values = vector.values;
   let count: u32 = 0;
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;

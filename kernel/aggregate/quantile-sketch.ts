@@ -9,7 +9,7 @@
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { Accumulator } from "./accumulator";
-import { argumentValues, maskBit } from "./argument";
+import { maskBit } from "./argument";
 import { sketchCell, sketchFirst, sketchNext, sketchNumber } from "./sketch";
 
 /** Bits below a bucket's, and of a bucket's number. */
@@ -23,10 +23,7 @@ const DIGITS: u32 = 512;
 const COUNTS: usize = 4096;
 export const QUANTILE_SCRATCH: usize = COUNTS + 8;
 
-/**
- * Packs the rows that count as (group, cell) at `packed` and their bucket in the cell at `lanes`; how many.
- * `buffer` is VALUES_BYTES.
- */
+/** Packs the rows that count as (group, cell) at `packed` and their bucket in the cell at `lanes`; how many. */
 export function quantilePack(
   vector: Vector,
   numbers: usize,
@@ -34,9 +31,8 @@ export function quantilePack(
   rows: u32,
   packed: usize,
   lanes: usize,
-  buffer: usize,
 ): u32 {
-  const values = argumentValues(vector, rows, buffer);
+  const values = vector.values;
   switch (vector.type) {
     case Type.I8:
       return pack<i8>(values, numbers, mask, rows, packed, lanes);

@@ -8,7 +8,7 @@ import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Accumulator, Family, isMultiset } from "./accumulator";
-import { MASK_BYTES, VALUES_BYTES, argumentValues, maskBit, rowsMask } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, maskBit, rowsMask } from "./argument";
 import { momentsUpdate } from "./moments";
 import { multisetUpdate } from "./multiset";
 import { sumExactRetract } from "./sum-exact";
@@ -52,10 +52,10 @@ function retract(
   const buffer = scratchTake(context, VALUES_BYTES * 3);
   if (isMultiset(self.family))
     return multisetUpdate(self, numbers, vector, mask, rows, -1, 0, buffer);
-  const x = argumentValues(vector, rows, buffer);
+  const x = vector.values;
   if (self.power != 0) {
-    const y = changetype<usize>(second) == 0 ? x : argumentValues(second, rows, buffer + VALUES_BYTES);
-    return momentsUpdate(self, numbers, x, y, mask, rows, false, buffer + VALUES_BYTES * 2, true);
+    const y = changetype<usize>(second) == 0 ? x : second.values;
+    return momentsUpdate(self, numbers, x, y, mask, rows, false, buffer, true);
   }
   return self.family == <u32>Family.SUM_INTEGER
     ? sumIntegerRetract(self, numbers, x, mask, rows)

@@ -26,7 +26,6 @@ import {
 } from "../group/row-table";
 import { regionBlock, regionCut } from "../memory/region";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
-import { VALUES_BYTES } from "./argument";
 import { CARDINALITY_CELLS, cardinalityAreRanks, cardinalityPack } from "./cardinality";
 import { QUANTILE_CELLS, quantilePack } from "./quantile-sketch";
 
@@ -81,18 +80,17 @@ function grow(self: Accumulator, capacity: u64): bool {
   return true;
 }
 
-/** Adds a vector; `buffer` is 2 x VALUES_BYTES. False when out of memory. */
+/** Adds a vector; `lanes` is VALUES_BYTES. False when out of memory. */
 export function sketchUpdate(
   self: Accumulator,
   numbers: usize,
   vector: Vector,
   mask: usize,
   rows: u32,
-  buffer: usize,
+  lanes: usize,
 ): bool {
-  const lanes = buffer + VALUES_BYTES;
   if (self.family == <u32>Family.CARDINALITY) {
-    const count = cardinalityPack(vector, numbers, mask, rows, self.scratch, lanes, buffer);
+    const count = cardinalityPack(vector, numbers, mask, rows, self.scratch, lanes);
     if (!mapCells(self, count)) return false;
     for (let row: u32 = 0; row < count; row++) {
       const lane = load<u32>(lanes + ((<usize>row) << 2));
@@ -101,7 +99,7 @@ export function sketchUpdate(
     }
     return true;
   }
-  const count = quantilePack(vector, numbers, mask, rows, self.scratch, lanes, buffer);
+  const count = quantilePack(vector, numbers, mask, rows, self.scratch, lanes);
   if (!mapCells(self, count)) return false;
   for (let row: u32 = 0; row < count; row++) {
     const at = cellOf(self, row) + ((<usize>load<u32>(lanes + ((<usize>row) << 2))) << 3);

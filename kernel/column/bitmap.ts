@@ -112,12 +112,6 @@ export function bitmapGather(source: usize, offset: u32, selection: usize, count
   return all == <u64>-1;
 }
 
-/** Ands `other` into `words`. */
-export function bitmapAnd(words: usize, other: usize, rows: u32): void {
-  const bytes = bitmapBytes(rows);
-  for (let at: usize = 0; at < bytes; at += 8) store<u64>(words + at, load<u64>(words + at) & load<u64>(other + at));
-}
-
 /**
  * Writes `rows` bits of the words at `source` into `target` from bit `offset` on, zero where the bit of `mask`
  * (words, or 0) is; answers how many are set. Bits of `target` before and after them stay.

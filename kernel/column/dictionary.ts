@@ -31,14 +31,6 @@ export function dictionaryLength(dictionary: usize, code: u32): u32 {
     : load<u32>(offsets + (index << 2), 4) - load<u32>(offsets + (index << 2));
 }
 
-/** Address of value `code` of a fixed-width dictionary whose values are `width` bytes. */
-// @ts-ignore: decorator
-@inline
-export function dictionaryValue(dictionary: usize, code: u32, width: usize): usize {
-  const index: usize = <usize>load<u32>(dictionary, <usize>Column.OFFSET) + <usize>code;
-  return <usize>load<u32>(dictionary, <usize>Column.VALUES) + index * width;
-}
-
 /** Whether value `code` of a dictionary is not null. */
 export function dictionaryIsValid(dictionary: usize, code: u32): bool {
   const bits: usize = load<u32>(dictionary, <usize>Column.VALIDITY);

@@ -4,12 +4,9 @@
 // ambiguities of their bits (-0 becomes +0, every NaN becomes 0x7ff8000000000000), fixed-width
 // dictionaries are resolved. What is already in that form is used in place, without a copy.
 
-import { Column, Type } from "../abi/layout";
+import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
-import { dictionaryValue } from "../column/dictionary";
-import { vectorIsValid } from "../column/builder";
 import { typeWidth } from "../column/type";
-import { copyBytes } from "../memory/copy";
 import { Interner, internCodes, internViews, internerUseDictionary } from "./interner";
 
 // @ts-ignore: decorator
@@ -52,8 +49,7 @@ export function keyWidth(type: u32): u32 {
 export function keyLoad(key: KeyColumn, vector: Vector, rows: u32): bool {
   key.validity = vector.validity;
   if (key.interner != 0) return internVector(key, vector, rows);
-  let values = vector.values;
-  if (vector.dictionary != 0) values = resolve(key, vector, rows);
+  const values = vector.values;
   key.values = key.buffer;
   switch (key.type) {
     case Type.BOOL:
@@ -81,34 +77,6 @@ export function keyLoad(key: KeyColumn, vector: Vector, rows: u32): bool {
       key.values = values;
   }
   return true;
-}
-
-/** Values of a fixed-width dictionary behind the codes; null rows get zero. Booleans come out as bits. */
-function resolve(key: KeyColumn, vector: Vector, rows: u32): usize {
-  const width = typeWidth(key.type);
-  const buffer = key.buffer;
-  const dictionary = vector.dictionary;
-  if (width == 0) {
-    memory.fill(buffer, 0, ((<usize>rows + 63) >> 6) << 3);
-    const bits: usize = load<u32>(dictionary, <usize>Column.VALUES);
-    for (let row: u32 = 0; row < rows; row++) {
-      if (!vectorIsValid(vector, row)) continue;
-      const index =
-        <usize>load<u32>(vector.values + ((<usize>row) << 2)) +
-        <usize>load<u32>(dictionary, <usize>Column.OFFSET);
-      const bit = (load<u8>(bits + (index >> 3)) >> <u8>(index & 7)) & 1;
-      const byte = buffer + <usize>(row >> 3);
-      store<u8>(byte, load<u8>(byte) | (bit << (<u8>(row & 7))));
-    }
-    return buffer;
-  }
-  memory.fill(buffer, 0, <usize>rows * width);
-  for (let row: u32 = 0; row < rows; row++) {
-    if (!vectorIsValid(vector, row)) continue;
-    const code = load<u32>(vector.values + ((<usize>row) << 2));
-    copyBytes(buffer + <usize>row * width, dictionaryValue(dictionary, code, width), width);
-  }
-  return buffer;
 }
 
 // Source and target may be the same buffer: elements grow, so these walk backwards.

@@ -31,7 +31,6 @@ import { AggregateFault, AggregateFlag } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
-import { VALUES_BYTES, argumentValues } from "../aggregate/argument";
 import { bitmapGet } from "../column/bitmap";
 import { typeWidth } from "../column/type";
 import { VECTOR_SIZE, Vector } from "../column/vector";
@@ -45,7 +44,7 @@ import {
   groupsToHash,
 } from "../group/groups";
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
-import { fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { fail, failMemory } from "../memory/context";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { RowTable, rowTablePartitionReserve, rowTableReserve } from "../group/row-table";
@@ -294,12 +293,10 @@ export function backlogAppend(context: usize, operator: usize, rows: u32): bool 
   else if (width == 16) placeKeys<u32>(backlog, keys, rows, 16);
   else placeKeys<u8>(backlog, keys, rows, width);
   if (groups.maskOffset == NO_GROUP) placeNulls(backlog, groupsKey(groups, 0).validity, KEY_NULL, rows);
-  const mark = scratchMark(context);
-  const buffer = scratchTake(context, VALUES_BYTES);
   for (let index: u32 = 0; index < backlog.columnCount; index++) {
     const column = columnAt(backlog, index);
     const vector = changetype<Vector>(programOutput(self.program, column.output));
-    const values = argumentValues(vector, rows, buffer);
+    const values = vector.values;
     switch (column.width) {
       case 1:
         placeValues<u8>(backlog, column.offset, values, rows);
@@ -318,7 +315,6 @@ export function backlogAppend(context: usize, operator: usize, rows: u32): bool 
     }
     placeNulls(backlog, vector.validity, (<u32>1) << index, rows);
   }
-  scratchReset(context, mark);
   backlog.rows += rows;
   return true;
 }

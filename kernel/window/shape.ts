@@ -11,7 +11,7 @@
 //   GLOBAL    slice 0, window 0
 //
 // Windows are numbered in the order of their ends. Divisions round down, below 0 too. Times so near the ends of 64
-// bits that a window around them might not fit are refused before any of this (`shapeTakes`).
+// bits that a window around them might not fit are refused before any of this (`shapeLowest`, `shapeHighest`).
 
 import { WindowKind } from "../abi/window";
 
@@ -68,18 +68,13 @@ export function shapeInit(shape: Shape, kind: u32, length: i64, step: i64, offse
   return true;
 }
 
-/** Whether every window around `time` has its start and end in 64 bits. */
-// @ts-ignore: decorator
-@inline
-export function shapeTakes(shape: Shape, time: i64): bool {
-  return time >= shapeLowest(shape) && time <= shapeHighest(shape);
-}
-
+/** The first time whose windows all begin within 64 bits. */
 export function shapeLowest(shape: Shape): i64 {
   if (shape.kind == <u32>WindowKind.GLOBAL || shape.kind == <u32>WindowKind.SESSION) return i64.MIN_VALUE;
   return i64.MIN_VALUE + shape.length + shape.step;
 }
 
+/** The last time whose windows all end within 64 bits. */
 export function shapeHighest(shape: Shape): i64 {
   if (shape.kind == <u32>WindowKind.GLOBAL) return i64.MAX_VALUE;
   if (shape.kind == <u32>WindowKind.SESSION) return i64.MAX_VALUE - shape.length - 1;
