@@ -406,8 +406,11 @@ function watermarksOf(
   const found: Record<string, { readonly column: string }> = {};
   const mark = (node: PlanNode, column: string): void => {
     for (const { source, name } of origins(node, column)) {
-      const field = tables[source]!.columns.find((one) => one.name === name);
-      if (field !== undefined && ["int", "date", "timestamp"].includes(valueType(field.type).kind)) {
+      const { columns, rows } = tables[source]!;
+      const at = columns.findIndex((one) => one.name === name);
+      const isTime = at >= 0 && ["int", "date", "timestamp"].includes(valueType(columns[at]!.type).kind);
+      // An unsigned number past these is refused.
+      if (isTime && rows.every((row) => row[at] === null || (row[at] as bigint) < 2n ** 63n)) {
         found[source] ??= { column: name };
       }
     }

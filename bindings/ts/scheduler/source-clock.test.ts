@@ -15,8 +15,9 @@ import {
   type Schema,
   timestamp,
   uint16,
+  uint64,
 } from "../type/data-type.js";
-import { ArgumentError, TypeMismatchError, UnknownColumnError } from "../type/error.js";
+import { ArgumentError, OverflowError, TypeMismatchError, UnknownColumnError } from "../type/error.js";
 import type { SourceClock } from "./source-clock.js";
 import { sourceClock, type WatermarkOptions } from "./watermark.js";
 
@@ -126,6 +127,26 @@ describe("clocks of sources", () => {
       }),
       { numRuns: 600 },
     );
+  });
+
+  it("refuse an unsigned number that is past the signed ones", () => {
+    const largest = 2n ** 63n - 1n;
+    const rows: [Value, Value][] = [
+      [0n, null],
+      [null, null],
+      [largest, null],
+      [largest + 1n, null],
+    ];
+    const batch = batchOf(uint64, rows, 3);
+    for (const options of [
+      { column: "ts", outOfOrderness: 5 },
+      { column: "ts", advance: (now: bigint) => now - 1n },
+    ]) {
+      const clock = sourceClock("t", options, batch.schema);
+      expect(clock.cuts(stage.batch(batch), 0, 3).length).toBeGreaterThan(0);
+      expect(() => clock.cuts(stage.batch(batch), 3, 1)).toThrow(OverflowError);
+      expect(() => clock.cuts(stage.batch(batch), 3, 1)).toThrow(/"ts" \(row 3.* 9223372036854775808/);
+    }
   });
 
   it("leave morsels in order whole", () => {

@@ -8,7 +8,8 @@
 
 import type { InputBatch } from "../kernel/index.js";
 import { watermarkOf } from "../plan/index.js";
-import type { DataType } from "../type/data-type.js";
+import { type DataType, valueType } from "../type/data-type.js";
+import { OverflowError } from "../type/error.js";
 import { type Times, ticksAt, timesOf } from "./time-column.js";
 
 /** Rows of a morsel, and the watermark to pass on before them. */
@@ -63,10 +64,33 @@ export abstract class SourceClock {
   /** Lets rows [start, start + rows) of `input` pass. */
   abstract cuts(input: InputBatch, start: number, rows: number): Cut[];
 
+  /** @throws OverflowError for an unsigned number that is past the signed ones: watermarks are these. */
   protected times(input: InputBatch, column: number, start: number, rows: number): Times {
-    return timesOf(input.view(column)!, start, rows);
+    const times = timesOf(input.view(column)!, start, rows);
+    const { name, type } = input.schema.fields[column]!;
+    if (isUnsignedLong(valueType(type))) refuseLarge(times, rows, name, start);
+    return times;
   }
 }
+
+function isUnsignedLong(type: DataType): boolean {
+  return type.kind === "int" && type.bits === 64 && !type.signed;
+}
+
+function refuseLarge(times: Times, rows: number, column: string, firstRow: number): void {
+  for (let at = 0; at < rows; at++) {
+    if (times.words[at * 2 + 1]! >= 0 || times.isNull?.(at) === true) continue;
+    const value = BigInt.asUintN(64, ticksAt(times, at));
+    const row = firstRow + at;
+    const expected = `at most ${LARGEST}`;
+    throw new OverflowError(
+      `column "${column}" (row ${row} of its batch): a watermark cannot follow ${value}: a time is ${expected}`,
+      { column, row, value, expected },
+    );
+  }
+}
+
+const LARGEST = 2n ** 63n - 1n;
 
 /** Divides a morsel where it is told to. */
 class Cutter {
