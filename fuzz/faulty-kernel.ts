@@ -155,6 +155,10 @@ function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {
 /** Rows of a batch of state: small, so that cursors stop in the middle of sections. */
 const STATE_ROWS = 5;
 
+/** Calls after which results are asked for, and calls that ask for results, or for the state. */
+const ENDS: readonly (string | symbol)[] = ["watermark", "finish", "finishResident"];
+const READS: readonly (string | symbol)[] = ["pull", "snapshot", "snapshotParts"];
+
 /** An aggregation, or windows, that look like one operator, and are several in turn. */
 function restarting(make: () => Operator, restart: number, split: boolean, damage: Damage): Operator {
   let current = make();
@@ -205,9 +209,8 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
     get(_, name) {
       if (name === "push") return push;
       if (name === "destroy" || name === Symbol.dispose) return destroy;
-      if (name === "watermark" || name === "finish" || name === "finishResident") begin();
-      if (name === "watermark" || name === "finish" || name === "finishResident" || name === "pull")
-        together();
+      if (ENDS.includes(name)) begin();
+      if (ENDS.includes(name) || READS.includes(name)) together();
       const value = Reflect.get(current, name, current) as unknown;
       return typeof value === "function" ? value.bind(current) : value;
     },

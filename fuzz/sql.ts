@@ -415,6 +415,10 @@ function callSql(
   const isTime = (one: DataType) => one.kind === "date" || one.kind === "timestamp";
   switch (fn) {
     case "integerDivide":
+      // DuckDB rounds quotients of decimals: -0.03 // -0.04 is 1 there.
+      if (args.some((one) => one.type.kind === "decimal")) throw new Untranslatable(fn);
+      if (isFloat || type.kind === "float") throw new Untranslatable(fn);
+      break;
     case "modulo":
     case "floor":
     case "ceil":
