@@ -20,6 +20,8 @@ export class ExternalSort implements Spillable {
   #hasSpilled = false;
   /** Whether results are being read: nothing can be spilled any more. */
   #isFinishing = false;
+  /** What went wrong while rows left: some have, and those that have not can only be read. */
+  #failure: unknown = null;
 
   /**
    * @param relief null where all rows stay in memory
@@ -50,6 +52,7 @@ export class ExternalSort implements Spillable {
 
   /** @throws MemoryLimitError when there is no room for the rows, or to put them in order; none is taken then */
   push(input: InputBatch, start: number, rows: number, firstRow: number): void {
+    if (this.#failure !== null) throw this.#failure;
     if (this.#relief !== null) {
       const after = this.operator.stats().rowsSelected + rows;
       this.#relief.reserve(sortingBytes(this.#sorted.schema, after));
@@ -58,14 +61,20 @@ export class ExternalSort implements Spillable {
   }
 
   get spillable(): number {
-    if (this.#spilled === null || this.#isFinishing || !this.operator.isOpen) return 0;
+    if (this.#spilled === null || this.#isFinishing || this.#failure !== null || !this.operator.isOpen)
+      return 0;
     const { rowsSelected, stateBytes } = this.operator.stats();
     return rowsSelected === 0 ? 0 : stateBytes;
   }
 
   *spill(): Generator<void> {
     this.#hasSpilled = true;
-    yield* this.#spilled!.write(this.operator);
+    try {
+      yield* this.#spilled!.write(this.operator);
+    } catch (error) {
+      this.#failure = error;
+      throw error;
+    }
     this.operator = this.#create();
   }
 

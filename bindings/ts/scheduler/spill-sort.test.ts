@@ -15,7 +15,7 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { inOrder, resultRows } from "../../../test/testing-result.js";
 import { sortRows } from "../../../twin/plan.js";
 import { type Value, writeBatch } from "../../../twin/values.js";
@@ -33,7 +33,7 @@ import {
   SpillError,
   sum,
 } from "../index.js";
-import { Kernel } from "../kernel/index.js";
+import { Kernel, Operator } from "../kernel/index.js";
 import { BUILDS } from "../kernel/testing.js";
 import { SpillFolder } from "../spill/index.js";
 import { failure, hostWith } from "../spill/testing-host.js";
@@ -415,6 +415,27 @@ describe("faults", () => {
       expectNoFiles(engine);
     }
     counts.onWrite = () => {};
+    expect(inOrder(resultRows(await again()))).toEqual(expected);
+    await engine.close();
+  });
+
+  it("memory that ends while rows leave ends the run, and says so", async () => {
+    const { engine, expected, again } = await counting();
+    const real = Operator.prototype.tryPull;
+    for (const failAt of [1, 2, 3]) {
+      let pulls = 0;
+      const spy = vi.spyOn(Operator.prototype, "tryPull").mockImplementation(function (
+        this: Operator,
+        ...sizes
+      ) {
+        if (++pulls >= failAt) throw new MemoryLimitError("no room for rows");
+        return real.apply(this, sizes);
+      });
+      const error = await again().catch((thrown: unknown) => thrown);
+      spy.mockRestore();
+      expect(error).toBeInstanceOf(MemoryLimitError);
+      expectNoFiles(engine);
+    }
     expect(inOrder(resultRows(await again()))).toEqual(expected);
     await engine.close();
   });
