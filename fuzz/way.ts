@@ -280,7 +280,19 @@ async function resultOf(
   let names: readonly string[] = [];
   let taken = 0;
   let saved: Uint8Array | null = null;
-  const save = () => run.snapshot().then((bytes) => (saved = bytes), refusing);
+  const failures: unknown[] = [];
+  const save = () =>
+    run.snapshot().then(
+      (bytes) => {
+        saved = bytes;
+      },
+      (error: unknown) => {
+        if (!isRefusal(error)) failures.push(error);
+      },
+    );
+  const check = () => {
+    if (failures.length > 0) throw failures[0];
+  };
   stop.reached = () => void save();
   for await (const batch of run) {
     if (taken++ >= leaveAfter) return rows;
@@ -288,8 +300,10 @@ async function resultOf(
     rows.push(...resultRows(batch));
     if (stop.isAsked) stop.count();
     if (stop.isReached && saved === null) await save();
+    check();
     if (saved !== null) break;
   }
+  check();
   if (saved !== null) {
     // What has come since then comes again.
     const { sources, rowsOut } = readCheckpoint(saved);
@@ -309,8 +323,8 @@ async function resultOf(
 }
 
 /** Steps that cannot be saved, and runs that are over, go on without. */
-function refusing(error: unknown): void {
-  if (!(error instanceof CheckpointError || error instanceof ClosedError)) throw error;
+function isRefusal(error: unknown): boolean {
+  return error instanceof CheckpointError || error instanceof ClosedError;
 }
 
 function folded(table: ReturnType<typeof toTable>): Value[][] {
