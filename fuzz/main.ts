@@ -2,8 +2,9 @@
 // up, and of each that fails prints the smallest form found, as a test to paste. Cases are numbered from the seed on:
 // `--seed 1234 --cases 1` is case 1234 again.
 
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { Worker } from "node:worker_threads";
+import { KernelTrapError } from "../bindings/ts/type/error.js";
 import { BytesTarget } from "./bytes-target.js";
 import { Draw } from "./draw.js";
 import { DuckdbTarget } from "./duckdb-target.js";
@@ -109,6 +110,8 @@ async function errorOf(target: Target, draw: Draw): Promise<unknown> {
   }
 }
 
+/** Of a trap, also where it was. */
 function messageOf(error: unknown): string {
+  if (error instanceof KernelTrapError) return inspect(error);
   return error instanceof Error ? error.message : String(error);
 }
