@@ -105,7 +105,7 @@ function ratioSection({ ratios, results }: Report): Content {
     };
   });
   return html`<h2>Against the fastest peer</h2>
-<p>Rows a second of Millrace over those of the fastest other engine in the same round, in the median over the rounds. Right of the line at 1 Millrace is faster; the thin line is what the slowest and the fastest runs of the two would make of it.</p>
+<p>Rows a second of Millrace over those of the fastest other engine of the same run, each by the fastest quarter of its runs. Right of the line at 1 Millrace is faster; the thin line is what the slowest and the fastest runs of the two would make of it.</p>
 ${legend([
   { name: "batch", colour: BATCH_COLOUR },
   { name: "stream", colour: STREAM_COLOUR },

@@ -43,19 +43,20 @@ export class IpcStreamWriter {
     const chunks = this.#sink.take();
     const length = lengthOf(chunks);
     if (length > this.#room.length) this.#room = new Uint8Array(Math.ceil(length * HEADROOM));
-    return join(chunks, this.#room.subarray(0, length));
+    return joinInto(chunks, this.#room.subarray(0, length));
   }
 }
 
 function joined(chunks: readonly Uint8Array[]): Uint8Array {
-  return join(chunks, new Uint8Array(lengthOf(chunks)));
+  return joinInto(chunks, new Uint8Array(lengthOf(chunks)));
 }
 
 function lengthOf(chunks: readonly Uint8Array[]): number {
   return chunks.reduce((sum, { length }) => sum + length, 0);
 }
 
-function join(chunks: readonly Uint8Array[], bytes: Uint8Array): Uint8Array {
+/** Writes chunks one after the other to `bytes`, which is answered. */
+export function joinInto(chunks: readonly Uint8Array[], bytes: Uint8Array): Uint8Array {
   let at = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, at);

@@ -174,14 +174,7 @@ export class Kernel {
    * @throws ArgumentError for a limit that is none, or more than the budget
    */
   account(limit: number | string): Kernel {
-    const bytes = parseBudget(limit);
-    const { budgetBytes } = this.memory;
-    if (bytes > budgetBytes) {
-      throw new ArgumentError(
-        `memory: ${formatBytes(bytes)} is more than the ${formatBytes(budgetBytes)} of the engine`,
-        { value: limit, expected: `at most ${budgetBytes} bytes` },
-      );
-    }
+    const bytes = this.checkLimit(limit);
     const kernel = new Kernel(
       this.build,
       this.#module,
@@ -196,6 +189,20 @@ export class Kernel {
     this.memory.reach(account + Account.SIZE);
     kernel.#account = account;
     return kernel;
+  }
+
+  /**
+   * Bytes of a limit for `account`.
+   * @throws ArgumentError for a limit that is none, or more than the budget
+   */
+  checkLimit(limit: number | string): number {
+    const bytes = parseBudget(limit);
+    const { budgetBytes } = this.memory;
+    if (bytes <= budgetBytes) return bytes;
+    throw new ArgumentError(
+      `memory: ${formatBytes(bytes)} is more than the ${formatBytes(budgetBytes)} of the engine`,
+      { value: limit, expected: `at most ${budgetBytes} bytes` },
+    );
   }
 
   /** Nothing more is counted; what is in use still goes on counting until it is freed. Safe to call twice. */

@@ -10,7 +10,7 @@
 // though the checksum has found what went wrong on a disk by then: it does not keep out who made the bytes on purpose.
 
 import { Abi } from "../../../kernel/abi/layout.js";
-import { fromIpc, IpcStreamWriter } from "../arrow/index.js";
+import { fromIpc, IpcStreamWriter, joinInto } from "../arrow/index.js";
 import type { StateBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
@@ -192,11 +192,7 @@ class Body {
   }
 
   copy(to: Uint8Array): void {
-    let at = 0;
-    for (const piece of this.#pieces) {
-      to.set(piece, at);
-      at += piece.length;
-    }
+    joinInto(this.#pieces, to);
   }
 }
 

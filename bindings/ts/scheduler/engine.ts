@@ -10,7 +10,6 @@ import {
   type Kernel,
   type KernelBuild,
   type Operator,
-  parseBudget,
   type ResidentBatch,
   Stage,
   type WasmSource,
@@ -386,13 +385,7 @@ export class Engine {
         expected: 'memory: "64 MiB", or the like',
       });
     }
-    const bytes = parseBudget(memory);
-    const { budgetBytes } = this.#kernel;
-    if (bytes <= budgetBytes) return;
-    throw new ArgumentError(
-      `memory: ${formatBytes(bytes)} is more than the ${formatBytes(budgetBytes)} of the engine`,
-      { value: memory, expected: `at most ${budgetBytes} bytes` },
-    );
+    this.#kernel.checkLimit(memory);
   }
 
   /**

@@ -7,9 +7,9 @@ import { END_OF_INPUT, type InputBatch, type Operator } from "../kernel/index.js
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief, Spillable } from "./relief.js";
-import { inOrder, type SortedColumns, sortingBytes } from "./sort.js";
+import { type SortedColumns, sortingBytes } from "./sort.js";
 import { SpilledSort } from "./spilled-sort.js";
-import { atWork } from "./step.js";
+import { atWork, drainAsFits } from "./step.js";
 
 export class ExternalSort implements Spillable {
   operator: Operator;
@@ -96,7 +96,7 @@ export class ExternalSort implements Spillable {
     this.operator.watermark(END_OF_INPUT);
     let isFirst = true;
     try {
-      for (const batch of inOrder(this.operator, batchRows)) {
+      for (const batch of drainAsFits(this.operator, batchRows)) {
         if (batch.length > 0 && isFirst) {
           isFirst = false;
           this.#relief?.restore();

@@ -5,7 +5,6 @@ import { type Kernel, type Operator, ProgramBuilder } from "../kernel/index.js";
 import type { ProjectStage } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema, uint32 } from "../type/data-type.js";
-import { MemoryLimitError } from "../type/error.js";
 
 export interface Limit {
   readonly count: number;
@@ -111,30 +110,6 @@ export function withNumbers(
 export function numbersOf(batch: BatchData): Uint32Array {
   const { buffer, byteOffset } = batch.columns.at(-1)!.values;
   return new Uint32Array(buffer, byteOffset, batch.length);
-}
-
-// ---- results
-
-/** Fewest rows of a batch of results before memory that does not do for them is an error. */
-const LEAST_ROWS = 256;
-
-/**
- * The rows of an operator whose input has ended, in batches as large as memory allows; empty ones while it sorts.
- * @throws MemoryLimitError when there is no room to sort, or for a small batch; rows that have not left are still there
- */
-export function* inOrder(operator: Operator, batchRows: number, batchBytes?: number): Generator<BatchData> {
-  for (let rows = batchRows; ; ) {
-    let pulled: ReturnType<Operator["tryPull"]>;
-    try {
-      pulled = operator.tryPull(rows, batchBytes);
-    } catch (error) {
-      if (!(error instanceof MemoryLimitError) || rows <= LEAST_ROWS) throw error;
-      rows = Math.max(LEAST_ROWS, Math.min(rows, 65_536) >> 2);
-      continue;
-    }
-    yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
-    if (!pulled.more) return;
-  }
 }
 
 // ---- memory (kernel/sort/row-store.ts and sorter.ts)

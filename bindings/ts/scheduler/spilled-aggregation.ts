@@ -13,7 +13,7 @@ import type { Extent, SpillFile } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
-import { atWork } from "./step.js";
+import { atWork, drainAsFits } from "./step.js";
 
 /** Partitions, by the groups of the state that leaves first: so few that a batch of each is worth writing. */
 const PARTS = [
@@ -28,8 +28,6 @@ const MERGE_FACTOR = 3;
 const ROW_BYTES = 24;
 /** What of the free memory partitions may take: steps behind the aggregation need some of it. */
 const ROOM_SHARE = 0.5;
-/** Fewest rows of a batch of results before memory that does not do for them is an error. */
-const LEAST_ROWS = 256;
 
 interface Piece {
   readonly header: StateBatch;
@@ -147,30 +145,24 @@ export class SpilledAggregation {
 }
 
 /**
- * Results of an operator whose input has ended, in batches as large as memory allows. Answers whether it found none for
- * the first of them, if there is another way then (`mayGiveUp`).
+ * Results of an operator whose input has ended (`drainAsFits`). Answers whether it found no memory for the first of them,
+ * if there is another way then (`mayGiveUp`).
  */
 export function* results(
   operator: Operator,
   batchRows: number,
   mayGiveUp: boolean,
 ): Generator<BatchData, boolean> {
-  let rows = batchRows;
-  for (let isFirst = true; ; ) {
-    let pulled: ReturnType<Operator["tryPull"]>;
-    try {
-      pulled = operator.tryPull(rows);
-    } catch (error) {
-      if (!(error instanceof MemoryLimitError)) throw error;
-      if (isFirst && mayGiveUp) return true;
-      if (rows <= LEAST_ROWS) throw error;
-      rows = Math.max(LEAST_ROWS, Math.min(rows, 65_536) >> 2);
-      continue;
-    }
-    if (pulled.batch !== null) {
+  let isFirst = true;
+  try {
+    for (const batch of drainAsFits(operator, batchRows, undefined, !mayGiveUp)) {
+      if (batch.length === 0) continue;
       isFirst = false;
-      yield pulled.batch;
+      yield batch;
     }
-    if (!pulled.more) return false;
+    return false;
+  } catch (error) {
+    if (isFirst && mayGiveUp && error instanceof MemoryLimitError) return true;
+    throw error;
   }
 }

@@ -19,7 +19,6 @@ import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
 import { sliceRows } from "./rows.js";
 import {
-  inOrder,
   numbered,
   numbersOf,
   type RowSize,
@@ -29,7 +28,7 @@ import {
   TABLE_BYTES,
   withNumbers,
 } from "./sort.js";
-import { atWork } from "./step.js";
+import { atWork, drainAsFits } from "./step.js";
 
 /** Most rows of a written batch, and what of the budget one should take: a merge holds one of each run at least. */
 const BATCH_ROWS = 16_384;
@@ -99,7 +98,7 @@ export class SpilledSort {
     if (rowsSelected > rowsOut) {
       operator.watermark(END_OF_INPUT);
       this.#file ??= this.#relief.file(this.#sorted.schema);
-      const batches = inOrder(operator, this.#batchRows, this.#batchBytes);
+      const batches = drainAsFits(operator, this.#batchRows, this.#batchBytes);
       this.#runs.push(yield* this.#run(this.#file, batches));
       this.runs += 1;
     }
@@ -236,7 +235,7 @@ export class SpilledSort {
       }
       operator.watermark(END_OF_INPUT);
       let at = 0;
-      for (const batch of inOrder(operator, Abi.MORSEL_ROWS)) {
+      for (const batch of drainAsFits(operator, Abi.MORSEL_ROWS)) {
         if (batch.length > 0) order.set(numbersOf(batch), at);
         at += batch.length;
         yield this.#nothing;
@@ -295,7 +294,7 @@ export class SpilledSort {
         yield this.#nothing;
       }
       operator.watermark(END_OF_INPUT);
-      for (const batch of inOrder(operator, batchRows)) {
+      for (const batch of drainAsFits(operator, batchRows)) {
         if (batch.length === 0) {
           yield this.#nothing;
           continue;

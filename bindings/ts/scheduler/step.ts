@@ -148,6 +148,37 @@ export function restoreOperator(operator: Operator, states: Iterable<StateBatch>
   if (status === Status.HAS_MORE) throw new CorruptStateError("the checkpoint holds half of a state");
 }
 
+/** Fewest rows of a batch of results before memory that does not do for them is an error. */
+const LEAST_RESULT_ROWS = 256;
+
+/**
+ * The results of an operator whose input has ended, in batches as large as memory allows; empty ones while it works.
+ * @param isPatient whether the first batch, too, may be smaller than asked for
+ * @throws MemoryLimitError when there is no room to begin, or for a small batch; rows that have not left are still there
+ */
+export function* drainAsFits(
+  operator: Operator,
+  batchRows: number,
+  batchBytes?: number,
+  isPatient = true,
+): Generator<BatchData> {
+  let rows = batchRows;
+  for (let isFirst = true; ; ) {
+    let pulled: ReturnType<Operator["tryPull"]>;
+    try {
+      pulled = operator.tryPull(rows, batchBytes);
+    } catch (error) {
+      const isLeast = rows <= LEAST_RESULT_ROWS || (isFirst && !isPatient);
+      if (!(error instanceof MemoryLimitError) || isLeast) throw error;
+      rows = Math.max(LEAST_RESULT_ROWS, Math.min(rows, 65_536) >> 2);
+      continue;
+    }
+    if (pulled.batch !== null) isFirst = false;
+    yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
+    if (!pulled.more) return;
+  }
+}
+
 /** Output that waits, until there is none. */
 export function* drain(operator: Operator, batchRows: number): Generator<BatchData> {
   for (let batch = operator.pull(batchRows); batch !== null; batch = operator.pull(batchRows)) yield batch;
