@@ -29,6 +29,7 @@ import {
   slice,
   type Table,
 } from "./testing.js";
+import { attempt, damaged } from "./testing-state.js";
 
 const RUNS = 150;
 /** Parts into which an aggregation is divided. */
@@ -678,7 +679,7 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
         try {
           attempt(() => {
             states.forEach((state, i) => {
-              operator.merge(i === batch ? damage(state, column, part, at, bit) : state);
+              operator.merge(i === batch ? damaged(state, { column, part, at, bit }) : state);
             });
             rowsOf(operator.finish());
           });
@@ -1041,16 +1042,6 @@ function snapshotOf(kernel: Kernel, query: Query, table: Table): StateBatch[] {
   return states;
 }
 
-function attempt<T>(run: () => T): T | null {
-  try {
-    return run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(MillraceError);
-    expect((error as MillraceError).code).not.toBe("KERNEL_TRAP");
-    return null;
-  }
-}
-
 function catchError(run: () => unknown): unknown {
   try {
     run();
@@ -1058,24 +1049,6 @@ function catchError(run: () => unknown): unknown {
     return error;
   }
   return null;
-}
-
-function damage(
-  state: StateBatch,
-  column: number,
-  part: "values" | "offsets" | "validity",
-  at: number,
-  bit: number,
-): StateBatch {
-  const index = column % state.columns.length;
-  const columns = state.columns.map((data, i) => {
-    const bytes = data[part];
-    if (i !== index || bytes === null || bytes.length === 0) return data;
-    const copy = bytes.slice();
-    copy[at % copy.length]! ^= 1 << bit;
-    return { ...data, [part]: copy };
-  });
-  return { ...state, columns };
 }
 
 /** Applies a changelog to a multiset, checking each change against it. */

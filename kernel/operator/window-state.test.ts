@@ -14,6 +14,7 @@ import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
 import { batchOf, rowsOf, slice, type Table } from "./testing.js";
+import { attempt, damaged } from "./testing-state.js";
 import {
   consolidated,
   expectedWindow,
@@ -95,16 +96,6 @@ function statesOf(asked: WindowQuery, rows = 7): StateBatch[] {
   const states = [...operator.snapshot(rows)];
   operator.destroy();
   return states;
-}
-
-function attempt<T>(run: () => T): T | null {
-  try {
-    return run();
-  } catch (error) {
-    expect(error).toBeInstanceOf(MillraceError);
-    expect((error as MillraceError).code).not.toBe("KERNEL_TRAP");
-    return null;
-  }
 }
 
 const cells = (batches: readonly StateBatch[], section: number) =>
@@ -346,23 +337,3 @@ describe("the state of windows", () => {
     }
   });
 });
-
-function damaged(
-  state: StateBatch,
-  {
-    column,
-    part,
-    at,
-    bit,
-  }: { column: number; part: "values" | "offsets" | "validity"; at: number; bit: number },
-): StateBatch {
-  const index = column % state.columns.length;
-  const columns = state.columns.map((data, i) => {
-    const bytes = data[part];
-    if (i !== index || bytes === null || bytes.length === 0) return data;
-    const copy = bytes.slice();
-    copy[at % copy.length]! ^= 1 << bit;
-    return { ...data, [part]: copy };
-  });
-  return { ...state, columns };
-}

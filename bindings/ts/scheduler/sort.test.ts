@@ -5,19 +5,10 @@ import { sortRows } from "../../../twin/plan.js";
 import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
 import { asc, desc, from } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
-import { binary, bool, type DataType, decimal, float64, int32, int64, utf8 } from "../type/data-type.js";
+import { type DataType, int32, utf8 } from "../type/data-type.js";
 import { Engine } from "./engine.js";
+import { CELLS, drawnOrder } from "./testing-order.js";
 import { Sorter } from "./testing-sorter.js";
-
-const CELLS: readonly (readonly [DataType, fc.Arbitrary<Value>])[] = [
-  [int32, fc.integer({ min: -2, max: 2 }).map(BigInt)],
-  [int64, fc.bigInt(-(2n ** 63n), 2n ** 63n - 1n)],
-  [float64, fc.constantFrom(0, -0, 1, -1, Number.NaN, Infinity, -Infinity, 5e-324)],
-  [decimal(38, 2), fc.bigInt(-(2n ** 100n), 2n ** 100n)],
-  [utf8, fc.constantFrom("", "a", "ab", "ä", "\u{1f600}", "\uffee", "aa")],
-  [binary, fc.uint8Array({ maxLength: 3 }).map((bytes) => Uint8Array.from(bytes))],
-  [bool, fc.boolean()],
-];
 
 const column = fc.constantFrom(...CELLS);
 
@@ -25,14 +16,7 @@ const table = fc.array(column, { minLength: 1, maxLength: 4 }).chain((columns) =
   fc.record({
     types: fc.constant(columns.map(([type]) => type)),
     rows: fc.array(fc.tuple(...columns.map(([, cell]) => fc.option(cell))), { maxLength: 30 }),
-    by: fc.array(
-      fc.record({
-        column: fc.nat(columns.length - 1),
-        descending: fc.boolean(),
-        nullsFirst: fc.boolean(),
-      }),
-      { maxLength: 2 },
-    ),
+    by: drawnOrder(columns.length, 0),
     split: fc.nat(30),
     offset: fc.nat(5),
   }),

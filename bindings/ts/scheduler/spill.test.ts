@@ -31,9 +31,10 @@ import {
   variance,
 } from "../index.js";
 import { Operator } from "../kernel/index.js";
-import { failure, hostWith } from "../spill/testing-host.js";
+import { countingHost, failure, hostWith } from "../spill/testing-host.js";
 import type { BatchData } from "../type/column.js";
 import { float64, int32, int64, type Schema, utf8 } from "../type/data-type.js";
+import { expectNoFilesIn } from "./testing-spill.js";
 
 const SCHEMA: Schema = {
   fields: [
@@ -107,13 +108,7 @@ async function inMemory(plan: Plan): Promise<{ expected: string[]; memory: numbe
 const open = (memory: number | string, faults?: EngineOptions["faults"]) =>
   Engine.open({ memory, spill: { directory }, ...(faults === undefined ? {} : { faults }) });
 
-/** What is there while an engine is open: its folder, without files once runs have ended. */
-function expectNoFiles(engine: Engine): void {
-  const { spill, usedBytes } = engine.stats();
-  expect([spill!.files, spill!.bytes]).toEqual([0, 0]);
-  expect(usedBytes).toBeLessThan(2 ** 21);
-  for (const folder of readdirSync(directory)) expect(readdirSync(join(directory, folder))).toEqual([]);
-}
+const expectNoFiles = (engine: Engine) => expectNoFilesIn(directory, engine, 2 ** 21);
 
 describe("aggregations", () => {
   it.each(Object.entries(AGGREGATIONS))("%s: the bits of memory", async (_name, plan) => {
@@ -196,22 +191,9 @@ describe("aggregations", () => {
 describe("faults", () => {
   const plan = AGGREGATIONS.sums;
 
-  /** Counts writes and reads, and does something at the nth of them. */
+  /** An engine that spills, with its writes and reads counted. */
   async function counting() {
-    const counts = { writes: 0, reads: 0, onWrite: (_nth: number) => {}, onRead: (_nth: number) => "fine" };
-    const spillHost = await hostWith((real) => ({
-      writeSync: (file, bytes, offset, length, at) => {
-        counts.onWrite(++counts.writes);
-        return real.writeSync(file, bytes, offset, length, at);
-      },
-      readSync: (file, bytes, offset, length, at) => {
-        const fault = counts.onRead(++counts.reads);
-        if (fault === "torn") return 0;
-        const read = real.readSync(file, bytes, offset, length, at);
-        if (fault === "changed") bytes[offset + length - 1]! ^= 1;
-        return read;
-      },
-    }));
+    const { counts, spillHost } = await countingHost();
     const { expected, memory } = await inMemory(plan);
     const engine = await open(memory, { spillHost });
     expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);

@@ -30,6 +30,34 @@ export async function hostWith(
   };
 }
 
+/** What has been written and read so far, and what happens at the nth. */
+export interface Counts {
+  writes: number;
+  reads: number;
+  onWrite: (nth: number) => void;
+  /** "torn": nothing is read; "changed": a bit of it is another. */
+  onRead: (nth: number) => unknown;
+}
+
+/** A host that counts writes and reads, and does something at the nth of them. */
+export async function countingHost(): Promise<{ counts: Counts; spillHost: Host }> {
+  const counts: Counts = { writes: 0, reads: 0, onWrite: () => {}, onRead: () => "fine" };
+  const spillHost = await hostWith((real) => ({
+    writeSync: (file, bytes, offset, length, at) => {
+      counts.onWrite(++counts.writes);
+      return real.writeSync(file, bytes, offset, length, at);
+    },
+    readSync: (file, bytes, offset, length, at) => {
+      const fault = counts.onRead(++counts.reads);
+      if (fault === "torn") return 0;
+      const read = real.readSync(file, bytes, offset, length, at);
+      if (fault === "changed") bytes[offset + length - 1]! ^= 1;
+      return read;
+    },
+  }));
+  return { counts, spillHost };
+}
+
 export function failure(code: string): Error {
   return Object.assign(new Error(`${code}: made to fail`), { code });
 }
