@@ -1,12 +1,8 @@
 // `millrace bench`: which cases, which engines, and the report of what they did.
 
 import { writeFile } from "node:fs/promises";
-import { type CaseFiles, type EngineName, PEERS, type PeerName } from "../engine/engine.js";
-import { type DataFolder, type DataRequest, fixtureRows, prepareData } from "../input/data-file.js";
-import { ChildContender, endChildren, prepareInChild } from "../measure/child-process.js";
-import { type Contender, type ContenderSpec, LocalContender } from "../measure/contender.js";
-import { HASTY_PACE, type Outcome, type Pace, race, STEADY_PACE } from "../measure/race.js";
-import { verify } from "../measure/verify.js";
+import { PEERS, type PeerName } from "../engine/engine.js";
+import { endChildren } from "../measure/child-process.js";
 import { saveReport } from "../report/history.js";
 import { type Machine, thisMachine } from "../report/machine.js";
 import { type Progress, progressOn, timeLeftText } from "../report/progress.js";
@@ -15,61 +11,40 @@ import {
   caseRatios,
   double11Verdict,
   exactnessOf,
-  failedRow,
   geometricMeans,
   overheadOf,
   type Report,
   type ResultRow,
-  resultRow,
 } from "../report/report.js";
 import { reportText } from "../report/table.js";
-import type { BenchCase, Mode } from "../suite/case.js";
+import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
 import { benchCommandLine } from "./command-line.js";
 import { drawer } from "./drawer.js";
+import {
+  lookAgain,
+  lookSeconds,
+  type MeasuredCase,
+  measureCase,
+  type SelectedCase,
+} from "./measured-case.js";
 import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
 import { TimeBudget } from "./time-budget.js";
 import { ExitCode, UsageError } from "./usage.js";
+import { CHILD_PROCESSES, type Workshop } from "./workshop.js";
 import { checkFilePlace, checkFolderPlace } from "./writable.js";
-
-/** How contenders and data files are made: in child processes, or (for tests) in this one. */
-export interface Workshop {
-  readonly contender: (spec: ContenderSpec) => Contender;
-  readonly prepare: (request: DataRequest) => Promise<DataFolder>;
-  readonly pace: Pace;
-}
-
-export const CHILD_PROCESSES: Workshop = {
-  contender: (spec) => new ChildContender(spec),
-  prepare: prepareInChild,
-  pace: STEADY_PACE,
-};
-
-/** Everything in this process, data files in `folder`, a call a run. */
-export function inProcess(folder: string): Workshop {
-  return {
-    contender: (spec) => new LocalContender(spec),
-    prepare: (request) => prepareData(request, folder),
-    pace: HASTY_PACE,
-  };
-}
 
 const QUICK_ROWS = 1_000_000;
 const FULL_ROWS = 10_000_000;
 /** Of the quick tour, which is to end within three minutes. */
 const QUICK_SECONDS = 160;
 const USUAL_PEERS: readonly PeerName[] = ["duckdb", "polars", "js"];
-/** Engines that use one thread whatever they are asked for. */
-const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "native"];
 /** Peers of cases that run a single kernel. */
 const KERNEL_PEERS: readonly PeerName[] = ["js", "native"];
 
 /** After these the cases that are complete are reported. */
 const INTERRUPTS = ["SIGINT", "SIGTERM"] as const;
-
-/** Past this many rows the naive twin takes longer than the whole race, and the loop is the witness instead. */
-const TWIN_ROWS = 100_000;
 
 /** Runs the command; answers the exit code. `names` as on the command line: none or `quick` is the quick tour. */
 export async function benchCommand(names: readonly string[], options: BenchOptions): Promise<number> {
@@ -103,16 +78,6 @@ export async function benchCommand(names: readonly string[], options: BenchOptio
   if (draw !== null) await writeFile(options.html!, draw.reportPage(report));
   if (options.save !== null) process.stdout.write(`saved: ${await saveReport(options.save, report)}\n`);
   return exitCode(report, options);
-}
-
-export interface SelectedCase {
-  readonly of: BenchCase;
-  readonly rows: number;
-  readonly peers: readonly PeerName[];
-  /** Runs when the others are done and there is time. */
-  readonly optional?: boolean;
-  /** Short runs are repeated no more often than they must be. */
-  readonly isBrief?: boolean;
 }
 
 function isQuick(names: readonly string[]): boolean {
@@ -155,14 +120,8 @@ export async function benchReport(
   machine: Machine = thisMachine(),
   seconds = options.budget ?? Infinity,
 ): Promise<Report> {
-  const { results, caseSeconds, budget } = await measureAll(
-    selection,
-    options,
-    workshop,
-    progress,
-    signal,
-    seconds,
-  );
+  const { cases, budget } = await measureAll(selection, options, workshop, progress, signal, seconds);
+  const results = cases.flatMap((measured) => measured.rows);
   const ratios = caseRatios(results);
   const averaged = SUITES.filter((suite) => suite.geometricMean).map((suite) => suite.name);
   const { workers, build, runs, seed, target, modes, peers, rows } = options;
@@ -173,7 +132,7 @@ export async function benchReport(
     ...(signal?.aborted ? { interrupted: true } : {}),
     seconds: Math.round(budget.elapsedMs / 1000),
     ...(seconds === Infinity ? {} : { budgetSeconds: seconds, leftOut: budget.leftOut }),
-    caseSeconds,
+    caseSeconds: cases.map(caseSeconds),
     results,
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
     exactness: exactnessOf(results),
@@ -182,7 +141,10 @@ export async function benchReport(
   };
 }
 
-/** The needed cases, then the optional ones that there is time for; the rows in the order of the selection. */
+/**
+ * The needed cases, then the optional ones that there is time for, then second looks while there still is; the rows in the
+ * order of the selection.
+ */
 async function measureAll(
   selection: readonly SelectedCase[],
   options: BenchOptions,
@@ -191,9 +153,9 @@ async function measureAll(
   signal: AbortSignal | undefined,
   seconds: number,
 ) {
-  const rowsOf = new Map(selection.map((selected) => [selected, [] as ResultRow[]]));
-  const caseSeconds: CaseSeconds[] = [];
+  const casesOf = new Map(selection.map((selected) => [selected, [] as MeasuredCase[]]));
   const budget = new TimeBudget(seconds);
+  const looks = seconds === Infinity || options.runs !== null ? "one" : "two";
   const inOrder = [...selection].sort((a, b) => Number(a.optional ?? false) - Number(b.optional ?? false));
   for (const [index, selected] of inOrder.entries()) {
     const left = timeLeft(budget.elapsedMs, index, selection.length, 1000 * seconds);
@@ -202,19 +164,40 @@ async function measureAll(
     if (fitting === null) continue;
     for (const threads of options.workers) {
       if (signal?.aborted) break;
-      const start = performance.now();
       const onStep = (step: string) => progress.show(`${where}  ${step}`);
-      const rows = await measureCase(fitting, threads, options, workshop, onStep);
-      const { suite, name } = selected.of;
-      const seconds = Math.round((performance.now() - start) / 10) / 100;
+      const measured = await measureCase(fitting, threads, options, looks, workshop, onStep);
       // A case that was interrupted has rows of engines that died.
       if (signal?.aborted) break;
-      rowsOf.get(selected)!.push(...rows);
-      caseSeconds.push({ suite, case: name, threads, seconds });
+      casesOf.get(selected)!.push(measured);
     }
     budget.finish(fitting);
   }
-  return { results: [...rowsOf.values()].flat(), caseSeconds, budget };
+  if (looks === "two") await lookTwice([...casesOf.values()], workshop, progress, signal, budget);
+  return { cases: [...casesOf.values()].flat(), budget };
+}
+
+/** Second looks at the cases of each list that there is time for, in place. */
+async function lookTwice(
+  lists: readonly MeasuredCase[][],
+  workshop: Workshop,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+  budget: TimeBudget,
+): Promise<void> {
+  for (const list of lists) {
+    for (const [index, first] of list.entries()) {
+      const name = caseName(first.of);
+      const needed = lookSeconds(first);
+      if (needed === 0 || signal?.aborted || !budget.hasTimeToLookAgain(name, needed)) continue;
+      const where = `[again, ${timeLeftText(budget.leftMs)}] ${name}`;
+      const both = await lookAgain(first, workshop, (step) => progress.show(`${where}  ${step}`));
+      if (!signal?.aborted) list[index] = both;
+    }
+  }
+}
+
+function caseSeconds({ of, threads, seconds }: MeasuredCase): CaseSeconds {
+  return { suite: of.suite, case: of.name, threads, seconds: Number(seconds.toFixed(2)) };
 }
 
 /** In words, once a few cases have shown how long they take. */
@@ -222,82 +205,6 @@ function timeLeft(elapsedMs: number, done: number, all: number, budgetMs: number
   if (done < 2) return "";
   const expected = Math.min((elapsedMs / done) * (all - done), Math.max(budgetMs - elapsedMs, 0));
   return `, ${timeLeftText(expected)}`;
-}
-
-async function measureCase(
-  selected: SelectedCase,
-  threads: number,
-  options: BenchOptions,
-  workshop: Workshop,
-  onStep: (step: string) => void,
-): Promise<ResultRow[]> {
-  const { of } = selected;
-  const peers = selected.peers.filter((peer) => threads === 1 || !SINGLE_THREADED.includes(peer));
-  const entries: [EngineName, Mode][] = [
-    ...modesOf(of, options).map((mode): [EngineName, Mode] => ["millrace", mode]),
-    ...peers.map((peer): [EngineName, Mode] => [peer, "batch"]),
-  ];
-  const size = { asked: selected.rows, rows: inputRows(selected), bytes: null };
-  const specOf = (engine: EngineName, mode: Mode, files: CaseFiles): ContenderSpec => {
-    return { engine, case: caseName(of), files, options: { threads, mode, build: options.build } };
-  };
-  let files: CaseFiles;
-  try {
-    files = await prepareInputs(selected, options.seed, workshop.prepare, onStep);
-  } catch (error) {
-    return entries.map(([engine, mode]) => failedRow(of, specOf(engine, mode, {}), error, size));
-  }
-  const contender = (engine: EngineName, mode: Mode) => workshop.contender(specOf(engine, mode, files));
-  const timed = entries.map(([engine, mode]) => contender(engine, mode));
-  const witnesses = witnessesFor(selected, peers).map((name) => contender(name, "batch"));
-  const repeat = { runs: options.runs, ...(selected.isBrief ? { roundsMs: 0 } : {}) };
-  const outcomes = await race(timed, witnesses, { ...repeat, pace: workshop.pace, onStep });
-  onStep("verify");
-  try {
-    const verdicts = await verify(outcomes, of.inexact);
-    const bytes = outcomes.map(({ opened }) => opened?.inputBytes ?? null).find((count) => count !== null);
-    const input = { ...size, bytes: bytes ?? null };
-    return timed.map((_, index) => resultRow(of, outcomes[index]!, verdicts[index]!, input));
-  } finally {
-    await closeAll(outcomes);
-  }
-}
-
-/** A kernel knows no modes, and only a stream has a latency. */
-function modesOf({ kernel, latency }: BenchCase, { modes }: BenchOptions): readonly Mode[] {
-  if (latency) return ["stream"];
-  return kernel === undefined ? modes : ["batch"];
-}
-
-/** Generates the files that a case reads. */
-export async function prepareInputs(
-  { of, rows }: SelectedCase,
-  seed: number,
-  prepare: Workshop["prepare"],
-  onStep: (step: string) => void,
-): Promise<CaseFiles> {
-  const files: Record<string, DataFolder> = {};
-  for (const [name, { fixture, columns, options = {} }] of Object.entries(of.inputs)) {
-    onStep(`data: ${fixture}`);
-    files[name] = await prepare({ fixture, rows, seed, columns, options });
-  }
-  return files;
-}
-
-/** Engines that only verify: the naive twin where it is quick enough, else the loop, or DuckDB where there is none. */
-function witnessesFor({ of, rows }: SelectedCase, peers: readonly PeerName[]): EngineName[] {
-  if (rows <= TWIN_ROWS) return ["twin"];
-  const witness = of.javascript === undefined ? "duckdb" : "js";
-  return peers.includes(witness) ? [] : [witness];
-}
-
-function inputRows({ of, rows }: SelectedCase): number {
-  return Object.values(of.inputs).reduce((sum, { fixture }) => sum + fixtureRows(fixture, rows), 0);
-}
-
-async function closeAll(outcomes: readonly Outcome[]): Promise<void> {
-  const open = outcomes.filter((outcome) => outcome.error === null);
-  await Promise.all(open.map((outcome) => outcome.contender.close().catch(() => {})));
 }
 
 /** The exit code that a report earns under the options. */

@@ -34,7 +34,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--build <build>", "simd, threads or scalar (default: simd)")
     .option("--peers <list>", "duckdb,polars,duckdb-wasm,arquero,js,native, all or none")
     .option("--runs <n>", "Runs that count (default: at least 5)")
-    .option("--budget <seconds>", "Leave out what does not fit (default: 160 in the quick tour, else no end)")
+    .option(
+      "--budget <seconds>",
+      "Leave out what does not fit, look again while time is left (default: 160 in the quick tour, else no end)",
+    )
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--target <n>", "Records/s that you need, such as 4e9")
     .option("--json <file>", "Write the report as JSON")

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { casesNamed } from "../suite/index.js";
-import type { SelectedCase } from "./bench.js";
+import type { SelectedCase } from "./measured-case.js";
 import { checkMemory } from "./memory-need.js";
 
 const GIB = 2 ** 30;

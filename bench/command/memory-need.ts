@@ -7,7 +7,7 @@ import { totalmem } from "node:os";
 import { formatBytes, MAX_BUDGET_BYTES } from "../../bindings/ts/kernel/index.js";
 import { fixtureRows } from "../input/data-file.js";
 import { caseName } from "../suite/index.js";
-import type { SelectedCase } from "./bench.js";
+import type { SelectedCase } from "./measured-case.js";
 import { UsageError } from "./usage.js";
 
 const LEAST_VALUE_BYTES = 4;

@@ -11,11 +11,12 @@ import { chromeTrace } from "../profile/trace.js";
 import { thisMachine } from "../report/machine.js";
 import { progressOn } from "../report/progress.js";
 import { caseName, casesNamed } from "../suite/index.js";
-import { prepareInputs, type Workshop } from "./bench.js";
 import { drawer } from "./drawer.js";
+import { prepareInputs } from "./measured-case.js";
 import { checkMemory } from "./memory-need.js";
 import type { ProfileOptions } from "./profile-options.js";
 import { ExitCode, UsageError } from "./usage.js";
+import type { Workshop } from "./workshop.js";
 
 /** Least time that functions are sampled for. */
 const SAMPLE_MS = 1000;

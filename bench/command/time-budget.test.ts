@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { caseName } from "../suite/index.js";
-import { budgetSeconds, type SelectedCase, select } from "./bench.js";
+import { budgetSeconds, select } from "./bench.js";
+import type { SelectedCase } from "./measured-case.js";
 import { benchOptions } from "./options.js";
 import { SLOW_STARTERS, TimeBudget, usualSeconds } from "./time-budget.js";
 
@@ -50,6 +51,15 @@ test("one that is slow leaves out peers, but none that verifies", () => {
   expect(late.leftOut).toContain("duckdb-wasm, arquero in flights/busiest-routes");
   const slowest = measured(150, 7).done.slice(1);
   expect(slowest.every(({ of, peers }) => peers.length === (of.latency ? 0 : 1))).toBe(true);
+});
+
+test("second looks are for the time that is left", () => {
+  let now = 0;
+  const budget = new TimeBudget(10, () => now);
+  now = 6000;
+  expect(budget.hasTimeToLookAgain("s/a", 4)).toBe(true);
+  expect(budget.hasTimeToLookAgain("s/b", 4.1)).toBe(false);
+  expect(budget.leftOut).toEqual(["a second look at s/b"]);
 });
 
 test("only the tour has an end of its own", () => {

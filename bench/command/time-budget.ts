@@ -8,7 +8,7 @@
 
 import { PEERS, type PeerName } from "../engine/engine.js";
 import { caseName } from "../suite/index.js";
-import type { SelectedCase } from "./bench.js";
+import type { SelectedCase } from "./measured-case.js";
 
 /** DuckDB-Wasm compiles 35 MB before it can answer, Arquero a function for each question. */
 export const SLOW_STARTERS: readonly PeerName[] = ["duckdb-wasm", "arquero"];
@@ -37,6 +37,10 @@ export class TimeBudget {
 
   get elapsedMs(): number {
     return this.#now() - this.#start;
+  }
+
+  get leftMs(): number {
+    return Math.max(this.#ms - this.elapsedMs, 0);
   }
 
   /** What there was no time for, in words. */
@@ -69,6 +73,13 @@ export class TimeBudget {
     const gone = selected.peers.filter((peer) => dropped.includes(peer));
     if (gone.length > 0) this.#leftOut.add(`${gone.join(", ")} in ${caseName(selected.of)}`);
     return { ...selected, peers: selected.peers.filter((peer) => !gone.includes(peer)), isBrief: true };
+  }
+
+  /** Whether so many seconds are left for a second look at a case. */
+  hasTimeToLookAgain(name: string, seconds: number): boolean {
+    const has = 1000 * seconds <= this.leftMs;
+    if (!has) this.#leftOut.add(`a second look at ${name}`);
+    return has;
   }
 }
 

@@ -5,8 +5,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { benchReport, inProcess, select } from "../command/bench.js";
+import { benchReport, select } from "../command/bench.js";
 import { benchOptions } from "../command/options.js";
+import { inProcess } from "../command/workshop.js";
 import { caseName, casesNamed } from "../suite/index.js";
 import { native } from "./native.js";
 

@@ -3,19 +3,20 @@ import { canonicalResult } from "../result/canonical.js";
 import { checksum } from "../result/checksum.js";
 import type { Mode } from "../suite/case.js";
 import type { Contender } from "./contender.js";
-import { race } from "./race.js";
+import { race, together } from "./race.js";
 import { verify } from "./verify.js";
 
 interface FakeOptions {
   mode?: Mode;
   value?: number;
+  ms?: number;
   failOn?: "open" | "run" | "check";
 }
 
 const log: string[] = [];
 
 function fake(engine: string, options: FakeOptions = {}): Contender {
-  const { mode = "batch", value = 1, failOn } = options;
+  const { mode = "batch", value = 1, ms = 1, failOn } = options;
   const result = canonicalResult([{ name: "v", kind: "float" }], {
     rows: 1,
     columns: { v: { values: [value] } },
@@ -27,7 +28,7 @@ function fake(engine: string, options: FakeOptions = {}): Contender {
   return {
     spec: { engine, case: "s/c", files: {}, options: { mode, threads: 1, build: "simd" } } as never,
     open: () => act("open", { version: "1", threads: 1, inputRows: 10, inputBytes: null }),
-    run: () => act("run", { ms: 1, outputRows: 1, copyMs: 0.5 }),
+    run: () => act("run", { ms, outputRows: 1, copyMs: 0.5 }),
     warmUp: () => act("warm-up", undefined),
     peakRssMiB: async () => 1,
     check: () => act("check", { rows: 1, checksum: checksum(result), ownMs: 0.001 }),
@@ -58,6 +59,28 @@ describe("race", () => {
     expect(a!.runMs.length).toBe(25);
     const [brief] = await race([fake("a")], [], { runs: null, roundsMs: 0 });
     expect(brief!.runMs.length).toBe(5);
+  });
+
+  test("peers out of reach of the fastest one rest after the rounds that they need", async () => {
+    const outcomes = await race(
+      [fake("millrace", { ms: 9 }), fake("a", { ms: 2 }), fake("b", { ms: 2.5 }), fake("c", { ms: 3 })],
+      [],
+      { runs: null },
+    );
+    expect(outcomes.map(({ runMs }) => runMs.length)).toEqual([25, 25, 25, 5]);
+    const asked = await race([fake("a"), fake("c", { ms: 3 })], [], { runs: 7 });
+    expect(asked.map(({ runMs }) => runMs.length)).toEqual([7, 7]);
+  });
+
+  test("two races of one contender count as one", async () => {
+    const [first] = await race([fake("a")], [], { runs: 2 });
+    const [second] = await race([fake("a", { ms: 2 })], [], { runs: 1 });
+    expect(together(first!, second!)).toMatchObject({
+      runMs: [1, 1, 2],
+      calls: [1, 1, 1],
+      copyMs: [0.5, 0.5, 0.5],
+      checked: first!.checked,
+    });
   });
 
   test.each(["open", "run", "check"] as const)(

@@ -71,6 +71,9 @@ const LEAST_ROUNDS = 5;
 const MOST_ROUNDS = 25;
 const ROUNDS_MS = 3000;
 
+/** A peer that takes so many times as long as the fastest one is out of its reach. */
+const OUT_OF_REACH = 1.3;
+
 /** Processes that load, or bring their results into canonical form, at the same time. */
 const AT_ONCE = 2;
 
@@ -95,7 +98,7 @@ export async function race(
   const start = performance.now();
   for (let round = 1; isWanted(round, runs, performance.now() - start < roundsMs); round++) {
     await eachInTurn(
-      racing,
+      runs === null && round > LEAST_ROUNDS ? finalists(racing) : racing,
       (outcome) => `run ${round}${rateText(outcome)}`,
       onStep,
       async (outcome) => {
@@ -116,6 +119,37 @@ export async function race(
     outcome.outputRows = outcome.checked.rows;
   });
   return outcomes;
+}
+
+/** Those that the ratio of Millrace to the fastest peer may depend on. */
+export function finalists(outcomes: readonly Outcome[]): Outcome[] {
+  const running = outcomes.filter(({ error }) => error === null);
+  const peers = running.filter((outcome) => !isMillrace(outcome));
+  const fastest = Math.min(...peers.map(({ runMs }) => Math.min(...runMs)));
+  return running.filter(
+    (outcome) => isMillrace(outcome) || Math.min(...outcome.runMs) <= OUT_OF_REACH * fastest,
+  );
+}
+
+/** Two races of the same contender as one. */
+export function together(first: Outcome, second: Outcome): Outcome {
+  return {
+    ...first,
+    runMs: [...first.runMs, ...second.runMs],
+    calls: [...first.calls, ...second.calls],
+    copyMs: [...first.copyMs, ...second.copyMs],
+    readMs: [...first.readMs, ...second.readMs],
+    cacheMs: [...first.cacheMs, ...second.cacheMs],
+    latencies: [...first.latencies, ...second.latencies],
+    backgroundKept: [...first.backgroundKept, ...second.backgroundKept],
+    peakRssMiB: Math.max(first.peakRssMiB, second.peakRssMiB),
+    loadMs: first.loadMs + second.loadMs,
+    wallMs: first.wallMs + second.wallMs,
+  };
+}
+
+export function isMillrace({ contender }: Outcome): boolean {
+  return contender.spec.engine === "millrace";
 }
 
 function isWanted(round: number, runs: number | null, isEarly: boolean): boolean {

@@ -7,7 +7,7 @@
 import type { EngineName } from "../engine/engine.js";
 import type { CanonicalResult } from "../result/canonical.js";
 import { FLOAT_TOLERANCE, firstDifference } from "../result/compare.js";
-import type { Outcome } from "./race.js";
+import { isMillrace, type Outcome } from "./race.js";
 
 export interface Verdict {
   readonly verified: boolean;
@@ -65,8 +65,4 @@ function verdictOf(outcome: Outcome, { agree, differ }: Notes): Verdict {
   const outvoted = isMillrace(outcome) ? differ.size > 0 : differ.size > verifiedBy.length;
   const mismatch = outvoted ? [...differ.values()][0]! : null;
   return { verified: outcome.checked !== null && verifiedBy.length > 0 && !outvoted, verifiedBy, mismatch };
-}
-
-function isMillrace(outcome: Outcome): boolean {
-  return outcome.contender.spec.engine === "millrace";
 }
