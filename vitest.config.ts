@@ -18,6 +18,7 @@ export default defineConfig({
       "bench/**/*.test.ts",
       "fixtures/**/*.test.ts",
       "twin/**/*.test.ts",
+      "scripts/**/*.test.mjs",
       "examples/**/*.test.ts",
       "test/**/*.test.ts",
       "fuzz/**/*.test.ts",
