@@ -196,8 +196,29 @@ describe.each(BUILDS)("arithmetic, %s build", async (build) => {
           { numRuns: 60 },
         );
       });
+
+      test("rounding to more digits than there are changes nothing, to fewer leaves 0", () => {
+        const values = [0, -0, 1.5, -2.5e30, 3e38, -1e-40, Infinity, -Infinity, Number.NaN].map(round);
+        for (const places of [-2147483648, -401, -400, -309, 309, 400, 401, 2147483647]) {
+          const rounded = one([writeColumn(type, values)], type, Opcode.ROUND, { arg0: places >>> 0 });
+          expect(rounded).toEqual(values.map((x) => (places > 0 || !Number.isFinite(x) ? x : 0)));
+        }
+      });
     },
   );
+
+  test("decimals rounded to a place before their first digit are 0", () => {
+    const values = [10n ** 38n - 1n, -(10n ** 38n) + 1n, 0n, null];
+    const type = types.decimal(38, 38);
+    for (const [places, expected] of [
+      [-1, [0n, 0n, 0n, null]],
+      [-300, [0n, 0n, 0n, null]],
+      [38, values],
+    ] as const) {
+      const extra = { arg0: places >>> 0, arg1: 38 };
+      expect(one([writeColumn(type, values)], type, Opcode.ROUND, extra)).toEqual(expected);
+    }
+  });
 
   test("NaN results have one bit pattern", () => {
     const columns = [

@@ -152,6 +152,13 @@ describe.each(BUILDS)("casts, %s build", async (build) => {
     expect(texts).toEqual(["-468226.12", "468226.38"]);
   });
 
+  test("float32 values below the normal ones as text", () => {
+    const values = [2 ** -149, -(2 ** -126 - 2 ** -149), 3 * 2 ** -140, 2 ** -126];
+    const texts = cast(values, types.float32, types.utf8, false);
+    expect(texts).toEqual(values.map((value) => floatText(value, 32)));
+    expect(cast(texts, types.utf8, types.float32, false)).toEqual(values);
+  });
+
   test("float64 as text has the digits of JavaScript", () => {
     const hard = [
       2 ** -44,
@@ -257,6 +264,13 @@ describe.each(BUILDS)("casts, %s build", async (build) => {
       "0.005",
       "0.0049",
       "-0.005",
+      // Past 10^38: by the last of 39 digits, after 39, and by its exponent.
+      `17${"0".repeat(37)}`,
+      "9".repeat(38),
+      `-${"9".repeat(39)}`,
+      "3".repeat(60),
+      "1.7e38",
+      "-9e37",
     ];
     const decimal = /^\s*[+-]?(?=\.?\d)\d*(?:\.\d*)?(?:e[+-]?\d{1,4})?\s*$/i;
     const parsed = (text: string): [bigint, number] | null => {
@@ -335,6 +349,11 @@ describe.each(BUILDS)("casts, %s build", async (build) => {
     expect(error).toBeInstanceOf(CastError);
     expect(error.row).toBe(2500);
     expect(new TextDecoder().decode(error.value as Uint8Array)).toBe("twelve");
+    const coded = types.dictionary(types.utf8, types.int16);
+    const same = caught(() => cast(texts, coded, types.int32, false)) as CastError;
+    expect([same.row, same.value]).toEqual([error.row, error.value]);
+    const flags = caught(() => cast([false, null, true], types.bool, types.decimal(3, 3), false));
+    expect(flags).toMatchObject({ code: "CAST", row: 2 });
   });
 });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { nextDictionaryId } from "../../bindings/ts/type/column.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
@@ -94,6 +95,92 @@ describe.each(BUILDS)("loads, %s build", async (build) => {
       }),
       { numRuns: 10 },
     );
+  });
+
+  test.each([
+    types.utf8,
+    types.largeUtf8,
+    types.bool,
+    types.int8,
+    types.int16,
+    types.float32,
+    types.int64,
+    types.decimal(20, 2),
+  ])("dictionaries of $kind: codes of null rows may be anything, and values may be null", (value) => {
+    const words: Value[] = Array.from({ length: 20 }, (_, code) => exampleOf(value, code));
+    const holes: Value[] = words.map((word, code) => (code % 3 === 1 ? null : word));
+    for (const [index, width] of [
+      [types.int8, 1],
+      [types.uint16, 2],
+      [types.uint32, 4],
+      [types.int64, 8],
+    ] as const) {
+      for (const [values, empty] of [
+        [words, false],
+        [holes, false],
+        [holes, true],
+      ] as const) {
+        const rows = 2100;
+        const codes = Array.from(
+          { length: rows },
+          (_, row): Value =>
+            // Without nulls among the codes; with some; or nothing but nulls.
+            empty ? null : values === words && row % 7 === 3 ? null : BigInt((row * 5) % 20),
+        );
+        const { values: bytes, ...indices } = writeColumn(index, codes, { offset: 3 });
+        const garbled = bytes.slice();
+        codes.forEach((code, row) => {
+          if (code === null) garbled.fill(0xfd, (3 + row) * width, (4 + row) * width);
+        });
+        const column = {
+          ...indices,
+          values: garbled,
+          type: types.dictionary(value, index),
+          dictionary: { id: nextDictionaryId(), values: writeColumn(value, values, { offset: 2 }) },
+        };
+        const expected = codes.map((code) => (code === null ? null : values[Number(code)]!));
+        const [output] = runProgram(kernel, [column], [value], (_program, a) => [a!]);
+        expect(output).toEqual(expected);
+        // Vectors whose rows have values all: their nulls go with the filter.
+        const [kept] = runProgram(kernel, [column], [value], (program, a) => {
+          const type = types.physicalType(value);
+          program.filter(program.emit(Opcode.IS_NOT_NULL, type, { target: Type.BOOL, a: a! }));
+          return [program.load(0)];
+        });
+        expect(kept).toEqual(expected.filter((word) => word !== null));
+      }
+    }
+  });
+
+  test("texts of dictionaries with codes of every width, more than a rough bound is made of", () => {
+    const words = ["", "häß".repeat(400), "b", "long".repeat(500)];
+    for (const index of [
+      types.int8,
+      types.uint8,
+      types.int16,
+      types.uint16,
+      types.int32,
+      types.uint32,
+      types.int64,
+    ]) {
+      const codes = Array.from(
+        { length: 1000 },
+        (_, row): Value => (row % 11 === 7 ? null : BigInt(row % 4)),
+      );
+      const indices = writeColumn(index, codes);
+      const garbled = indices.values.slice();
+      const width = garbled.length / codes.length;
+      codes.forEach((code, row) => {
+        if (code === null) garbled.fill(0x7f, row * width, (row + 1) * width);
+      });
+      const type = types.dictionary(types.utf8, index);
+      const values = writeColumn(types.utf8, words);
+      const column = { ...indices, values: garbled, type, dictionary: { id: nextDictionaryId(), values } };
+      const [twice] = runProgram(kernel, [column], [types.utf8], (program, a) => [
+        program.emit(Opcode.CONCAT, Type.BYTES, { a: a!, b: a! }),
+      ]);
+      expect(twice).toEqual(codes.map((code) => (code === null ? null : words[Number(code)]!.repeat(2))));
+    }
   });
 
   test("literals of every type, null and not, are constant over all rows", () => {

@@ -176,7 +176,7 @@ function widen<T>(program: Program, bound: BoundColumn, target: usize): void {
   for (; row < count; row++) store<u32>(target + (<usize>row << 2), <u32>load<T>(codes + <usize>row * sizeof<T>()));
 }
 
-/** Rows whose dictionary value is null become null. */
+/** Rows whose dictionary value is null become null. A dictionary without values has no bitmap, and does not come here. */
 function dictionaryNulls(program: Program, bound: BoundColumn, codes: usize, target: Vector, own: usize): void {
   const count = program.count;
   const length = bound.dictionaryLength;
@@ -184,7 +184,6 @@ function dictionaryNulls(program: Program, bound: BoundColumn, codes: usize, tar
   const offset: usize = load<u32>(bound.dictionary, <usize>Column.OFFSET);
   if (target.validity == 0) bitmapFill(own, count);
   target.validity = own;
-  if (length == 0) return;
   let all: u64 = <u64>-1;
   for (let row: u32 = 0; row < count; row += 64) {
     const some = min<u32>(64, count - row);

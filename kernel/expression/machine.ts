@@ -58,8 +58,6 @@ export class Program {
   textBounds: usize;
   /** 1 when an instruction other than LOAD and LITERAL makes texts. */
   makesTexts: u32;
-  /** 1 when a boolean literal is an output. */
-  literalOutputs: u32;
   /** Index of the instruction at hand. */
   at: u32;
   /** Instructions up to the last FILTER, 0 without one; and 1 when only columns are loaded after it. */
@@ -67,7 +65,7 @@ export class Program {
   loadsOnly: u32;
 }
 
-export const PROGRAM_SIZE: usize = 168;
+export const PROGRAM_SIZE: usize = 164;
 
 /** What an instruction keeps from vector to vector. */
 // @ts-ignore: decorator

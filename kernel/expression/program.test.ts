@@ -4,11 +4,11 @@ import type { BatchDescriptor, ColumnDescriptor } from "../../bindings/ts/kernel
 import { writeBatch, writeColumn as writeDescriptor } from "../../bindings/ts/kernel/descriptor.js";
 import { readFailure } from "../../bindings/ts/kernel/failure.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { type Operation, ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import { MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { writeColumn } from "../../twin/values.js";
-import { Instruction, Opcode, ProgramHeader, ProgramLimit } from "../abi/instruction.js";
+import { Instruction, Opcode, ProgramHeader, ProgramLimit, TimePart } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
 import { OperatorKind } from "../abi/operator.js";
 import { Reason, Status } from "../abi/status.js";
@@ -124,6 +124,168 @@ describe.each(BUILDS)("programs, %s build", async (build) => {
     if (instruction !== null) expect(failure.detail).toBe(instruction);
   });
 
+  /** One column of each of these types, loaded into the registers 0 to 5. */
+  const OPERANDS = [Type.I64, Type.F64, Type.BYTES, Type.BOOL, Type.I128, Type.I8] as const;
+  const [whole, float, text, flag, decimal, narrow] = [0, 1, 2, 3, 4, 5];
+  const DAY = 86_400n;
+  type Draft = [opcode: number, type: Type, operation: Operation, pool?: readonly number[]];
+  const drafted = ([opcode, type, operation, pool]: Draft) => {
+    const program = new ProgramBuilder();
+    for (const column of OPERANDS) program.load(program.column(column));
+    const arg0 =
+      pool === undefined ? operation.arg0 : program.pool(new Uint8Array(Int32Array.from(pool).buffer));
+    program.output(program.emit(opcode, type, { ...operation, ...(arg0 === undefined ? {} : { arg0 }) }));
+    return create(program.encode(), 1);
+  };
+  const I64_MIN_WORDS = [0, -0x80000000];
+
+  test.each<[string, Draft, Draft]>([
+    [
+      "ADD of a type to compute with",
+      [Opcode.ADD, Type.I64, { a: whole, b: whole }],
+      [Opcode.ADD, Type.I8, { a: narrow, b: narrow }],
+    ],
+    [
+      "ADD of numbers",
+      [Opcode.ADD, Type.F64, { a: float, b: float }],
+      [Opcode.ADD, Type.BOOL, { a: flag, b: flag }],
+    ],
+    ["FLOOR of floats", [Opcode.FLOOR, Type.F64, { a: float }], [Opcode.FLOOR, Type.I64, { a: whole }]],
+    [
+      "CEIL to a digit that there is",
+      [Opcode.CEIL, Type.I128, { a: decimal, arg0: 38 }],
+      [Opcode.CEIL, Type.I128, { a: decimal, arg0: 39 }],
+    ],
+    [
+      "ROUND of a scale that there is",
+      [Opcode.ROUND, Type.I128, { a: decimal, arg1: 38 }],
+      [Opcode.ROUND, Type.I128, { a: decimal, arg1: 39 }],
+    ],
+    ["ROUND of floats", [Opcode.ROUND, Type.F64, { a: float }], [Opcode.ROUND, Type.I64, { a: whole }]],
+    [
+      "AND to a boolean",
+      [Opcode.AND, Type.BOOL, { a: flag, b: flag }],
+      [Opcode.AND, Type.BOOL, { a: flag, b: flag, target: Type.I64 }],
+    ],
+    ["a known logical operation", [Opcode.IS_TRUE, Type.BOOL, { a: flag }], [49, Type.BOOL, { a: flag }]],
+    [
+      "a known conversion",
+      [Opcode.CAST, Type.I64, { a: whole, target: Type.F64 }],
+      [55, Type.I64, { a: whole, target: Type.F64 }],
+    ],
+    [
+      "CAST of texts to something else",
+      [Opcode.CAST, Type.BYTES, { a: text, target: Type.I64 }],
+      [Opcode.CAST, Type.BYTES, { a: text }],
+    ],
+    [
+      "CASE_MAP to a text",
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [0, 0]],
+      [Opcode.CASE_MAP, Type.BYTES, { a: text, target: Type.I64 }, [0, 0]],
+    ],
+    [
+      "CASE_MAP by a table of the pool",
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [1, 0, 97, 65]],
+      [Opcode.CASE_MAP, Type.BYTES, { a: text, arg0: 8 }],
+    ],
+    [
+      "CASE_MAP by a table that ends in it",
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [1, 0, 97, 65]],
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [2, 0, 97, 65]],
+    ],
+    [
+      "CASE_MAP from code points",
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [1, 0, 0x10ffff, 65]],
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [1, 0, 0x110000, 65]],
+    ],
+    [
+      "CASE_MAP to code points",
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [1, 0, 97, 0x10ffff]],
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [1, 0, 97, -1]],
+    ],
+    [
+      "CASE_MAP by an ascending table",
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [2, 0, 97, 65, 98, 66]],
+      [Opcode.CASE_MAP, Type.BYTES, { a: text }, [2, 0, 97, 65, 97, 66]],
+    ],
+    [
+      "TRIM of a side",
+      [Opcode.TRIM, Type.BYTES, { a: text, arg0: 3 }],
+      [Opcode.TRIM, Type.BYTES, { a: text, arg0: 4 }],
+    ],
+    [
+      "a known operation of texts",
+      [Opcode.CONCAT, Type.BYTES, { a: text, b: text }],
+      [71, Type.BYTES, { a: text, b: text }],
+    ],
+    [
+      "TIME_PART of a part",
+      [Opcode.TIME_PART, Type.I64, { a: whole, arg0: TimePart.EPOCH, immediate: DAY }],
+      [Opcode.TIME_PART, Type.I64, { a: whole, arg0: 16, immediate: DAY }],
+    ],
+    [
+      "TIME_PART of ticks",
+      [Opcode.TIME_PART, Type.I64, { a: whole, arg0: 1, immediate: 1n }],
+      [Opcode.TIME_PART, Type.I64, { a: whole, arg0: 1, immediate: 3600n }],
+    ],
+    [
+      "TIME_TRUNCATE to a part",
+      [Opcode.TIME_TRUNCATE, Type.I64, { a: whole, arg0: TimePart.WEEK, immediate: DAY }],
+      [Opcode.TIME_TRUNCATE, Type.I64, { a: whole, arg0: TimePart.EPOCH, immediate: DAY }],
+    ],
+    [
+      "a known operation of times",
+      [Opcode.ADD_MONTHS, Type.I64, { a: whole, b: whole, immediate: DAY }],
+      [85, Type.I64, { a: whole, b: whole, immediate: DAY }],
+    ],
+    [
+      "TO_LOCAL of ticks a second",
+      [Opcode.TO_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, ...I64_MIN_WORDS, 60, 0]],
+      [Opcode.TO_LOCAL, Type.I64, { a: whole, immediate: 60n }, [1, 0, ...I64_MIN_WORDS, 60, 0]],
+    ],
+    [
+      "TO_LOCAL by a table of the pool",
+      [Opcode.TO_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, ...I64_MIN_WORDS, 60, 0]],
+      [Opcode.TO_LOCAL, Type.I64, { a: whole, immediate: 1n, arg0: 0 }],
+    ],
+    [
+      "TO_LOCAL by a table with entries",
+      [Opcode.TO_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, ...I64_MIN_WORDS, 60, 0]],
+      [Opcode.TO_LOCAL, Type.I64, { a: whole, immediate: 1n }, [0, 0, ...I64_MIN_WORDS, 60, 0]],
+    ],
+    [
+      "FROM_LOCAL from the beginning of time",
+      [Opcode.FROM_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, ...I64_MIN_WORDS, 60, 0]],
+      [Opcode.FROM_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, 0, 0, 60, 0]],
+    ],
+    [
+      "FROM_LOCAL by offsets within two days",
+      [Opcode.FROM_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, ...I64_MIN_WORDS, 172_800, 0]],
+      [Opcode.FROM_LOCAL, Type.I64, { a: whole, immediate: 1n }, [1, 0, ...I64_MIN_WORDS, 172_801, 0]],
+    ],
+    [
+      "FROM_LOCAL by an ascending table",
+      [Opcode.FROM_LOCAL, Type.I64, { a: whole, immediate: 1n }, [2, 0, ...I64_MIN_WORDS, 0, 0, 5, 0, 60, 0]],
+      [
+        Opcode.FROM_LOCAL,
+        Type.I64,
+        { a: whole, immediate: 1n },
+        [2, 0, ...I64_MIN_WORDS, 0, 0, ...I64_MIN_WORDS, 60, 0],
+      ],
+    ],
+  ])("%s is taken, another is not", (_, sound, unsound) => {
+    const { handle } = drafted(sound);
+    expect(handle).not.toBe(0);
+    destroy(handle);
+    const refused = drafted(unsound);
+    expect(refused.handle).toBe(0);
+    expect(refused.failure).toMatchObject({
+      status: Status.BAD_ARGUMENT,
+      reason: Reason.BAD_PROGRAM,
+      detail: OPERANDS.length,
+    });
+  });
+
   test("a register read after a filter is refused, a literal is not", () => {
     const program = new ProgramBuilder();
     const a = program.load(program.column(Type.I64));
@@ -205,6 +367,33 @@ describe.each(BUILDS)("programs, %s build", async (build) => {
       },
     );
     expect([one, two, yes, no]).toEqual([values, values, values.map(() => true), values.map(() => false)]);
+  });
+
+  test("every allocation of a large program's creation may fail, and nothing leaks", () => {
+    // More registers, and more tables of case mapping, than the first pieces of memory hold.
+    const program = new ProgramBuilder();
+    const arg0 = program.caseTable([[0x61, 0x41]]);
+    let a = program.load(program.column(Type.BYTES));
+    for (let step = 0; step < 600; step++) a = program.emit(Opcode.CASE_MAP, Type.BYTES, { a, arg0 });
+    program.output(a);
+    const config = encodeProjectConfig(program.encode(), 1);
+    const address = kernel.allocate(config.length);
+    kernel.memory.bytes.set(config, address);
+    const before = kernel.blocks;
+    let failures = 0;
+    for (let handle = 0; handle === 0; ) {
+      kernel.failAllocation(failures + 1);
+      handle =
+        kernel.call((exports, context) =>
+          exports.op_create(context, OperatorKind.PROJECT, address, config.length),
+        ) >>> 0;
+      kernel.failAllocation(0);
+      if (handle === 0) failures++;
+      else destroy(handle);
+      expect(kernel.blocks).toBe(before);
+    }
+    kernel.free(address);
+    expect(failures).toBeGreaterThan(20);
   });
 
   test("every allocation of create and push may fail, and nothing leaks", () => {
@@ -449,6 +638,21 @@ describe.each(BUILDS)("malformed batches, %s build", async (build) => {
     expect(push(Type.BYTES, { ...coded, validity: buffers + 512, validityBytes: 13 })).toBe(null);
   });
 
+  test.each<[Type, number]>([
+    [Type.I16, 2],
+    [Type.U16, 2],
+    [Type.I32, 4],
+    [Type.U64, 8],
+  ])("a dictionary index of type %i, all bits set, is named as it reads", (type, width) => {
+    fill();
+    kernel.memory.bytes.fill(0, buffers, buffers + 100 * width);
+    kernel.memory.bytes.fill(0xff, buffers + 5 * width, buffers + 6 * width);
+    const failure = push(Type.BYTES, { ...coded, type, valuesBytes: 100 * width });
+    expect(failure).toMatchObject(malformed(Reason.DICTIONARY_INDEX, 5));
+    const signed = type === Type.I16 || type === Type.I32 || type === Type.U64;
+    expect(new DataView(failure!.value.buffer).getBigInt64(0, true)).toBe(signed ? -1n : 0xffffn);
+  });
+
   test("dictionaries that are missing, damaged or of another type", () => {
     fill();
     fillCodes();
@@ -466,6 +670,11 @@ describe.each(BUILDS)("malformed batches, %s build", async (build) => {
     });
     expect(push(Type.BYTES, { ...coded, type: Type.F64 })).toMatchObject({
       status: Status.TYPE_MISMATCH,
+      column: 0,
+    });
+    expect(push(Type.BYTES, coded, { dictionary: { ...dictionary, offset: 0xffffffff } })).toMatchObject({
+      status: Status.BAD_ARGUMENT,
+      reason: Reason.BAD_BATCH,
       column: 0,
     });
     expect(push(Type.BYTES, coded, { dictionary: { ...dictionary, length: 0 } })).toMatchObject(

@@ -9,7 +9,6 @@
 import { Abi, Batch, Column, Type } from "../abi/layout";
 import { Instruction, Opcode, ProgramHeader, ProgramLimit } from "../abi/instruction";
 import { Reason, Status } from "../abi/status";
-import { bitmapClearTail } from "../column/bitmap";
 import { typeIsKnown, typeWidth } from "../column/type";
 import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
 import { fail, failDetail, failMemory } from "../memory/context";
@@ -287,10 +286,6 @@ function placeSlots(program: Program, slotOf: usize, slots: usize, count: u32): 
 }
 
 function runLiterals(program: Program): void {
-  for (let output: u32 = 0; output < program.outputCount; output++) {
-    const vector = registerVector(program, load<u32>(program.outputs + (<usize>output << 2)));
-    if (vector.constant != 0 && vector.type == <u32>Type.BOOL) program.literalOutputs = 1;
-  }
   for (let index: u32 = 0; index < program.instructionCount; index++) {
     const instruction = instructionAt(program, index);
     if (load<u16>(instruction, <usize>Instruction.OPCODE) == <u16>Opcode.LITERAL) executeLiteral(program, instruction);
@@ -328,20 +323,14 @@ export function programBind(context: usize, address: usize, batch: usize): i32 {
 
 /**
  * Evaluates rows [start, start + rows) of the bound batch; `start` is a multiple of VECTOR_ROWS, `rows` at
- * most VECTOR_ROWS. Answers how many rows passed the filters (outputs hold that many), or a negative
- * status with the error recorded.
+ * most VECTOR_ROWS, and no more than the batch has. Answers how many rows passed the filters (outputs hold that
+ * many; bits past them may be anything), or a negative status with the error recorded.
  */
 export function programRun(context: usize, address: usize, start: u32, rows: u32): i32 {
   const program = changetype<Program>(address);
-  if (rows > <u32>Abi.VECTOR_ROWS || <u64>start + <u64>rows > <u64>program.batchRows) {
-    return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
-  }
   beginVector(context, program, start, rows);
-  if (program.literalOutputs) untrimLiterals(program);
   const status = executeAll(program, 0, program.instructionCount);
-  if (status < 0) return status;
-  if (program.literalOutputs) trimLiterals(program);
-  return program.count;
+  return status < 0 ? status : program.count;
 }
 
 function beginVector(context: usize, program: Program, start: u32, rows: u32): void {
@@ -367,7 +356,7 @@ function executeAll(program: Program, from: u32, to: u32): i32 {
 /** Whether `programSelect` does less than a run: there is a filter, and nothing but columns is loaded after it. */
 export function programSelects(address: usize): bool {
   const program = changetype<Program>(address);
-  return program.filtered != 0 && program.loadsOnly != 0 && program.literalOutputs == 0;
+  return program.filtered != 0 && program.loadsOnly != 0;
 }
 
 /** Runs a program that selects as far as its last filter: how many rows passed, or an error. No output holds anything yet. */
@@ -427,31 +416,6 @@ export function programColumn(context: usize, address: usize, output: u32, start
   if (vector.values != <usize>load<u32>(program.buffers + (<usize>register << 3))) return;
   memory.copy(to + VECTOR_SIZE + BITMAP_BYTES, vector.values, <usize>rows << 3);
   vector.values = to + VECTOR_SIZE + BITMAP_BYTES;
-}
-
-/**
- * Outputs promise bitmaps that are zero past the last row, while boolean literals hold a whole vector of
- * ones: those that are outputs hand out a trimmed copy after a run.
- */
-function trimLiterals(program: Program): void {
-  for (let output: u32 = 0; output < program.outputCount; output++) {
-    const register = load<u32>(program.outputs + (<usize>output << 2));
-    const vector = registerVector(program, register);
-    if (vector.type != <u32>Type.BOOL || vector.constant == 0) continue;
-    const buffers = program.buffers + (<usize>register << 3);
-    const trimmed: usize = load<u32>(buffers, 4);
-    memory.copy(trimmed, load<u32>(buffers), BITMAP_BYTES);
-    bitmapClearTail(trimmed, program.count);
-    vector.values = trimmed;
-  }
-}
-
-function untrimLiterals(program: Program): void {
-  for (let output: u32 = 0; output < program.outputCount; output++) {
-    const register = load<u32>(program.outputs + (<usize>output << 2));
-    const vector = registerVector(program, register);
-    if (vector.type == <u32>Type.BOOL && vector.constant != 0) vector.values = load<u32>(program.buffers + (<usize>register << 3));
-  }
 }
 
 function execute(program: Program, instruction: usize): i32 {
@@ -542,10 +506,9 @@ export function programOutputDictionary(address: usize, output: u32): usize {
   return column == 0 ? 0 : changetype<BoundColumn>(column).dictionary;
 }
 
-/** Its DICTIONARY_ID; 0 where there is no dictionary. */
+/** DICTIONARY_ID of that dictionary, which there must be. */
 export function programOutputDictionaryId(address: usize, output: u32): u32 {
-  const column = outputColumn(address, output);
-  return column == 0 ? 0 : changetype<BoundColumn>(column).dictionaryId;
+  return changetype<BoundColumn>(outputColumn(address, output)).dictionaryId;
 }
 
 function outputColumn(address: usize, output: u32): usize {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { nextDictionaryId } from "../../bindings/ts/type/column.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
@@ -288,6 +289,76 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
     ).toBe(true);
   });
 
+  test("case mapping counts bytes where four for each would not fit", () => {
+    const table: [number, number][] = [
+      [0x61, 0x41],
+      [0xe4, 0xc4],
+    ];
+    // Letters of one and two bytes, and bytes that are no UTF-8.
+    const text = Uint8Array.from({ length: 99 }, (_, at) => [0x61, 0x7a, 0xff, 0xc3, 0xa4][at % 5]!);
+    const mapped = Uint8Array.from({ length: 99 }, (_, at) => [0x41, 0x7a, 0xff, 0xc3, 0x84][at % 5]!);
+    const [result] = runProgram(kernel, [writeColumn(types.binary, [text])], [types.binary], (program, a) => [
+      program.emit(Opcode.CASE_MAP, Type.BYTES, { a: a!, arg0: program.caseTable(table) }),
+    ]);
+    expect(result).toEqual([mapped]);
+  });
+
+  const TOO_LONG: [string, number, (program: ProgramBuilder, a: number) => number][] = [
+    [
+      "a concatenation",
+      2047,
+      (program, a) => program.emit(Opcode.CONCAT, Type.BYTES, { a, b: program.literal(Type.BYTES, "") }),
+    ],
+    [
+      "a mapped text",
+      2047,
+      (program, a) => program.emit(Opcode.CASE_MAP, Type.BYTES, { a, arg0: program.caseTable([]) }),
+    ],
+    // A key of its own is as long, but room must be left for twice as much.
+    ["a sort key", 2046, (program, a) => program.emit(Opcode.ORDER_KEY, Type.BYTES, { a })],
+  ];
+  // A quarter of a gigabyte each: once is enough.
+  test.runIf(build === BUILDS[0]).each(TOO_LONG)(
+    "%s of more than 256 MiB in a vector names the first row too many",
+    (_, row, write) => {
+      const zeros = writeColumn(types.int8, new Array<Value>(2048).fill(0n));
+      const values = writeColumn(types.utf8, ["a".repeat(131_073)]);
+      const column = {
+        ...zeros,
+        type: types.dictionary(types.utf8, types.int8),
+        dictionary: { id: nextDictionaryId(), values },
+      };
+      const run = () =>
+        runProgram(kernel, [column], [types.uint32], (program, a) => {
+          write(program, a!);
+          return [program.emit(Opcode.ROW_INDEX, Type.U32)];
+        });
+      expect(run).toThrow(expect.objectContaining({ code: "OVERFLOW", row }));
+    },
+  );
+
+  test("a predicate over a dictionary of more than a million values goes by rows", () => {
+    const length = 2 ** 20 + 1;
+    const offsets = new Uint32Array(length + 1);
+    offsets[length] = 1;
+    const values = {
+      ...writeColumn(types.utf8, ["a"]),
+      length,
+      offsets: new Uint8Array(offsets.buffer),
+    };
+    const type = types.dictionary(types.utf8, types.uint32);
+    const codes = writeColumn(types.uint32, [0n, BigInt(length - 1), null, 77n]);
+    const column = { ...codes, type, dictionary: { id: nextDictionaryId(), values } };
+    const [result] = runProgram(kernel, [column], [types.bool], (program, a) => [
+      program.emit(Opcode.STARTS_WITH, Type.BYTES, {
+        target: Type.BOOL,
+        a: a!,
+        b: program.literal(Type.BYTES, "a"),
+      }),
+    ]);
+    expect(result).toEqual([false, true, null, false]);
+  });
+
   test("a predicate over a dictionary follows it when it grows, shrinks and is replaced", () => {
     const program = (part: string) => (builder: ProgramBuilder) => {
       const a = builder.load(builder.column(Type.BYTES));
@@ -313,7 +384,12 @@ describe.each(BUILDS)("texts, %s build", async (build) => {
         types.int16,
         codes.map((code) => (code === null ? null : BigInt(code))),
       );
-      const data = { ...indices, type, dictionary: { id, values: writeColumn(types.utf8, dictionary) } };
+      const garbled = indices.values.slice();
+      codes.forEach((code, row) => {
+        if (code === null) garbled.fill(0x7f, row * 2, row * 2 + 2);
+      });
+      const values = writeColumn(types.utf8, dictionary);
+      const data = { ...indices, values: garbled, type, dictionary: { id, values } };
       return {
         schema: { fields: [{ name: "c0", type, nullable: true }] },
         length: codes.length,

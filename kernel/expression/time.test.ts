@@ -259,6 +259,27 @@ describe.each(BUILDS)("times, %s build", async (build) => {
       const gap = spans.filter(({ offset, to }) => to !== I64_MAX && local - offset >= to).at(-1);
       return local - (found ?? gap)!.offset;
     };
+    test("times that leave 64 bits in their zone are an error, those that stay inside are not", () => {
+      const shifted = (opcode: Opcode, ticks: bigint, offset: number) => () =>
+        runProgram(kernel, [writeColumn(types.int64, [0n, ticks])], [types.int64], (program, a) => [
+          program.emit(opcode, Type.I64, {
+            a: a!,
+            arg0: program.zoneTable([[I64_MIN, offset]]),
+            immediate: 1_000n,
+          }),
+        ])[0]!;
+      for (const [opcode, sign] of [
+        [Opcode.TO_LOCAL, 1],
+        [Opcode.FROM_LOCAL, -1],
+      ] as const) {
+        const [up, down] = [3600 * sign, -3600 * sign];
+        expect(shifted(opcode, I64_MAX - 3_600_000n, up)()).toEqual([3_600_000n, I64_MAX]);
+        expect(shifted(opcode, I64_MIN + 3_600_000n, down)()).toEqual([-3_600_000n, I64_MIN]);
+        expect(shifted(opcode, I64_MAX - 3_599_999n, up)).toThrow(OverflowError);
+        expect(shifted(opcode, I64_MIN + 3_599_999n, down)).toThrow(OverflowError);
+      }
+    });
+
     test.each([1n, 1_000n, 1_000_000n, 1_000_000_000n])("%i ticks a second", (perSecond) => {
       const near = fc.oneof(
         fc.bigInt(-10_000_000n, 20_000_000n),
@@ -332,6 +353,10 @@ describe.each(BUILDS)("times, %s build", async (build) => {
       ["-0001-12-31", 1n, -719_529n],
       ["+12024-01-01", 1n, 3_672_148n],
       ["1969-12-31 23:59:59.999999999", 86_400_000_000_000n, -1n],
+      // The first and last that 64 bits of nanoseconds hold: the whole second before the first is outside.
+      ["1677-09-21 00:12:43.145224192", 86_400_000_000_000n, I64_MIN],
+      ["1677-09-21 00:12:44", 86_400_000_000_000n, I64_MIN + 854_775_808n],
+      ["2262-04-11 23:47:16.854775807", 86_400_000_000_000n, I64_MAX],
     ];
     for (const [text, immediate, ticks] of good) {
       const [result] = runProgram(kernel, [writeColumn(types.utf8, [text])], [types.int64], (program, a) => [
@@ -360,6 +385,10 @@ describe.each(BUILDS)("times, %s build", async (build) => {
       "2024-01-01T",
       "1234567-01-01",
       "2024-01-01 10",
+      "2024-01-01 10:00 +01:60",
+      "2024-01-01 10:00 +01:0",
+      "2024-01-01 10:00 +01:000",
+      "2024-01-01 10:00 -0100x",
     ];
     const failing = bad.filter((text) => text !== "2024-01-01 ");
     const run = (attempt: boolean) =>
@@ -373,6 +402,22 @@ describe.each(BUILDS)("times, %s build", async (build) => {
       ])[0]!;
     expect(run(true)).toEqual(failing.map(() => null));
     expect(() => run(false)).toThrow(CastError);
+    const outside = [
+      "1677-09-21 00:12:43.145224191",
+      "1677-09-21 00:12:42.9",
+      "2262-04-11 23:47:16.854775808",
+      "2262-04-11 23:47:17",
+      "-9999-01-01",
+    ];
+    const [results] = runProgram(kernel, [writeColumn(types.utf8, outside)], [types.int64], (program, a) => [
+      program.emit(Opcode.TEXT_TO_TIME, Type.BYTES, {
+        target: Type.I64,
+        a: a!,
+        immediate: 86_400_000_000_000n,
+        try: true,
+      }),
+    ]);
+    expect(results).toEqual(outside.map(() => null));
   });
 });
 

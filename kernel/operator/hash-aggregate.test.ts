@@ -642,7 +642,16 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
       );
     }
     expect(kernel.usedBytes - used).toBeLessThan(600_000);
-    for (const state of states) operator.merge(state);
+    const [header, ...rest] = states;
+    for (const length of [0, 70_000]) {
+      const columns = header!.columns.map((column) => ({
+        ...column,
+        length,
+        values: new Uint8Array(length * 8),
+      }));
+      expect(() => operator.merge({ ...header!, columns, length })).toThrow(CorruptStateError);
+    }
+    for (const state of [header!, ...rest]) operator.merge(state);
     expect(multiset(rowsOf(operator.finish()))).toEqual(oracle(query, table));
     operator.destroy();
   });

@@ -84,6 +84,34 @@ const minutes = (window: Window): Plan<unknown> =>
     .groupBy("key")
     .aggregate({ total: sum("value") });
 
+it("a filter that computes leaves vectors without a row, and its errors name their row", async () => {
+  const plan = (from("t") as Plan)
+    .where(col("value").add(col("more")).gt(0))
+    .window(tumble("ts", "1 second"))
+    .aggregate({ n: count(), total: sum("value") });
+  const table = (large: number) =>
+    writeBatch(
+      ["ts", "value", "more"].map((name) => ({
+        name,
+        type: name === "ts" ? timestamp("ms") : int64,
+        nullable: true,
+      })),
+      Array.from({ length: 6000 }, (_, row): Value[] => [
+        BigInt(row),
+        row < 2500 ? -1n : BigInt(row % 7),
+        row === large ? 2n ** 63n - 1n : 1n,
+      ]),
+    );
+  const seconds = [2, 3, 4, 5].map((second) => {
+    const rows = Array.from({ length: 1000 }, (_, row) => second * 1000 + row).filter((row) => row >= 2500);
+    const total = rows.reduce((sum, row) => sum + (row % 7), 0);
+    return [BigInt(rows.length), BigInt(total)];
+  });
+  const results = await collected(plan, [table(-1)]);
+  expect(sorted(results.map((row) => row.slice(-2)))).toEqual(sorted(seconds));
+  await expect(collected(plan, [table(5003)])).rejects.toMatchObject({ code: "OVERFLOW", row: 5003 });
+});
+
 describe("corrections", () => {
   const options: StreamOptions = {
     emit: "onUpdate",
