@@ -17,6 +17,8 @@ import { runWay, type Way } from "./way.js";
 
 /** Results of joins past this are not held against the twin, which would take minutes. */
 const MOST_ROWS = 20_000;
+/** A million rows of such a result in batches of one would take minutes, too. */
+const BATCH_ROWS = 64;
 
 /** What became of a case: compared with so many ways, or not at all because the twin gives an error. */
 export interface Verdict {
@@ -32,9 +34,10 @@ export interface Verdict {
  * @throws Disagreement with what differs
  */
 export async function agree(engines: Engines, one: PlanCase, ways: readonly Way[]): Promise<Verdict> {
-  const { want, show } = expected(one);
+  const { want, show, isLarge } = expected(one);
   let [compared, refused, short] = [0, 0, 0];
-  for (const way of ways) {
+  for (const drawn of ways) {
+    const way = isLarge ? { ...drawn, batchRows: Math.max(drawn.batchRows, BATCH_ROWS) } : drawn;
     const got = await attempt(engines, one, way);
     engines.checkIdle();
     if (got instanceof MemoryLimitError && way.spill !== null && way.spill.room !== null) {
@@ -67,6 +70,8 @@ export interface Expected {
   /** Rows as texts; null where nobody can say. */
   readonly want: readonly string[] | null;
   readonly show: (rows: readonly (readonly Value[])[]) => string[];
+  /** More rows than are compared. */
+  readonly isLarge: boolean;
 }
 
 /** The plan of a case, bound to its tables. */
@@ -85,8 +90,9 @@ export function expected(one: PlanCase): Expected {
   const show = isOrdered(bound) && !ordersLists ? inOrder : fingerprint;
   // Which of rows that differ in lists only come first is nobody's to say, and which a limit keeps.
   const isOpen = ordersLists && orders(bound, ({ kind }) => kind === "limit");
-  const want = twin === "error" || isOpen || twin.rows.length > MOST_ROWS ? null : show(twin.rows);
-  return { want, show };
+  const isLarge = twin !== "error" && twin.rows.length > MOST_ROWS;
+  const want = twin === "error" || isOpen || isLarge ? null : show(twin.rows);
+  return { want, show, isLarge };
 }
 
 async function attempt(

@@ -1,8 +1,9 @@
-// Bad bytes: Arrow IPC files and streams, and states of aggregations, in which some bytes were changed, or the end cut
-// off. Whatever comes of it is a result or a typed error, soon, and with memory back where it was.
+// Bad bytes: Arrow IPC files and streams, states of aggregations, and checkpoints of streams, in which some bytes were
+// changed, or the end cut off. Whatever comes of it is a result or a typed error, soon, and with memory back where it was.
 
 import { inspect } from "node:util";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
+import { seal } from "../bindings/ts/scheduler/checkpoint.js";
 import { KernelTrapError, MillraceError } from "../bindings/ts/type/error.js";
 import { RowRandom } from "../fixtures/random.js";
 import type { Draw } from "./draw.js";
@@ -10,15 +11,17 @@ import { Disagreement, Engines } from "./engines.js";
 import { drawPlan, type PlanCase } from "./plan.js";
 import { sourceText } from "./source-text.js";
 import type { Target } from "./target.js";
-import { drawWay, runWay, type Way } from "./way.js";
+import { type Disturbance, drawWay, runWay, type Way } from "./way.js";
 
 export interface Damage {
-  readonly what: "ipc" | "state";
+  readonly what: "ipc" | "state" | "checkpoint";
   readonly seed: number;
   /** How many places. */
   readonly places: number;
   /** The end is cut off here, in 256ths; 256: nowhere. */
   readonly keep: number;
+  /** Of a checkpoint: its checksum is right again, so that the damage is found behind it, or not at all. */
+  readonly sealed?: boolean;
 }
 
 /** Processor time that hardly a case needs; one that takes more must need it without damage, too. */
@@ -46,16 +49,21 @@ export class BytesTarget implements Target {
   }
 
   #draw(draw: Draw): { damage: Damage; way: Way; one: PlanCase } {
-    const what = draw.pick(["ipc", "state"] as const);
+    const what = draw.pick(["ipc", "state", "checkpoint"] as const);
     const damage: Damage = {
       what,
       seed: draw.below(2 ** 20),
       places: 1 + draw.below(draw.pick([1, 4, 16])),
       keep: draw.chance(20) ? draw.below(256) : 256,
+      ...(what === "checkpoint" ? { sealed: draw.chance(80) } : {}),
     };
     const way = drawWay(draw, this.#engines.builds);
     const one = drawPlan(draw);
     if (what === "ipc") return { damage, one, way: { ...way, form: "ipc", encoding: "plain" } };
+    if (what === "checkpoint") {
+      const mode = way.mode === "update" ? "update" : "stream";
+      return { damage, one, way: { ...way, mode, checkpoint: 1 + draw.below(8) } };
+    }
     const faults = { ...way.faults, restart: 1 };
     return { damage, one, way: { ...way, faults, mode: way.mode === "update" ? "stream" : way.mode } };
   }
@@ -109,7 +117,7 @@ async function timed(
   const faulty = await engines.at(way);
   faulty.faults = way.faults;
   if (damage?.what === "state") faulty.damage = (states) => damagedStates(states, damage);
-  const disturbance = damage?.what === "ipc" ? { bytes: (ipc: Uint8Array) => damaged(ipc, damage) } : {};
+  const disturbance = damage === null ? {} : disturbedBy(damage);
   const start = process.cpuUsage();
   let error: unknown = null;
   try {
@@ -123,10 +131,26 @@ async function timed(
   return { error, ms: process.cpuUsage(start).user / 1000 };
 }
 
+function disturbedBy(damage: Damage): Pick<Disturbance, "bytes" | "saved"> {
+  if (damage.what === "ipc") return { bytes: (ipc) => damaged(ipc, damage) };
+  if (damage.what === "state") return {};
+  const saved = (checkpoint: Uint8Array) => {
+    const changed = damaged(checkpoint, damage);
+    // A length that is none is told before the checksum is.
+    const whole = changed.slice(0, changed.length & ~7);
+    if (damage.sealed && whole.length >= SEALED_BYTES) seal(whole);
+    return damage.sealed ? whole : changed;
+  };
+  return { saved };
+}
+
 /** What the fuzzer's own reading of results says of late rows and of changes. */
 function isOwn(error: unknown): boolean {
   return error instanceof RangeError && /rows are late|was taken back/.test(error.message);
 }
+
+/** Of a checkpoint: what its checksum stands in. */
+const SEALED_BYTES = 24;
 
 /** Values that often matter. */
 const WORDS = [0, 1, 2, 7, 8, 0x7f, 0x80, 0xff];

@@ -146,10 +146,16 @@ export function writeCheckpoint({ chains, pending, ...saved }: Saved): Uint8Arra
   bytes.set(text, HEAD_BYTES);
   bytes.fill(0x20, HEAD_BYTES + text.length, HEAD_BYTES + head);
   body.copy(bytes.subarray(HEAD_BYTES + head));
+  seal(bytes);
+  return bytes;
+}
+
+/** Writes the checksum of what the bytes hold. */
+export function seal(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const [low, high] = checksum(bytes.subarray(HEAD_BYTES));
   view.setUint32(16, low, true);
   view.setUint32(20, high, true);
-  return bytes;
 }
 
 function writeState(body: Body, batches: Iterable<StateBatch>): SavedState {
