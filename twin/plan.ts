@@ -6,7 +6,12 @@
 import type { BoundWindow } from "../bindings/ts/plan/bind-window.js";
 import type { BoundExpression } from "../bindings/ts/plan/bound.js";
 import { evaluate } from "../bindings/ts/plan/evaluate.js";
-import type { BoundAggregate, BoundOverFunction, BoundPlan } from "../bindings/ts/plan/logical.js";
+import {
+  type BoundAggregate,
+  type BoundOverFunction,
+  type BoundPlan,
+  joinedFields,
+} from "../bindings/ts/plan/logical.js";
 import { leastStep, timeOf } from "../bindings/ts/plan/time-scale.js";
 import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
@@ -42,7 +47,17 @@ function rowsOf(plan: BoundPlan, batches: TwinInput): readonly Row[] {
     return own.flatMap(readRows).map((row) => plan.columns.map((index) => row[index] ?? null));
   }
   if (plan.kind === "union") return [...rowsOf(plan.left, batches), ...rowsOf(plan.right, batches)];
-  if (plan.kind === "join") return joinRows(plan, rowsOf(plan.left, batches), rowsOf(plan.right, batches));
+  if (plan.kind === "join") {
+    const { changes } = plan;
+    const side = (input: BoundPlan, changed: boolean) =>
+      changed ? consolidated(rowsOf(input, batches)).map((row) => row.slice(0, -1)) : rowsOf(input, batches);
+    const joined = joinRows(
+      plan,
+      side(plan.left, changes?.left === true),
+      side(plan.right, changes?.right === true),
+    );
+    return changes === null ? joined : joined.map((row) => [...row, 0n]);
+  }
   const given = rowsOf(plan.input, batches);
   const input = plan.kind === "aggregate" && plan.retracts ? consolidated(given) : given;
   switch (plan.kind) {
@@ -96,12 +111,12 @@ function joinRows(
   const lefts = {
     rows: left,
     keys: left.map((row) => keys.map((key) => evaluate(key.left, row))),
-    width: plan.left.schema.fields.length,
+    width: joinedFields(plan, "left").length,
   };
   const rights = {
     rows: right,
     keys: right.map((row) => keys.map((key) => evaluate(key.right, row))),
-    width: plan.right.schema.fields.length,
+    width: joinedFields(plan, "right").length,
   };
   const passes = (l: Row, r: Row) => residual === null || evaluate(residual, [...l, ...r]) === true;
   const { how, nullsEqual, nullAware } = plan;

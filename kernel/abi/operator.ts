@@ -286,6 +286,11 @@ export const enum JoinConfig {
   SEED = 52,
   /** u32 `JoinTime`. */
   TIME = 56,
+  /**
+   * u32: a side that is a changelog has one more than the output of its program that is the row kind, an I8; 0: its rows
+   * only come. The low 16 bits are the left side's, the high ones the right side's.
+   */
+  KINDS = 60,
   /** i64 least distance from the left time to the right one (WITHIN). */
   LOW = 64,
   /** i64 largest distance (WITHIN), or with BOUNDED the tolerance of the other modes. */
@@ -309,6 +314,8 @@ export const enum JoinFlag {
   KEEP_CODES = 32,
   /** ANTI by one key: a null may be equal to anything, as in SQL's NOT IN. */
   NULL_AWARE = 64,
+  /** With KINDS: rows without a match leave at once, and are taken back when they have one, instead of at the end. */
+  CORRECT = 128,
 }
 
 /** How the times of both sides decide what matches; the output after the keys is the time then, an I64. */

@@ -70,6 +70,13 @@ export function slotHashRow(
   return slotHashWord(hash, add, multiply);
 }
 
+/** A hash over one more word, for `slotHashWord` to finish. */
+// @ts-ignore: decorator
+@inline
+export function slotHashMore(self: SlotHash, hash: u64, word: u64): u64 {
+  return hash * self.multiply + product(word, self.low, self.high);
+}
+
 /** Hash of a text. */
 export function slotHashBytes(self: SlotHash, address: usize, length: u32): u64 {
   const low = self.low;

@@ -1,8 +1,11 @@
-// The order of two kept rows by their content, column by column as a store has them: ascending, nulls last,
-// -Inf .. -0 < +0 .. Inf < NaN, as a sort breaks its ties.
+// Two kept rows by their content, column by column as a store has them. Their order: ascending, nulls last,
+// -Inf .. -0 < +0 .. Inf < NaN, as a sort breaks its ties. Whether they are equal, and a hash that equal rows share: as
+// this order decides, with all NaNs one.
 
 import { Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
+import { bytesEqual } from "../hash/hash";
+import { SlotHash, slotHashBytes, slotHashMore, slotHashWord } from "../hash/slot-hash";
 import { CHUNK_MASK, CHUNK_SHIFT, SHORT_TEXT, Store, StoreColumn, storeColumn, storeRow } from "./store";
 
 /** Below 0 when row `a` comes first, above 0 when row `b` does; 0 for rows that no column tells apart. */
@@ -88,4 +91,89 @@ function compareTexts(a: usize, b: usize): i32 {
     if (step != 0) return step;
   }
   return order<u32>(lengthA, lengthB);
+}
+
+// ---- equality
+
+/** Whether no column tells the rows apart. */
+export function storeEqual(self: Store, a: u32, b: u32): bool {
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    if (column.nullable) {
+      const valid = isValid(column, a);
+      if (valid != isValid(column, b)) return false;
+      if (!valid) continue;
+    }
+    const offset: usize = column.offset;
+    if (!cellsAreEqual(column, storeRow(self, a) + offset, storeRow(self, b) + offset)) return false;
+  }
+  return true;
+}
+
+function cellsAreEqual(column: StoreColumn, a: usize, b: usize): bool {
+  if (column.type == <u32>Type.BYTES) {
+    const length = load<u32>(a);
+    return length == load<u32>(b) && bytesEqual(textOf(a, length), textOf(b, length), length);
+  }
+  switch (column.width) {
+    case 1:
+      return load<u8>(a) == load<u8>(b);
+    case 2:
+      return load<u16>(a) == load<u16>(b);
+    case 4:
+      if (load<u32>(a) == load<u32>(b)) return true;
+      return column.type == <u32>Type.F32 && load<f32>(a) != load<f32>(a) && load<f32>(b) != load<f32>(b);
+    case 8:
+      if (load<u64>(a) == load<u64>(b)) return true;
+      return column.type == <u32>Type.F64 && load<f64>(a) != load<f64>(a) && load<f64>(b) != load<f64>(b);
+    default:
+      return load<u64>(a) == load<u64>(b) && load<u64>(a, 8) == load<u64>(b, 8);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function textOf(cell: usize, length: u32): usize {
+  return length > SHORT_TEXT ? <usize>load<u32>(cell, 8) : cell + 4;
+}
+
+/** Stands for a null, or for any NaN, in a hash. */
+const NULL_WORD: u64 = 0x6e756c6c;
+const NAN_WORD: u64 = 0x7ff8000000000000;
+
+/** A hash of all columns. */
+export function storeHash(self: Store, row: u32, seeds: SlotHash): u32 {
+  let hash: u64 = 0;
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    if (column.nullable && !isValid(column, row)) {
+      hash = slotHashMore(seeds, hash, NULL_WORD);
+      continue;
+    }
+    const cell = storeRow(self, row) + <usize>column.offset;
+    if (column.width == 16 && column.type != <u32>Type.BYTES) hash = slotHashMore(seeds, hash, load<u64>(cell, 8));
+    hash = slotHashMore(seeds, hash, wordOf(column, cell, seeds));
+  }
+  return <u32>(slotHashWord(hash, seeds.add, seeds.multiply) >> 32);
+}
+
+function wordOf(column: StoreColumn, cell: usize, seeds: SlotHash): u64 {
+  if (column.type == <u32>Type.BYTES) {
+    const length = load<u32>(cell);
+    return slotHashBytes(seeds, textOf(cell, length), length);
+  }
+  switch (column.width) {
+    case 1:
+      return load<u8>(cell);
+    case 2:
+      return load<u16>(cell);
+    case 4:
+      if (column.type == <u32>Type.F32 && load<f32>(cell) != load<f32>(cell)) return NAN_WORD;
+      return load<u32>(cell);
+    case 8:
+      if (column.type == <u32>Type.F64 && load<f64>(cell) != load<f64>(cell)) return NAN_WORD;
+      return load<u64>(cell);
+    default:
+      return load<u64>(cell);
+  }
 }

@@ -35,7 +35,8 @@ export function joinAttach(context: usize, operator: usize, source: usize, handl
   const owner = joinOf(source);
   if (port > 1) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   // Whether a row of port 0 leaves because of one of port 1 depends on all that came before.
-  if (self.time != 0 || owner.time != 0 || (joinFilters(self) && port == 0))
+  const alone = (self.time | owner.time | self.changes | owner.changes) != 0;
+  if (alone || (joinFilters(self) && port == 0))
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (!isAlike(self, owner)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   const isReady = joinClosed(owner, port) && !joinEnded(owner, 1 - port) && owner.owner == 0;

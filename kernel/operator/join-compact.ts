@@ -145,9 +145,9 @@ function move(
   places: usize,
   others: usize,
 ): bool {
-  self.store0 = emptyStore(joinStore(before, 0), region);
-  self.store1 = emptyStore(joinStore(before, 1), region);
-  if (self.store0 == 0 || self.store1 == 0 || !timeKeys(self, region, joinStore(before, 0).seed)) return false;
+  self.store0 = freshStore(joinStore(before, 0), region);
+  self.store1 = freshStore(joinStore(before, 1), region);
+  if (self.store0 == 0 || self.store1 == 0 || !freshKeys(self, region, joinStore(before, 0).seed)) return false;
   self.heads0 = 0;
   self.heads1 = 0;
   self.headCount0 = 0;
@@ -176,7 +176,8 @@ function move(
   return true;
 }
 
-function emptyStore(like: Store, region: usize): usize {
+/** A store without rows, of the columns of another; 0 when out of memory. */
+export function freshStore(like: Store, region: usize): usize {
   const address = regionCut(region, STORE_SIZE);
   if (address == 0 || !storeInit(address, region, like.columnCount, like.seed)) return 0;
   const fresh = changetype<Store>(address);
@@ -190,7 +191,7 @@ function emptyStore(like: Store, region: usize): usize {
 }
 
 /** Keys without any; false when out of memory. */
-function timeKeys(self: Join, region: usize, seed: u32): bool {
+export function freshKeys(self: Join, region: usize, seed: u32): bool {
   self.keys = regionCut(region, KEYS_SIZE);
   const types = regionCut(region, <usize>self.keyCount * 4 + 4);
   if (self.keys == 0 || types == 0) return false;

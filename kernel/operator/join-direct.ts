@@ -55,6 +55,7 @@ import { Operator } from "./operator";
 export function joinIsDirect(self: Join, port: u32): bool {
   return (
     joinClosed(self, 1 - port) &&
+    self.changes == 0 &&
     self.residual == 0 &&
     !joinDuplicates(self, 1 - port) &&
     !(joinFilters(self) && port == 1) &&

@@ -22,9 +22,19 @@ import { Vector } from "../column/vector";
 import { programBind, programOutput, programRun } from "../expression/program";
 import { ROUGH_BYTES, TEXT_SLACK, appendNulls, gather, gatherBound, gatherBytes } from "../join/gather";
 import { KeyTier, Keys, NO_KEY, keysSpan } from "../join/keys";
+import { ledgerClose } from "../join/ledger";
 import { Store, storeColumn, storeFree, storeMatched, storeNext } from "../join/store";
 import { contextError, failMemory, scratchTake } from "../memory/context";
 import { regionFree } from "../memory/region";
+import {
+  CANDIDATES,
+  changesAppendKinds,
+  changesFindLone,
+  changesFindPairs,
+  changesLedger,
+  changesScan,
+  changesSettle,
+} from "./join-changes";
 import { joinFreshOutput, joinGive, joinHandOut } from "./join-direct";
 import {
   Join,
@@ -90,6 +100,7 @@ export function joinPull(context: usize, operator: usize, out: usize, maxRows: u
       return gaveUp(context, operator, out, rows, failMemory(context, 0));
     }
     append(self, self.output, self.columns, self.columnCount, self.taken, some);
+    if (self.changes != 0) changesAppendKinds(self, self.taken, some);
     self.taken += some;
     rows += some;
   }
@@ -130,12 +141,15 @@ function advance(context: usize, self: Join): i32 {
   }
   switch (self.phase) {
     case Phase.PAIRS:
-      findPairs(self);
+      if (self.changes != 0) changesFindPairs(self);
+      else findPairs(self);
       return self.candidates != 0 ? settle(context, self) : 0;
     case Phase.LONE:
-      findLone(self);
+      if (self.changes != 0) changesFindLone(self);
+      else findLone(self);
       return 0;
     case Phase.SCAN:
+      if (self.changes != 0) return changesScan(context, self);
       scan(self);
       return 0;
     case Phase.INDEX:
@@ -244,6 +258,10 @@ function settle(context: usize, self: Join): i32 {
     const status = refuse(context, self);
     if (status < 0) return status;
   }
+  if (self.changes != 0) {
+    changesSettle(self);
+    return 0;
+  }
   const count = self.candidates;
   self.candidates = 0;
   if (joinPreserves(self, 0)) mark(joinStore(self, 0), self.found0, count);
@@ -284,8 +302,11 @@ function refuse(context: usize, self: Join): i32 {
   const batch = scratchTake(context, <usize>Batch.SIZE);
   if (batch == 0 || !outputReset(output, count)) return failMemory(context, 0);
   self.sides = 3;
-  if (!reserveTexts(self, output, self.residualColumns, self.residualCount, 0, count)) return failMemory(context, 0);
-  append(self, output, self.residualColumns, self.residualCount, 0, count);
+  const first = self.changes != 0 ? CANDIDATES : 0;
+  const found0 = self.found0 + ((<usize>first) << 2);
+  const found1 = self.found1 + ((<usize>first) << 2);
+  if (!reserveTexts(self, output, self.residualColumns, self.residualCount, first, count)) return failMemory(context, 0);
+  append(self, output, self.residualColumns, self.residualCount, first, count);
   outputDescribe(output, batch, count, 0);
   const bound = programBind(context, self.residual, batch);
   if (bound < 0) return bound;
@@ -294,8 +315,8 @@ function refuse(context: usize, self: Join): i32 {
   const rows = changetype<Vector>(programOutput(self.residual, 0)).values;
   for (let at: u32 = 0; at < <u32>passed; at++) {
     const row = (<usize>load<u32>(rows + ((<usize>at) << 2))) << 2;
-    store<u32>(self.found0 + ((<usize>at) << 2), load<u32>(self.found0 + row));
-    store<u32>(self.found1 + ((<usize>at) << 2), load<u32>(self.found1 + row));
+    store<u32>(found0 + ((<usize>at) << 2), load<u32>(found0 + row));
+    store<u32>(found1 + ((<usize>at) << 2), load<u32>(found1 + row));
   }
   self.candidates = passed;
   return 0;
@@ -384,7 +405,8 @@ function index(context: usize, self: Join): i32 {
   const other = 1 - port;
   // Rows of a step that is still to be handed on lie there: this is never reached before they left.
   if (!isPassing(self, other)) drop(self, other);
-  if (!joinEnded(self, other)) {
+  // Of changes rows are indexed as they come.
+  if (!joinEnded(self, other) && self.changes == 0) {
     const keys = changetype<Keys>(self.keys);
     if (joinTier(self) == <u32>KeyTier.UNDECIDED) joinDecide(self, port);
     if (!joinReserveHeads(self, port, keysSpan(keys)) || !joinIndexSome(self, port)) return failMemory(context, 0);
@@ -403,6 +425,7 @@ function index(context: usize, self: Join): i32 {
 function drop(self: Join, port: u32): void {
   const kept = joinStore(self, port);
   storeFree(kept);
+  if (self.changes != 0) ledgerClose(changesLedger(self, port));
   regionFree(kept.region, joinHeads(self, port));
   if (port == 0) {
     self.heads0 = 0;
@@ -478,11 +501,12 @@ function reserveTexts(self: Join, output: usize, columns: usize, count: u32, fro
 
 function append(self: Join, output: usize, columns: usize, count: u32, from: u32, rows: u32): void {
   const skip: usize = (<usize>from) << 2;
+  const lacks = self.changes != 0 && self.type != <u32>JoinType.INNER;
   for (let index: u32 = 0; index < count; index++) {
     const column = columns + <usize>index * 8;
     const port = load<u32>(column);
     const builder = outputColumn(output, index);
     if (((self.sides >> port) & 1) == 0) appendNulls(builder, rows);
-    else gather(joinStore(self, port), load<u32>(column, 4), (port == 0 ? self.found0 : self.found1) + skip, rows, builder, port == 1 && self.padded != 0);
+    else gather(joinStore(self, port), load<u32>(column, 4), (port == 0 ? self.found0 : self.found1) + skip, rows, builder, lacks || (port == 1 && self.padded != 0));
   }
 }

@@ -116,6 +116,8 @@ export class Join {
   nulls1: u32;
   /** The handle of the join whose kept rows this one reads (join-attach.ts); 0: its own. */
   owner: u32;
+  /** What a join that follows changes holds besides (join-changes.ts); 0 where rows only come. */
+  changes: usize;
 }
 
 // @ts-ignore: decorator

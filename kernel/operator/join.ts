@@ -53,6 +53,16 @@ import {
 import { failMemory, refuseConfig } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { asOfIsDirect, asOfPush } from "./join-asof-direct";
+import {
+  FOUND_ROWS,
+  changesAreSound,
+  changesBytes,
+  changesCreate,
+  changesDestroy,
+  changesLedgers,
+  changesOf,
+  changesPush,
+} from "./join-changes";
 import { joinIsDirect, joinPushDirect } from "./join-direct";
 import {
   Join,
@@ -102,6 +112,8 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
     if (self.type != <u32>JoinType.ANTI || self.keyCount != 1 || !alone) return refuseConfig(context);
   }
   if (!sameKeys(self) || !areTimes(self, config, mode)) return refuseConfig(context);
+  const kinds = load<u32>(config, <usize>JoinConfig.KINDS);
+  if (!changesAreSound(self, config) || (kinds != 0 && mode != <u32>JoinTime.NONE)) return refuseConfig(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
   const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
@@ -118,6 +130,10 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
       failMemory(context, 0);
       return false;
     }
+  }
+  if (kinds != 0 && !changesCreate(self, operator, kinds)) {
+    failMemory(context, 0);
+    return false;
   }
   if (allocate(self, operator, columns, load<u32>(config, <usize>JoinConfig.SEED))) return true;
   failMemory(context, 0);
@@ -190,12 +206,15 @@ function areColumns(self: Join, columns: usize, count: u32): bool {
 
 function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool {
   // What is kept of rows lies apart where it is laid out anew from time to time.
-  const region = self.time == 0 ? operator : timeOf(self).generations;
+  let region = operator;
+  if (self.time != 0) region = timeOf(self).generations;
+  else if (self.changes != 0) region = changesOf(self).generations;
   self.keys = regionCut(region, KEYS_SIZE);
   self.numbers = regionBlock(operator, <usize>Abi.MORSEL_ROWS * 4);
-  self.found0 = regionBlock(operator, <usize>STEP * 8);
+  const found = self.changes != 0 ? FOUND_ROWS : STEP;
+  self.found0 = regionBlock(operator, <usize>found * 8);
   if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
-  self.found1 = self.found0 + <usize>STEP * 4;
+  self.found1 = self.found0 + <usize>found * 4;
   const types = regionCut(operator, <usize>self.keyCount * 4 + 4);
   if (types == 0) return false;
   for (let key: u32 = 0; key < self.keyCount; key++)
@@ -203,18 +222,19 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   const nullsEqual = (self.flags & <u32>JoinFlag.NULLS_EQUAL) != 0;
   if (!keysInit(self.keys, region, types, self.keyCount, nullsEqual, self.fault, seed)) return false;
   const keys = changetype<Keys>(self.keys);
-  const waits = (self.flags & <u32>JoinFlag.BUILD_FIRST) != 0 && self.time == 0;
+  const waits = (self.flags & <u32>JoinFlag.BUILD_FIRST) != 0 && self.time == 0 && self.changes == 0;
   if (keys.tier == <u32>KeyTier.UNDECIDED && !waits) keysHash(keys);
   self.low0 = i64.MAX_VALUE;
   self.high0 = i64.MIN_VALUE;
   self.low1 = i64.MAX_VALUE;
   self.high1 = i64.MIN_VALUE;
   const keeps = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0 && (self.flags & <u32>JoinFlag.KEEP_CODES) != 0;
-  if (keeps) {
+  if (keeps && self.changes == 0) {
     self.codes = regionCut(operator, <usize>self.columnCount * CODES_SIZE + 8);
     if (self.codes == 0) return false;
   }
   if (!makeStores(self, operator, region, columns, seed)) return false;
+  if (self.changes != 0 && !changesLedgers(self, region, seed)) return false;
   self.columns = regionCut(operator, <usize>(self.columnCount + self.residualCount) * 8 + 8);
   if (self.columns == 0) return false;
   self.residualColumns = self.columns + <usize>self.columnCount * 8;
@@ -224,8 +244,8 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
     store<u32>(self.columns + <usize>index * 8, port);
     store<u32>(self.columns + <usize>index * 8, storedAs(joinStore(self, port), load<u32>(from, 4)), 4);
   }
-  self.output = makeOutput(self, operator, self.columns, self.columnCount);
-  self.residualOutput = makeOutput(self, operator, self.residualColumns, self.residualCount);
+  self.output = makeOutput(self, operator, self.columns, self.columnCount, self.changes != 0);
+  self.residualOutput = makeOutput(self, operator, self.residualColumns, self.residualCount, false);
   return self.output != 0 && self.residualOutput != 0;
 }
 
@@ -245,7 +265,7 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
     // Of a kept row it must be known whether it has a key.
     if (waits || (port == 0 && joinIsNullAware(self))) store<u8>(wanted, 1);
     // Keys come first then, in their order.
-    if (self.time != 0) memory.fill(wanted, 1, self.keyCount);
+    if (self.time != 0 || self.changes != 0) memory.fill(wanted, 1, self.keyCount);
     for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
       const column = columns + <usize>index * <usize>JoinColumn.SIZE;
       if (load<u32>(column) == port) store<u8>(wanted + <usize>load<u32>(column, 4), 1);
@@ -263,9 +283,9 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
       column.type = programOutputType(joinProgram(self, port), output);
     }
     storeLayout(joinStore(self, port));
-    // Joins by time lay kept rows out anew, texts and all.
+    // Joins by time, and those that follow changes, lay kept rows out anew, texts and all.
     const coded = self.codes != 0 ? <u32>Coded.ALL : <u32>Coded.FEW;
-    joinStore(self, port).codes = self.time == 0 ? coded : <u32>Coded.NONE;
+    joinStore(self, port).codes = self.time == 0 && self.changes == 0 ? coded : <u32>Coded.NONE;
     regionFree(operator, wanted);
   }
   self.keyColumn0 = storedAs(joinStore(self, 0), 0);
@@ -282,9 +302,11 @@ function storedAs(kept: Store, output: u32): u32 {
   return NO_COLUMN;
 }
 
-function makeOutput(self: Join, operator: usize, columns: usize, count: u32): usize {
-  const output = outputCreate(operator, count);
+/** Builders of these columns, and, of changes, one of their row kinds. */
+function makeOutput(self: Join, operator: usize, columns: usize, count: u32, kinds: bool): usize {
+  const output = outputCreate(operator, count + (kinds ? 1 : 0));
   if (output == 0) return 0;
+  if (kinds) outputColumn(output, count).type = Type.I8;
   for (let index: u32 = 0; index < count; index++) {
     const kept = joinStore(self, load<u32>(columns + <usize>index * 8));
     outputColumn(output, index).type = storeColumn(kept, load<u32>(columns + <usize>index * 8, 4)).type;
@@ -341,6 +363,7 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
       ? asOfPush(context, operator, self, program, batch)
       : timePush(context, operator, self, port, program, batch, 0);
   }
+  if (self.changes != 0) return changesPush(context, operator, self, port, program, batch);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (joinIsDirect(self, port)) return joinPushDirect(context, operator, self, port, rows);
   const kept = joinStore(self, port);
@@ -447,6 +470,7 @@ export function joinPassed(operator: usize): i64 {
 /** Bytes that it holds besides its region. */
 export function joinBytes(operator: usize): u32 {
   const self = joinOf(operator);
+  if (self.changes != 0) return changesBytes(self);
   return self.time == 0 ? 0 : timeBytes(self);
 }
 
@@ -454,4 +478,5 @@ export function joinBytes(operator: usize): u32 {
 export function joinDestroy(operator: usize): void {
   const self = joinOf(operator);
   if (self.time != 0) timeDestroy(self);
+  if (self.changes != 0) changesDestroy(self);
 }

@@ -7,7 +7,8 @@ import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { ResidentBatch } from "../../bindings/ts/kernel/resident.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
-import { type DataType, physicalType, valueType } from "../../bindings/ts/type/data-type.js";
+import { type DataType, int8, physicalType, valueType } from "../../bindings/ts/type/data-type.js";
+import { consolidate } from "../../test/testing-result.js";
 import { asOfTwin, type JoinHow, joinTwin, type TwinSide } from "../../twin/join.js";
 import type { Value } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
@@ -43,10 +44,18 @@ export interface JoinQuery {
   readonly buildFirst?: boolean | undefined;
   /** Results stay where they are made until the end, with the codes of texts that came by dictionary. */
   readonly kept?: boolean | undefined;
+  /** Per side whether its last column is an int8 row kind. */
+  readonly changes?: readonly [boolean, boolean] | undefined;
+  /** With `changes`: rows without a match leave at once. */
+  readonly corrects?: boolean | undefined;
   /** The column after the keys is an int64 time on both sides then. */
   readonly time?: JoinTimeSpec | undefined;
   readonly faults?: number | undefined;
 }
+
+/** Columns of a side without its row kind. */
+const width = ({ types, changes }: JoinQuery, port: 0 | 1) =>
+  types[port].length - Number(changes?.[port] ?? false);
 
 const filters = ({ how }: JoinQuery) => how === "semi" || how === "anti";
 
@@ -67,13 +76,15 @@ function residualProgram(): Uint8Array {
 
 export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
   const [left, right] = query.types;
-  const side = (types: readonly DataType[], port: number) => types.map((_, output) => ({ port, output }));
-  const outputs = [...side(left, 0), ...(filters(query) ? [] : side(right, 1))];
+  const side = (port: 0 | 1) => Array.from({ length: width(query, port) }, (_, output) => ({ port, output }));
+  const outputs = [...side(0), ...(filters(query) ? [] : side(1))];
   const fields = outputs.map(({ port, output }, i) => ({
     name: `c${i}`,
     type: valueType(query.types[port as 0 | 1][output]!),
     nullable: true,
   }));
+  const kinds = query.changes?.map((changes, port) => (changes ? width(query, port as 0 | 1) : null));
+  if (kinds !== undefined) fields.push({ name: "row_kind", type: int8, nullable: true });
   return kernel.operator({
     kind: OperatorKind.JOIN,
     config: encodeJoinConfig({
@@ -92,6 +103,8 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
         columns: query.residual.map((output, port) => ({ port, output })),
       },
       time: query.time,
+      kinds: kinds as [number | null, number | null] | undefined,
+      corrects: query.corrects,
       faults: query.faults,
     }),
     columns: left.map((_, i) => i),
@@ -169,10 +182,11 @@ export function expectedJoin(query: JoinQuery, tables: readonly [Table, Table]):
     const rows = Array.from({ length: table[0]?.length ?? 0 }, (_, row) =>
       table.map((column) => column[row]!),
     );
+    const left = query.changes?.[port] === true ? consolidate(rows) : rows;
     return {
-      rows,
-      keys: rows.map((row) => row.slice(0, query.keys)),
-      width: query.types[port as 0 | 1].length,
+      rows: left,
+      keys: left.map((row) => row.slice(0, query.keys)),
+      width: width(query, port as 0 | 1),
     };
   }) as unknown as [TwinSide, TwinSide];
   const { residual, time } = query;

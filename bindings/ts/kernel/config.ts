@@ -442,6 +442,10 @@ export interface JoinConfigSpec {
     | undefined;
   /** Both programs' output after the keys is an int64 time then. */
   readonly time?: JoinTimeSpec | undefined;
+  /** Per side the program's output that is the row kind, null where rows only come. Results end with a row kind then. */
+  readonly kinds?: readonly [number | null, number | null] | undefined;
+  /** With `kinds`: rows without a match leave at once, and are taken back when they have one. */
+  readonly corrects?: boolean | undefined;
   /** Fault switches for tests. */
   readonly faults?: JoinFault | undefined;
 }
@@ -480,6 +484,7 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
     (spec.buildFirst ? JoinFlag.BUILD_FIRST : JoinFlag.NONE) |
     (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE) |
     (spec.keepCodes ? JoinFlag.KEEP_CODES : JoinFlag.NONE) |
+    (spec.corrects ? JoinFlag.CORRECT : JoinFlag.NONE) |
     timeFlags(spec.time);
   const set = (field: JoinConfig, value: number) => view.setUint32(field, value, true);
   set(JoinConfig.VERSION, Abi.VERSION);
@@ -493,6 +498,8 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
   set(JoinConfig.OUTPUTS, spec.outputs.length);
   set(JoinConfig.FAULT, spec.faults ?? 0);
   if (spec.time !== undefined) writeTime(view, spec.time);
+  const [leftKind, rightKind] = (spec.kinds ?? [null, null]).map((output) => (output ?? -1) + 1);
+  set(JoinConfig.KINDS, leftKind! + rightKind! * 2 ** 16);
   columns.forEach(({ port, output }, i) => {
     view.setUint32(JoinConfig.SIZE + i * JoinColumn.SIZE + JoinColumn.PORT, port, true);
     view.setUint32(JoinConfig.SIZE + i * JoinColumn.SIZE + JoinColumn.OUTPUT, output, true);

@@ -164,7 +164,7 @@ export function failureError(failure: Failure, memory: KernelMemory, context: Fa
       );
     case Reason.RETRACTED_ABSENT:
       return new RetractionError(
-        `${place}more was taken back (-U, -D) than came: a group, or one of its values, is left with a count of ${said}`,
+        `${place}more was taken back (-U, -D) than came: a group, one of its values, or a row that a join keeps, is left with a count of ${said}`,
         details,
       );
     case Reason.TOO_MANY_ROWS:

@@ -43,6 +43,7 @@ export function bindJoin(node: JoinNode, left: BoundPlan, right: BoundPlan): Bou
     nullsEqual: node.nullsEqual,
     nullAware: node.nullAware,
     time: node.time === null ? null : bindJoinTime(node.time, left.schema, right.schema),
+    changes: null,
     schema,
   };
   return filters ? join : project(join, outputs(node, left.schema, right.schema, names, schema));

@@ -1,8 +1,9 @@
 // Changes through a plan: `row_kind` runs through it as the last column, from where rows are taken back.
 //
 // That is a source that is a changelog, or, with emit "onUpdate", an aggregation. Filters and projections hand it on,
-// as a change is a whole row that stands for itself; an aggregation takes it in, and rows back. What would need
-// every row to stay (an order, a limit, aggregates whose state forgets) is refused.
+// as a change is a whole row that stands for itself; so do joins by equal keys, of whose rows each change makes changes.
+// An aggregation takes it in, and rows back. What would need every row to stay (an order, a limit, times, aggregates
+// whose state forgets) is refused.
 
 import { AggregateFunction } from "../../../kernel/abi/operator.js";
 import { aggregateFunction, takesRowsBack } from "../type/aggregate.js";
@@ -35,10 +36,11 @@ export function rowKindIndex(source: string, schema: Schema): number {
 export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
   if (plan.kind === "source") return withKinds(plan);
   if (plan.kind === "join" || plan.kind === "union") {
-    const changed = withInputs(plan, (input) => asChangelog(input, onUpdate));
+    const changed = withInputs(plan, (input) => asChangelog(input, onUpdate)) as typeof plan;
     const emitter = boundInputs(changed).find(emitsChanges);
-    if (emitter !== undefined) throw refused(plan.kind, emitter);
-    return changed;
+    if (emitter === undefined) return changed;
+    if (changed.kind === "union") throw refused("union", emitter);
+    return joined(changed, emitter, onUpdate);
   }
   const input = asChangelog(plan.input, onUpdate);
   const emits = emitsChanges(input);
@@ -114,6 +116,23 @@ function withKinds(plan: Extract<BoundPlan, { kind: "source" }>): BoundPlan {
   };
 }
 
+/** A join over a changelog, on either side or both. */
+function joined(
+  plan: Extract<BoundPlan, { kind: "join" }>,
+  emitter: BoundPlan,
+  onUpdate: boolean,
+): BoundPlan {
+  if (plan.time !== null) throw refused("strict" in plan.time.spec ? "asof" : "within", emitter);
+  if (plan.nullAware) throw refused("nullAware", emitter);
+  // The others are named by the projection above.
+  if (plan.how === "semi" || plan.how === "anti") checkFree(plan.schema, "join");
+  return {
+    ...plan,
+    changes: { left: emitsChanges(plan.left), right: emitsChanges(plan.right), corrects: onUpdate },
+    schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] },
+  };
+}
+
 function emitting(plan: Extract<BoundPlan, { kind: "aggregate" }>): BoundPlan {
   checkFree(plan.schema, "aggregate");
   return { ...plan, changelog: true, schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] } };
@@ -141,15 +160,26 @@ function checkAggregate({ fn, fast, text }: BoundAggregate, input: BoundPlan): v
 /** The node from which the changes of `plan` come, as messages call it. */
 function nameOf(plan: BoundPlan): string {
   if (plan.kind === "source") return `the changelog "${plan.name}"`;
-  return plan.kind === "aggregate" ? 'aggregate (emit "onUpdate")' : nameOf(boundInputs(plan)[0]!);
+  if (plan.kind === "aggregate") return 'aggregate (emit "onUpdate")';
+  return nameOf(boundInputs(plan).find(emitsChanges)!);
 }
 
 function emitsChanges(plan: BoundPlan): boolean {
   return plan.schema.fields.at(-1) === ROW_KIND_FIELD;
 }
 
-function refused(kind: "sort" | "limit" | "over" | "join" | "union", input: BoundPlan): PlanError {
-  const node = { sort: "orderBy", limit: "limit", over: "over", join: "join", union: "unionAll" }[kind];
+const REFUSED = {
+  sort: "orderBy",
+  limit: "limit",
+  over: "over",
+  union: "unionAll",
+  within: "within",
+  asof: "asofJoin",
+  nullAware: "nullAware",
+} as const;
+
+function refused(kind: keyof typeof REFUSED, input: BoundPlan): PlanError {
+  const node = REFUSED[kind];
   const from = nameOf(input);
   const hint = from.startsWith("aggregate") ? `use "onClose", or do` : "aggregate first, or do";
   return new PlanError(

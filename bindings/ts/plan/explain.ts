@@ -6,7 +6,14 @@ import { bind, sourcesOf } from "./bind.js";
 import { asChangelog } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
 import { joinTimeText } from "./join-time.js";
-import { type BoundPlan, boundInputs, inputsOf, type JoinNode, type PlanNode } from "./logical.js";
+import {
+  type BoundJoinChanges,
+  type BoundPlan,
+  boundInputs,
+  inputsOf,
+  type JoinNode,
+  type PlanNode,
+} from "./logical.js";
 import {
   type AggregateStage,
   type JoinSide,
@@ -314,14 +321,23 @@ function stageLines(stage: Stage, index: number): string[] {
   }
 }
 
+function changedSides({ left, right }: BoundJoinChanges): string {
+  if (left && right) return "both sides";
+  return left ? "the left side" : "the right side";
+}
+
 /**
  * In a stream nothing bounds what a join without times keeps, and what depends on a match never coming waits for
  * the end.
  */
 function joinLines(stage: JoinStage, number: number): string[] {
-  const { how, left, right, residual, time } = stage;
+  const { how, left, right, residual, time, changes } = stage;
   const keys = keyPairs(left, right);
-  const waits = how === "inner" || how === "semi" ? "" : "; rows without a match leave at the end of input";
+  const waits =
+    how === "inner" || how === "semi"
+      ? ""
+      : `; rows without a match leave at the end of input${changes === null ? "" : `, or (emit "onUpdate") at once, until they have one`}`;
+  const kept = changes === null ? "the rows of both sides" : "the rows of both sides that are not taken back";
   const side = (name: string, { filters, instructions }: JoinSide) => [
     ...filters.map((filter) => `filter ${name} ${filter}`),
     `program of ${instructions.length} instructions over ${name} rows`,
@@ -332,9 +348,9 @@ function joinLines(stage: JoinStage, number: number): string[] {
       ...side("left", left),
       ...side("right", right),
       time === null
-        ? `in a stream, keeps the rows of both sides until one ends: its state grows without a bound${waits}`
+        ? `in a stream, keeps ${kept} until one ends: its state grows without a bound${waits}`
         : "in a stream, rows leave and are let go as the watermarks of both sides pass; without them, at the end of input",
-
+      ...(changes === null ? [] : [`follows the changes of ${changedSides(changes)}, and gives changes`]),
       "right side",
       ...indent(chainLines(stage.input)),
     ]),

@@ -4,7 +4,7 @@
 // schema (bind.ts), with the sugar gone: select, withColumns, drop and rename are all projections.
 
 import type { AggregateName } from "../type/aggregate.js";
-import type { Schema } from "../type/data-type.js";
+import type { Field, Schema } from "../type/data-type.js";
 import type { AggregateNode } from "./aggregate.js";
 import type { BoundJoinTime } from "./bind-join-time.js";
 import type { BoundWindow } from "./bind-window.js";
@@ -247,6 +247,8 @@ export type BoundPlan = {
       readonly nullsEqual: boolean;
       readonly nullAware: boolean;
       readonly time: BoundJoinTime | null;
+      /** Which sides are changelogs; then `row_kind` comes behind the columns of `schema` above. Null where none is. */
+      readonly changes: BoundJoinChanges | null;
     }
   /** All rows of both; their columns are those of `schema`. */
   | { readonly kind: "union"; readonly left: BoundPlan; readonly right: BoundPlan }
@@ -279,6 +281,22 @@ export type BoundOverFunction =
 export interface BoundJoinKey {
   readonly left: BoundExpression;
   readonly right: BoundExpression;
+}
+
+export interface BoundJoinChanges {
+  readonly left: boolean;
+  readonly right: boolean;
+  /** Rows without a match leave at once, and are taken back when they have one. */
+  readonly corrects: boolean;
+}
+
+/** Columns of a join's side that the join hands on: all but the row kind of a changelog, its last one. */
+export function joinedFields(
+  { changes, ...join }: Extract<BoundPlan, { kind: "join" }>,
+  side: "left" | "right",
+): readonly Field[] {
+  const { fields } = join[side].schema;
+  return changes?.[side] === true ? fields.slice(0, -1) : fields;
 }
 
 /** The bound plans directly below a node. */

@@ -46,9 +46,11 @@ import { type KeyPart, keyedArgument } from "./keyed-aggregate.js";
 import {
   type BoundAggregate,
   type BoundGrouping,
+  type BoundJoinChanges,
   type BoundOutput,
   type BoundPlan,
   boundInputs,
+  joinedFields,
 } from "./logical.js";
 import { boundOverText, type OverPlan, overParts, overProgram } from "./lower-over.js";
 import { isAsOf, neededColumns } from "./needed.js";
@@ -200,6 +202,8 @@ export interface JoinSide {
 export interface JoinStage {
   readonly kind: "join";
   readonly how: Extract<BoundPlan, { kind: "join" }>["how"];
+  /** Which sides are changelogs; then the last column is the row kind. Null where none is. */
+  readonly changes: BoundJoinChanges | null;
   readonly config: JoinConfigSpec;
   readonly left: JoinSide;
   readonly right: JoinSide;
@@ -425,14 +429,22 @@ function flush(pending: Pending, schema: Schema, stages: Stage[]): void {
   if (stages.length > 0 && isIdentity(pending)) return;
   const last = stages.at(-1);
   const chosen = pending.columns.map(inputColumn);
-  if (last?.kind === "join" && pending.filters.length === 0 && chosen.every((index) => index >= 0)) {
+  if (last?.kind === "join" && pending.filters.length === 0 && isChoice(last, chosen)) {
     stages[stages.length - 1] = chooseColumns(last, chosen, schema);
   } else stages.push(projectStage(pending, schema));
 }
 
+/** Whether these are columns that a join can give: where it has a row kind, that is the last one, and no other. */
+function isChoice({ changes, config }: JoinStage, chosen: readonly number[]): boolean {
+  const kind = config.outputs.length;
+  const columns = changes === null ? chosen : chosen.slice(0, -1);
+  return columns.every((index) => index >= 0 && index < kind) && (changes === null || chosen.at(-1) === kind);
+}
+
 /** The join with these of its columns as its result. */
 function chooseColumns(stage: JoinStage, chosen: readonly number[], schema: Schema): JoinStage {
-  const outputs = chosen.map((index) => stage.config.outputs[index]!);
+  const columns = stage.changes === null ? chosen : chosen.slice(0, -1);
+  const outputs = columns.map((index) => stage.config.outputs[index]!);
   return { ...stage, config: { ...stage.config, outputs }, schema };
 }
 
@@ -570,7 +582,7 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
   const left = lowerNode(plan.left, stages, needed);
   const rightStages: Stage[] = [];
   const right = lowerNode(plan.right, rightStages, needed);
-  const width = plan.left.schema.fields.length;
+  const width = joinedFields(plan, "left").length;
   const leaving = [...needed.get(plan)!].sort((a, b) => a - b);
   const [leftClock, rightClock] = [left, right].map((side, port) =>
     timeClock(plan.time, port as 0 | 1, side),
@@ -595,10 +607,17 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
     return { port, output: sides[port].column(port === 0 ? index : index - width) };
   };
   const outputs = leaving.map(column);
+  const { changes } = plan;
+  const kind = (port: 0 | 1, { schema }: BoundPlan) => sides[port].column(schema.fields.length - 1);
+  const kinds = changes && {
+    kinds: [changes.left ? kind(0, plan.left) : null, changes.right ? kind(1, plan.right) : null] as const,
+    corrects: changes.corrects,
+  };
   const residual = plan.residual === null ? null : residualProgram(plan.residual, plan);
   const candidates = residual?.columns.map(column);
   const [leftSide, rightSide] = sides.map((side) => side.finish()) as [FinishedSide, FinishedSide];
-  const schema = { fields: leaving.map((index) => plan.schema.fields[index]!) };
+  const chosen = leaving.map((index) => plan.schema.fields[index]!);
+  const schema = { fields: changes === null ? chosen : [...chosen, plan.schema.fields.at(-1)!] };
   const reads = rightStages.length === 0 ? rightSide.columns : firstReads(rightStages[0]!);
   stages.push({
     kind: "join",
@@ -613,7 +632,9 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
       outputs,
       residual: residual === null ? undefined : { program: residual.program, columns: candidates! },
       time: time?.spec,
+      ...kinds,
     },
+    changes,
     left: leftSide,
     right: rightSide,
     input: chain(plan.right, rightStages, reads, right.input),
@@ -624,7 +645,8 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
     schema,
   });
   const columns = plan.schema.fields.map((field, index) => {
-    const at = leaving.indexOf(index);
+    const isKind = changes !== null && index === plan.schema.fields.length - 1;
+    const at = isKind ? leaving.length : leaving.indexOf(index);
     return at < 0 ? notNeeded(field) : passed(field, at);
   });
   // A join by time passes watermarks of its left times on.
@@ -694,9 +716,9 @@ class JoinProgram {
 /** Keeps the pairs that pass, and tells which they are. */
 function residualProgram(
   residual: BoundExpression,
-  { left, right }: Extract<BoundPlan, { kind: "join" }>,
+  plan: Extract<BoundPlan, { kind: "join" }>,
 ): CompiledProgram {
-  const fields = [...left.schema.fields, ...right.schema.fields];
+  const fields = [...joinedFields(plan, "left"), ...joinedFields(plan, "right")];
   const compiler = new ProgramCompiler({
     fields: fields.map((field) => ({ ...field, type: valueType(field.type) })),
   });

@@ -3,7 +3,7 @@
 // Walks from the result down, as only what stands above a join can tell.
 
 import type { BoundExpression } from "./bound.js";
-import type { BoundPlan } from "./logical.js";
+import { type BoundPlan, joinedFields } from "./logical.js";
 import { columnsOf } from "./push-down.js";
 
 type Join = Extract<BoundPlan, { kind: "join" }>;
@@ -74,9 +74,11 @@ function askedBelow(
 
 function visitJoin(plan: Join, asked: ReadonlySet<number>, needed: Map<Join, Set<number>>): void {
   const columns = needed.get(plan) ?? new Set();
-  for (const column of asked) columns.add(column);
+  // A row kind is no column of either side.
+  const kind = plan.changes === null ? -1 : plan.schema.fields.length - 1;
+  for (const column of asked) if (column !== kind) columns.add(column);
   needed.set(plan, columns);
-  const width = plan.left.schema.fields.length;
+  const width = joinedFields(plan, "left").length;
   const both = [...columns, ...read([plan.residual])];
   const left = both.filter((column) => column < width);
   const right = both.filter((column) => column >= width).map((column) => column - width);

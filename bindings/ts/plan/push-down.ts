@@ -11,7 +11,7 @@
 
 import type { BoundExpression } from "./bound.js";
 import { boundChildren } from "./bound.js";
-import { type BoundPlan, withInputs } from "./logical.js";
+import { type BoundPlan, joinedFields, withInputs } from "./logical.js";
 import { canFail, conjuncts, substitution } from "./rewrite.js";
 
 type Join = Extract<BoundPlan, { kind: "join" }>;
@@ -57,7 +57,7 @@ function sink(plan: BoundPlan, condition: BoundExpression): BoundPlan | null {
 }
 
 function sinkIntoJoin(plan: Join, condition: BoundExpression): Join | null {
-  const width = plan.left.schema.fields.length;
+  const width = joinedFields(plan, "left").length;
   const read = [...columnsOf(condition)];
   if (read.length === 0) return null;
   // A right row that the condition drops is still the one that an as-of join finds.

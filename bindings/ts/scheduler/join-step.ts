@@ -70,7 +70,12 @@ export class JoinStep extends OperatorStep {
     const create = () =>
       kernel.operator({
         kind: OperatorKind.JOIN,
-        config: encodeJoinConfig({ ...config, buildFirst: inTurn, keepResults, keepCodes: keepResults }),
+        config: encodeJoinConfig({
+          ...config,
+          buildFirst: inTurn,
+          keepResults,
+          keepCodes: keepResults && stage.changes === null,
+        }),
         columns: left.columns,
         instruction: (index) => left.instructions[index],
         second: { columns: right.columns, instruction: (index) => right.instructions[index] },
@@ -83,7 +88,7 @@ export class JoinStep extends OperatorStep {
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
     this.#filters = config.type === JoinType.SEMI || config.type === JoinType.ANTI;
-    this.#pool = this.#time === null ? pool : null;
+    this.#pool = this.#time === null && stage.changes === null ? pool : null;
     this.kept = keepResults ? [] : null;
   }
 

@@ -1,0 +1,258 @@
+// Joins over changelogs in whole plans: in every mode, whatever the batches, the changes that leave come to what the plan
+// gives of the rows that are left.
+
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  avg,
+  col,
+  count,
+  type DataType,
+  dictionary,
+  Engine,
+  float64,
+  from,
+  int8,
+  int16,
+  int32,
+  int64,
+  type JoinHow,
+  max,
+  type Plan,
+  PlanError,
+  RetractionError,
+  source,
+  sum,
+  timestamp,
+  utf8,
+} from "../bindings/ts/index.js";
+import { BUILDS } from "../bindings/ts/kernel/testing.js";
+import type { BatchData } from "../bindings/ts/type/column.js";
+import { type Value, writeBatch } from "../twin/values.js";
+import { consolidate, fingerprint, resultRows } from "./testing-result.js";
+
+let engines: Engine[];
+beforeAll(async () => {
+  engines = await Promise.all(BUILDS.map((build) => Engine.open({ build, memory: "512 MiB" })));
+});
+afterAll(() => Promise.all(engines.map((engine) => engine.close())));
+
+type Rows = readonly (readonly Value[])[];
+
+const whole = fc.integer({ min: -2, max: 2 }).map(BigInt);
+const text = fc.constantFrom("", "a", "b", "a text that is longer than a cell");
+const float = fc.constantFrom(0, -0, 1.5, Number.NaN);
+const number = fc.bigInt(0n, 9n);
+const SIDES: readonly (readonly (readonly [string, DataType, fc.Arbitrary<Value>])[])[] = [
+  [
+    ["i", int32, whole],
+    ["s", utf8, text],
+    ["f", float64, float],
+    ["v", int64, number],
+  ],
+  [
+    ["i", int64, whole],
+    ["s", dictionary(utf8, int16), text],
+    ["f", float64, float],
+    ["v", int64, number],
+  ],
+];
+
+interface Change {
+  readonly row: readonly Value[];
+  /** Comes once more, and is taken back; an update says +U and -U. */
+  readonly extra: "none" | "delete" | "update";
+  readonly came: number;
+  readonly went: number;
+}
+
+const changesOf = (side: number): fc.Arbitrary<readonly Change[]> =>
+  fc.array(
+    fc.record({
+      row: fc.tuple(...SIDES[side]!.map(([, , cell]) => fc.option(cell, { freq: 6 }))),
+      extra: fc.constantFrom("none", "delete", "update"),
+      came: fc.nat(60),
+      went: fc.nat(60),
+    }),
+    { maxLength: 22 },
+  );
+
+const SHAPES: Record<string, (l: Plan, r: Plan, join: Join) => Plan<unknown>> = {
+  join: (l, r, join) => join(l, r),
+  "filtered and chosen": (l, r, join) =>
+    join(l.where(col("v").gt(1)), r)
+      .where(col("i").isNotNull())
+      .select("s", { twice: col("v").mul(2) }),
+  "under an aggregation": (l, r, join) =>
+    join(l, r)
+      .groupBy("i")
+      .aggregate({ n: count(), total: sum("v"), mean: avg("f"), most: max("s") }),
+  "over an aggregation": (l, r, join) =>
+    join(l.groupBy("i", "s", "f").aggregate({ v: sum("v") }), r.distinct("i", "s", "f", "v")),
+  "between aggregations": (l, r, join) =>
+    join(l.groupBy("i", "s", "f").aggregate({ v: sum("v") }), r)
+      .groupBy("s")
+      .aggregate({ n: count("v") }),
+  twice: (l, r, join) =>
+    join(join(l, r).select("i", "s", "f", "v"), r.where(col("v").lt(5))).select("i", "v"),
+  intersect: (l, r) => l.select("s", "v").intersect(r.select("s", "v")),
+  except: (l, r) => l.select("s", "v").except(r.select("s", "v")),
+};
+type Join = (l: Plan, r: Plan) => Plan;
+
+interface Case {
+  readonly sides: readonly [readonly Change[], readonly Change[]];
+  readonly changes: readonly [boolean, boolean];
+  readonly how: JoinHow;
+  readonly on: readonly string[];
+  readonly nullsEqual: boolean;
+  readonly residual: boolean;
+  readonly shape: string;
+  readonly cuts: readonly number[];
+  readonly offset: number;
+}
+
+const cases: fc.Arbitrary<Case> = fc.record({
+  sides: fc.tuple(changesOf(0), changesOf(1)),
+  changes: fc.constantFrom([true, true] as const, [true, false] as const, [false, true] as const),
+  how: fc.constantFrom<JoinHow>("inner", "left", "right", "full", "semi", "anti", "cross"),
+  on: fc.uniqueArray(fc.constantFrom("i", "s", "f"), { minLength: 1, maxLength: 2 }),
+  nullsEqual: fc.boolean(),
+  residual: fc.boolean(),
+  shape: fc.constantFrom(...Object.keys(SHAPES)),
+  cuts: fc.array(fc.nat(40), { maxLength: 6 }),
+  offset: fc.nat(9),
+});
+
+/** A side's rows with their kinds, as they arrive: what is taken back comes before. */
+function arriving(changes: readonly Change[], isChangelog: boolean): Rows {
+  const due = changes.flatMap(({ row, extra, came, went }) => {
+    const kept = { row: [...row, 0n], at: came };
+    if (!isChangelog || extra === "none") return [kept];
+    const [plus, minus] = extra === "update" ? [2n, 1n] : [0n, 3n];
+    const [first, last] = [Math.min(came, went), Math.max(came, went)];
+    return [kept, { row: [...row, plus], at: first }, { row: [...row, minus], at: last }];
+  });
+  return due.sort((a, b) => a.at - b.at).map(({ row }) => row);
+}
+
+function batches(side: number, rows: Rows, cuts: readonly number[], offset: number): BatchData[] {
+  const fields = [
+    ...SIDES[side]!.map(([name, type]) => ({ name, type, nullable: true })),
+    { name: "row_kind", type: int8, nullable: false },
+  ];
+  const edges = [0, ...cuts.map((cut) => Math.min(cut, rows.length)).sort((a, b) => a - b), rows.length];
+  return edges
+    .slice(1)
+    .map((end, at) => writeBatch(fields, rows.slice(edges[at], end), { offset: (offset + at) % 9 }));
+}
+
+const folded = (names: readonly string[], rows: Value[][]) =>
+  fingerprint(names.at(-1) === "row_kind" ? consolidate(rows) : rows);
+
+async function streamed(
+  engine: Engine,
+  plan: Plan<unknown>,
+  inputs: Record<string, object>,
+  emit: "onClose" | "onUpdate",
+): Promise<string[]> {
+  const rows: Value[][] = [];
+  let names: string[] = [];
+  for await (const batch of engine.stream(plan, inputs, { emit })) {
+    names = batch.schema.fields.map(({ name }) => name);
+    rows.push(...resultRows(batch));
+  }
+  return folded(names, rows);
+}
+
+function planOf(one: Case, changes: readonly [boolean, boolean]): Plan<unknown> {
+  const side = (name: string, isChangelog: boolean) => {
+    const plan = from(name);
+    return (isChangelog ? plan.changelog() : plan.drop("row_kind" as never)) as unknown as Plan;
+  };
+  const join: Join = (l, r) =>
+    l.join(r, {
+      how: one.how,
+      nullsEqual: one.nullsEqual,
+      ...(one.how === "cross" ? {} : { on: one.on as never }),
+      ...(one.residual ? { residual: col("v").le(col("v_right")) as never } : {}),
+    }) as Plan;
+  return SHAPES[one.shape]!(side("l", changes[0]), side("r", changes[1]), join);
+}
+
+it("what leaves comes to the result over the rows that are left", { timeout: 120_000 }, async () => {
+  await fc.assert(
+    fc.asyncProperty(cases, fc.nat(2), async (one, pick) => {
+      const engine = engines[pick % engines.length]!;
+      const rows = one.sides.map((changes, side) => arriving(changes, one.changes[side]!));
+      const left = rows.map((own, side) =>
+        batches(
+          side,
+          consolidate(own).map((row) => [...row, 0n]),
+          [],
+          0,
+        ),
+      );
+      const [wholeL, wholeR] = left as [BatchData[], BatchData[]];
+      const plain = await engine.collect(planOf(one, [false, false]), { l: wholeL, r: wholeR });
+      const want = fingerprint(resultRows(plain));
+      const plan = planOf(one, one.changes);
+      const [l, r] = rows.map((own, side) => batches(side, own, one.cuts, one.offset)) as [
+        BatchData[],
+        BatchData[],
+      ];
+      const table = await engine.collect(plan, { l, r });
+      const names = table.schema.fields.map(({ name }) => name);
+      expect(folded(names, resultRows(table))).toEqual(want);
+      const kernel = await engine.collect(plan, { l, r }, { result: "kernel" });
+      expect(folded(names, resultRows(kernel.toArrow()))).toEqual(want);
+      kernel.free();
+      expect(await streamed(engine, plan, { l, r }, "onClose")).toEqual(want);
+      expect(await streamed(engine, plan, { l, r }, "onUpdate")).toEqual(want);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+describe("a join over changes", () => {
+  const orders = source("orders", { id: int64, item: utf8, at: timestamp("ms") }, { changelog: true });
+  const items = source("items", { item: utf8, price: float64, since: timestamp("ms") });
+
+  it("says what it does, and that times have no part in it", () => {
+    const plan = from(orders).join(from(items), { on: "item", how: "left" });
+    expect(plan.explain()).toContain("follows the changes of the left side, and gives changes");
+    expect(plan.explain()).toContain("that are not taken back");
+    expect(from(items).join(from(orders), { on: "item" }).explain()).toContain("the right side");
+    const refusal = (refused: Plan<unknown>) => () => refused.explain();
+    const within = { left: "at", right: "since", from: "-1 hour", to: "1 hour" } as const;
+    expect(refusal(from(orders).join(from(items), { on: "item", within }))).toThrow(
+      /within over the changelog "orders"/,
+    );
+    const asof = from(items).asofJoin(from(orders), { on: ["since", "at"], by: "item" });
+    expect(refusal(asof)).toThrow(/asofJoin over the changelog "orders"/);
+    const aware = from(items).join(from(orders), { on: "item", how: "anti", nullAware: true });
+    expect(refusal(aware)).toThrow(PlanError);
+    expect(refusal(plan.orderBy("id"))).toThrow(/orderBy over the changelog "orders"/);
+    expect(refusal(from(items).join(from(orders), { on: "item" }).limit(3))).toThrow(
+      /limit over the changelog "orders"/,
+    );
+    expect(refusal(from(orders).unionAll(from(orders)))).toThrow(/unionAll over/);
+  });
+
+  it("refuses rows that are taken back and never came, when their side has ended", async () => {
+    const owing = writeBatch(
+      [
+        { name: "k", type: int64, nullable: false },
+        { name: "row_kind", type: int8, nullable: false },
+      ],
+      [
+        [1n, 0n],
+        [2n, 3n],
+      ],
+    );
+    const right = from("r").select("k" as never) as unknown as Plan;
+    const plan = right.join(from("l").changelog() as unknown as Plan, { on: "k" as never });
+    const run = engines[0]!.collect(plan, { l: [owing], r: [owing] });
+    await expect(run).rejects.toThrow(RetractionError);
+  });
+});
