@@ -22,6 +22,8 @@ const LANE: u32 = 8;
 const WIDE: u32 = 24;
 /** Beyond this a lane might wrap while the next vector is added. */
 const BOUND_MAX: u64 = 1 << 62;
+/** From here on a few thousand additions may bring a bound to the most. */
+const BOUND_LOOSE: u64 = 1 << 38;
 
 export function sumIntegerInit(self: Accumulator): void {
   self.stride = LANE;
@@ -164,6 +166,14 @@ function lanesBound(self: Accumulator): u64 {
     bits |= <u64>(lane ^ (lane >> 63));
   }
   return bits + 1;
+}
+
+/**
+ * Before lanes are added to others: looks at them where the bound, which counts what each row could have added, says
+ * too little. Else a target's bound, which grows by theirs, would have to be looked after with every few vectors.
+ */
+export function sumIntegerTighten(self: Accumulator): void {
+  if (self.wide == 0 && self.values != 0 && self.bound >= BOUND_LOOSE) self.bound = lanesBound(self);
 }
 
 /** No value of the vector is farther from 0; u64.MAX_VALUE when one does not fit an i64. */

@@ -381,12 +381,28 @@ export function programSelection(address: usize): usize {
   return changetype<Program>(address).selection;
 }
 
-/** Goes on where `programSelect` had left `count` rows, whose numbers are at `selection` (0: all). */
-export function programResume(context: usize, address: usize, start: u32, selection: usize, count: u32): void {
+/**
+ * Goes on where `programSelect` had left `count` rows, whose numbers are at `selection` (0: all). What the instruction
+ * `unloaded` would have loaded is not there then; it may be none.
+ */
+export function programResume(
+  context: usize,
+  address: usize,
+  start: u32,
+  selection: usize,
+  count: u32,
+  unloaded: u32,
+): void {
   const program = changetype<Program>(address);
   beginVector(context, program, start, count);
   program.selection = selection;
-  executeAll(program, program.filtered, program.instructionCount);
+  const end = program.instructionCount;
+  if (unloaded < program.filtered || unloaded >= end) {
+    executeAll(program, program.filtered, end);
+    return;
+  }
+  executeAll(program, program.filtered, unloaded);
+  executeAll(program, unloaded + 1, end);
 }
 
 /** Whether an output is a column of the batch. */

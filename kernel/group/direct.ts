@@ -145,6 +145,34 @@ export function directFits(groups: Groups, ordinals: u32, rows: u64): bool {
   return span <= min<u64>(DIRECT_GROUPS_MAX, max<u64>(DIRECT_GROUPS, rows * ORDINAL_GROUPS_PER_ROW));
 }
 
+/** Whether numbers go by one integer, so that its range tells which can have rows. */
+function isLoneRange(groups: Groups): bool {
+  if (groups.tier != <u32>Tier.DIRECT || groups.keyCount != 1 || groups.extra != 0) return false;
+  const key = groupsKey(groups, 0);
+  return key.type >= <u32>Type.I8 && key.type <= <u32>Type.U64 && key.low <= key.high;
+}
+
+/**
+ * Group numbers that cannot have rows, from the low half up to the high one: those of a lone integer lie between the
+ * numbers of its least and its greatest value or, where the modulus falls among them, around the others.
+ */
+export function directGap(groups: Groups): u64 {
+  if (!isLoneRange(groups)) return 0;
+  const key = groupsKey(groups, 0);
+  const first = (<u32>key.low & key.mask) + 1;
+  const last = (<u32>key.high & key.mask) + 1;
+  return <u64>(first <= last ? 1 : last + 1) | (<u64>first << 32);
+}
+
+/** Group numbers from here on cannot have rows either. */
+export function directEnd(groups: Groups): u32 {
+  if (!isLoneRange(groups)) return groups.count;
+  const key = groupsKey(groups, 0);
+  const first = (<u32>key.low & key.mask) + 1;
+  const last = (<u32>key.high & key.mask) + 1;
+  return first <= last ? min(groups.count, last + 1) : groups.count;
+}
+
 /** Makes `count` and `occupied` follow the span; false when out of memory. */
 export function growDirect(groups: Groups): bool {
   const span = directSpan(groups);

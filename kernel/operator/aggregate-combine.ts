@@ -15,6 +15,7 @@ import {
   pairsCombine,
   pairsCount,
 } from "../aggregate/combine";
+import { sumIntegerTighten } from "../aggregate/sum-integer";
 import { regrow } from "../column/builder";
 import { BITMAP_BYTES } from "../column/vector";
 import { Copying, copyAssign, copyPrepare, copySpan } from "../group/copy";
@@ -125,6 +126,11 @@ export function combineBegin(context: usize, work: Combination, target: usize, s
   work.order = 0;
   work.end = groupsOf(aggregationOf(source)).count;
   if (!combineAccumulators(target, source)) return failMemory(context, 0);
+  const from = aggregationOf(source);
+  for (let index: u32 = 0; index < from.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(from, index);
+    if (accumulator.family == <u32>Family.SUM_INTEGER) sumIntegerTighten(accumulator);
+  }
   changetype<Operator>(target).rowsSelected += changetype<Operator>(source).rowsSelected;
   return 0;
 }

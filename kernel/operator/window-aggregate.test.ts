@@ -328,6 +328,38 @@ describe.each(BUILDS)("%s", (build) => {
     fc.assert(property, { numRuns: build === "simd" ? 150 : 60 });
   });
 
+  test("vectors of two slices next to each other, columns of every kind", { timeout: 60_000 }, () => {
+    const kernel = kernels.get(build)!;
+    const rows = 2600;
+    const times = Array.from({ length: rows }, (_, row) => BigInt((row >> 1) + ((row * 7919) % 97)) - 40n);
+    const passed = times.map((_, row) => row % 3 !== 1);
+    for (const [index, type] of TYPES.entries()) {
+      const pool = fc.sample(valuesOf(type), { numRuns: 61, seed: index });
+      const values = times.map((_, row) => pool[(row * 31) % 61]!);
+      const names = (["countDistinct", "min", "max", "any"] as const).filter((name) =>
+        aggregateType(name, type),
+      );
+      const aggregates: Aggregate[] = [{ name: "count" }, ...names.map((name) => ({ name, of: 0 }))];
+      const bound = index % 3 === 0 ? undefined : 100n - BigInt(index);
+      for (const [keys, where] of [
+        [1, false],
+        [0, true],
+      ] as const) {
+        const query = queryOf([type], keys, aggregates, where);
+        const asked = {
+          query,
+          time: 1,
+          window: { kind: "tumble", length: 700n, offset: 3n },
+          bound,
+        } as const;
+        const history = { table: [values, times, passed, passed], watermarks: [] };
+        const wanted = comparable(expectedWindow(asked, history));
+        expect(comparable(runWindow(kernel, asked, history))).toEqual(wanted);
+        expect(comparable(runWindow(kernel, asked, history, [777]))).toEqual(wanted);
+      }
+    }
+  });
+
   test("very many sessions of one key, whatever the order", { timeout: 60_000 }, () => {
     const { asked, table } = stream(4000, { kind: "session", gap: 3n });
     const query = {

@@ -11,14 +11,23 @@ import { WindowConfig, WindowFlag, WindowKind } from "../abi/window";
 import { AggregateFlag, AggregateConfig } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
-import { programBind, programLoads, programOutputType, programOutputs } from "../expression/program";
+import {
+  programBind,
+  programLoads,
+  programOutput,
+  programOutputType,
+  programOutputWriter,
+  programOutputs,
+} from "../expression/program";
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
 import { NO_GROUP, groupsKey } from "../group/state";
 import { hashBytes } from "../hash/hash";
 import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionHasRoom } from "../memory/region";
-import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows } from "../window/gather";
+import { BITMAP_BYTES } from "../column/vector";
+import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows, gatherSide, gatherSplit } from "../window/gather";
 import { SHAPE_SIZE, Shape, shapeInit } from "../window/shape";
+import { splitNumbers } from "../window/split";
 import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { backlogConsider, backlogIsOpen, backlogReserve, backlogRows, backlogWork } from "./aggregate-backlog";
@@ -30,10 +39,14 @@ import { changesBegin, changesCreate, changesDrop, changesKept, correctionFor, i
 import { windowIsDue } from "./window-close";
 import {
   NOWHERE,
+  PAIR_HIGH,
+  PAIR_HIGHS,
+  PAIR_LOW,
   ROUTING_SIZE,
   Routing,
   SEVERAL,
   numberRange,
+  pairRows,
   route,
   routeCuts,
   routedRun,
@@ -184,9 +197,18 @@ function readsOutput(self: Aggregation, output: u32): bool {
   return false;
 }
 
+/** Whether another output of a program shows the same values. */
+function isShared(program: usize, output: u32): bool {
+  for (let other: u32 = 0; other < programOutputs(program); other++) {
+    if (other != output && programOutput(program, other) == programOutput(program, output)) return true;
+  }
+  return false;
+}
+
 function createParts(operator: usize, self: Windows): bool {
   if (!rowTableInit(self.table, operator, 16, false, false, aggregationOf(operator).seed)) return false;
   const unread = readsOutput(aggregationOf(operator), self.time) ? NO_GROUP : self.time;
+  self.unloaded = unread == NO_GROUP || isShared(windowsProgram(operator), unread) ? NO_GROUP : programOutputWriter(windowsProgram(operator), unread);
   if (!gatherInit(gatherOf(self), operator, windowsProgram(operator), unread)) return false;
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) == 0) return true;
   self.late = outputCreate(operator, 1);
@@ -348,10 +370,9 @@ function apply(context: usize, operator: usize, rows: u32, selected: u32): i32 {
     if (count < 0) return count;
     let status: i32 = 0;
     if (self.scattered) status = scatterApply(context, operator, start, count, rows - start);
-    else status =
-      number == SEVERAL
-        ? applyRows(context, operator, start, count)
-        : applyTo(context, targetAt(self, number), <u32>count);
+    else if (number == SEVERAL) status = applyRows(context, operator, start, count);
+    else if (pairRows(number) != 0) status = applyNeighbours(context, self, start, count);
+    else status = applyTo(context, targetAt(self, number), <u32>count);
     if (status < 0) return status;
   }
   return 0;
@@ -375,27 +396,44 @@ function applyPair(context: usize, operator: usize, numbers: usize, rows: u32): 
   const range = numberRange(numbers, rows);
   const low = <u32>range;
   const high = <u32>(range >> 32);
-  const first = scratchTake(context, ((<usize>ROWS) << 1) + 16);
-  const second = scratchTake(context, ((<usize>ROWS) << 1) + 16);
-  let lows: usize = 0;
-  let highs: usize = 0;
-  for (let row: u32 = 0; row < rows; row++) {
-    const number = load<u32>(numbers + ((<usize>row) << 2));
-    store<u16>(first + (lows << 1), <u16>row);
-    store<u16>(second + (highs << 1), <u16>row);
-    lows += <usize>(number == low);
-    highs += <usize>(number == high);
-  }
-  if (low == high || lows + highs != <usize>rows) return NO_PAIR;
+  if (low == high) return NO_PAIR;
+  const mask = scratchTake(context, BITMAP_BYTES);
+  const highs = splitNumbers(numbers, rows, low, high, mask);
+  return highs < 0 ? NO_PAIR : applySides(context, self, mask, rows, <u32>highs, low, high);
+}
+
+/** Applies a vector of which `highs` rows, those of `mask`, go to the target `high`, and the others to `low`. 0, or an error. */
+function applySides(
+  context: usize,
+  self: Windows,
+  mask: usize,
+  rows: u32,
+  highs: u32,
+  low: u32,
+  high: u32,
+): i32 {
+  const lows = rows - highs;
+  const selection = scratchTake(context, (<usize>ROWS) << 1);
   const gather = gatherOf(self);
   gatherBegin(gather);
-  gatherRows(gather, first, <u32>lows);
-  let status = applyTo(context, targetAt(self, low), <u32>lows);
+  gatherSplit(gather, mask, rows, lows);
+  gatherSide(gather, mask, rows, lows, false, selection);
+  let status = applyTo(context, targetAt(self, low), lows);
   if (status >= 0 && high != NOWHERE) {
-    gatherRows(gather, second, <u32>highs);
-    status = applyTo(context, targetAt(self, high), <u32>highs);
+    gatherSide(gather, mask, rows, lows, true, selection);
+    status = applyTo(context, targetAt(self, high), highs);
   }
   gatherEnd(gather);
+  return status;
+}
+
+/** Applies a vector of two slices next to each other. 0, or an error. */
+function applyNeighbours(context: usize, self: Windows, start: u32, rows: u32): i32 {
+  const mask = self.rows + ((<usize>start) << 2);
+  const mark = scratchMark(context);
+  const low = load<u32>(mask, PAIR_LOW);
+  const status = applySides(context, self, mask, rows, load<u32>(mask, PAIR_HIGHS), low, load<u32>(mask, PAIR_HIGH));
+  scratchReset(context, mark);
   return status;
 }
 

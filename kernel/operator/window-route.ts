@@ -9,19 +9,22 @@
 //
 // A vector whose times fall in one slice, the usual case in a stream, is known by its smallest and largest time. So is
 // one none of whose rows can be late for any window, looked at whole or, where the watermark moves on in it, in blocks
-// of rows: its times are only cut into slices (window/cut.ts), and a target is looked up for each slice, or, where the
-// push is scattered (window-scatter.ts), not at all. Otherwise each row is looked at: the watermark before it decides which windows it still reaches, and, where windows take late rows,
-// which of them have left (window-changes.ts).
+// of rows: its times are only cut into slices (window/cut.ts), or, where there are two next to each other, compared with
+// the edge between them (window/split.ts), and a target is looked up for each slice, or, where the push is scattered
+// (window-scatter.ts), not at all. Otherwise each row is looked at: the watermark before it decides which windows it
+// still reaches, and, where windows take late rows, which of them have left (window-changes.ts).
 //
 //   target: +0 u32 aggregation  +4 u32 rows to come  +8 u32 last row + 1 of the vector at hand
 //           +12 u32 groups before the push  +16 u32 rows  +20 u32 0
+//   pair:   +0 bitmap of the later slice's rows  +256 u32 slice, then target of the earlier one  +260 u32 target of the
+//           later one  +264 u32 its rows; where a vector's numbers of targets would be
 
 import { Abi, Type } from "../abi/layout";
 import { Reason, Status } from "../abi/status";
 import { WindowFlag } from "../abi/window";
 import { bitmapGet } from "../column/bitmap";
 import { outputColumn, outputReset, regrow } from "../column/builder";
-import { Vector } from "../column/vector";
+import { BITMAP_BYTES, Vector } from "../column/vector";
 import {
   COLUMN_BYTES,
   programColumn,
@@ -58,6 +61,7 @@ import {
   windowIsClosed,
 } from "../window/shape";
 import { cutSlices } from "../window/cut";
+import { splitRuns, splitTimes } from "../window/split";
 import { expiryOf } from "./window-changes";
 import { Windows, shapeOf, tableOf, windowsOf, windowsProgram } from "./windows";
 
@@ -68,6 +72,11 @@ export const SEVERAL: u32 = 0xffffffff;
 export const NOWHERE: u32 = 0xfffffffe;
 /** Of a vector: its rows, so many, are cut into slices. */
 const CUT: u32 = 0x80000000;
+/** Of a vector: its rows, so many, belong to two slices next to each other. */
+const PAIR: u32 = 0x90000000;
+export const PAIR_LOW: usize = BITMAP_BYTES;
+export const PAIR_HIGH: usize = BITMAP_BYTES + 4;
+export const PAIR_HIGHS: usize = BITMAP_BYTES + 8;
 /** Rows that are looked at together where the watermark moves among them. */
 const BLOCK: u32 = 128;
 /** Slices that are cut lie within so many of the push's first. */
@@ -96,6 +105,8 @@ export class Routing {
   /** With ALL_TIMES: a `Vector` of the times of all rows of the vector at hand, and how many; else 0. */
   all: usize;
   allRows: u32;
+  /** Room for the least and the greatest of them. */
+  range: usize;
 }
 
 export const ROUTING_SIZE: usize = 96;
@@ -107,6 +118,13 @@ const SELECTION_BYTES: usize = ((<usize>Abi.MORSEL_ROWS) << 1) + ((<usize>(<u32>
 @inline
 export function cutRows(number: u32): u32 {
   return number >>> 12 == CUT >>> 12 ? number & 0xfff : 0;
+}
+
+/** Rows of a vector of two slices next to each other; 0 for another one. */
+// @ts-ignore: decorator
+@inline
+export function pairRows(number: u32): u32 {
+  return number >>> 12 == PAIR >>> 12 ? number & 0xfff : 0;
 }
 
 // @ts-ignore: decorator
@@ -178,24 +196,25 @@ function selectedAt(self: Windows, start: u32): usize {
   return self.selections + ((<usize>Abi.MORSEL_ROWS) << 1) + ((<usize>(start / ROWS)) << 2);
 }
 
-/** Keeps which of the `rows` rows at `start` passed, and loads their times. */
+/** Keeps which of the `rows` rows at `start` passed. */
 function keepSelection(self: Windows, program: usize, start: u32, rows: u32, selected: u32): void {
   store<u32>(selectedAt(self, start), selected);
   if (selected != rows)
     memory.copy(self.selections + ((<usize>start) << 1), programSelection(program), (<usize>selected) << 1);
-  programSelected(program, self.time);
 }
 
 /** Runs the program for a vector of a routed push again: how many rows passed, or an error. */
 export function routedRun(context: usize, self: Windows, program: usize, start: u32, rows: u32): i32 {
   if (self.selects == 0) return programRun(context, program, start, rows);
   const selected = load<u32>(selectedAt(self, start));
-  programResume(context, program, start, selected == rows ? 0 : self.selections + ((<usize>start) << 1), selected);
+  const selection: usize = selected == rows ? 0 : self.selections + ((<usize>start) << 1);
+  programResume(context, program, start, selection, selected, self.unloaded);
   return selected;
 }
 
 /** The times of all rows of a vector, before the program runs for it. */
 export function loadAllTimes(context: usize, operator: usize, start: u32, rows: u32, routing: Routing): void {
+  routing.range = scratchTake(context, 16);
   routing.all = scratchTake(context, COLUMN_BYTES);
   routing.allRows = rows;
   programColumn(context, windowsProgram(operator), windowsOf(operator).time, start, rows, routing.all);
@@ -223,7 +242,11 @@ function routeVector(context: usize, operator: usize, start: u32, rows: u32, rou
     }
     return 0;
   }
+  if (routing.all != 0 && changetype<Vector>(routing.all).validity == 0) {
+    if (routeTogether(context, operator, rows, routing, at)) return 0;
+  }
   const times = changetype<Vector>(programOutput(windowsProgram(operator), self.time));
+  if (self.selects) programSelected(windowsProgram(operator), self.time);
   const nulls = times.validity != 0 || (routing.all != 0 && changetype<Vector>(routing.all).validity != 0);
   if (!nulls && routeWhole(context, operator, times.values, rows, routing, start)) return 0;
   store<u32>(at, SEVERAL);
@@ -232,6 +255,50 @@ function routeVector(context: usize, operator: usize, start: u32, rows: u32, rou
 }
 
 // ---- a vector of one slice, or one that is only cut
+
+/** Whether all rows of the vector, those that were dropped, too, are of one slice: then those that passed need no times. */
+function routeTogether(context: usize, operator: usize, rows: u32, routing: Routing, at: usize): bool {
+  const shape = shapeOf(windowsOf(operator));
+  const range = routing.range;
+  timeRange(changetype<Vector>(routing.all).values, routing.allRows, range);
+  const low = load<i64>(range);
+  const high = load<i64>(range, 8);
+  if (low < shapeLowest(shape) || high > shapeHighest(shape)) return false;
+  const slice = sliceOf(shape, low);
+  return slice == sliceOf(shape, high) && routeSlice(context, operator, slice, high, rows, routing, at);
+}
+
+/** Gives a vector of one slice, whose newest row, or one that was dropped, is at `time`, its target; false where that does not do. */
+function routeSlice(
+  context: usize,
+  operator: usize,
+  slice: i64,
+  time: i64,
+  rows: u32,
+  routing: Routing,
+  at: usize,
+): bool {
+  const self = windowsOf(operator);
+  const shape = shapeOf(self);
+  const newest = max<i64>(routing.newest, time);
+  const watermark = watermarkAfter(self, routing.watermark, newest);
+  const expiry = expiryOf(self, watermark);
+  let from = sliceFirstWindow(shape, slice);
+  const closed = windowIsClosed(shape, from, expiry);
+  if (closed) {
+    // Still whole when no row moves the watermark: all of them come after what is closed now.
+    if (watermark != routing.watermark) return false;
+    from = firstOpenWindow(shape, expiry);
+    if (from > sliceLastWindow(shape, slice)) return false;
+  }
+  if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
+  if (closed) routing.open = 0;
+  routing.newest = newest;
+  routing.watermark = watermark;
+  routing.low = min<i64>(routing.low, slice);
+  routing.high = max<i64>(routing.high, slice);
+  return true;
+}
 
 /** Whether every row goes to the same partial, or counts for every window of its slice; the vector's number is then stored. */
 function routeWhole(
@@ -244,7 +311,6 @@ function routeWhole(
 ): bool {
   const self = windowsOf(operator);
   const shape = shapeOf(self);
-  const at = self.vectors + ((<usize>(start / ROWS)) << 2);
   const range = scratchTake(context, 16);
   timeRange(times, rows, range);
   const low = load<i64>(range);
@@ -253,24 +319,16 @@ function routeWhole(
   const slice = sliceOf(shape, low);
   // sliceOf rather than an end: the last slice of all has none.
   const last = sliceOf(shape, high);
-  if (routing.all != 0) timeRange(changetype<Vector>(routing.all).values, routing.allRows, range);
-  const newest = max<i64>(routing.newest, load<i64>(range, 8));
+  const latest = routing.all != 0 ? load<i64>(routing.range, 8) : high;
+  if (slice == last)
+    return routeSlice(context, operator, slice, latest, rows, routing, self.vectors + ((<usize>(start / ROWS)) << 2));
+  const newest = max<i64>(routing.newest, latest);
   const watermark = watermarkAfter(self, routing.watermark, newest);
-  const from = sliceFirstWindow(shape, slice);
-  const expiry = expiryOf(self, watermark);
-  const closed = windowIsClosed(shape, from, expiry);
-  if (slice != last) {
-    // Whatever order the rows are in.
-    if (closed && !isInTime(context, self, times, rows, routing)) return false;
-    if (!cutVector(operator, times, rows, low, high, routing, start)) return false;
-  } else if (closed) {
-    routing.open = 0;
-    // Still whole when no row moves the watermark: all of them come after what is closed now.
-    if (watermark != routing.watermark) return false;
-    const open = firstOpenWindow(shape, expiry);
-    if (open > sliceLastWindow(shape, slice)) return false;
-    if (!rememberTarget(context, operator, slice, open, rows, at)) return false;
-  } else if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
+  // Whatever order the rows are in.
+  if (windowIsClosed(shape, sliceFirstWindow(shape, slice), expiryOf(self, watermark))) {
+    if (!isInTime(context, self, times, rows, routing)) return false;
+  }
+  if (!cutVector(operator, times, rows, low, high, routing, start)) return false;
   routing.newest = newest;
   routing.watermark = watermark;
   routing.low = min<i64>(routing.low, slice);
@@ -279,18 +337,38 @@ function routeWhole(
 }
 
 /** Writes the least of `rows` times, and the greatest, to `range`. */
-function timeRange(times: usize, rows: u32, range: usize): void {
+export function timeRange(times: usize, rows: u32, range: usize): void {
   let low: i64 = load<i64>(times);
   let high = low;
   let row: u32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    let lows = i64x2.splat(low);
+  if (ASC_FEATURE_SIMD && rows >= 8) {
+    // Four of each: none waits for the one before.
+    let lows = v128.load(times);
+    let lows1 = v128.load(times, 16);
+    let lows2 = v128.load(times, 32);
+    let lows3 = v128.load(times, 48);
     let highs = lows;
-    for (const whole = rows & ~1; row < whole; row += 2) {
-      const pair = v128.load(times + ((<usize>row) << 3));
-      lows = v128.bitselect(pair, lows, i64x2.lt_s(pair, lows));
-      highs = v128.bitselect(pair, highs, i64x2.gt_s(pair, highs));
+    let highs1 = lows1;
+    let highs2 = lows2;
+    let highs3 = lows3;
+    row = 8;
+    for (const whole = rows & ~7; row < whole; row += 8) {
+      const at = times + ((<usize>row) << 3);
+      const first = v128.load(at);
+      const second = v128.load(at, 16);
+      const third = v128.load(at, 32);
+      const fourth = v128.load(at, 48);
+      lows = lesser(lows, first);
+      lows1 = lesser(lows1, second);
+      lows2 = lesser(lows2, third);
+      lows3 = lesser(lows3, fourth);
+      highs = greater(highs, first);
+      highs1 = greater(highs1, second);
+      highs2 = greater(highs2, third);
+      highs3 = greater(highs3, fourth);
     }
+    lows = lesser(lesser(lows, lows1), lesser(lows2, lows3));
+    highs = greater(greater(highs, highs1), greater(highs2, highs3));
     low = min<i64>(i64x2.extract_lane(lows, 0), i64x2.extract_lane(lows, 1));
     high = max<i64>(i64x2.extract_lane(highs, 0), i64x2.extract_lane(highs, 1));
   }
@@ -301,6 +379,18 @@ function timeRange(times: usize, rows: u32, range: usize): void {
   }
   store<i64>(range, low);
   store<i64>(range, high, 8);
+}
+
+// @ts-ignore: decorator
+@inline
+function lesser(a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, i64x2.lt_s(a, b));
+}
+
+// @ts-ignore: decorator
+@inline
+function greater(a: v128, b: v128): v128 {
+  return v128.bitselect(a, b, i64x2.gt_s(a, b));
 }
 
 /**
@@ -317,13 +407,40 @@ function isInTime(context: usize, self: Windows, times: usize, rows: u32, routin
     rows = routing.allRows;
   }
   for (let row: u32 = 0; row < rows; row += BLOCK) {
-    timeRange(times + ((<usize>row) << 3), min(BLOCK, rows - row), range);
+    const block = times + ((<usize>row) << 3);
+    const count = min(BLOCK, rows - row);
+    timeRange(block, count, range);
+    const before = newest;
     newest = max<i64>(newest, load<i64>(range, 8));
     const watermark = max<i64>(routing.watermark, boundedWatermark(newest, self.bound));
     const low = load<i64>(range);
     if (routing.all != 0 && (low < shapeLowest(shape) || low > shapeHighest(shape))) return false;
     const from = sliceFirstWindow(shape, sliceOf(shape, low));
-    if (windowIsClosed(shape, from, expiryOf(self, watermark))) return false;
+    if (windowIsClosed(shape, from, expiryOf(self, watermark)) && !rowsAreInTime(self, block, count, routing, before))
+      return false;
+  }
+  return true;
+}
+
+/** The same for a few rows one by one, all of them times that are taken; `newest` is the newest before them. */
+function rowsAreInTime(self: Windows, times: usize, rows: u32, routing: Routing, newest: i64): bool {
+  const shape = shapeOf(self);
+  let expiry = expiryOf(self, max<i64>(routing.watermark, boundedWatermark(newest, self.bound)));
+  let low: i64 = 0;
+  let high: i64 = 0;
+  let from: i64 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const time = load<i64>(times + ((<usize>row) << 3));
+    if (time < low || time >= high) {
+      const slice = sliceOf(shape, time);
+      low = sliceStart(shape, slice);
+      high = sliceEnd(shape, slice);
+      from = sliceFirstWindow(shape, slice);
+    }
+    if (windowIsClosed(shape, from, expiry)) return false;
+    if (time <= newest) continue;
+    newest = time;
+    expiry = expiryOf(self, max<i64>(routing.watermark, boundedWatermark(newest, self.bound)));
   }
   return true;
 }
@@ -348,8 +465,18 @@ function cutVector(
   if (slice < routing.base || sliceOf(shape, high) - routing.base >= CUT_REACH << 1) return false;
   if (!reserveNumbers(operator, self)) return false;
   routing.cut = 1;
-  routing.runs += cutSlices(shape, times, rows, low, high, routing.base, self.rows + ((<usize>start) << 2));
-  store<u32>(self.vectors + ((<usize>(start / ROWS)) << 2), CUT | rows);
+  const to = self.rows + ((<usize>start) << 2);
+  const at = self.vectors + ((<usize>(start / ROWS)) << 2);
+  if (sliceOf(shape, high) - slice != 1) {
+    routing.runs += cutSlices(shape, times, rows, low, high, routing.base, to);
+    store<u32>(at, CUT | rows);
+    return true;
+  }
+  const highs = splitTimes(times, rows, sliceStart(shape, slice + 1), to);
+  store<u32>(to, <u32>(slice - routing.base), PAIR_LOW);
+  store<u32>(to, highs, PAIR_HIGHS);
+  routing.runs += splitRuns(to, rows);
+  store<u32>(at, PAIR | rows);
   return true;
 }
 
@@ -365,13 +492,18 @@ export function routeCuts(context: usize, operator: usize, rows: u32, routing: R
   if (routing.cut == 0) return 0;
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const at = self.vectors + ((<usize>(start / ROWS)) << 2);
+    const to = self.rows + ((<usize>start) << 2);
     const kept = cutRows(load<u32>(at));
-    if (kept == 0) continue;
+    const pair = pairRows(load<u32>(at));
+    if (kept == 0 && pair == 0) continue;
     const mark = scratchMark(context);
-    const done = routeSlices(context, operator, self.rows + ((<usize>start) << 2), kept, routing.base);
+    const done =
+      pair != 0
+        ? routePair(context, operator, to, pair, routing.base)
+        : routeSlices(context, operator, to, kept, routing.base);
     scratchReset(context, mark);
     if (!done) return failMemory(context, 0);
-    store<u32>(at, SEVERAL);
+    if (pair == 0) store<u32>(at, SEVERAL);
   }
   return 0;
 }
@@ -382,7 +514,6 @@ function routeSlices(context: usize, operator: usize, slices: usize, rows: u32, 
   const range = numberRange(slices, rows);
   const low = <u32>range;
   const high = <u32>(range >> 32);
-  if (high - low == 1) return routePair(context, operator, slices, rows, base, low);
   if (high - low >= ROWS) return routeRuns(context, operator, slices, rows, base);
   const span = high - low + 1;
   // Counts of even rows, and of odd ones, so that none waits for the one before.
@@ -449,44 +580,25 @@ export function numberRange(numbers: usize, rows: u32): u64 {
   return <u64>low | (<u64>high << 32);
 }
 
-/** The same for two slices, `low` and the next one, as nearly all vectors of a stream have that have not one alone. */
-function routePair(context: usize, operator: usize, slices: usize, rows: u32, base: i64, low: u32): bool {
+/** Puts the targets of a pair in the place of its slice, as nearly all vectors of a stream have that have not one alone. */
+function routePair(context: usize, operator: usize, pair: usize, rows: u32, base: i64): bool {
   const shape = shapeOf(windowsOf(operator));
   const names = scratchTake(context, 32);
   const numbers = scratchTake(context, 16);
   for (let index: usize = 0; index < 2; index++) {
-    const slice = base + <i64>low + <i64>index;
+    const slice = base + <i64>load<u32>(pair, PAIR_LOW) + <i64>index;
     store<i64>(names + (index << 4), slice);
     store<i64>(names + (index << 4), sliceFirstWindow(shape, slice), 8);
   }
   if (!mapTargets(context, operator, names, 2, numbers)) return false;
-  const first = load<u32>(numbers);
-  const second = load<u32>(numbers, 4);
-  let highs: u32 = 0;
-  let row: u32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    const lows = i32x4.splat(low);
-    let count = i32x4.splat(0);
-    for (const whole = rows & ~3; row < whole; row += 4) {
-      const at = slices + ((<usize>row) << 2);
-      const isHigh = i32x4.ne(v128.load(at), lows);
-      count = i32x4.sub(count, isHigh);
-      v128.store(at, v128.bitselect(i32x4.splat(second), i32x4.splat(first), isHigh));
-    }
-    highs =
-      i32x4.extract_lane(count, 0) + i32x4.extract_lane(count, 1) + i32x4.extract_lane(count, 2) + i32x4.extract_lane(count, 3);
-  }
-  for (; row < rows; row++) {
-    const at = slices + ((<usize>row) << 2);
-    const isHigh = load<u32>(at) != low;
-    highs += <u32>isHigh;
-    store<u32>(at, isHigh ? second : first);
-  }
   const self = windowsOf(operator);
-  const one = targetAt(self, first);
-  store<u32>(one, load<u32>(one, 4) + rows - highs, 4);
-  const other = targetAt(self, second);
-  store<u32>(other, load<u32>(other, 4) + highs, 4);
+  const highs = load<u32>(pair, PAIR_HIGHS);
+  for (let index: usize = 0; index < 2; index++) {
+    const number = load<u32>(numbers + (index << 2));
+    store<u32>(pair + (index << 2), number, PAIR_LOW);
+    const target = targetAt(self, number);
+    store<u32>(target, load<u32>(target, 4) + (index == 0 ? rows - highs : highs), 4);
+  }
   return true;
 }
 

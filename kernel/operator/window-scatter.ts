@@ -20,6 +20,7 @@ import { Abi, Type } from "../abi/layout";
 import { AggregateConfig, KeyConfig } from "../abi/operator";
 import { Status } from "../abi/status";
 import { WindowKind } from "../abi/window";
+import { bitmapGet } from "../column/bitmap";
 import { VECTOR_SIZE, Vector } from "../column/vector";
 import { outputColumn, regrow } from "../column/builder";
 import { directBlock } from "../group/direct";
@@ -38,7 +39,7 @@ import { Aggregation, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateCreatePart } from "./hash-aggregate";
 import { Operator, operatorAllocate, operatorFree } from "./operator";
 import { fillBounds } from "./window-bounds";
-import { NOWHERE, Routing, cutRows, targetName } from "./window-route";
+import { NOWHERE, PAIR_LOW, Routing, cutRows, pairRows, targetName } from "./window-route";
 import {
   Scatter,
   scatterAggregation,
@@ -165,6 +166,10 @@ function numberSlices(self: Windows, scatter: Scatter, rows: u32, routing: Routi
     if (number == NOWHERE) continue;
     let at = self.rows + ((<usize>start) << 2);
     let kept = cutRows(number);
+    if (pairRows(number) != 0) {
+      kept = pairRows(number);
+      slicesOfPair(at, kept);
+    }
     if (kept == 0) {
       kept = min(ROWS, rows - start);
       const slice = <u32>(load<i64>(targetName(self, number)) - routing.base);
@@ -182,6 +187,12 @@ function numberSlices(self: Windows, scatter: Scatter, rows: u32, routing: Routi
     }
   }
   scatter.count = count;
+}
+
+/** Puts the slice of each row in the place of a pair: the last row first, as a row's bit lies before its slice. */
+function slicesOfPair(pair: usize, rows: u32): void {
+  const low = load<u32>(pair, PAIR_LOW);
+  for (let row = rows; row > 0; row--) store<u32>(pair + ((<usize>(row - 1)) << 2), low + bitmapGet(pair, row - 1));
 }
 
 /** Applies a vector of a push for which room was made, of `left` rows that are still to come. 0, or an error. */

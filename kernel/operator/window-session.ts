@@ -50,6 +50,7 @@ import {
   sessionCopy,
   sessionDue,
   sessionEnd,
+  sessionExtended,
   sessionFirst,
   sessionKey,
   sessionLeave,
@@ -78,6 +79,7 @@ import {
   newestOfAll,
   refuseNull,
   refuseTime,
+  timeRange,
   watermarkAfter,
 } from "./window-route";
 import { Windows, earlyMultiple, gatherOf, shapeOf, windowsOf, windowsProgram } from "./windows";
@@ -166,7 +168,7 @@ export function sessionsCheck(context: usize, operator: usize, rows: u32, routin
     const selected = programRun(context, program, start, min(ROWS, rows - start));
     if (selected < 0) return selected;
     const times = changetype<Vector>(programOutput(program, self.time));
-    const from = times.validity == 0 && selected != 0 && latest(times.values, <u32>selected) <= highest ? selected : 0;
+    const from = times.validity == 0 && selected != 0 && latest(context, times.values, <u32>selected) <= highest ? selected : 0;
     for (let row: u32 = from; row < <u32>selected; row++) {
       if (times.validity != 0 && bitmapGet(times.validity, row) == 0) {
         if (!drops) return refuseNull(context, operator, row);
@@ -181,10 +183,10 @@ export function sessionsCheck(context: usize, operator: usize, rows: u32, routin
 }
 
 /** The greatest of `rows` times. */
-function latest(times: usize, rows: u32): i64 {
-  let most = load<i64>(times);
-  for (let row: u32 = 1; row < rows; row++) most = max<i64>(most, load<i64>(times + ((<usize>row) << 3)));
-  return most;
+function latest(context: usize, times: usize, rows: u32): i64 {
+  const range = scratchTake(context, 16);
+  timeRange(times, rows, range);
+  return load<i64>(range, 8);
 }
 
 /** Makes room for `rows` rows. 0, or OUT_OF_MEMORY with nothing changed. */
@@ -247,7 +249,11 @@ function moveTo(self: Windows, newest: i64): void {
 function applyVector(context: usize, operator: usize, self: Windows, rows: u32, routing: Routing): i32 {
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   const selection = scratchTake(context, (<usize>ROWS) << 1);
-  const kept = findSessions(operator, self, rows, routing, numbers, selection);
+  const times = changetype<Vector>(programOutput(windowsProgram(operator), self.time));
+  const kept =
+    routing.all == 0 && times.validity == 0
+      ? findMost(operator, self, rows, latest(context, times.values, rows), numbers, selection)
+      : findSessions(operator, self, rows, routing, numbers, selection);
   if (kept == 0) return 0;
   const gather = gatherOf(self);
   if (kept == rows) return aggregateApplyValues(context, self.values, numbers, kept, sessionsOf(self).count);
@@ -317,6 +323,48 @@ function findSessions(
   self.newest = newest;
   self.watermark = watermark;
   if (routing.all != 0) moveTo(self, newestOfAll(routing, passed, routing.allRows, newest));
+  return kept;
+}
+
+/**
+ * The same where every row has a time, the newest of them `most`, and only they move the watermark. Nearly all rows
+ * continue the first session of their key: one that ends after all that this vector can close, so that the watermark before
+ * the row need not be known, and without a branch on which row is the newer one.
+ */
+function findMost(
+  operator: usize,
+  self: Windows,
+  rows: u32,
+  most: i64,
+  numbers: usize,
+  selection: usize,
+): u32 {
+  const program = windowsProgram(operator);
+  const sessions = sessionsOf(self);
+  const times = changetype<Vector>(programOutput(program, self.time)).values;
+  const keys = aggregationOf(self.keys).numbers;
+  const heads = sessions.heads;
+  const records = sessions.records;
+  const gap = sessions.gap;
+  const lateness = sessions.lateness;
+  const limit = expiryOf(watermarkAfter(self, self.watermark, max<i64>(self.newest, most)), lateness);
+  let newest = self.newest;
+  let kept: u32 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const time = load<i64>(times + ((<usize>row) << 3));
+    const key = load<u32>(keys + ((<usize>row) << 2));
+    let name = sessionExtended(heads, records, gap, key, time, limit);
+    if (name == 0) {
+      const expiry = expiryOf(watermarkAfter(self, self.watermark, newest), lateness);
+      name = sessionOf(sessions, heads, records, gap, key, time, expiry) + 1;
+      if (name == 0) tellLate(self, program, row);
+    }
+    newest = max<i64>(newest, time);
+    store<u32>(numbers + ((<usize>kept) << 2), name - 1);
+    store<u16>(selection + ((<usize>kept) << 1), <u16>row);
+    kept += <u32>(name != 0);
+  }
+  moveTo(self, newest);
   return kept;
 }
 

@@ -77,6 +77,8 @@ export class Windows {
   selections: usize;
   /** 1 when the push at hand has selected its rows, and the outputs are to be loaded again. */
   selects: u32;
+  /** The instruction that brings the time, where only routing reads it; NO_GROUP otherwise. */
+  unloaded: u32;
   targets: usize;
   targetCapacity: u32;
   /** SESSION, see window-session.ts: sessions, keys, values; those that are due, the first and how many. */

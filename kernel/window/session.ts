@@ -239,6 +239,32 @@ export function sessionOf(
   return findSession(self, key, time, watermark);
 }
 
+/**
+ * The name (number + 1) of the first session of `key`, where a row at `time` is within it or continues it, and it ends
+ * after `limit`; else 0, and nothing has happened. One branch, which nearly always goes the same way.
+ */
+// @ts-ignore: decorator
+@inline
+export function sessionExtended(
+  heads: usize,
+  records: usize,
+  gap: i64,
+  key: u32,
+  time: i64,
+  limit: i64,
+): u32 {
+  const head = load<u32>(heads + ((<usize>key) << 2));
+  // Of a key without sessions some record is looked at, and not taken.
+  const record = records + <usize>(head - <u32>(head != 0)) * RECORD;
+  const last = sessionLast(record);
+  const end = last + gap;
+  const isOpen = <i32>(head != 0) & <i32>(sessionState(record) == <u32>SessionState.OPEN);
+  const isNear = <i32>(time >= sessionFirst(record)) & <i32>(time <= end) & <i32>(end > limit);
+  if ((isOpen & isNear) == 0) return 0;
+  store<i64>(record, max<i64>(time, last), 8);
+  return head;
+}
+
 /** Any row: see the top of the file. */
 function findSession(self: Sessions, key: u32, time: i64, watermark: i64): u32 {
   const gap = self.gap;
