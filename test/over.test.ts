@@ -15,6 +15,7 @@ import {
   count,
   countDistinct,
   type DataType,
+  decimal,
   denseRank,
   desc,
   dictionary,
@@ -22,6 +23,7 @@ import {
   type Frame,
   first,
   firstValue,
+  float32,
   float64,
   from,
   int16,
@@ -327,6 +329,33 @@ it("carries blocks of equal rows and open partitions over vectors and pushes", a
     return [at, (block + 1) * 1500, ever[last], block * 1500 + 1, Math.floor(at / 2) + 1, ever[at]].join();
   });
   expect(results.map((row) => row.join()).sort()).toEqual(expected.sort());
+});
+
+it("tells float32 peers and wide decimals apart, and forgets integer partitions that are past", async () => {
+  const types = { ts: timestamp("ms"), id: int64, f: float32, w: decimal(38, 2) };
+  const fields = Object.entries(types).map(([name, type]) => ({ name, type, nullable: true }));
+  const floats = [0, -0, 1.5, Number.NaN, null, -1.5, 1.5, Number.NaN];
+  const rows = Array.from({ length: 450 }, (_, at): Value[] => {
+    const wide = BigInt((at * 7) % 11) * (at % 2 === 0 ? 10n ** 30n : -3n);
+    // Rows of a partition are near each other: hardly any is open for long.
+    return [BigInt(at), BigInt(at >> 2) * 10n ** 12n, floats[at % 8]!, at % 13 === 5 ? null : wide];
+  });
+  const batches = Array.from({ length: 30 }, (_, at) =>
+    writeBatch(fields, rows.slice(at * 15, at * 15 + 15)),
+  );
+  const t = from("t") as Plan;
+  const id = { partitionBy: "id", orderBy: "ts" };
+  for (const [plan, streams] of [
+    [t.over({ orderBy: "f" }, { rank: rank(), rows: count() }), false],
+    [t.over({ ...id, rows: [-2, 0] }, { least: min("w"), most: max("w") }), true],
+    [t.over({ ...id, range: ["-3 ms", 0] }, { least: min("w"), total: sum("w") }), true],
+  ] as const) {
+    const expected = bits(runPlan(bind(plan, { t: { fields } }), batches).rows);
+    expect(bits(resultRows(await engines[0]!.collect(plan, { t: batches })))).toEqual(expected);
+    if (!streams) continue;
+    const { rows: results } = await streamed(plan, batches, { watermarks: { t: { column: "ts" } } });
+    expect(bits(results)).toEqual(expected);
+  }
 });
 
 it("agrees with DuckDB", async () => {

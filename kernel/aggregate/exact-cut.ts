@@ -10,12 +10,14 @@ function magic(limb: u32): f64 {
   return reinterpret<f64>(((<u64>(limb * DIGIT_BITS + 1)) << 52) | (1 << 51));
 }
 
-/** 2^e for the largest |x| that `limbs` limbs from `low` on take: the upper limb stays below 2^41. */
+/**
+ * 2^e for the largest |x| that `limbs` limbs from `low` on take: the upper limb stays below 2^41. Dense limbs end at
+ * TOP_DENSE (sum-exact.ts), so that this is below 2^1023.
+ */
 // @ts-ignore: decorator
 @inline
 export function reach(low: u32, limbs: u32): f64 {
   const exponent = <i32>((low + limbs) * DIGIT_BITS) - 1074 + 1;
-  if (exponent > 1023) return Infinity;
   return exponent < -1022
     ? reinterpret<f64>((<u64>1) << (<u64>(exponent + 1074)))
     : reinterpret<f64>((<u64>(exponent + 1023)) << 52);

@@ -84,12 +84,11 @@ export function wideMultiply(out: usize, a: usize, b: usize): void {
   trim(out, na + nb);
 }
 
-/** big = big * factor, which is below 2^63. */
+/** big = big * factor, which is not 0, and below 2^63. */
 export function wideScale(big: usize, factor: u64): void {
   const high = <u32>(factor >> 32);
   if (high == 0) {
-    if (factor == 0) store<u64>(big, 0);
-    else bigMultiplyAdd(big, <u32>factor, 0);
+    bigMultiplyAdd(big, <u32>factor, 0);
     return;
   }
   const count = load<u32>(big);
@@ -171,12 +170,11 @@ export function roundRatio(
 
 /**
  * Knuth's algorithm D: the quotient of at most 5 words goes to `out`, the remainder replaces the numerator.
- * The divisor's highest bit is set. Whether the remainder is not 0.
+ * The divisor's highest bit is set, and it is not longer than the numerator. Whether the remainder is not 0.
  */
 function divide(numerator: usize, divisor: usize, out: usize): bool {
   const nv = load<u32>(divisor);
   const nu = load<u32>(numerator);
-  if (nu < nv) return nu != 0;
   store<u32>(word(numerator, nu), 0);
   const top: u64 = load<u32>(word(divisor, nv - 1));
   const next: u64 = nv > 1 ? load<u32>(word(divisor, nv - 2)) : 0;

@@ -271,9 +271,8 @@ export function vectorIsValid(vector: Vector, row: u32): bool {
   return vector.validity == 0 || (load<u8>(vector.validity + <usize>(row >> 3)) >> <u8>(row & 7)) & 1;
 }
 
-/** Appends a vector; dictionary codes are resolved, unless the builder has a dictionary: a copy of the vector's. Room for its rows and bytes must have been reserved. */
+/** Appends a vector; dictionary codes are resolved, unless the builder has a dictionary: a copy of the vector's. Room for its rows, one at least, and bytes must have been reserved. */
 export function builderAppendVector(builder: Builder, vector: Vector, rows: u32): void {
-  if (rows == 0) return;
   const start = builder.length;
   if (vector.validity != 0) builder.nulls += rows - bitmapAppend(builder.validity, start, vector.validity, 0, rows);
   if (builder.dictionary != 0) keepCodes(builder, vector, rows);

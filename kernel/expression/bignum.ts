@@ -113,7 +113,8 @@ export function bigSubtract(big: usize, other: usize): void {
   store<u32>(big, top);
 }
 
+/** Bits of a number that is not 0. */
 export function bigBits(big: usize): i32 {
   const count = load<u32>(big);
-  return count == 0 ? 0 : <i32>(count << 5) - clz<i32>(load<i32>(limb(big, count - 1)));
+  return <i32>(count << 5) - clz<i32>(load<i32>(limb(big, count - 1)));
 }

@@ -83,7 +83,10 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
   return true;
 }
 
-/** Lays a lone integer key out for values from `low` to `high`, and a 32nd more. False when they are too many, or out of memory. */
+/**
+ * Lays a lone integer key of groups that are like others out for values from `low` to `high`, and a 32nd more. False when
+ * they are too many, or out of memory.
+ */
 export function directRangeLayout(groups: Groups, low: i64, high: i64): bool {
   const key = groupsKey(groups, 0);
   const range = <u64>(high - low) + 1;
@@ -96,7 +99,7 @@ export function directRangeLayout(groups: Groups, low: i64, high: i64): bool {
   key.high = high;
   setSlots(key, slots, 1);
   if (!growDirect(groups)) return false;
-  if (groups.like != 0) groupsKey(changetype<Groups>(groups.like), 0).mask = key.mask;
+  groupsKey(changetype<Groups>(groups.like), 0).mask = key.mask;
   groups.tier = Tier.DIRECT;
   return true;
 }

@@ -2,11 +2,14 @@
 
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { nextDictionaryId } from "../../bindings/ts/type/column.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import { type Value, writeColumn } from "../../twin/values.js";
-import { AggregateFault } from "../abi/operator.js";
+import { Opcode } from "../abi/instruction.js";
+import { Type } from "../abi/layout.js";
+import { AggregateFault, AggregateFunction } from "../abi/operator.js";
 import {
   BUILDS,
   batchOf,
@@ -166,6 +169,29 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
       }),
     );
     run(counted(...keys), [...columns, ints(n, (i) => i)], [50]);
+  });
+
+  test("a key that an expression made, whose bitmap has no null left", () => {
+    const program = new ProgramBuilder();
+    const [a, b] = [program.load(program.column(Type.I64)), program.load(program.column(Type.I64))];
+    program.output(program.emit(Opcode.COALESCE, Type.I64, { a, b }));
+    const operator = kernel.hashAggregate({
+      program: program.encode(),
+      keys: [{ output: 0, type: Type.I64 }],
+      aggregates: [{ function: AggregateFunction.COUNT_ROWS }],
+      faults: AggregateFault.NO_DIRECT,
+      columns: [0, 1],
+      output: {
+        fields: ["k", "n"].map((name) => ({ name, type: types.int64, nullable: true })),
+      },
+    });
+    const rows = 5000;
+    const left = ints(rows, (row) => (row % 2 === 0 ? row % 10 : null));
+    const right = ints(rows, (row) => (row % 2 === 1 || row > 4500 ? row % 10 : null));
+    operator.push(batchOf([types.int64, types.int64], [left, right]));
+    const counts = Array.from({ length: 10 }, (_, key): Value[] => [BigInt(key), 500n]);
+    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(counts));
+    operator.destroy();
   });
 
   test("floats: zeros of both signs are one group, NaNs are one group", () => {

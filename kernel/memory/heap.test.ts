@@ -9,6 +9,7 @@ import { BUILDS } from "../../bindings/ts/kernel/testing.js";
 import { int32 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { Root } from "../abi/layout.js";
+import { compileBuild } from "../operator/testing-raw.js";
 
 const BASES = [1024, 0x7fff0000, 0x9000_0040] as const;
 const MEBIBYTE = 2 ** 20;
@@ -179,6 +180,11 @@ test("a heap larger than 2 GiB", async () => {
   stamp(kernel, block);
   expect(isIntact(kernel, block)).toBe(true);
   expect(() => kernel.allocate(1.5 * 2 ** 30)).toThrow(MemoryLimitError);
+  // Without a budget it is the address space that ends, and a block that could not even be described.
+  kernel.call((exports, context) => exports.mem_budget(context, 0));
+  expect(() => kernel.allocate(1.5 * 2 ** 30)).toThrow(MemoryLimitError);
+  expect(() => kernel.allocate(2 ** 32 - 4096)).toThrow(MemoryLimitError);
+  kernel.setBudget("4290000000");
   kernel.free(large);
   const again = kernel.allocate(2.25 * 2 ** 30);
   expect(again).toBe(large);
@@ -186,6 +192,31 @@ test("a heap larger than 2 GiB", async () => {
   kernel.free(beyond);
   kernel.free(again);
   expect(kernel.memory.view.getUint32(kernel.memory.root + Root.FREE_LIST, true)).toBe(0);
+});
+
+test("memory grows by as much as its maximum leaves, and what its host has grown is used", async () => {
+  const module = await compileBuild("millrace.wasm");
+  const memory = new WebAssembly.Memory({ initial: 40, maximum: 56 });
+  const { exports } = new WebAssembly.Instance(module, { env: { memory } });
+  const call = (name: string, ...values: number[]) =>
+    (exports[name] as (...values: number[]) => number)(...values) >>> 0;
+  const context = call("ctx_init", 1024, 40 * 65536 - 1024, 2);
+  expect(context).not.toBe(0);
+  const blocks: number[] = [];
+  const fill = () => {
+    for (let at = call("mem_alloc", context, 100_000); at !== 0; at = call("mem_alloc", context, 100_000)) {
+      blocks.push(at);
+      expect(at + 100_000).toBeLessThanOrEqual(memory.buffer.byteLength);
+    }
+  };
+  // Beyond the heap's end, though the kernel has not been told.
+  memory.grow(8);
+  fill();
+  // Growth in large steps is refused near the end: then no more is asked for than is missing.
+  expect(memory.buffer.byteLength).toBe(56 * 65536);
+  expect(56 * 65536 - Math.max(...blocks) - 100_000).toBeLessThan(100_100);
+  expect(blocks.length).toBeGreaterThan(25);
+  for (const block of blocks) expect(call("mem_free", context, block)).toBe(1);
 });
 
 /** Allocates, stamps, checks and frees in a loop; reports the number of blocks that another worker wrote to. */

@@ -193,6 +193,29 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     expect(kernel.blocks).toBeLessThan(8);
   });
 
+  test("parts whose rows were set aside come to operators that compute their groups' numbers", () => {
+    const query: Query = {
+      types: [types.int64, types.int64],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }, { name: "count" }],
+      faults: AggregateFault.SET_ASIDE,
+    };
+    const table = (count: number, by: bigint): Table => [
+      Array.from({ length: count }, (_, row) => (row % 19 === 0 ? null : BigInt(row % 97) * by)),
+      Array.from({ length: count }, (_, row) => BigInt(row)),
+    ];
+    const [first, other] = [table(300, 1n), table(2000, 10n ** 12n)];
+    const source = open(kernel, query);
+    pushAll(source, query, other, [40, 1000]);
+    const target = open(kernel, query);
+    pushAll(target, query, first);
+    source.divide(PARTS);
+    for (let part = 0; part < PARTS; part++) target.combinePart(source, part);
+    const both = first.map((column, at) => [...column, ...other[at]!]);
+    expect(outcome(() => rowsOf(target.finish()))).toEqual(oracle(query, both));
+    for (const operator of [source, target]) operator.destroy();
+  });
+
   test("combining that has begun blocks everything else, and its release fails the operator", () => {
     const query: Query = { types: [types.int64], keys: [0], aggregates: [{ name: "sum", of: 0 }] };
     const many: Table = [Array.from({ length: 150_000 }, (_, row) => BigInt(row) * 1_000_003n)];
@@ -814,7 +837,7 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
   test("exact sums hold past 2^22 rows at the top of their window", () => {
     // 2^22 rows of the largest value that two limbs take, then all but one of them again with the other sign.
     const rows = 65536;
-    const value = 2 ** 40 * (2 - 2 ** -52);
+    const value = 2 ** 46 * (2 - 2 ** -52);
     const query: Query = { types: [types.float64], keys: [], aggregates: [{ name: "sum", of: 0 }] };
     const operator = open(kernel, query);
     const up = kernelBatch(query, Array(rows).fill(value));

@@ -6,15 +6,26 @@ import { loadedType } from "../../bindings/ts/kernel/column-loader.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
 import {
+  bool,
   type DataType,
   decimal,
+  float32,
   float64,
+  int8,
+  int16,
   int32,
   int64,
+  typeName,
+  uint8,
+  uint16,
+  uint32,
+  uint64,
   utf8,
   valueType,
 } from "../../bindings/ts/type/data-type.js";
+import { MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { ALL_TYPES, bitsOf } from "../../bindings/ts/type/testing.js";
 import { sortRows } from "../../twin/plan.js";
 import type { Value } from "../../twin/values.js";
@@ -120,6 +131,23 @@ const awkward = (type: DataType): fc.Arbitrary<Value> =>
         fc.nat(3).map((n) => "shared prefix ".repeat(n) + n),
       )
     : valuesOf(type);
+
+/** Keys by which rows that come too late are told as they arrive. */
+const LIMITED = [
+  int8,
+  uint8,
+  int16,
+  uint16,
+  int32,
+  uint32,
+  int64,
+  uint64,
+  float32,
+  float64,
+  bool,
+  decimal(38, 0),
+  utf8,
+];
 
 const cases = fc
   .record({
@@ -255,6 +283,86 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
       [...rows].sort((a, b) => Number(b[0]! - a[0]!) || Number(a[1]! - b[1]!)),
     );
     operator.destroy();
+  });
+
+  test.each(LIMITED.map((type) => ({ name: typeName(type), type })))(
+    "the first few by $name, cut again and again",
+    ({ type }) => {
+      const same = (count: number) => fc.array(awkward(type), { minLength: count, maxLength: count });
+      fc.assert(
+        fc.property(
+          same(120),
+          fc.boolean(),
+          fc.boolean(),
+          fc.integer({ min: 1, max: 9 }),
+          (values, descending, nullsFirst, limit) => {
+            const rows = values.map((value, row): Value[] => [value, BigInt(row % 5)]);
+            const query: Query = {
+              types: [type, int16],
+              by: [{ column: 0, descending, nullsFirst }],
+              limit,
+              faults: SortFault.CUT_OFTEN,
+            };
+            expect(bits(sorted(kernel, query, rows, Array(12).fill(10)))).toEqual(
+              bits(expected(query, rows)),
+            );
+          },
+        ),
+        { numRuns: 12 },
+      );
+    },
+  );
+
+  test("each allocation of a sort of many columns fails in turn, when it is made and when it begins to leave", () => {
+    // More columns than the first piece of memory describes; more rows than are sorted in one part, wide and narrow.
+    const wide = [int32, int16, int64, utf8];
+    const types = Array.from({ length: 160 }, (_, column) => wide[column % 4]!);
+    const by = [{ column: 0, descending: false, nullsFirst: false }];
+    const before = kernel.blocks;
+    let refused = 0;
+    for (let made = false; !made; ) {
+      kernel.failAllocation(refused + 1);
+      try {
+        open(kernel, { types, by }).destroy();
+        made = true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        refused++;
+      }
+      kernel.failAllocation(0);
+      expect(kernel.blocks).toBe(before);
+    }
+    expect(refused).toBeGreaterThan(8);
+    const count = 70_000;
+    const scattered = Array.from({ length: count }, (_, row) => Math.imul(row + 1, 2654435761) >> 0);
+    const rows = scattered.map((value): Value[] => [BigInt(value), BigInt(value >> 16)]);
+    const operator = open(kernel, { types: [int32, int16], by });
+    pushRows(operator, [int32, int16], rows, [65_000]);
+    operator.watermark(2n ** 63n - 1n);
+    const batches: BatchData[] = [];
+    let late = 0;
+    for (let nth = 1; ; nth++) {
+      kernel.failAllocation(nth);
+      try {
+        const batch = operator.pull(65_536);
+        if (batch === null) break;
+        batches.push(batch);
+        nth = 0;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        late++;
+      }
+    }
+    kernel.failAllocation(0);
+    operator.destroy();
+    expect(late).toBeGreaterThan(3);
+    const column = <T>(make: (bytes: ArrayBuffer) => ArrayLike<T>, at: number) =>
+      batches.flatMap((batch) => Array.from(make(batch.columns[at]!.values.slice().buffer as ArrayBuffer)));
+    const sortedValues = Int32Array.from(scattered).sort();
+    expect(column((bytes) => new Int32Array(bytes), 0)).toEqual(Array.from(sortedValues));
+    expect(column((bytes) => new Int16Array(bytes), 1)).toEqual(
+      Array.from(sortedValues, (value) => value >> 16),
+    );
   });
 
   test("batches end at max_bytes of texts, with one row at least", () => {

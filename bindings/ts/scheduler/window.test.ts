@@ -84,6 +84,51 @@ const minutes = (window: Window): Plan<unknown> =>
     .groupBy("key")
     .aggregate({ total: sum("value") });
 
+it("keys and windows that are too many together to compute their groups' numbers", async () => {
+  const types = { ts: timestamp("ms"), key: int32, other: int32, value: int32 };
+  const plans = [["key"], ["key", "other"]].map((keys) =>
+    (from("t") as Plan)
+      .window(tumble("ts", "10 ms"))
+      .groupBy(...keys)
+      .aggregate({ total: sum("value"), n: count() }),
+  );
+  // Ranges of keys and of windows, all of them wide only where the others are narrow, in batches of their own.
+  const draw = fc.record({
+    keys: fc.constantFrom(3, 500, 20_000),
+    others: fc.constantFrom(2, 40),
+    span: fc.constantFrom(10, 4000, 100_000),
+    rows: fc.constantFrom(1, 40, 700),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(draw, { minLength: 1, maxLength: 3 }), async (pieces) => {
+      let start = 0;
+      const batches = pieces.map(({ keys, others, span, rows }) => {
+        const from = start;
+        start += span;
+        return batchOf(
+          types,
+          Array.from({ length: rows }, (_, row): Value[] => {
+            const scattered = Math.imul(row + 1, 2654435761) >>> 0;
+            return [
+              BigInt(from + (scattered % span)),
+              BigInt((scattered >>> 7) % keys),
+              BigInt(scattered % others),
+              BigInt(row),
+            ];
+          }),
+        );
+      });
+      for (const plan of plans) {
+        const expected = runPlan(bind(plan, { t: batches[0]!.schema }), batches).rows;
+        expect(sorted(await collected(plan, batches))).toEqual(sorted(expected));
+        const watermarks = { t: { column: "ts", outOfOrderness: "200 seconds" } };
+        expect(sorted((await streamed(plan, batches, { watermarks })).rows)).toEqual(sorted(expected));
+      }
+    }),
+    { numRuns: 12 },
+  );
+});
+
 it("a filter that computes leaves vectors without a row, and its errors name their row", async () => {
   const plan = (from("t") as Plan)
     .where(col("value").add(col("more")).gt(0))
