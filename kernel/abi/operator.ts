@@ -314,7 +314,7 @@ export const enum JoinFlag {
   KEEP_CODES = 32,
   /** ANTI by one key: a null may be equal to anything, as in SQL's NOT IN. */
   NULL_AWARE = 64,
-  /** With KINDS: rows without a match leave at once, and are taken back when they have one, instead of at the end. */
+  /** Rows without a match leave at once, and are taken back when they have one, instead of at the end: as with KINDS, results are changes. */
   CORRECT = 128,
 }
 

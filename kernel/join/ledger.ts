@@ -17,11 +17,12 @@ import { regionCut, regionFree } from "../memory/region";
 import { storeEqual, storeHash } from "./compare";
 import { Store } from "./store";
 
-/** Bit 0: the row is owed. Bit 1: it is gone. */
+/** Bit 0: the row is owed. Bit 1: it is gone. Bit 2: what it matches is being added up (`ledgerTouch`). */
 export const enum RowState {
   THERE = 0,
   OWED = 1,
   GONE = 2,
+  TOUCHED = 4,
 }
 
 // @ts-ignore: decorator
@@ -234,4 +235,28 @@ export function ledgerTake(self: Ledger, kept: Store, row: u32, state: u32): u32
     link = self.same + at;
   }
   return 0;
+}
+
+// ---- rows that stand for others, whose state follows from what they match: none, more, or less than none
+
+/** Says that what a row matches changes; false where that was said before, since the last `ledgerSettle`. */
+export function ledgerTouch(self: Ledger, row: u32): bool {
+  const state = ledgerState(self, row);
+  if (state & <u32>RowState.TOUCHED) return false;
+  if ((state & <u32>RowState.GONE) == 0) {
+    self.live -= 1;
+    self.owed -= state & 1;
+  }
+  store<u8>(self.states + <usize>row, <u8>RowState.TOUCHED);
+  return true;
+}
+
+/** Gives a row the state that follows. */
+export function ledgerSettle(self: Ledger, row: u32): void {
+  const matches = load<i32>(ledgerMatches(self, row));
+  const owes: u32 = matches < 0 ? 1 : 0;
+  store<u8>(self.states + <usize>row, <u8>(matches == 0 ? <u32>RowState.GONE : owes));
+  if (matches == 0) return;
+  self.live += 1;
+  self.owed += owes;
 }

@@ -17,7 +17,7 @@ import {
 } from "../join/ledger";
 import { storeCopy } from "../join/store";
 import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInitLike } from "../memory/region";
-import { Changes, changesGeneration, changesLedger, changesLedgers, changesLink, changesOf } from "./join-changes";
+import { Changes, changesCountKeys, changesGeneration, changesLedger, changesLedgers, changesLink, changesOf } from "./join-changes";
 import { freshKeys, freshStore } from "./join-compact";
 import { Join, joinClosed, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 
@@ -25,9 +25,9 @@ import { Join, joinClosed, joinIsSmall, joinReserveHeads, joinStore } from "./jo
 const LEAST_ROWS: u32 = 1 << 15;
 const NO_PLACE: u32 = 0xffffffff;
 
-/** Lays out anew what is there, if that is less than half of what is kept. Between pushes, while both ports are open. */
+/** Lays out anew what is there, if that is less than half of what is kept. Between pushes, while both sides are kept. */
 export function changesCompact(self: Join): void {
-  if (joinClosed(self, 0) || joinClosed(self, 1)) return;
+  if (joinClosed(self, 1) || (joinClosed(self, 0) && !changesCountKeys(self))) return;
   const changes = changesOf(self);
   const rows = joinStore(self, 0).rows + joinStore(self, 1).rows;
   if (rows < max(changes.compactAt, joinIsSmall(self) ? 8 : LEAST_ROWS)) return;

@@ -8,6 +8,9 @@
 // for each row; where it passes between 0 and 1 the row leaves, or is taken back. So what has left is at any time the
 // join of what has come, and taken together the changes are the join of what there is at the end, to the last bit.
 //
+// Where only keys decide (SEMI and ANTI without a residual) port 1 has a sum for each key instead, and rows of port 0 look
+// there: neither goes through all rows of the other side's key.
+//
 // Rows that would leave for want of a match wait for the end of the other port, as in a join without changes, unless
 // corrections are asked for (CORRECT). Once a port has ended the other's rows are not kept, and need not be: against
 // rows that stay every change stands for itself. Rows whose key is null never match: they are not kept either, and where
@@ -39,8 +42,10 @@ import {
   ledgerMatches,
   ledgerReserve,
   ledgerSet,
+  ledgerSettle,
   ledgerState,
   ledgerTake,
+  ledgerTouch,
   stateWeight,
 } from "../join/ledger";
 import { storeAppend, storeClear, storeCommit, storeNext, storeReserve } from "../join/store";
@@ -101,10 +106,15 @@ export function changesLedger(self: Join, port: u32): Ledger {
   return changetype<Ledger>(port == 0 ? changesOf(self).ledger0 : changesOf(self).ledger1);
 }
 
+/** Whether the configuration asks for changes. */
+export function changesAreAsked(self: Join, kinds: u32): bool {
+  return kinds != 0 || (self.flags & <u32>JoinFlag.CORRECT) != 0;
+}
+
 /** Whether the configuration's row kinds are sound: outputs of the programs, each an I8. */
 export function changesAreSound(self: Join, config: usize): bool {
   const kinds = load<u32>(config, <usize>JoinConfig.KINDS);
-  if (kinds == 0) return (self.flags & <u32>JoinFlag.CORRECT) == 0;
+  if (!changesAreAsked(self, kinds)) return true;
   if ((self.flags & <u32>JoinFlag.NULL_AWARE) != 0) return false;
   for (let port: u32 = 0; port < 2; port++) {
     const kind = kindOf(kinds, port);
@@ -144,11 +154,25 @@ export function changesLedgers(self: Join, region: usize, seed: u32): bool {
   changes.ledger1 = regionCut(region, LEDGER_SIZE);
   if (changes.ledger0 == 0 || changes.ledger1 == 0) return false;
   const hashZero = (self.fault & <u32>JoinFault.HASH_ZERO) != 0;
-  const counts0 = joinPreserves(self, 0) || joinFilters(self);
+  const counts = changesCountKeys(self);
+  const counts0 = joinPreserves(self, 0) || (joinFilters(self) && !counts);
+  const counts1 = joinPreserves(self, 1) || counts;
   return (
     ledgerInit(changes.ledger0, region, changes.kind0 != 0, counts0, hashZero, seed) &&
-    ledgerInit(changes.ledger1, region, changes.kind1 != 0, joinPreserves(self, 1), hashZero, seed)
+    ledgerInit(changes.ledger1, region, changes.kind1 != 0 && !counts, counts1, hashZero, seed)
   );
+}
+
+/** Whether rows of port 1 only tell which keys there are: then one row of each key is kept, with their sum. */
+export function changesCountKeys(self: Join): bool {
+  return joinFilters(self) && self.residual == 0;
+}
+
+/** The sum of the rows of port 1 that have a key. */
+function countOf(self: Join, number: u32): i32 {
+  if (self.heads1 == 0) return 0;
+  const link = joinHead(self.heads1, self.headCount1, number);
+  return link == 0 ? 0 : load<i32>(ledgerMatches(changesLedger(self, 1), link - 1));
 }
 
 /** The region that has what is kept of rows. */
@@ -197,7 +221,8 @@ function isAlone(self: Join, matches: i32): bool {
 /** Takes in the changes of a batch that the port's program is bound to: see op_push. */
 export function changesPush(context: usize, operator: usize, self: Join, port: u32, program: usize, batch: usize): i32 {
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  const keeps = !joinClosed(self, 1 - port);
+  const counts = port == 1 && changesCountKeys(self);
+  const keeps = counts || !joinClosed(self, 1 - port);
   if (!keeps) storeClear(joinStore(self, port));
   else changesCompact(self);
   const kept = joinStore(self, port);
@@ -228,7 +253,8 @@ export function changesPush(context: usize, operator: usize, self: Join, port: u
   storeCommit(kept, selected);
   changetype<Operator>(operator).rowsSelected += selected;
   if (selected == 0) return Status.NEED_INPUT;
-  if (keeps) keep(self, port, first, selected);
+  if (counts) count(self, first, selected);
+  else if (keeps) keep(self, port, first, selected);
   else pass(self, port, selected);
   if (joinStore(self, 1 - port).rows == 0 && !leavesAlone(self, port)) return Status.NEED_INPUT;
   self.phase = Phase.PAIRS;
@@ -302,6 +328,41 @@ function keep(self: Join, port: u32, first: u32, count: u32): void {
   }
 }
 
+/** A change of the sum of its key, before which there was no row of it, or there were some. */
+const HAD_SOME: u32 = 0x80000000;
+
+/**
+ * Adds the rows of a push of port 1 to the sums of their keys, of which the first row stands for the others. A change is
+ * left for each key whose sum has passed between 0 and 1: what the push adds and takes away again moves nothing.
+ */
+function count(self: Join, first: u32, rows: u32): void {
+  const changes = changesOf(self);
+  const ledger = changesLedger(self, 1);
+  for (let at: u32 = 0; at < rows; at++) {
+    const row = first + at;
+    const number = load<u32>(self.numbers + ((<usize>at) << 2));
+    const change = changes.rows + ((<usize>at) << 2);
+    store<u32>(change, NO_ROW);
+    ledgerSet(ledger, row, RowState.GONE);
+    if (number == NO_KEY) continue;
+    if (load<u32>(self.heads1 + ((<usize>number) << 2)) == 0) changesLink(self, 1, row, number);
+    const known = load<u32>(self.heads1 + ((<usize>number) << 2)) - 1;
+    const matches = ledgerMatches(ledger, known);
+    const before = load<i32>(matches);
+    store<i32>(matches, before + stateWeight(load<u8>(changes.signs + <usize>at)));
+    if (!ledgerTouch(ledger, known)) continue;
+    store<u32>(change, before > 0 ? HAD_SOME : 0);
+  }
+  for (let at: u32 = 0; at < rows; at++) {
+    const change = changes.rows + ((<usize>at) << 2);
+    const had = load<u32>(change);
+    if (had == NO_ROW) continue;
+    const known = load<u32>(self.heads1 + ((<usize>load<u32>(self.numbers + ((<usize>at) << 2))) << 2)) - 1;
+    ledgerSettle(ledger, known);
+    if (load<i32>(ledgerMatches(ledger, known)) > 0 == (had != 0)) store<u32>(change, NO_ROW);
+  }
+}
+
 /** Puts a row into the chain of its key. */
 export function changesLink(self: Join, port: u32, row: u32, number: u32): void {
   const ledger = changesLedger(self, port);
@@ -337,13 +398,23 @@ export function changesFindPairs(self: Join): void {
   const theirs = (port == 0 ? self.found1 : self.found0) + skip;
   const most = joinStep(self);
   const end = self.at + min<u32>(self.rows - self.at, SCAN_ROWS);
+  // Rows of port 0 ask for the sum of their key; of port 1, that is what has changed, and none waits for it.
+  const counts = changesCountKeys(self);
+  const meet = heads != 0 && !(counts && (port == 0 || !leavesNow(self, 0)));
   let found: u32 = 0;
   let at = self.at;
   let link = self.chain;
-  for (; at < end && found < most && heads != 0; at++) {
+  for (; at < end && found < most && meet; at++) {
     const row = load<u32>(changes.rows + ((<usize>at) << 2));
     if (row == NO_ROW) continue;
     if (link == 0) link = joinHead(heads, keys, load<u32>(self.numbers + ((<usize>at) << 2)));
+    if (counts) {
+      const turned = isAlone(self, countOf(self, load<u32>(self.numbers + ((<usize>at) << 2)))) ? 1 : -1;
+      for (; link != 0 && found < most; found++) {
+        leave(self, 0, link - 1, NO_ROW, turned * stateWeight(ledgerState(changesLedger(self, 0), link - 1)));
+        link = load<u32>(storeNext(other, link - 1));
+      }
+    }
     while (link != 0 && found < most) {
       store<u32>(mine + ((<usize>found) << 2), row);
       store<u32>(theirs + ((<usize>found) << 2), link - 1);
@@ -352,9 +423,10 @@ export function changesFindPairs(self: Join): void {
     }
     if (link != 0) break;
   }
-  self.at = heads == 0 ? self.rows : at;
+  self.at = meet ? at : self.rows;
   self.chain = link;
-  self.candidates = found;
+  self.candidates = counts ? 0 : found;
+  if (counts) self.sides = 1;
   if (self.at < self.rows) return;
   self.phase = leavesAlone(self, port) ? Phase.LONE : Phase.IDLE;
   self.at = 0;
@@ -410,11 +482,14 @@ export function changesFindLone(self: Join): void {
   const ledger = changesLedger(self, port);
   const end = self.at + min<u32>(self.rows - self.at, joinStep(self));
   const wait = waits(self, port);
+  const counts = changesCountKeys(self);
   self.sides = joinFilters(self) ? 1 : 3;
   for (let at = self.at; at < end; at++) {
-    if (wait && load<u32>(self.numbers + ((<usize>at) << 2)) != NO_KEY) continue;
+    const number = load<u32>(self.numbers + ((<usize>at) << 2));
+    if (wait && number != NO_KEY) continue;
     const row = load<u32>(changes.rows + ((<usize>at) << 2));
-    if (row == NO_ROW || !isAlone(self, load<i32>(ledgerMatches(ledger, row)))) continue;
+    if (row == NO_ROW) continue;
+    if (!isAlone(self, counts ? countOf(self, number) : load<i32>(ledgerMatches(ledger, row)))) continue;
     leave(self, port, row, NO_ROW, changeWeight(ledgerState(ledger, row)));
   }
   self.at = end;
@@ -441,7 +516,10 @@ export function changesScan(context: usize, self: Join): i32 {
     failValue(context, Type.I64, <u64>(-<i64>owed), 0);
     return fail(context, Status.BAD_ARGUMENT, Reason.RETRACTED_ABSENT);
   }
-  if (waits(self, port)) {
+  if (waits(self, port) && changesCountKeys(self)) {
+    scanKeys(self);
+    if (self.at < self.headCount0) return 0;
+  } else if (waits(self, port)) {
     const ledger = changesLedger(self, port);
     const rows = joinStore(self, port).rows;
     const most = joinStep(self);
@@ -458,4 +536,23 @@ export function changesScan(context: usize, self: Join): i32 {
   }
   self.phase = Phase.INDEX;
   return 0;
+}
+
+/** ANTI: rows of port 0, by their keys, of which port 1 has no row. */
+function scanKeys(self: Join): void {
+  const ledger = changesLedger(self, 0);
+  const kept = joinStore(self, 0);
+  const most = joinStep(self);
+  const end = self.at + min<u32>(self.headCount0 - self.at, SCAN_ROWS);
+  let number = self.at;
+  let link = self.chain;
+  self.sides = 1;
+  for (; number < end && self.ready < most; number++) {
+    if (link == 0 && isAlone(self, countOf(self, number))) link = load<u32>(self.heads0 + ((<usize>number) << 2));
+    for (; link != 0 && self.ready < most; link = load<u32>(storeNext(kept, link - 1)))
+      leave(self, 0, link - 1, NO_ROW, stateWeight(ledgerState(ledger, link - 1)));
+    if (link != 0) break;
+  }
+  self.at = number;
+  self.chain = link;
 }

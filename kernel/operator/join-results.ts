@@ -29,6 +29,7 @@ import { regionFree } from "../memory/region";
 import {
   CANDIDATES,
   changesAppendKinds,
+  changesCountKeys,
   changesFindLone,
   changesFindPairs,
   changesLedger,
@@ -404,7 +405,8 @@ function index(context: usize, self: Join): i32 {
   const port = self.port;
   const other = 1 - port;
   // Rows of a step that is still to be handed on lie there: this is never reached before they left.
-  if (!isPassing(self, other)) drop(self, other);
+  const stays = self.changes != 0 && other == 1 && changesCountKeys(self);
+  if (!isPassing(self, other) && !stays) drop(self, other);
   // Of changes rows are indexed as they come.
   if (!joinEnded(self, other) && self.changes == 0) {
     const keys = changetype<Keys>(self.keys);

@@ -55,6 +55,7 @@ import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { asOfIsDirect, asOfPush } from "./join-asof-direct";
 import {
   FOUND_ROWS,
+  changesAreAsked,
   changesAreSound,
   changesBytes,
   changesCreate,
@@ -113,7 +114,7 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
   }
   if (!sameKeys(self) || !areTimes(self, config, mode)) return refuseConfig(context);
   const kinds = load<u32>(config, <usize>JoinConfig.KINDS);
-  if (!changesAreSound(self, config) || (kinds != 0 && mode != <u32>JoinTime.NONE)) return refuseConfig(context);
+  if (!changesAreSound(self, config) || (changesAreAsked(self, kinds) && mode != <u32>JoinTime.NONE)) return refuseConfig(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
   const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
@@ -131,7 +132,7 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
       return false;
     }
   }
-  if (kinds != 0 && !changesCreate(self, operator, kinds)) {
+  if (changesAreAsked(self, kinds) && !changesCreate(self, operator, kinds)) {
     failMemory(context, 0);
     return false;
   }

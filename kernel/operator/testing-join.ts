@@ -46,7 +46,7 @@ export interface JoinQuery {
   readonly kept?: boolean | undefined;
   /** Per side whether its last column is an int8 row kind. */
   readonly changes?: readonly [boolean, boolean] | undefined;
-  /** With `changes`: rows without a match leave at once. */
+  /** Rows without a match leave at once; results are changes. */
   readonly corrects?: boolean | undefined;
   /** The column after the keys is an int64 time on both sides then. */
   readonly time?: JoinTimeSpec | undefined;
@@ -84,7 +84,7 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
     nullable: true,
   }));
   const kinds = query.changes?.map((changes, port) => (changes ? width(query, port as 0 | 1) : null));
-  if (kinds !== undefined) fields.push({ name: "row_kind", type: int8, nullable: true });
+  if (kinds !== undefined || query.corrects) fields.push({ name: "row_kind", type: int8, nullable: true });
   return kernel.operator({
     kind: OperatorKind.JOIN,
     config: encodeJoinConfig({

@@ -444,7 +444,7 @@ export interface JoinConfigSpec {
   readonly time?: JoinTimeSpec | undefined;
   /** Per side the program's output that is the row kind, null where rows only come. Results end with a row kind then. */
   readonly kinds?: readonly [number | null, number | null] | undefined;
-  /** With `kinds`: rows without a match leave at once, and are taken back when they have one. */
+  /** Rows without a match leave at once, and are taken back when they have one. Results end with a row kind then, too. */
   readonly corrects?: boolean | undefined;
   /** Fault switches for tests. */
   readonly faults?: JoinFault | undefined;

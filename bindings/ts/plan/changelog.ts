@@ -2,6 +2,8 @@
 //
 // That is a source that is a changelog, or, with emit "onUpdate", an aggregation. Filters and projections hand it on,
 // as a change is a whole row that stands for itself; so do joins by equal keys, of whose rows each change makes changes.
+// With "onUpdate" these give changes also of rows that only come, where rows without a match leave (of "left", "right",
+// "full" and "anti"): at once, and taken back later, provided that what stands above can follow.
 // An aggregation takes it in, and rows back. What would need every row to stay (an order, a limit, times, aggregates
 // whose state forgets) is refused.
 
@@ -30,19 +32,29 @@ export function rowKindIndex(source: string, schema: Schema): number {
 }
 
 /**
- * The plan with the row kinds of its source, where that is a changelog, and, with `onUpdate`, its aggregations as
- * changelogs. Throws PlanError.
+ * The plan with the row kinds of its source, where that is a changelog, and, with `onUpdate`, its aggregations and joins
+ * as changelogs. Throws PlanError.
  */
 export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
+  return follow(plan, onUpdate, true);
+}
+
+/** @param taken whether what stands above can take rows back */
+function follow(plan: BoundPlan, onUpdate: boolean, taken: boolean): BoundPlan {
   if (plan.kind === "source") return withKinds(plan);
-  if (plan.kind === "join" || plan.kind === "union") {
-    const changed = withInputs(plan, (input) => asChangelog(input, onUpdate)) as typeof plan;
+  if (plan.kind === "union") {
+    const changed = withInputs(plan, (input) => follow(input, onUpdate, false));
     const emitter = boundInputs(changed).find(emitsChanges);
-    if (emitter === undefined) return changed;
-    if (changed.kind === "union") throw refused("union", emitter);
-    return joined(changed, emitter, onUpdate);
+    if (emitter !== undefined) throw refused("union", emitter);
+    return changed;
   }
-  const input = asChangelog(plan.input, onUpdate);
+  if (plan.kind === "join") {
+    const follows = plan.time === null && !plan.nullAware;
+    const changed = withInputs(plan, (input) => follow(input, onUpdate, taken && follows)) as typeof plan;
+    const corrects = onUpdate && taken && follows && plan.how !== "inner" && plan.how !== "semi";
+    return corrects || boundInputs(changed).some(emitsChanges) ? joined(changed, onUpdate) : changed;
+  }
+  const input = follow(plan.input, onUpdate, takesBack(plan, taken));
   const emits = emitsChanges(input);
   if (plan.kind === "aggregate") {
     if (plan.window !== undefined && emits) throw windowRefused(plan.window, input);
@@ -116,14 +128,17 @@ function withKinds(plan: Extract<BoundPlan, { kind: "source" }>): BoundPlan {
   };
 }
 
-/** A join over a changelog, on either side or both. */
-function joined(
-  plan: Extract<BoundPlan, { kind: "join" }>,
-  emitter: BoundPlan,
-  onUpdate: boolean,
-): BoundPlan {
-  if (plan.time !== null) throw refused("strict" in plan.time.spec ? "asof" : "within", emitter);
-  if (plan.nullAware) throw refused("nullAware", emitter);
+/** Whether a node can take rows of its input back. */
+function takesBack(plan: Exclude<BoundPlan, { kind: "source" | "join" | "union" }>, taken: boolean): boolean {
+  if (plan.kind === "filter" || plan.kind === "project") return taken;
+  return plan.kind === "aggregate" && plan.window === undefined && plan.aggregates.every(isInvertible);
+}
+
+/** A join that gives changes: over a changelog, on either side or both, or with corrections. */
+function joined(plan: Extract<BoundPlan, { kind: "join" }>, onUpdate: boolean): BoundPlan {
+  const emitter = boundInputs(plan).find(emitsChanges);
+  if (plan.time !== null) throw refused("strict" in plan.time.spec ? "asof" : "within", emitter!);
+  if (plan.nullAware) throw refused("nullAware", emitter!);
   // The others are named by the projection above.
   if (plan.how === "semi" || plan.how === "anti") checkFree(plan.schema, "join");
   return {
@@ -146,8 +161,13 @@ function checkFree({ fields }: Schema, node: string): void {
   );
 }
 
-function checkAggregate({ fn, fast, text }: BoundAggregate, input: BoundPlan): void {
-  if (takesRowsBack(fn) && !fast) return;
+function isInvertible({ fn, fast }: BoundAggregate): boolean {
+  return takesRowsBack(fn) && !fast;
+}
+
+function checkAggregate(aggregate: BoundAggregate, input: BoundPlan): void {
+  if (isInvertible(aggregate)) return;
+  const { fn, fast, text } = aggregate;
   const why = fast
     ? "plain float sums are not what they were after adding and taking away"
     : "it does not keep what that needs";

@@ -321,6 +321,7 @@ function stageLines(stage: Stage, index: number): string[] {
   }
 }
 
+/** Plans are explained as batches run them: a join that gives changes has a side that is a changelog. */
 function changedSides({ left, right }: BoundJoinChanges): string {
   if (left && right) return "both sides";
   return left ? "the left side" : "the right side";

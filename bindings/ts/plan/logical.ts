@@ -247,7 +247,7 @@ export type BoundPlan = {
       readonly nullsEqual: boolean;
       readonly nullAware: boolean;
       readonly time: BoundJoinTime | null;
-      /** Which sides are changelogs; then `row_kind` comes behind the columns of `schema` above. Null where none is. */
+      /** Of a join that gives changes, whose last column is `row_kind` then; else null. */
       readonly changes: BoundJoinChanges | null;
     }
   /** All rows of both; their columns are those of `schema`. */
@@ -284,6 +284,7 @@ export interface BoundJoinKey {
 }
 
 export interface BoundJoinChanges {
+  /** Which sides are changelogs: both, one, or, with `corrects`, perhaps none. */
   readonly left: boolean;
   readonly right: boolean;
   /** Rows without a match leave at once, and are taken back when they have one. */

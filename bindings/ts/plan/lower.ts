@@ -202,7 +202,7 @@ export interface JoinSide {
 export interface JoinStage {
   readonly kind: "join";
   readonly how: Extract<BoundPlan, { kind: "join" }>["how"];
-  /** Which sides are changelogs; then the last column is the row kind. Null where none is. */
+  /** Of a join that gives changes, whose last column is the row kind; else null. */
   readonly changes: BoundJoinChanges | null;
   readonly config: JoinConfigSpec;
   readonly left: JoinSide;
