@@ -124,6 +124,25 @@ function allocateLocked(root: usize, account: usize, need: usize): usize {
   return take(root, account, top);
 }
 
+/**
+ * Whether tests want a piece that needs no block of its own to be refused here, as an allocation would be: such pieces
+ * are counted among the allocations only while one of those is to fail.
+ */
+export function heapFails(root: usize): bool {
+  if (load<u32>(root, <usize>Root.FAIL_AT) == 0) return false;
+  lock(root);
+  const fails = failsLocked(root);
+  unlock(root);
+  return fails;
+}
+
+function failsLocked(root: usize): bool {
+  if (load<u32>(root, <usize>Root.FAIL_AT) == 0) return false;
+  const count = load<u32>(root, <usize>Root.ALLOCATIONS) + 1;
+  store<u32>(root, count, <usize>Root.ALLOCATIONS);
+  return count == load<u32>(root, <usize>Root.FAIL_AT);
+}
+
 /** Whether neither the budget nor the limit of the account is passed by so many bytes more. */
 function isWithin(root: usize, account: usize, bytes: u64): bool {
   const budget: u64 = load<u32>(root, <usize>Root.BUDGET);
@@ -146,6 +165,7 @@ export function heapHasRoom(root: usize, account: usize, bytes: u64): bool {
 }
 
 function hasRoomLocked(root: usize, account: usize, bytes: u64): bool {
+  if (failsLocked(root)) return false;
   if (!isWithin(root, account, bytes)) return false;
   const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
   if (<u64>top + bytes <= <u64>load<u32>(root, <usize>Root.HEAP_LIMIT)) return true;

@@ -8,7 +8,7 @@
 //           +24 account that its blocks are charged to
 //   block:  +0 next   +4 previous      +8 u32 payload bytes              +16.. payload (16-byte aligned)
 
-import { heapAllocate, heapFree, heapCapacity, heapHasRoom } from "./heap";
+import { heapAllocate, heapFails, heapFree, heapCapacity, heapHasRoom } from "./heap";
 
 export const REGION_SIZE: usize = 32;
 const LINKS: usize = 64;
@@ -78,6 +78,7 @@ export function regionCapacity(payload: usize): usize {
 
 /** A small zeroed piece that lives as long as the region, 16-byte aligned; 0 when memory is exhausted. */
 export function regionCut(region: usize, bytes: usize): usize {
+  if (heapFails(load<u32>(region))) return 0;
   const size: usize = (bytes + 15) & ~(<usize>15);
   const chunk: usize = load<u32>(region, CHUNK_BYTES);
   if (size > chunk / 4) {

@@ -76,6 +76,14 @@ export class Raw {
     return [Root.USED, Root.BLOCKS].map((field) => this.view.getUint32(this.base + field, true));
   }
 
+  /** Whether the allocation that was to fail has been asked for. */
+  get hasFailed(): boolean {
+    const [made, failing] = [Root.ALLOCATIONS, Root.FAIL_AT].map((field) =>
+      this.view.getUint32(this.base + field, true),
+    );
+    return made! >= failing!;
+  }
+
   /** A status, checked against the error record. */
   status(name: string, ...values: (number | bigint)[]): number {
     const status = this.call(name, this.context, ...values);

@@ -22,7 +22,7 @@ import {
 import { ROW_TABLE_SIZE, rowTableInit } from "../group/row-table";
 import { NO_GROUP, groupsKey } from "../group/state";
 import { hashBytes } from "../hash/hash";
-import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { clearError, fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionHasRoom } from "../memory/region";
 import { BITMAP_BYTES } from "../column/vector";
 import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows, gatherSide, gatherSplit } from "../window/gather";
@@ -239,6 +239,7 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
     status = sessions ? sessionsReserveRows(context, operator, rows) : reserve(context, operator, rows, routing);
     // Rows that wait take more room than what they come to.
     if (status == <i32>Status.OUT_OF_MEMORY && settle(context, operator)) {
+      clearError(context);
       changesDrop(context, self);
       status = route(context, operator, rows, routing);
       if (status == 0) status = reserve(context, operator, rows, routing);
@@ -285,7 +286,7 @@ function reserveTargets(context: usize, operator: usize): i32 {
     const state = isCorrection(self, load<i64>(name, 8))
       ? correctionFor(context, operator, load<i64>(name), load<i64>(name, 8))
       : partialFor(context, operator, load<i64>(name), load<i64>(name, 8));
-    if (state == 0) return Status.OUT_OF_MEMORY;
+    if (state == 0) return failMemory(context, 0);
     store<u32>(target, <u32>state);
     store<u32>(target, groupsOf(aggregationOf(state)).count, 12);
     store<u32>(target, rows, 16);

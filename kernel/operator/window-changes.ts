@@ -21,7 +21,7 @@
 import { Status } from "../abi/status";
 import { WindowKind } from "../abi/window";
 import { outputDescribe, outputReset } from "../column/builder";
-import { failMemory, scratchMark, scratchReset } from "../memory/context";
+import { clearError, failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionBytes, regionCut, regionFree } from "../memory/region";
 import {
   sliceLastWindow,
@@ -362,7 +362,10 @@ export function changesPull(context: usize, operator: usize, out: usize, maxRows
       if (ready && changetype<Operator>(changes.target).failed) changetype<Operator>(operator).failed = 1;
       if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
       // Rows that are in the output already leave first.
-      else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
+      else if (rows != 0 && changetype<Operator>(operator).failed == 0) {
+        clearError(context);
+        break;
+      }
       return status;
     }
     if (!ready) continue;
@@ -388,7 +391,7 @@ function prepare(context: usize, operator: usize): i32 {
   if (changes.change == <u32>Change.CORRECTION && changes.next == PLACED) return place(context, operator);
   if (changes.target == 0) {
     changes.target = keptFor(context, operator, changes.window);
-    if (changes.target == 0) return Status.OUT_OF_MEMORY;
+    if (changes.target == 0) return failMemory(context, 0);
   }
   if (hasSource(self)) {
     const begun = combineBegin(context, changetype<Combination>(self.combination), changes.target, changes.source);

@@ -9,7 +9,7 @@ import { AggregateFlag, RowKind } from "../abi/operator";
 import { Status } from "../abi/status";
 import { WindowKind } from "../abi/window";
 import { outputColumn, outputColumns, outputDescribe, outputReset } from "../column/builder";
-import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { clearError, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import {
   sliceFirstWindow,
   sliceLastWindow,
@@ -107,7 +107,10 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
       scratchReset(context, mark);
       if (emitted < 0) {
         if (emitted != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
-        else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
+        else if (rows != 0 && changetype<Operator>(operator).failed == 0) {
+          clearError(context);
+          break;
+        }
         return emitted;
       }
       if (emitted == 0 && rows != 0) break;
@@ -127,7 +130,10 @@ export function windowPull(context: usize, operator: usize, out: usize, maxRows:
     if (status < 0) {
       if (status != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
       // Rows that are in the output already leave first.
-      else if (rows != 0 && changetype<Operator>(operator).failed == 0) break;
+      else if (rows != 0 && changetype<Operator>(operator).failed == 0) {
+        clearError(context);
+        break;
+      }
       return status;
     }
     fillBounds(self, output, self.window, <u32>status);
@@ -224,7 +230,7 @@ function openWindow(context: usize, operator: usize): i32 {
   }
   if (found != 1) {
     const state = partialCreate(context, operator);
-    if (state == 0) return Status.OUT_OF_MEMORY;
+    if (state == 0) return failMemory(context, 0);
     self.result = state;
     self.ownsResult = 1;
   }

@@ -473,7 +473,7 @@ export function scatterFold(context: usize, operator: usize): i32 {
 function foldGroups(context: usize, operator: usize, scatter: Scatter, list: usize, count: u32): i32 {
   const self = windowsOf(operator);
   const partial = partialFor(context, operator, scatter.slice, sliceFirstWindow(shapeOf(self), scatter.slice));
-  if (partial == 0) return Status.OUT_OF_MEMORY;
+  if (partial == 0) return failMemory(context, 0);
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   const work = changetype<Combination>(self.combination);
   work.broken = 0;

@@ -433,7 +433,10 @@ function takeDue(context: usize, operator: usize): i32 {
   const sessions = sessionsOf(self);
   const before = sessions.parts;
   const map = before == 0 ? <usize>0 : partsMap(self);
-  if (before != 0 && (map == 0 || !combineAccumulators(self.values, self.values))) return failMemory(context, 0);
+  if (before != 0 && (map == 0 || !combineAccumulators(self.values, self.values))) {
+    regionFree(self.values, map);
+    return failMemory(context, 0);
+  }
   self.dueFirst = 0;
   takeRetracted(self);
   // Sessions that are only forgotten are work, too.
