@@ -410,7 +410,6 @@ function createArg(
 ): bool {
   if (second < 0 || second >= <i32>programOutputs(self.program)) return false;
   const secondType = programOutputType(self.program, <u32>second);
-  if (!isValueType(secondType)) return false;
   const family: u32 = result.fn == <u32>AggregateFunction.ARG_MIN ? Family.ARG_MIN : Family.ARG_MAX;
   result.values = pairAccumulatorFor(self, family, argument, second, filter, Power.PLAIN, type);
   changetype<Accumulator>(result.values).secondType = secondType;

@@ -1,0 +1,332 @@
+// Calls that an operator cannot take as it is: after its end, in the midst of a snapshot or a combination, of another
+// kind or configuration, by a handle of nothing. Each is refused with its reason, and the operator goes on.
+
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  encodeAggregateConfig,
+  encodeJoinConfig,
+  encodeProjectConfig,
+  encodeWindowConfig,
+  type JoinConfigSpec,
+} from "../../bindings/ts/kernel/config.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { Batch, Column, ErrorRecord, Root, Type } from "../abi/layout.js";
+import { AggregateFunction, JoinFault, JoinTime, JoinType, OperatorKind } from "../abi/operator.js";
+import { Reason, Status } from "../abi/status.js";
+import { WindowKind } from "../abi/window.js";
+import { compileBuild, END, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
+
+const STALE = 0xffff_ffff;
+/** Partitions that an aggregation is divided into. */
+const PARTS = 256;
+/** Rows that a batch may have, and groups that a call combines. */
+const MORSEL = 65_536;
+const PAGES = 1600;
+
+function program(type = Type.I64, outputs = 2): Uint8Array {
+  const builder = new ProgramBuilder();
+  const column = builder.load(builder.column(type));
+  for (let output = 0; output < outputs; output++) builder.output(column);
+  return builder.encode();
+}
+
+const aggregates = (fn = AggregateFunction.SUM, grouped = true) => ({
+  program: program(),
+  keys: grouped ? [{ output: 0, type: Type.I64 }] : [],
+  aggregates: [{ function: fn, argument: 0, type: Type.I64 }],
+});
+const SUMS = encodeAggregateConfig(aggregates());
+const AVERAGES = encodeAggregateConfig(aggregates(AggregateFunction.AVG));
+const SKETCHES = encodeAggregateConfig(aggregates(AggregateFunction.APPROX_COUNT_DISTINCT));
+const ONE_SUM = encodeAggregateConfig(aggregates(AggregateFunction.SUM, false));
+const COLUMNS = encodeProjectConfig(program(), 2);
+const WINDOWS = encodeWindowConfig({
+  kind: WindowKind.TUMBLE,
+  time: 0,
+  length: 10n,
+  aggregate: aggregates(),
+});
+const join = (change: Partial<JoinConfigSpec> = {}) =>
+  encodeJoinConfig({
+    type: JoinType.INNER,
+    keys: 1,
+    left: program(),
+    right: program(),
+    outputs: [
+      { port: 0, output: 0 },
+      { port: 1, output: 0 },
+    ],
+    ...change,
+  });
+
+describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, shared, base) => {
+  let module: WebAssembly.Module;
+  let raw: Raw;
+  beforeAll(async () => {
+    module = await compileBuild(file);
+  });
+  beforeEach(() => {
+    raw = new Raw(module, shared, base, PAGES);
+  });
+
+  function make(kind: OperatorKind, config: Uint8Array): number {
+    const handle = raw.call("op_create", raw.context, kind, writeConfig(raw, config), config.length) >>> 0;
+    expect(handle).not.toBe(0);
+    return handle;
+  }
+
+  /** One column of the numbers below `rows`, in memory of its own. */
+  function batch(rows: number): number {
+    const at = raw.call("mem_alloc", raw.context, Batch.SIZE + Column.SIZE + 8 * rows) >>> 0;
+    expect(at).not.toBe(0);
+    const column = at + Batch.SIZE;
+    const values = column + Column.SIZE;
+    raw.bytes.fill(0, at, values);
+    const { view } = raw;
+    view.setUint32(at + Batch.ROWS, rows, true);
+    view.setUint32(at + Batch.COLUMNS, 1, true);
+    view.setUint32(at + Batch.DESCRIPTORS, column, true);
+    view.setUint32(column + Column.TYPE, Type.I64, true);
+    view.setUint32(column + Column.LENGTH, rows, true);
+    view.setUint32(column + Column.VALUES, values, true);
+    view.setUint32(column + Column.VALUES_BYTES, 8 * rows, true);
+    for (let row = 0; row < rows; row++) view.setBigInt64(values + 8 * row, BigInt(row), true);
+    return at;
+  }
+
+  function filled(config: Uint8Array, rows: number): number {
+    const handle = make(OperatorKind.HASH_AGGREGATE, config);
+    expect(raw.status("op_push", handle, 0, batch(rows))).toBe(Status.NEED_INPUT);
+    return handle;
+  }
+
+  function refused(status: Status, reason: Reason, name: string, ...values: (number | bigint)[]): void {
+    expect([name, values, raw.status(name, ...values)]).toEqual([name, values, status]);
+    const record = raw.call("last_error", raw.context) >>> 0;
+    expect([name, raw.view.getUint32(record + ErrorRecord.REASON, true)]).toEqual([name, reason]);
+  }
+  const bad = (reason: Reason, name: string, ...values: (number | bigint)[]) =>
+    refused(Status.BAD_ARGUMENT, reason, name, ...values);
+  const busy = (name: string, ...values: (number | bigint)[]) =>
+    refused(Status.BUSY, Reason.NONE, name, ...values);
+
+  test("handles of nothing, and of the operator itself", () => {
+    const { out } = raw;
+    const handle = make(OperatorKind.HASH_AGGREGATE, SUMS);
+    for (const [name, ...values] of [
+      ["op_push", 0, out],
+      ["op_pull", out, 1, 0],
+      ["op_watermark", 0, 0n],
+      ["op_snapshot", out, 1],
+      ["op_snapshot_parts", out, 1, 8],
+      ["op_merge", out],
+      ["op_divide", PARTS],
+      ["op_release"],
+      ["op_destroy"],
+      ["op_stats", out],
+      ["op_late", out],
+      ["op_combine", handle],
+      ["op_combine_part", handle, 0],
+      ["op_attach", handle, 0],
+    ] as [string, ...(number | bigint)[]][])
+      bad(Reason.BAD_HANDLE, name, STALE, ...values);
+    bad(Reason.BAD_HANDLE, "op_combine", handle, STALE);
+    bad(Reason.BAD_HANDLE, "op_combine_part", handle, STALE, 0);
+    bad(Reason.BAD_HANDLE, "op_attach", handle, STALE, 0);
+    bad(Reason.BAD_HANDLE, "op_combine", handle, handle);
+    bad(Reason.BAD_HANDLE, "op_combine_part", handle, handle, 0);
+    bad(Reason.BAD_HANDLE, "op_attach", handle, handle, 0);
+    expect(raw.call("op_time", raw.context, STALE)).toBe(-(2n ** 63n));
+    expect(raw.status("op_destroy", handle)).toBe(0);
+  });
+
+  test("more operators than there are handles", () => {
+    const one = encodeProjectConfig(program(Type.I8, 1), 1);
+    const idle = raw.used;
+    const handles: number[] = [];
+    for (let slot = 1; slot < Root.HANDLE_COUNT; slot++) handles.push(make(OperatorKind.PROJECT, one));
+    const full = raw.used;
+    for (const [kind, config] of [
+      [OperatorKind.PROJECT, one],
+      [OperatorKind.HASH_AGGREGATE, SUMS],
+      [OperatorKind.WINDOW_AGGREGATE, WINDOWS],
+      [OperatorKind.JOIN, join()],
+    ] as const) {
+      expect(raw.call("op_create", raw.context, kind, writeConfig(raw, config), config.length)).toBe(0);
+      const record = raw.call("last_error", raw.context) >>> 0;
+      expect(raw.view.getInt32(record + ErrorRecord.STATUS, true)).toBe(Status.OUT_OF_MEMORY);
+      expect(raw.view.getUint32(record + ErrorRecord.REASON, true)).toBe(Reason.BAD_HANDLE);
+      expect(raw.used).toEqual(full);
+    }
+    for (const handle of handles) expect(raw.status("op_destroy", handle)).toBe(0);
+    expect(raw.used).toEqual(idle);
+  });
+
+  test("an account that is charged while it is closed", () => {
+    const account = raw.call("mem_account", raw.context, 4096) >>> 0;
+    expect(raw.call("mem_charge", raw.context, account)).toBe(1);
+    expect(raw.call("mem_alloc", raw.context, 8192)).toBe(0);
+    expect(raw.call("mem_account_close", raw.context, account)).toBe(1);
+    expect(raw.call("mem_account_close", raw.context, account)).toBe(0);
+    // Nothing is charged to it any more, so that its limit does not count.
+    expect(raw.call("mem_alloc", raw.context, 8192)).not.toBe(0);
+  });
+
+  test("what a kind does not know", () => {
+    const { out } = raw;
+    const project = make(OperatorKind.PROJECT, COLUMNS);
+    const sums = filled(SUMS, 100);
+    const windows = make(OperatorKind.WINDOW_AGGREGATE, WINDOWS);
+    const sketches = make(OperatorKind.HASH_AGGREGATE, SKETCHES);
+    const divided = filled(SUMS, 100);
+    expect(raw.status("op_divide", divided, PARTS)).toBe(0);
+    bad(Reason.STATE_KIND, "op_merge", project, out);
+    bad(Reason.STATE_KIND, "op_snapshot", project, out, 1);
+    bad(Reason.STATE_KIND, "op_snapshot_parts", windows, out, 1, 8);
+    bad(Reason.STATE_KIND, "op_snapshot_parts", make(OperatorKind.HASH_AGGREGATE, ONE_SUM), out, 1, 8);
+    for (const [target, source] of [
+      [project, sums],
+      [sums, project],
+      [sketches, make(OperatorKind.HASH_AGGREGATE, SKETCHES)],
+    ])
+      bad(Reason.STATE_KIND, "op_combine", target!, source!);
+    for (const handle of [project, sketches, make(OperatorKind.HASH_AGGREGATE, ONE_SUM)])
+      bad(Reason.STATE_KIND, "op_divide", handle, 0);
+    for (const [target, source] of [
+      [project, divided],
+      [sums, project],
+      [sums, sketches],
+      [sketches, divided],
+    ])
+      bad(Reason.STATE_KIND, "op_combine_part", target!, source!, 0);
+    bad(Reason.STATE_KIND, "op_attach", project, sums, 0);
+    bad(Reason.BAD_HANDLE, "op_late", project, out);
+    bad(Reason.BAD_CONFIG, "op_late", windows, out);
+    const averages = make(OperatorKind.HASH_AGGREGATE, AVERAGES);
+    bad(Reason.STATE_CONFIG, "op_combine", averages, sums);
+    bad(Reason.STATE_CONFIG, "op_combine_part", averages, divided, 0);
+    bad(Reason.BAD_CONFIG, "op_divide", sums, 8);
+    bad(Reason.BAD_CONFIG, "op_combine_part", sums, divided, PARTS);
+    expect(raw.status("op_divide", sums, 0)).toBe(Status.NEED_INPUT);
+  });
+
+  test("after the end", () => {
+    const { out } = raw;
+    const ended = filled(SUMS, 100);
+    const sums = filled(SUMS, 100);
+    const divided = filled(SUMS, 100);
+    expect(raw.status("op_divide", divided, PARTS)).toBe(0);
+    expect(raw.status("op_watermark", ended, 0, END)).toBe(Status.HAS_MORE);
+    bad(Reason.PORT_CLOSED, "op_push", ended, 0, batch(1));
+    bad(Reason.PORT_CLOSED, "op_merge", ended, out);
+    bad(Reason.PORT_CLOSED, "op_combine", ended, sums);
+    bad(Reason.PORT_CLOSED, "op_combine", sums, ended);
+    bad(Reason.PORT_CLOSED, "op_divide", ended, PARTS);
+    bad(Reason.PORT_CLOSED, "op_combine_part", ended, divided, 0);
+    expect(raw.status("op_pull", ended, out, MORSEL, 0)).toBe(Status.HAS_MORE);
+    expect(raw.view.getUint32(out + Batch.ROWS, true)).toBe(100);
+  });
+
+  test("in the midst of a snapshot", () => {
+    const { out } = raw;
+    const open = filled(SUMS, 100);
+    const sums = filled(SUMS, 100);
+    const divided = filled(SUMS, 100);
+    expect(raw.status("op_divide", divided, PARTS)).toBe(0);
+    expect(raw.status("op_snapshot", open, out, 64)).toBe(Status.HAS_MORE);
+    busy("op_push", open, 0, batch(1));
+    busy("op_pull", open, out, 1, 0);
+    busy("op_watermark", open, 0, 0n);
+    busy("op_merge", open, out);
+    busy("op_divide", open, PARTS);
+    busy("op_combine", open, sums);
+    busy("op_combine", sums, open);
+    busy("op_combine_part", open, divided, 0);
+    expect(raw.status("op_release", open)).toBe(0);
+    expect(raw.status("op_combine", open, sums)).toBe(Status.NEED_INPUT);
+  });
+
+  test("once divided", () => {
+    const { out } = raw;
+    const divided = filled(SUMS, 100);
+    const sums = filled(SUMS, 100);
+    expect(raw.status("op_divide", divided, PARTS)).toBe(0);
+    busy("op_push", divided, 0, batch(1));
+    busy("op_pull", divided, out, 1, 0);
+    busy("op_snapshot", divided, out, 1);
+    busy("op_divide", divided, PARTS);
+    busy("op_combine", divided, sums);
+    busy("op_combine", sums, divided);
+    for (let part = 0; part < PARTS; part++)
+      expect(raw.status("op_combine_part", sums, divided, part)).toBe(Status.NEED_INPUT);
+  });
+
+  test("in the midst of a combination", () => {
+    const { out } = raw;
+    const sums = filled(SUMS, 100);
+    const many = filled(SUMS, MORSEL);
+    const other = filled(SUMS, 100);
+    expect(raw.status("op_combine", sums, many)).toBe(Status.HAS_MORE);
+    busy("op_push", sums, 0, batch(1));
+    busy("op_merge", sums, out);
+    busy("op_snapshot", sums, out, 1);
+    busy("op_divide", sums, PARTS);
+    busy("op_combine", sums, other);
+    busy("op_combine", other, sums);
+    expect(raw.status("op_combine", sums, many)).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_combine", sums, other)).toBe(Status.NEED_INPUT);
+    // What has come in part cannot be undone.
+    expect(raw.status("op_combine", other, many)).toBe(Status.HAS_MORE);
+    expect(raw.status("op_release", other)).toBe(0);
+    refused(Status.FAILED, Reason.NONE, "op_combine", other, many);
+  });
+
+  test("readers of what another join keeps", () => {
+    const { out } = raw;
+    const owner = make(OperatorKind.JOIN, join());
+    const reader = make(OperatorKind.JOIN, join());
+    busy("op_attach", reader, owner, 1);
+    expect(raw.status("op_push", owner, 1, batch(100))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_watermark", owner, 1, END)).toBe(Status.HAS_MORE);
+    expect(raw.status("op_pull", owner, out, 1, 0)).toBe(Status.NEED_INPUT);
+    bad(Reason.BAD_PORT, "op_attach", reader, owner, 2);
+    busy("op_attach", reader, owner, 0);
+    for (const change of [
+      { type: JoinType.LEFT },
+      { nullsEqual: true },
+      { faults: JoinFault.HASH_ZERO },
+      { keys: 2 },
+      { left: program(Type.I32), right: program(Type.I32) },
+      { outputs: [{ port: 0, output: 0 }] },
+      {
+        outputs: [
+          { port: 0, output: 1 },
+          { port: 1, output: 0 },
+        ],
+      },
+      {
+        outputs: [
+          { port: 0, output: 0 },
+          { port: 1, output: 0 },
+          { port: 1, output: 1 },
+        ],
+      },
+    ] satisfies Partial<JoinConfigSpec>[])
+      bad(Reason.STATE_CONFIG, "op_attach", make(OperatorKind.JOIN, join(change)), owner, 1);
+    const within = { mode: JoinTime.WITHIN, low: 0n, high: 1n } as const;
+    bad(Reason.STATE_KIND, "op_attach", make(OperatorKind.JOIN, join({ time: within })), owner, 1);
+    const semi = join({ type: JoinType.SEMI, outputs: [{ port: 0, output: 0 }] });
+    bad(Reason.STATE_KIND, "op_attach", make(OperatorKind.JOIN, semi), make(OperatorKind.JOIN, semi), 0);
+    expect(raw.status("op_attach", reader, owner, 1)).toBe(Status.NEED_INPUT);
+    busy("op_attach", reader, owner, 1);
+    bad(Reason.PORT_CLOSED, "op_watermark", reader, 0, END);
+    bad(Reason.PORT_CLOSED, "op_push", reader, 1, batch(1));
+    expect(raw.status("op_push", reader, 0, batch(10))).toBe(Status.HAS_MORE);
+    expect(raw.status("op_pull", reader, out, MORSEL, 0)).toBe(Status.NEED_INPUT);
+    expect(raw.view.getUint32(out + Batch.ROWS, true)).toBe(10);
+    expect(raw.status("op_destroy", owner)).toBe(0);
+    bad(Reason.BAD_HANDLE, "op_push", reader, 0, batch(10));
+    bad(Reason.BAD_HANDLE, "op_pull", reader, out, MORSEL, 0);
+    expect(raw.status("op_destroy", reader)).toBe(0);
+  });
+});
