@@ -1,7 +1,7 @@
 // The exports of the kernel, nothing else. ABI.md says how to call them.
 
 import { contextAccount, contextCharge, contextCreate, contextError, contextRoot } from "./memory/context";
-import { accountClose, accountIsOpen, accountOpen, heapAllocate, heapFree } from "./memory/heap";
+import { accountClose, accountIsOpen, accountOpen, heapAllocate, heapFail, heapFree } from "./memory/heap";
 import { Root } from "./abi/layout";
 import * as operators from "./operator/dispatch";
 
@@ -44,8 +44,7 @@ export function mem_account_close(ctx: usize, account: usize): bool {
 
 /** A fault switch for tests: the `nth` allocation from now on fails once; 0 turns it off. */
 export function mem_fail(ctx: usize, nth: u32): void {
-  const root = contextRoot(ctx);
-  store<u32>(root, nth == 0 ? 0 : load<u32>(root, <usize>Root.ALLOCATIONS) + nth, <usize>Root.FAIL_AT);
+  heapFail(contextRoot(ctx), nth & 0x7fffffff, nth >> 31);
 }
 
 export function op_create(ctx: usize, kind: u32, config: usize, length: u32): u32 {

@@ -151,6 +151,8 @@ export const enum Root {
   ALLOCATIONS = 48,
   /** u32 1 when the heap may grow memory. */
   GROWABLE = 52,
+  /** u32 1 when small pieces, which need no block of their own, and questions for room count among those, too. */
+  FAIL_SMALL = 56,
   /** Handle slots: per slot u32 address (0 = free), u32 generation. */
   HANDLES = 64,
   HANDLE_COUNT = 1024,

@@ -124,12 +124,18 @@ function allocateLocked(root: usize, account: usize, need: usize): usize {
   return take(root, account, top);
 }
 
+/** For tests: the `nth` allocation from now on fails, 0 none; `small`: see `heapFails`. */
+export function heapFail(root: usize, nth: u32, small: u32): void {
+  store<u32>(root, nth == 0 ? 0 : load<u32>(root, <usize>Root.ALLOCATIONS) + nth, <usize>Root.FAIL_AT);
+  store<u32>(root, nth == 0 ? 0 : small, <usize>Root.FAIL_SMALL);
+}
+
 /**
  * Whether tests want a piece that needs no block of its own to be refused here, as an allocation would be: such pieces
- * are counted among the allocations only while one of those is to fail.
+ * are counted among the allocations only where that is asked for.
  */
 export function heapFails(root: usize): bool {
-  if (load<u32>(root, <usize>Root.FAIL_AT) == 0) return false;
+  if (load<u32>(root, <usize>Root.FAIL_SMALL) == 0) return false;
   lock(root);
   const fails = failsLocked(root);
   unlock(root);
@@ -137,7 +143,7 @@ export function heapFails(root: usize): bool {
 }
 
 function failsLocked(root: usize): bool {
-  if (load<u32>(root, <usize>Root.FAIL_AT) == 0) return false;
+  if (load<u32>(root, <usize>Root.FAIL_SMALL) == 0) return false;
   const count = load<u32>(root, <usize>Root.ALLOCATIONS) + 1;
   store<u32>(root, count, <usize>Root.ALLOCATIONS);
   return count == load<u32>(root, <usize>Root.FAIL_AT);

@@ -6,7 +6,7 @@ import { encodeFramesConfig, type FramesConfigSpec } from "../../bindings/ts/ker
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import { float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import { float32, float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { readRows } from "../../twin/expression.js";
 import { type Value, writeBatch } from "../../twin/values.js";
@@ -315,6 +315,67 @@ describe.each(BUILDS)("%s build", (build) => {
       }
     }
     expect(refused).toBeGreaterThan(5);
+    kernel.close();
+  });
+
+  test("of floats of either width all NaNs are one, greater than any number", async () => {
+    const kernel = await Kernel.open({ build });
+    for (const [type, value] of [
+      [Type.F32, float32],
+      [Type.F64, float64],
+    ] as const) {
+      const program = new ProgramBuilder();
+      program.output(program.load(program.column(Type.I64)));
+      program.output(program.load(program.column(type)));
+      const retract = program.output(program.literal(Type.I8, 0));
+      const fields = ["at", "x"].map((name, i) => ({ name, type: [int64, value][i]!, nullable: true }));
+      const operator = kernel.operator({
+        kind: OperatorKind.FRAMES,
+        config: encodeFramesConfig({
+          unit: FrameUnit.ROWS,
+          start: -1n,
+          end: 0n,
+          carried: 1,
+          kept: 2,
+          order: [0],
+          functions: [
+            { kind: FrameFunction.MIN, column: 1 },
+            { kind: FrameFunction.MAX, column: 1 },
+          ],
+          aggregate: {
+            program: program.encode(),
+            keys: [],
+            aggregates: [{ function: AggregateFunction.COUNT_ROWS }],
+            retract,
+          },
+        }),
+        columns: [0, 1],
+        output: { fields: [fields[0]!, fields[1]!, fields[1]!] },
+        emitsPerPush: true,
+      });
+      const rows = [1.5, Number.NaN, -2, null, Number.NaN, Number.NaN].map((x, at): Value[] => [
+        BigInt(at),
+        x,
+      ]);
+      const batch = writeBatch(fields, rows);
+      // Another NaN than the one that results have.
+      batch.columns[1]!.values[value === float32 ? 4 : 8]! ^= 1;
+      operator.push(batch);
+      operator.watermark(END_OF_INPUT);
+      const left = operator.pull();
+      expect(readRows(left!).map(([, ...extremes]) => extremes)).toEqual([
+        [1.5, 1.5],
+        [1.5, Number.NaN],
+        [-2, Number.NaN],
+        [-2, -2],
+        [Number.NaN, Number.NaN],
+        [Number.NaN, Number.NaN],
+      ]);
+      const bits = left!.columns[2]!.values;
+      const width = value === float32 ? 4 : 8;
+      expect(bits.slice(width, 2 * width)).toEqual(bits.slice(5 * width, 6 * width));
+      operator.destroy();
+    }
     kernel.close();
   });
 

@@ -359,6 +359,24 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     }
   });
 
+  test("a changelog tells sums apart that differ by a multiple of 2^64", () => {
+    const query: Query = {
+      types: [types.int64, types.decimal(38, 0)],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }],
+      changelog: true,
+    };
+    const operator = open(kernel, query);
+    const pushed = (value: bigint) => rowsOf(operator.process(batchOf(query.types, [[1n], [value]])));
+    expect(pushed(5n)).toEqual([[1n, 5n, 0n]]);
+    expect(pushed(0n)).toEqual([]);
+    expect(pushed(2n ** 64n)).toEqual([
+      [1n, 5n, 1n],
+      [1n, 5n + 2n ** 64n, 2n],
+    ]);
+    operator.destroy();
+  });
+
   test("a changelog goes on after a restore, and takes a batch's history over", () => {
     const query = simple(
       [

@@ -7,13 +7,13 @@ import { getBit } from "../../bindings/ts/arrow/index.js";
 import type { JoinTimeSpec } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
-import { dictionary, float64, int16, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import { dictionary, float64, int16, int64, typeName, utf8 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
 import { JoinTime } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, valuesOf } from "./testing.js";
-import { expectedJoin, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
+import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
+import { expectedJoin, type Feed, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
 
 const END = 2n ** 63n - 1n;
 
@@ -277,6 +277,40 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
   function push(operator: Operator, port: number, rows: Parameters<typeof table>[0]): void {
     operator.push(batchOf(types, table(rows)), 0, undefined, 0, port);
   }
+
+  test.each(TYPES.map((type) => ({ name: typeName(type), type })))(
+    "as of, right rows of one time that only a column of $name tells apart",
+    ({ type }) => {
+      fc.assert(
+        fc.property(fc.array(valuesOf(type), { minLength: 2, maxLength: 6 }), (values) => {
+          const left: Table = [["a"], [5n], [null]];
+          const right: Table = [values.map(() => "a"), values.map(() => 5n), values];
+          const types = [utf8, int64, type];
+          for (const mode of [JoinTime.BACKWARD, JoinTime.FORWARD, JoinTime.NEAREST] as const) {
+            const query: JoinQuery = {
+              types: [types, types],
+              keys: 1,
+              how: "left",
+              time: { mode, tolerance: null, strict: false },
+            };
+            const joined = (table: Table, feeds: readonly Feed[]) => {
+              const operator = openJoin(kernel, query);
+              try {
+                return multiset(rowsOf(runJoin(operator, query, [left, table], feeds)));
+              } finally {
+                operator.destroy();
+              }
+            };
+            const expected = multiset(expectedJoin(query, [left, right]));
+            expect(joined(right, [])).toEqual(expected);
+            const reversed = right.map((column) => [...column].reverse());
+            expect(joined(reversed, [{ port: 0, rows: 1 }])).toEqual(expected);
+          }
+        }),
+        { numRuns: 20 },
+      );
+    },
+  );
 
   test("rows leave when both watermarks prove their answer, and late ones are counted", () => {
     const operator = openJoin(kernel, query(backward));

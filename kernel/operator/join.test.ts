@@ -169,6 +169,38 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     );
   });
 
+  test.each([false, true])("a text of thousands of bytes among short ones, built first: %s", (buildFirst) => {
+    const text = (row: number) =>
+      row === 7 ? "x".repeat(3000) : row % 5 === 0 ? null : `${row % 3} and more than fits`;
+    const side = (rows: number): Table => [
+      Array.from({ length: rows }, (_, row) => BigInt(row % 250)),
+      Array.from({ length: rows }, (_, row) => text(row)),
+      Array.from({ length: rows }, (_, row) => text(row + 1)),
+    ];
+    const types = [int64, dictionary(utf8, int16), utf8];
+    const tables = [side(3000), side(200)] as [Table, Table];
+    for (const how of ["inner", "left", "full", "semi"] as const) {
+      const query: JoinQuery = { types: [types, types], keys: 1, how, buildFirst };
+      const feeds = buildFirst
+        ? [
+            { port: 1, rows: 65536 },
+            { port: 1, rows: -1 },
+          ]
+        : [];
+      const want = multiset(expectedJoin(query, tables));
+      for (const maxBytes of [0, 20_000]) {
+        const operator = openJoin(kernel, query);
+        const batches = [...runJoin(operator, query, tables, feeds, 65536, maxBytes)];
+        operator.destroy();
+        expect(multiset(rowsOf(batches))).toEqual(want);
+        for (const { columns, length } of batches) {
+          const bytes = columns.reduce((sum, { offsets, values }) => sum + (offsets ? values.length : 0), 0);
+          if (maxBytes !== 0 && length > 1) expect(bytes).toBeLessThan(8 * maxBytes);
+        }
+      }
+    }
+  });
+
   test("rows of many chunks, in both orders and interleaved", () => {
     const rows = 70_000;
     const ids = Array.from({ length: rows }, (_, row) => BigInt((row * 7919) % rows));

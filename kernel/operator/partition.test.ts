@@ -2,11 +2,21 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { encodePartitionConfig } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
-import { ArgumentError, UnknownColumnError } from "../../bindings/ts/type/error.js";
+import {
+  ArgumentError,
+  ClosedError,
+  OverflowError,
+  UnknownColumnError,
+} from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
+import { Opcode } from "../abi/instruction.js";
+import { Type } from "../abi/layout.js";
+import { OperatorKind } from "../abi/operator.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
 
 const MASK = 2n ** 64n - 1n;
@@ -160,6 +170,23 @@ describe.each(BUILDS)("partition, %s build", async (build) => {
     const again = [...partition.split(batchOf([types.int64], slice(table, 100, 200)))];
     expect(rowsOf(again).length).toBe(100);
     partition.destroy();
+  });
+
+  test("a row that cannot be computed ends it", () => {
+    const program = new ProgramBuilder();
+    const column = program.load(program.column(Type.I64));
+    program.output(program.emit(Opcode.ADD, Type.I64, { a: column, b: column }));
+    const operator = kernel.operator({
+      kind: OperatorKind.PARTITION,
+      config: encodePartitionConfig(program.encode(), 1, 1, 3),
+      columns: [0],
+      output: { fields: [{ name: "c0", type: types.int64, nullable: true }] },
+      emitsPerPush: true,
+    });
+    const push = (value: bigint) => operator.push(batchOf([types.int64], [[1n, value]]));
+    expect(() => push(2n ** 62n)).toThrow(OverflowError);
+    expect(() => push(1n)).toThrow(ClosedError);
+    operator.destroy();
   });
 
   test("a specification that does not hold is refused", () => {

@@ -36,6 +36,7 @@ const aggregates = (fn = AggregateFunction.SUM, grouped = true) => ({
   aggregates: [{ function: fn, argument: 0, type: Type.I64 }],
 });
 const SUMS = encodeAggregateConfig(aggregates());
+const CHANGES = encodeAggregateConfig({ ...aggregates(), changelog: true });
 const AVERAGES = encodeAggregateConfig(aggregates(AggregateFunction.AVG));
 const SKETCHES = encodeAggregateConfig(aggregates(AggregateFunction.APPROX_COUNT_DISTINCT));
 const ONE_SUM = encodeAggregateConfig(aggregates(AggregateFunction.SUM, false));
@@ -244,6 +245,35 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     busy("op_combine_part", open, divided, 0);
     expect(raw.status("op_release", open)).toBe(0);
     expect(raw.status("op_combine", open, sums)).toBe(Status.NEED_INPUT);
+  });
+
+  test("parts of a snapshot that is open cannot change", () => {
+    const { out } = raw;
+    const open = filled(SUMS, 100);
+    expect(raw.status("op_snapshot_parts", open, out, 64, 8)).toBe(Status.HAS_MORE);
+    expect(raw.status("op_release", open)).toBe(0);
+    for (const parts of [0, 65_537]) bad(Reason.STATE_KIND, "op_snapshot_parts", open, out, 64, parts);
+  });
+
+  test("what a merge has brought to a changelog leaves before a snapshot", () => {
+    const { out } = raw;
+    const log = make(OperatorKind.HASH_AGGREGATE, CHANGES);
+    const sums = filled(SUMS, 100);
+    const pull = () => {
+      expect(raw.status("op_pull", log, out, MORSEL, 0)).toBe(Status.NEED_INPUT);
+      return raw.view.getUint32(out + Batch.ROWS, true);
+    };
+    expect(raw.status("op_push", log, 0, batch(10))).toBe(Status.HAS_MORE);
+    expect(pull()).toBe(10);
+    for (let status: number = Status.HAS_MORE; status === Status.HAS_MORE; ) {
+      status = raw.status("op_snapshot", sums, out, MORSEL);
+      if (raw.view.getUint32(out + Batch.COLUMNS, true) !== 0) raw.status("op_merge", log, out);
+    }
+    busy("op_snapshot", log, out, MORSEL);
+    expect(raw.status("op_push", log, 0, batch(1))).toBe(Status.HAS_MORE);
+    // Those that were there change, but for the sum of zeros, the others come.
+    expect(pull()).toBe(9 * 2 + 90);
+    expect(raw.status("op_snapshot", log, out, MORSEL)).toBe(Status.HAS_MORE);
   });
 
   test("once divided", () => {

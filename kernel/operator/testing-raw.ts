@@ -5,6 +5,8 @@ import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import {
   type AggregateConfigSpec,
+  type AggregateEntrySpec,
+  asShared,
   encodeAggregateConfig,
   encodeFramesConfig,
   encodeJoinConfig,
@@ -13,7 +15,9 @@ import {
   encodeProjectConfig,
   encodeSortConfig,
   encodeWindowConfig,
+  type JoinConfigSpec,
   type JoinTimeSpec,
+  type WindowConfigSpec,
 } from "../../bindings/ts/kernel/config.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { RowRandom } from "../../fixtures/random.js";
@@ -22,6 +26,7 @@ import { Batch, Column, ColumnFlag, Root, Type } from "../abi/layout.js";
 import {
   AggregateFault,
   AggregateFunction,
+  JoinFault,
   JoinTime,
   JoinType,
   OperatorKind,
@@ -490,6 +495,175 @@ export const CONFIGURATIONS = [true, false].flatMap((filtered) => [
     joined(filtered, 1, filtered ? JoinType.LEFT : JoinType.INNER, false, NEAREST),
   ] as const,
 ]);
+
+const SMALL_JOINS = JoinFault.SMALL_STEPS | JoinFault.TINY_TABLES;
+const SMALL_TABLES = AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES;
+const key = (output: number) => ({ output, type: TYPES[output]! });
+const of = (fn: AggregateFunction, argument: number, rest: Partial<AggregateEntrySpec> = {}) => ({
+  function: fn,
+  argument,
+  type: TYPES[argument]!,
+  ...rest,
+});
+
+/** Sums whose rows may be set aside, that combine, and are divided: of every width, by these keys. */
+function sums(keys: readonly number[], faults = AggregateFault.NONE): AggregateConfigSpec {
+  const outputs = [...TYPES, Type.I64];
+  return {
+    program: program(false),
+    keys: keys.map((output) => ({ output, type: outputs[output]! })),
+    aggregates: [
+      { function: AggregateFunction.COUNT_ROWS },
+      of(AggregateFunction.SUM, 2),
+      of(AggregateFunction.SUM, 6),
+      of(AggregateFunction.AVG, 0),
+      of(AggregateFunction.MAX, 7),
+      of(AggregateFunction.COUNT, 1),
+    ],
+    faults,
+  };
+}
+
+/** A few aggregates of each kind that keeps more than a number, by a text. */
+function lists(keys: readonly number[] = [4]): AggregateConfigSpec {
+  return {
+    program: program(false),
+    keys: keys.map(key),
+    aggregates: [
+      of(AggregateFunction.ARG_MIN, 3, { second: 2 }),
+      of(AggregateFunction.ARG_MAX, 6, { second: 1 }),
+      of(AggregateFunction.TOP, 0, { limit: 3 }),
+      of(AggregateFunction.BOTTOM, 3, { limit: 2 }),
+      of(AggregateFunction.TOP, 3, { limit: 2, second: 1 }),
+      of(AggregateFunction.QUANTILE, 2, { parameter: 0.5 }),
+      of(AggregateFunction.MODE, 3),
+      of(AggregateFunction.ARRAY, 1),
+      of(AggregateFunction.APPROX_COUNT_DISTINCT, 3),
+      of(AggregateFunction.APPROX_QUANTILE, 2, { parameter: 0.5 }),
+      of(AggregateFunction.SUM, 2, { fast: true }),
+      of(AggregateFunction.VAR_SAMPLE, 2, { fast: true }),
+      of(AggregateFunction.COVAR_SAMPLE, 2, { second: 2 }),
+      of(AggregateFunction.BIT_XOR, 1),
+      of(AggregateFunction.SUM, 1, { distinct: true }),
+      of(AggregateFunction.MAX, 3),
+    ],
+  };
+}
+
+const often = (spec: AggregateConfigSpec): AggregateConfigSpec => ({ ...spec, changelog: true });
+
+/** Joins of texts that come by dictionary, and what is kept with them. */
+function joinedTexts(type: JoinType, change: Partial<JoinConfigSpec>): Uint8Array {
+  const builder = new ProgramBuilder();
+  const columns = TYPES.map((type) => builder.column(type));
+  for (const column of [4, 1, 3, 5, 6, 0, 7, 2]) builder.output(builder.load(columns[column]!));
+  const sides = type === JoinType.SEMI || type === JoinType.ANTI ? [0] : [0, 1];
+  const outputs = sides.flatMap((port) => [0, 1, 2, 3, 4, 6].map((output) => ({ port, output })));
+  const side = builder.encode();
+  return encodeJoinConfig({ type, keys: 1, left: side, right: side, outputs, ...change });
+}
+
+/** Partitions come and go with their rows, at every push. */
+function framesThatForget(): Uint8Array {
+  const { aggregates: _, ...aggregate } = taking([3, 1]);
+  return encodeFramesConfig({
+    unit: FrameUnit.VALUES,
+    start: -3_000n,
+    end: 0n,
+    carried: 8,
+    kept: 8,
+    order: [1],
+    functions: [
+      { kind: FrameFunction.NUMBER, column: 0 },
+      { kind: FrameFunction.MIN, column: 3 },
+      { kind: FrameFunction.LAST, column: 4 },
+    ],
+    aggregate: { ...aggregate, aggregates: [], faults: AggregateFault.FLUSH_OFTEN },
+  });
+}
+
+const window = (kind: WindowKind, aggregate: AggregateConfigSpec, change: Partial<WindowConfigSpec> = {}) =>
+  encodeWindowConfig({ kind, time: 1, dropNullTime: true, length: 20_000n, aggregate, ...change });
+
+/** The same where earlier rows may be taken back: all kinds are +I. */
+function taking(keys: readonly number[]): AggregateConfigSpec {
+  const builder = new ProgramBuilder();
+  const columns = TYPES.map((type) => builder.load(builder.column(type)));
+  for (const register of columns) builder.output(register);
+  const retract = builder.output(builder.literal(Type.I8, 0n));
+  return {
+    program: builder.encode(),
+    retract,
+    keys: keys.map(key),
+    aggregates: [
+      of(AggregateFunction.SUM, 6),
+      of(AggregateFunction.AVG, 2),
+      of(AggregateFunction.MIN, 3),
+      of(AggregateFunction.COUNT_DISTINCT, 1),
+      of(AggregateFunction.TOP, 0, { limit: 3 }),
+      of(AggregateFunction.QUANTILE, 2, { parameter: 0.5 }),
+      of(AggregateFunction.MODE, 3),
+      of(AggregateFunction.BIT_AND, 1),
+    ],
+  };
+}
+
+/** What they leave out: rows set aside and scattered, states of every kind, texts by dictionary, rows that are let go. */
+export const FURTHER_CONFIGURATIONS = [
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([8], SMALL_TABLES))] as const,
+  [OperatorKind.HASH_AGGREGATE, asShared(encodeAggregateConfig(sums([1, 4], SMALL_TABLES)))] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([]))] as const,
+  [OperatorKind.FRAMES, framesThatForget()] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(lists())] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(often(lists([])))] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(taking([4, 0]))] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(often(taking([])))] as const,
+  [OperatorKind.WINDOW_AGGREGATE, window(WindowKind.TUMBLE, sums([0], SMALL_TABLES))] as const,
+  [
+    OperatorKind.WINDOW_AGGREGATE,
+    window(WindowKind.HOP, sums([1, 4], SMALL_TABLES), { step: 3_000n }),
+  ] as const,
+  [OperatorKind.WINDOW_AGGREGATE, window(WindowKind.HOP, lists(), { step: 6_000n, bound: 8_000n })] as const,
+  [OperatorKind.WINDOW_AGGREGATE, window(WindowKind.TUMBLE, sums([4]), { length: 300n })] as const,
+  [
+    OperatorKind.WINDOW_AGGREGATE,
+    window(WindowKind.HOP, sums([0, 3]), { length: 900n, step: 300n }),
+  ] as const,
+  [
+    OperatorKind.WINDOW_AGGREGATE,
+    window(WindowKind.TUMBLE, sums([8], SMALL_TABLES), { length: 300n }),
+  ] as const,
+  [
+    OperatorKind.WINDOW_AGGREGATE,
+    window(WindowKind.HOP, often(sums([4])), { step: 6_000n, lateness: 30_000n, early: 9_000n }),
+  ] as const,
+  [
+    OperatorKind.WINDOW_AGGREGATE,
+    window(WindowKind.SESSION, often(sums([])), { length: 200n, lateness: 30_000n, early: 9_000n }),
+  ] as const,
+  [
+    OperatorKind.JOIN,
+    joinedTexts(JoinType.FULL, { keepResults: true, keepCodes: true, faults: JoinFault.TINY_TABLES }),
+  ] as const,
+  [OperatorKind.JOIN, joinedTexts(JoinType.ANTI, { nullAware: true, buildFirst: true })] as const,
+  [OperatorKind.JOIN, joinedTexts(JoinType.FULL, { time: WITHIN, faults: SMALL_JOINS })] as const,
+  [OperatorKind.JOIN, joinedTexts(JoinType.LEFT, { time: NEAREST, faults: SMALL_JOINS })] as const,
+];
+
+/** Configurations whose states hold every kind of column. */
+export const STATES = [
+  [OperatorKind.HASH_AGGREGATE, aggregation(false, false)] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(lists())] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(often(taking([4, 0])))] as const,
+  [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(lists([]))] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(false, WindowKind.CUMULATE)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, windows(false, WindowKind.GLOBAL)] as const,
+  [OperatorKind.WINDOW_AGGREGATE, window(WindowKind.HOP, lists(), { step: 6_000n, bound: 8_000n })] as const,
+  [
+    OperatorKind.WINDOW_AGGREGATE,
+    window(WindowKind.HOP, often(sums([4])), { step: 6_000n, bound: 8_000n, lateness: 30_000n }),
+  ] as const,
+];
 
 /** The builds, where their memory is shared, and where the heap lies: also across half of the address space. */
 export const RAW_BUILDS = [

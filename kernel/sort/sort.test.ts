@@ -201,10 +201,17 @@ const MANY_QUERIES = [
   { column: 0, descending: false, compare: byFew },
   { column: 1, descending: true, compare: byMany },
   { column: 1, descending: true, compare: byMany, offset: 30_000, limit: 2000 },
+  { column: 1, descending: true, compare: byMany, offset: 30_000, faults: SortFault.TINY_CACHE },
   { column: 0, descending: false, compare: byFew, offset: 0, limit: 10 },
-].map(({ column, descending, compare, offset, limit }) => {
+].map(({ column, descending, compare, offset, limit, faults }) => {
   const all = Uint32Array.from({ length: MANY }, (_, row) => row).sort(compare);
-  const query: Query = { types: MANY_TYPES, by: [{ column, descending, nullsFirst: false }], offset, limit };
+  const query: Query = {
+    types: MANY_TYPES,
+    by: [{ column, descending, nullsFirst: false }],
+    offset,
+    limit,
+    faults,
+  };
   const end = limit === undefined ? MANY : offset + limit;
   return { query, all, want: manyRows(all.subarray(offset ?? 0, end)) };
 });
