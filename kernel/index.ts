@@ -87,6 +87,22 @@ export function op_combine_part(ctx: usize, handle: u32, source: u32, part: u32)
   return operators.combinePart(ctx, handle, source, part);
 }
 
+export function op_measure(ctx: usize, handle: u32): i32 {
+  return operators.measure(ctx, handle);
+}
+
+export function op_split(ctx: usize, handle: u32, handles: usize, count: u32, parts: u32): i32 {
+  return operators.split(ctx, handle, handles, count, parts);
+}
+
+export function op_divide_by(ctx: usize, handle: u32, leader: u32): i32 {
+  return operators.divideBy(ctx, handle, leader);
+}
+
+export function op_take_parts(ctx: usize, handle: u32, leader: u32, first: u32, count: u32): i32 {
+  return operators.takeParts(ctx, handle, leader, first, count);
+}
+
 export function op_attach(ctx: usize, handle: u32, source: u32, port: u32): i32 {
   return operators.attach(ctx, handle, source, port);
 }

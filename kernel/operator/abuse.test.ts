@@ -36,6 +36,48 @@ const FROM = Number(process.env.ABUSE_FROM ?? 0);
 /** A busy machine does fewer rounds. */
 const MOST_MS = 1000 * Number(process.env.ABUSE_SECONDS ?? 3);
 
+/** A sort's rows divided and read by others, in any order and with any numbers. */
+function shareSort(raw: Raw, draws: Draws, handle: number, sound: Uint8Array): void {
+  const make = () =>
+    raw.call("op_create", raw.context, OperatorKind.SORT, writeConfig(raw, sound), sound.length) >>> 0;
+  const sorts = [handle, make(), make(), make()];
+  const any = () => (draws.chance(90) ? draws.pick(sorts) : draws.word(raw));
+  for (const sort of sorts.slice(1, 3)) {
+    const batch = writeBatch(raw, draws.pick([0, 7, 130]), draws);
+    distrust(raw, batch);
+    raw.status("op_push", sort, 0, batch);
+  }
+  const [, first, second, leader] = sorts;
+  const list = (...handles: number[]) => {
+    for (const [index, one] of handles.entries()) raw.view.setUint32(raw.out + 4 * index, one, true);
+    return draws.chance(95) ? raw.out : draws.word(raw);
+  };
+  if (draws.chance(70)) {
+    raw.status("op_split", leader!, list(first!, second!), 2, 8);
+    for (const sort of [first, second]) {
+      for (let step = 0; step < 40; step++) if (raw.status("op_divide_by", sort!, leader!) <= 0) break;
+    }
+  }
+  const wild = draws.chance(70) ? 0 : 12;
+  for (let step = 0; step < wild; step++) {
+    const calls = [
+      () => raw.status("op_measure", any()),
+      () =>
+        raw.status("op_split", any(), list(any(), any()), draws.below(4), draws.pick([2, 8, 7, 1024, 2048])),
+      () => raw.status("op_divide_by", any(), any()),
+      () => raw.status("op_take_parts", any(), any(), draws.below(9), draws.below(9)),
+      () => raw.status("op_combine", any(), any()),
+      () => raw.status("op_pull", any(), raw.out, 65536, 0),
+    ];
+    draws.pick(calls)();
+  }
+  const target = make();
+  raw.status("op_take_parts", target, leader!, draws.below(4), draws.chance(80) ? 4 : draws.word(raw));
+  if (draws.chance(30)) raw.status("op_destroy", draws.pick(sorts.slice(1)));
+  raw.status("op_pull", target, raw.out, 65536, 0);
+  for (const sort of [...sorts.slice(1), target]) raw.status("op_destroy", sort);
+}
+
 /** One round: an operator of damaged making, fed with damaged batches, asked in any order, destroyed. */
 function abuse(raw: Raw, round: number): void {
   const draws = new Draws(round, "abuse");
@@ -106,6 +148,7 @@ function abuse(raw: Raw, round: number): void {
         if (draws.chance(30)) raw.status("op_merge", handle, batch);
         if (draws.chance(30)) raw.status("op_combine", handle, draws.chance(50) ? handle : draws.word(raw));
         if (draws.chance(5)) raw.status("op_divide", handle, 256);
+        if (kind === OperatorKind.SORT) shareSort(raw, draws, handle, sound);
         break;
       }
       case 6:

@@ -96,6 +96,7 @@ class Story {
       }
     }
     this.#raw.status("op_destroy", other);
+    if (this.#kind === OperatorKind.SORT) this.#share();
     if (this.#kind !== OperatorKind.JOIN) return;
     const reader = this.#make();
     if (reader === 0) return;
@@ -105,6 +106,23 @@ class Story {
       this.#pull(reader, 5);
     }
     this.#raw.status("op_destroy", reader);
+  }
+
+  /** Two sorts, divided and read by another. */
+  #share(): void {
+    const sorts = [this.#make(), this.#make(), this.#make(), this.#make()];
+    const [first, second, leader, target] = sorts as [number, number, number, number];
+    for (const [push, sort] of [first, second].entries()) {
+      this.#push(sort, push);
+      this.#step("op_measure", sort);
+    }
+    const { out, view } = this.#raw;
+    view.setUint32(out, first, true);
+    view.setUint32(out + 4, second, true);
+    this.#step("op_split", leader, out, 2, 8);
+    for (const sort of [first, second]) while (this.#step("op_divide_by", sort, leader) > 0);
+    if (this.#step("op_take_parts", target, leader, 1, 7) >= 0) this.#pull(target, 5);
+    for (const sort of sorts) this.#raw.status("op_destroy", sort);
   }
 
   #move(from: number, to: number, parts = 0): void {

@@ -89,6 +89,8 @@ import { windowHasState, windowMergeOpen } from "./window-state";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
 import { sortCreate, sortParts, sortPull, sortPush } from "./sort";
+import { sortIsSound } from "./sort-range";
+import { sortCombine, sortDivideBy, sortIsCombining, sortIsShared, sortMeasure, sortSplit, sortTakeParts } from "./sort-share";
 
 /** The end of time: the watermark after the last row. */
 const END: i64 = i64.MAX_VALUE;
@@ -200,14 +202,16 @@ function pending(operator: usize): bool {
 /** Whether a merge is half done, so that only the rest of it may come, or only parts may go. */
 function merging(operator: usize): bool {
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.WINDOW_AGGREGATE) return windowMergeOpen(operator);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return sortIsShared(operator);
   return (
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
     (aggregateMergeOpen(operator) || aggregateCombining(operator) || aggregateDivided(operator))
   );
 }
 
-/** Whether it reads what another join has kept, and that is gone. */
+/** Whether it reads what another operator has kept, and that is gone. */
 function isOrphan(context: usize, operator: usize): bool {
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return !sortIsSound(context, operator);
   return changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN && !joinIsSound(context, operator);
 }
 
@@ -377,6 +381,8 @@ export function combine(context: usize, handle: u32, other: u32): i32 {
   if (operator == source) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
   const head = changetype<Operator>(operator);
   const otherHead = changetype<Operator>(source);
+  if (head.kind == <u32>OperatorKind.SORT && otherHead.kind == <u32>OperatorKind.SORT)
+    return sortCombine(context, operator, source, other);
   if (
     head.kind != <u32>OperatorKind.HASH_AGGREGATE ||
     otherHead.kind != <u32>OperatorKind.HASH_AGGREGATE ||
@@ -432,6 +438,49 @@ export function combinePart(context: usize, handle: u32, other: u32, part: u32):
   return aggregateCombinePart(context, operator, source, part);
 }
 
+/** The operator of a handle when it is a sort; 0 with the error recorded. */
+function enterSort(context: usize, handle: u32): usize {
+  const operator = enter(context, handle);
+  if (operator == 0 || changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return operator;
+  fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  return 0;
+}
+
+/** Learns the ranges of a sort's columns. */
+export function measure(context: usize, handle: u32): i32 {
+  const operator = enterSort(context, handle);
+  if (operator == 0) return status(context);
+  if (merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  return sortMeasure(context, operator);
+}
+
+/** Makes a sort without rows the leader of others, and finds what divides the rows of all of them into parts. */
+export function split(context: usize, handle: u32, handles: usize, count: u32, parts: u32): i32 {
+  const operator = enterSort(context, handle);
+  if (operator == 0) return status(context);
+  if (merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  return sortSplit(context, operator, handles, count, parts);
+}
+
+/** Divides the rows of a sort as its leader says. */
+export function divideBy(context: usize, handle: u32, leader: u32): i32 {
+  const leading = enterSort(context, leader);
+  if (leading == 0) return status(context);
+  const operator = enterSort(context, handle);
+  if (operator == 0) return status(context);
+  return sortDivideBy(context, operator, leading);
+}
+
+/** Makes a sort without rows give some parts of what others hold. */
+export function takeParts(context: usize, handle: u32, leader: u32, first: u32, count: u32): i32 {
+  const leading = enterSort(context, leader);
+  if (leading == 0) return status(context);
+  const operator = enterSort(context, handle);
+  if (operator == 0) return status(context);
+  if (operator == leading) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  return sortTakeParts(context, operator, leading, leader, first, count);
+}
+
 /** Lets a join read what another has kept on a port. */
 export function attach(context: usize, handle: u32, other: u32, port: u32): i32 {
   const source = enter(context, other);
@@ -457,6 +506,7 @@ export function release(context: usize, handle: u32): i32 {
     if (aggregateCombining(operator)) head.failed = 1;
   }
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStateRelease(operator);
+  if (head.kind == <u32>OperatorKind.SORT && sortIsCombining(operator)) head.failed = 1;
   return Status.NEED_INPUT;
 }
 

@@ -60,57 +60,17 @@ import {
   sorterPrepare,
   sorterStep,
 } from "../sort/sorter";
-import { OPERATOR_BODY, Operator } from "./operator";
+import { hashBytes } from "../hash/hash";
+import { Operator } from "./operator";
+import { rangeNext } from "./sort-range";
+import { ALL, Sort, rowsOf, sortOf, sorterOf } from "./sort-state";
 
 /** Rows beyond twice the limit that may pile up before they are cut. */
 const SLACK_ROWS: u64 = 65536;
 /** Rows' worth of work in one pull that gives none. */
 const PULL_WORK: u32 = 262144;
 const MAX_KEYS: u32 = 4096;
-const ALL: u32 = 0xffffffff;
 const TEXT_LIMIT: u64 = 0x7fffffff;
-
-// @ts-ignore: decorator
-@unmanaged
-class Sort {
-  program: usize;
-  output: usize;
-  /** `RowStore` of the rows so far, and an empty one to cut them into. */
-  rows: usize;
-  spare: usize;
-  order: usize;
-  sorter: usize;
-  offset: u32;
-  limit: u32;
-  fault: u32;
-  /** 1 while the rows are being sorted and handed out, 2 when all are out. */
-  state: u32;
-  /** Rows that are still to be left out, and to be handed out. */
-  skip: u32;
-  left: u32;
-  /** Rows of the sorter's part at hand that are out. */
-  used: u32;
-  /** `Bound` of the rows that may be needed. */
-  bound: usize;
-}
-
-// @ts-ignore: decorator
-@inline
-function sortOf(operator: usize): Sort {
-  return changetype<Sort>(operator + OPERATOR_BODY);
-}
-
-// @ts-ignore: decorator
-@inline
-function rowsOf(self: Sort): RowStore {
-  return changetype<RowStore>(self.rows);
-}
-
-// @ts-ignore: decorator
-@inline
-function sorterOf(self: Sort): Sorter {
-  return changetype<Sorter>(self.sorter);
-}
 
 // ---- create
 
@@ -131,6 +91,8 @@ export function sortCreate(context: usize, operator: usize, config: usize, lengt
   const columns = programOutputs(self.program);
   const carried = load<u32>(config, <usize>SortConfig.CARRIED);
   if (carried > columns) return refuseConfig(context);
+  self.carried = carried;
+  self.configHash = hashBytes(config, length);
   self.output = outputCreate(operator, columns);
   self.rows = storeCreate(operator, columns);
   self.spare = storeCreate(operator, columns);
@@ -169,6 +131,10 @@ function createKeys(self: Sort, config: usize, keys: u32, columns: u32): bool {
     if (!isKey(order, keys, column)) orderKey(order, count++).column = column;
   }
   order.keyCount = count;
+  for (let index: u32 = 0; index < count; index++) {
+    const type = storeColumn(rowsOf(self), orderKey(order, index).column).type;
+    if (type == <u32>Type.F64 || type == <u32>Type.F32) order.floats = 1;
+  }
   order.sortKeys = keys == 0 ? count : keys;
   return true;
 }
@@ -192,7 +158,8 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  if (isOverfull(self, rows) && !cut(context, operator)) return failMemory(context, 0);
+  if (!sortMakeRoom(context, operator, rows)) return failMemory(context, 0);
+  self.measured = 0;
   if (!storeReserve(rowsOf(self), rows, textBytes(self))) return failMemory(context, 0);
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, self.program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
@@ -249,6 +216,11 @@ function wantedRows(self: Sort): u64 {
   return self.limit == ALL ? u64.MAX_VALUE : <u64>self.offset + <u64>self.limit;
 }
 
+/** Cuts rows that will not be needed before `more` come, where there are many. False, and no row lost, when out of memory. */
+export function sortMakeRoom(context: usize, operator: usize, more: u32): bool {
+  return !isOverfull(sortOf(operator), more) || cut(context, operator);
+}
+
 function isOverfull(self: Sort, more: u32): bool {
   if (self.limit == ALL) return false;
   const wanted = wantedRows(self);
@@ -299,6 +271,7 @@ function keepFirst(context: usize, self: Sort, wanted: u32): bool {
 export function sortParts(operator: usize): u32 {
   const self = sortOf(operator);
   const sorter = sorterOf(self);
+  if (self.parts != 0) return self.parts;
   return self.state != 0 && sorter.divided ? (<u32>1) << sorter.digitBits : 0;
 }
 
@@ -355,7 +328,7 @@ function finish(self: Sort): void {
 
 /** Room for all texts at once where all rows leave in one batch. */
 function reserveWhole(self: Sort, operator: usize, rows: u32): bool {
-  if (rows != rowsOf(self).rows || storeAllTextBytes(rowsOf(self)) > TEXT_LIMIT) return true;
+  if (self.leading != 0 || rows != rowsOf(self).rows || storeAllTextBytes(rowsOf(self)) > TEXT_LIMIT) return true;
   const columns = programOutputs(self.program);
   for (let index: u32 = 0; index < columns; index++) {
     const builder = outputColumn(self.output, index);
@@ -372,7 +345,7 @@ function reserveWhole(self: Sort, operator: usize, rows: u32): bool {
 function emit(context: usize, operator: usize, rows: u32, limit: u64): u32 {
   const self = sortOf(operator);
   const sorter = sorterOf(self);
-  const measured = storeAllTextBytes(rowsOf(self)) > limit;
+  const measured = (self.leading != 0 ? self.textBytes : storeAllTextBytes(rowsOf(self))) > limit;
   let bytes: u64 = 0;
   let done: u32 = 0;
   while (done < rows && partAtHand(context, self)) {
@@ -395,6 +368,11 @@ function emit(context: usize, operator: usize, rows: u32, limit: u64): u32 {
 /** Makes the part that the next row is in ready; false when there is none. */
 function partAtHand(context: usize, self: Sort): bool {
   const sorter = sorterOf(self);
+  if (self.leading != 0) {
+    if (self.used != sorter.count) return true;
+    self.used = 0;
+    return rangeNext(context, self);
+  }
   while (self.used == sorter.count) {
     if (!sorterNext(sorter)) return false;
     self.used = min(self.skip, sorter.count);

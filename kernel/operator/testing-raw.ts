@@ -276,14 +276,14 @@ function aggregationSpec(filtered: boolean, changelog: boolean): AggregateConfig
   };
 }
 
-function sort(filtered: boolean): Uint8Array {
+function sort(filtered: boolean, carried: number): Uint8Array {
   return encodeSortConfig({
     program: program(filtered),
     keys: [
       { output: 3, descending: true, nullsFirst: false },
       { output: 6, descending: false, nullsFirst: true },
     ],
-    carried: 2,
+    carried,
     offset: filtered ? 3 : 0,
     limit: filtered ? 20 : undefined,
     faults: SortFault.CUT_OFTEN,
@@ -485,7 +485,8 @@ export const CONFIGURATIONS = [true, false].flatMap((filtered) => [
   [OperatorKind.FRAMES, frames(filtered, FrameUnit.ROWS)] as const,
   [OperatorKind.FRAMES, frames(filtered, FrameUnit.PEERS)] as const,
   [OperatorKind.FRAMES, frames(filtered, FrameUnit.VALUES)] as const,
-  [OperatorKind.SORT, sort(filtered)] as const,
+  [OperatorKind.SORT, sort(filtered, 2)] as const,
+  [OperatorKind.SORT, sort(filtered, 0)] as const,
   [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
   [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.INNER, false)] as const,
   [OperatorKind.JOIN, joined(filtered, 4, filtered ? JoinType.LEFT : JoinType.ANTI, true)] as const,

@@ -6,8 +6,8 @@
 
 import { Type } from "../abi/layout";
 import { normal, normalHigh, textWord } from "./normal";
-import { SortKey, SortOrder, keyColumn, orderKey } from "./order";
-import { StoreColumn, storeIsValid, storeValue } from "./row-store";
+import { SortOrder, orderKey } from "./order";
+import { RowStore, StoreColumn, storeColumn, storeIsValid, storeValue } from "./row-store";
 
 const INSERTION: u32 = 16;
 
@@ -20,26 +20,62 @@ function rowOf(order: SortOrder, word: usize, mask: u64): u32 {
 
 /** Whether row `a` comes before row `b`, whose keys before `from` are equal. Equal rows go by number. */
 function isBefore(order: SortOrder, a: u32, b: u32, from: u32): bool {
-  for (let index = from; index < order.keyCount; index++) {
-    const key = orderKey(order, index);
-    const column = keyColumn(order, key);
-    if (column.nulls != 0) {
-      const validA = storeIsValid(column, a);
-      const validB = storeIsValid(column, b);
-      if (validA != validB) return validA != (key.nullsFirst != 0);
-      if (!validA) continue;
-    }
-    const sign = compareValues(column, a, b);
-    if (sign != 0) return sign < 0 != (key.descending != 0);
-  }
-  return a < b;
+  const rows = changetype<RowStore>(order.store);
+  const sign = compareRows(order, rows, a, rows, b, from);
+  return sign != 0 ? sign < 0 : a < b;
 }
 
-function compareValues(column: StoreColumn, a: u32, b: u32): i32 {
-  const width: usize = column.width;
-  const left = storeValue(column, a, width);
-  const right = storeValue(column, b, width);
-  switch (column.type) {
+/**
+ * How row `a` of one store stands to row `b` of another of the same columns, when their keys before `from` are equal:
+ * below, above or 0. Only rows of the same bits are equal.
+ */
+export function compareRows(order: SortOrder, left: RowStore, a: u32, right: RowStore, b: u32, from: u32): i32 {
+  for (let index = from; index < order.keyCount; index++) {
+    const key = orderKey(order, index);
+    const mine = storeColumn(left, key.column);
+    const other = storeColumn(right, key.column);
+    if ((mine.nulls | other.nulls) != 0) {
+      const validA = storeIsValid(mine, a);
+      const validB = storeIsValid(other, b);
+      if (validA != validB) return validA != (key.nullsFirst != 0) ? -1 : 1;
+      if (!validA) continue;
+    }
+    const width: usize = mine.width;
+    const sign = compareValues(mine.type, storeValue(mine, a, width), storeValue(other, b, width));
+    if (sign != 0) return key.descending ? -sign : sign;
+  }
+  return order.floats == 0 ? 0 : compareNaNs(order, left, a, right, b);
+}
+
+/** NaNs are one in the order; rows that are equal otherwise go by their bits, so that no other order decides. */
+function compareNaNs(order: SortOrder, left: RowStore, a: u32, right: RowStore, b: u32): i32 {
+  for (let index: u32 = 0; index < order.keyCount; index++) {
+    const key = orderKey(order, index);
+    const mine = storeColumn(left, key.column);
+    if (mine.type != <u32>Type.F64 && mine.type != <u32>Type.F32) continue;
+    const sign = compareWords(rawBits(mine, a), rawBits(storeColumn(right, key.column), b));
+    if (sign != 0) return sign;
+  }
+  return 0;
+}
+
+function rawBits(column: StoreColumn, row: u32): u64 {
+  return column.type == <u32>Type.F64 ? load<u64>(storeValue(column, row, 8)) : <u64>load<u32>(storeValue(column, row, 4));
+}
+
+/** Whether the row has a NaN where the order looks. */
+export function hasNaN(order: SortOrder, row: u32): bool {
+  const rows = changetype<RowStore>(order.store);
+  for (let index: u32 = 0; index < order.keyCount; index++) {
+    const column = storeColumn(rows, orderKey(order, index).column);
+    if (column.type == <u32>Type.F64 && isNaN<f64>(load<f64>(storeValue(column, row, 8)))) return true;
+    if (column.type == <u32>Type.F32 && isNaN<f32>(load<f32>(storeValue(column, row, 4)))) return true;
+  }
+  return false;
+}
+
+function compareValues(type: u32, left: usize, right: usize): i32 {
+  switch (type) {
     case Type.I8:
       return compare<i8>(left, right);
     case Type.BOOL:

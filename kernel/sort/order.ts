@@ -55,9 +55,11 @@ export class SortOrder {
   pieces: usize;
   /** 1 in tests: see `TINY_CACHE`. */
   tiny: u32;
+  /** 1 when floats take part. */
+  floats: u32;
 }
 
-export const SORT_ORDER_SIZE: usize = 32;
+export const SORT_ORDER_SIZE: usize = 36;
 /** A word has at most 63 pieces of a bit each. */
 const PIECES_BYTES: usize = 64 * 48;
 
@@ -78,7 +80,8 @@ export class SortKey {
   prefix: u32;
   longest: u32;
   shortest: u32;
-  reserved: u32;
+  /** Whether nulls take a bit: `NullBit`. */
+  nullBit: u32;
   /** Of the two words after the prefix: bits that are set in all texts, and in any. */
   all0: u64;
   any0: u64;
@@ -91,9 +94,17 @@ export class SortKey {
   cut1: u32;
 }
 
-const SORT_KEY_SIZE: usize = 112;
+export const SORT_KEY_SIZE: usize = 112;
+
+export const enum NullBit {
+  /** Where the store has nulls, and not only nulls. */
+  ASK = 0,
+  NEVER = 1,
+  ALWAYS = 2,
+}
+
 /** Bytes of HIGH and VALUE together. */
-const HEAD_BYTES: u32 = 16;
+export const HEAD_BYTES: u32 = 16;
 
 /** Leading bits that are dealt with: all parts before `part` of key `key`, and `done` bits of that one. */
 // @ts-ignore: decorator
@@ -135,13 +146,18 @@ export function keyColumn(order: SortOrder, key: SortKey): StoreColumn {
 /** Forgets ranges: the rows are others now. */
 export function orderReset(order: SortOrder, rows: usize): void {
   order.store = rows;
-  for (let index: u32 = 0; index < order.keyCount; index++) orderKey(order, index).ranged = 0;
+  for (let index: u32 = 0; index < order.keyCount; index++) {
+    const key = orderKey(order, index);
+    key.ranged = 0;
+    key.nullBit = NullBit.ASK;
+  }
 }
 
 /** Bits of a part. */
 export function partBits(order: SortOrder, key: SortKey, part: u32): u64 {
   const column = keyColumn(order, key);
   if (part == <u32>Part.NULL) {
+    if (key.nullBit != <u32>NullBit.ASK) return key.nullBit == <u32>NullBit.ALWAYS ? 1 : 0;
     return column.nulls == 0 || column.nulls == changetype<RowStore>(order.store).rows ? 0 : 1;
   }
   if (key.ranged == 0) measureRange(order, key);
@@ -183,7 +199,7 @@ function rangeHigh(key: SortKey): u64 {
 
 // ---- ranges
 
-function measureRange(order: SortOrder, key: SortKey): void {
+export function measureRange(order: SortOrder, key: SortKey): void {
   const rows = changetype<RowStore>(order.store).rows;
   const column = keyColumn(order, key);
   key.ranged = 1;
@@ -281,6 +297,11 @@ function measureTexts(column: StoreColumn, key: SortKey, rows: u32): void {
     key.prefix = sharedBytes(column, rows, key.shortest);
     scanTexts(column, key, rows);
   }
+  measureUnits(key);
+}
+
+/** How many bits a byte of the two words after the prefix takes. */
+export function measureUnits(key: SortKey): void {
   const bytes = key.longest - min(key.longest, key.prefix);
   key.unit0 = differingUnit(key.all0 ^ key.any0);
   key.unit1 = differingUnit(key.all1 ^ key.any1);

@@ -313,6 +313,88 @@ function copyRow(kept: RowStore, target: StoreColumn, to: u32, source: StoreColu
   store<u64>(value, <u64>(<u32>text) | (<u64>length << 32));
 }
 
+/**
+ * Appends rows [row, row + count) of another store of the same columns, for which there is room. Texts stay where
+ * they are.
+ */
+export function storeAppendRows(kept: RowStore, from: RowStore, row: u32, count: u32): void {
+  for (let index: u32 = 0; index < kept.columnCount; index++) {
+    const source = storeColumn(from, index);
+    const target = storeColumn(kept, index);
+    const width: usize = source.width;
+    let done: u32 = 0;
+    while (done < count) {
+      const here = row + done;
+      const there = kept.rows + done;
+      const some = min(count - done, CHUNK_ROWS - max(here & CHUNK_MASK, there & CHUNK_MASK));
+      memory.copy(storeValue(target, there, width), storeValue(source, here, width), <usize>some * width);
+      if (source.nulls != 0) copyNulls(target, there, storeBitmap(source, here), here & CHUNK_MASK, some);
+      done += some;
+    }
+    if (source.type == <u32>Type.BYTES) target.bytes += stretchBytes(source, row, count);
+  }
+  kept.rows += count;
+}
+
+/** Clears the bits of rows from `to` on whose bits from `from` on in `bitmap` are 0. */
+function copyNulls(target: StoreColumn, to: u32, bitmap: usize, from: u32, count: u32): void {
+  const bits = storeBitmap(target, to);
+  const first = to & CHUNK_MASK;
+  for (let at: u32 = 0; at < count; at++) {
+    if (bitmapGet(bitmap, from + at) != 0) continue;
+    target.nulls++;
+    const byte = bits + <usize>((first + at) >> 3);
+    store<u8>(byte, load<u8>(byte) & ~(<u8>1 << <u8>((first + at) & 7)));
+  }
+}
+
+/** Bytes of the texts of rows [row, row + count). Null rows have views of no bytes. */
+function stretchBytes(column: StoreColumn, row: u32, count: u32): u64 {
+  let total: u64 = 0;
+  for (let at: u32 = 0; at < count; at++) total += load<u32>(storeValue(column, row + at, 8), 4);
+  return total;
+}
+
+/** The same of all columns. */
+export function storeStretchBytes(kept: RowStore, row: u32, count: u32): u64 {
+  let total: u64 = 0;
+  for (let index: u32 = 0; index < kept.columnCount; index++) {
+    const column = storeColumn(kept, index);
+    if (column.type == <u32>Type.BYTES) total += stretchBytes(column, row, count);
+  }
+  return total;
+}
+
+/** Copies the texts of the last `count` rows into the store's own memory, where there is room for them. */
+export function storeAdoptTexts(kept: RowStore, count: u32): void {
+  for (let index: u32 = 0; index < kept.columnCount; index++) {
+    const column = storeColumn(kept, index);
+    if (column.type != <u32>Type.BYTES) continue;
+    for (let row = kept.rows - count; row < kept.rows; row++) {
+      const view = storeValue(column, row, 8);
+      const length = load<u32>(view, 4);
+      if (length == 0) continue;
+      const text = arenaTake(changetype<Arena>(kept.arena), length);
+      copyBytes(text, load<u32>(view), length);
+      store<u32>(view, <u32>text);
+    }
+  }
+}
+
+/** Forgets the rows, but not the room for them; their texts lie elsewhere. */
+export function storeRewind(kept: RowStore): void {
+  const chunks = (kept.rows + CHUNK_MASK) >> CHUNK_SHIFT;
+  for (let index: u32 = 0; index < kept.columnCount; index++) {
+    const column = storeColumn(kept, index);
+    for (let chunk: u32 = 0; chunk < chunks && column.nulls != 0; chunk++) {
+      memory.fill(load<u32>(column.validity + ((<usize>chunk) << 2)), 0xff, CHUNK_ROWS >> 3);
+    }
+    column.nulls = 0;
+    column.bytes = 0;
+  }
+  kept.rows = 0;
+}
+
 /** Bytes of all texts. */
 export function storeAllTextBytes(kept: RowStore): u64 {
   let total: u64 = 0;

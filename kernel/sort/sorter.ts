@@ -153,6 +153,38 @@ export function sorterEnd(sorter: Sorter): void {
   sorter.starts = 0;
 }
 
+/** Room to sort parts that come one by one (`sorterTake`), of `most` rows at most; false when out of memory. */
+export function sorterReserve(sorter: Sorter, region: usize, order: usize, most: u32): bool {
+  if (<u64>most << 4 > 0xffe00000) return false;
+  const block = regionBlock(region, 2 * CURSOR_SIZE);
+  const words = regionBlock(region, max<usize>(64, <usize>most << 4));
+  if (block == 0 || words == 0) {
+    regionFree(region, block);
+    regionFree(region, words);
+    return false;
+  }
+  memory.fill(changetype<usize>(sorter), 0, SORTER_SIZE);
+  memory.fill(block, 0, 2 * CURSOR_SIZE);
+  sorter.region = region;
+  sorter.order = order;
+  sorter.phase = Phase.PARTS;
+  sorter.starts = block;
+  sorter.cursor = block;
+  sorter.work = block + CURSOR_SIZE;
+  sorter.words = words;
+  sorter.other = words + ((<usize>most) << 3);
+  return true;
+}
+
+/** Makes all rows of `rows` (a `RowStore` with at least one) the part at hand, and puts them in order. */
+export function sorterTake(context: usize, sorter: Sorter, rows: usize): void {
+  orderReset(orderOf(sorter), rows);
+  sorter.rows = changetype<RowStore>(rows).rows;
+  sorter.first = 0;
+  sorter.count = sorter.rows;
+  sorterPrepare(context, sorter);
+}
+
 /** Bits that number the parts; the cursor moves past them. */
 function planDigits(sorter: Sorter): void {
   const order = orderOf(sorter);

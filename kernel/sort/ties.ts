@@ -6,7 +6,7 @@
 
 import { Type } from "../abi/layout";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { sortRows } from "./compare";
+import { hasNaN, sortRows } from "./compare";
 import { CURSOR_SIZE, Cursor, Part, SortOrder, commonBytes, keyColumn, orderKey, tailStart } from "./order";
 import { advance, packWords, planWord, plannedBits } from "./pack";
 import { sortWords } from "./radix";
@@ -34,7 +34,9 @@ export function resolveTies(
   cursor: Cursor,
   level: u32,
 ): u32 {
-  if (count < 2 || cursor.key >= order.keyCount) return 0;
+  if (count < 2) return 0;
+  const isEnd = cursor.key >= order.keyCount;
+  if (isEnd && order.floats == 0) return 0;
   let tied: u32 = 0;
   const end = words + ((<usize>count) << 3);
   let start = words;
@@ -45,7 +47,8 @@ export function resolveTies(
     const some = <u32>((at - start) >> 3);
     if (some > 1) {
       tied += some;
-      resolveRun(context, order, start, other + (start - words), some, place, cursor, level);
+      if (isEnd) orderNaNs(order, start, other + (start - words), some, (<u64>1 << place) - 1);
+      else resolveRun(context, order, start, other + (start - words), some, place, cursor, level);
     }
     start = at;
     bits = next;
@@ -75,12 +78,19 @@ function resolveRun(
   const longest = skipShared(order, words, count, mask, cursor);
   const width = min<u64>(64 - place, order.width);
   const pieces = planWord(order, cursor, width, place, longest, order.keyCount);
-  if (pieces != 0) {
+  if (pieces == 0) orderNaNs(order, words, other, count, mask);
+  else {
     packWords(order, pieces, words, count, mask);
     if (plannedBits(order, pieces) != 0) sortWords(context, words, other, count, false, order.tiny != 0);
     resolveTies(context, order, words, other, count, place, cursor, level + 1);
   }
   scratchReset(context, mark);
+}
+
+/** Rows that are equal in every key: those with a NaN go by their bits. */
+function orderNaNs(order: SortOrder, words: usize, other: usize, count: u32, mask: u64): void {
+  if (order.floats == 0 || !hasNaN(order, order.first + <u32>(load<u64>(words) & mask))) return;
+  sortRows(order, words, other, count, mask, order.keyCount);
 }
 
 /**

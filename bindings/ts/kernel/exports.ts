@@ -23,6 +23,10 @@ export interface KernelExports {
   op_combine(context: number, handle: number, source: number): number;
   op_divide(context: number, handle: number, parts: number): number;
   op_combine_part(context: number, handle: number, source: number, part: number): number;
+  op_measure(context: number, handle: number): number;
+  op_split(context: number, handle: number, handles: number, count: number, parts: number): number;
+  op_divide_by(context: number, handle: number, leader: number): number;
+  op_take_parts(context: number, handle: number, leader: number, first: number, count: number): number;
   op_attach(context: number, handle: number, source: number, port: number): number;
   op_release(context: number, handle: number): number;
   op_destroy(context: number, handle: number): number;

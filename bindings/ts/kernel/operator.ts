@@ -493,6 +493,47 @@ export class Operator {
     this.#run((exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part));
   }
 
+  /** Learns the ranges of a sort's columns, as `split` needs them. */
+  measure(): void {
+    this.#run((exports, context) => exports.op_measure(context, this.#handle));
+  }
+
+  /** Makes this sort, which has no rows, the leader of others: finds what divides their rows into `parts`. */
+  split(sources: readonly Operator[], parts: number): void {
+    const { kernel } = this;
+    const handles = kernel.allocate(4 * sources.length);
+    try {
+      const { view } = kernel.memory;
+      for (const [index, source] of sources.entries())
+        view.setUint32(handles + 4 * index, source.#handle, true);
+      this.#run((exports, context) =>
+        exports.op_split(context, this.#handle, handles, sources.length, parts),
+      );
+    } finally {
+      kernel.free(handles);
+    }
+  }
+
+  /** Divides the rows of this sort as its leader says, to be read by `takeParts` from then on; false: there is more to do. */
+  divideBy(leader: Operator): boolean {
+    const status = this.#run((exports, context) =>
+      exports.op_divide_by(context, this.#handle, leader.#handle),
+    );
+    return status !== Status.HAS_MORE;
+  }
+
+  /** Makes this sort, which has no rows, give parts [first, first + count) of what `leader` leads, while that lives. */
+  takeParts(leader: Operator, first: number, count: number): void {
+    this.#run((exports, context) =>
+      exports.op_take_parts(context, this.#handle, leader.#handle, first, count),
+    );
+  }
+
+  /** Pulls once and leaves the batch where it lies, described at `out` (`taken`, `takenResident`). True: there is more. */
+  pullHere(maxRows: number, maxBytes: number): boolean {
+    return this.#pullOnce(maxRows, maxBytes) === Status.HAS_MORE;
+  }
+
   /** The exception for the record (at `address`) of a call other than a push that failed in another worker. */
   errorAt(address: number): MillraceError {
     const { memory } = this.kernel;
