@@ -44,7 +44,13 @@ export type Task =
   /** An operator's handle: its groups are divided. */
   | { readonly kind: "divide"; readonly parts: number }
   /** A part: that of all these operators is folded into the worker's own. */
-  | { readonly kind: "combine"; readonly sources: readonly number[] };
+  | { readonly kind: "combine"; readonly sources: readonly number[] }
+  /** A sort's handle: the ranges of its columns are learnt. */
+  | { readonly kind: "measure" }
+  /** A sort's handle: its rows are divided as the leader says. */
+  | { readonly kind: "divideBy"; readonly leader: number }
+  /** The address of an order (u32 handle, first part, parts, out, i32 status): what the parts have is put in order. */
+  | { readonly kind: "range"; readonly leader: number; readonly maxRows: number; readonly maxBytes: number };
 
 /** What a worker says. */
 export type FromWorker =
@@ -112,11 +118,32 @@ export function runWorker(port: WorkerPort): void {
     return status;
   }
 
+  function takeAndPull(
+    { leader, maxRows, maxBytes }: Extract<Task, { kind: "range" }>,
+    order: number,
+  ): number {
+    const numbers = new DataView(memory.buffer);
+    const [target, first, parts, out] = [0, 4, 8, 12].map((at) => numbers.getUint32(order + at, true));
+    let status = exports.op_take_parts(context, target!, leader, first!, parts!);
+    if (status >= 0) status = exports.op_pull(context, target!, out!, maxRows, maxBytes);
+    numbers.setInt32(order + 16, status, true);
+    return status;
+  }
+
   /** The status of the first call that fails, or the last one's. */
-  function perform(task: Task, handle: number, value: number): number {
+  function perform(task: Task, handle: number, value: number, isStopped: () => boolean): number {
     if (task.kind === "push") return exports.op_push(context, handle, 0, value);
     if (task.kind === "process") return pushAndPull(task, value);
     if (task.kind === "divide") return exports.op_divide(context, value, task.parts);
+    if (task.kind === "measure") return exports.op_measure(context, value);
+    if (task.kind === "range") return takeAndPull(task, value);
+    if (task.kind === "divideBy") {
+      // Until NEED_INPUT, which is 0.
+      for (;;) {
+        const status = exports.op_divide_by(context, value, task.leader);
+        if (status <= 0 || isStopped()) return status;
+      }
+    }
     let status = 0;
     for (let at = 0; at < task.sources.length && status >= 0; at++) {
       status = exports.op_combine_part(context, handle, task.sources[at]!, value);
@@ -132,11 +159,12 @@ export function runWorker(port: WorkerPort): void {
     const mine = job.WORKERS + worker * own.SIZE;
     const workers = (words.length - job.WORKERS - 2 * ring) / own.SIZE;
     const addresses = job.WORKERS + workers * own.SIZE;
+    const isStopped = () => Atomics.load(words, job.STOP) !== 0;
     Atomics.store(words, mine + own.INSIDE, 1);
     Atomics.store(words, mine + own.ASKED, 0);
     for (;;) {
       const signal = Atomics.load(words, job.SIGNAL);
-      if (trapped || Atomics.load(words, job.STOP) !== 0) break;
+      if (trapped || isStopped()) break;
       const next = Atomics.load(words, job.NEXT);
       if (next >= Atomics.load(words, job.FILLED)) {
         if (Atomics.load(words, job.CLOSED) !== 0) break;
@@ -154,7 +182,7 @@ export function runWorker(port: WorkerPort): void {
       const begin = performance.now();
       let status: number;
       try {
-        status = perform(task, handle, Atomics.load(words, addresses + (next % ring)) >>> 0);
+        status = perform(task, handle, Atomics.load(words, addresses + (next % ring)) >>> 0, isStopped);
       } catch (error) {
         trapped = true;
         Atomics.store(words, job.TRAP, 1);

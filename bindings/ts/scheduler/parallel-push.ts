@@ -1,23 +1,14 @@
-// Pushing morsels by several workers, each into an operator of its own.
+// An aggregation that several workers push into operators of their own (shared-push.ts), brought together at the end.
 //
-// The first morsel goes the way of one thread: most inputs are no longer. From the second on morsels are described (or,
-// if they lie on the host, copied) into slots and offered; the calling thread takes one itself whenever enough are
-// waiting for the others. Which worker gets which rows is chance, so only operators whose states merge to the same
-// bits whatever the division are pushed this way.
-//
-// At the end the states come together. Few groups are folded into the first operator. Many are divided by their keys'
-// hash, by each operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one
-// folds it, from all operators, into an operator of his own. These have no group in common and are the result.
+// Their states merge to the same bits whatever the division of the rows. Few groups are folded into the first operator.
+// Many are divided by their keys' hash, by each operator's groups and the rows that it has set aside, and partitions are
+// claimed: whoever takes one folds it, from all operators, into an operator of his own. These have no group in common
+// and are the result.
 
-import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
-import type { Job, QueryWorkers, Task } from "../pool/index.js";
-import type { Schema } from "../type/data-type.js";
+import type { InputBatch, Kernel, Operator } from "../kernel/index.js";
+import type { QueryWorkers, Task } from "../pool/index.js";
+import { SharedPush } from "./shared-push.js";
 import { SharedWork } from "./shared-work.js";
-
-/** Places in a job's ring; morsels in kernel memory are offered this far ahead. */
-const RING = 64;
-/** Morsels that are copied ahead for each thread: they take memory, and grow cold. */
-const STAGED_AHEAD = 3;
 
 /**
  * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
@@ -32,20 +23,11 @@ const DIVIDE_GROUPS = 65_536;
 /** Parts into which the kernel divides. */
 const PARTS = 256;
 
-/** A morsel that is in the ring. */
-interface Offered {
-  readonly number: number;
-  readonly slot: Stage;
-  readonly schema: Schema;
-  readonly firstRow: number;
-  /** The whole batch, if that is what the morsel is. */
-  readonly accepted: (() => void) | null;
-}
-
 export class ParallelPush {
   readonly #kernel: Kernel;
   readonly #pool: QueryWorkers;
   readonly #create: () => Operator;
+  readonly #push: SharedPush;
   /** The calling thread's first. Those of the result, once it has been brought together. */
   operators: Operator[];
   /** What is brought into `operators` when many groups are. */
@@ -53,63 +35,29 @@ export class ParallelPush {
   #work: SharedWork | null = null;
   /** States of several threads that were brought together. */
   merged = 0;
-  #pushed = 0;
-  /** Whether sharing would not pay. */
-  #alone = false;
-  readonly #free: Stage[] = [];
-  readonly #offered = new Map<number, Offered>();
 
   /** @param create makes another operator like `first` */
   constructor(pool: QueryWorkers, first: Operator, create: () => Operator) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
-    this.operators = [first];
+    this.#push = new SharedPush(
+      pool,
+      first,
+      create,
+      (operator) => bringsManyGroups(operator) && !operator.divides(),
+    );
+    this.operators = this.#push.operators;
   }
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
-  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
-    if (this.#pushed === 0 || this.#alone) {
-      const [operator] = this.operators;
-      operator!.push(input, start, rows, firstRow);
-      if (this.#pushed === 0) this.#alone = bringsManyGroups(operator!) && !operator!.divides();
-      this.#pushed += 1;
-      return;
-    }
-    const work = this.#begin();
-    const { job } = work;
-    const ahead = input instanceof StagedBatch ? STAGED_AHEAD * this.#pool.threads : RING - 1;
-    for (;;) {
-      this.#collect(job);
-      if (this.#offered.size <= ahead + this.#pool.threads && job.waiting <= ahead && job.hasPlace) break;
-      yield* work.help(this.#own);
-    }
-    // It counts as free until it is described: memory may end in the middle of that.
-    if (this.#free.length === 0) this.#free.push(new Stage(this.#kernel));
-    const slot = this.#free.at(-1)!;
-    const { columns } = this.operators[0]!;
-    const address = slot.describe(input, columns, start, rows, firstRow);
-    this.#free.pop();
-    const whole = start === 0 && rows === input.rows && input.accepted !== undefined;
-    this.#offered.set(job.filled, {
-      number: job.filled,
-      slot,
-      schema: input.schema,
-      firstRow: firstRow + start,
-      accepted: whole ? () => input.accepted!(columns, start, rows) : null,
-    });
-    work.offer(address);
-    this.#pushed += 1;
+  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
+    return this.#push.push(input, start, rows, firstRow);
   }
 
   /** Finishes what was offered and brings it together: `operators` then have the result. */
   *finish(): Generator<void> {
-    if (this.#work !== null) {
-      yield* this.#work.finish(this.#own);
-      this.#collect(this.#work.job);
-      this.#work = null;
-      for (const slot of this.#free.splice(0)) slot.free();
-    }
+    yield* this.#push.finish();
     if (this.operators.length === 1) return;
     this.merged = this.operators.length;
     if (this.#isDivided()) yield* this.#divide();
@@ -166,49 +114,17 @@ export class ParallelPush {
     this.#work = null;
   }
 
-  #begin(): SharedWork {
-    if (this.#work !== null) return this.#work;
-    const { threads } = this.#pool;
-    while (this.operators.length <= threads) this.operators.push(this.#create());
-    this.#work = new SharedWork(this.#kernel, this.#pool, {
-      task: { kind: "push" },
-      handles: this.operators.slice(1).map(({ handle }) => handle),
-      ring: RING,
-      failure: (number, record) => {
-        const { schema, firstRow } = this.#offered.get(number)!;
-        return this.operators[0]!.pushError(record, schema, firstRow);
-      },
-    });
-    return this.#work;
-  }
-
-  readonly #own = (address: number, number: number): void => {
-    const { schema, firstRow } = this.#offered.get(number)!;
-    this.operators[0]!.pushDescribed(address, schema, firstRow);
-  };
-
-  /** Takes slots back whose morsels are done. */
-  #collect(job: Job): void {
-    for (const { number, slot, accepted } of this.#offered.values()) {
-      if (!job.isDone(number)) continue;
-      accepted?.();
-      this.#offered.delete(number);
-      this.#free.push(slot);
-    }
-  }
-
   /** Stops what is going on; resolves when no other thread uses the operators or the input any more. */
   async abandon(): Promise<void> {
+    await this.#push.abandon();
     await this.#work?.abandon();
   }
 
   /** Gives all memory back. Nobody may be at work (`abandon`). */
   free(): void {
+    this.#push.free();
     this.#work?.free();
     this.#work = null;
-    for (const { slot } of this.#offered.values()) this.#free.push(slot);
-    this.#offered.clear();
-    for (const slot of this.#free.splice(0)) slot.free();
     for (const operator of [...this.#sources.splice(0), ...this.operators]) operator.destroy();
   }
 }

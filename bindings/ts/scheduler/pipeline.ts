@@ -297,8 +297,9 @@ export class Pipeline {
   /** The results of `lastOperators`, left in the kernel's memory. */
   finishResident(): ResidentBatch[] {
     this.#relief?.release();
-    const work = () => finishAll(this.lastOperators!);
-    return this.#probe === null ? work() : this.#probe.resident(this.#chains[0]!.steps.at(-1)!, work);
+    const last = this.#chains[0]!.steps.at(-1)!;
+    const work = () => (last instanceof SortStep ? last.takeKept() : null) ?? finishAll(this.lastOperators!);
+    return this.#probe === null ? work() : this.#probe.resident(last, work);
   }
 
   /** The batches that a join has left in the kernel's memory, and its operators, which they live as long as. */

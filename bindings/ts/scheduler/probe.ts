@@ -7,7 +7,7 @@
 
 import type { InputBatch, Kernel, Operator, OperatorCounts, ResidentBatch } from "../kernel/index.js";
 import { type Stage, stageTitle } from "../plan/index.js";
-import { JobTrace, type JobTracer, type QueryWorkers } from "../pool/index.js";
+import { JobTrace, type JobTracer, type QueryWorkers, type Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { bytesRead, columnBytes } from "./column-bytes.js";
@@ -61,6 +61,17 @@ export class ProbeRecord {
     this.stage = stage;
   }
 }
+
+/** What a job's pieces are called in a profile. */
+const CALLS: Readonly<Record<Task["kind"], Slice["call"]>> = {
+  push: "push",
+  process: "push",
+  divide: "divide",
+  combine: "combine",
+  measure: "divide",
+  divideBy: "divide",
+  range: "combine",
+};
 
 interface TracedJob {
   readonly record: ProbeRecord;
@@ -142,10 +153,10 @@ export class Probe implements JobTracer {
     this.#workers = workers;
   }
 
-  begins(task: "push" | "process" | "divide" | "combine", workers: number): JobTrace | null {
+  begins(task: Task["kind"], workers: number): JobTrace | null {
     if (this.#current === null) return null;
     const trace = new JobTrace(workers);
-    this.#jobs.push({ record: this.#current, call: task === "process" ? "push" : task, trace });
+    this.#jobs.push({ record: this.#current, call: CALLS[task], trace });
     return trace;
   }
 

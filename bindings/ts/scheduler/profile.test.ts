@@ -215,6 +215,7 @@ describe("two workers", () => {
     "a projection": from("wide")
       .where(col("key").lt(500))
       .select({ twice: col("amount").mul(2) }),
+    "a sort, divided among ranges": from("wide").orderBy("many", "amount"),
     "a join": from("wide")
       .join(from("names"), { on: { key: "item" } })
       .select("shop"),
@@ -233,7 +234,7 @@ describe("two workers", () => {
       all.map(({ name, rowsIn, rowsSelected, rowsOut }) => ({ name, rowsIn, rowsSelected, rowsOut })),
     );
     expect(operator).toEqual(same);
-    expect(profile.plan.runsMerged).toBe(/groups/.test(name) ? 2 : 0);
+    expect(profile.plan.runsMerged).toBe(/groups|sort/.test(name) ? 2 : 0);
     const others = profile.slices.filter(({ worker }) => worker === 1);
     expect(others.length).toBe(profile.workers[1]!.morsels);
     const busy = others.reduce((ms, one) => ms + one.ms, 0);

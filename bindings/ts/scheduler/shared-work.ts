@@ -16,6 +16,9 @@ export interface SharedWorkOptions {
   readonly failure: (number: number, record: number) => unknown;
 }
 
+/** What the calling thread does with a piece; where it takes long, it yields in between. */
+export type Piece = (value: number, number: number) => Iterable<void> | void;
+
 export class SharedWork {
   readonly job: Job;
   readonly #kernel: Kernel;
@@ -41,8 +44,11 @@ export class SharedWork {
     this.#pool.call(this.job);
   }
 
-  /** One piece by the calling thread (`work` does it) or, if none is left, some patience with the others. */
-  *help(work: (value: number, number: number) => void): Generator<void> {
+  /**
+   * One piece by the calling thread (`work` does it, at once or step by step) or, if none is left, some patience with the
+   * others.
+   */
+  *help(work: Piece): Generator<void> {
     const { job } = this;
     if (job.isStopped) yield* this.#fail();
     const number = job.claim();
@@ -50,21 +56,28 @@ export class SharedWork {
       this.#pool.check(job);
       this.#pool.sleep(job);
     } else {
-      const begin = performance.now();
+      let ms = 0;
+      const timed = <T>(step: () => T): T => {
+        const begin = performance.now();
+        const result = step();
+        ms += performance.now() - begin;
+        return result;
+      };
       try {
-        work(job.address(number), number);
+        const steps = timed(() => work(job.address(number), number))?.[Symbol.iterator]();
+        while (steps !== undefined && timed(() => steps.next()).done !== true) yield;
       } catch (error) {
         job.stop();
         yield* this.#fail({ number, error });
       }
-      this.#pool.count(performance.now() - begin);
+      this.#pool.count(ms);
       job.done(number);
     }
     yield;
   }
 
   /** Finishes what was offered. Afterwards no other thread is at work here. */
-  *finish(work: (value: number, number: number) => void): Generator<void> {
+  *finish(work: Piece): Generator<void> {
     const { job } = this;
     while (job.completed < job.filled) yield* this.help(work);
     job.close();

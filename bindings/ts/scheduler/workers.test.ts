@@ -15,6 +15,7 @@ import {
   count,
   countDistinct,
   cube,
+  desc,
   Engine,
   first,
   from,
@@ -112,6 +113,14 @@ const IN_ORDER: Readonly<Record<string, Plan>> = {
     on: { n: "key" },
     residual: col("half").lt(col("few")),
   } as never) as Plan,
+  "sort by few, then all": t.orderBy("few") as Plan,
+  "sort by texts, descending": t.orderBy(desc("text"), "x") as Plan,
+  "sort of a projection": t
+    .where(col("n").lt(900))
+    .select({ y: col("x").mul(2), n: col("n") })
+    .orderBy("y") as Plan,
+  "the first rows in order": t.orderBy("x", "many").limit(50, 7) as Plan,
+  "any rows": t.limit(40) as Plan,
   "join, projection, aggregation": t
     .join(v, { on: { n: "key" } })
     .select({ few: col("few"), y: col("half").add(col("n")) })
@@ -420,6 +429,83 @@ describe("what goes wrong", () => {
     await expect(engine.collect(grouped, { t: many })).rejects.toMatchObject({ code: "MEMORY_LIMIT" });
     expect(engine.stats().usedBytes).toBe(before);
     expect(resultRows(await engine.collect(plan, { t: batches })).length).toBe(14);
+    await engine.close();
+  });
+});
+
+describe("a sort that goes wrong", () => {
+  const sorted = t.orderBy("x", "text") as Plan;
+
+  it("a signal at any moment ends it, and its memory is back", async () => {
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 2000, divideGroups: 0 } });
+    const before = engine.stats().usedBytes;
+    let stopped = 0;
+    for (const result of ["arrow", "kernel"] as const) {
+      for (const ms of [0, 1, 3, 8, 20]) {
+        const controller = new AbortController();
+        const stop = () => controller.abort(new Error("enough"));
+        let timer: NodeJS.Timeout | undefined;
+        // From when all rows are there on: what follows is the sort.
+        async function* source() {
+          yield* batches;
+          if (ms === 0) stop();
+          else timer = setTimeout(stop, ms);
+        }
+        const run = engine.collect(sorted, { t: source() }, { signal: controller.signal, result } as object);
+        await run.then(
+          (table) => (table as unknown as { free?: () => void }).free?.(),
+          (error) => {
+            expect(error.message).toBe("enough");
+            stopped++;
+          },
+        );
+        clearTimeout(timer);
+        expect(engine.stats().usedBytes).toBe(before);
+      }
+    }
+    expect(stopped).toBeGreaterThanOrEqual(2);
+    await engine.close();
+  });
+
+  it("a thread that ends while it sorts is replaced, and its query told", async () => {
+    // Two morsels are shared, and two sorts divided: only ranges have such numbers.
+    const engine = await openReady({ workers: 2, faults: { endAt: 3, jitterUs: 10, divideGroups: 0 } });
+    const before = engine.stats().usedBytes;
+    const whole = [batch(0, 2000), batch(2000, 4000), batch(4000, ROWS)];
+    let lost = 0;
+    const deadline = performance.now() + 30_000;
+    while (lost === 0 && performance.now() < deadline) {
+      await engine.collect(sorted, { t: whole }).catch((error) => {
+        expect(error).toBeInstanceOf(WorkerError);
+        lost++;
+      });
+    }
+    expect(lost).toBe(1);
+    await vi.waitFor(() => expect(engine.stats().usedBytes).toBe(before), 10_000);
+    await engine.close();
+  });
+
+  it("memory that ends at any point is an error, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 10, divideGroups: 0 } });
+    const before = engine.stats().usedBytes;
+    const expected = inOrder(resultRows(await engine.collect(sorted, { t: batches })));
+    let refused = 0;
+    for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
+      const isDone = await engine.collect(sorted, { t: batches }, { memory }).then(
+        (table) => {
+          expect(inOrder(resultRows(table))).toEqual(expected);
+          return true;
+        },
+        (error) => {
+          expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
+          refused++;
+          return false;
+        },
+      );
+      expect(engine.stats().usedBytes).toBe(before);
+      if (isDone) break;
+    }
+    expect(refused).toBeGreaterThan(5);
     await engine.close();
   });
 });

@@ -1,0 +1,146 @@
+// Pushing morsels by several workers, each into an operator of its own.
+//
+// The first morsel goes the way of one thread: most inputs are no longer. From the second on morsels are described (or,
+// if they lie on the host, copied) into slots and offered; the calling thread takes one itself whenever enough are
+// waiting for the others. Which worker gets which rows is chance: only operators for which it makes no difference, once
+// they are brought together (parallel-push.ts, shared-sort.ts), are pushed this way.
+
+import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
+import type { Job, QueryWorkers } from "../pool/index.js";
+import type { Schema } from "../type/data-type.js";
+import { SharedWork } from "./shared-work.js";
+
+/** Places in a job's ring; morsels in kernel memory are offered this far ahead. */
+const RING = 64;
+/** Morsels that are copied ahead for each thread: they take memory, and grow cold. */
+const STAGED_AHEAD = 3;
+
+/** A morsel that is in the ring. */
+interface Offered {
+  readonly number: number;
+  readonly slot: Stage;
+  readonly schema: Schema;
+  readonly firstRow: number;
+  /** The whole batch, if that is what the morsel is. */
+  readonly accepted: (() => void) | null;
+}
+
+export class SharedPush {
+  readonly #kernel: Kernel;
+  readonly #pool: QueryWorkers;
+  readonly #create: () => Operator;
+  readonly #staysAlone: (operator: Operator) => boolean;
+  /** The calling thread's first. */
+  readonly operators: Operator[];
+  #work: SharedWork | null = null;
+  #pushed = 0;
+  #alone = false;
+  readonly #free: Stage[] = [];
+  readonly #offered = new Map<number, Offered>();
+
+  /**
+   * @param create makes another operator like `first`
+   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay
+   */
+  constructor(
+    pool: QueryWorkers,
+    first: Operator,
+    create: () => Operator,
+    staysAlone: (operator: Operator) => boolean = () => false,
+  ) {
+    this.#kernel = first.kernel;
+    this.#pool = pool;
+    this.#create = create;
+    this.#staysAlone = staysAlone;
+    this.operators = [first];
+  }
+
+  /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
+    if (this.#pushed === 0 || this.#alone) {
+      const [operator] = this.operators;
+      operator!.push(input, start, rows, firstRow);
+      if (this.#pushed === 0) this.#alone = this.#staysAlone(operator!);
+      this.#pushed += 1;
+      return;
+    }
+    const work = this.#begin();
+    const { job } = work;
+    const ahead = input instanceof StagedBatch ? STAGED_AHEAD * this.#pool.threads : RING - 1;
+    for (;;) {
+      this.#collect(job);
+      if (this.#offered.size <= ahead + this.#pool.threads && job.waiting <= ahead && job.hasPlace) break;
+      yield* work.help(this.#own);
+    }
+    // It counts as free until it is described: memory may end in the middle of that.
+    if (this.#free.length === 0) this.#free.push(new Stage(this.#kernel));
+    const slot = this.#free.at(-1)!;
+    const { columns } = this.operators[0]!;
+    const address = slot.describe(input, columns, start, rows, firstRow);
+    this.#free.pop();
+    const whole = start === 0 && rows === input.rows && input.accepted !== undefined;
+    this.#offered.set(job.filled, {
+      number: job.filled,
+      slot,
+      schema: input.schema,
+      firstRow: firstRow + start,
+      accepted: whole ? () => input.accepted!(columns, start, rows) : null,
+    });
+    work.offer(address);
+    this.#pushed += 1;
+  }
+
+  /** Finishes what was offered. Afterwards no other thread is at work here. */
+  *finish(): Generator<void> {
+    if (this.#work === null) return;
+    yield* this.#work.finish(this.#own);
+    this.#collect(this.#work.job);
+    this.#work = null;
+    for (const slot of this.#free.splice(0)) slot.free();
+  }
+
+  #begin(): SharedWork {
+    if (this.#work !== null) return this.#work;
+    const { threads } = this.#pool;
+    while (this.operators.length <= threads) this.operators.push(this.#create());
+    this.#work = new SharedWork(this.#kernel, this.#pool, {
+      task: { kind: "push" },
+      handles: this.operators.slice(1).map(({ handle }) => handle),
+      ring: RING,
+      failure: (number, record) => {
+        const { schema, firstRow } = this.#offered.get(number)!;
+        return this.operators[0]!.pushError(record, schema, firstRow);
+      },
+    });
+    return this.#work;
+  }
+
+  readonly #own = (address: number, number: number): void => {
+    const { schema, firstRow } = this.#offered.get(number)!;
+    this.operators[0]!.pushDescribed(address, schema, firstRow);
+  };
+
+  /** Takes slots back whose morsels are done. */
+  #collect(job: Job): void {
+    for (const { number, slot, accepted } of this.#offered.values()) {
+      if (!job.isDone(number)) continue;
+      accepted?.();
+      this.#offered.delete(number);
+      this.#free.push(slot);
+    }
+  }
+
+  /** Stops what is going on; resolves when no other thread uses the operators or the input any more. */
+  async abandon(): Promise<void> {
+    await this.#work?.abandon();
+  }
+
+  /** Gives all memory back but that of the operators, which the caller destroys. Nobody may be at work (`abandon`). */
+  free(): void {
+    this.#work?.free();
+    this.#work = null;
+    for (const { slot } of this.#offered.values()) this.#free.push(slot);
+    this.#offered.clear();
+    for (const slot of this.#free.splice(0)) slot.free();
+  }
+}
