@@ -73,6 +73,7 @@ import {
 } from "./aggregate-divide";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
+import { windowCombine, windowCombines, windowIsCombining } from "./window-combine";
 import {
   windowCreate,
   windowGroups,
@@ -201,7 +202,8 @@ function pending(operator: usize): bool {
 
 /** Whether a merge is half done, so that only the rest of it may come, or only parts may go. */
 function merging(operator: usize): bool {
-  if (changetype<Operator>(operator).kind == <u32>OperatorKind.WINDOW_AGGREGATE) return windowMergeOpen(operator);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.WINDOW_AGGREGATE)
+    return windowMergeOpen(operator) || windowIsCombining(operator);
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return sortIsShared(operator);
   return (
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
@@ -363,6 +365,7 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
   if (!hasState(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const isWindow = head.kind == <u32>OperatorKind.WINDOW_AGGREGATE;
+  if (isWindow && windowIsCombining(operator)) return fail(context, Status.BUSY, Reason.NONE);
   // Windows that are half there say nothing of what is due.
   if (head.snapshotOpen || (!(isWindow && merging(operator)) && pending(operator)))
     return fail(context, Status.BUSY, Reason.NONE);
@@ -372,8 +375,25 @@ export function merge(context: usize, handle: u32, batch: usize): i32 {
   return aggregateMerge(context, operator, batch);
 }
 
-/** Folds the groups of another operator in, which is as it was afterwards. */
+/** Whether operators of this kind can be combined. */
+function combines(operator: usize): bool {
+  switch (changetype<Operator>(operator).kind) {
+    case OperatorKind.HASH_AGGREGATE:
+      return aggregateCombines(operator);
+    case OperatorKind.WINDOW_AGGREGATE:
+      return windowCombines(operator);
+    default:
+      return changetype<Operator>(operator).kind == <u32>OperatorKind.SORT;
+  }
+}
+
+/** Folds what another operator holds in; 0 in its place only asks whether that can be done. */
 export function combine(context: usize, handle: u32, other: u32): i32 {
+  if (other == 0) {
+    const asked = enter(context, handle);
+    if (asked == 0) return status(context);
+    return combines(asked) ? Status.NEED_INPUT : fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  }
   const source = enter(context, other);
   if (source == 0) return status(context);
   const operator = enter(context, handle);
@@ -383,6 +403,12 @@ export function combine(context: usize, handle: u32, other: u32): i32 {
   const otherHead = changetype<Operator>(source);
   if (head.kind == <u32>OperatorKind.SORT && otherHead.kind == <u32>OperatorKind.SORT)
     return sortCombine(context, operator, source, other);
+  const window = <u32>OperatorKind.WINDOW_AGGREGATE;
+  if (head.kind == window && otherHead.kind == window) {
+    const isHalf = windowMergeOpen(operator) || windowMergeOpen(source);
+    if (head.snapshotOpen || otherHead.snapshotOpen || isHalf) return fail(context, Status.BUSY, Reason.NONE);
+    return windowCombine(context, operator, source, other);
+  }
   if (
     head.kind != <u32>OperatorKind.HASH_AGGREGATE ||
     otherHead.kind != <u32>OperatorKind.HASH_AGGREGATE ||
@@ -505,7 +531,10 @@ export function release(context: usize, handle: u32): i32 {
     // As with a half-done merge: it cannot be undone.
     if (aggregateCombining(operator)) head.failed = 1;
   }
-  if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStateRelease(operator);
+  if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) {
+    windowStateRelease(operator);
+    if (windowIsCombining(operator)) head.failed = 1;
+  }
   if (head.kind == <u32>OperatorKind.SORT && sortIsCombining(operator)) head.failed = 1;
   return Status.NEED_INPUT;
 }

@@ -451,10 +451,15 @@ export function scatterFoldAll(context: usize, operator: usize): i32 {
 
 /** Goes on: groups folded, 0 when none are left, or an error. */
 export function scatterFold(context: usize, operator: usize): i32 {
-  const self = windowsOf(operator);
+  return scatterFoldInto(context, operator, operator);
+}
+
+/** The same into the partials of another operator of the same configuration. */
+export function scatterFoldInto(context: usize, operator: usize, source: usize): i32 {
+  const self = windowsOf(source);
   if (scatterAggregation(self.scatter) == 0) return 0;
   const scatter = scatterOf(self.scatter);
-  const waiting = ready(context, operator, scatter);
+  const waiting = ready(context, source, scatter);
   if (waiting != 0) return waiting;
   const groups = groupsOf(aggregationOf(scatter.state));
   const list = scratchTake(context, (<usize>ROWS) << 2);

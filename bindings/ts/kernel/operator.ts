@@ -452,7 +452,7 @@ export class Operator {
 
   /**
    * Takes in what another operator of the same kernel and configuration holds, bit by bit; yields in between. Nothing
-   * may be done with either meanwhile; the other is as it was afterwards.
+   * may be done with either meanwhile; the other is as it was afterwards, but windows, which can only be destroyed.
    */
   *absorb(other: Operator): Generator<void> {
     for (;;) {
@@ -476,6 +476,11 @@ export class Operator {
       this.#run((exports, context) => exports.op_merge(context, this.#handle, other.#out));
       yield;
     }
+  }
+
+  /** Whether `absorb` can take what another operator of the same configuration holds without going through batches. */
+  combines(): boolean {
+    return this.kernel.call((exports, context) => exports.op_combine(context, this.#handle, 0)) >= 0;
   }
 
   /** Whether groups of this aggregation can be divided by their keys' hash, to be brought together part by part. */

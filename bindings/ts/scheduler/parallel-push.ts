@@ -36,17 +36,21 @@ export class ParallelPush {
   /** States of several threads that were brought together. */
   merged = 0;
 
-  /** @param create makes another operator like `first` */
-  constructor(pool: QueryWorkers, first: Operator, create: () => Operator) {
+  /**
+   * @param create makes another operator like `first`
+   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay
+   */
+  constructor(
+    pool: QueryWorkers,
+    first: Operator,
+    create: () => Operator,
+    staysAlone: (operator: Operator) => boolean = (operator) =>
+      bringsManyGroups(operator, ALONE_RATIO) && !operator.divides(),
+  ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
-    this.#push = new SharedPush(
-      pool,
-      first,
-      create,
-      (operator) => bringsManyGroups(operator) && !operator.divides(),
-    );
+    this.#push = new SharedPush(pool, first, create, staysAlone);
     this.operators = this.#push.operators;
   }
 
@@ -129,7 +133,8 @@ export class ParallelPush {
   }
 }
 
-function bringsManyGroups(operator: Operator): boolean {
+/** Whether an operator has so many rows that they tell, and more than `ratio` groups for each. */
+export function bringsManyGroups(operator: Operator, ratio: number): boolean {
   const { groups, rowsSelected } = operator.stats();
-  return rowsSelected >= ALONE_ROWS && groups > ALONE_RATIO * rowsSelected;
+  return rowsSelected >= ALONE_ROWS && groups > ratio * rowsSelected;
 }

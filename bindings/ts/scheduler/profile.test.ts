@@ -216,6 +216,11 @@ describe("two workers", () => {
       .where(col("key").lt(500))
       .select({ twice: col("amount").mul(2) }),
     "a sort, divided among ranges": from("wide").orderBy("many", "amount"),
+    "windows of a history": from("wide")
+      .withColumns({ time: col("many").mul(10).cast(timestamp("ms")) })
+      .window(tumble("time", "1 hour"))
+      .groupBy("key")
+      .aggregate({ total: sum("amount") }),
     "a join": from("wide")
       .join(from("names"), { on: { key: "item" } })
       .select("shop"),
@@ -234,7 +239,7 @@ describe("two workers", () => {
       all.map(({ name, rowsIn, rowsSelected, rowsOut }) => ({ name, rowsIn, rowsSelected, rowsOut })),
     );
     expect(operator).toEqual(same);
-    expect(profile.plan.runsMerged).toBe(/groups|sort/.test(name) ? 2 : 0);
+    expect(profile.plan.runsMerged).toBe(/groups|sort|windows/.test(name) ? 2 : 0);
     const others = profile.slices.filter(({ worker }) => worker === 1);
     expect(others.length).toBe(profile.workers[1]!.morsels);
     const busy = others.reduce((ms, one) => ms + one.ms, 0);

@@ -3,7 +3,13 @@
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { WindowKind } from "../../../kernel/abi/window.js";
-import { END_OF_INPUT, encodeWindowConfig, type InputBatch, type Kernel } from "../kernel/index.js";
+import {
+  END_OF_INPUT,
+  encodeWindowConfig,
+  type InputBatch,
+  type Kernel,
+  type Operator,
+} from "../kernel/index.js";
 import {
   nanosecondsATick,
   numberOfWatermark,
@@ -11,11 +17,13 @@ import {
   type WindowStage,
   wholeSteps,
 } from "../plan/index.js";
+import type { QueryWorkers } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { SavedStep } from "./checkpoint.js";
 import { lateRows } from "./late-rows.js";
+import { bringsManyGroups, ParallelPush } from "./parallel-push.js";
 import type { Relief } from "./relief.js";
-import { drain, labelOf, OperatorStep, restoreOperator, savedOperator } from "./step.js";
+import { atWork, drain, labelOf, OperatorStep, restoreOperator, savedOperator } from "./step.js";
 import { windowBounds } from "./window-bounds.js";
 
 const KINDS: { readonly [name in WindowName]: WindowKind } = {
@@ -42,21 +50,32 @@ export interface WindowStepOptions {
   readonly timed: boolean;
   /** Makes room when memory runs out; null where nothing can. */
   readonly relief: Relief | null;
+  /** Workers to share a history's morsels with; null for the calling thread alone. */
+  readonly pool: QueryWorkers | null;
 }
+
+/**
+ * From so many groups a row on one thread goes on alone: windows are brought together group by group by one thread, each
+ * of which costs what several rows do.
+ */
+const ALONE_RATIO = 0.25;
 
 export class WindowStep extends OperatorStep {
   readonly #stage: WindowStage;
+  /** Where morsels are shared with other workers. */
+  readonly #parallel: ParallelPush | null;
   readonly #batchRows: number;
   readonly #late: LateRows | null;
   /** The last number of which no more rows will come. */
   #closed = FIRST_NUMBER;
 
-  constructor(kernel: Kernel, stage: WindowStage, { batchRows, late, bound, relief }: WindowStepOptions) {
+  constructor(kernel: Kernel, stage: WindowStage, options: WindowStepOptions) {
+    const { batchRows, late, bound, timed, relief, pool } = options;
     const { window, texts, instructions, changelog, aggregate, time, output } = stage;
     const { kind, length, step, offset, dropNullTime } = window;
     const sizes = kind === "global" ? {} : { length, step, offset };
     const corrections = changelog ? { lateness: window.lateness, early: window.early } : {};
-    super(
+    const create = () =>
       kernel.operator({
         kind: OperatorKind.WINDOW_AGGREGATE,
         config: encodeWindowConfig({
@@ -75,15 +94,31 @@ export class WindowStep extends OperatorStep {
         labels: texts.map((text, index) => labelOf(text, output[index]!.name)),
         instruction: (index) => instructions[index],
         time: window.column,
-      }),
-      relief,
-    );
+      });
+    super(create(), relief);
+    // Without watermarks no window leaves before the end, so it does not matter who takes which row.
+    const isShared = pool !== null && relief === null && !timed && late === null && this.operator.combines();
+    this.#parallel = isShared
+      ? new ParallelPush(pool, this.operator, create, (operator) => bringsManyGroups(operator, ALONE_RATIO))
+      : null;
     this.#stage = stage;
     this.#batchRows = batchRows;
     this.#late = late;
   }
 
+  override get operators(): readonly Operator[] {
+    return this.#parallel?.operators ?? [this.operator];
+  }
+
+  get runs(): number {
+    return this.#parallel?.merged ?? 0;
+  }
+
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.#parallel !== null) {
+      yield* atWork(this.#parallel.push(input, start, rows, firstRow), this.#stage.schema);
+      return;
+    }
     const status = yield* this.pushed(input, start, rows, firstRow);
     if (this.#late !== null) {
       const numbers = this.operator.late();
@@ -117,6 +152,7 @@ export class WindowStep extends OperatorStep {
   }
 
   *finish(): Generator<BatchData> {
+    if (this.#parallel !== null) yield* atWork(this.#parallel.finish(), this.#stage.schema);
     for (const batch of this.operator.finish(this.#batchRows)) yield this.#result(batch);
   }
 
@@ -128,6 +164,15 @@ export class WindowStep extends OperatorStep {
   restore({ kept, states }: SavedStep): void {
     restoreOperator(this.operator, states[0]!);
     this.#closed = BigInt(kept.closed as string);
+  }
+
+  async abandon(): Promise<void> {
+    await this.#parallel?.abandon();
+  }
+
+  override free(): void {
+    this.#parallel?.free();
+    super.free();
   }
 
   *#results(): Generator<BatchData> {

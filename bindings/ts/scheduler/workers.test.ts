@@ -15,18 +15,23 @@ import {
   count,
   countDistinct,
   cube,
+  cumulate,
   desc,
   Engine,
   first,
   from,
+  hop,
   int32,
   max,
   median,
   min,
   type Plan,
+  session,
   stringAgg,
   sum,
+  timestamp,
   topK,
+  tumble,
   variance,
   WorkerError,
 } from "../index.js";
@@ -43,6 +48,7 @@ const SCHEMA: Schema = {
     { name: "text", type: utf8, nullable: true },
     { name: "x", type: float64, nullable: true },
     { name: "n", type: int32, nullable: false },
+    { name: "at", type: int64, nullable: false },
   ],
 };
 
@@ -56,6 +62,7 @@ function cells(row: number): Value[] {
     mixed % 89 === 0 ? null : `t${mixed % 211}`,
     mixed % 83 === 0 ? null : (mixed - 2 ** 31) * 10 ** ((mixed % 40) - 20),
     BigInt(mixed % 1000),
+    1_700_000_000_000n + BigInt(mixed % 3_600_000),
   ];
 }
 
@@ -69,6 +76,7 @@ function batch(start: number, end: number): BatchData {
 const batches = Array.from({ length: 40 }, (_, i) => batch((i * ROWS) / 40, ((i + 1) * ROWS) / 40));
 
 const t = from("t") as Plan;
+const w = t.withColumns({ time: col("at").cast(timestamp("ms")) }) as Plan;
 const PLANS: Readonly<Record<string, Plan>> = {
   "few groups": t.groupBy("few").aggregate({ s: sum("x"), a: avg("x"), c: count(), l: min("text") }) as Plan,
   "many groups": t.groupBy("many", "text").aggregate({ s: sum("x"), n: sum("n"), m: max("x") }) as Plan,
@@ -87,6 +95,29 @@ const PLANS: Readonly<Record<string, Plan>> = {
   "grouping sets": t.groupBy(cube("few", "text")).aggregate({ s: sum("x") }) as Plan,
   "of a join": t
     .join(from("u") as Plan, { on: "text" })
+    .groupBy("few")
+    .aggregate({ s: sum("x") }) as Plan,
+  // Times of an hour in no order, windows with few rows each, and with many.
+  "tumbling windows": w
+    .window(tumble("time", "20 seconds"))
+    .groupBy("few")
+    .aggregate({ s: sum("x"), l: min("text"), c: count() }) as Plan,
+  "tumbling windows of texts": w
+    .window(tumble("time", "10 minutes"))
+    .groupBy("text")
+    .aggregate({ s: sum("x"), d: countDistinct("many") }) as Plan,
+  "hopping windows": w
+    .window(hop("time", "10 minutes", "1 minute"))
+    .groupBy("few")
+    .aggregate({ s: sum("x"), m: median("n") }) as Plan,
+  "cumulating windows, then windows of these": w
+    .window(cumulate("time", "20 minutes", "2 minutes"))
+    .groupBy("few")
+    .aggregate({ s: sum("n") })
+    .window(tumble("window_time", "1 hour"))
+    .aggregate({ s: sum("s"), c: count() }) as Plan,
+  "sessions, which stay on one thread": w
+    .window(session("time", "3 seconds"))
     .groupBy("few")
     .aggregate({ s: sum("x") }) as Plan,
   "then sorted": t

@@ -1,0 +1,156 @@
+// Windows of rows that were dealt out, brought together: the results of one operator over all rows, to the bit.
+
+import fc from "fast-check";
+import { afterAll, describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
+import { dictionary, float64, int16, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import { MemoryLimitError } from "../../bindings/ts/type/error.js";
+import { valueName } from "../../twin/aggregate.js";
+import type { Value } from "../../twin/values.js";
+import { BUILDS, batchOf, rowsOf, type Table } from "./testing.js";
+import { openWindow, runWindow, type WindowQuery, windows } from "./testing-window.js";
+
+const TYPES = [dictionary(utf8, int16), int32, float64, int64];
+
+function asking(window: WindowQuery["window"], keys: readonly number[], isSimple: boolean): WindowQuery {
+  const counted = { name: "count" } as const;
+  const sets = [
+    { name: "countDistinct", of: 0 },
+    { name: "median", of: 2 },
+  ] as const;
+  const aggregates = [
+    { name: "sum", of: 2 } as const,
+    { name: "max", of: 0 } as const,
+    counted,
+    ...(isSimple ? [] : sets),
+  ];
+  return { query: { types: TYPES, keys, aggregates }, time: 3, window };
+}
+
+/** Rows with times in [0, span), in no order or in order. */
+function tableOf(rows: number, span: number, inOrder: boolean): Table {
+  const mixed = Array.from({ length: rows }, (_, row) => Math.imul(row + 1, 0x9e3779b1) >>> 0);
+  return [
+    mixed.map((word) => (word % 11 === 0 ? null : `text ${word % 7}`)),
+    mixed.map((word) => BigInt((word >>> 5) % 5)),
+    mixed.map((word) => (word % 13 === 0 ? null : (word - 2 ** 31) * 10 ** ((word % 40) - 20))),
+    mixed.map((word, row) =>
+      word % 97 === 0 ? null : BigInt(inOrder ? Math.floor((row * span) / rows) : word % span),
+    ),
+  ];
+}
+
+/** Operators that have had the rows, dealt out, a few at a time. */
+function dealt(kernel: Kernel, asked: WindowQuery, table: Table, deal: readonly number[], size: number) {
+  return Array.from({ length: Math.max(...deal) + 1 }, (_, which) => {
+    const mine = table.map((column) => column.filter((_, row) => deal[row % deal.length] === which));
+    const operator = openWindow(kernel, asked);
+    for (let start = 0; start < mine[0]!.length; start += size)
+      operator.push(
+        batchOf(
+          TYPES,
+          mine.map((column) => column.slice(start, start + size)),
+        ),
+      );
+    return operator;
+  });
+}
+
+function ended(operator: Operator): Value[][] {
+  operator.watermark(END_OF_INPUT);
+  const rows: Value[][] = [];
+  for (let batch = operator.pull(50); batch !== null; batch = operator.pull(50))
+    rows.push(...rowsOf([batch]));
+  operator.destroy();
+  return rows;
+}
+
+const names = (rows: readonly Value[][]) => rows.map((row) => row.map(valueName).join(" | ")).sort();
+
+const cases = fc.record({
+  window: windows.filter(({ kind }) => kind !== "session"),
+  keys: fc.constantFrom([], [0], [1], [0, 1], [2]),
+  isSimple: fc.boolean(),
+  rows: fc.constantFrom(0, 3, 300),
+  span: fc.constantFrom(20, 2000, 100_000),
+  inOrder: fc.boolean(),
+  deal: fc.array(fc.nat(3), { minLength: 1, maxLength: 9 }),
+  size: fc.constantFrom(7, 90, 300),
+});
+
+describe.each(BUILDS)("windows brought together, %s build", async (build) => {
+  const kernel = await Kernel.open({ build });
+  const blocks = kernel.blocks;
+  afterAll(() => expect(kernel.blocks).toBe(blocks));
+
+  test("any windows, keys and ways to deal rows out: as one operator", () => {
+    fc.assert(
+      fc.property(cases, ({ window, keys, isSimple, rows, span, inOrder, deal, size }) => {
+        const asked = asking(window, keys, isSimple);
+        const table = tableOf(rows, span, inOrder);
+        const alone = runWindow(kernel, asked, { table, watermarks: [] }, [size]);
+        const [first, ...others] = dealt(kernel, asked, table, deal, size) as [Operator, ...Operator[]];
+        expect(first.combines()).toBe(true);
+        for (const other of others) {
+          for (const _ of first.absorb(other));
+          expect(() => other.pull()).toThrow();
+          other.destroy();
+        }
+        const { nullTimes, rowsIn } = first.stats();
+        expect([nullTimes, rowsIn]).toEqual([alone.nullTimes, rows]);
+        expect(names(ended(first))).toEqual(names(alone.rows));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("memory that ends in the middle: the call is made again", () => {
+    const asked = asking({ kind: "hop", length: 300n, step: 70n, offset: 0n }, [0, 1], true);
+    let refused = 0;
+    for (const span of [500, 50_000]) {
+      const table = tableOf(600, span, false);
+      const alone = runWindow(kernel, asked, { table, watermarks: [] });
+      const [first, second] = dealt(kernel, asked, table, [0, 1, 1], 90) as [Operator, Operator];
+      for (let nth = 1; ; nth++) {
+        kernel.failAllocation(nth);
+        try {
+          for (const _ of first.absorb(second));
+          break;
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          refused++;
+        } finally {
+          kernel.failAllocation(0);
+        }
+      }
+      second.destroy();
+      expect(names(ended(first))).toEqual(names(alone.rows));
+    }
+    expect(refused).toBeGreaterThan(5);
+  });
+
+  test("sessions, results that change, a time of their own and windows that have begun to close are refused", () => {
+    const tumbling = { kind: "tumble", length: 10n, offset: 0n } as const;
+    const table = tableOf(50, 100, true);
+    for (const asked of [
+      asking({ kind: "session", gap: 5n }, [0], true),
+      { ...asking(tumbling, [0], true), bound: 5n },
+      { ...asking(tumbling, [0], true), changes: { lateness: 5n, early: 0n } },
+    ]) {
+      const operator = openWindow(kernel, asked);
+      expect(operator.combines()).toBe(false);
+      operator.destroy();
+    }
+    const [first, second] = dealt(kernel, asking(tumbling, [0], true), table, [0, 1], 50) as [
+      Operator,
+      Operator,
+    ];
+    const other = openWindow(kernel, asking(tumbling, [1], true));
+    expect(() => [...first.absorb(other)]).toThrow();
+    expect(() => [...first.absorb(first)]).toThrow();
+    second.watermark(20n);
+    expect(() => [...first.absorb(second)]).toThrow();
+    for (const operator of [first, second, other]) operator.destroy();
+  });
+});

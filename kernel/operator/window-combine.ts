@@ -1,0 +1,110 @@
+// Combining windowed aggregations: what one holds of each slice folded into another of the same configuration, so that
+// several workers can take the rows of one history.
+//
+// Only before the first watermark: no window has left, so a slice of one is the same slice of the other, whatever rows
+// came. The partials of a slice are combined as aggregations are (aggregate-combine.ts); scattered rows of the source go
+// into the partials of the target at once. The source is used up: it can only be destroyed afterwards.
+
+import { Reason, Status } from "../abi/status";
+import { Abi } from "../abi/layout";
+import { fail, scratchMark, scratchReset } from "../memory/context";
+import { regionFree } from "../memory/region";
+import { backlogWork } from "./aggregate-backlog";
+import { Combination, combineBegin, combineStep } from "./aggregate-combine";
+import { Operator } from "./operator";
+import { scatterFoldInto } from "./window-scatter";
+import { NO_WINDOW, Windows, partialAt, partialFor, partialFrom, partialSlice, partialState, windowsOf } from "./windows";
+
+/** What stands in `Windows.combining` of one that is being, or has been, folded into another. */
+const TAKEN: u32 = u32.MAX_VALUE;
+/** Groups that a call goes through. */
+const CALL_GROUPS: u32 = Abi.MORSEL_ROWS;
+
+/** Whether windows of this kind can be combined: of fixed places, all of whose results leave once. */
+export function windowCombines(operator: usize): bool {
+  const self = windowsOf(operator);
+  return self.combines != 0 && self.sessions == 0 && self.changes == 0 && self.bound < 0;
+}
+
+/** Whether it is being combined with another, or has gone into one. */
+// @ts-ignore: decorator
+@inline
+export function windowIsCombining(operator: usize): bool {
+  return windowsOf(operator).combining != 0;
+}
+
+/** HAS_MORE, NEED_INPUT when all is there, or an error: after OUT_OF_MEMORY the call may be made again. */
+export function windowCombine(context: usize, operator: usize, source: usize, handle: u32): i32 {
+  const self = windowsOf(operator);
+  const other = windowsOf(source);
+  if (!windowCombines(operator) || !windowCombines(source)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (self.configHash != other.configHash) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (!isUntimed(operator, self) || !isUntimed(source, other))
+    return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  const begun = self.combining == handle;
+  if (begun ? other.combining != TAKEN : (self.combining | other.combining) != 0)
+    return fail(context, Status.BUSY, Reason.NONE);
+  const head = changetype<Operator>(operator);
+  if (!begun) {
+    self.combining = handle;
+    self.next = 0;
+    self.folding = 0;
+    self.nullTimes += other.nullTimes;
+    other.combining = TAKEN;
+    head.rowsIn += changetype<Operator>(source).rowsIn;
+    head.batchesIn += changetype<Operator>(source).batchesIn;
+    head.rowsSelected += changetype<Operator>(source).rowsSelected;
+  }
+  for (let left = CALL_GROUPS; left > 0; ) {
+    const mark = scratchMark(context);
+    const done = step(context, operator, source);
+    scratchReset(context, mark);
+    if (done < 0) return done;
+    if (done == 0) {
+      const work = changetype<Combination>(self.combination);
+      regionFree(operator, work.map);
+      work.map = 0;
+      self.combining = 0;
+      return Status.NEED_INPUT;
+    }
+    left -= min(left, <u32>done);
+  }
+  return Status.HAS_MORE;
+}
+
+/** Whether nothing has been said of its time. */
+function isUntimed(operator: usize, self: Windows): bool {
+  if (changetype<Operator>(operator).ended != 0 || self.watermark != i64.MIN_VALUE) return false;
+  return self.closed == NO_WINDOW && self.open == 0 && self.back == 0;
+}
+
+/** Goes on: groups done, 0 when that was all, or an error. */
+function step(context: usize, operator: usize, source: usize): i32 {
+  const self = windowsOf(operator);
+  const other = windowsOf(source);
+  const folded = scatterFoldInto(context, operator, source);
+  if (folded != 0) return folded;
+  if (self.next == other.count) return 0;
+  const partial = partialAt(other, self.next);
+  const target = partialFor(context, operator, partialSlice(partial), partialFrom(other, partial));
+  if (target == 0) return Status.OUT_OF_MEMORY;
+  const work = changetype<Combination>(self.combination);
+  if (self.folding == 0) {
+    const begun = begin(context, operator, work, target, partialState(partial));
+    if (begun < 0) return begun;
+    self.folding = 1;
+  }
+  const status = combineStep(context, operator, work, target, partialState(partial));
+  if (status < 0 && work.broken) changetype<Operator>(operator).failed = 1;
+  if (status != 0) return status;
+  self.folding = 0;
+  self.next++;
+  return 1;
+}
+
+function begin(context: usize, operator: usize, work: Combination, target: usize, source: usize): i32 {
+  let status = backlogWork(context, target, true);
+  if (status >= 0) status = backlogWork(context, source, true);
+  if (changetype<Operator>(target).failed || changetype<Operator>(source).failed) changetype<Operator>(operator).failed = 1;
+  return status < 0 ? status : combineBegin(context, work, target, source);
+}
