@@ -6,9 +6,10 @@
 
 import { contextRoot } from "../memory/context";
 import { Division, divisionStart } from "../sort/division";
-import { sorterTake } from "../sort/sorter";
+import { SortOrder } from "../sort/order";
+import { sorterCursor, sorterTake } from "../sort/sorter";
 import { storeAppendRows, storeRewind } from "../sort/row-store";
-import { Splitters } from "../sort/splitters";
+import { Splitters, orderPart } from "../sort/splitters";
 import { handleAt } from "./operator";
 import { Sort, rowsOf, sortOf, sorterOf } from "./sort-state";
 
@@ -60,21 +61,40 @@ function divisionOf(leader: Leader, index: u32): Division {
 /** Puts the next part that has rows in order, for which there is room; false when there is none. */
 export function rangeNext(context: usize, self: Sort): bool {
   const leader = changetype<Leader>(sortOf(handleAt(contextRoot(context), self.leading)).leader);
-  const rows = rowsOf(self);
+  const splitters = leaderSplitters(leader);
+  const sorter = sorterOf(self);
   while (self.part < self.partEnd) {
     const part = self.part++;
-    storeRewind(rows);
-    for (let index: u32 = 0; index < leader.count; index++) {
-      const source = sortOf(load<u32>(leader.sources + ((<usize>index) << 3), 4));
-      const division = changetype<Division>(source.division);
-      const start = divisionStart(division, part);
-      storeAppendRows(rows, rowsOf(source), start, divisionStart(division, part + 1) - start);
-    }
-    if (rows.rows == 0) continue;
-    sorterTake(context, sorterOf(self), self.rows);
+    const count = partRows(leader, part);
+    if (count == 0) continue;
+    const first = gatherPart(self, leader, part, count);
+    orderPart(splitters, changetype<SortOrder>(self.order), self.shown, part, sorterCursor(sorter));
+    sorterTake(context, sorter, first, count);
     return true;
   }
   return false;
+}
+
+/**
+ * Makes the `count` rows of a part lie one after the other in the store `shown`; answers the first. Where all of them are
+ * one source's they are there already: that will do if the ranges of all columns are known, which would else be measured
+ * over all rows of the source.
+ */
+function gatherPart(self: Sort, leader: Leader, part: u32, count: u32): u32 {
+  const rows = rowsOf(self);
+  const isMeasured = leaderSplitters(leader).keys == changetype<SortOrder>(self.order).keyCount;
+  storeRewind(rows);
+  for (let index: u32 = 0; index < leader.count; index++) {
+    const source = sortOf(load<u32>(leader.sources + ((<usize>index) << 3), 4));
+    const division = changetype<Division>(source.division);
+    const start = divisionStart(division, part);
+    const some = divisionStart(division, part + 1) - start;
+    self.shown = source.rows;
+    if (some == count && isMeasured) return start;
+    storeAppendRows(rows, rowsOf(source), start, some);
+  }
+  self.shown = self.rows;
+  return 0;
 }
 
 /** The splitters that `leader` has found. */

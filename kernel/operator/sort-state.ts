@@ -46,6 +46,8 @@ export class Sort {
   leading: u32;
   part: u32;
   partEnd: u32;
+  /** `RowStore` that the rows of the part at hand lie in. */
+  shown: usize;
   /** Bytes of all texts there, at most. */
   textBytes: u64;
   /** Whose rows come in, and how many have. */

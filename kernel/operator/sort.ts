@@ -354,7 +354,7 @@ function emit(context: usize, operator: usize, rows: u32, limit: u64): u32 {
     let some = min(min(GATHER_ROWS, rows - done), sorter.count - self.used);
     if (measured) {
       const fitting = rowsWithin(self, words, mask, some, limit - bytes, done == 0);
-      bytes += storeTextBytes(rowsOf(self), words, mask, sorter.first, fitting);
+      bytes += storeTextBytes(shownBy(self), words, mask, sorter.first, fitting);
       if (fitting < some) rows = done + fitting;
       some = fitting;
     }
@@ -363,6 +363,13 @@ function emit(context: usize, operator: usize, rows: u32, limit: u64): u32 {
     done += some;
   }
   return done;
+}
+
+/** The rows of the part at hand. */
+// @ts-ignore: decorator
+@inline
+function shownBy(self: Sort): RowStore {
+  return changetype<RowStore>(self.leading != 0 ? self.shown : self.rows);
 }
 
 /** Makes the part that the next row is in ready; false when there is none. */
@@ -385,10 +392,10 @@ function partAtHand(context: usize, self: Sort): bool {
 /** Rows, at most `rows`, whose texts fit `limit` bytes; one at least where `first` is set. */
 function rowsWithin(self: Sort, words: usize, mask: u64, rows: u32, limit: u64, first: bool): u32 {
   const row = sorterOf(self).first;
-  if (storeTextBytes(rowsOf(self), words, mask, row, rows) <= limit) return rows;
+  if (storeTextBytes(shownBy(self), words, mask, row, rows) <= limit) return rows;
   let total: u64 = 0;
   for (let at: u32 = 0; at < rows; at++) {
-    total += storeTextBytes(rowsOf(self), words + ((<usize>at) << 3), mask, row, 1);
+    total += storeTextBytes(shownBy(self), words + ((<usize>at) << 3), mask, row, 1);
     if (total > limit && !(first && at == 0)) return at;
   }
   return rows;
@@ -405,7 +412,7 @@ function gatherBlock(context: usize, operator: usize, words: usize, mask: u64, d
   for (let index: u32 = 0; index < columns; index++) {
     const builder = outputColumn(self.output, index);
     store<u32>(nulls + ((<usize>index) << 2), builder.nulls);
-    const column = storeColumn(rowsOf(self), index);
+    const column = storeColumn(shownBy(self), index);
     if (!gatherColumn(context, operator, column, words, mask, first, rows, builder, consecutive)) {
       for (let back: u32 = 0; back <= index; back++) {
         builderTruncate(outputColumn(self.output, back), done, load<u32>(nulls + ((<usize>back) << 2)));

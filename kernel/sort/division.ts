@@ -122,11 +122,33 @@ function find(self: Division, order: SortOrder, splitters: Splitters): void {
     const count = min(BLOCK_ROWS, some - start);
     packRows(order, self.pieces, row + start, count, self.words, NO_NUMBER);
     const digits = self.digits + ((<usize>(row + start)) << 1);
-    findParts(splitters, self.words, digits, count);
+    if (!isOnePart(splitters, self.words, digits, count)) findParts(splitters, self.words, digits, count);
     if (splitters.complete == 0) compareEqual(order, splitters, self.words, digits, row + start, count);
     countParts(self, digits, count);
   }
   self.done += some;
+}
+
+/** Whether all words lie between the same two splitters, as blocks of input in order do: their part is written then. */
+function isOnePart(splitters: Splitters, words: usize, digits: usize, count: u32): bool {
+  if (count < 2) return false;
+  let low = load<u64>(words);
+  let high = low;
+  const end = words + ((<usize>count) << 3);
+  // The last row of a block in no order mostly tells.
+  findParts(splitters, words, digits, 1);
+  findParts(splitters, end - 8, digits + 2, 1);
+  const part = load<u16>(digits);
+  if (load<u16>(digits, 2) != part) return false;
+  for (let at = words; at < end; at += 8) {
+    low = min<u64>(low, load<u64>(at));
+    high = max<u64>(high, load<u64>(at));
+  }
+  const table = splitters.words - 8;
+  if (part != 0 && low < load<u64>(table + ((<usize>part) << 3))) return false;
+  if (<u32>part + 1 < splitters.parts && high >= load<u64>(table + ((<usize>part + 1) << 3))) return false;
+  for (let digit = digits; digit < digits + ((<usize>count) << 1); digit += 2) store<u16>(digit, part);
+  return true;
 }
 
 /** For each word the number of splitters whose words are not above it; four at a time, as each waits for its loads. */

@@ -99,9 +99,11 @@ export class Sorter {
   place: u32;
   /** 1 when words hold as many bits of the order as fit, else those of the sort keys. */
   deep: u32;
+  /** 1 when the rows of the part at hand came in order. */
+  plain: u32;
 }
 
-export const SORTER_SIZE: usize = 120;
+export const SORTER_SIZE: usize = 128;
 
 // @ts-ignore: decorator
 @inline
@@ -176,12 +178,17 @@ export function sorterReserve(sorter: Sorter, region: usize, order: usize, most:
   return true;
 }
 
-/** Makes all rows of `rows` (a `RowStore` with at least one) the part at hand, and puts them in order. */
-export function sorterTake(context: usize, sorter: Sorter, rows: usize): void {
-  orderReset(orderOf(sorter), rows);
-  sorter.rows = changetype<RowStore>(rows).rows;
-  sorter.first = 0;
-  sorter.count = sorter.rows;
+/** Where the cursor of the next part stands: see `orderPart`. */
+// @ts-ignore: decorator
+@inline
+export function sorterCursor(sorter: Sorter): usize {
+  return sorter.cursor;
+}
+
+/** Makes rows [first, first + count) of the order's store, one at least, the part at hand, and puts them in order. */
+export function sorterTake(context: usize, sorter: Sorter, first: u32, count: u32): void {
+  sorter.first = first;
+  sorter.count = count;
   sorterPrepare(context, sorter);
 }
 
@@ -311,7 +318,7 @@ function isStrict(sorter: Sorter): bool {
 
 /** Whether the rows of the part at hand leave as they lie in the store. */
 export function sorterIsConsecutive(sorter: Sorter): bool {
-  return isStrict(sorter) && sorter.rising != 0;
+  return sorter.plain != 0 || (isStrict(sorter) && sorter.rising != 0);
 }
 
 /** Room for the largest part's words, and to move columns where rows are in no order; false when out of memory. */
@@ -422,10 +429,12 @@ export function sorterPrepare(context: usize, sorter: Sorter): void {
   const keys = deep ? order.keyCount : order.sortKeys;
   const pieces = planWord(order, cursor, width, sorter.place, u32.MAX_VALUE, keys);
   fillPart(sorter, pieces);
-  if (!isAscending(sorter.words, count)) {
+  const inOrder = isAscending(sorter.words, count);
+  if (!inOrder) {
     sortWords(context, sorter.words, sorter.other, count, false, order.tiny != 0);
   }
   const tied = resolveTies(context, order, sorter.words, sorter.other, count, sorter.place, cursor, 0);
+  sorter.plain = inOrder && tied == 0 ? 1 : 0;
   if (<u64>tied * TIED_SHARE > <u64>count) sorter.deep = 1;
 }
 

@@ -9,8 +9,8 @@
 // Within one store parts are the highest bits of the first word (sorter.ts), for which a shift does. Here one value far
 // from the others would leave all the rest in one part, and one thread alone with it.
 
-import { CURSOR_SIZE, Cursor, SortOrder } from "./order";
-import { NO_NUMBER, packRows, planWord } from "./pack";
+import { CURSOR_SIZE, Cursor, SORT_KEY_SIZE, SortOrder, orderReset } from "./order";
+import { NO_NUMBER, packRows, planWord, plannedBits } from "./pack";
 import { RowStore, storeCopy, storeReserve, storeTextBytes } from "./row-store";
 import { Sorter, rowMask, sorterNext, sorterPrepare } from "./sorter";
 
@@ -29,12 +29,14 @@ export class Splitters {
   keys: u32;
   /** 1 when words tell all rows apart that differ. */
   complete: u32;
+  /** Bits of a word. */
+  bits: u32;
   /** `RowStore` of the splitters, in order, and u64 words of them. */
   rows: usize;
   words: usize;
 }
 
-export const SPLITTERS_SIZE: usize = 24;
+export const SPLITTERS_SIZE: usize = 28;
 
 /** Rows of all stores' sample. */
 export function sampleRows(parts: u32): u32 {
@@ -88,6 +90,7 @@ export function packSplitters(self: Splitters, cursor: usize): void {
   order.store = self.rows;
   const pieces = planSplitWord(self, order, cursor);
   self.complete = changetype<Cursor>(cursor).key >= order.keyCount ? 1 : 0;
+  self.bits = <u32>plannedBits(order, pieces);
   if (rows != 0) packRows(order, pieces, 0, rows, self.words, NO_NUMBER);
   // Where there are no rows at all there are no splitters either.
   for (let at = rows; at + 1 < self.parts; at++) store<u64>(self.words + ((<usize>at) << 3), u64.MAX_VALUE);
@@ -97,4 +100,22 @@ export function packSplitters(self: Splitters, cursor: usize): void {
 export function planSplitWord(self: Splitters, order: SortOrder, cursor: usize): u32 {
   memory.fill(cursor, 0, CURSOR_SIZE);
   return planWord(order, changetype<Cursor>(cursor), order.width, 0, u32.MAX_VALUE, self.keys);
+}
+
+/**
+ * Readies an order for the rows of a part, which lie in `rows`: with the ranges of all rows, and the cursor behind the
+ * bits that all rows between two splitters share.
+ */
+export function orderPart(self: Splitters, order: SortOrder, rows: usize, part: u32, cursor: usize): void {
+  orderReset(order, rows);
+  memory.copy(order.keys, changetype<SortOrder>(self.order).keys, <usize>self.keys * SORT_KEY_SIZE);
+  const all: u64 = self.bits == 64 ? u64.MAX_VALUE : (<u64>1 << self.bits) - 1;
+  const at = self.words + ((<usize>part) << 3);
+  const low: u64 = part == 0 ? 0 : load<u64>(at - 8);
+  const high: u64 = part + 1 == self.parts ? all : load<u64>(at);
+  const differing: u32 = 64 - <u32>clz<u64>(low ^ high);
+  memory.fill(cursor, 0, CURSOR_SIZE);
+  if (differing < self.bits) {
+    planWord(order, changetype<Cursor>(cursor), self.bits - differing, 0, u32.MAX_VALUE, self.keys);
+  }
 }
