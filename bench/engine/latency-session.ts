@@ -7,7 +7,7 @@
 // All that a user pays is inside: an Arrow batch of one row in, an Arrow batch of changes out, and the turns of the event
 // loop between. The rest of the table goes before, in batches, so that the state is there.
 //
-// A push makes about 30 KB of young objects, so that one in 400 meets a collection of them: that, rather than the kernel,
+// A push makes about 19 KB of young objects, so that one in 600 meets a collection of them: that, rather than the kernel,
 // is the latency's p99.9. What is kept here until it is verified are plain numbers (kept-rows.ts): batches that are kept
 // make each such collection longer.
 

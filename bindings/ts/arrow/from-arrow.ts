@@ -145,14 +145,14 @@ export function fromArrowData(data: ArrowData, type: DataType): ColumnData {
   const bitmap = data.nullBitmap && data.nullBitmap.byteLength > 0 ? viewBytes(data.nullBitmap) : null;
   const known = data._nullCount ?? data.nullCount;
   const nullCount = bitmap === null && known < 0 ? 0 : known;
-  const nulls = { nullCount, validity: nullCount === 0 ? null : bitmap };
+  const validity = nullCount === 0 ? null : bitmap;
   const dictionary =
     type.kind === "dictionary"
       ? fromArrowDictionary(requireDictionary(data, type), type.value, fromArrowData)
       : null;
   if (type.kind === "bool") {
     const values = backfilled(data, viewBytes(data.values), Math.ceil((data.offset + length) / 8), null);
-    return { type, length, offset: data.offset, ...nulls, offsets: null, values, dictionary };
+    return { type, length, offset: data.offset, nullCount, validity, offsets: null, values, dictionary };
   }
   const texts = isText(type);
   const width = texts ? offsetWidth(type) : byteWidth(physicalType(type));
@@ -162,7 +162,10 @@ export function fromArrowData(data: ArrowData, type: DataType): ColumnData {
     texts ? (length === 0 ? 0 : (length + 1) * width) : length * width,
     texts ? width : null,
   );
-  const aligned = alignBitmap(nulls.validity, data.offset, length, rows, width);
+  // Nearly all columns: nothing to align, and one object.
+  if (!texts && validity === null)
+    return { type, length, offset: 0, nullCount, validity, offsets: null, values: rows, dictionary };
+  const aligned = alignBitmap(validity, data.offset, length, rows, width);
   const column = { type, length, offset: aligned.offset, nullCount, validity: aligned.validity, dictionary };
   if (!texts) return { ...column, offsets: null, values: aligned.rows };
   return { ...column, offsets: rows.length === 0 ? null : aligned.rows, values: viewBytes(data.values) };

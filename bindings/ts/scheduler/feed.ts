@@ -9,7 +9,7 @@ import { MORSEL_ROWS } from "./pipeline.js";
 import type { Probe } from "./probe.js";
 import type { Share } from "./shares.js";
 import type { Source } from "./source.js";
-import { settledSoon, turn, unlessAborted } from "./yield.js";
+import { settledSoon, turn, Waits } from "./yield.js";
 
 /** `rows` of a morsel that says that its source has ended, and that it has given nothing for its idle time. */
 export const ENDED = -1;
@@ -158,10 +158,51 @@ export async function* morsels(
 ): AsyncGenerator<Morsel> {
   const feeds = readers.map((reader, index) => new Feed(index, reader));
   const rounds = order === null ? [feeds] : order.map((index) => [feeds[index]!]);
+  const aborting = signal === null ? null : new Waits(signal);
+  // One morsel of one row is what a stream may take a turn for: nothing is made here that is not needed.
+  const waits: Promise<void>[] = [];
   try {
-    for (const round of rounds) yield* takeTurns(round, signal, share, probe);
+    for (const round of rounds) {
+      const isPatient = round.every(({ isPatient }) => isPatient);
+      let idle = false;
+      while (round.some(isOpen)) {
+        askAll(round, waits);
+        if (waits.length > 0) {
+          // While others have rows, those that have none get a turn of the event loop, not more.
+          if (!idle && waits.length < round.length) waits.push(turn());
+          const patience = isPatient ? null : pauseOf(Math.min(...round.map(({ patienceMs }) => patienceMs)));
+          if (patience !== null) waits.push(patience.over);
+          const first = waits.length === 1 ? waits[0]! : Promise.race(waits);
+          const wait = aborting === null ? first : aborting.until(first);
+          const asked = performance.now();
+          try {
+            await (probe === null ? wait : probe.waiting(wait, round.length === 1 ? round[0]!.index : null));
+          } finally {
+            patience?.stop();
+            share.waitedSince(asked);
+          }
+        }
+        idle = true;
+        for (const feed of round) {
+          const morsel = feed.take();
+          if (morsel === null) continue;
+          idle = false;
+          yield morsel;
+        }
+      }
+    }
   } finally {
+    aborting?.end();
     for (const feed of feeds) await feed.close();
+  }
+}
+
+/** What has to be waited for, to `waits`. */
+function askAll(feeds: readonly Feed[], waits: Promise<void>[]): void {
+  waits.length = 0;
+  for (const feed of feeds) {
+    const wait = feed.ask();
+    if (wait !== null) waits.push(wait);
   }
 }
 
@@ -177,44 +218,4 @@ function pauseOf(ms: number): { readonly over: Promise<void>; readonly stop: () 
 
 function isOpen({ ended }: Feed): boolean {
   return !ended;
-}
-
-async function* takeTurns(
-  feeds: readonly Feed[],
-  signal: AbortSignal | null,
-  share: Share,
-  probe: Probe | null,
-): AsyncGenerator<Morsel> {
-  // One morsel of one row is what a stream may take a turn for: nothing is allocated here that is not needed.
-  const waits: Promise<void>[] = [];
-  const isPatient = feeds.every(({ isPatient }) => isPatient);
-  let idle = false;
-  while (feeds.some(isOpen)) {
-    waits.length = 0;
-    for (const feed of feeds) {
-      const wait = feed.ask();
-      if (wait !== null) waits.push(wait);
-    }
-    if (waits.length > 0) {
-      // While others have rows, those that have none get a turn of the event loop, not more.
-      if (!idle && waits.length < feeds.length) waits.push(turn());
-      const patience = isPatient ? null : pauseOf(Math.min(...feeds.map(({ patienceMs }) => patienceMs)));
-      if (patience !== null) waits.push(patience.over);
-      const wait = unlessAborted(waits.length === 1 ? waits[0]! : Promise.race(waits), signal);
-      const asked = performance.now();
-      try {
-        await (probe === null ? wait : probe.waiting(wait, feeds.length === 1 ? feeds[0]!.index : null));
-      } finally {
-        patience?.stop();
-        share.waitedSince(asked);
-      }
-    }
-    idle = true;
-    for (const feed of feeds) {
-      const morsel = feed.take();
-      if (morsel === null) continue;
-      idle = false;
-      yield morsel;
-    }
-  }
 }

@@ -80,7 +80,8 @@ export class Source {
   /** Those that come after `present`. */
   async *later(): AsyncGenerator<InputBatch> {
     for (let next = await this.#items.next(); !next.done; next = await this.#items.next()) {
-      yield* this.#read(next.value);
+      // Not `yield*`, which makes promises of what is there.
+      for (const input of this.#read(next.value)) yield input;
     }
   }
 
@@ -161,7 +162,7 @@ async function* readItems(
     for (;;) {
       const next = await iterator.next();
       if (next.done) break;
-      yield* batchesOf(name, next.value);
+      for (const batch of batchesOf(name, next.value)) yield batch;
     }
     done = true;
   } finally {

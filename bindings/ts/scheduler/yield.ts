@@ -33,6 +33,31 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | n
   }
 }
 
+/** Waits of one caller, one after the other, that a signal puts an end to: it is listened to once for all of them. */
+export class Waits {
+  readonly #signal: AbortSignal;
+  #reject: ((reason: unknown) => void) | null = null;
+  readonly #abort = () => this.#reject?.(this.#signal.reason);
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", this.#abort);
+  }
+
+  /** `work`, or the signal's reason if that comes first. */
+  until(work: Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#signal.aborted) reject(this.#signal.reason);
+      this.#reject = reject;
+      work.then(resolve, reject);
+    });
+  }
+
+  end(): void {
+    this.#signal.removeEventListener("abort", this.#abort);
+  }
+}
+
 /** Waits for a clean-up, but no longer than a turn of the event loop: what hangs goes on behind our back. */
 export async function settledSoon(cleanup: Promise<unknown>): Promise<void> {
   const quiet = cleanup.catch(() => {});
