@@ -142,7 +142,7 @@ function copyColumn(memory: KernelMemory, plan: Plan, take: (bytes: number) => U
   }
   const values = take(plan.values);
   if (source.type === Type.BOOL) copyBits(memory.bytes, source.values, start, rows, values);
-  else values.set(memory.bytes.subarray(plan.from, plan.from + plan.values));
+  else copyBytes(memory.bytes, plan.from, values);
   const offsets = isBytes(source.type) ? copyOffsets(memory, plan, take(plan.offsets)) : null;
   return {
     type: field.type,
@@ -154,6 +154,15 @@ function copyColumn(memory: KernelMemory, plan: Plan, take: (bytes: number) => U
     values,
     dictionary: null,
   };
+}
+
+/** Copies up to this length are no faster by a view of the source, which is garbage then. */
+const SHORT_BYTES = 64;
+
+function copyBytes(source: Uint8Array, from: number, target: Uint8Array): void {
+  const { length } = target;
+  if (length > SHORT_BYTES) target.set(source.subarray(from, from + length));
+  else for (let at = 0; at < length; at++) target[at] = source[from + at]!;
 }
 
 /** Offsets from 0 on, as wide as the field's type has them. */

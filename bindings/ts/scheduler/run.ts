@@ -239,8 +239,9 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   #failure: { readonly error: unknown } | null = null;
   /** Calls of `next` that have not been answered, and of `snapshot` that let the loop go on. */
   #waiting = 0;
-  /** Who lets the loop go on at present, until when; null: nobody. */
-  #turn: Promise<void> | null = null;
+  /** Whether somebody lets the loop go on at present, and who comes next. */
+  #isAtWork = false;
+  readonly #turns: (() => void)[] = [];
 
   /** @internal */
   constructor(
@@ -332,20 +333,17 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   }
 
   /** One after the other: also where work begins within another's, as when a source asks for a snapshot. */
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const before = this.#turn;
-    let end = () => {};
-    const turn = new Promise<void>((resolve) => {
-      end = resolve;
-    });
-    this.#turn = turn;
-    const mine = before === null ? work() : before.then(work);
-    const settled = () => {
-      end();
-      if (this.#turn === turn) this.#turn = null;
-    };
-    mine.then(settled, settled);
-    return mine;
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isAtWork) await new Promise<void>((resolve) => this.#turns.push(resolve));
+    this.#isAtWork = true;
+    try {
+      return await work();
+    } finally {
+      const next = this.#turns.shift();
+      // Whoever comes before the next one goes on comes after it.
+      if (next === undefined) this.#isAtWork = false;
+      else next();
+    }
   }
 
   #end(): void {
