@@ -92,6 +92,7 @@ function move(self: Join, region: usize, before: Join, places: usize, others: us
   self.heads1 = 0;
   self.headCount0 = 0;
   self.headCount1 = 0;
+  changesOf(self).keyless = 0;
   return moveRows(self, 0, before, places) && moveRows(self, 1, before, others);
 }
 

@@ -14,7 +14,8 @@
 // Rows that would leave for want of a match wait for the end of the other port, as in a join without changes, unless
 // corrections are asked for (CORRECT). Once a port has ended the other's rows are not kept, and need not be: against
 // rows that stay every change stands for itself. Rows whose key is null never match: they are not kept either, and where
-// they leave they do so at once.
+// they leave they do so at once. NULL_AWARE they are kept in a chain of their own, and leave by the sums of all rows of
+// port 1, and of those there without a key; when the latter passes between 0 and 1 all rows turn that no key keeps.
 //
 // The changes of a push are numbered as its rows are; one that takes back a row of the same push undoes it, and neither
 // leaves. The pulls after it find pairs as other joins do, in steps that may stop anywhere (join-results.ts).
@@ -61,6 +62,8 @@ import {
   joinHead,
   joinHeadCount,
   joinHeads,
+  joinIsNullAware,
+  joinLacksKey,
   joinPreserves,
   joinProgram,
   joinReserveHeads,
@@ -86,6 +89,13 @@ export class Changes {
   /** Two regions, of which one has what is kept of rows, and how many rows there are when it is looked at. */
   generations: usize;
   compactAt: u32;
+  /** NULL_AWARE: the chain of rows of port 0 without a key; the sums of all rows of port 1, and of those without a key. */
+  keyless: u32;
+  all: i64;
+  nulls: i64;
+  /** Whether these were above 0 before the push at hand. */
+  hadSome: u32;
+  hadNulls: u32;
 }
 
 /** Where candidates lie in `found0` and `found1`, and how many rows there is room for. */
@@ -115,7 +125,6 @@ export function changesAreAsked(self: Join, kinds: u32): bool {
 export function changesAreSound(self: Join, config: usize): bool {
   const kinds = load<u32>(config, <usize>JoinConfig.KINDS);
   if (!changesAreAsked(self, kinds)) return true;
-  if ((self.flags & <u32>JoinFlag.NULL_AWARE) != 0) return false;
   for (let port: u32 = 0; port < 2; port++) {
     const kind = kindOf(kinds, port);
     const program = joinProgram(self, port);
@@ -166,6 +175,14 @@ export function changesLedgers(self: Join, region: usize, seed: u32): bool {
 /** Whether rows of port 1 only tell which keys there are: then one row of each key is kept, with their sum. */
 export function changesCountKeys(self: Join): bool {
   return joinFilters(self) && self.residual == 0;
+}
+
+/** Where only keys decide: whether rows of port 0 of a key, or without one, leave. */
+function leavesByKey(self: Join, number: u32): bool {
+  if (!joinIsNullAware(self)) return isAlone(self, countOf(self, number));
+  const changes = changesOf(self);
+  if (changes.nulls > 0) return false;
+  return number == NO_KEY ? changes.all <= 0 : countOf(self, number) <= 0;
 }
 
 /** The sum of the rows of port 1 that have a key. */
@@ -309,7 +326,7 @@ function keep(self: Join, port: u32, first: u32, count: u32): void {
     const number = load<u32>(self.numbers + ((<usize>at) << 2));
     const change = changes.rows + ((<usize>at) << 2);
     store<u32>(change, row);
-    if (number == NO_KEY) {
+    if (number == NO_KEY && !joinIsNullAware(self)) {
       ledgerSet(ledger, row, <u32>RowState.GONE | (sign ^ 1));
       continue;
     }
@@ -338,18 +355,25 @@ const HAD_SOME: u32 = 0x80000000;
 function count(self: Join, first: u32, rows: u32): void {
   const changes = changesOf(self);
   const ledger = changesLedger(self, 1);
+  changes.hadSome = changes.all > 0 ? 1 : 0;
+  changes.hadNulls = changes.nulls > 0 ? 1 : 0;
   for (let at: u32 = 0; at < rows; at++) {
     const row = first + at;
     const number = load<u32>(self.numbers + ((<usize>at) << 2));
     const change = changes.rows + ((<usize>at) << 2);
+    const weight = stateWeight(load<u8>(changes.signs + <usize>at));
     store<u32>(change, NO_ROW);
     ledgerSet(ledger, row, RowState.GONE);
-    if (number == NO_KEY) continue;
+    changes.all += weight;
+    if (number == NO_KEY) {
+      changes.nulls += weight;
+      continue;
+    }
     if (load<u32>(self.heads1 + ((<usize>number) << 2)) == 0) changesLink(self, 1, row, number);
     const known = load<u32>(self.heads1 + ((<usize>number) << 2)) - 1;
     const matches = ledgerMatches(ledger, known);
     const before = load<i32>(matches);
-    store<i32>(matches, before + stateWeight(load<u8>(changes.signs + <usize>at)));
+    store<i32>(matches, before + weight);
     if (!ledgerTouch(ledger, known)) continue;
     store<u32>(change, before > 0 ? HAD_SOME : 0);
   }
@@ -363,10 +387,10 @@ function count(self: Join, first: u32, rows: u32): void {
   }
 }
 
-/** Puts a row into the chain of its key. */
+/** Puts a row into the chain of its key, or of those without one. */
 export function changesLink(self: Join, port: u32, row: u32, number: u32): void {
   const ledger = changesLedger(self, port);
-  const head = joinHeads(self, port) + ((<usize>number) << 2);
+  const head = headOf(self, port, number);
   const next = load<u32>(head);
   store<u32>(storeNext(joinStore(self, port), row), next);
   store<u32>(head, row + 1);
@@ -375,13 +399,19 @@ export function changesLink(self: Join, port: u32, row: u32, number: u32): void 
   if (next != 0) store<u32>(ledgerBefore(ledger, next - 1), row + 1);
 }
 
+/** Address of the last row of a chain, plus one. */
+function headOf(self: Join, port: u32, number: u32): usize {
+  if (number == NO_KEY) return self.changes + offsetof<Changes>("keyless");
+  return joinHeads(self, port) + ((<usize>number) << 2);
+}
+
 function unlink(self: Join, port: u32, row: u32, number: u32): void {
   const ledger = changesLedger(self, port);
   const kept = joinStore(self, port);
   const next = load<u32>(storeNext(kept, row));
   const before = load<u32>(ledgerBefore(ledger, row));
   if (next != 0) store<u32>(ledgerBefore(ledger, next - 1), before);
-  store<u32>(before != 0 ? storeNext(kept, before - 1) : joinHeads(self, port) + ((<usize>number) << 2), next);
+  store<u32>(before != 0 ? storeNext(kept, before - 1) : headOf(self, port, number), next);
 }
 
 // ---- one step
@@ -400,7 +430,8 @@ export function changesFindPairs(self: Join): void {
   const end = self.at + min<u32>(self.rows - self.at, SCAN_ROWS);
   // Rows of port 0 ask for the sum of their key; of port 1, that is what has changed, and none waits for it.
   const counts = changesCountKeys(self);
-  const meet = heads != 0 && !(counts && (port == 0 || !leavesNow(self, 0)));
+  const asks = counts && (port == 0 || !leavesNow(self, 0) || (joinIsNullAware(self) && changes.hadNulls != 0));
+  const meet = heads != 0 && !asks;
   let found: u32 = 0;
   let at = self.at;
   let link = self.chain;
@@ -430,6 +461,10 @@ export function changesFindPairs(self: Join): void {
   if (self.at < self.rows) return;
   self.phase = leavesAlone(self, port) ? Phase.LONE : Phase.IDLE;
   self.at = 0;
+  if (port == 0 || !joinIsNullAware(self) || !leavesNow(self, 0)) return;
+  // Keys have been seen to as if there were as many nulls as before.
+  self.phase = Phase.LONE;
+  if (changes.nulls > 0 == (changes.hadNulls != 0)) self.at = self.headCount0;
 }
 
 /** Candidates that the residual has passed: they leave, they count as matches, and what that changes leaves, too. */
@@ -479,6 +514,11 @@ function leave(self: Join, port: u32, row: u32, theirs: u32, weight: i32): void 
 export function changesFindLone(self: Join): void {
   const changes = changesOf(self);
   const port = self.port;
+  if (port == 1 && joinIsNullAware(self)) {
+    scanKeys(self, false);
+    if (self.at > self.headCount0) self.phase = Phase.IDLE;
+    return;
+  }
   const ledger = changesLedger(self, port);
   const end = self.at + min<u32>(self.rows - self.at, joinStep(self));
   const wait = waits(self, port);
@@ -486,14 +526,20 @@ export function changesFindLone(self: Join): void {
   self.sides = joinFilters(self) ? 1 : 3;
   for (let at = self.at; at < end; at++) {
     const number = load<u32>(self.numbers + ((<usize>at) << 2));
-    if (wait && number != NO_KEY) continue;
+    if (wait && (number != NO_KEY || joinIsNullAware(self))) continue;
     const row = load<u32>(changes.rows + ((<usize>at) << 2));
     if (row == NO_ROW) continue;
-    if (!isAlone(self, counts ? countOf(self, number) : load<i32>(ledgerMatches(ledger, row)))) continue;
+    if (!(counts ? leavesByKey(self, chainOf(self, number, row)) : isAlone(self, load<i32>(ledgerMatches(ledger, row))))) continue;
     leave(self, port, row, NO_ROW, changeWeight(ledgerState(ledger, row)));
   }
   self.at = end;
   if (end == self.rows) self.phase = Phase.IDLE;
+}
+
+/** The chain that a change's row is in, or would be: a key that is not known has no number, but is no null. */
+function chainOf(self: Join, number: u32, row: u32): u32 {
+  if (number != NO_KEY || !joinIsNullAware(self) || joinLacksKey(self, row)) return number;
+  return NO_KEY - 1;
 }
 
 /** The row kinds of rows [from, from + count) that are ready, behind those that the result has. */
@@ -517,8 +563,8 @@ export function changesScan(context: usize, self: Join): i32 {
     return fail(context, Status.BAD_ARGUMENT, Reason.RETRACTED_ABSENT);
   }
   if (waits(self, port) && changesCountKeys(self)) {
-    scanKeys(self);
-    if (self.at < self.headCount0) return 0;
+    scanKeys(self, true);
+    if (self.at <= self.headCount0) return 0;
   } else if (waits(self, port)) {
     const ledger = changesLedger(self, port);
     const rows = joinStore(self, port).rows;
@@ -538,21 +584,37 @@ export function changesScan(context: usize, self: Join): i32 {
   return 0;
 }
 
-/** ANTI: rows of port 0, by their keys, of which port 1 has no row. */
-function scanKeys(self: Join): void {
+/**
+ * ANTI: rows of port 0 by their keys, last those without one (NULL_AWARE). At the end of port 1 those that leave; before,
+ * those that do, or are taken back, because of nulls or any rows there.
+ */
+function scanKeys(self: Join, ends: bool): void {
+  const keys = self.headCount0;
   const ledger = changesLedger(self, 0);
   const kept = joinStore(self, 0);
   const most = joinStep(self);
-  const end = self.at + min<u32>(self.headCount0 - self.at, SCAN_ROWS);
+  const end = self.at + min<u32>(keys + 1 - self.at, SCAN_ROWS);
   let number = self.at;
   let link = self.chain;
   self.sides = 1;
   for (; number < end && self.ready < most; number++) {
-    if (link == 0 && isAlone(self, countOf(self, number))) link = load<u32>(self.heads0 + ((<usize>number) << 2));
+    const chain = number < keys ? number : NO_KEY;
+    const leaves: i32 = leavesByKey(self, chain) ? 1 : 0;
+    const weight = ends ? leaves : turnOf(self, chain, leaves);
+    if (link == 0 && weight != 0) link = load<u32>(headOf(self, 0, chain));
     for (; link != 0 && self.ready < most; link = load<u32>(storeNext(kept, link - 1)))
-      leave(self, 0, link - 1, NO_ROW, stateWeight(ledgerState(ledger, link - 1)));
+      leave(self, 0, link - 1, NO_ROW, weight * stateWeight(ledgerState(ledger, link - 1)));
     if (link != 0) break;
   }
   self.at = number;
   self.chain = link;
+}
+
+/** NULL_AWARE, after a push of port 1: 1 where rows of the chain leave because of nulls or any rows there, -1, or 0. */
+function turnOf(self: Join, chain: u32, leaves: i32): i32 {
+  const changes = changesOf(self);
+  if (chain == NO_KEY) return leaves - (changes.hadSome | changes.hadNulls ? 0 : 1);
+  // The same but for the nulls, which have passed between none and some.
+  if (changes.nulls <= 0) return leaves;
+  return countOf(self, chain) <= 0 ? -1 : 0;
 }

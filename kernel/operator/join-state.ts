@@ -183,7 +183,11 @@ export function joinIsNullAware(self: Join): bool {
 /** NULL_AWARE, once port 1 has ended: whether a kept row of port 0 stays away though no key equals its own. */
 export function joinStaysAway(self: Join, row: u32): bool {
   if (self.nulls1) return true;
-  if (!self.some1) return false;
+  return self.some1 != 0 && joinLacksKey(self, row);
+}
+
+/** NULL_AWARE: whether the key of a kept row of port 0 is null. */
+export function joinLacksKey(self: Join, row: u32): bool {
   const kept = joinStore(self, 0);
   const column = storeColumn(kept, self.keyColumn0);
   if (!column.nullable) return false;

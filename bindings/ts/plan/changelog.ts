@@ -49,7 +49,7 @@ function follow(plan: BoundPlan, onUpdate: boolean, taken: boolean): BoundPlan {
     return changed;
   }
   if (plan.kind === "join") {
-    const follows = plan.time === null && !plan.nullAware;
+    const follows = plan.time === null;
     const changed = withInputs(plan, (input) => follow(input, onUpdate, taken && follows)) as typeof plan;
     const corrects = onUpdate && taken && follows && plan.how !== "inner" && plan.how !== "semi";
     return corrects || boundInputs(changed).some(emitsChanges) ? joined(changed, onUpdate) : changed;
@@ -138,7 +138,6 @@ function takesBack(plan: Exclude<BoundPlan, { kind: "source" | "join" | "union" 
 function joined(plan: Extract<BoundPlan, { kind: "join" }>, onUpdate: boolean): BoundPlan {
   const emitter = boundInputs(plan).find(emitsChanges);
   if (plan.time !== null) throw refused("strict" in plan.time.spec ? "asof" : "within", emitter!);
-  if (plan.nullAware) throw refused("nullAware", emitter!);
   // The others are named by the projection above.
   if (plan.how === "semi" || plan.how === "anti") checkFree(plan.schema, "join");
   return {
@@ -195,7 +194,6 @@ const REFUSED = {
   union: "unionAll",
   within: "within",
   asof: "asofJoin",
-  nullAware: "nullAware",
 } as const;
 
 function refused(kind: keyof typeof REFUSED, input: BoundPlan): PlanError {
