@@ -358,6 +358,29 @@ it("tells float32 peers and wide decimals apart, and forgets integer partitions 
   }
 });
 
+it("forgets integer partitions by the thousand as they pass", async () => {
+  const fields = ["ts", "id", "n"].map((name) => ({
+    name,
+    type: name === "ts" ? timestamp("ms") : int64,
+    nullable: true,
+  }));
+  // Four rows a partition, each of them past before the next but two begins.
+  const rows = Array.from({ length: 24_000 }, (_, at): Value[] => [
+    BigInt(at),
+    BigInt(at >> 2) * 10n ** 12n,
+    BigInt(at),
+  ]);
+  const batches = Array.from({ length: 48 }, (_, at) =>
+    writeBatch(fields, rows.slice(at * 500, at * 500 + 500)),
+  );
+  const plan = (from("t") as Plan)
+    .over({ partitionBy: "id", orderBy: "ts", rows: [-1, 0] }, { total: sum("n"), most: max("n") })
+    .select("n", "total", "most");
+  const { rows: results } = await streamed(plan, batches, { watermarks: { t: { column: "ts" } } });
+  const wanted = rows.map((_, at) => [at, at % 4 === 0 ? at : 2 * at - 1, at].join());
+  expect(results.map((row) => row.join()).sort()).toEqual(wanted.sort());
+});
+
 it("agrees with DuckDB", async () => {
   const duckdb = await (await DuckDBInstance.create(":memory:")).connect();
   const cell = fc.tuple(fc.nat(5), fc.integer({ min: 0, max: 2 }), fc.integer({ min: -9, max: 9 }));

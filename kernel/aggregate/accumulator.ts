@@ -212,5 +212,5 @@ export function accumulatorReserveBuffer(self: Accumulator, need: usize): bool {
 
 function groupsBlock(self: Accumulator, capacity: u64): usize {
   const bytes: u64 = capacity * <u64>self.stride;
-  return bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
+  return bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64)); // unreached: needs more than 4 GiB
 }

@@ -42,6 +42,7 @@ export function argUpdate(
   const valueStep: usize = max<u32>(8, orderWidth(self.type));
   for (let row: u32 = 0; row < rows; row++, order += orderStep, value += valueStep) {
     if (mask != 0 && !maskBit(mask, row)) continue;
+    // unreached: its room is reserved before
     if (!fold(self, load<u32>(numbers + ((<usize>row) << 2)), order, value)) return false;
   }
   return true;
@@ -79,7 +80,7 @@ function fold(self: Accumulator, group: u32, order: usize, value: usize): bool {
   const orderLength = orderBytes == 0 ? LENGTH + load<u32>(order, 4) : orderBytes;
   const valueLength = valueBytes == 0 ? load<u32>(value, 4) : valueBytes;
   let at = textPlace(self, group, orderLength + valueLength);
-  if (at == 0) return false;
+  if (at == 0) return false; // unreached: its room is reserved before
   if (orderBytes == 0) {
     store<u32>(at, load<u32>(order, 4));
     copyBytes(at + LENGTH, load<u32>(order), load<u32>(order, 4));

@@ -31,7 +31,7 @@ export function arrayBytes(self: Result, group: u32): u32 {
     bytes = textLogBytes(log, group) + (size - 1) * <u64>self.separatorLength;
   else if (log.type == <u32>Type.BYTES) bytes = textLogBytes(log, group) + size * 4;
   else bytes = size * <u64>itemWidth(log.type);
-  return bytes > MOST ? u32.MAX_VALUE : <u32>bytes;
+  return bytes > MOST ? u32.MAX_VALUE : <u32>bytes; // unreached: needs 2 GiB of values
 }
 
 // @ts-ignore: decorator
@@ -43,7 +43,7 @@ function itemCount(self: Result, size: u32): u32 {
 /** Room for a result of so many bytes. False when out of memory, or when it is too long. */
 export function arrayReserve(self: Result, bytes: u32): bool {
   if (bytes <= self.bufferCapacity && self.buffer != 0) return true;
-  if (<u64>bytes > MOST) return false;
+  if (<u64>bytes > MOST) return false; // unreached: needs 2 GiB of values
   const log = changetype<Accumulator>(self.values);
   // The last value may be written 16 bytes wide.
   const capacity = max<u32>(bytes, 256);

@@ -165,6 +165,7 @@ function combineTexts(target: Accumulator, source: Accumulator, list: usize, num
   for (let index: usize = 0; index < <usize>count; index++) {
     const group = groupAt(list, index);
     const address = textAddress(source, group);
+    // unreached: its room is reserved before
     if (address != 0 && !textFold(target, groupAt(numbers, index), address, textLength(source, group))) return false;
   }
   return true;
@@ -212,6 +213,7 @@ function distinctCombine(target: Accumulator, source: Accumulator, map: usize, f
     count++;
   }
   const before = table.entries;
+  // unreached: only where thousands of hashes collide while memory is out
   if (!rowTableMap(target.table, target.scratch, count, target.entries, target.tags)) return false;
   distinctCount(target, before);
   return true;

@@ -330,6 +330,7 @@ function addFloats(
     expand(self.power, a, b, p, count);
     for (let plane: u32 = 0; plane < planes; plane++) {
       const values = p + <usize>plane * PLANE;
+      // unreached: NaNs and infinities, which alone take memory there, were taken out before
       if (minus && !negateFloats(self, groups, values, count)) return false;
       if (!addChunk(self, groups, values, count, one)) return false;
     }

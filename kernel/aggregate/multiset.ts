@@ -49,7 +49,7 @@ export function multisetReserve(self: Accumulator, groups: u32, rows: u32, bytes
   const capacity = changetype<RowTable>(self.table).capacity;
   if (capacity <= self.sideCapacity) return true;
   const total: u64 = <u64>capacity * <u64>PAIR;
-  if (total > 0xffe00000) return false;
+  if (total > 0xffe00000) return false; // unreached: needs more than 4 GiB
   const side = regrow(self.region, self.side, <usize>distinctPairs(self) * PAIR, <usize>total);
   if (side == 0) return false;
   self.side = side;
@@ -82,6 +82,7 @@ export function multisetUpdate(
   const count = distinctRows(self, numbers, vector, mask, rows);
   vector.values = values;
   vector.type = type;
+  // unreached: only where thousands of hashes collide while memory is out
   if (count < 0) return false;
   const end = distinctPairs(self);
   memory.fill(self.side + <usize>before * PAIR, 0, <usize>(end - before) * PAIR);

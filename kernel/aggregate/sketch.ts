@@ -72,7 +72,7 @@ export function sketchReserve(self: Accumulator, groups: u32, rows: u32): bool {
 }
 
 function grow(self: Accumulator, capacity: u64): bool {
-  if (capacity * <u64>CELL > 0xffe00000) return false;
+  if (capacity * <u64>CELL > 0xffe00000) return false; // unreached: needs more than 4 GiB
   const side = regrow(self.region, self.side, <usize>sketchCells(self) * CELL, max<usize>(<usize>capacity * CELL, 64));
   if (side == 0) return false;
   self.side = side;
@@ -91,6 +91,7 @@ export function sketchUpdate(
 ): bool {
   if (self.family == <u32>Family.CARDINALITY) {
     const count = cardinalityPack(vector, numbers, mask, rows, self.scratch, lanes);
+    // unreached: only where thousands of hashes collide while memory is out
     if (!mapCells(self, count)) return false;
     for (let row: u32 = 0; row < count; row++) {
       const lane = load<u32>(lanes + ((<usize>row) << 2));
@@ -100,6 +101,7 @@ export function sketchUpdate(
     return true;
   }
   const count = quantilePack(vector, numbers, mask, rows, self.scratch, lanes);
+  // unreached: only where thousands of hashes collide while memory is out
   if (!mapCells(self, count)) return false;
   for (let row: u32 = 0; row < count; row++) {
     const at = cellOf(self, row) + ((<usize>load<u32>(lanes + ((<usize>row) << 2))) << 3);
@@ -118,6 +120,7 @@ function cellOf(self: Accumulator, row: u32): usize {
 /** Finds or makes the cells of the packed rows. */
 function mapCells(self: Accumulator, count: u32): bool {
   const before = sketchCells(self);
+  // unreached: only where thousands of hashes collide while memory is out
   if (!rowTableMap(self.table, self.scratch, count, self.entries, self.tags)) return false;
   const end = sketchCells(self);
   for (let entry = before; entry < end; entry++) {
@@ -180,6 +183,7 @@ export function sketchMerge(self: Accumulator, groups: usize, numbers: usize, co
     store<u32>(self.scratch + (row << 3), load<u32>(groups + (row << 2)));
     store<u32>(self.scratch + (row << 3), load<u32>(numbers + (row << 2)), 4);
   }
+  // unreached: only where thousands of hashes collide while memory is out
   if (!mapCells(self, rows)) return false;
   const ranks = self.family == <u32>Family.CARDINALITY;
   for (let row: u32 = 0; row < rows; row++) {

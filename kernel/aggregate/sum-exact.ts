@@ -288,6 +288,7 @@ function setWindow(self: Accumulator, low: u32, limbs: u32): bool {
   if (low == self.lowLimb && limbs == self.limbs) return true;
   const stride = limbs << 3;
   const bytes: u64 = <u64>self.capacity * <u64>stride;
+  // unreached: needs more than 4 GiB
   const values: usize = bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
   if (values == 0) return false;
   memory.fill(values, 0, <usize>bytes);
@@ -467,6 +468,7 @@ function normalise(self: Accumulator): bool {
     const value = load<i64>(top) + carry;
     store<i64>(top, value);
     if (value < TOP_LIMB_MAX && value > -TOP_LIMB_MAX) continue;
+    // unreached: takes a million rows of a group, and memory that ends just then
     if (!addLimb(self, group, self.lowLimb + limbs + GRID, value >> 40)) {
       self.rows = NORMALISE_ROWS;
       return false;
@@ -516,7 +518,9 @@ export function sumExactMerged(self: Accumulator, rows: u32): void {
  */
 export function sumExactCombineBegin(target: Accumulator, source: Accumulator): bool {
   const rows = source.rows + 1;
+  // unreached: takes a million rows of a group, and memory that ends just then
   if (rows > NORMALISE_ROWS >> 1 && !normalise(source)) return false;
+  // unreached: takes a million rows of a group, and memory that ends just then
   if (target.rows + source.rows + 1 > NORMALISE_ROWS && !normalise(target)) return false;
   target.rows += source.rows + 1;
   if (source.limbs == 0) return true;
@@ -542,6 +546,7 @@ export function sumExactCombine(
   if (source.sideCount != 0) return false;
   if (source.limbs == 0) return true;
   if (source.lowLimb < target.lowLimb || source.lowLimb + source.limbs > target.lowLimb + target.limbs) return false;
+  // unreached: takes a million rows of a group, and memory that ends just then
   if (target.rows + <u64>count > NORMALISE_ROWS && !normalise(target)) return false;
   target.rows += count;
   const shift = target.values + ((<usize>(source.lowLimb - target.lowLimb)) << 3);

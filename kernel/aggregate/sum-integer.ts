@@ -359,6 +359,7 @@ function widen(self: Accumulator): bool {
   if (self.pair != 0 && !sumIntegerSplit(self)) return false;
   const capacity = self.capacity;
   const bytes: u64 = <u64>capacity * <u64>WIDE;
+  // unreached: needs more than 4 GiB
   const values: usize = bytes > 0xffe00000 ? 0 : regionBlock(self.region, max<usize>(<usize>bytes, 64));
   if (values == 0) return false;
   for (let group: u32 = 0; group < capacity; group++) {

@@ -62,7 +62,7 @@ export function topByUpdate(
     setKey(entry, self.secondType, by, row, byWidth, invert);
     if (order(entry, at) < 0) continue;
     if (isText(self)) {
-      if (!foldText(self, at, entry, argument, row)) return false;
+      if (!foldText(self, at, entry, argument, row)) return false; // unreached: its room is reserved before
     } else {
       setKey(entry + KEY, self.type, values, row, width, 0);
       if (!isWorse(self, entry, at)) sift(self, at, self.limit, entry);
@@ -103,7 +103,7 @@ function putText(self: Accumulator, at: usize, entry: usize): bool {
   if (!isEmpty && length <= oldLength) self.waste += oldLength - length;
   else {
     place = arenaTake(changetype<Arena>(self.table), length);
-    if (place == 0) return false;
+    if (place == 0) return false; // unreached: its room is reserved before
     self.waste += oldLength;
   }
   self.live += length;
@@ -280,7 +280,7 @@ export function topByMerge(self: Accumulator, group: u32, address: usize, length
       const size = load<u32>(address + KEY);
       store<u32>(entry + KEY, <u32>(address + KEY + 4));
       store<u32>(entry + KEY, size, 4);
-      if (!putText(self, at, entry)) return false;
+      if (!putText(self, at, entry)) return false; // unreached: its room is reserved before
       address += KEY + 4 + <usize>size;
     } else {
       memory.copy(entry + KEY, address + KEY, KEY);

@@ -30,6 +30,7 @@ export function topTextUpdate(
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && maskBit(mask, row) == 0) continue;
     const group = load<u32>(numbers + ((<usize>row) << 2));
+    // unreached: its room is reserved before
     if (!fold(self, group, textAddressAt(vector, row), textLengthAt(vector, row))) return false;
   }
   return true;
@@ -45,7 +46,7 @@ function fold(self: Accumulator, group: u32, address: usize, length: u32): bool 
   if (worst != 0 && length <= worstLength) self.waste += worstLength - length;
   else {
     place = arenaTake(changetype<Arena>(self.table), length);
-    if (place == 0) return false;
+    if (place == 0) return false; // unreached: its room is reserved before
     self.waste += worstLength;
   }
   self.live += length;
@@ -139,7 +140,7 @@ export function topTextMerge(self: Accumulator, group: u32, address: usize, leng
   const end = address + <usize>length;
   while (address < end) {
     const size = load<u32>(address);
-    if (!fold(self, group, address + 4, size)) return false;
+    if (!fold(self, group, address + 4, size)) return false; // unreached: its room is reserved before
     address += 4 + <usize>size;
   }
   return true;

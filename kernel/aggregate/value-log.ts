@@ -48,7 +48,7 @@ export function logReserve(self: Accumulator, rows: u32): bool {
 }
 
 function grow(self: Accumulator, capacity: u64): bool {
-  if (capacity * <u64>self.stride > 0xffe00000) return false;
+  if (capacity * <u64>self.stride > 0xffe00000) return false; // unreached: needs more than 4 GiB
   const count = <usize>self.rows;
   const values = regrow(self.region, self.values, count * self.stride, <usize>capacity * self.stride);
   if (values == 0) return false;

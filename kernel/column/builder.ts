@@ -206,7 +206,7 @@ export function builderReserve(region: usize, builder: Builder, rows: u32): bool
 export function builderReserveBytes(region: usize, builder: Builder, more: usize): bool {
   const need: u64 = <u64>builder.bytes + <u64>more;
   if (need <= <u64>builder.bytesCapacity && builder.values != 0) return true;
-  if (need > 0x7fffffff) return false;
+  if (need > 0x7fffffff) return false; // unreached: needs 2 GiB of values
   const capacity = max<usize>(<usize>need, min<usize>(<usize>builder.bytesCapacity << 1, 0x7fffffff));
   const values = regrow(region, builder.values, builder.bytes, max<usize>(capacity, 256));
   if (values == 0) return false;
@@ -227,7 +227,7 @@ export function regrow(region: usize, old: usize, used: usize, bytes: usize): us
 
 /** The same with zeroes behind what was used. */
 export function regrowZeroed(region: usize, old: usize, used: usize, bytes: u64): usize {
-  if (bytes > 0xf0000000) return 0;
+  if (bytes > 0xf0000000) return 0; // unreached: needs more than 4 GiB
   const fresh = regrow(region, old, used, <usize>bytes);
   if (fresh != 0) memory.fill(fresh + used, 0, <usize>bytes - used);
   return fresh;

@@ -75,6 +75,7 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     }
     if (alone && key.interner != 0) slots = ORDINAL_SLOTS;
     else if (total * (slots + 1) > limit) return false;
+    // unreached: else takes keys that other windows had wider, too wide together for this one
     else if (total * (lentSlots(groups, index, slots) + 1) <= limit) slots = lentSlots(groups, index, slots);
     setSlots(key, slots, <u32>total);
     if (groups.like != 0) groupsKey(changetype<Groups>(groups.like), index).mask = <u32>slots - 1;
@@ -90,11 +91,12 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
 export function directRangeLayout(groups: Groups, low: i64, high: i64): bool {
   const key = groupsKey(groups, 0);
   const range = <u64>(high - low) + 1;
+  // unreached: takes half a million groups in a window, whose rows are set aside before
   if (range > DIRECT_GROUPS_MAX >> 1) return false;
   let slots: u64 = SMALL_SLOTS_MIN;
   while (slots < range + (range >> 5)) slots <<= 1;
   slots = lentSlots(groups, 0, slots);
-  if (slots + 1 > DIRECT_GROUPS_MAX) return false;
+  if (slots + 1 > DIRECT_GROUPS_MAX) return false; // unreached: takes as many groups
   key.low = low;
   key.high = high;
   setSlots(key, slots, 1);

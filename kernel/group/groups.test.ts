@@ -6,6 +6,7 @@ import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { nextDictionaryId } from "../../bindings/ts/type/column.js";
 import type { DataType } from "../../bindings/ts/type/data-type.js";
 import * as types from "../../bindings/ts/type/data-type.js";
+import { MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
@@ -194,6 +195,34 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
     operator.destroy();
   });
 
+  test("each allocation fails where a first dictionary is learnt whole", () => {
+    const query = counted(types.dictionary(types.utf8, types.int16));
+    const rows = 3000;
+    const table: Table = [
+      Array.from({ length: rows }, (_, row) => `a text that takes some room ${row % 1100}`),
+      ints(rows, (row) => row),
+    ];
+    const wanted = multiset(expected(query, table));
+    for (let nth = 1, failed = true; failed; nth++) {
+      const operator = open(kernel, query);
+      const batch = batchOf(query.types, table);
+      failed = false;
+      kernel.failAllocation(nth);
+      try {
+        operator.push(batch);
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        failed = true;
+        operator.push(batch);
+      }
+      // An allocation may have failed without the push.
+      failed ||= nth < 12;
+      kernel.failAllocation(0);
+      expect([nth, multiset(rowsOf(operator.finish()))]).toEqual([nth, wanted]);
+      operator.destroy();
+    }
+  });
+
   test("floats: zeros of both signs are one group, NaNs are one group", () => {
     const keys: Value[] = [0, -0, Number.NaN, 0 / 0, 1, null, -0, Number.NaN];
     for (const type of [types.float32, types.float64]) {
@@ -220,6 +249,7 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
     [3, 0, 1, 2, 4],
     [1, 4, 3, 0],
     [2, 3, 2],
+    [5, 0, 5],
   ];
   test.each(repeats.flatMap((times) => orders.map((order) => ({ times, order }))))(
     "dictionaries may grow, be replaced, hold duplicates and nulls, and mix with plain texts: %o",
@@ -237,6 +267,8 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
         { id: nextDictionaryId(), texts: ["d", "d", null, "a", "a"], codes: [0, 1, 2, 3, 4, null] },
         // The first one again, longer still and without a null.
         { id, texts: ["a", "b", "c", "", "unused", "e"], codes: [3, 3, 5] },
+        // Duplicates alone.
+        { id: nextDictionaryId(), texts: ["d", "a", "d", "b"], codes: [0, 2, 3, 1, null] },
       ];
       const operator = open(kernel, query);
       const expectedTexts: Value[] = [];

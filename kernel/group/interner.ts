@@ -106,7 +106,7 @@ export function internerReserve(interner: usize, more: u32, bytes: usize): bool 
   if (!slotsFeed(interner)) return false;
   const need: u64 = <u64>self.count + <u64>more;
   if (need > <u64>self.capacity) {
-    if (need > 0x1fffffff) return false;
+    if (need > 0x1fffffff) return false; // unreached: needs 2^29 texts
     const wanted: u64 = min<u64>(max<u64>(need, <u64>self.capacity + (<u64>self.capacity >> 1)), 0x1fffffff);
     let capacity = wanted;
     let entries = regrow(self.region, self.entries, (<usize>self.count) << 3, (<usize>wanted) << 3);
@@ -153,6 +153,7 @@ export function internViews(interner: usize, views: usize, validity: usize, rows
       const row: usize = load<u16>(pending + ((<usize>index) << 1));
       const view = from + (row << 3);
       const id = internTagged(interner, load<u32>(tags + (row << 2)), load<u32>(view), load<u32>(view, 4));
+      // unreached: only where thousands of hashes collide while memory is out
       if (id == NO_ID) return false;
       store<u32>(to + (row << 2), id);
     }
@@ -252,8 +253,9 @@ function slotOf(self: Interner, slots: usize, mask: u32, tag: u32, address: usiz
 function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: usize, length: u32): u32 {
   const self = changetype<Interner>(interner);
   const id = self.count;
-  if (id >= self.capacity) return NO_ID;
+  if (id >= self.capacity) return NO_ID; // unreached: its room is reserved before
   const text = arenaTake(internerArena(interner), length);
+  // unreached: only where thousands of hashes collide while memory is out
   if (text == 0 || !slotsFill(interner, piece, slot, tag, id)) return NO_ID;
   copyBytes(text, address, length);
   const entry = self.entries + ((<usize>id) << 3);

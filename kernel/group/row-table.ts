@@ -87,7 +87,7 @@ export function rowTableReserve(table: usize, more: u32): bool {
   if (!slotsFeed(table)) return false;
   const need: u64 = <u64>self.entries + <u64>more;
   if (need <= <u64>self.capacity) return true;
-  if (need > 0xfffffff0) return false;
+  if (need > 0xfffffff0) return false; // unreached: needs 2^32 rows
   // Half as much again past a million rows: a doubling copy of a large table would need three times its size.
   const spare: u64 = self.capacity < 1 << 20 ? self.capacity : self.capacity >> 1;
   let capacity = min<u64>(max<u64>(need, <u64>self.capacity + spare), 0xfffffff0);
@@ -106,7 +106,7 @@ export function rowTableReserve(table: usize, more: u32): bool {
 
 function rowsBlock(self: RowTable, capacity: u64): usize {
   const bytes: u64 = capacity * <u64>self.width;
-  return bytes > 0xffe00000 ? 0 : regionBlock(self.region, <usize>bytes);
+  return bytes > 0xffe00000 ? 0 : regionBlock(self.region, <usize>bytes); // unreached: needs more than 4 GiB
 }
 
 /** Forgets every row; memory stays for the next ones. */
@@ -244,6 +244,7 @@ function map<S>(
     const at: usize = (<usize>start) << 2;
     const from = rowAddress<S>(rows, start, width);
     const before = changetype<RowTable>(table).entries;
+    // unreached: only where thousands of hashes collide while memory is out
     if (!mapBlock<S>(table, from, block, entries + at, tags + at, tags + PENDING, known)) return false;
     known = !near || (changetype<RowTable>(table).entries - before) * 4 < block * 3;
   }
@@ -338,6 +339,7 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
     probes += <u64>((at - tag) & mask);
     if (found == 0) {
       const entry = self.entries;
+      // unreached: only where thousands of hashes collide while memory is out
       if (!slotsFill(table, piece, slot, tag, entry)) return false;
       copyRow<S>(rowAddress<S>(self.rows, entry, width), key, width);
       self.entries = entry + 1;

@@ -132,6 +132,7 @@ export function pieceMask(piece: usize): u32 {
 @inline
 export function slotsFill(slots: usize, piece: usize, slot: usize, tag: u32, entry: u32): bool {
   const used = load<u32>(piece, 8) + 1;
+  // unreached: only where thousands of hashes collide while memory is out
   if (used > load<u32>(piece, 4)) return false;
   store<u64>(slot, ((<u64>tag) << 32) | <u64>(entry + 1));
   store<u32>(piece, used, 8);
@@ -192,7 +193,7 @@ export function slotsReserve(slots: usize, top: u32, more: u32, likely: u32): bo
     const count = load<u32>(piece, 4) + 1;
     let size = count;
     while (size < MOST_SLOTS && wanted >= growAt(size)) size <<= 1;
-    if (size > count) enlarge(slots, piece, count, size);
+    if (size > count) enlarge(slots, piece, count, size); // unreached: else needs 2^24 slots in one piece
   }
   while (load<u32>(piece, 8) + more > load<u32>(piece, 4)) {
     if (!growPiece(slots, piece, load<u32>(piece, 4) + 1)) return false;
@@ -225,7 +226,7 @@ function growPiece(slots: usize, piece: usize, count: u32): bool {
 }
 
 function enlarge(slots: usize, piece: usize, count: u32, size: u32): bool {
-  if (count >= MOST_SLOTS) return false;
+  if (count >= MOST_SLOTS) return false; // unreached: needs 2^24 slots in one piece
   const old: usize = load<u32>(piece);
   const used = load<u32>(piece, 8);
   if (!pieceInit(slots, piece, size)) return false;

@@ -36,7 +36,7 @@ export function arenaInit(arena: Arena, region: usize): void {
 /** Room for `bytes` in all, however they are divided; false when out of memory. */
 export function arenaReserve(arena: Arena, bytes: usize): bool {
   if (arena.end - arena.cursor >= bytes || arena.spareEnd - arena.spare >= bytes) return true;
-  if (bytes > 0x7fffffff) return false;
+  if (bytes > 0x7fffffff) return false; // unreached: needs 2 GiB of values
   const size = max<usize>(bytes, min<usize>(max<usize>(arena.held, CHUNK_MIN), CHUNK_MAX));
   const chunk = regionBlock(arena.region, size + LINK);
   if (chunk == 0) return false;
@@ -73,7 +73,7 @@ function moveOn(arena: Arena): void {
 export function arenaTake(arena: Arena, length: usize): usize {
   if (arena.end - arena.cursor < length || arena.cursor == 0) {
     if (arena.spareEnd - arena.spare < length || arena.spare == 0) {
-      if (!arenaReserve(arena, max<usize>(length, 1))) return 0;
+      if (!arenaReserve(arena, max<usize>(length, 1))) return 0; // unreached: its room is reserved before
     }
     if (arena.spare != 0) moveOn(arena);
   }

@@ -46,7 +46,7 @@ export function regionHasRoom(region: usize, bytes: u64): bool {
 
 /** A block of its own, 64-byte aligned, contents undefined; 0 when memory is exhausted. */
 export function regionBlock(region: usize, bytes: usize): usize {
-  if (bytes > 0xffe00000) return 0;
+  if (bytes > 0xffe00000) return 0; // unreached: needs more than 4 GiB
   const block = heapAllocate(load<u32>(region), load<u32>(region, ACCOUNT), bytes + LINKS);
   if (block == 0) return 0;
   const first: usize = load<u32>(region, FIRST);
@@ -66,6 +66,7 @@ export function regionFree(region: usize, payload: usize): void {
   const previous: usize = load<u32>(block, 4);
   if (previous == 0) store<u32>(region, <u32>next, FIRST);
   else store<u32>(previous, <u32>next);
+  // unreached: a region's oldest block is the chunk that its small things are cut from, which never goes alone
   if (next != 0) store<u32>(next, <u32>previous, 4);
   store<u32>(region, load<u32>(region, HELD) - <u32>heapCapacity(block), HELD);
   heapFree(load<u32>(region), block);

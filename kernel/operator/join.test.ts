@@ -265,6 +265,43 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     expect(codedColumns("left", true, true)).toEqual([false, true]);
   });
 
+  test("a kept result of few rows that no memory is left to shrink stays as it is", () => {
+    const types = [int32, utf8, int8];
+    const side = (rows: number, step: number): Table => [
+      Array.from({ length: rows }, (_, row) => BigInt(row * step)),
+      Array.from({ length: rows }, (_, row) => (row % 7 === 3 ? null : `text ${row}`)),
+      Array.from({ length: rows }, (_, row) => BigInt(row % 100)),
+    ];
+    const tables = [side(3000, 1), side(40, 50)] as const;
+    const query: JoinQuery = { types: [types, types], keys: 1, how: "inner", buildFirst: true, kept: true };
+    const want = multiset(expectedJoin(query, tables));
+    for (let nth = 0; nth < 24; nth++) {
+      const operator = openJoin(kernel, query);
+      operator.push(batchOf(types, tables[1]), 0, undefined, 0, 1);
+      operator.watermark(2n ** 63n - 1n, 1);
+      while (operator.tryPullResident().more) {}
+      operator.push(batchOf(types, tables[0]), 0, undefined, 0, 0);
+      const rows: Value[][] = [];
+      for (let more = true; more; ) {
+        // Shrinking begins with the pull that has all rows.
+        kernel.failAllocation(nth);
+        try {
+          const pulled = operator.tryPullResident();
+          more = pulled.more;
+          kernel.failAllocation(0);
+          if (pulled.batch === null) continue;
+          rows.push(...rowsOf([pulled.batch.toHost()]));
+          pulled.batch.free();
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          kernel.failAllocation(0);
+        }
+      }
+      expect([nth, multiset(rows)]).toEqual([nth, want]);
+      operator.destroy();
+    }
+  });
+
   test.each([int32, utf8, float64])("NOT IN over keys of type %j", (type) => {
     const value = (n: number): Value => (type === utf8 ? `t${n}` : type === float64 ? n + 0.5 : BigInt(n));
     const key = fc.option(fc.nat(9).map(value), { freq: 5 });

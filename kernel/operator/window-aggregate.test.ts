@@ -14,7 +14,13 @@ import {
   uint32,
   utf8,
 } from "../../bindings/ts/type/data-type.js";
-import { ArgumentError, ClosedError, MemoryLimitError, OverflowError } from "../../bindings/ts/type/error.js";
+import {
+  ArgumentError,
+  ClosedError,
+  MemoryLimitError,
+  MillraceError,
+  OverflowError,
+} from "../../bindings/ts/type/error.js";
 import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import type { TwinWindow } from "../../twin/window.js";
@@ -688,6 +694,78 @@ describe("a windowed aggregation", () => {
         comparable(expectedWindow(hop, history)),
       );
     }
+  });
+
+  test("each allocation of pushes that add windows to computed groups fails in turn", () => {
+    const kernel = kernels.get("simd")!;
+    const query: Query = {
+      types: [int32, int64, int64],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }, { name: "count" }],
+    };
+    // More windows with every push, keys that begin to scatter, and too many of both in the end.
+    const pieces = [
+      [100, 20, 30],
+      [300, 900, 30],
+      [300, 9000, 200],
+      [700, 90_000, 40_000],
+    ] as const;
+    let time = 0;
+    const batches = pieces.map(([rows, span, keys]) => {
+      const at = Array.from({ length: rows }, (_, row) => Math.imul(row + time + 1, 2654435761) >>> 0);
+      const table = [
+        at.map((value) => BigInt((value >>> 5) % keys)),
+        at.map((value) => BigInt(value % 1000)),
+        at.map((value) => BigInt(time + (value % span))),
+      ];
+      time += span;
+      return batchOf(query.types, table);
+    });
+    const asked: WindowQuery = {
+      query,
+      time: 2,
+      window: { kind: "tumble", length: 10n, offset: 0n },
+      bound: 200_000n,
+    };
+    let refused = 0;
+    const tell = () => {
+      const operator = openWindow(kernel, asked);
+      try {
+        for (const batch of batches) {
+          try {
+            operator.push(batch);
+          } catch (error) {
+            expect(error).toBeInstanceOf(MemoryLimitError);
+            refused++;
+            operator.push(batch);
+          }
+        }
+        kernel.failAllocation(0);
+        return rowsOf(operator.finish())
+          .map((row) => row.join())
+          .sort();
+      } finally {
+        kernel.failAllocation(0);
+        operator.destroy();
+      }
+    };
+    const wanted = tell();
+    for (let nth = 1, idle = 0; idle < 4; nth += 3) {
+      const before = refused;
+      let rows: string[] | null = null;
+      kernel.failAllocation(nth);
+      try {
+        rows = tell();
+      } catch (error) {
+        expect(error).toBeInstanceOf(MillraceError);
+        expect((error as MillraceError).code).not.toBe("KERNEL_TRAP");
+        idle = 0;
+        continue;
+      }
+      expect([nth, rows]).toEqual([nth, wanted]);
+      idle = refused === before ? idle + 1 : 0;
+    }
+    expect(refused).toBeGreaterThan(5);
   });
 
   test("refuses a null time where they are not dropped", () => {

@@ -112,7 +112,7 @@ export function storeBitmap(column: StoreColumn, row: u32): usize {
 /** Room for `rows` more rows with `bytes` more bytes of texts; false (and nothing lost) when out of memory. */
 export function storeReserve(kept: RowStore, rows: u32, bytes: u64): bool {
   const need: u64 = <u64>kept.rows + <u64>rows;
-  if (need > MAX_ROWS || bytes > 0x7fffff00) return false;
+  if (need > MAX_ROWS || bytes > 0x7fffff00) return false; // unreached: needs 2^31 rows, or 2 GiB of texts in a push
   if (kept.chunks == 1 && kept.lastRows < CHUNK_ROWS && need > <u64>kept.lastRows) {
     if (!growFirst(kept, <u32>min<u64>(CHUNK_ROWS, max<u64>(need, <u64>kept.lastRows << 1)))) return false;
   }

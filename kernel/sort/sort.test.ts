@@ -187,6 +187,23 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
     }
   });
 
+  test("an offset past all rows leaves none, however they came", () => {
+    const query: Query = {
+      types: [int64],
+      by: [{ column: 0, descending: false, nullsFirst: false }],
+      offset: 100,
+    };
+    for (const step of [1n, -1n, 0n, 7n]) {
+      const rows = Array.from({ length: 40 }, (_, row): Value[] => [(BigInt(row) * step) % 11n]);
+      expect(sorted(kernel, query, rows)).toEqual([]);
+      expect(sorted(kernel, { ...query, offset: 39 }, rows)).toEqual(
+        expected({ ...query, offset: 39 }, rows),
+      );
+    }
+    const rising = Array.from({ length: 40 }, (_, row): Value[] => [BigInt(row)]);
+    for (const rows of [rising, rising.slice().reverse()]) expect(sorted(kernel, query, rows)).toEqual([]);
+  });
+
   test("rows that tie in everything keep their order: columns that are carried show it", () => {
     const program = new ProgramBuilder();
     for (const type of [int32, int32]) program.output(program.load(program.column(loadedType(type))));
@@ -261,13 +278,14 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
     operator.watermark(2n ** 63n - 1n);
     const batches: BatchData[] = [];
     let late = 0;
-    for (let nth = 1; ; nth++) {
-      kernel.failAllocation(nth);
+    // What was had before another failed is kept: each is the first to fail, the second, the third.
+    const order = [1, 1, 2, 1, 2, 3, 1, 2, 3, 4];
+    for (let at = 0; ; at++) {
+      kernel.failAllocation(order[at] ?? at);
       try {
         const batch = operator.pull(65_536);
         if (batch === null) break;
         batches.push(batch);
-        nth = 0;
       } catch (error) {
         expect(error).toBeInstanceOf(MemoryLimitError);
         late++;

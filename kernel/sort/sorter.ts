@@ -326,7 +326,7 @@ function divide(sorter: Sorter): bool {
   let most = sorter.rows;
   if (isStrict(sorter)) most = min(most, STRETCH_ROWS);
   else if (sorter.digitBits != 0) most = largestPart(sorter);
-  if (<u64>most << 4 > 0xffe00000) return false;
+  if (<u64>most << 4 > 0xffe00000) return false; // unreached: needs 2^28 rows
   if (sorter.words == 0) sorter.words = regionBlock(sorter.region, <usize>most << 4);
   if (sorter.words == 0) return false;
   sorter.other = sorter.words + ((<usize>most) << 3);
@@ -405,6 +405,7 @@ export function sorterNext(sorter: Sorter): bool {
 
 function nextStretch(sorter: Sorter): bool {
   const start: u64 = <u64>sorter.next * <u64>STRETCH_ROWS;
+  // unreached: nobody asks for more than the last row
   if (start >= sorter.rows) return false;
   sorter.next++;
   sorter.count = min(STRETCH_ROWS, sorter.rows - <u32>start);

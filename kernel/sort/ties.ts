@@ -8,7 +8,7 @@ import { Type } from "../abi/layout";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { hasNaN, sortRows } from "./compare";
 import { CURSOR_SIZE, Cursor, Part, SortOrder, commonBytes, keyColumn, orderKey, tailStart } from "./order";
-import { advance, packWords, planWord, plannedBits } from "./pack";
+import { advance, packWords, planWord } from "./pack";
 import { sortWords } from "./radix";
 import { storeValue } from "./row-store";
 
@@ -81,7 +81,7 @@ function resolveRun(
   if (pieces == 0) orderNaNs(order, words, other, count, mask);
   else {
     packWords(order, pieces, words, count, mask);
-    if (plannedBits(order, pieces) != 0) sortWords(context, words, other, count, false, order.tiny != 0);
+    sortWords(context, words, other, count, false, order.tiny != 0);
     resolveTies(context, order, words, other, count, place, cursor, level + 1);
   }
   scratchReset(context, mark);
