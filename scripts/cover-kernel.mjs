@@ -155,7 +155,9 @@ function report(isPassed) {
   if (share < Number(options.least)) process.exitCode = 1;
 }
 
-const countReached = (some) => some.filter(({ reached }) => reached).length;
+function countReached(some) {
+  return some.filter(({ reached }) => reached).length;
+}
 
 /** A line gives a reason, and there is nothing in it that is not reached. */
 function isNeedless({ file, line, isOwn }, judged) {
