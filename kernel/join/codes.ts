@@ -82,7 +82,7 @@ export function codesOfInterner(region: usize, interner: usize): usize {
 /** A descriptor with room for its values; 0 when out of memory, or past 2 GiB. */
 function allocate(region: usize, length: u32, bytes: u64): usize {
   const offsetBytes = (<u64>length + 1) << 2;
-  if (bytes > ALL_BYTES || offsetBytes > ALL_BYTES) return 0;
+  if (bytes > ALL_BYTES || offsetBytes > ALL_BYTES) return 0; // unreached: 2 GiB of texts
   const copy = regionBlock(region, <usize>Column.SIZE + <usize>offsetBytes + <usize>bytes);
   if (copy == 0) return 0;
   const offsets = copy + <usize>Column.SIZE;

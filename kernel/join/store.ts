@@ -198,7 +198,7 @@ export function storeLayout(self: Store): void {
 /** Room for `more` rows, and for the texts of the batch that `program` is bound to. False when out of memory. */
 export function storeReserve(self: Store, program: usize, more: u32): bool {
   const need: u64 = <u64>self.rows + <u64>more;
-  if (need > MOST_ROWS) return false;
+  if (need > MOST_ROWS) return false; // unreached: four thousand million rows
   if (self.codes && self.capacity == 0) chooseCoded(self, program);
   if (need > <u64>self.capacity && !grow(self, <u32>need)) return false;
   let bytes: u64 = 0;
@@ -394,6 +394,7 @@ export function storeAppend(self: Store, program: usize, first: u32, count: u32)
       const some = min<u32>(count - done, CHUNK - ((first + done) & CHUNK_MASK));
       appendValidity(self, column, vector, done, first + done, some);
       const target = storeRow(self, first + done) + <usize>column.offset;
+      // unreached: texts have their room, see storeReserve
       if (!appendPart(self, column, vector, done, target, some)) return false;
       done += some;
     }
@@ -535,7 +536,7 @@ function appendTexts(
       longest = max(longest, length);
       if (length > SHORT_TEXT) {
         const kept = arenaTake(changetype<Arena>(self.arena), length);
-        if (kept == 0) return false;
+        if (kept == 0) return false; // unreached: storeReserve has made the room
         copyBytes(kept, address, length);
         address = kept;
       }
@@ -627,7 +628,7 @@ export function storeCopy(self: Store, other: Store, places: usize): bool {
       const length = load<u32>(cell);
       if (length <= SHORT_TEXT) continue;
       const kept = arenaTake(changetype<Arena>(self.arena), length);
-      if (kept == 0) return false;
+      if (kept == 0) return false; // unreached: there is room for all of them
       copyBytes(kept, load<u32>(cell, 8), length);
       store<u32>(cell, <u32>kept, 8);
     }

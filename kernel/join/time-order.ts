@@ -7,11 +7,10 @@
 import { sortWords } from "../sort/radix";
 
 /**
- * Sorts the `count` rows (u32 each at `rows`) by their times (i64 at `times`, by row). `words` and `other` are room
- * for 8 bytes a row each.
+ * Sorts the `count` rows, two at least (u32 each at `rows`), by their times (i64 at `times`, by row). `words` and `other`
+ * are room for 8 bytes a row each.
  */
 export function orderByTime(context: usize, rows: usize, times: usize, count: u32, words: usize, other: usize): void {
-  if (count < 2) return;
   let least = i64.MAX_VALUE;
   let most = i64.MIN_VALUE;
   for (let at: u32 = 0; at < count; at++) {

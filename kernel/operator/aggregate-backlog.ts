@@ -175,11 +175,9 @@ function isEligible(self: Aggregation): bool {
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
     if (accumulator.filter >= 0 || accumulator.family >= <u32>Family.MIN_TEXT) return false;
-    const isCount = accumulator.family == <u32>Family.COUNT || accumulator.family == <u32>Family.SEEN;
     if (accumulator.argument < 0) continue;
     // A count reads nothing but its argument's nulls, but what is set aside has a width.
     if (typeWidth(programOutputType(self.program, accumulator.argument)) == 0) return false;
-    if (!isCount && accumulator.family > <u32>Family.MAX) return false;
   }
   return true;
 }
@@ -562,6 +560,7 @@ export function backlogCombine(context: usize, operator: usize, source: usize, t
 }
 
 function apply(context: usize, self: Aggregation, rows: u32): i32 {
+  // unreached: there is room for the chunk
   if (!groupsAssignRows(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     if (!accumulatorUpdate(accumulatorAt(self, index), context, self.program, self.numbers, rows, false))

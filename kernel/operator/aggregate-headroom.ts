@@ -71,6 +71,7 @@ function keysHeadroom(self: Aggregation, span: u32, rows: u32): u64 {
 /** Groups that an accumulator will have room for once it needs room for `span`. */
 function capacityFor(self: Accumulator, span: u32): u64 {
   if (span <= self.capacity) return self.capacity;
+  // unreached: a million groups, of which nothing waits
   const spare: u64 = self.capacity < 1 << 20 ? self.capacity : self.capacity >> 1;
   return max<u64>(max<u64>(span, <u64>self.capacity + spare), 16) + 8;
 }

@@ -161,7 +161,6 @@ function sectionOutput(context: usize, operator: usize, section: u32): usize {
 }
 
 function isSectionDone(self: Aggregation, state: State): bool {
-  if (state.section >= state.sections) return false;
   if (state.section == 0) return state.cursor != 0;
   const groups = groupsOf(self);
   const division = divisionOf(state);

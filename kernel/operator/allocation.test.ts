@@ -21,7 +21,7 @@ import {
 } from "./testing-raw.js";
 
 /** Every so-manieth allocation fails, of each operator others; all of them, one after the other: ALLOCATION_STRIDE=1. */
-const STRIDE = Number(process.env.ALLOCATION_STRIDE ?? 31);
+const STRIDE = Number(process.env.ALLOCATION_STRIDE ?? 47);
 /** Room for windows far apart, besides what the host has. */
 const PAGES = 2400;
 /** Small pieces, and questions whether there is room, count as allocations. */
@@ -66,7 +66,8 @@ class Story {
           this.#port(push),
           BigInt(push) * (this.#kind === OperatorKind.JOIN ? 20_000n : 5000n),
         );
-        this.#pull(handle, 3);
+        // What a join has found leaves, so that it may let rows go.
+        this.#pull(handle, this.#kind === OperatorKind.JOIN ? MOST_PULLS : 3);
       }
       this.#beside(handle);
       this.#finish(handle);

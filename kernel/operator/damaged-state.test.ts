@@ -35,6 +35,7 @@ interface Kept {
   readonly bytes: Uint8Array;
   readonly columns: number;
   readonly section: number;
+  readonly rows: number;
 }
 
 class States {
@@ -94,7 +95,7 @@ class States {
       const at = copyState(raw, header, columns);
       distrust(raw, at);
       const section = raw.view.getUint32(at + Batch.SECTION, true);
-      kept.push({ at, bytes: raw.bytes.slice(at), columns, section });
+      kept.push({ at, bytes: raw.bytes.slice(at), columns, section, rows: this.rows(at) });
     }
     expect(raw.status("op_destroy", handle)).toBe(0);
     return kept;
@@ -190,6 +191,21 @@ class States {
     view.setUint32(column + Column.DICTIONARY_ID, DICTIONARY_ID, true);
   }
 
+  /** Codes that the dictionary does not have. */
+  wildCodes(batch: number, index: number): void {
+    this.codes(batch, index);
+    this.raw.view.setUint32(this.#zeros + 2048 + Column.LENGTH, 0, true);
+  }
+
+  /** Texts without a byte. */
+  empty(batch: number, index: number): void {
+    const { raw } = this;
+    const [at, bytes] = [Column.OFFSETS, Column.OFFSETS_BYTES].map((field) =>
+      raw.view.getUint32(this.column(batch, index) + field, true),
+    );
+    raw.bytes.fill(0, at!, at! + bytes!);
+  }
+
   /** All bytes of the column's values are this. */
   fill(batch: number, index: number, value: number): void {
     const { raw } = this;
@@ -230,7 +246,7 @@ describe.each(RAW_BUILDS)("damaged states, %s build", (_build, file, shared, bas
       expect(sound).not.toBeNull();
       const damaged = (count: number, damage: (batch: number) => void) => states.merged(kept, count, damage);
       const seen = new Set<string>();
-      for (const [at, { columns, section }] of kept.entries()) {
+      for (const [at, { columns, section, rows }] of kept.entries()) {
         // Sections of the same columns are read by the same code: windows have them once for each part.
         if (seen.has(`${section} ${columns}`)) continue;
         seen.add(`${section} ${columns}`);
@@ -250,6 +266,10 @@ describe.each(RAW_BUILDS)("damaged states, %s build", (_build, file, shared, bas
           if (section === 0) expect(nulls).toBeNull();
           const coded = damaged(count, (batch) => states.codes(batch, column));
           if (coded !== null) expect(coded).toEqual(sound);
+          const wild = damaged(count, (batch) => states.wildCodes(batch, column));
+          // Without a value there is no code.
+          if (rows !== 0 && nulls?.join() !== sound?.join()) expect(wild).toBeNull();
+          damaged(count, (batch) => states.empty(batch, column));
           damaged(count, (batch) => states.fill(batch, column, 0xff));
           for (const value of [0, 1, 2]) damaged(count, (batch) => states.number(batch, column, value));
         }

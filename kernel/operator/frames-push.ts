@@ -45,6 +45,7 @@ function pushRows(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
   if (<u64>groupsOf(aggregation).count + <u64>self.rows + <u64>rows + 1 > MAX_ROWS)
+    // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
   const often = (aggregation.fault & <u32>AggregateFault.FLUSH_OFTEN) != 0;
   if ((often || self.rows >= max(self.sweepAt, FEW_ROWS)) && !framesSweep(operator, often)) return failMemory(context, 0);

@@ -372,6 +372,13 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     }
   });
 
+  test("a key of thousands of bytes among many short ones", () => {
+    const query: Query = { types: [types.utf8, types.utf8], keys: [0], aggregates: [{ name: "max", of: 1 }] };
+    const texts = Array.from({ length: 2500 }, (_, row) => (row === 9 ? "x".repeat(3000) : `key ${row}`));
+    const table: Table = [texts, texts];
+    expect(runAll(kernel, query, table, [])).toEqual(oracle(query, table));
+  });
+
   test("a changelog tells sums apart that differ by a multiple of 2^64", () => {
     const query: Query = {
       types: [types.int64, types.decimal(38, 0)],

@@ -793,6 +793,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
   if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
+    // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
   if (backlogIsOpen(operator)) return setAside(context, operator, rows);
   const before = groupsOf(self).count;

@@ -495,7 +495,7 @@ function reserveTexts(self: Join, output: usize, columns: usize, count: u32, fro
     const column = columns + <usize>index * 8;
     let bytes = columnBound(self, column, rows);
     if (bytes > ROUGH_BYTES) bytes = columnBytes(self, column, from, rows);
-    if (bytes + <u64>TEXT_SLACK > ALL_BYTES) return false;
+    if (bytes + <u64>TEXT_SLACK > ALL_BYTES) return false; // unreached: 2 GiB of texts
     if (!builderReserveBytes(load<u32>(output), builder, <usize>bytes + TEXT_SLACK)) return false;
   }
   return true;

@@ -271,6 +271,7 @@ function pushRows(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
   if (<u64>groupsOf(aggregation).count + <u64>self.rows + <u64>rows + 1 > MAX_ROWS)
+    // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
   if (!dropLeft(operator, self) || !reserveRows(operator, self, program, rows)) return failMemory(context, 0);
   if (!aggregateReserveBatch(aggregation, rows)) return failMemory(context, 0);

@@ -4,14 +4,27 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
   encodeAggregateConfig,
+  encodeFramesConfig,
   encodeJoinConfig,
+  encodeOverConfig,
+  encodePartitionConfig,
   encodeProjectConfig,
+  encodeSortConfig,
   encodeWindowConfig,
   type JoinConfigSpec,
 } from "../../bindings/ts/kernel/config.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { Opcode } from "../abi/instruction.js";
 import { Batch, Column, ErrorRecord, Root, Type } from "../abi/layout.js";
-import { AggregateFunction, JoinFault, JoinTime, JoinType, OperatorKind } from "../abi/operator.js";
+import {
+  AggregateFault,
+  AggregateFunction,
+  JoinFault,
+  JoinTime,
+  JoinType,
+  OperatorKind,
+} from "../abi/operator.js";
+import { FrameFunction, FrameUnit, OverFrame, OverFunction } from "../abi/over.js";
 import { Reason, Status } from "../abi/status.js";
 import { WindowKind } from "../abi/window.js";
 import { compileBuild, END, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
@@ -274,6 +287,171 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     // Those that were there change, but for the sum of zeros, the others come.
     expect(pull()).toBe(9 * 2 + 90);
     expect(raw.status("op_snapshot", log, out, MORSEL)).toBe(Status.HAS_MORE);
+  });
+
+  test("rows that cannot be computed, and results that do not fit", () => {
+    const { out } = raw;
+    const builder = new ProgramBuilder();
+    const column = builder.load(builder.column(Type.I64));
+    builder.output(column);
+    // Fits up to a row of 4; the sum of two such does not.
+    const most = builder.literal(Type.I64, 2n ** 63n - 5n);
+    builder.output(builder.emit(Opcode.ADD, Type.I64, { a: column, b: most }));
+    const retract = builder.output(builder.literal(Type.I8, 0n));
+    const bytes = builder.encode();
+    const sum = { function: AggregateFunction.SUM, argument: 1, type: Type.I64 };
+    const aggregate = { program: bytes, keys: [], aggregates: [sum] };
+    const by = { output: 0, type: Type.I64 };
+    const asideFaults = { keys: [by], faults: AggregateFault.SET_ASIDE };
+    for (const [kind, config, atPull] of [
+      [OperatorKind.PROJECT, encodeProjectConfig(bytes, 3), false],
+      [OperatorKind.PARTITION, encodePartitionConfig(bytes, 3, 1, 3), false],
+      [OperatorKind.SORT, encodeSortConfig({ program: bytes, keys: [] }), false],
+      [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(aggregate), true],
+      [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig({ ...aggregate, ...asideFaults }), false],
+      [
+        OperatorKind.WINDOW_AGGREGATE,
+        encodeWindowConfig({ kind: WindowKind.TUMBLE, time: 0, length: 100n, aggregate }),
+        true,
+      ],
+      [
+        OperatorKind.WINDOW_AGGREGATE,
+        encodeWindowConfig({
+          kind: WindowKind.SESSION,
+          time: 0,
+          length: 100n,
+          aggregate: { ...aggregate, changelog: true },
+        }),
+        true,
+      ],
+      [
+        OperatorKind.WINDOW_AGGREGATE,
+        encodeWindowConfig({
+          kind: WindowKind.HOP,
+          time: 0,
+          length: 100n,
+          step: 10n,
+          lateness: 10n,
+          aggregate: { ...aggregate, changelog: true },
+        }),
+        true,
+      ],
+      [
+        OperatorKind.OVER,
+        encodeOverConfig({
+          frame: OverFrame.ROWS,
+          carried: 2,
+          order: [0],
+          functions: [{ kind: OverFunction.AGGREGATE }],
+          aggregate,
+        }),
+        true,
+      ],
+      [
+        OperatorKind.OVER,
+        encodeOverConfig({
+          frame: OverFrame.ALL,
+          carried: 2,
+          order: [0],
+          functions: [{ kind: OverFunction.AGGREGATE }],
+          aggregate,
+        }),
+        true,
+      ],
+      [
+        OperatorKind.FRAMES,
+        encodeFramesConfig({
+          unit: FrameUnit.ROWS,
+          start: null,
+          end: null,
+          carried: 2,
+          kept: 2,
+          order: [0],
+          functions: [{ kind: FrameFunction.AGGREGATE, column: 0 }],
+          aggregate: { ...aggregate, retract },
+        }),
+        true,
+      ],
+    ] as const) {
+      // The rows of 5 and above do not fit: all of the push is refused.
+      const early = make(kind, config);
+      expect([kind, raw.status("op_push", early, 0, batch(6))]).toEqual([kind, Status.OVERFLOW]);
+      refused(Status.FAILED, Reason.NONE, "op_push", early, 0, batch(1));
+      expect(raw.status("op_destroy", early)).toBe(0);
+      if (!atPull) continue;
+      const late = make(kind, config);
+      let status = raw.status("op_push", late, 0, batch(4));
+      if (status >= 0) status = raw.status("op_watermark", late, 0, END);
+      for (let pull = 0; pull < 9 && status >= 0; pull++) {
+        status = raw.status("op_pull", late, out, MORSEL, 0);
+        if (status === Status.FINISHED) break;
+      }
+      expect([kind, status]).toEqual([kind, Status.OVERFLOW]);
+      refused(Status.FAILED, Reason.NONE, "op_pull", late, out, MORSEL, 0);
+      expect(raw.status("op_destroy", late)).toBe(0);
+    }
+  });
+
+  test("rows of joins that cannot be computed, or that their filter leaves out", () => {
+    const { out } = raw;
+    const builder = new ProgramBuilder();
+    const column = builder.load(builder.column(Type.I64));
+    builder.filter(
+      builder.emit(Opcode.NOT_EQUAL, Type.I64, {
+        a: column,
+        b: builder.literal(Type.I64, 0n),
+        target: Type.BOOL,
+      }),
+    );
+    const kept = builder.load(0);
+    builder.output(kept);
+    builder.output(
+      builder.emit(Opcode.ADD, Type.I64, { a: kept, b: builder.literal(Type.I64, 2n ** 63n - 5n) }),
+    );
+    const side = builder.encode();
+    const latest = { mode: JoinTime.BACKWARD, tolerance: null, strict: false } as const;
+    for (const [change, first] of [
+      [{}, false],
+      [{ buildFirst: true }, true],
+      [{ buildFirst: true, keys: 0 }, true],
+      [{ keys: 0, time: { mode: JoinTime.WITHIN, low: 0n, high: 1n } }, false],
+      [{ keys: 0, time: latest }, true],
+      [{ keys: 0, time: latest }, false],
+    ] satisfies [Partial<JoinConfigSpec>, boolean][]) {
+      const handle = make(OperatorKind.JOIN, join({ ...change, left: side, right: side }));
+      const drain = () => {
+        for (let status: number = Status.HAS_MORE; status === Status.HAS_MORE; )
+          status = raw.status("op_pull", handle, out, MORSEL, 0);
+      };
+      if (first) {
+        expect(raw.status("op_push", handle, 1, batch(3))).toBeGreaterThanOrEqual(0);
+        raw.status("op_watermark", handle, 1, END);
+        drain();
+      }
+      // The one row has no key.
+      expect(raw.status("op_push", handle, 0, batch(1))).toBeGreaterThanOrEqual(0);
+      drain();
+      expect(raw.status("op_push", handle, 0, batch(4))).toBeGreaterThanOrEqual(0);
+      drain();
+      expect([change, raw.status("op_push", handle, 0, batch(6))]).toEqual([change, Status.OVERFLOW]);
+      refused(Status.FAILED, Reason.NONE, "op_push", handle, 0, batch(1));
+      expect(raw.status("op_destroy", handle)).toBe(0);
+    }
+  });
+
+  test("parts of rows that were set aside another way", () => {
+    const faults = AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT;
+    const aside = encodeAggregateConfig({ ...aggregates(), faults });
+    const few = make(OperatorKind.HASH_AGGREGATE, aside);
+    // The first push brings the table, the second is set aside.
+    for (const rows of [100, 16]) expect(raw.status("op_push", few, 0, batch(rows))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_divide", few, PARTS)).toBe(Status.NEED_INPUT);
+    const sums = filled(SUMS, 10);
+    let status = 0;
+    for (let part = 0; part < PARTS && status >= 0; part++)
+      status = raw.status("op_combine_part", sums, few, part);
+    expect(status).toBe(Status.BAD_ARGUMENT);
+    refused(Status.FAILED, Reason.NONE, "op_combine_part", sums, few, 0);
   });
 
   test("once divided", () => {

@@ -1,0 +1,126 @@
+// Rows set aside, many of them, without a fault switch: a table of hundreds of thousands of groups, and memory that is
+// refused again and again while rows wait. A push is applied or it is not, and the sums are those of the pushes that were.
+
+import { beforeAll, describe, expect, test } from "vitest";
+import { encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
+import { Batch, Column, Type } from "../abi/layout.js";
+import { AggregateFunction, OperatorKind, OperatorStats } from "../abi/operator.js";
+import { Status } from "../abi/status.js";
+import { compileBuild, END, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
+
+const MORSEL = 65_536;
+/** After so many pushes of new keys rows are set aside. */
+const BEFORE = 5;
+const FAILING = 14;
+const PAGES = 6000;
+
+const TYPES = [
+  { type: Type.I64, width: 8 },
+  { type: Type.I16, width: 2 },
+  { type: Type.I8, width: 1 },
+];
+
+function config(): Uint8Array {
+  const builder = new ProgramBuilder();
+  for (const { type } of TYPES) builder.output(builder.load(builder.column(type)));
+  return encodeAggregateConfig({
+    program: builder.encode(),
+    keys: [{ output: 0, type: Type.I64 }],
+    aggregates: [
+      { function: AggregateFunction.SUM, argument: 1, type: Type.I16 },
+      { function: AggregateFunction.MAX, argument: 2, type: Type.I8 },
+    ],
+  });
+}
+
+describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, base) => {
+  let raw: Raw;
+  beforeAll(async () => {
+    raw = new Raw(await compileBuild(file), shared, base, PAGES);
+  });
+
+  /** Room for a batch, of which `fill` writes the rows of a push. */
+  function batch(): { at: number; fill: (push: number) => void } {
+    const head = Batch.SIZE + TYPES.length * Column.SIZE;
+    const bytes = head + TYPES.reduce((sum, { width }) => sum + width * MORSEL, 0);
+    const at = raw.call("mem_alloc", raw.context, bytes) >>> 0;
+    const { view } = raw;
+    raw.bytes.fill(0, at, at + head);
+    view.setUint32(at + Batch.ROWS, MORSEL, true);
+    view.setUint32(at + Batch.COLUMNS, TYPES.length, true);
+    view.setUint32(at + Batch.DESCRIPTORS, at + Batch.SIZE, true);
+    let values = at + head;
+    const places = TYPES.map(({ type, width }, index) => {
+      const column = at + Batch.SIZE + index * Column.SIZE;
+      const place = values;
+      view.setUint32(column + Column.TYPE, type, true);
+      view.setUint32(column + Column.LENGTH, MORSEL, true);
+      view.setUint32(column + Column.VALUES, place, true);
+      view.setUint32(column + Column.VALUES_BYTES, width * MORSEL, true);
+      values += width * MORSEL;
+      return place;
+    });
+    const fill = (push: number) => {
+      const keys = new BigInt64Array(raw.memory.buffer, places[0], MORSEL);
+      const small = new Int16Array(raw.memory.buffer, places[1], MORSEL);
+      const least = new Int8Array(raw.memory.buffer, places[2], MORSEL);
+      for (let row = 0; row < MORSEL; row++) {
+        // Far apart, so that no key is its own place.
+        keys[row] = BigInt(push * MORSEL + row) * 1_000_003n;
+        small[row] = push - 3;
+        least[row] = row % 100;
+      }
+    };
+    return { at, fill };
+  }
+
+  test("memory is refused while they wait", { timeout: 120_000 }, () => {
+    const bytes = config();
+    const handle =
+      raw.call(
+        "op_create",
+        raw.context,
+        OperatorKind.HASH_AGGREGATE,
+        writeConfig(raw, bytes),
+        bytes.length,
+      ) >>> 0;
+    const { at, fill } = batch();
+    const taken: number[] = [];
+    for (let push = 0; push < BEFORE + FAILING; push++) {
+      fill(push);
+      if (push >= BEFORE) raw.call("mem_fail", raw.context, (((push - BEFORE) >> 1) + 1 + 0x8000_0000) >>> 0);
+      let status = raw.status("op_push", handle, 0, at);
+      raw.call("mem_fail", raw.context, 0);
+      // Rows that wait are worked off, to make room. Of pushes that are refused every other one comes again.
+      if (status === Status.OUT_OF_MEMORY && push % 2 === 0) status = raw.status("op_push", handle, 0, at);
+      if (status >= 0) taken.push(push);
+    }
+    expect(taken.length).toBeGreaterThan(BEFORE + FAILING / 2);
+    expect(raw.status("op_stats", handle, raw.out)).toBe(0);
+    expect(raw.view.getBigUint64(raw.out + OperatorStats.PARTITIONS, true)).toBe(256n);
+    raw.status("op_watermark", handle, 0, END);
+    const sums = new Map<number, number>();
+    for (let status: number = Status.HAS_MORE; status === Status.HAS_MORE; ) {
+      status = raw.status("op_pull", handle, raw.out, MORSEL, 0);
+      expect(status).toBeGreaterThanOrEqual(0);
+      const rows = raw.view.getUint32(raw.out + Batch.ROWS, true);
+      if (rows === 0) continue;
+      const columns = raw.view.getUint32(raw.out + Batch.DESCRIPTORS, true);
+      const values = (index: number) =>
+        raw.view.getUint32(columns + index * Column.SIZE + Column.VALUES, true);
+      const keys = new BigInt64Array(raw.memory.buffer, values(0), rows);
+      const small = new BigInt64Array(raw.memory.buffer, values(1), rows);
+      const least = new Int8Array(raw.memory.buffer, values(2), rows);
+      for (let row = 0; row < rows; row++) {
+        const number = Number(keys[row]! / 1_000_003n);
+        const push = Math.floor(number / MORSEL);
+        if (Number(small[row]) !== push - 3 || least[row] !== (number % MORSEL) % 100)
+          throw new Error(`${number}`);
+        sums.set(push, (sums.get(push) ?? 0) + 1);
+      }
+    }
+    expect([...sums].sort(([a], [b]) => a - b)).toEqual(taken.map((push) => [push, MORSEL]));
+    expect(raw.status("op_destroy", handle)).toBe(0);
+  });
+});
