@@ -3,7 +3,7 @@
 // no group in common.
 //
 // A group's partition is the top byte of its packed row's tag, in which a text is its hash and not its id (ids are each
-// operator's own), and a null key that has no mask is 0. Rows that were set aside lie in such partitions already
+// operator's own); a null key that has no mask has none, and belongs to partition 0. Rows that were set aside lie in such partitions already
 // (aggregate-backlog.ts) and are applied where they are taken, without having been looked up before; but where texts
 // are keys, or a partition holds a large part of the rows (a frequent key), they are worked off here.
 //
@@ -16,6 +16,7 @@ import { Abi } from "../abi/layout";
 import { Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { sumExactSettle } from "../aggregate/sum-exact";
+import { directCode } from "../group/direct";
 import { groupsHaveTexts, groupsRowTags, packDirect } from "../group/groups";
 import { internedHash } from "../group/interner";
 import { groupsByMark } from "../group/order";
@@ -88,10 +89,19 @@ function partition(groups: Groups, first: u32, count: u32, parts: usize): void {
   }
   const tags = groupsRowTags(groups, rows, count);
   for (let index: u32 = 0; index < count; index++) {
-    const isNull = first + index == groups.nullGroup;
-    const part = isNull ? 0 : load<u32>(tags + ((<usize>index) << 2)) >> 24;
+    const part = isNullAlone(groups, first + index) ? 0 : load<u32>(tags + ((<usize>index) << 2)) >> 24;
     store<u8>(parts + <usize>(first + index), <u8>part);
   }
+}
+
+/**
+ * Whether a group's only key is null, and without a mask: it has no value, and so no hash, and belongs to partition 0 as
+ * such rows do that were set aside. One aggregation may have it by its code, another by its number.
+ */
+function isNullAlone(groups: Groups, group: u32): bool {
+  if (groups.maskOffset != NO_GROUP) return false;
+  if (groups.tier == <u32>Tier.HASH) return group == groups.nullGroup;
+  return directCode(groupsKey(groups, 0), group) == 0;
 }
 
 /** The packed row of a group, with hashes in place of texts' ids. A null key without a mask is not told from 0. */
@@ -102,7 +112,7 @@ function packGroup(groups: Groups, group: u32, row: usize): void {
     return;
   }
   if (groups.tier == <u32>Tier.HASH) copyBytes(row, rowTableRow(groups.table, group), width);
-  else if (packDirect(groups, group, row) && groups.maskOffset == NO_GROUP) memory.fill(row, 0, width);
+  else packDirect(groups, group, row);
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (key.interner == 0 || (load<u32>(row + <usize>groups.maskOffset) >> index) & 1) continue;

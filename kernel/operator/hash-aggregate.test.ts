@@ -193,6 +193,23 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     expect(kernel.blocks).toBeLessThan(8);
   });
 
+  test("a key that is null is in one part, however the operators found their groups", () => {
+    const query: Query = { types: [types.int64], keys: [0], aggregates: [{ name: "count" }] };
+    const sources = [0, AggregateFault.NO_DIRECT, AggregateFault.SET_ASIDE].map((faults) => {
+      const source = open(kernel, { ...query, faults });
+      pushAll(source, query, [[null, 1n, 2n, null]], [4]);
+      return source;
+    });
+    for (const source of sources) source.divide(PARTS);
+    const targets = [open(kernel, query), open(kernel, query)] as const;
+    for (let part = 0; part < PARTS; part++)
+      for (const source of sources) targets[part === 0 ? 0 : 1].combinePart(source, part);
+    const rows = targets.flatMap((target) => rowsOf(target.finish()));
+    const all = Array.from({ length: 3 }, () => [null, 1n, 2n, null]).flat();
+    expect(outcome(() => rows)).toEqual(oracle(query, [all]));
+    for (const one of [...sources, ...targets]) one.destroy();
+  });
+
   test("parts whose rows were set aside come to operators that compute their groups' numbers", () => {
     const query: Query = {
       types: [types.int64, types.int64],
