@@ -5,6 +5,10 @@
 // all sorts, sorted and laid out as a batch by one worker. Ranges are handed out in order (kernel/operator/sort-share.ts).
 //
 // Few rows, and those that a limit has left of each sort, go into the calling thread's instead, which gives the result.
+//
+// What sharing costs, over a million rows, all CPU time of two workers added up against that of one thread: a float and
+// an int64, by the float, 50 ms against 38; by a key of four values, then a float and an int64, 57 against 57; texts of
+// 12 bytes and an int64 147 against 124. Rows that come in order 21 against 9: one thread notices, and moves nothing.
 
 import { Status } from "../../../kernel/abi/status.js";
 import type { InputBatch, Kernel, Operator, ResidentBatch } from "../kernel/index.js";
