@@ -67,10 +67,12 @@ export class FaultyEngine {
       const faulty = { ...spec, config: withFaults(spec, bits) };
       const isFinal = spec.kind === OperatorKind.HASH_AGGREGATE && (flagsOf(spec) & CHANGELOG) === 0;
       // Other threads know an operator by its handle; and one that is written to files is pushed again what it refused.
-      const moves = isFinal && (flagsOf(spec) & AggregateFlag.SHARED) === 0 && spill === null;
+      const moves = isFinal
+        ? (flagsOf(spec) & AggregateFlag.SHARED) === 0 && spill === null
+        : hasWindows(spec) && pool === null;
       const parts = split && isFinal;
       const operator =
-        (moves || hasWindows(spec)) && (restart > 0 || parts)
+        moves && (restart > 0 || parts)
           ? restarting(() => make(faulty), restart, parts, this.damage ?? ((states) => states))
           : make(faulty);
       if (isFinal && hasKeys(spec) && spill !== null && refuse > 0) refusing(operator, refuse);
