@@ -3,9 +3,10 @@
 // no group in common.
 //
 // A group's partition is the top byte of its packed row's tag, in which a text is its hash and not its id (ids are each
-// operator's own); a null key that has no mask has none, and belongs to partition 0. Rows that were set aside lie in such partitions already
-// (aggregate-backlog.ts) and are applied where they are taken, without having been looked up before; but where texts
-// are keys, or a partition holds a large part of the rows (a frequent key), they are worked off here.
+// operator's own); a null key that has no mask has none, and belongs to partition 0. Rows that were set aside lie in
+// such partitions already (aggregate-backlog.ts) and are applied where they are taken, without having been looked up
+// before; but where texts are keys, or a partition holds a large part of the rows (a frequent key), they are worked off
+// here.
 //
 // From then on the source is only read, by as many threads as like. Aggregates that keep pairs of a group and a value
 // are not taken: going through the pairs for each partition would cost more than is saved.
