@@ -3,7 +3,7 @@
 
 import { inspect } from "node:util";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
-import { seal } from "../bindings/ts/scheduler/checkpoint.js";
+import { HEAD_BYTES, seal } from "../bindings/ts/scheduler/checkpoint.js";
 import { KernelTrapError, MillraceError } from "../bindings/ts/type/error.js";
 import { RowRandom } from "../fixtures/random.js";
 import type { Draw } from "./draw.js";
@@ -136,10 +136,11 @@ function disturbedBy(damage: Damage): Pick<Disturbance, "bytes" | "saved"> {
   if (damage.what === "state") return {};
   const saved = (checkpoint: Uint8Array) => {
     const changed = damaged(checkpoint, damage);
+    if (!damage.sealed) return changed;
     // A length that is none is told before the checksum is.
     const whole = changed.slice(0, changed.length & ~7);
-    if (damage.sealed && whole.length >= SEALED_BYTES) seal(whole);
-    return damage.sealed ? whole : changed;
+    if (whole.length >= HEAD_BYTES) seal(whole);
+    return whole;
   };
   return { saved };
 }
@@ -148,9 +149,6 @@ function disturbedBy(damage: Damage): Pick<Disturbance, "bytes" | "saved"> {
 function isOwn(error: unknown): boolean {
   return error instanceof RangeError && /rows are late|was taken back/.test(error.message);
 }
-
-/** Of a checkpoint: what its checksum stands in. */
-const SEALED_BYTES = 24;
 
 /** Values that often matter. */
 const WORDS = [0, 1, 2, 7, 8, 0x7f, 0x80, 0xff];

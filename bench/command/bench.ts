@@ -158,7 +158,7 @@ async function measureAll(
   const looks = seconds === Infinity || options.runs !== null ? "one" : "two";
   const inOrder = [...selection].sort((a, b) => Number(a.optional ?? false) - Number(b.optional ?? false));
   for (const [index, selected] of inOrder.entries()) {
-    const left = timeLeft(budget.elapsedMs, index, selection.length, 1000 * seconds);
+    const left = timeLeft(budget, index, selection.length);
     const where = `[${index + 1}/${selection.length}${left}] ${caseName(selected.of)}`;
     const fitting = budget.fit(inOrder.slice(index));
     if (fitting === null) continue;
@@ -201,10 +201,9 @@ function caseSeconds({ of, threads, seconds }: MeasuredCase): CaseSeconds {
 }
 
 /** In words, once a few cases have shown how long they take. */
-function timeLeft(elapsedMs: number, done: number, all: number, budgetMs: number): string {
+function timeLeft({ elapsedMs, leftMs }: TimeBudget, done: number, all: number): string {
   if (done < 2) return "";
-  const expected = Math.min((elapsedMs / done) * (all - done), Math.max(budgetMs - elapsedMs, 0));
-  return `, ${timeLeftText(expected)}`;
+  return `, ${timeLeftText(Math.min((elapsedMs / done) * (all - done), leftMs))}`;
 }
 
 /** The exit code that a report earns under the options. */

@@ -17,11 +17,12 @@ import {
   int64,
   utf8,
 } from "../../bindings/ts/type/data-type.js";
-import { ArgumentError, MemoryLimitError, RetractionError } from "../../bindings/ts/type/error.js";
+import { ArgumentError, RetractionError } from "../../bindings/ts/type/error.js";
 import { consolidate, fingerprint } from "../../test/testing-result.js";
 import type { Value } from "../../twin/values.js";
 import { BUILDS, batchOf, rowsOf, slice, type Table, valuesOf } from "./testing.js";
 import { expectedJoin, type Feed, feedsOf, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
+import { Retries } from "./testing-retries.js";
 
 const TYPES: readonly DataType[] = [
   int32,
@@ -299,25 +300,12 @@ describe.each(BUILDS)("join over changes, %s build", async (build) => {
     const right: Table = [rows.map((row) => BigInt(row % 13)), rows.map((row) => `right ${row}`)];
     const want = expectedJoin(query, [one.map((column, at) => [...column, ...two[at]!]), right]);
     for (let nth = 1, failed = true; failed; nth++) {
-      failed = false;
+      const retries = new Retries();
       const operator = openJoin(kernel, { ...query, corrects: nth % 2 === 0, faults: 4 });
-      const again = <T>(call: () => T): T => {
-        try {
-          return call();
-        } catch (error) {
-          expect(error).toBeInstanceOf(MemoryLimitError);
-          failed = true;
-          return call();
-        }
-      };
+      const { again } = retries;
       const left: Value[][] = [];
       const drain = () => {
-        for (
-          let batch = again(() => operator.pull(16));
-          batch !== null;
-          batch = again(() => operator.pull(16))
-        )
-          left.push(...rowsOf([batch]));
+        for (const batch of retries.pulls(operator, 16)) left.push(...rowsOf([batch]));
       };
       const feeds = [
         [1, batchOf([int32, utf8], right)],
@@ -336,6 +324,7 @@ describe.each(BUILDS)("join over changes, %s build", async (build) => {
       kernel.failAllocation(0);
       operator.destroy();
       expect(fingerprint(consolidate(left))).toEqual(fingerprint(want));
+      failed = retries.failures > 0;
     }
   });
 

@@ -14,6 +14,7 @@ import { JoinTime } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
 import { expectedJoin, type Feed, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
+import { Retries } from "./testing-retries.js";
 
 const END = 2n ** 63n - 1n;
 
@@ -419,30 +420,18 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       const one = query(time);
       const want = multiset(expectedJoin(one, [all, all]));
       for (let nth = 1, failed = true; failed; nth++) {
-        failed = false;
-        const again = <T>(call: () => T): T => {
-          try {
-            return call();
-          } catch (error) {
-            expect(error).toBeInstanceOf(MemoryLimitError);
-            failed = true;
-            return call();
-          }
-        };
+        const retries = new Retries();
+        const { again } = retries;
         const operator = openJoin(kernel, one);
         const rows: Value[][] = [];
         kernel.failAllocation(nth);
         for (const port of [0, 1]) again(() => operator.push(batchOf(types, all), 0, undefined, 0, port));
         for (const port of [0, 1]) operator.watermark(END, port);
-        for (
-          let batch = again(() => operator.pull(16));
-          batch !== null;
-          batch = again(() => operator.pull(16))
-        )
-          rows.push(...rowsOf([batch]));
+        for (const batch of retries.pulls(operator, 16)) rows.push(...rowsOf([batch]));
         kernel.failAllocation(0);
         operator.destroy();
         expect(multiset(rows)).toEqual(want);
+        failed = retries.failures > 0;
       }
     }
   });

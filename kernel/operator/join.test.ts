@@ -23,6 +23,7 @@ import { JoinFault } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
 import { BUILDS, batchOf, multiset, rowsOf, type Table, TYPES, valuesOf } from "./testing.js";
 import { expectedJoin, type Feed, feedsOf, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
+import { Retries } from "./testing-retries.js";
 
 /** Types whose keys are equal on both sides, whatever the encoding. */
 const ENCODINGS: readonly (readonly [DataType, DataType])[] = [
@@ -404,25 +405,12 @@ describe.each(BUILDS)("join, %s build", async (build) => {
         const want = multiset(expectedJoin(query, tables));
         const batches = tables.map((table) => batchOf(types, table));
         for (let nth = 1, failed = true; failed; nth++) {
-          failed = false;
+          const retries = new Retries();
           const operator = openJoin(kernel, query);
-          const again = <T>(call: () => T): T => {
-            try {
-              return call();
-            } catch (error) {
-              expect(error).toBeInstanceOf(MemoryLimitError);
-              failed = true;
-              return call();
-            }
-          };
+          const { again } = retries;
           const rows: Value[][] = [];
           const drain = () => {
-            for (
-              let batch = again(() => operator.pull(16));
-              batch !== null;
-              batch = again(() => operator.pull(16))
-            )
-              rows.push(...rowsOf([batch]));
+            for (const batch of retries.pulls(operator, 16)) rows.push(...rowsOf([batch]));
           };
           kernel.failAllocation(nth);
           for (const port of [1, 0]) {
@@ -436,6 +424,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
           kernel.failAllocation(0);
           operator.destroy();
           expect(multiset(rows)).toEqual(want);
+          failed = retries.failures > 0;
         }
       }
     }
@@ -450,18 +439,10 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     const tables = [make(40), make(25)] as const;
     const query: JoinQuery = { types: [types, types], keys: 1, how: "left", kept: true };
     const want = multiset(expectedJoin(query, tables));
-    let failures = 0;
+    const retries = new Retries();
+    const { again } = retries;
     for (let nth = 1; nth <= 60; nth++) {
       const operator = openJoin(kernel, query);
-      const again = <T>(call: () => T): T => {
-        try {
-          return call();
-        } catch (error) {
-          expect(error).toBeInstanceOf(MemoryLimitError);
-          failures += 1;
-          return call();
-        }
-      };
       const batches = tables.map((table) => operator.stage(batchOf(types, table)));
       const rows: Value[][] = [];
       const drain = () => {
@@ -484,7 +465,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
       operator.destroy();
       expect(multiset(rows)).toEqual(want);
     }
-    expect(failures).toBeGreaterThan(5);
+    expect(retries.failures).toBeGreaterThan(5);
   });
 
   test("over the budget: an error, and a kernel that goes on", () => {

@@ -37,6 +37,7 @@ import {
   TYPES,
   valuesOf,
 } from "./testing.js";
+import { Retries } from "./testing-retries.js";
 import {
   consolidated,
   expectedWindow,
@@ -500,17 +501,14 @@ function withoutMemory(
       ? comparable(expected)
       : { ...expected, rows: expected.rows.map((row) => row.map(valueName).join(" | ")).sort() };
   const idle = kernel.blocks;
-  let [refused, failed] = [0, 0];
+  const retries = new Retries();
+  let failed = 0;
   for (let nth = 1; nth < 60; nth += 3) {
     const operator = openWindow(kernel, asked);
     const again = <T>(call: () => T): T => {
       kernel.failAllocation(nth);
       try {
-        return call();
-      } catch (error) {
-        expect(error).toBeInstanceOf(MemoryLimitError);
-        refused++;
-        return call();
+        return retries.again(call);
       } finally {
         kernel.failAllocation(0);
       }
@@ -521,7 +519,7 @@ function withoutMemory(
     else expect(outcomeOf(outcome as Outcome)).toEqual(wanted);
     operator.destroy();
   }
-  expect(refused).toBeGreaterThan(10);
+  expect(retries.failures).toBeGreaterThan(10);
   expect(failed).toBeLessThan(10);
   expect(kernel.blocks).toBe(idle);
 }

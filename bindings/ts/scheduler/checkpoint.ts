@@ -119,7 +119,7 @@ interface Manifest extends Omit<Saved, "chains" | "pending"> {
 
 const MAGIC = "MILLCKPT";
 export const CHECKPOINT_VERSION = 1;
-const HEAD_BYTES = 24;
+export const HEAD_BYTES = 24;
 
 /** Writes a checkpoint. */
 export function writeCheckpoint({ chains, pending, ...saved }: Saved): Uint8Array {

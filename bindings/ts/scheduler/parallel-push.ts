@@ -65,17 +65,7 @@ export class ParallelPush {
     if (this.operators.length === 1) return;
     this.merged = this.operators.length;
     if (this.#isDivided()) yield* this.#divide();
-    else yield* this.#fold();
-  }
-
-  /** Folds what all operators hold into the first one. */
-  *#fold(): Generator<void> {
-    const [first, ...others] = this.operators;
-    for (const other of others) {
-      yield* first!.absorb(other);
-      other.destroy();
-    }
-    this.operators = [first!];
+    else yield* this.#push.fold();
   }
 
   #isDivided(): boolean {

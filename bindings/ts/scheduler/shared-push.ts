@@ -99,6 +99,16 @@ export class SharedPush {
     for (const slot of this.#free.splice(0)) slot.free();
   }
 
+  /** Folds what all operators hold into the first one, the only one from then on. After `finish`. */
+  *fold(): Generator<void> {
+    const [first, ...others] = this.operators;
+    for (const other of others) {
+      yield* first!.absorb(other);
+      other.destroy();
+    }
+    this.operators.length = 1;
+  }
+
   #begin(): SharedWork {
     if (this.#work !== null) return this.#work;
     const { threads } = this.#pool;

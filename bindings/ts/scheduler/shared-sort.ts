@@ -99,17 +99,9 @@ export class SharedSort {
     if (operators.length === 1) return;
     this.merged = operators.length;
     this.#rows = operators.reduce((sum, operator) => sum + operator.stats().rowsSelected, 0);
-    if (this.#isLimited || this.#rows < (this.#pool.faults.divideGroups ?? DIVIDE_ROWS)) yield* this.#fold();
+    if (this.#isLimited || this.#rows < (this.#pool.faults.divideGroups ?? DIVIDE_ROWS))
+      yield* this.#morsels.fold();
     else yield* this.#divide();
-  }
-
-  *#fold(): Generator<void> {
-    const [first, ...others] = this.#morsels.operators;
-    for (const other of others) {
-      yield* first!.absorb(other);
-      other.destroy();
-    }
-    this.#morsels.operators.length = 1;
   }
 
   *#divide(): Generator<void> {
