@@ -4,7 +4,7 @@ import { Type } from "../abi/layout";
 import { Accumulator } from "./accumulator";
 import { DIGITS, GRID, GRID_EXPONENT, NAN, NEGATIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
 import { powerDegree } from "./power";
-import { DIGIT_BITS, DIGIT_MASK, roundDigits, roundQuotient } from "./round";
+import { DIGIT_BITS, DIGIT_MASK, quickQuotient, roundDigits, roundQuotient } from "./round";
 
 /**
  * A sum as it is read: its digits (see round.ts) with room for a quotient's, then
@@ -119,8 +119,8 @@ function special(sum: usize): f64 {
   return positive ? Infinity : negative ? -Infinity : 0;
 }
 
-/** Windows whose limbs' weights, times 2^53, are normal floats. */
-const PLAIN_LOW_MIN: u32 = 2;
+/** Windows whose limbs' weights are normal floats, times 2^93 and divided by 2^53, too. */
+const PLAIN_LOW_MIN: u32 = 4;
 const PLAIN_LOW_MAX: u32 = 45;
 const PLAIN_HIGH_MAX: i64 = 1 << 53;
 
@@ -131,23 +131,45 @@ function power(exponent: i32): f64 {
   return reinterpret<f64>((<u64>(exponent + 1023)) << 52);
 }
 
+/** Whether a group's sum is (high * 2^40 + rest) * weight, without a side list. */
+// @ts-ignore: decorator
+@inline
+function isPlain(self: Accumulator, group: u32): bool {
+  return (
+    self.limbs - 1 < 2 &&
+    self.lowLimb >= PLAIN_LOW_MIN &&
+    self.lowLimb <= PLAIN_LOW_MAX &&
+    (self.heads == 0 || load<u32>(self.heads + ((<usize>group) << 2)) == 0)
+  );
+}
+
+// @ts-ignore: decorator
+@inline
+function plainHigh(self: Accumulator, at: usize): i64 {
+  return (load<i64>(at) >> 40) + (self.limbs == 2 ? load<i64>(at, 8) : 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function isWhole(high: i64): bool {
+  return high <= PLAIN_HIGH_MAX && high >= -PLAIN_HIGH_MAX;
+}
+
+// @ts-ignore: decorator
+@inline
+function plainWeight(self: Accumulator): f64 {
+  return power(<i32>(self.lowLimb * DIGIT_BITS) - 1074);
+}
+
 /** A group's sum, rounded. `scratch` is EXACT_SUM_BYTES. */
 export function sumExactValue(self: Accumulator, group: u32, scratch: usize): f64 {
-  const limbs = self.limbs;
-  const low = self.lowLimb;
-  if (
-    limbs - 1 < 2 &&
-    low >= PLAIN_LOW_MIN &&
-    low <= PLAIN_LOW_MAX &&
-    (self.heads == 0 || load<u32>(self.heads + ((<usize>group) << 2)) == 0)
-  ) {
-    // Up to two limbs are high * 2^40 + rest; while both are floats without rounding, their sum rounds once.
+  if (isPlain(self, group)) {
     const at = self.values + <usize>group * <usize>self.stride;
-    const first = load<i64>(at);
-    const high = (first >> 40) + (limbs == 2 ? load<i64>(at, 8) : 0);
-    if (high <= PLAIN_HIGH_MAX && high >= -PLAIN_HIGH_MAX) {
-      const weight = power(<i32>(low * DIGIT_BITS) - 1074);
-      const rest = <f64>(first & <i64>DIGIT_MASK);
+    const high = plainHigh(self, at);
+    if (isWhole(high)) {
+      // Both parts are floats without rounding: their sum rounds once.
+      const weight = plainWeight(self);
+      const rest = <f64>(load<i64>(at) & <i64>DIGIT_MASK);
       return <f64>high * (weight * 1099511627776.0) + rest * weight;
     }
   }
@@ -169,6 +191,12 @@ function wideValue(self: Accumulator, group: u32, scratch: usize): f64 {
 
 /** A group's sum divided by `count` (not 0), rounded once. */
 export function sumExactAverage(self: Accumulator, group: u32, count: u64, scratch: usize): f64 {
+  if (isPlain(self, group) && count < 1 << 53) {
+    const at = self.values + <usize>group * <usize>self.stride;
+    const high = plainHigh(self, at);
+    const quotient = isWhole(high) ? quickQuotient(high, load<u64>(at) & DIGIT_MASK, count) : NaN;
+    if (quotient == quotient) return quotient * plainWeight(self);
+  }
   sumExactLoad(self, group, scratch);
   const exception = special(scratch);
   if (exception != 0) return exception;

@@ -1,6 +1,7 @@
 // What aggregates come to at the ends of what can be: counts past 2^32, sums that no rows could bring in a test but a
 // state can, states that cannot be, types that functions do not take.
 
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ProgramAggregateSpec } from "../../bindings/ts/kernel/hash-aggregate.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
@@ -25,10 +26,10 @@ import {
 /** The float64 nearest to a ratio of integers. */
 function nearest(numerator: bigint, denominator: bigint): number {
   const negative = numerator < 0n;
-  const scaled = (negative ? -numerator : numerator) << 200n;
+  const scaled = (negative ? -numerator : numerator) << 400n;
   // Far more bits than decide, and one for the rest.
   const quotient = ((scaled / denominator) << 1n) | (scaled % denominator === 0n ? 0n : 1n);
-  return ((negative ? -1 : 1) * Number(quotient)) / 2 ** 201;
+  return ((negative ? -1 : 1) * Number(quotient)) / 2 ** 401;
 }
 
 describe.each(BUILDS)("results at the ends, %s build", async (build) => {
@@ -105,6 +106,70 @@ describe.each(BUILDS)("results at the ends, %s build", async (build) => {
       expect(sample).toEqual([[nearest(n * s2 - s1 * s1, n * (n - 1n))]]);
     },
   );
+
+  // Sums next to halfway between two floats times the count, where a quotient is rounded the wrong way first.
+  const close = fc.record({
+    mantissa: fc.oneof(
+      fc.bigInt(2n ** 52n, 2n ** 53n - 1n),
+      fc.bigInt(2n ** 52n, 2n ** 52n + 9n),
+      fc.bigInt(2n ** 53n - 9n, 2n ** 53n - 1n),
+    ),
+    count: fc.oneof(fc.bigInt(1n, 9n), fc.bigInt(1n, 2n ** 20n), fc.bigInt(1n, 2n ** 39n)),
+    halves: fc.integer({ min: -3, max: 3 }),
+    off: fc.bigInt(-2n, 2n),
+    drop: fc.integer({ min: 0, max: 60 }),
+    negative: fc.boolean(),
+  });
+
+  test("averages of floats are rounded once, next to halfway too", () => {
+    fc.assert(
+      fc.property(
+        close,
+        fc.integer({ min: -900, max: 800 }),
+        ({ mantissa, count, halves, off, drop, negative }, exponent) => {
+          const size = (mantissa * count + (BigInt(halves) * count) / 2n + off) >> BigInt(drop);
+          const sum = negative ? -size : size;
+          const low = BigInt.asUintN(40, sum);
+          const unit = 2 ** exponent;
+          const table: Table = [
+            [Number(sum - low) * unit, Number(low) * unit],
+            [1n, 2n],
+          ];
+          const average = forged(ungrouped(types.float64, one({ name: "avg" })), table, 1, {
+            1: [count],
+            2: [count],
+          });
+          expect(average).toEqual([[nearest(sum, count) * unit]]);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  test("averages of integers and decimals are rounded once, whether their sums are floats or not", () => {
+    fc.assert(
+      fc.property(
+        close,
+        fc.constantFrom(0, 1, 4, 15, 16, 38),
+        ({ mantissa, count, halves, off, drop, negative }, scale) => {
+          const size = (mantissa * count + (BigInt(halves) * count) / 2n + off) >> BigInt(drop + 30);
+          const sum = negative ? -size : size;
+          const type = scale === 0 ? types.int64 : types.decimal(38, scale);
+          const table: Table = [
+            [sum, 0n],
+            [1n, 2n],
+          ];
+          const average = forged(
+            ungrouped(type, one({ name: "avg" })),
+            table,
+            1,
+            scale === 0 ? { 1: [count], 2: [count] } : { 2: [count], 3: [count] },
+          );
+          expect(average).toEqual([[nearest(sum, count * 10n ** BigInt(scale))]]);
+        },
+      ),
+    );
+  });
 
   test("the average of decimals that are all 0 is 0, whatever their scale", () => {
     const query = ungrouped(types.decimal(38, 38), one({ name: "avg" }));

@@ -17,11 +17,11 @@ import { textLogLongest } from "./text-log";
 import { multisetCount, multisetExtreme, multisetExtremeBytes } from "./multiset";
 import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
-import { roundAverage192 } from "./round";
+import { quickAverage, roundAverage192 } from "./round";
 import { sumExactAverage, sumExactValue } from "./exact-read";
 import { momentsFastValue } from "./moments-fast";
 import { MOMENTS_SCRATCH, isMoment, momentLeast, momentValue } from "./moments-result";
-import { sumIntegerLoad } from "./sum-integer";
+import { sumIntegerLane, sumIntegerLoad } from "./sum-integer";
 import { arrayBytes, arrayReserve, arrayResult } from "./array";
 import { itemWidth } from "../column/order";
 import { tailTake } from "./tail";
@@ -302,6 +302,8 @@ function average(self: Result, values: Accumulator, group: u32, count: u64, scra
   if (values.family == <u32>Family.SUM_FAST)
     return canonical(load<f64>(values.values + ((<usize>group) << 3)) / <f64>count);
   if (values.family == <u32>Family.SUM_EXACT) return sumExactAverage(values, group, count, scratch);
+  const quotient = values.wide ? NaN : quickAverage(sumIntegerLane(values, group), count, self.scale);
+  if (quotient == quotient) return quotient;
   sumIntegerLoad(values, group, scratch);
   return roundAverage192(scratch, count, self.scale, scratch + 32);
 }
@@ -383,15 +385,17 @@ export function resultEmit(
     return 0;
   }
   const sums = changetype<Accumulator>(self.values);
-  if (
-    sums.family == <u32>Family.SUM_EXACT &&
-    self.fn == <u32>AggregateFunction.SUM &&
-    alwaysPresent(self, hasRows)
-  ) {
+  const isAverage = self.fn == <u32>AggregateFunction.AVG;
+  const isSum = self.fn == <u32>AggregateFunction.SUM && sums.family == <u32>Family.SUM_EXACT;
+  if ((isAverage || isSum) && alwaysPresent(self, hasRows)) {
+    const counts = changetype<Accumulator>(self.counts);
     const target = builder.values + ((<usize>builder.length) << 3);
     for (let at: u32 = 0; at < count; at++) {
       const group = load<u32>(list + ((<usize>at) << 2));
-      store<f64>(target + ((<usize>at) << 3), sumExactValue(sums, group, scratch));
+      const value = isAverage
+        ? average(self, sums, group, <u64>countOf(counts, rows, group), scratch)
+        : sumExactValue(sums, group, scratch);
+      store<f64>(target + ((<usize>at) << 3), value);
     }
     builder.length += count;
     return 0;

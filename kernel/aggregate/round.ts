@@ -90,6 +90,59 @@ export function roundQuotient(digits: usize, count: u32, exponent: i32, divisor:
   return roundDigits(digits, all, exponent - <i32>(QUOTIENT_DIGITS * DIGIT_BITS), negative, remainder != 0);
 }
 
+/** Integers below this are floats. */
+const FLOAT_INTEGERS: u64 = 1 << 53;
+/** The greatest power of ten that `quickAverage` multiplies by. */
+const QUICK_SCALE: u32 = 15;
+/** The mantissa's bits in a float64. */
+const MANTISSA: u64 = (1 << 52) - 1;
+/** No rounded quotient of a rounded dividend is off by more than this many units. */
+const UNITS_MOST: u64 = 4;
+
+/**
+ * sum / (count * 10^scale) where both are floats, so that one division rounds as it should, as nearly all averages of
+ * integers are; NaN where they need not be.
+ */
+// @ts-ignore: decorator
+@inline
+export function quickAverage(sum: i64, count: u64, scale: u32): f64 {
+  if (count >= FLOAT_INTEGERS || <u64>(sum ^ (sum >> 63)) >= FLOAT_INTEGERS || scale > QUICK_SCALE) return NaN;
+  let divisor = <f64>count;
+  for (; scale > 0; scale--) divisor *= 10;
+  return divisor < <f64>FLOAT_INTEGERS ? <f64>sum / divisor : NaN;
+}
+
+/**
+ * The float64 nearest to (high * 2^40 + low) / count, for `low` below 2^40, `high` from -2^53 to 2^53 and `count` from 1
+ * to 2^53 - 1; NaN where that is next to a power of two and not equal to it.
+ *
+ * The rounded dividend divided is off by a unit or two. What that leaves of the dividend, a few times `count` at most,
+ * says by how many: 64 bits are enough for it, however long the products are. The correction is Markstein's (1990,
+ * "Computation of elementary functions on the IBM RISC System/6000 processor"), with integers for his fused operation.
+ */
+export function quickQuotient(high: i64, low: u64, count: u64): f64 {
+  const negative = high < 0;
+  if (negative) {
+    high = ~high + <i64>(low == 0);
+    low = ((<u64>1 << 40) - low) & DIGIT_MASK;
+  }
+  const found = reinterpret<u64>((<f64>high * 1099511627776.0 + <f64>low) / <f64>count);
+  if (found == 0) return 0;
+  const mantissa = (found & MANTISSA) | (MANTISSA + 1);
+  const exponent = <i64>(found >> 52) - 1075;
+  const left: u64 = exponent < 0 ? -exponent : 0;
+  const right: u64 = exponent > 0 ? exponent : 0;
+  // All modulo 2^64, in units of 2^min(exponent, 0).
+  const dividend = left < 64 ? ((<u64>high << 40) + low) << left : 0;
+  const unit = <i64>(count << right);
+  let rest = <i64>(dividend - ((mantissa * count) << right));
+  if (rest != 0 && mantissa - (MANTISSA + 1) - UNITS_MOST > MANTISSA - (UNITS_MOST << 1)) return NaN;
+  let units: u64 = 0;
+  for (; rest << 1 > unit || (rest << 1 == unit && ((mantissa + units) & 1) != 0); rest -= unit) units++;
+  for (; rest << 1 < -unit || (rest << 1 == -unit && ((mantissa + units) & 1) != 0); rest += unit) units--;
+  return reinterpret<f64>((found + units) | (<u64>negative << 63));
+}
+
 /** Splits the magnitude of a signed 192-bit number (24 bytes) into 5 digits; whether it is negative. */
 export function digitsOf192(source: usize, digits: usize): bool {
   let low = load<u64>(source);

@@ -557,6 +557,13 @@ function takesLanes(self: Accumulator, bound: u64, count: u32): bool {
   return true;
 }
 
+/** The sum of a group, while sums are no wider. */
+// @ts-ignore: decorator
+@inline
+export function sumIntegerLane(self: Accumulator, group: u32): i64 {
+  return load<i64>(laneOf(self, group));
+}
+
 /** Writes the 192-bit sum of a group to `target` (24 bytes). */
 export function sumIntegerLoad(self: Accumulator, group: u32, target: usize): void {
   if (self.wide) {

@@ -15,7 +15,8 @@ import {
 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
 import { directEnd, directGap } from "../group/direct";
-import { Groups, RowCounts, groupsIsOccupied, groupsOwnKeys } from "../group/state";
+import { groupsListBetween } from "../group/list";
+import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
@@ -153,34 +154,8 @@ function listOccupied(groups: Groups, list: usize, limit: u32, from: u32): u32 {
   const gap = directGap(groups);
   const gapStart = <u32>gap;
   const gapEnd = <u32>(gap >> 32);
-  const rows = listBetween(groups, list, 0, limit, from, min(gapStart, groups.count));
-  return listBetween(groups, list, rows, limit, max(from, gapEnd), directEnd(groups));
-}
-
-/** Goes on with groups [from, to), where `rows` are listed. How many are then. */
-function listBetween(groups: Groups, list: usize, rows: u32, limit: u32, from: u32, to: u32): u32 {
-  let group = from;
-  const holes = min(to, groups.holesBelow);
-  if (groups.counts == 0) {
-    const occupied = groups.occupied;
-    for (; group < holes && rows < limit; group++) {
-      store<u32>(list + ((<usize>rows) << 2), group);
-      rows += <u32>(load<u8>(occupied + <usize>group) != 0);
-    }
-  } else {
-    const stride: usize = changetype<RowCounts>(groups.counts).stride;
-    let at = changetype<RowCounts>(groups.counts).values + <usize>group * stride;
-    for (; group < holes && rows < limit; group++) {
-      store<u32>(list + ((<usize>rows) << 2), group);
-      rows += <u32>(load<i64>(at) != 0);
-      at += stride;
-    }
-  }
-  for (; group < to && rows < limit; group++) {
-    store<u32>(list + ((<usize>rows) << 2), group);
-    rows++;
-  }
-  return rows;
+  const rows = groupsListBetween(groups, list, 0, limit, from, min(gapStart, groups.count));
+  return groupsListBetween(groups, list, rows, limit, max(from, gapEnd), directEnd(groups));
 }
 
 /** Whether `rows` rows of results may have more than `bytes` of texts. */

@@ -26,6 +26,7 @@ import { outputColumn, regrow } from "../column/builder";
 import { directBlock } from "../group/direct";
 import { groupKeyValue } from "../group/emit";
 import { groupsExtend } from "../group/groups";
+import { groupsListBetween } from "../group/list";
 import { Groups, NO_GROUP, Tier, groupsIsOccupied } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree, regionHasRoom } from "../memory/region";
@@ -294,10 +295,9 @@ function listGroups(scatter: Scatter, groups: Groups, list: usize, most: u32): u
     memory.copy(list, scatter.order + ((<usize>next) << 2), (<usize>count) << 2);
     next += count;
   } else {
-    for (; next < end && count < most; next++) {
-      store<u32>(list + ((<usize>count) << 2), next);
-      count += <u32>groupsIsOccupied(groups, next);
-    }
+    count = groupsListBetween(groups, list, 0, most, next, end);
+    if (count < most) next = end;
+    else if (count != 0) next = load<u32>(list + ((<usize>(count - 1)) << 2)) + 1;
   }
   scatter.next = next;
   return count;

@@ -1,0 +1,32 @@
+// Listing groups that have rows, in the order of their numbers: no branch depends on which have.
+
+import { Groups, RowCounts } from "./state";
+
+/**
+ * Lists those of the groups [from, to) that have rows, u32 each, behind `rows` that are listed already, until there are
+ * `limit`. How many are then.
+ */
+export function groupsListBetween(groups: Groups, list: usize, rows: u32, limit: u32, from: u32, to: u32): u32 {
+  let group = from;
+  const holes = min(to, groups.holesBelow);
+  if (groups.counts == 0) {
+    const occupied = groups.occupied;
+    for (; group < holes && rows < limit; group++) {
+      store<u32>(list + ((<usize>rows) << 2), group);
+      rows += <u32>(load<u8>(occupied + <usize>group) != 0);
+    }
+  } else {
+    const stride: usize = changetype<RowCounts>(groups.counts).stride;
+    let at = changetype<RowCounts>(groups.counts).values + <usize>group * stride;
+    for (; group < holes && rows < limit; group++) {
+      store<u32>(list + ((<usize>rows) << 2), group);
+      rows += <u32>(load<i64>(at) != 0);
+      at += stride;
+    }
+  }
+  for (; group < to && rows < limit; group++) {
+    store<u32>(list + ((<usize>rows) << 2), group);
+    rows++;
+  }
+  return rows;
+}
