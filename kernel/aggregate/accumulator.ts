@@ -91,7 +91,8 @@ export class Accumulator {
   rows: u64;
   /**
    * LOG: `rows` values in `values` with their groups in `entries`, room for `sideCapacity`; `heads` are the
-   * starts of `headsCapacity` groups when the first `sideCount` values are in their order.
+   * starts of `headsCapacity` groups when the first `sideCount` values are in their order. `side` is 0 but for a large
+   * log, which lies as log-parts.ts says.
    */
   /** SUM_EXACT: per group the first side entry + 1 (u32), the entries, how many, and room for how many. */
   heads: usize;

@@ -25,6 +25,7 @@ import { VALUES_BYTES } from "./argument";
 import { distinctGroup, distinctPairs, distinctValue } from "./distinct";
 import { multisetMultiplicity, multisetValue } from "./multiset";
 import { sumExactClear } from "./sum-exact";
+import { logClear } from "./value-log";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** `fed` while a feeding that begins anew is not complete. */
@@ -192,8 +193,7 @@ function flush(self: Accumulator, context: usize, groups: u32, load: Load): bool
 function accumulatorClear(self: Accumulator): void {
   self.rows = 0;
   if (isLog(self)) {
-    self.sideCount = 0;
-    self.headsCapacity = 0;
+    logClear(self);
     if (self.family == <u32>Family.LOG_TEXT) arenaClear(changetype<Arena>(self.table));
     return;
   }

@@ -6,6 +6,9 @@
 // sorts (mode) within its group. The log is a multiset, so moving its entries about changes no answer, and all
 // quantiles and modes of one argument and filter share it.
 //
+// A large log of 8-byte keys is divided by group when values come instead (log-parts.ts): what is said here of entries,
+// values and heads is how a small one lies, or one of texts or of 16-byte keys.
+//
 //   entries:  u32 group numbers       values:  order keys (order-key.ts)
 //   heads:    u32 first entry of each group, and of the group past the last
 //
@@ -14,8 +17,19 @@
 import { Type } from "../abi/layout";
 import { regrow } from "../column/builder";
 import { regionBlock, regionFree } from "../memory/region";
-import { Accumulator } from "./accumulator";
+import { Accumulator, Family } from "./accumulator";
 import { maskBit } from "./argument";
+import {
+  partsAppend,
+  partsAppended,
+  partsClose,
+  partsEntry,
+  partsGroup,
+  partsOpen,
+  partsPlace,
+  partsReserve,
+  partsSettle,
+} from "./log-parts";
 import { orderLoad, orderOf, orderWidth } from "./order-key";
 import { SELECT_SCRATCH, selectKey, selectNext } from "./select-key";
 
@@ -23,6 +37,8 @@ import { SELECT_SCRATCH, selectKey, selectNext } from "./select-key";
 const SMALL: u32 = 16;
 /** From so many values on a rank is found by counting. */
 const COUNTED: u32 = 96;
+/** A log that holds so many values when more come is divided into parts: then blocks that are not full matter little. */
+const DIVIDED: u64 = 1 << 17;
 /** Ranges of groups that the values of many groups are divided by first, and from how many groups and values on. */
 const RANGES: u32 = 128;
 const MANY_GROUPS: u32 = 512;
@@ -40,8 +56,10 @@ export function logCount(self: Accumulator): u32 {
 
 /** Room for `rows` more values. False when out of memory, with nothing lost. */
 export function logReserve(self: Accumulator, rows: u32): bool {
+  if (self.side != 0) return partsReserve(self, rows);
   const need: u64 = self.rows + <u64>rows;
   if (need <= <u64>self.sideCapacity) return true;
+  if (self.rows >= DIVIDED && self.family == <u32>Family.LOG && self.stride == 8 && partsOpen(self, rows)) return true;
   // Half as much again: two copies are held while the values move.
   if (grow(self, max<u64>(need + (self.rows >> 1), 1024))) return true;
   return grow(self, need);
@@ -91,6 +109,7 @@ export function logUpdate(self: Accumulator, numbers: usize, values: usize, mask
 }
 
 function append<T>(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  if (self.side != 0) return appendDivided<T>(self, numbers, values, mask, rows);
   const groups = self.entries;
   const log = self.values;
   let at = <usize>self.rows;
@@ -103,15 +122,22 @@ function append<T>(self: Accumulator, numbers: usize, values: usize, mask: usize
   self.rows = at;
 }
 
-function appendBits(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
-  let at = <usize>self.rows;
+function appendDivided<T>(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  let count: u32 = 0;
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
-    store<u32>(self.entries + (at << 2), load<u32>(numbers + ((<usize>row) << 2)));
-    store<i64>(self.values + (at << 3), maskBit(values, row));
-    at++;
+    const group = load<u32>(numbers + ((<usize>row) << 2));
+    partsAppend(self, group, orderOf<T>(load<T>(values + <usize>row * sizeof<T>())));
+    count++;
   }
-  self.rows = at;
+  partsAppended(self, count);
+}
+
+function appendBits(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  for (let row: u32 = 0; row < rows; row++) {
+    if (mask != 0 && !maskBit(mask, row)) continue;
+    logAppend(self, load<u32>(numbers + ((<usize>row) << 2)), maskBit(values, row));
+  }
 }
 
 function appendWide(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
@@ -125,32 +151,62 @@ function appendWide(self: Accumulator, numbers: usize, values: usize, mask: usiz
   self.rows = at;
 }
 
+/** Appends a value by its 8-byte key; there is room for it. */
+export function logAppend(self: Accumulator, group: u32, key: i64): void {
+  if (self.side != 0) {
+    partsAppend(self, group, key);
+    return partsAppended(self, 1);
+  }
+  const at = <usize>self.rows;
+  store<u32>(self.entries + (at << 2), group);
+  store<i64>(self.values + (at << 3), key);
+  self.rows++;
+}
+
 /**
  * Appends entries `first` to `end` of `source`, whose groups `map` (u32 each) turns into this log's; u32 max leaves an
  * entry out. Room was made.
  */
 export function logCombine(self: Accumulator, source: Accumulator, map: usize, first: u32, end: u32): void {
-  const stride: usize = self.stride;
-  let at = <u32>self.rows;
   for (let entry = first; entry < end; entry++) {
     const group = load<u32>(map + ((<usize>logGroup(source, entry)) << 2));
     if (group == 0xffffffff) continue;
-    memory.copy(self.values + <usize>at * stride, source.values + <usize>entry * stride, stride);
-    store<u32>(self.entries + ((<usize>at) << 2), group);
-    at++;
+    const key = logKey(source, entry);
+    if (self.stride == 8) {
+      logAppend(self, group, load<i64>(key));
+      continue;
+    }
+    const at = <usize>self.rows;
+    store<u32>(self.entries + (at << 2), group);
+    copyValue<Wide>(self.values + (at << 4), key);
+    self.rows++;
   }
-  self.rows = at;
 }
 
 // @ts-ignore: decorator
 @inline
 export function logGroup(self: Accumulator, entry: u32): u32 {
-  return load<u32>(self.entries + ((<usize>entry) << 2));
+  return self.side != 0 ? partsGroup(self, entry) : load<u32>(self.entries + ((<usize>entry) << 2));
+}
+
+/** Address of an entry's key. */
+// @ts-ignore: decorator
+@inline
+function logKey(self: Accumulator, entry: u32): usize {
+  return self.side != 0 ? partsEntry(self, entry) : self.values + <usize>entry * <usize>self.stride;
 }
 
 /** Writes a value, as bits of the argument's type (a byte for BOOL), to `target` (16 bytes). */
 export function logLoad(self: Accumulator, entry: u32, target: usize): void {
-  orderLoad(self.type, self.values + <usize>entry * <usize>self.stride, target);
+  orderLoad(self.type, logKey(self, entry), target);
+}
+
+/** Makes it as it was before the first value. */
+export function logClear(self: Accumulator): void {
+  if (self.side != 0) partsClose(self);
+  self.rows = 0;
+  self.sideCount = 0;
+  self.headsCapacity = 0;
 }
 
 // ---- partition
@@ -158,11 +214,12 @@ export function logLoad(self: Accumulator, entry: u32, target: usize): void {
 /** Brings the log into the order of `groups` groups. False when out of memory, with nothing lost. */
 export function logPrepare(self: Accumulator, groups: u32): bool {
   const count = logCount(self);
-  if (self.heads != 0 && self.headsCapacity == groups && self.sideCount == count) return true;
+  if (self.side == 0 && self.heads != 0 && self.headsCapacity == groups && self.sideCount == count) return true;
   if (self.scratch == 0 && self.stride == 8) {
     self.scratch = regionBlock(self.region, SELECT_SCRATCH);
     if (self.scratch == 0) return false;
   }
+  if (self.side != 0) return partsSettle(self, groups);
   const heads = regrow(self.region, self.heads, 0, ((<usize>groups) + 2) << 2);
   if (heads == 0) return false;
   self.heads = heads;
@@ -250,17 +307,19 @@ function scatterByRange(self: Accumulator, fresh: usize, count: u32, groups: u32
 }
 
 /** Values of a group; the log is prepared. */
-// @ts-ignore: decorator
-@inline
 export function logSize(self: Accumulator, group: u32): u32 {
-  const at = self.heads + ((<usize>group) << 2);
+  const at = headOf(self, group);
   return load<u32>(at, 4) - load<u32>(at);
+}
+
+export function logFirst(self: Accumulator, group: u32): u32 {
+  return load<u32>(headOf(self, group));
 }
 
 // @ts-ignore: decorator
 @inline
-export function logFirst(self: Accumulator, group: u32): u32 {
-  return load<u32>(self.heads + ((<usize>group) << 2));
+function headOf(self: Accumulator, group: u32): usize {
+  return self.heads + ((<usize>(self.side != 0 ? partsPlace(self, group) : group)) << 2);
 }
 
 /** Address of a group's first value. */
