@@ -79,6 +79,10 @@ export function op_combine(ctx: usize, handle: u32, source: u32): i32 {
   return operators.combine(ctx, handle, source);
 }
 
+export function op_alike(ctx: usize, handle: u32, source: u32): i32 {
+  return operators.alike(ctx, handle, source);
+}
+
 export function op_divide(ctx: usize, handle: u32, parts: u32): i32 {
   return operators.divide(ctx, handle, parts);
 }

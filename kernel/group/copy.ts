@@ -1,8 +1,8 @@
 // Copying groups: the keys of some groups of one set looked up, and added where new, in another over the same keys.
 //
 // Numbers that are computed from keys (DIRECT) are the same in both when the layouts are, and packed rows (HASH) mean
-// the same in both but for texts, whose ids are each set's own: then nothing has to be unpacked. Else keys go one by
-// one in the normal form of key-column.ts.
+// the same in both: then nothing has to be unpacked. Ids of texts are each set's own, but sets that have learnt the
+// same dictionary have the same (`copyTextsAgree`). Else keys go one by one in the normal form of key-column.ts.
 //
 // The source may have a last key that the target has not, an ordinal (`Groups.extra`): of groups that have all the
 // same, numbers that are computed differ by what that one adds.
@@ -12,7 +12,7 @@ import { copyBytes } from "../memory/copy";
 import { groupKeyValue, groupTextBytes } from "./emit";
 import { groupsAssign, groupsHaveTexts, groupsPrepareLoaded, groupsSpan } from "./groups";
 import { directBlock, growDirect } from "./direct";
-import { NO_ID, internText, internedAddress, internedLength, internerReserve } from "./interner";
+import { NO_ID, internText, internedAddress, internedLength, internerReserve, internersAgree } from "./interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
 
@@ -28,26 +28,45 @@ export const enum Copying {
   FAILED = 0,
 }
 
+/** Whether every text of the source's keys has the same id in the target. */
+export function copyTextsAgree(target: Groups, source: Groups): bool {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const texts = groupsKey(source, index).interner;
+    if (texts != 0 && !internersAgree(groupsKey(target, index).interner, texts)) return false;
+  }
+  return true;
+}
+
+/** Whether all numbers of the source's groups are the target's for the same keys. */
+export function copyIsAlike(target: Groups, source: Groups): bool {
+  if (target.tier == <u32>Tier.NONE) return true;
+  if (target.tier != <u32>Tier.DIRECT || source.tier != <u32>Tier.DIRECT) return false;
+  return sharesLayout(target, source) && copyTextsAgree(target, source);
+}
+
 /**
  * Makes `target` ready for `count` groups of `source` that are listed at `list`: afterwards `copySpan` bounds their
- * numbers. `bitmaps` is scratch, BITMAP_BYTES a key.
+ * numbers. `agree` says what `copyTextsAgree` does; `bitmaps` is scratch, BITMAP_BYTES a key.
  */
 export function copyPrepare(
   target: Groups,
   source: Groups,
   list: usize,
   count: u32,
+  agree: bool,
   bitmaps: usize,
   scratch: usize,
 ): Copying {
   if (target.tier == <u32>Tier.NONE) return Copying.SAME;
-  const unpacked = groupsHaveTexts(source);
+  const unpacked = !agree && groupsHaveTexts(source);
   if (!unpacked && target.tier == <u32>Tier.UNDECIDED) {
     if (source.tier == <u32>Tier.DIRECT && !takeLayout(target, source)) return Copying.FAILED;
     if (source.tier == <u32>Tier.HASH && source.extra == 0) target.tier = Tier.HASH;
   }
-  if (!unpacked && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source))
+  if (!unpacked && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source)) {
+    widenRanges(target, source);
     return Copying.SAME;
+  }
   if (target.tier == <u32>Tier.HASH && !rowTableReserve(target.table, count + 1)) return Copying.FAILED;
   if (
     !unpacked &&
@@ -116,7 +135,7 @@ function takeLayout(target: Groups, source: Groups): bool {
   return true;
 }
 
-/** Whether both compute the same numbers; the target's ranges then cover the source's. */
+/** Whether both compute the same numbers, and could if the target's ranges covered the source's. */
 function sharesLayout(target: Groups, source: Groups): bool {
   for (let index: u32 = 0; index < target.keyCount; index++) {
     const from = groupsKey(source, index);
@@ -126,6 +145,10 @@ function sharesLayout(target: Groups, source: Groups): bool {
     const high = max(from.high, to.high);
     if (high >= low && <u64>(high - low) > <u64>to.mask) return false;
   }
+  return true;
+}
+
+function widenRanges(target: Groups, source: Groups): void {
   for (let index: u32 = 0; index < target.keyCount; index++) {
     const from = groupsKey(source, index);
     const to = groupsKey(target, index);
@@ -133,7 +156,6 @@ function sharesLayout(target: Groups, source: Groups): bool {
     to.low = min(from.low, to.low);
     to.high = max(from.high, to.high);
   }
-  return true;
 }
 
 function mapPacked(target: Groups, source: Groups, list: usize, count: u32, numbers: usize): bool {

@@ -17,6 +17,7 @@ import {
   pieceOffset,
   pieceSlots,
   slotsClear,
+  slotsExpect,
   slotsFeed,
   slotsFill,
   slotsInit,
@@ -279,6 +280,18 @@ export function internedLength(interner: usize, id: u32): u32 {
   return load<u32>(changetype<Interner>(interner).entries + ((<usize>id) << 3), 4);
 }
 
+/** Whether each text of `other` has the same id in `interner`. */
+export function internersAgree(interner: usize, other: usize): bool {
+  const count = changetype<Interner>(other).count;
+  if (count > changetype<Interner>(interner).count) return false;
+  for (let id: u32 = 0; id < count; id++) {
+    const length = internedLength(other, id);
+    if (internedLength(interner, id) != length) return false;
+    if (!bytesEqual(internedAddress(interner, id), internedAddress(other, id), length)) return false;
+  }
+  return true;
+}
+
 /** A hash of an interned text: the same in every interner of the same seed. */
 export function internedHash(interner: usize, id: u32): u32 {
   if (changetype<Interner>(interner).hashZero) return 0;
@@ -321,6 +334,7 @@ function learnWhole(interner: usize, dictionary: usize, known: u32, length: u32)
   }
   // Without the room rows find their codes one by one, in what was reserved for them.
   if (!internerReserve(interner, length - known, bytes)) return false;
+  slotsExpect(interner, length - known);
   for (let code = known; code < length; code++) {
     if (learnCode(interner, dictionary, code, self.remap + ((<usize>code) << 2)) != code) return false;
   }

@@ -191,8 +191,7 @@ export function slotsReserve(slots: usize, top: u32, more: u32, likely: u32): bo
   const wanted = load<u32>(piece, 8) + likely;
   if (load<u32>(slots, 4) != 1 && wanted >= load<u32>(piece, 12)) {
     const count = load<u32>(piece, 4) + 1;
-    let size = count;
-    while (size < MOST_SLOTS && wanted >= growAt(size)) size <<= 1;
+    const size = sizeFor(count, wanted);
     if (size > count) enlarge(slots, piece, count, size); // unreached: else needs 2^24 slots in one piece
   }
   while (load<u32>(piece, 8) + more > load<u32>(piece, 4)) {
@@ -200,6 +199,22 @@ export function slotsReserve(slots: usize, top: u32, more: u32, likely: u32): bo
     piece = slotsPiece(slots, top << 24);
   }
   return true;
+}
+
+/** Gives an index without entries the size that `entries` of them will want, where memory allows. */
+export function slotsExpect(slots: usize, entries: u32): void {
+  const piece: usize = load<u32>(slots, 8);
+  const count = load<u32>(piece, 4) + 1;
+  if (load<u32>(slots, 4) != 1 || load<u32>(piece, 8) != 0 || entries < growAt(count)) return;
+  if (entries < growAt(SPLIT_SLOTS)) enlarge(slots, piece, count, sizeFor(count, entries));
+  // Pieces do not get the same share of them.
+  else split(slots, piece, sizeFor(FIRST_SLOTS, entries / PIECES + (entries >> 11)));
+}
+
+/** The least size, `count` or more, at which so many entries do not make a piece grow. */
+function sizeFor(count: u32, entries: u32): u32 {
+  while (count < MOST_SLOTS && entries >= growAt(count)) count <<= 1;
+  return count;
 }
 
 /** Retries the growth that memory refused earlier; false when it is refused again. */
@@ -221,7 +236,7 @@ function grow(slots: usize, piece: usize): void {
 
 function growPiece(slots: usize, piece: usize, count: u32): bool {
   return load<u32>(slots, 4) == 1 && count >= SPLIT_SLOTS
-    ? split(slots, piece)
+    ? split(slots, piece, (count << 2) / PIECES)
     : enlarge(slots, piece, count, nextSize(count));
 }
 
@@ -241,7 +256,8 @@ function enlarge(slots: usize, piece: usize, count: u32, size: u32): bool {
   return true;
 }
 
-function split(slots: usize, whole: usize): bool {
+/** Makes pieces of `least` slots or more of the one that there is. */
+function split(slots: usize, whole: usize, least: u32): bool {
   const region: usize = load<u32>(slots);
   const pieces = regionBlock(region, <usize>PIECES * PIECE);
   if (pieces == 0) return false;
@@ -260,7 +276,7 @@ function split(slots: usize, whole: usize): bool {
   for (let index: u32 = 0; index < PIECES; index++) {
     const piece = pieces + <usize>index * PIECE;
     const used = load<u32>(piece, 8);
-    let size: u32 = (count << 2) / PIECES;
+    let size = least;
     while (size < used << 1) size <<= 1;
     if (pieceInit(slots, piece, size)) continue;
     for (let made: u32 = 0; made < index; made++) regionFree(region, load<u32>(pieces + <usize>made * PIECE));

@@ -155,6 +155,7 @@ function combineGroups(context: usize, operator: usize, source: usize, part: u32
   work.accumulator = 0;
   work.pair = 0;
   work.broken = 0;
+  work.agree = 0;
   if (work.group == work.end) return 0;
   if (!combineAccumulators(operator, source)) return failMemory(context, 0);
   let done: i32 = 1;

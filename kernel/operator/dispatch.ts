@@ -11,7 +11,7 @@ import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
-import { Combination, aggregateCombine, aggregateCombines, aggregateCombining } from "./aggregate-combine";
+import { Combination, aggregateCombine, aggregateCombines, aggregateCombining, aggregateIsAlike } from "./aggregate-combine";
 import { divisionTakes } from "./aggregate-division";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
@@ -425,6 +425,20 @@ export function combine(context: usize, handle: u32, other: u32): i32 {
   if (begun && changetype<Combination>(aggregationOf(operator).combination).source != other)
     return fail(context, Status.BUSY, Reason.NONE);
   return aggregateCombine(context, operator, source, other);
+}
+
+/** 1 where two aggregations of one configuration number their groups alike, 0 where not. */
+export function alike(context: usize, handle: u32, other: u32): i32 {
+  const source = enter(context, other);
+  if (source == 0) return status(context);
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  const kind = <u32>OperatorKind.HASH_AGGREGATE;
+  if (changetype<Operator>(operator).kind != kind || changetype<Operator>(source).kind != kind)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  return aggregateIsAlike(operator, source) ? 1 : 0;
 }
 
 /** Divides the groups among `parts` partitions; 0 only asks whether that can be done. */

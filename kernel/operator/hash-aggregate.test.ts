@@ -246,6 +246,56 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     source.destroy();
   });
 
+  describe("operators that number their groups alike", () => {
+    const ints = (...values: (number | null)[]) => values.map((value) => value && BigInt(value));
+    const each: [string, Query["types"], Value[][], Value[][], boolean][] = [
+      ["integers of one range", [types.int64], [ints(1, 9, null)], [ints(5, 9, 1)], true],
+      ["integers of another range", [types.int64], [ints(1, 9)], [ints(1, 90_000)], false],
+      ["integers beyond a range", [types.int64], [ints(1, 4096)], [ints(9000, 13_090)], false],
+      ["texts that came in one order", [types.utf8], [["a", "bé", "", null]], [["a", "bé", "a", ""]], true],
+      ["texts that came in another order", [types.utf8], [["a", "b", "c"]], [["b", "a", "c"]], false],
+      ["texts of other lengths", [types.utf8], [["a", "b", "c"]], [["a", "bb"]], false],
+      ["more texts", [types.utf8], [["a", "b"]], [["a", "b", "c"]], false],
+      [
+        "texts and booleans",
+        [types.utf8, types.bool],
+        [
+          ["x", "y"],
+          [true, false],
+        ],
+        [
+          ["x", "y"],
+          [null, true],
+        ],
+        true,
+      ],
+      ["floats, which are looked up", [types.float64], [[1, 2]], [[1, 2]], false],
+      ["no keys", [], [], [], true],
+    ];
+
+    test.each(each)("%s", (_name, keys, first, second, alike) => {
+      const query: Query = {
+        types: [...keys, types.int32],
+        keys: keys.map((_, key) => key),
+        aggregates: [{ name: "count" }, { name: "sum", of: keys.length }, { name: "max", of: keys.length }],
+      };
+      const numbered = (table: Value[][]): Table => [
+        ...table,
+        (table[0] ?? [0, 0]).map((_, row) => BigInt(row * row)),
+      ];
+      const tables = [numbered(first), numbered(second)] as const;
+      const [operator, source] = [open(kernel, query), open(kernel, query)];
+      pushAll(operator, query, tables[0]);
+      pushAll(source, query, tables[1]);
+      expect(operator.isAlike(source)).toBe(alike);
+      for (const _ of operator.absorb(source));
+      const both = tables[0].map((column, at) => [...column, ...tables[1][at]!]);
+      expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, both)));
+      operator.destroy();
+      source.destroy();
+    });
+  });
+
   test("combining that has begun blocks everything else, and its release fails the operator", () => {
     const query: Query = { types: [types.int64], keys: [0], aggregates: [{ name: "sum", of: 0 }] };
     const many: Table = [Array.from({ length: 150_000 }, (_, row) => BigInt(row) * 1_000_003n)];

@@ -141,11 +141,13 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       ["op_late", out],
       ["op_combine", handle],
       ["op_combine_part", handle, 0],
+      ["op_alike", handle],
       ["op_attach", handle, 0],
     ] as [string, ...(number | bigint)[]][])
       bad(Reason.BAD_HANDLE, name, STALE, ...values);
     bad(Reason.BAD_HANDLE, "op_combine", handle, STALE);
     bad(Reason.BAD_HANDLE, "op_combine_part", handle, STALE, 0);
+    bad(Reason.BAD_HANDLE, "op_alike", handle, STALE);
     bad(Reason.BAD_HANDLE, "op_attach", handle, STALE, 0);
     bad(Reason.BAD_HANDLE, "op_combine", handle, handle);
     bad(Reason.BAD_HANDLE, "op_combine_part", handle, handle, 0);
@@ -204,6 +206,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       [sketches, make(OperatorKind.HASH_AGGREGATE, SKETCHES)],
     ])
       bad(Reason.STATE_KIND, "op_combine", target!, source!);
+    bad(Reason.STATE_KIND, "op_alike", project, sums);
+    bad(Reason.STATE_KIND, "op_alike", sums, windows);
     for (const handle of [project, sketches, make(OperatorKind.HASH_AGGREGATE, ONE_SUM)])
       bad(Reason.STATE_KIND, "op_divide", handle, 0);
     for (const [target, source] of [
@@ -218,6 +222,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     bad(Reason.BAD_CONFIG, "op_late", windows, out);
     const averages = make(OperatorKind.HASH_AGGREGATE, AVERAGES);
     bad(Reason.STATE_CONFIG, "op_combine", averages, sums);
+    bad(Reason.STATE_CONFIG, "op_alike", averages, sums);
     bad(Reason.STATE_CONFIG, "op_combine_part", averages, divided, 0);
     bad(Reason.BAD_CONFIG, "op_divide", sums, 8);
     bad(Reason.BAD_CONFIG, "op_combine_part", sums, divided, PARTS);

@@ -482,6 +482,7 @@ function foldGroups(context: usize, operator: usize, scatter: Scatter, list: usi
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   const work = changetype<Combination>(self.combination);
   work.broken = 0;
+  work.agree = 0;
   if (
     !combineAccumulators(partial, scatter.state) ||
     !combineListed(context, work, partial, scatter.state, list, count, numbers)

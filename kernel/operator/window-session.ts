@@ -730,7 +730,7 @@ function copyKeys(context: usize, self: Windows, keys: usize, fresh: Sessions, m
       count += <u32>(key < old.headCapacity && load<u32>(old.heads + ((<usize>key) << 2)) != 0);
     }
     if (count == 0) break;
-    const copying = copyPrepare(to, from, list, count, bitmaps, scratch);
+    const copying = copyPrepare(to, from, list, count, false, bitmaps, scratch);
     if (copying == Copying.FAILED || !copyAssign(to, from, list, count, numbers, copying)) return false;
     if (!sessionsReserve(fresh, to.count, 0)) return false;
     for (let index: usize = 0; index < <usize>count; index++) {

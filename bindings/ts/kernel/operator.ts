@@ -483,6 +483,11 @@ export class Operator {
     return this.kernel.call((exports, context) => exports.op_combine(context, this.#handle, 0)) >= 0;
   }
 
+  /** Whether an aggregation of the same configuration numbers its groups as this one does: then `absorb` adds arrays up. */
+  isAlike(other: Operator): boolean {
+    return this.#run((exports, context) => exports.op_alike(context, this.#handle, other.#handle)) > 0;
+  }
+
   /** Whether groups of this aggregation can be divided by their keys' hash, to be brought together part by part. */
   divides(): boolean {
     return this.kernel.call((exports, context) => exports.op_divide(context, this.#handle, 0)) >= 0;

@@ -1,9 +1,9 @@
 // An aggregation that several workers push into operators of their own (shared-push.ts), brought together at the end.
 //
-// Their states merge to the same bits whatever the division of the rows. Few groups are folded into the first operator.
-// Many are divided by their keys' hash, by each operator's groups and the rows that it has set aside, and partitions are
-// claimed: whoever takes one folds it, from all operators, into an operator of his own. These have no group in common
-// and are the result.
+// Their states merge to the same bits whatever the division of the rows. Few groups are folded into the first operator,
+// as are those that all operators number alike: that adds arrays up. Others are divided by their keys' hash, by each
+// operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
+// operators, into an operator of his own. These have no group in common and are the result.
 
 import type { InputBatch, Kernel, Operator } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
@@ -38,14 +38,15 @@ export class ParallelPush {
 
   /**
    * @param create makes another operator like `first`
-   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay
+   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
    */
   constructor(
     pool: QueryWorkers,
     first: Operator,
     create: () => Operator,
-    staysAlone: (operator: Operator) => boolean = (operator) =>
-      bringsManyGroups(operator, ALONE_RATIO) && !operator.divides(),
+    staysAlone: ((operator: Operator) => boolean) | null = first.divides()
+      ? null
+      : (operator) => bringsManyGroups(operator, ALONE_RATIO),
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
@@ -71,12 +72,11 @@ export class ParallelPush {
   #isDivided(): boolean {
     const [first, ...others] = this.operators;
     if (!first!.divides()) return false;
+    const { divideGroups } = this.#pool.faults;
+    if (divideGroups === undefined && others.every((other) => first!.isAlike(other))) return false;
     const counts = others.map((operator) => operator.stats());
     const groups = counts.reduce((sum, count) => sum + count.groups, 0);
-    return (
-      counts.some(({ partitions }) => partitions > 0) ||
-      groups >= (this.#pool.faults.divideGroups ?? DIVIDE_GROUPS)
-    );
+    return counts.some(({ partitions }) => partitions > 0) || groups >= (divideGroups ?? DIVIDE_GROUPS);
   }
 
   *#divide(): Generator<void> {

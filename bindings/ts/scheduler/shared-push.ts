@@ -1,10 +1,12 @@
 // Pushing morsels by several workers, each into an operator of its own.
 //
-// The first morsel goes the way of one thread: most inputs are no longer. From the second on morsels are described (or,
+// The first morsel goes the way of one thread: most inputs are no longer, and what it brings may tell that sharing would
+// not pay. Where nothing can tell, and the batch at hand is long, it is shared like the others. Morsels are described (or,
 // if they lie on the host, copied) into slots and offered; the calling thread takes one itself whenever enough are
 // waiting for the others. Which worker gets which rows is chance: only operators for which it makes no difference, once
 // they are brought together (parallel-push.ts, shared-sort.ts), are pushed this way.
 
+import { Abi } from "../../../kernel/abi/layout.js";
 import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
 import type { Job, QueryWorkers } from "../pool/index.js";
 import type { Schema } from "../type/data-type.js";
@@ -14,6 +16,9 @@ import { SharedWork } from "./shared-work.js";
 const RING = 64;
 /** Morsels that are copied ahead for each thread: they take memory, and grow cold. */
 const STAGED_AHEAD = 3;
+
+/** Rows of a first batch from which on its first morsel is shared, too. */
+const LONG_ROWS = 16 * Abi.MORSEL_ROWS;
 
 /** A morsel that is in the ring. */
 interface Offered {
@@ -29,7 +34,7 @@ export class SharedPush {
   readonly #kernel: Kernel;
   readonly #pool: QueryWorkers;
   readonly #create: () => Operator;
-  readonly #staysAlone: (operator: Operator) => boolean;
+  readonly #staysAlone: ((operator: Operator) => boolean) | null;
   /** The calling thread's first. */
   readonly operators: Operator[];
   #work: SharedWork | null = null;
@@ -40,13 +45,13 @@ export class SharedPush {
 
   /**
    * @param create makes another operator like `first`
-   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay
+   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
    */
   constructor(
     pool: QueryWorkers,
     first: Operator,
     create: () => Operator,
-    staysAlone: (operator: Operator) => boolean = () => false,
+    staysAlone: ((operator: Operator) => boolean) | null = null,
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
@@ -57,10 +62,11 @@ export class SharedPush {
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
-    if (this.#pushed === 0 || this.#alone) {
+    const isFirst = this.#pushed === 0 && (this.#staysAlone !== null || input.rows < LONG_ROWS);
+    if (isFirst || this.#alone) {
       const [operator] = this.operators;
       operator!.push(input, start, rows, firstRow);
-      if (this.#pushed === 0) this.#alone = this.#staysAlone(operator!);
+      if (isFirst) this.#alone = this.#staysAlone?.(operator!) ?? false;
       this.#pushed += 1;
       return;
     }
