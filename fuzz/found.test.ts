@@ -309,3 +309,35 @@ it("the last moment of a window of dates in milliseconds is a date", () => {
   };
   return holds({ plan, tables: { t: { columns: [date], rows: [[0n]] } } }, [PLAIN_WAY]);
 });
+
+it("a cast that only a row fails that is taken back later may fail in a stream of changes", () =>
+  holds(
+    {
+      plan: {
+        kind: "withColumns",
+        input: {
+          kind: "set",
+          operation: "except",
+          left: source("t0", [{ name: "c0", type: int32, nullable: false }]),
+          right: source("t0", [{ name: "c0", type: int32, nullable: false }]),
+        },
+        columns: [
+          {
+            name: "x0",
+            expression: {
+              kind: "cast",
+              value: { kind: "column", name: "c0" },
+              type: { kind: "int", bits: 8, signed: true },
+              try: false,
+            },
+          },
+        ],
+      },
+      tables: { t0: { columns: [{ name: "c0", type: int32, nullable: false }], rows: [[1970n]] } },
+    },
+    [
+      { ...PLAIN_WAY, mode: "update" },
+      { ...PLAIN_WAY, mode: "stream" },
+      { ...PLAIN_WAY, mode: "collect" },
+    ],
+  ));

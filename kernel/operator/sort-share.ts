@@ -29,6 +29,7 @@ import {
 import { sorterBegin, sorterEnd, sorterIsReady, sorterReserve, sorterStep } from "../sort/sorter";
 import { orderJoin, orderJoinBegin, orderJoinEnd, orderMeasure } from "../sort/split-order";
 import {
+  LOOK_UP_BYTES,
   MOST_SPLIT_PARTS,
   SPLITTERS_SIZE,
   Splitters,
@@ -90,7 +91,7 @@ export function sortSplit(context: usize, operator: usize, handles: usize, count
   const address = regionCut(operator, LEADER_SIZE);
   const splitters = regionCut(operator, SPLITTERS_SIZE);
   const sources = regionBlock(operator, max<usize>(64, (<usize>count) << 3));
-  const words = regionBlock(operator, (<usize>parts << 3) + CURSOR_SIZE);
+  const words = regionBlock(operator, (<usize>parts << 3) + CURSOR_SIZE + LOOK_UP_BYTES);
   if (address == 0 || splitters == 0 || sources == 0 || words == 0) {
     regionFree(operator, sources);
     regionFree(operator, words);
@@ -111,6 +112,7 @@ export function sortSplit(context: usize, operator: usize, handles: usize, count
   plan.order = self.order;
   plan.rows = self.spare;
   plan.words = words;
+  plan.lookUp = words + (<usize>parts << 3) + CURSOR_SIZE;
   if (!findSplitters(context, operator, self, leader)) {
     storeClear(rowsOf(self));
     storeClear(changetype<RowStore>(self.spare));

@@ -23,6 +23,8 @@ import {
 import { MOST_SPLIT_PARTS, Splitters, planSplitWord } from "./splitters";
 
 const BLOCK_ROWS: u32 = 4096;
+/** Splitters that words share their highest bits with, at most, where these are looked up: else they are searched for. */
+const MOST_STEPS: u32 = 4;
 const WIDEST: u32 = 16;
 
 const enum Phase {
@@ -151,8 +153,33 @@ function isOnePart(splitters: Splitters, words: usize, digits: usize, count: u32
   return true;
 }
 
-/** For each word the number of splitters whose words are not above it; four at a time, as each waits for its loads. */
+/** For each word the number of splitters whose words are not above it. */
 function findParts(splitters: Splitters, words: usize, digits: usize, count: u32): void {
+  if (splitters.steps <= MOST_STEPS) lookUpParts(splitters, words, digits, count);
+  else searchParts(splitters, words, digits, count);
+}
+
+/**
+ * By their highest bits, and a comparison for each splitter that may share them: half the time of a search where values
+ * are spread. A word that is as great as can be counts the end of the table, too, and what lies behind it.
+ */
+function lookUpParts(splitters: Splitters, words: usize, digits: usize, count: u32): void {
+  const table = splitters.words;
+  const lookUp = splitters.lookUp;
+  const shift = <u64>splitters.shift;
+  const steps = splitters.steps;
+  const last = splitters.parts - 1;
+  const end = words + ((<usize>count) << 3);
+  for (let at = words, digit = digits; at < end; at += 8, digit += 2) {
+    const word = load<u64>(at);
+    let part = <u32>load<u16>(lookUp + (<usize>(word >> shift) << 1));
+    for (let step: u32 = 0; step < steps; step++) part += <u32>(load<u64>(table + ((<usize>part) << 3)) <= word);
+    store<u16>(digit, <u16>min(part, last));
+  }
+}
+
+/** By halves, four words at a time, as each waits for its loads. */
+function searchParts(splitters: Splitters, words: usize, digits: usize, count: u32): void {
   const table = splitters.words - 8;
   const first: usize = (<usize>splitters.parts) << 2;
   const end = words + ((<usize>count) << 3);

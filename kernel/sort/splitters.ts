@@ -15,6 +15,10 @@ import { RowStore, storeCopy, storeReserve, storeTextBytes } from "./row-store";
 import { Sorter, rowMask, sorterNext, sorterPrepare } from "./sorter";
 
 export const MOST_SPLIT_PARTS: u32 = 1024;
+/** Highest bits of a word by which splitters are looked up, as far as it has so many. */
+const LOOK_UP_BITS: u32 = 12;
+/** Bytes of the look-up: u16 for each of their values. */
+export const LOOK_UP_BYTES: usize = (1 << LOOK_UP_BITS) << 1;
 /** Rows of the sample for each part, and at least. */
 const SAMPLED: u32 = 8;
 const LEAST_SAMPLE: u32 = 1024;
@@ -31,12 +35,17 @@ export class Splitters {
   complete: u32;
   /** Bits of a word. */
   bits: u32;
-  /** `RowStore` of the splitters, in order, and u64 words of them. */
+  /** `RowStore` of the splitters, in order, and u64 words of them: as many as parts, the last one of which is none. */
   rows: usize;
   words: usize;
+  /** For each value of a word's highest bits, behind `shift` others, the splitters below all such words. */
+  lookUp: usize;
+  shift: u32;
+  /** Splitters among the words of one such value, at most. */
+  steps: u32;
 }
 
-export const SPLITTERS_SIZE: usize = 28;
+export const SPLITTERS_SIZE: usize = 40;
 
 /** Rows of all stores' sample. */
 export function sampleRows(parts: u32): u32 {
@@ -93,7 +102,21 @@ export function packSplitters(self: Splitters, cursor: usize): void {
   self.bits = <u32>plannedBits(order, pieces);
   if (rows != 0) packRows(order, pieces, 0, rows, self.words, NO_NUMBER);
   // Where there are no rows at all there are no splitters either.
-  for (let at = rows; at + 1 < self.parts; at++) store<u64>(self.words + ((<usize>at) << 3), u64.MAX_VALUE);
+  for (let at = rows; at < self.parts; at++) store<u64>(self.words + ((<usize>at) << 3), u64.MAX_VALUE);
+  fillLookUp(self);
+}
+
+function fillLookUp(self: Splitters): void {
+  self.shift = self.bits > LOOK_UP_BITS ? self.bits - LOOK_UP_BITS : 0;
+  self.steps = 0;
+  const values: u32 = 1 << min(self.bits, LOOK_UP_BITS);
+  let below: u32 = 0;
+  for (let value: u32 = 0; value < values; value++) {
+    store<u16>(self.lookUp + ((<usize>value) << 1), <u16>below);
+    const first = below;
+    while (below + 1 < self.parts && load<u64>(self.words + ((<usize>below) << 3)) >> self.shift == value) below++;
+    self.steps = max(self.steps, below - first);
+  }
 }
 
 /** Plans the word by which rows are divided, in an order that has the ranges of the splitters'. */

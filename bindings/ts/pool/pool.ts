@@ -28,6 +28,8 @@ export interface PoolFaults {
   readonly endAt?: number | undefined;
   /** Groups from which on bringing aggregations together is shared. */
   readonly divideGroups?: number | undefined;
+  /** Rows after which other sorts take what comes. */
+  readonly roundRows?: number | undefined;
 }
 
 /** What each thread of a job uses, in the kernel's memory. */

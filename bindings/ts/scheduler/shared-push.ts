@@ -37,6 +37,8 @@ export class SharedPush {
   readonly #staysAlone: ((operator: Operator) => boolean) | null;
   /** The calling thread's first. */
   readonly operators: Operator[];
+  /** Those of them that morsels go to now, the calling thread's first. */
+  #active: Operator[];
   #work: SharedWork | null = null;
   #pushed = 0;
   #alone = false;
@@ -58,13 +60,14 @@ export class SharedPush {
     this.#create = create;
     this.#staysAlone = staysAlone;
     this.operators = [first];
+    this.#active = [first];
   }
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
     const isFirst = this.#pushed === 0 && (this.#staysAlone !== null || input.rows < LONG_ROWS);
     if (isFirst || this.#alone) {
-      const [operator] = this.operators;
+      const [operator] = this.#active;
       operator!.push(input, start, rows, firstRow);
       if (isFirst) this.#alone = this.#staysAlone?.(operator!) ?? false;
       this.#pushed += 1;
@@ -81,7 +84,7 @@ export class SharedPush {
     // It counts as free until it is described: memory may end in the middle of that.
     if (this.#free.length === 0) this.#free.push(new Stage(this.#kernel));
     const slot = this.#free.at(-1)!;
-    const { columns } = this.operators[0]!;
+    const { columns } = this.#active[0]!;
     const address = slot.describe(input, columns, start, rows, firstRow);
     this.#free.pop();
     const whole = start === 0 && rows === input.rows && input.accepted !== undefined;
@@ -94,6 +97,18 @@ export class SharedPush {
     });
     work.offer(address);
     this.#pushed += 1;
+  }
+
+  /** Finishes what was offered, and lets morsels go to other operators from now on. */
+  *renew(): Generator<void> {
+    yield* this.finish();
+    this.#active = [this.#another()];
+  }
+
+  #another(): Operator {
+    const operator = this.#create();
+    this.operators.push(operator);
+    return operator;
   }
 
   /** Finishes what was offered. Afterwards no other thread is at work here. */
@@ -118,14 +133,14 @@ export class SharedPush {
   #begin(): SharedWork {
     if (this.#work !== null) return this.#work;
     const { threads } = this.#pool;
-    while (this.operators.length <= threads) this.operators.push(this.#create());
+    while (this.#active.length <= threads) this.#active.push(this.#another());
     this.#work = new SharedWork(this.#kernel, this.#pool, {
       task: { kind: "push" },
-      handles: this.operators.slice(1).map(({ handle }) => handle),
+      handles: this.#active.slice(1).map(({ handle }) => handle),
       ring: RING,
       failure: (number, record) => {
         const { schema, firstRow } = this.#offered.get(number)!;
-        return this.operators[0]!.pushError(record, schema, firstRow);
+        return this.#active[0]!.pushError(record, schema, firstRow);
       },
     });
     return this.#work;
@@ -133,7 +148,7 @@ export class SharedPush {
 
   readonly #own = (address: number, number: number): void => {
     const { schema, firstRow } = this.#offered.get(number)!;
-    this.operators[0]!.pushDescribed(address, schema, firstRow);
+    this.#active[0]!.pushDescribed(address, schema, firstRow);
   };
 
   /** Takes slots back whose morsels are done. */

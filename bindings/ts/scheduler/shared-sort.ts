@@ -1,6 +1,7 @@
 // A sort that several workers take part in, from the first morsel to the last row of the result.
 //
-// Each pushes morsels into a SORT of its own (shared-push.ts). At the end a leader finds splitters in a sample of all rows,
+// Each pushes morsels into a SORT of its own (shared-push.ts), and into another one after a while: who is quicker has more
+// rows, and what comes later is shared sort by sort. At the end a leader finds splitters in a sample of all rows,
 // each sort's rows are divided by them, and workers claim ranges of the order: the rows of a range are fetched from
 // all sorts, sorted and laid out as a batch by one worker. Ranges are handed out in order (kernel/operator/sort-share.ts).
 //
@@ -20,6 +21,9 @@ import { type Piece, SharedWork } from "./shared-work.js";
 
 /** Rows from which on dividing them pays: sorting fewer takes 10 ms. */
 const DIVIDE_ROWS = 131_072;
+/** Rows after which other sorts take what comes, and the share of all rows so far. */
+const ROUND_ROWS = 2 ** 20;
+const ROUND_SHARE = 1 / 8;
 /** Parts have so many rows on average (kernel/sort/sorter.ts), and there are so many at least, and at most. */
 const PART_ROWS = 16_384;
 const LEAST_PARTS = 64;
@@ -60,6 +64,7 @@ export class SharedSort {
   #leader: Operator | null = null;
   #parts = 0;
   #rows = 0;
+  #roundRows = 0;
   /** In the order of their rows. */
   readonly #ranges: Range[] = [];
   /** Whether the ranges are the result: nothing else is needed any more. */
@@ -78,8 +83,15 @@ export class SharedSort {
   }
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
-    return this.#morsels.push(input, start, rows, firstRow);
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
+    const most = this.#pool.faults.roundRows ?? Math.max(ROUND_ROWS, this.#rows * ROUND_SHARE);
+    if (this.#roundRows >= most && !this.#isLimited) {
+      yield* this.#morsels.renew();
+      this.#roundRows = 0;
+    }
+    this.#rows += rows;
+    this.#roundRows += rows;
+    yield* this.#morsels.push(input, start, rows, firstRow);
   }
 
   /** What has taken the rows, and what gives the result. */
