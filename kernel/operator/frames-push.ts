@@ -115,6 +115,7 @@ function applyVector(context: usize, operator: usize, count: u32, left: u32, bat
       self.longest = max(self.longest, load<u32>(at, 4) - load<u32>(at));
     }
   }
+  // unreached: only where thousands of hashes collide while memory is out
   if (!groupsAssign(groups, count, self.groups)) return failMemory(context, 0);
   for (let row: u32 = 0; row < count; row++) append(self, load<u32>(self.groups + ((<usize>row) << 2)));
   return 0;

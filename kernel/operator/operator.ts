@@ -50,6 +50,11 @@ export function operatorAllocate(context: usize, kind: u32): usize {
   return operator;
 }
 
+/** An operator is of no use where a part of it, an operator by itself, has failed. */
+export function operatorFailWith(operator: usize, part: usize): void {
+  changetype<Operator>(operator).failed |= changetype<Operator>(part).failed;
+}
+
 export function operatorFree(context: usize, operator: usize): void {
   regionDestroy(operator);
   heapFree(contextRoot(context), operator);

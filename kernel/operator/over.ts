@@ -384,6 +384,7 @@ function applyVector(context: usize, operator: usize, count: u32, left: u32, bat
   const at = self.rows;
   for (let column: u32 = 0; column < self.carried; column++)
     builderAppendVector(outputColumn(self.whole, column), changetype<Vector>(programOutput(program, column)), count);
+  // unreached: only where thousands of hashes collide while memory is out
   if (!groupsAssign(groups, count, self.numbers + ((<usize>at) << 2))) return failMemory(context, 0);
   saveVectors(self, program);
   const status = walk(context, operator, at, count);

@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
+import { encodeWindowConfig } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { type AggregateName, aggregateType } from "../../bindings/ts/type/aggregate.js";
 import {
   bool,
@@ -24,12 +26,15 @@ import {
 import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import type { TwinWindow } from "../../twin/window.js";
-import { AggregateFault } from "../abi/operator.js";
+import { Type } from "../abi/layout.js";
+import { AggregateFault, AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
+import { WindowKind } from "../abi/window.js";
 import {
   type Aggregate,
   BUILDS,
   batchOf,
+  multiset,
   type Query,
   rowsOf,
   slice,
@@ -790,6 +795,249 @@ describe("a windowed aggregation", () => {
       expect(() => openWindow(kernels.get("simd")!, lone(window, bound))).toThrow(
         "configuration is malformed",
       );
+  });
+
+  describe("rows that are filtered out move time, too", () => {
+    /** Counts, and sums of the time's second output, in windows of 10 over the first column; a filter is the second. */
+    const openFiltered = (length: bigint) => {
+      const program = new ProgramBuilder();
+      const [at, passes] = [program.column(Type.I64), program.column(Type.BOOL)];
+      program.filter(program.load(passes));
+      const time = program.load(at);
+      for (let output = 0; output < 2; output++) program.output(time);
+      const config = encodeWindowConfig({
+        kind: WindowKind.TUMBLE,
+        time: 0,
+        length,
+        bound: 0n,
+        allTimes: true,
+        aggregate: {
+          program: program.encode(),
+          keys: [],
+          aggregates: [
+            { function: AggregateFunction.COUNT_ROWS },
+            { function: AggregateFunction.SUM, argument: 1, type: Type.I64 },
+          ],
+        },
+      });
+      const fields = ["window_start", "window_end", "count", "sum"].map((name) => ({
+        name,
+        type: int64,
+        nullable: true,
+      }));
+      return kernels.get("simd")!.operator({
+        kind: OperatorKind.WINDOW_AGGREGATE,
+        config,
+        columns: [0, 1],
+        output: { fields },
+        emitsPerPush: true,
+      });
+    };
+    const results = (
+      operator: Operator,
+      times: readonly bigint[],
+      passes: readonly boolean[],
+      size: number,
+    ) => {
+      const rows: Value[][] = [];
+      for (let start = 0; start < times.length; start += size) {
+        const table = [times.slice(start, start + size), passes.slice(start, start + size)];
+        rows.push(...rowsOf(operator.process(batchOf([int64, bool], table))));
+      }
+      rows.push(...rowsOf(operator.finish()));
+      operator.destroy();
+      return rows;
+    };
+
+    test("a time that is an output twice", () => {
+      const times = Array.from({ length: 9000 }, (_, row) => BigInt(row));
+      const passes = times.map((_, row) => row % 3 !== 1);
+      const wanted = [0n, 3000n, 6000n].map((start) => {
+        const own = times.filter((time, row) => passes[row] && time >= start && time < start + 3000n);
+        return [start, start + 3000n, BigInt(own.length), own.reduce((sum, time) => sum + time, 0n)];
+      });
+      expect(results(openFiltered(3000n), times, passes, 4500)).toEqual(wanted);
+    });
+
+    test("past all times that are taken", () => {
+      const last = 2n ** 63n - 2n;
+      // One slice, and two: the last row would close them, and comes after all others.
+      for (const times of [
+        [3n, 4n, 5n],
+        [3n, 14n, 13n],
+      ]) {
+        const counts = new Map<bigint, bigint[]>();
+        for (const time of times) {
+          const start = time - (time % 10n);
+          counts.set(start, [...(counts.get(start) ?? []), time]);
+        }
+        const wanted = [...counts].map(([start, own]) => [
+          start,
+          start + 10n,
+          BigInt(own.length),
+          own.reduce((sum, time) => sum + time, 0n),
+        ]);
+        const operator = openFiltered(10n);
+        const passes = [...times.map(() => true), false];
+        expect(results(operator, [...times, last], passes, 10)).toEqual(wanted);
+      }
+    });
+  });
+
+  test("times at the very beginning, in more slices than are counted from there", () => {
+    const lowest = -(2n ** 63n) + 2n;
+    const asked = lone({ kind: "tumble", length: 1n, offset: 0n });
+    const history = { table: [[lowest, lowest + 3n, lowest, lowest + 1n]], watermarks: [] };
+    expect(comparable(runWindow(kernels.get("simd")!, asked, history))).toEqual(
+      comparable(expectedWindow(asked, history)),
+    );
+  });
+
+  test("keys whose numbers are not computed, however many come", () => {
+    const rows = Array.from({ length: 4600 }, (_, row) => row);
+    const near = rows.map((row) => (row < 3 ? BigInt(row) * 900_000n : BigInt((row * 1933) % 5000)));
+    const far = rows.map((row) => BigInt(row) * 2n ** 40n);
+    const times = rows.map((row) => BigInt(row));
+    const sum: Aggregate = { name: "sum", of: 2 };
+    const cases: [Table[number], readonly number[], readonly Aggregate[], WindowQuery["changes"]?][] = [
+      [far, [0], [sum]],
+      [near, [0, 1], [sum]],
+      [near, [0], [sum, { name: "countDistinct", of: 2 }]],
+      [near, [0], [sum], { lateness: 5n, early: 0n }],
+    ];
+    for (const [keys, by, aggregates, changes] of cases) {
+      const query: Query = { types: [int64, int64, int64, int64], keys: by, aggregates };
+      const window: TwinWindow = { kind: "tumble", length: 10_000n, offset: 0n };
+      const asked: WindowQuery = { query, time: 3, window, bound: 5n, changes };
+      const history = { table: [keys, far, times.map((time) => time % 7n), times], watermarks: [] };
+      const given = runWindow(kernels.get("simd")!, asked, history, [3, 2000, 700, 1900]);
+      const wanted = comparable(expectedWindow(asked, history)).rows;
+      if (changes === undefined) expect(comparable(given).rows).toEqual(wanted);
+      else expect(consolidated(given.rows)).toEqual(wanted);
+    }
+  });
+
+  test("a sum past 64 bits among scattered rows fails the pull", () => {
+    const query: Query = { types: [int64, int64], keys: [], aggregates: [{ name: "sum", of: 0 }] };
+    const operator = openWindow(kernels.get("simd")!, { query, time: 1, window: tumble });
+    const times = Array.from({ length: 60 }, (_, row) => BigInt((row * 37) % 400));
+    operator.push(batchOf([int64, int64], [times.map(() => 2n ** 62n), times]));
+    operator.watermark(END_OF_INPUT);
+    expect(() => operator.pull()).toThrow(OverflowError);
+    expect(() => operator.pull()).toThrow(ClosedError);
+    operator.destroy();
+  });
+
+  test("sessions refuse null times, and those whose end does not fit 64 bits, with the row", () => {
+    const session = lone({ kind: "session", gap: 10n });
+    for (const [times, type] of [
+      [[1n, 2n, null], ArgumentError],
+      [[1n, 2n, 2n ** 63n - 11n], OverflowError],
+    ] as const) {
+      const operator = openWindow(kernels.get("simd")!, { ...session, nullTime: "error" });
+      const error = attempt(() => operator.push(batchOf([int64], [times])));
+      expect(error).toBeInstanceOf(type);
+      expect(error).toMatchObject({ row: 2 });
+      operator.destroy();
+    }
+  });
+
+  test("a window that is half read is counted, and given back", () => {
+    const kernel = kernels.get("simd")!;
+    const idle = [kernel.usedBytes, kernel.blocks];
+    const { asked, table } = stream(60, { kind: "hop", length: 20n, step: 10n, offset: 0n }, 2n);
+    const operator = openWindow(kernel, asked);
+    operator.push(batchOf(asked.query.types, table));
+    operator.watermark(END_OF_INPUT);
+    const before = operator.stats().stateBytes;
+    expect(operator.pull(1)!.length).toBe(1);
+    expect(operator.stats().stateBytes).toBeGreaterThan(before);
+    operator.destroy();
+    expect([kernel.usedBytes, kernel.blocks]).toEqual(idle);
+  });
+
+  test("corrections that wait are counted, and leave in batches of few bytes", () => {
+    const { asked, table } = stream(200, { kind: "tumble", length: 5n, offset: 0n }, 3n);
+    const aggregates: Aggregate[] = [{ name: "count" }, { name: "max", of: 0 }];
+    const changing = {
+      ...asked,
+      query: { ...asked.query, aggregates, keys: [1] },
+      changes: { lateness: 1000n, early: 0n },
+    };
+    const operator = openWindow(kernels.get("simd")!, changing);
+    const rows: Value[][] = [];
+    const drain = () => {
+      for (let batch = operator.pull(4000, 1); batch !== null; batch = operator.pull(4000, 1)) {
+        const some = rowsOf([batch]);
+        // A text, or what it was and what it is.
+        expect(some.filter((row) => row[4] !== null).length).toBeLessThanOrEqual(2);
+        rows.push(...some);
+      }
+    };
+    const late = table.map((column) => column.slice(0, 100));
+    operator.push(batchOf(asked.query.types, table));
+    drain();
+    const { stateBytes } = operator.stats();
+    operator.push(batchOf(asked.query.types, late));
+    const waiting = operator.stats().stateBytes;
+    expect(waiting).toBeGreaterThan(stateBytes);
+    drain();
+    expect(operator.stats().stateBytes).toBeLessThan(waiting);
+    operator.watermark(END_OF_INPUT);
+    drain();
+    operator.destroy();
+    const history = { table: table.map((column, at) => [...column, ...late[at]!]), watermarks: [] };
+    expect(consolidated(rows)).toEqual(comparable(expectedWindow(changing, history)).rows);
+  });
+
+  test("very many sessions leave early, and in batches of few bytes", () => {
+    const query: Query = { types: [utf8, int64], keys: [0], aggregates: [{ name: "count" }] };
+    const asked: WindowQuery = {
+      query,
+      time: 1,
+      window: { kind: "session", gap: 100n },
+      bound: 0n,
+      changes: { lateness: 0n, early: 10n },
+    };
+    const operator = openWindow(kernels.get("simd")!, asked);
+    const keys = Array.from({ length: 17_000 }, (_, row) => `${10_000 + row}`);
+    operator.push(batchOf(query.types, [keys, keys.map((_, row) => BigInt(row >> 10))]));
+    const rows: Value[][] = [];
+    for (let batch = operator.pull(65536, 500); batch !== null; batch = operator.pull(65536, 500)) {
+      expect(batch.length).toBeLessThanOrEqual(100);
+      rows.push(...rowsOf([batch]));
+    }
+    operator.destroy();
+    expect(rows.map((row) => row[2]).sort()).toEqual(keys);
+    expect(rows.every((row) => row[3] === 1n && row[4] === 0n)).toBe(true);
+  });
+
+  test("a push that memory will not do for leaves rows that were set aside where they are", async () => {
+    const kernel = await Kernel.open({ build: "simd", budget: "12 MiB" });
+    const query: Query = {
+      types: [utf8, int64, int64],
+      keys: [0, 1],
+      aggregates: [{ name: "sum", of: 1 }],
+      faults: AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT,
+    };
+    const asked = { query, time: 2, window: { kind: "tumble", length: 1000n, offset: 0n } } as const;
+    const rows = Array.from({ length: 30 }, (_, row) => row);
+    const table = [rows.map((row) => `key ${row % 9}`), rows.map(BigInt), rows.map(BigInt)];
+    const huge = [rows.map((row) => `${row}`.repeat(130_000)), rows.map(BigInt), rows.map(BigInt)];
+    let refused = 0;
+    const operator = openWindow(kernel, asked);
+    for (let nth = 1; nth < 60; nth++) {
+      operator.push(batchOf(query.types, table));
+      kernel.failAllocation((nth | 0x8000_0000) >>> 0);
+      expect(() => operator.push(batchOf(query.types, huge))).toThrow(MemoryLimitError);
+      kernel.failAllocation(0);
+      refused++;
+    }
+    const wide = Array.from({ length: refused }, () => 0);
+    const history = { table: table.map((column) => wide.flatMap((): Value[] => column)), watermarks: [] };
+    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expectedWindow(asked, history).rows));
+    operator.destroy();
+    kernel.close();
   });
 
   test("a month of event time holds what its open windows need", { timeout: 60_000 }, () => {

@@ -34,7 +34,7 @@ import { backlogConsider, backlogIsOpen, backlogReserve, backlogRows, backlogWor
 import { aggregateReserveRows, aggregateReserveTexts, aggregateTextsHeadroom } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateCreate, aggregateGroups, aggregateSlots, aggregateTier } from "./hash-aggregate";
-import { Operator } from "./operator";
+import { Operator, operatorFailWith } from "./operator";
 import { changesBegin, changesCreate, changesDrop, changesKept, correctionFor, isCorrection } from "./window-changes";
 import { windowIsDue } from "./window-close";
 import {
@@ -242,6 +242,7 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
       clearError(context);
       changesDrop(context, self);
       status = route(context, operator, rows, routing);
+      // unreached: what routing needs is there from the first time
       if (status == 0) status = reserve(context, operator, rows, routing);
     }
     if (status < 0) {
@@ -281,7 +282,6 @@ function reserveTargets(context: usize, operator: usize): i32 {
   for (let index: u32 = 0; index < targets; index++) {
     const target = targetAt(self, index);
     const rows = load<u32>(target, 4);
-    if (rows == 0) continue;
     const name = targetName(self, index);
     const state = isCorrection(self, load<i64>(name, 8))
       ? correctionFor(context, operator, load<i64>(name), load<i64>(name, 8))
@@ -294,6 +294,7 @@ function reserveTargets(context: usize, operator: usize): i32 {
       // The texts of a batch may all be this one's.
       if (!aggregateReserveTexts(aggregationOf(state), rows)) return failMemory(context, 0);
       const reserved = backlogReserve(context, state, rows);
+      operatorFailWith(operator, state);
       if (reserved < 0) return reserved;
       continue;
     }
@@ -313,7 +314,7 @@ function targetsHeadroom(self: Windows, expects: bool): u64 {
     const target = targetAt(self, index);
     const rows = load<u32>(target, 16);
     const state: usize = load<u32>(target);
-    if (rows == 0 || backlogIsOpen(state)) continue;
+    if (backlogIsOpen(state)) continue;
     if (!expects) tierForget(state);
     bytes += aggregateHeadroom(state, rows);
   }
@@ -328,11 +329,15 @@ function settle(context: usize, operator: usize): bool {
     const state = partialState(partialAt(self, index));
     if (backlogRows(state) == 0) continue;
     any = true;
-    if (backlogWork(context, state, true) < 0) return false;
+    const worked = backlogWork(context, state, true);
+    operatorFailWith(operator, state);
+    if (worked < 0) return false;
   }
   const scattered = scatterAggregation(self.scatter);
   if (scattered == 0 || backlogRows(scattered) == 0) return any;
-  return backlogWork(context, scattered, true) >= 0;
+  const worked = backlogWork(context, scattered, true);
+  operatorFailWith(operator, scattered);
+  return worked >= 0;
 }
 
 function applyRouted(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
@@ -350,10 +355,9 @@ function applyRouted(context: usize, operator: usize, rows: u32, routing: Routin
     self.expected = 0;
     for (let index: u32 = 0; index < targetCount(self); index++) {
       const target = targetAt(self, index);
-      const applied = load<u32>(target, 16);
-      if (applied == 0) continue;
       const before = load<u32>(target, 12);
-      backlogConsider(tierConsider(context, operator, load<u32>(target), before), applied, before);
+      const state = tierConsider(context, operator, load<u32>(target), before);
+      backlogConsider(state, load<u32>(target, 16), before);
     }
   }
   return status;
@@ -368,7 +372,7 @@ function apply(context: usize, operator: usize, rows: u32, selected: u32): i32 {
     if (number == NOWHERE) continue;
     // The outputs of a lone vector are still there.
     const count = rows <= ROWS ? <i32>selected : routedRun(context, self, program, start, min(ROWS, rows - start));
-    if (count < 0) return count;
+    if (count < 0) return count; // unreached: the program has run for these rows when they were routed
     let status: i32 = 0;
     if (self.scattered) status = scatterApply(context, operator, start, count, rows - start);
     else if (number == SEVERAL) status = applyRows(context, operator, start, count);

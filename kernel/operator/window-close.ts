@@ -23,7 +23,7 @@ import { aggregateMerge, aggregateRelease } from "./aggregate-merge";
 import { PULL_ROWS, aggregateEmit, aggregateTextLimit } from "./aggregate-output";
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
-import { Operator, operatorFree } from "./operator";
+import { Operator, operatorFailWith, operatorFree } from "./operator";
 import { fillBounds } from "./window-bounds";
 import { changesAreDue, changesPull } from "./window-changes";
 import { sessionsAreDue, sessionsPull } from "./window-session";
@@ -186,7 +186,7 @@ function workOff(context: usize, operator: usize): i32 {
     const waiting = backlogRows(state);
     if (waiting == 0) continue;
     const status = backlogWork(context, state, false);
-    if (changetype<Operator>(state).failed) changetype<Operator>(operator).failed = 1;
+    operatorFailWith(operator, state);
     return status < 0 ? status : <i32>(waiting - backlogRows(state));
   }
   return 0;
@@ -260,7 +260,6 @@ function mergeState(context: usize, target: usize, source: usize): i32 {
     scratchReset(context, mark);
     if (status < 0) break;
     head.snapshotOpen = status == <i32>Status.HAS_MORE ? 1 : 0;
-    if (load<u32>(batch, <usize>Batch.COLUMNS) == 0) continue;
     const merged = aggregateMerge(context, target, batch);
     scratchReset(context, mark);
     if (merged < 0) {

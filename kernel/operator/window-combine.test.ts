@@ -130,6 +130,27 @@ describe.each(BUILDS)("windows brought together, %s build", async (build) => {
     expect(refused).toBeGreaterThan(5);
   });
 
+  test("more groups than a call goes through: nothing else comes between", () => {
+    const asked = asking({ kind: "tumble", length: 1_000_000n, offset: 0n }, [1], true);
+    const [first, second, third] = [0, 1, 2].map(() => openWindow(kernel, asked)) as [
+      Operator,
+      Operator,
+      Operator,
+    ];
+    const half = Array.from({ length: 35_000 }, (_, row) => row);
+    for (const start of [0, 35_000]) {
+      const numbers = half.map((row) => BigInt(start + row));
+      second.push(batchOf(TYPES, [half.map(() => "text"), numbers, half, numbers]));
+    }
+    const calls = first.absorb(second);
+    expect(calls.next().done).toBe(false);
+    expect(() => [...first.absorb(third)]).toThrow(/read it before/);
+    for (const _ of calls);
+    for (const _ of first.absorb(third));
+    expect(first.stats()).toMatchObject({ groups: 70_000, rowsIn: 70_000 });
+    for (const operator of [first, second, third]) operator.destroy();
+  });
+
   test("sessions, results that change, a time of their own and windows that have begun to close are refused", () => {
     const tumbling = { kind: "tumble", length: 10n, offset: 0n } as const;
     const table = tableOf(50, 100, true);

@@ -11,7 +11,7 @@ import { fail, scratchMark, scratchReset } from "../memory/context";
 import { regionFree } from "../memory/region";
 import { backlogWork } from "./aggregate-backlog";
 import { Combination, combineBegin, combineStep } from "./aggregate-combine";
-import { Operator } from "./operator";
+import { Operator, operatorFailWith } from "./operator";
 import { scatterFoldInto } from "./window-scatter";
 import { NO_WINDOW, Windows, partialAt, partialFor, partialFrom, partialSlice, partialState, windowsOf } from "./windows";
 
@@ -105,6 +105,7 @@ function step(context: usize, operator: usize, source: usize): i32 {
 function begin(context: usize, operator: usize, work: Combination, target: usize, source: usize): i32 {
   let status = backlogWork(context, target, true);
   if (status >= 0) status = backlogWork(context, source, true);
-  if (changetype<Operator>(target).failed || changetype<Operator>(source).failed) changetype<Operator>(operator).failed = 1;
+  operatorFailWith(operator, target);
+  operatorFailWith(operator, source);
   return status < 0 ? status : combineBegin(context, work, target, source);
 }

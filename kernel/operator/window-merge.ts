@@ -145,7 +145,7 @@ function mergeHeader(context: usize, operator: usize, state: WindowState, batch:
   if (program == 0) return recorded(context);
   if (load<u32>(batch, <usize>Batch.ROWS) != 1) return corrupt(context, Reason.STATE_SHAPE);
   const run = programRun(context, program, 0, 1);
-  if (run < 0) return run;
+  if (run < 0) return run; // unreached: a program that only loads cannot fail
   if (!areValues(program, HEADER_COLUMNS)) return corrupt(context, Reason.STATE_VALUE);
   if (value32(program, 0, 0) != <u32>Abi.VERSION) return corrupt(context, Reason.STATE_VERSION);
   if (value32(program, 1, 0) != <u32>OperatorKind.WINDOW_AGGREGATE) return corrupt(context, Reason.STATE_KIND);
@@ -207,7 +207,7 @@ function mergeParts(context: usize, operator: usize, state: WindowState, batch: 
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const mark = scratchMark(context);
     const count = programRun(context, program, start, min(ROWS, rows - start));
-    if (count < 0) return count;
+    if (count < 0) return count; // unreached: a program that only loads cannot fail
     if (!areValues(program, PART_COLUMNS)) return corrupt(context, Reason.STATE_VALUE);
     for (let row: u32 = 0; row < <u32>count; row++) {
       if (!readPart(operator, state, program, row, next)) return corrupt(context, Reason.STATE_VALUE);

@@ -151,6 +151,7 @@ export function watermarkAfter(self: Windows, watermark: i64, newest: i64): i64 
 export function route(context: usize, operator: usize, rows: u32, routing: Routing): i32 {
   const self = windowsOf(operator);
   rowTableClear(self.table);
+  self.targetsKnown = 0;
   routing.newest = self.newest;
   routing.watermark = self.watermark;
   routing.lateRows = 0;
@@ -646,10 +647,12 @@ function rememberTarget(context: usize, operator: usize, slice: i64, from: i64, 
 function mapTargets(context: usize, operator: usize, names: usize, count: u32, numbers: usize): bool {
   const self = windowsOf(operator);
   const table = tableOf(self);
-  const known = table.entries;
   if (!rowTableReserve(self.table, count)) return false;
   const tags = scratchTake(context, ROW_TABLE_SCRATCH);
+  // unreached: only where thousands of hashes collide while memory is out
   if (!rowTableMap(self.table, names, count, numbers, tags)) return false;
+  // Names that came when there was no memory for their targets are in the table, too.
+  const known = self.targetsKnown;
   if (table.entries > self.targetCapacity) {
     const capacity = max<u32>(max<u32>(64, table.entries), self.targetCapacity << 1);
     const targets = regrow(operator, self.targets, <usize>known * TARGET, <usize>capacity * TARGET);
@@ -658,6 +661,7 @@ function mapTargets(context: usize, operator: usize, names: usize, count: u32, n
     self.targetCapacity = capacity;
   }
   memory.fill(targetAt(self, known), 0, <usize>(table.entries - known) * TARGET);
+  self.targetsKnown = table.entries;
   return true;
 }
 

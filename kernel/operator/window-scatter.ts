@@ -38,7 +38,7 @@ import { aggregateEmitListed, aggregateTextBytes, aggregateTextsMatter } from ".
 import { aggregateReserveRows, aggregateReserveSpan, aggregateReserveTexts } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsOf } from "./aggregation";
 import { aggregateApply, aggregateCreatePart } from "./hash-aggregate";
-import { Operator, operatorAllocate, operatorFree } from "./operator";
+import { Operator, operatorAllocate, operatorFailWith, operatorFree } from "./operator";
 import { fillBounds } from "./window-bounds";
 import { NOWHERE, PAIR_LOW, Routing, cutRows, pairRows, targetName } from "./window-route";
 import {
@@ -94,6 +94,7 @@ export function scatterReserve(context: usize, operator: usize, rows: u32, routi
   if (scatterReserveSlices(operator, scatter, routing.low, routing.high)) {
     numberSlices(self, scatter, rows, routing);
     status = reserveRows(context, scatter, rows);
+    operatorFailWith(operator, scatter.state);
   } else failMemory(context, 0);
   if (status < 0) {
     scatterForget(scatter, count, low, high);
@@ -223,7 +224,7 @@ function ready(context: usize, operator: usize, scatter: Scatter): i32 {
   const waiting = backlogRows(state);
   if (waiting != 0) {
     const status = backlogWork(context, state, false);
-    if (changetype<Operator>(state).failed) changetype<Operator>(operator).failed = 1;
+    operatorFailWith(operator, state);
     return status < 0 ? status : <i32>max<u32>(1, waiting - backlogRows(state));
   }
   const groups = groupsOf(aggregationOf(state));

@@ -192,7 +192,7 @@ function latest(context: usize, times: usize, rows: u32): i64 {
 /** Makes room for `rows` rows. 0, or OUT_OF_MEMORY with nothing changed. */
 export function sessionsReserveRows(context: usize, operator: usize, rows: u32): i32 {
   const self = windowsOf(operator);
-  if (self.dueCount == 0) layOut(context, operator);
+  layOut(context, operator);
   const sessions = sessionsOf(self);
   const groups = groupsOf(aggregationOf(self.keys));
   if (
@@ -220,6 +220,7 @@ export function sessionsApply(context: usize, operator: usize, rows: u32, routin
       scratchReset(context, mark);
       continue;
     }
+    // unreached: the program has run for these rows when they were checked
     let status = count < 0 ? count : findKeys(context, self, <u32>count, rows - start);
     if (status == 0 || applied) {
       applied = true;
@@ -670,7 +671,7 @@ function emitRows(
 
 // ---- laying out anew
 
-/** Gives back what sessions that have left still take, when that is most of it. Not when out of memory. */
+/** Gives back what sessions that have left still take, when that is most of it; none is due. Not when out of memory. */
 function layOut(context: usize, operator: usize): void {
   const self = windowsOf(operator);
   const sessions = sessionsOf(self);

@@ -270,6 +270,10 @@ describe("the state of windows", () => {
       operator.destroy();
     };
     refused(3, 0, 5n);
+    const again = openWindow(kernel, everyRole);
+    for (const state of states.slice(0, list + 1)) again.merge(state);
+    expect(() => again.merge(states[list]!)).toThrow(CorruptStateError);
+    again.destroy();
     // In the back, without a sum; twice the sum; a slice after it.
     refused(3, sum!, 0n);
     refused(3, result!, 3n);
@@ -286,6 +290,24 @@ describe("the state of windows", () => {
     refused(0, result!, (parts[result!]![0] as bigint) + 1n);
     refused(2, result!, -(2n ** 63n));
     refused(1, sum!, (parts[sum!]![1] as bigint) + 70n);
+  });
+
+  test("that has anything to give is refused, and what has come of it is counted", () => {
+    const states = statesOf(everyRole);
+    const operator = openWindow(kernel, everyRole);
+    const idle = operator.stats().stateBytes;
+    // The watermark of the header.
+    const columns = states[0]!.columns.map((data, column) => {
+      if (column !== 6) return data;
+      const values = data.values.slice();
+      new DataView(values.buffer).setBigInt64(0, 10_000n, true);
+      return { ...data, values };
+    });
+    for (const state of [{ ...states[0]!, columns }, ...states.slice(1, -1)]) operator.merge(state);
+    expect(operator.stats().stateBytes).toBeGreaterThan(idle);
+    expect(() => operator.merge(states.at(-1)!)).toThrow(CorruptStateError);
+    expect(() => operator.pull()).toThrow(ClosedError);
+    operator.destroy();
   });
 
   test("is refused by other windows, by other operators, and by windows that have had rows", () => {

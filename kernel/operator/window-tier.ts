@@ -111,7 +111,7 @@ function keyRange(groups: Groups, range: usize, value: usize): u64 {
   }
   store<i64>(range, low);
   store<i64>(range, high, 8);
-  return high < low ? 0 : <u64>(high - low) + 1;
+  return <u64>(high - low) + 1;
 }
 
 /** Whether memory would do for twice the numbers of so many groups, beside what there is. */

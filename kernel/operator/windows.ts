@@ -80,6 +80,7 @@ export class Windows {
   /** The instruction that brings the time, where only routing reads it; NO_GROUP otherwise. */
   unloaded: u32;
   targets: usize;
+  targetsKnown: u32;
   targetCapacity: u32;
   /** SESSION, see window-session.ts: sessions, keys, values; those that are due, the first and how many. */
   sessions: usize;

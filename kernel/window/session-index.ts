@@ -108,15 +108,13 @@ export function indexSeek(self: Sessions, key: u32, time: i64): u32 {
   return session;
 }
 
-/** Makes an index of a key's sessions where there is none; the first walk that is far only asks for room. */
+/** Makes an index of a key's sessions where there is none and its heads have room; the first walk that is far only asks for that. */
 export function indexBuild(self: Sessions, key: u32): void {
   self.wantsIndex = 1;
   if (key >= self.indexCapacity || headOf(self, key) != 0 || self.nodeCount + LEVELS > self.nodeCapacity) return;
   let head: u32 = 0;
   for (let level: u32 = 0; level < LEVELS; level++) {
-    const above = takeNode(self, 0, 0, head);
-    if (above == 0) return;
-    head = above;
+    head = takeNode(self, 0, 0, head);
   }
   store<u32>(self.indexes + ((<usize>key) << 2), head);
   let name = load<u32>(self.heads + ((<usize>key) << 2));

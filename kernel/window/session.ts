@@ -410,10 +410,9 @@ export function sessionsFirst(self: Sessions, watermark: i64): u32 {
     const state = sessionState(record);
     if (state == <u32>SessionState.OPEN || state == <u32>SessionState.LEFT) {
       const end = sessionDue(self, record);
-      if (load<i64>(self.heap) == end) {
-        if (load<i64>(self.heap, 8) == sessionFirst(record)) return number;
-        // It has begun earlier since; there is an entry that says so.
-      } else if (end > self.horizon) addWaiting(self, number);
+      // Where it has begun earlier since, the entry that says so has come before.
+      if (load<i64>(self.heap) == end) return number;
+      if (end > self.horizon) addWaiting(self, number);
       else {
         sinkEntry(self, 0, end, sessionFirst(record), number);
         continue;
