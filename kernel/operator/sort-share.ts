@@ -216,10 +216,8 @@ export function sortDivideBy(context: usize, operator: usize, leading: usize): i
     self.parts = leaderSplitters(leader).parts;
   }
   const division = changetype<Division>(self.division);
-  if (!divisionIsDone(division)) {
-    const made = divisionStep(division, operator, changetype<SortOrder>(self.order), leaderSplitters(leader));
-    if (!made) return failMemory(context, 0);
-  }
+  const made = divisionStep(division, operator, changetype<SortOrder>(self.order), leaderSplitters(leader));
+  if (!made) return failMemory(context, 0);
   return divisionIsDone(division) ? Status.NEED_INPUT : Status.HAS_MORE;
 }
 

@@ -381,6 +381,7 @@ function partAtHand(context: usize, self: Sort): bool {
     return rangeNext(context, self);
   }
   while (self.used == sorter.count) {
+    // unreached: nobody asks for more than the last row
     if (!sorterNext(sorter)) return false;
     self.used = min(self.skip, sorter.count);
     self.skip -= self.used;

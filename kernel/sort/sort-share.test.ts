@@ -4,13 +4,14 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import { float32, float64, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import { MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { ALL_TYPES } from "../../bindings/ts/type/testing.js";
 import type { Value } from "../../twin/values.js";
-import { BUILDS, rowsOf } from "../operator/testing.js";
+import { Status } from "../abi/status.js";
+import { BUILDS, open as openAggregation, rowsOf } from "../operator/testing.js";
 import { awkward, bits, expected, FAULTS, open, pushRows, type Query, type Rows } from "./testing-sort.js";
 
 /** How a sort is shared: which sort each row goes to, parts, and how many of them a range has. */
@@ -191,7 +192,8 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
       return [row % 3 === 2 ? null : row % 50 === 0 ? `other ${row}` : text, BigInt(row)];
     });
     const alike = rows.map(([text, n], row): Value[] => [text === null ? null : `${long}${row % 91}`, n!]);
-    for (const some of [rows, alike]) {
+    const nullFirst = alike.map(([text, n], row): Value[] => [row < 5 ? null : (text ?? long), n!]);
+    for (const some of [rows, alike, nullFirst]) {
       for (const deal of [[0, 1, 2], [0], [0, 1]]) {
         const sharing = { dealt: deal, parts: 64, each: 5 };
         expect(bits(shared(kernel, query, some, sharing))).toEqual(bits(expected(query, some)));
@@ -274,6 +276,12 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
     expect(() => limited.split([a], 8)).toThrow();
     expect(() => leader.split([a, leader], 8)).toThrow();
     expect(() => leader.split([a, b], 7)).toThrow();
+    const handles = kernel.allocate(8);
+    const split = (at: number) =>
+      kernel.call((exports, context) => exports.op_split(context, leader.handle, at, 1, 8));
+    expect(split(handles + 1)).toBe(Status.BAD_ARGUMENT);
+    expect(split(-4)).toBe(Status.BAD_ARGUMENT);
+    kernel.free(handles);
     expect(() => a.divideBy(leader)).toThrow();
     leader.split([a, b], 8);
     expect(() => leader.push(rowsBatch())).toThrow();
@@ -288,6 +296,115 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
     b.destroy();
     expect(() => target.pull(10)).toThrow();
     for (const operator of [a, other, limited, leader, target]) operator.destroy();
+  });
+
+  test("more rows than a call takes in are folded call by call, and nothing else comes between", () => {
+    const query: Query = { types: [int64], by: [ascending(0)] };
+    const some = Array.from({ length: 70_000 }, (_, row): Value[] => [BigInt((row * 7919) % 70_001)]);
+    const [a, b, c] = [[], some, some.slice(0, 10)].map((part) => {
+      const operator = open(kernel, query);
+      pushRows(operator, query.types, part, [40_000]);
+      return operator;
+    }) as [Operator, Operator, Operator];
+    const calls = a.absorb(b);
+    expect(calls.next().done).toBe(false);
+    expect(() => [...a.absorb(c)]).toThrow(/read it before/);
+    expect([...calls]).toHaveLength(0);
+    expect([...a.absorb(c)]).toHaveLength(0);
+    expect(a.stats().rowsIn).toBe(70_010);
+    const wanted = [...some, ...some.slice(0, 10)];
+    expect(bits(rowsOf(a.finish()))).toEqual(bits(expected(query, wanted)));
+    for (const operator of [a, b, c]) operator.destroy();
+  });
+
+  test("each allocation of a fold fails in turn, small pieces too", () => {
+    const query: Query = { types: [utf8, int64], by: [ascending(1)] };
+    const some = Array.from({ length: 700 }, (_, row): Value[] => [
+      `a text of some length ${row}`,
+      BigInt(row % 91),
+    ]);
+    let refused = 0;
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      const [a, b] = dealt(kernel, query, some, [0, 1, 1]) as [Operator, Operator];
+      kernel.failAllocation((nth | 0x8000_0000) >>> 0);
+      try {
+        for (const _ of a.absorb(b));
+        isOver = true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        refused++;
+        for (const _ of a.absorb(b));
+      } finally {
+        kernel.failAllocation(0);
+      }
+      expect(bits(rowsOf(a.finish())).sort()).toEqual(bits(expected(query, some)).sort());
+      for (const operator of [a, b]) operator.destroy();
+    }
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  test("sorts that are elsewhere, or not where the leader believes, are refused", () => {
+    const query: Query = { types: [int64], by: [ascending(0)] };
+    const some = Array.from({ length: 100 }, (_, row): Value[] => [BigInt((row * 37) % 100)]);
+    const [a, b, c, ended] = dealt(kernel, query, some, [0, 1, 2, 3]) as [
+      Operator,
+      Operator,
+      Operator,
+      Operator,
+    ];
+    const [leader, second, third, target] = [1, 2, 3, 4].map(() => open(kernel, query)) as [
+      Operator,
+      Operator,
+      Operator,
+      Operator,
+    ];
+    const other = open(kernel, { ...query, by: [{ ...ascending(0), descending: true }] });
+    const counted = openAggregation(kernel, { types: [int64], keys: [0], aggregates: [{ name: "count" }] });
+    ended.watermark(END_OF_INPUT);
+    const refuses = (reason: RegExp, ...calls: (() => unknown)[]) => {
+      for (const call of calls) expect(call).toThrow(reason);
+    };
+    refuses(
+      /input has ended/,
+      () => ended.measure(),
+      () => a.split([b], 8),
+      () => leader.split([ended], 8),
+      () => [...a.absorb(ended)],
+    );
+    refuses(/another kind/, () => leader.split([counted], 8));
+    // Itself a source, then a leader.
+    leader.split([a, b, third], 8);
+    third.split([c], 8);
+    refuses(
+      /read it before/,
+      () => second.split([leader], 8),
+      () => third.divideBy(leader),
+    );
+    refuses(/does not exist/, () => c.divideBy(leader));
+    refuses(
+      /another configuration/,
+      () => other.takeParts(leader, 0, 8),
+      () => [...a.absorb(other)],
+    );
+    b.push(rowsBatch());
+    refuses(/input has ended/, () => b.divideBy(leader));
+    while (!a.divideBy(leader)) {}
+    expect(a.divideBy(leader)).toBe(true);
+    while (!c.divideBy(third)) {}
+    refuses(
+      /read it before/,
+      () => second.split([a], 8),
+      () => [...b.absorb(a)],
+      () => leader.takeParts(third, 0, 8),
+    );
+    refuses(/input has ended/, () => b.takeParts(third, 0, 8));
+    target.takeParts(third, 0, 8);
+    expect(target.pull(5)!.length).toBe(5);
+    c.destroy();
+    refuses(/does not exist/, () => second.takeParts(third, 0, 8));
+    third.destroy();
+    refuses(/does not exist/, () => target.pull(5));
+    for (const operator of [a, b, ended, leader, second, target, other, counted]) operator.destroy();
   });
 });
 

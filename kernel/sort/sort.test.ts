@@ -204,6 +204,17 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
     for (const rows of [rising, rising.slice().reverse()]) expect(sorted(kernel, query, rows)).toEqual([]);
   });
 
+  test("an offset past whole parts", () => {
+    const rows = Array.from({ length: 900 }, (_, row): Value[] => [BigInt((row * 7919) % 907)]);
+    for (const faults of FAULTS) {
+      for (const offset of [100, 500, 899]) {
+        const by = [{ column: 0, descending: false, nullsFirst: false }];
+        const query: Query = { types: [int64], by, offset, faults };
+        expect(sorted(kernel, query, rows)).toEqual(expected(query, rows));
+      }
+    }
+  });
+
   test("rows that tie in everything keep their order: columns that are carried show it", () => {
     const program = new ProgramBuilder();
     for (const type of [int32, int32]) program.output(program.load(program.column(loadedType(type))));

@@ -157,7 +157,7 @@ export function sorterEnd(sorter: Sorter): void {
 
 /** Room to sort parts that come one by one (`sorterTake`), of `most` rows at most; false when out of memory. */
 export function sorterReserve(sorter: Sorter, region: usize, order: usize, most: u32): bool {
-  if (<u64>most << 4 > 0xffe00000) return false;
+  if (<u64>most << 4 > 0xffe00000) return false; // unreached: needs 2^28 rows
   const block = regionBlock(region, 2 * CURSOR_SIZE);
   const words = regionBlock(region, max<usize>(64, <usize>most << 4));
   if (block == 0 || words == 0) {
