@@ -5,21 +5,33 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import {
+  any,
   approxCountDistinct,
+  approxMedian,
   approxQuantile,
+  argMax,
+  argMin,
   arrayAgg,
   asc,
   avg,
+  bitAnd,
+  bitOr,
+  bitXor,
   bool,
+  boolAnd,
+  boolOr,
   bottomK,
   col,
   corr,
   count,
   countDistinct,
+  covar,
+  covarPop,
   cube,
   cumulate,
   type DataType,
   date32,
+  date64,
   decimal,
   desc,
   dictionary,
@@ -32,9 +44,11 @@ import {
   grouping,
   groupingSets,
   hop,
+  int8,
   int16,
   int32,
   int64,
+  kurtosis,
   kurtosisPop,
   last,
   max,
@@ -42,10 +56,14 @@ import {
   min,
   mode,
   type Plan,
+  quantile,
+  quantileDisc,
   rollup,
   type StreamOptions,
   session,
+  skewness,
   stddev,
+  stddevPop,
   stringAgg,
   sum,
   timestamp,
@@ -53,8 +71,11 @@ import {
   tumble,
   uint8,
   uint16,
+  uint32,
   uint64,
   utf8,
+  variance,
+  varPop,
   type Window,
   type WindowSize,
 } from "../bindings/ts/index.js";
@@ -148,6 +169,19 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
         const name = `c${at}`;
         Object.assign(aggregates, {
           [`n${index}`]: count(name, options),
+          [`any${index}`]: any(name, options),
+          [`least${index}`]: argMin(name, `c${arguments_[0]}`),
+          [`most${index}`]: argMax(`c${arguments_[0]}`, name, options),
+          ...(types[at]!.kind === "bool"
+            ? { [`every${index}`]: boolAnd(name, options), [`some${index}`]: boolOr(name) }
+            : {}),
+          ...(types[at]!.kind === "int"
+            ? {
+                [`bitand${index}`]: bitAnd(name),
+                [`bitor${index}`]: bitOr(name, options),
+                [`bitxor${index}`]: bitXor(name),
+              }
+            : {}),
           [`d${index}`]: countDistinct(name, options),
           [`min${index}`]: min(name, options),
           [`max${index}`]: max(name),
@@ -183,6 +217,16 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
           [`stddev${index}`]: stddev(name, options),
           [`corr${index}`]: corr(name, name, options),
           [`kurtosis${index}`]: kurtosisPop(name),
+          [`variance${index}`]: variance(name),
+          [`varpop${index}`]: varPop(name, options),
+          [`stddevpop${index}`]: stddevPop(name),
+          [`covar${index}`]: covar(name, name, options),
+          [`covarpop${index}`]: covarPop(name, name),
+          [`skewness${index}`]: skewness(name),
+          [`kurtosissample${index}`]: kurtosis(name, options),
+          [`ninth${index}`]: quantile(name, 0.9, options),
+          [`value${index}`]: quantileDisc(name, 0.4),
+          [`aboutmid${index}`]: approxMedian(name),
           [`median${index}`]: median(name),
           [`mode${index}`]: mode(name, options),
           [`middistinct${index}`]: median(name, { distinct: true }),
@@ -195,11 +239,6 @@ function plans(types: readonly DataType[], window: Window | null = null): fc.Arb
       const named = keys.map((key) => `c${key}`);
       if (window !== null) {
         const windowed = plan.window(window);
-        // Sessions join in memory, which these do not.
-        const apart = /^(first|last|about|top|bottom|all|once|ordered|text|textby|by|tenth)[0-9]/;
-        if (window.node.kind === "session") {
-          for (const name of Object.keys(aggregates)) if (apart.test(name)) delete aggregates[name];
-        }
         return keys.length === 0
           ? windowed.aggregate(aggregates)
           : windowed.groupBy(...named).aggregate(aggregates);
@@ -396,6 +435,39 @@ const TIMES: readonly TimeKind[] = [
     units: [steps("weeks"), steps("months"), steps("quarters")],
   },
   { type: date32, first: 20_000n, ticks: 1n, size: steps("days"), units: [steps("days"), steps("months")] },
+  {
+    type: date64,
+    first: -40n * 86_400_000n,
+    ticks: 86_400_000n,
+    size: steps("days"),
+    units: [steps("days"), steps("weeks"), steps("years")],
+  },
+  {
+    type: timestamp("us"),
+    first: -90_000_000n,
+    ticks: 1_000_000n,
+    size: steps("s"),
+    units: [steps("s"), steps("minutes"), steps("ms")],
+  },
+  {
+    type: timestamp("ms", "UTC"),
+    first: 0n,
+    ticks: 3_600_000n,
+    size: steps("hours"),
+    units: [steps("hours"), steps("days"), steps("months")],
+  },
+  {
+    type: timestamp("ns", "Australia/Lord_Howe"),
+    first: 1_775_314_800_000_000_000n,
+    ticks: 1_800_000_000_000n,
+    size: (n) => `${n * 30} minutes`,
+    units: [steps("days"), (n) => `${n * 30} minutes`],
+  },
+  { type: int8, first: -20n, ticks: 1n, size: (n) => n, units: [(n) => n] },
+  { type: uint8, first: 90n, ticks: 1n, size: (n) => n, units: [(n) => n] },
+  { type: int16, first: -32_000n, ticks: 7n, size: (n) => n * 7, units: [(n) => n, (n) => n * 7] },
+  { type: uint32, first: 2n ** 31n - 40n, ticks: 1n, size: (n) => n, units: [(n) => n] },
+  { type: uint64, first: 2n ** 62n, ticks: 3n, size: (n) => n * 3, units: [(n) => n] },
   { type: int32, first: -7n, ticks: 1n, size: (n) => n, units: [(n) => n] },
   { type: uint16, first: 1000n, ticks: 3n, size: (n) => n * 3, units: [(n) => n] },
   {

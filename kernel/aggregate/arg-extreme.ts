@@ -138,6 +138,12 @@ export function argStateIsValid(self: Accumulator, address: usize, length: u32):
     : first + <u64>orderWidth(self.type) == <u64>length;
 }
 
+/** Folds what another accumulator, or this one, holds for a group in; `views` as of `argMerge`, and room for the entry. */
+export function argCombine(self: Accumulator, group: u32, source: Accumulator, other: u32, views: usize): bool {
+  const entry = textAddress(source, other);
+  return entry == 0 || argMerge(self, group, entry, textLength(source, other), views);
+}
+
 /** Folds a valid entry of a state in; `views` is 16 bytes of scratch. False when out of memory. */
 export function argMerge(self: Accumulator, group: u32, address: usize, length: u32, views: usize): bool {
   let order = address;

@@ -11,7 +11,8 @@ import { Abi } from "../abi/layout";
 import { KeyColumn } from "../group/key-column";
 import { internText, internedAddress, internedLength, internerReserve } from "../group/interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
-import { Accumulator, Family } from "./accumulator";
+import { Accumulator, Family, isMultiset, isSketch } from "./accumulator";
+import { argCombine } from "./arg-extreme";
 import { bitsCombine } from "./bits";
 import { distinctCount, distinctPairs } from "./distinct";
 import { EXACT_STATE_BYTES } from "./exact-limbs";
@@ -20,7 +21,11 @@ import { momentsFastMerge, MOMENTS_BYTES } from "./moments-fast";
 import { minmaxCombine } from "./minmax";
 import { textAddress, textFold, textLength, textReserve } from "./minmax-text";
 import { countOf, isPresent } from "./results";
+import { sketchCells, sketchCombine } from "./sketch";
 import { textLogCombine } from "./text-log";
+import { topCombine } from "./top";
+import { topByCombine, topByLength, topByReserve } from "./top-by";
+import { topTextCombine, topTextLength } from "./top-text";
 import { logCombine, logCount, logReserve } from "./value-log";
 import { sumExactCombine, sumExactCombineBegin, sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "./sum-exact";
 import { sumIntegerCombine } from "./sum-integer";
@@ -29,11 +34,9 @@ const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Scratch that combining needs. */
 export const COMBINE_SCRATCH: usize = 32768 + 8192;
 
-/** Whether the family can be combined here; states of others are merged. */
+/** Whether the family can be combined here; states of those over rows that may be taken back are merged. */
 export function accumulatorCombines(self: Accumulator): bool {
-  const family = self.family;
-  if (family >= <u32>Family.LOG) return family <= <u32>Family.BIT_XOR || family == <u32>Family.LOG_TEXT;
-  return family <= <u32>Family.DISTINCT || family == <u32>Family.MOMENTS_FAST;
+  return !isMultiset(self.family);
 }
 
 /** Comes once before a source is combined, group by group. False when out of memory. */
@@ -43,10 +46,25 @@ export function accumulatorCombineBegin(target: Accumulator, source: Accumulator
 
 /** Room for what `count` groups bring, before any of it is folded in. False when out of memory, with nothing lost. */
 export function accumulatorCombineReserve(target: Accumulator, source: Accumulator, list: usize, count: u32): bool {
-  if (target.family != <u32>Family.MIN_TEXT && target.family != <u32>Family.MAX_TEXT) return true;
   let bytes: usize = 0;
-  for (let index: usize = 0; index < <usize>count; index++) bytes += textLength(source, groupAt(list, index));
-  return textReserve(target, target.capacity, bytes);
+  switch (target.family) {
+    case Family.MIN_TEXT:
+    case Family.MAX_TEXT:
+    case Family.ARG_MIN:
+    case Family.ARG_MAX:
+      for (let index: usize = 0; index < <usize>count; index++) bytes += textLength(source, groupAt(list, index));
+      return textReserve(target, target.capacity, bytes);
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+      for (let index: usize = 0; index < <usize>count; index++) bytes += topTextLength(source, groupAt(list, index));
+      return textReserve(target, target.capacity, bytes);
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      for (let index: usize = 0; index < <usize>count; index++) bytes += topByLength(source, groupAt(list, index));
+      return topByReserve(target, target.capacity, bytes);
+    default:
+      return true;
+  }
 }
 
 /**
@@ -86,9 +104,37 @@ export function accumulatorCombine(
     case Family.MIN_TEXT:
     case Family.MAX_TEXT:
       return combineTexts(target, source, list, numbers, count);
+    case Family.ARG_MIN:
+    case Family.ARG_MAX:
+      for (let index: usize = 0; index < <usize>count; index++) {
+        // unreached: its room is reserved before
+        if (!argCombine(target, groupAt(numbers, index), source, groupAt(list, index), scratch)) return false;
+      }
+      return true;
+    case Family.TOP:
+    case Family.BOTTOM:
+      for (let index: usize = 0; index < <usize>count; index++)
+        topCombine(target, groupAt(numbers, index), source, groupAt(list, index));
+      return true;
+    case Family.TOP_TEXT:
+    case Family.BOTTOM_TEXT:
+      for (let index: usize = 0; index < <usize>count; index++) {
+        // unreached: its room is reserved before
+        if (!topTextCombine(target, groupAt(numbers, index), source, groupAt(list, index))) return false;
+      }
+      return true;
+    case Family.TOP_BY:
+    case Family.BOTTOM_BY:
+      for (let index: usize = 0; index < <usize>count; index++) {
+        // unreached: its room is reserved before
+        if (!topByCombine(target, groupAt(numbers, index), source, groupAt(list, index))) return false;
+      }
+      return true;
     case Family.DISTINCT:
     case Family.LOG:
     case Family.LOG_TEXT:
+    case Family.CARDINALITY:
+    case Family.SKETCH:
       return true;
     case Family.BIT_AND:
     case Family.BIT_OR:
@@ -171,8 +217,9 @@ function combineTexts(target: Accumulator, source: Accumulator, list: usize, num
   return true;
 }
 
-/** Pairs of a DISTINCT or LOG accumulator, of texts or not. */
+/** Pairs of a DISTINCT or LOG accumulator, of texts or not, or cells of a sketch. */
 export function pairsCount(self: Accumulator): u32 {
+  if (isSketch(self)) return sketchCells(self);
   return self.family == <u32>Family.DISTINCT ? distinctPairs(self) : logCount(self);
 }
 
@@ -187,6 +234,7 @@ export function pairsCombine(target: Accumulator, source: Accumulator, map: usiz
     logCombine(target, source, map, first, end);
     return end;
   }
+  if (isSketch(target)) return sketchCombine(target, source, map, first, end) ? end : -1;
   if (target.family == <u32>Family.LOG_TEXT) return textLogCombine(target, source, map, first, end) ? end : -1;
   return distinctCombine(target, source, map, first, end) ? end : -1;
 }

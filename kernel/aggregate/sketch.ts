@@ -185,19 +185,45 @@ export function sketchMerge(self: Accumulator, groups: usize, numbers: usize, co
   }
   // unreached: only where thousands of hashes collide while memory is out
   if (!mapCells(self, rows)) return false;
-  const ranks = self.family == <u32>Family.CARDINALITY;
-  for (let row: u32 = 0; row < rows; row++) {
-    const to = cellOf(self, row);
-    const from = counters + ((<usize>row) << 4);
-    if (ranks) {
-      for (let lane: usize = 0; lane < COUNTERS; lane++)
-        store<u8>(to + lane, max<u8>(load<u8>(to + lane), load<u8>(from + lane)));
-    } else {
-      store<u64>(to, load<u64>(to) + load<u64>(from));
-      store<u64>(to, load<u64>(to, 8) + load<u64>(from, 8), 8);
-    }
+  for (let row: u32 = 0; row < rows; row++) addCell(self, cellOf(self, row), counters + ((<usize>row) << 4));
+  return true;
+}
+
+/**
+ * Adds the source's cells from `first` up to `end`, at most a vector of them, whose groups `map` (u32 each) turns into
+ * this one's; u32 max leaves a cell out. The source may be this one. False when out of memory.
+ */
+export function sketchCombine(self: Accumulator, source: Accumulator, map: usize, first: u32, end: u32): bool {
+  if (!sketchReserve(self, self.capacity, end - first)) return false;
+  let count: u32 = 0;
+  for (let entry = first; entry < end; entry++) {
+    const group = load<u32>(map + ((<usize>sketchGroup(source, entry)) << 2));
+    if (group == 0xffffffff) continue;
+    const row = self.scratch + ((<usize>count) << 3);
+    store<u32>(row, group);
+    store<u32>(row, sketchNumber(source, entry), 4);
+    count++;
+  }
+  // unreached: only where thousands of hashes collide while memory is out
+  if (!mapCells(self, count)) return false;
+  let row: u32 = 0;
+  for (let entry = first; entry < end; entry++) {
+    if (load<u32>(map + ((<usize>sketchGroup(source, entry)) << 2)) == 0xffffffff) continue;
+    addCell(self, cellOf(self, row++), sketchCell(source, entry));
   }
   return true;
+}
+
+// @ts-ignore: decorator
+@inline
+function addCell(self: Accumulator, to: usize, from: usize): void {
+  if (self.family == <u32>Family.CARDINALITY) {
+    for (let lane: usize = 0; lane < COUNTERS; lane++)
+      store<u8>(to + lane, max<u8>(load<u8>(to + lane), load<u8>(from + lane)));
+    return;
+  }
+  store<u64>(to, load<u64>(to) + load<u64>(from));
+  store<u64>(to, load<u64>(to, 8) + load<u64>(from, 8), 8);
 }
 
 /** Column types of a state's section: row, number, counters. */

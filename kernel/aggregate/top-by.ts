@@ -269,6 +269,21 @@ export function topByStateIsValid(self: Accumulator, address: usize, length: u32
   return true;
 }
 
+/** Folds what another accumulator, or this one, holds for a group in; room for its `topByLength` has been reserved. */
+export function topByCombine(self: Accumulator, group: u32, source: Accumulator, other: u32): bool {
+  const at = self.values + <usize>group * <usize>self.stride;
+  const from = source.values + <usize>other * <usize>self.stride;
+  for (let item = from; item < from + <usize>self.stride; item += ENTRY) {
+    if (load<i64>(item, 8) == EMPTY) continue;
+    const entry = self.buffer;
+    memory.copy(entry, item, ENTRY);
+    if (isText(self)) {
+      if (!putText(self, at, entry)) return false; // unreached: its room is reserved before
+    } else if (!isWorse(self, entry, at)) sift(self, at, self.limit, entry);
+  }
+  return true;
+}
+
 /** Folds a state in, room for whose bytes has been reserved. */
 export function topByMerge(self: Accumulator, group: u32, address: usize, length: u32): bool {
   const at = self.values + <usize>group * <usize>self.stride;

@@ -135,6 +135,17 @@ export function topTextStateIsValid(self: Accumulator, address: usize, length: u
   return left == 0 && rest == 0;
 }
 
+/** Folds what another accumulator, or this one, holds for a group in; room for its `topTextLength` has been reserved. */
+export function topTextCombine(self: Accumulator, group: u32, source: Accumulator, other: u32): bool {
+  const from = source.values + <usize>other * <usize>self.stride;
+  for (let slot = from; slot < from + <usize>self.stride; slot += 8) {
+    const address: usize = load<u32>(slot);
+    // unreached: its room is reserved before
+    if (address != 0 && !fold(self, group, address, load<u32>(slot, 4))) return false;
+  }
+  return true;
+}
+
 /** Folds a list in, room for whose bytes has been reserved. */
 export function topTextMerge(self: Accumulator, group: u32, address: usize, length: u32): bool {
   const end = address + <usize>length;

@@ -207,6 +207,21 @@ export function topStateIsValid(self: Accumulator, length: u32, count: u64): boo
   return length == topLength(self, count) * itemWidth(self.type);
 }
 
+/** Folds what another accumulator, or this one, holds for a group in. */
+export function topCombine(self: Accumulator, group: u32, source: Accumulator, other: u32): void {
+  const at = self.values + <usize>group * <usize>self.stride;
+  const from = source.values + <usize>other * <usize>self.stride;
+  // Keys that stand for none are less than any, or the same.
+  for (let item: usize = 0; item < <usize>self.limit; item++) {
+    if (self.type == <u32>Type.I128) {
+      putWide(at, self.limit, load<u64>(from + (item << 4)), load<i64>(from + (item << 4), 8));
+      continue;
+    }
+    const key = load<i64>(from + (item << 3));
+    if (key > load<i64>(at)) put(at, self.limit, key);
+  }
+}
+
 /** Folds a list in. */
 export function topMerge(self: Accumulator, group: u32, address: usize, length: u32): void {
   const at = self.values + <usize>group * <usize>self.stride;

@@ -381,12 +381,9 @@ const REFUSED: [OperatorKind, [what: string, config: Uint8Array][]][] = [
       ["late rows without a changelog", windows({ lateness: 1n, aggregate: aggregation() })],
       ["partial aggregates", windows({ aggregate: aggregation({ partial: true }) })],
       [
-        "sessions of what does not combine",
+        "what does not combine: extremes of rows that are taken back",
         windows({
-          kind: WindowKind.SESSION,
-          aggregate: aggregation({
-            aggregates: [aggregateOf(AggregateFunction.APPROX_COUNT_DISTINCT, I64!)],
-          }),
+          aggregate: aggregation({ retract: I8!, aggregates: [aggregateOf(AggregateFunction.MIN, I64!)] }),
         }),
       ],
       [

@@ -203,7 +203,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     for (const [target, source] of [
       [project, sums],
       [sums, project],
-      [sketches, make(OperatorKind.HASH_AGGREGATE, SKETCHES)],
+      [make(OperatorKind.HASH_AGGREGATE, CHANGES), make(OperatorKind.HASH_AGGREGATE, CHANGES)],
     ])
       bad(Reason.STATE_KIND, "op_combine", target!, source!);
     bad(Reason.STATE_KIND, "op_alike", project, sums);

@@ -105,9 +105,10 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   const bytes = load<u32>(config, <usize>WindowConfig.AGGREGATE_BYTES);
   aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
   if (!aggregateCreate(context, operator, aggregate, bytes)) return false;
-  self.combines = combinePossible(aggregationOf(operator)) ? 1 : 0;
+  // Slices and sessions join in memory.
+  if (!combinePossible(aggregationOf(operator))) return refuseConfig(context);
   const early = load<i64>(config, <usize>WindowConfig.EARLY);
-  self.stacks = self.combines && early == 0 && hasManySlices(shapeOf(self)) ? 1 : 0;
+  self.stacks = early == 0 && hasManySlices(shapeOf(self)) ? 1 : 0;
   self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;
   const program = windowsProgram(operator);
   if (self.time >= programOutputs(program) || programOutputType(program, self.time) != <u32>Type.I64)
@@ -124,8 +125,6 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   if (!createParts(operator, self)) return refuseMemory(context);
   const lateness = load<i64>(config, <usize>WindowConfig.LATENESS);
   const changes = lateness != 0 || early != 0;
-  // Sessions join, and results change, in memory or not at all.
-  if ((shapeOf(self).kind == <u32>WindowKind.SESSION || changes) && self.combines == 0) return refuseConfig(context);
   if (shapeOf(self).kind == <u32>WindowKind.SESSION) return sessionsCreate(context, operator, lateness, early);
   return !changes || changesCreate(operator, lateness, early) || refuseMemory(context);
 }

@@ -4,7 +4,6 @@
 // by partial, into an aggregation of their own (aggregate-combine.ts), which begins again where memory runs out; those
 // of many by two stacks (window-stacks.ts). Results that may change are window-changes.ts's. A pull stops after PULL_WORK groups and goes on with the next one.
 
-import { Batch } from "../abi/layout";
 import { AggregateFlag, RowKind } from "../abi/operator";
 import { Status } from "../abi/status";
 import { WindowKind } from "../abi/window";
@@ -19,9 +18,7 @@ import {
 } from "../window/shape";
 import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { Combination, combineBegin, combineStep } from "./aggregate-combine";
-import { aggregateMerge, aggregateRelease } from "./aggregate-merge";
 import { PULL_ROWS, aggregateEmit, aggregateTextLimit } from "./aggregate-output";
-import { aggregateSnapshot } from "./aggregate-snapshot";
 import { aggregationOf, groupsOf } from "./aggregation";
 import { Operator, operatorFailWith, operatorFree } from "./operator";
 import { fillBounds } from "./window-bounds";
@@ -195,7 +192,6 @@ function workOff(context: usize, operator: usize): i32 {
 /** Goes on folding one aggregation into another: groups done, 0 when that was all, or an error. */
 function foldState(context: usize, operator: usize, target: usize, source: usize): i32 {
   const self = windowsOf(operator);
-  if (self.combines == 0) return mergeState(context, target, source);
   const work = changetype<Combination>(self.combination);
   if (self.folding == 0) {
     const begun = combineBegin(context, work, target, source);
@@ -246,30 +242,6 @@ function isLone(self: Windows): bool {
   if (partialPlace(partialAt(self, 0)) != <u32>PartialPlace.NEW) return false;
   if (partialFrom(self, partialAt(self, 0)) > self.window) return false;
   return self.count == 1 || partialSlice(partialAt(self, 1)) > last;
-}
-
-/** Merges the state of one aggregation into another. 0, or an error, after which the target is of no use. */
-function mergeState(context: usize, target: usize, source: usize): i32 {
-  const head = changetype<Operator>(source);
-  const batch = scratchTake(context, <usize>Batch.SIZE);
-  const mark = scratchMark(context);
-  let status: i32 = Status.HAS_MORE;
-  while (status == <i32>Status.HAS_MORE) {
-    memory.fill(batch, 0, <usize>Batch.SIZE);
-    status = aggregateSnapshot(context, source, batch, PULL_ROWS, head.snapshotOpen == 0);
-    scratchReset(context, mark);
-    if (status < 0) break;
-    head.snapshotOpen = status == <i32>Status.HAS_MORE ? 1 : 0;
-    const merged = aggregateMerge(context, target, batch);
-    scratchReset(context, mark);
-    if (merged < 0) {
-      status = merged;
-      break;
-    }
-  }
-  head.snapshotOpen = 0;
-  aggregateRelease(source);
-  return status < 0 ? status : 0;
 }
 
 function closeResult(context: usize, self: Windows): void {

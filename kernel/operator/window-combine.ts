@@ -23,7 +23,7 @@ const CALL_GROUPS: u32 = Abi.MORSEL_ROWS;
 /** Whether windows of this kind can be combined: of fixed places, all of whose results leave once. */
 export function windowCombines(operator: usize): bool {
   const self = windowsOf(operator);
-  return self.combines != 0 && self.sessions == 0 && self.changes == 0 && self.bound < 0;
+  return self.sessions == 0 && self.changes == 0 && self.bound < 0;
 }
 
 /** Whether it is being combined with another, or has gone into one. */

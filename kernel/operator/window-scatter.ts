@@ -70,7 +70,7 @@ const RUNS: u32 = 1024;
 export function isScattered(operator: usize, rows: u32, routing: Routing): bool {
   const self = windowsOf(operator);
   if (routing.open == 0 || routing.cut == 0) return false;
-  if (self.combines == 0 || self.changes != 0 || hasPairs(aggregationOf(operator))) return false;
+  if (self.changes != 0 || hasPairs(aggregationOf(operator))) return false;
   if (!scatterReaches(self.scatter, routing.low, routing.high)) return false;
   const isShort = rows < routing.runs * RUN_MOST;
   const slices = min<u64>(<u64>routing.high - <u64>routing.low + 1, routing.runs);

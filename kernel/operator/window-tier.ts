@@ -49,7 +49,7 @@ export function tierConsider(context: usize, operator: usize, state: usize, befo
   self.expected = max<u32>(self.expected, <u32>min<u64>(rows, u32.MAX_VALUE));
   const groups = groupsOf(aggregationOf(state));
   if (groups.tier != <u32>Tier.HASH || groups.count < GROUPS_MIN || clz(groups.count) == clz(before | 1)) return state;
-  if (self.combines == 0 || self.open || self.changes != 0 || backlogIsOpen(state) || !isLoneInteger(groups)) return state;
+  if (self.open || self.changes != 0 || backlogIsOpen(state) || !isLoneInteger(groups)) return state;
   if (hasPairs(aggregationOf(state)) || valueBytes(aggregationOf(state)) > VALUE_BYTES) return state;
   for (let index: u32 = 0; index < self.count; index++) {
     const partial = partialAt(self, index);

@@ -115,8 +115,6 @@ export class Windows {
   foldTarget: usize;
   foldSource: usize;
   then: u32;
-  /** 1 when all accumulators can be combined in memory; else states are saved and merged. */
-  combines: u32;
   /** The handle of what is being combined with it, or that it is itself (window-combine.ts); 0 at other times. */
   combining: u32;
   /** Results that change, see window-changes.ts; 0 where none does. */

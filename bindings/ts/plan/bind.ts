@@ -33,7 +33,7 @@ import { bindOver } from "./bind-over.js";
 import { bindSet } from "./bind-set.js";
 import { type BoundWindow, bindWindow, WINDOW_COLUMNS } from "./bind-window.js";
 import { type BoundExpression, describe } from "./bound.js";
-import { canBeCombined, ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
+import { ROW_KIND, ROW_KIND_FIELD, rowKindIndex } from "./changelog.js";
 import { convert, literal } from "./draft.js";
 import { indicatorKeys } from "./grouping.js";
 import type {
@@ -257,7 +257,6 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
       },
     );
   }
-  if (window?.kind === "session") for (const aggregate of aggregates) checkJoins(aggregate, window);
   const sometimesNull = (key: number) => grouping?.sets.some((set) => !set.includes(key)) ?? false;
   const fields = [
     ...(window === undefined ? [] : windowFields(window)),
@@ -285,15 +284,6 @@ function bindAggregate(node: Extract<PlanNode, { kind: "aggregate" }>, input: Bo
     retracts: false,
     schema: { fields },
   };
-}
-
-/** A late row may join two sessions to one, and the kernel then combines what was aggregated of both. */
-function checkJoins(aggregate: BoundAggregate, { text: window }: BoundWindow): void {
-  if (canBeCombined(aggregate)) return;
-  const { fn, text } = aggregate;
-  throw new PlanError(`${text} over ${window}: sessions cannot join what ${fn} keeps; aggregate without it`, {
-    value: text,
-  });
 }
 
 function windowFields({ kind, scale }: BoundWindow): Field[] {

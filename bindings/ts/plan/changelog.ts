@@ -1,14 +1,4 @@
-// Changes through a plan: `row_kind` runs through it as the last column, from where rows are taken back.
-//
-// That is a source that is a changelog, or, with emit "onUpdate", an aggregation. Filters and projections hand it on,
-// as a change is a whole row that stands for itself; so do joins by equal keys, of whose rows each change makes changes.
-// With "onUpdate" these give changes also of rows that only come, where rows without a match leave (of "left", "right",
-// "full" and "anti"): at once, and taken back later, provided that what stands above can follow.
-// An aggregation takes it in, and rows back. What would need every row to stay (an order, a limit, times, aggregates
-// whose state forgets) is refused.
-
-import { AggregateFunction } from "../../../kernel/abi/operator.js";
-import { aggregateFunction, takesRowsBack } from "../type/aggregate.js";
+import { takesRowsBack } from "../type/aggregate.js";
 import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError } from "../type/error.js";
 import type { BoundWindow } from "./bind-window.js";
@@ -58,7 +48,6 @@ function follow(plan: BoundPlan, onUpdate: boolean, taken: boolean): BoundPlan {
   const emits = emitsChanges(input);
   if (plan.kind === "aggregate") {
     if (plan.window !== undefined && emits) throw windowRefused(plan.window, input);
-    if (plan.window !== undefined && onUpdate) checkCorrections(plan.window, plan.aggregates);
     if (emits) for (const aggregate of plan.aggregates) checkAggregate(aggregate, input);
     const taken = { ...plan, input, retracts: emits };
     return onUpdate ? emitting(taken) : taken;
@@ -100,23 +89,6 @@ function windowRefused({ text }: BoundWindow, emitter: BoundPlan): PlanError {
     `${text} over ${nameOf(emitter)}: it takes rows back, which windows cannot follow; aggregate without windows`,
     { value: text },
   );
-}
-
-/** Late rows, and those that come after an early result, are aggregated apart and then combined with it. */
-function checkCorrections(window: BoundWindow, aggregates: readonly BoundAggregate[]): void {
-  if (window.lateness === 0n && window.early === 0n) return;
-  const refused = aggregates.find((aggregate) => !canBeCombined(aggregate));
-  if (refused === undefined) return;
-  const option = window.lateness > 0n ? "allowedLateness" : "earlyEvery";
-  throw new PlanError(
-    `${refused.text} over ${window.text}: ${option} corrects results, which cannot be done with what ${refused.fn} keeps; leave out one of them`,
-    { value: refused.text },
-  );
-}
-
-/** Whether the kernel can make one of what two aggregations of one group hold. */
-export function canBeCombined({ fn }: BoundAggregate): boolean {
-  return aggregateFunction(fn, true) < AggregateFunction.ARG_MIN;
 }
 
 function withKinds(plan: Extract<BoundPlan, { kind: "source" }>): BoundPlan {

@@ -18,7 +18,7 @@ import {
   TypeMismatchError,
   UnknownColumnError,
 } from "../type/error.js";
-import { count, last, sum } from "./aggregate.js";
+import { count, sum } from "./aggregate.js";
 import { bind } from "./bind.js";
 import type { BoundWindow } from "./bind-window.js";
 import { asChangelog, checkOnClose } from "./changelog.js";
@@ -225,13 +225,6 @@ describe("what is refused", () => {
     ).toContain('two columns "window_end"');
   });
 
-  it("aggregates of which two cannot become one, over sessions", () => {
-    const sessions = from(orders).window(session("ts", "1 minute"));
-    expect(() => sessions.aggregate({ newest: last("id", "ts") })).toThrow(PlanError);
-    expect(() => sessions.aggregate({ newest: last("id", "ts") })).toThrow(/last\(.*over session\(.*join/);
-    expect(() => sessions.aggregate({ n: count(), total: sum("id") })).not.toThrow();
-  });
-
   it("corrections where nothing is taken back", () => {
     const plan = from(orders)
       .window(tumble("ts", "1 minute", { allowedLateness: "1 hour" }))
@@ -246,9 +239,5 @@ describe("what is refused", () => {
       .window(session("ts", "1 minute", { earlyEvery: "1 s" }))
       .aggregate({ rows: count() });
     expect(() => checkOnClose(bind(early))).toThrow(/earlyEvery corrects results.*"onClose"/);
-    const newest = from(orders)
-      .window(tumble("ts", "1 minute", { earlyEvery: "1 s" }))
-      .aggregate({ newest: last("id", "ts") });
-    expect(() => asChangelog(bind(newest), true)).toThrow(/last\(.*over tumble\(.*earlyEvery corrects/);
   });
 });

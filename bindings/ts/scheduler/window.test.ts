@@ -8,12 +8,18 @@ import { type Value, writeBatch } from "../../../twin/values.js";
 import { windowTwin } from "../../../twin/window.js";
 import { fromArrow } from "../arrow/index.js";
 import {
+  approxCountDistinct,
+  approxQuantile,
+  argMax,
+  arrayAgg,
+  bottomK,
   col,
   count,
   countDistinct,
   cumulate,
   desc,
   Engine,
+  first,
   from,
   global,
   hop,
@@ -22,7 +28,9 @@ import {
   type Plan,
   type StreamOptions,
   session,
+  stringAgg,
   sum,
+  topK,
   tumble,
   type Window,
 } from "../index.js";
@@ -270,6 +278,15 @@ describe("corrections", () => {
           unlike: sum("value", { distinct: true }),
           middle: median("value"),
           most: max("key"),
+          opening: first("key", "value"),
+          closing: argMax("value", "key"),
+          about: approxCountDistinct("value"),
+          tenth: approxQuantile("value", 0.1),
+          best: topK("value", 3),
+          named: bottomK("key", 2),
+          by: topK("key", 2, { by: "value" }),
+          all: arrayAgg("value"),
+          text: stringAgg("key", "+", { orderBy: "value" }),
         });
       const cut: (typeof rows)[] = [];
       for (let at = 0; at < rows.length; at += size) cut.push(rows.slice(at, at + size));
