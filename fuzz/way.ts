@@ -317,8 +317,9 @@ async function resultOf(
     }
   }
   const mayBeLate = clock === "hasty" || clock === "idle";
-  if (run.stats.lateRows !== 0 && mayBeLate && Object.keys(watermarks).length > 0) return null;
-  if (run.stats.lateRows !== 0) throw new RangeError(`${run.stats.lateRows} rows are late`);
+  const late = run.stats.lateRows + run.stats.partlyLateRows;
+  if (late !== 0 && mayBeLate && Object.keys(watermarks).length > 0) return null;
+  if (late !== 0) throw new RangeError(`${late} rows are late`);
   return names.at(-1) === ROW_KIND.name ? consolidate(rows) : rows;
 }
 

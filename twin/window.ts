@@ -19,6 +19,8 @@ export interface TwinWindowed {
   readonly windows: readonly { readonly start: bigint; readonly end: bigint; readonly rows: number[] }[];
   /** Rows that no window took any more. */
   readonly late: readonly number[];
+  /** Rows that some window no longer took; rows behind the watermark that a session begins with. */
+  readonly partlyLate: readonly number[];
   readonly nullTimes: number;
   /** Watermarks that went backwards. */
   readonly backward: number;
@@ -46,6 +48,7 @@ export function windowTwin(
   if (window.kind === "global")
     windows.set(`${FIRST_TICK}:${LAST_TICK}`, { start: FIRST_TICK, end: LAST_TICK, rows: [] });
   const late: number[] = [];
+  const partlyLate: number[] = [];
   let [nullTimes, backward] = [0, 0];
   let watermark = FIRST_TICK;
   for (const event of events) {
@@ -60,8 +63,12 @@ export function windowTwin(
       continue;
     }
     const passed = watermark - allowed;
-    const open = windowsAround(window, time).filter(({ end }) => passed < closing(window, end));
-    if (sessions !== null ? !sessions.takes(row, time, passed) : open.length === 0) late.push(row);
+    const around = windowsAround(window, time);
+    const open = around.filter(({ end }) => passed < closing(window, end));
+    const session = sessions?.take(row, time, passed) ?? null;
+    if (session === null && open.length === 0) late.push(row);
+    else if (session === null ? open.length < around.length : time <= passed && session.start === time)
+      partlyLate.push(row);
     for (const { start, end } of open) {
       const name = `${start}:${end}`;
       const known = windows.get(name) ?? { start, end, rows: [] };
@@ -73,7 +80,7 @@ export function windowTwin(
   const sorted = [...windows.values(), ...(sessions?.all ?? [])].sort(
     (a, b) => compare(a.end, b.end) || compare(a.start, b.start),
   );
-  return { windows: sorted, late, nullTimes, backward };
+  return { windows: sorted, late, partlyLate, nullTimes, backward };
 }
 
 /** The watermark that closes a window. */
@@ -96,8 +103,8 @@ class TwinSessions {
     this.#keyOf = keyOf;
   }
 
-  /** False for a late row: one whose session, with all that it joins, the watermark has reached the end of. */
-  takes(row: number, time: bigint, watermark: bigint): boolean {
+  /** The row's session; null for a late row: one whose session, with all that it joins, the watermark has reached the end of. */
+  take(row: number, time: bigint, watermark: bigint): { readonly start: bigint } | null {
     const session = { start: time, end: time + this.#gap, rows: [row], key: this.#keyOf(row) };
     for (;;) {
       const at = this.all.findIndex(
@@ -110,10 +117,10 @@ class TwinSessions {
       if (other!.end > session.end) session.end = other!.end;
       session.rows.unshift(...other!.rows);
     }
-    if (session.end <= watermark) return false;
+    if (session.end <= watermark) return null;
     session.rows.sort((a, b) => a - b);
     this.all.push(session);
-    return true;
+    return session;
   }
 }
 

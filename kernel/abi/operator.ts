@@ -397,5 +397,11 @@ export const enum OperatorStats {
   BACKWARD_WATERMARKS = 104,
   /** Parts that rows were divided into by key, so that each stays in the cache: of a backlog, of a sort; 0 where they were not. */
   PARTITIONS = 112,
-  SIZE = 120,
+  /**
+   * Rows that came after some window that would have taken them, and count in the others only; of sessions, rows at or
+   * before the watermark that begin one, or move its beginning, which a session that is gone may have reached. A state
+   * does not carry it.
+   */
+  PARTLY_LATE_ROWS = 120,
+  SIZE = 128,
 }

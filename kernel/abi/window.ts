@@ -10,7 +10,7 @@ export const enum WindowKind {
 
 export const enum WindowFlag {
   NONE = 0,
-  /** Rows whose time is null are dropped and counted; without it they are an error. */
+  /** Rows whose time is null, or whose windows might not fit 64 bits, are dropped and counted; else they are an error. */
   DROP_NULL_TIME = 1,
   /** Keep the numbers of late rows of the last push for `op_late`. */
   KEEP_LATE = 2,

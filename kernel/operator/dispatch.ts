@@ -623,6 +623,7 @@ function windowStats(operator: usize, out: usize): void {
   store<i64>(out, windows.watermark, <usize>OperatorStats.WATERMARK);
   store<u64>(out, windowsHeld(operator), <usize>OperatorStats.OPEN_WINDOWS);
   store<u64>(out, windows.backward, <usize>OperatorStats.BACKWARD_WATERMARKS);
+  store<u64>(out, windows.partlyLateRows, <usize>OperatorStats.PARTLY_LATE_ROWS);
 }
 
 /** Rows of the last push that came too late, as one U32 column of row numbers. */

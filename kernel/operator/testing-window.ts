@@ -81,6 +81,7 @@ export interface History {
 export interface Outcome {
   readonly rows: Value[][];
   readonly late: number[];
+  readonly partlyLate: number;
   readonly nullTimes: number;
   readonly backward: number;
 }
@@ -114,6 +115,7 @@ export function runWindow(
   const restarts = restart > 0 && hasState(asked);
   const rows: Value[][] = [];
   const late: number[] = [];
+  let partlyLate = 0;
   const drain = () => {
     for (let batch = operator.pull(maxRows); batch !== null; batch = operator.pull(maxRows))
       rows.push(...rowsOf([batch]));
@@ -133,16 +135,20 @@ export function runWindow(
       for (const row of operator.late()) late.push(start + row);
       drain();
     }
-    if (restarts && i % restart === 0) operator = restarted(kernel, asked, operator, maxRows);
+    if (restarts && i % restart === 0) {
+      partlyLate += operator.stats().partlyLateRows;
+      operator = restarted(kernel, asked, operator, maxRows);
+    }
     start = end;
   }
   operator.watermark(END_OF_INPUT);
   drain();
   const { lateRows, nullTimes, backwardWatermarks, openWindows } = operator.stats();
+  partlyLate += operator.stats().partlyLateRows;
   if (lateRows !== late.length) throw new Error(`${lateRows} late rows counted, ${late.length} listed`);
   if (openWindows !== 0) throw new Error(`${openWindows} windows are left`);
   operator.destroy();
-  return { rows, late, nullTimes, backward: backwardWatermarks };
+  return { rows, late, partlyLate, nullTimes, backward: backwardWatermarks };
 }
 
 /** What the twin makes of it. */
@@ -167,7 +173,8 @@ export function expectedWindow(
       table.map((column) => members.map((row) => column[row]!)),
     ).map((row) => [start, end, ...row]),
   );
-  return { rows, late: [...twin.late], nullTimes: twin.nullTimes, backward: twin.backward };
+  const { nullTimes, backward, partlyLate } = twin;
+  return { rows, late: [...twin.late], partlyLate: partlyLate.length, nullTimes, backward };
 }
 
 /**

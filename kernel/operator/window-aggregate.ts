@@ -344,6 +344,7 @@ function applyRouted(context: usize, operator: usize, rows: u32, routing: Routin
   self.newest = routing.newest;
   self.watermark = routing.watermark;
   self.lateRows += routing.lateRows;
+  self.partlyLateRows += routing.partlyLateRows;
   self.nullTimes += routing.nullTimes;
   self.lateCount = routing.lateCount;
   const groups = self.scattered ? scatterGroups(operator) : 0;

@@ -89,6 +89,7 @@ export class Routing {
   newest: i64;
   watermark: i64;
   lateRows: u64;
+  partlyLateRows: u64;
   nullTimes: u64;
   selected: u64;
   lateCount: u32;
@@ -109,7 +110,7 @@ export class Routing {
   range: usize;
 }
 
-export const ROUTING_SIZE: usize = 96;
+export const ROUTING_SIZE: usize = 104;
 /** Selections, and u32 how many rows of each vector. */
 const SELECTION_BYTES: usize = ((<usize>Abi.MORSEL_ROWS) << 1) + ((<usize>(<u32>Abi.MORSEL_ROWS / ROWS)) << 2);
 
@@ -155,6 +156,7 @@ export function route(context: usize, operator: usize, rows: u32, routing: Routi
   routing.newest = self.newest;
   routing.watermark = self.watermark;
   routing.lateRows = 0;
+  routing.partlyLateRows = 0;
   routing.nullTimes = 0;
   routing.selected = 0;
   routing.lateCount = 0;
@@ -293,7 +295,10 @@ function routeSlice(
     if (from > sliceLastWindow(shape, slice)) return false;
   }
   if (!rememberTarget(context, operator, slice, from, rows, at)) return false;
-  if (closed) routing.open = 0;
+  if (closed) {
+    routing.open = 0;
+    routing.partlyLateRows += rows;
+  }
   routing.newest = newest;
   routing.watermark = watermark;
   routing.low = min<i64>(routing.low, slice);
@@ -716,6 +721,7 @@ function nameRows(
   let low: i64 = 0;
   let high: i64 = 0;
   let slice: i64 = 0;
+  let first: i64 = 0;
   let from: i64 = 0;
   let last: i64 = 0;
   let any = false;
@@ -739,12 +745,22 @@ function nameRows(
       continue;
     }
     const time = load<i64>(times.values + ((<usize>row) << 3));
+    if (time < lowest || time > highest) {
+      if ((self.flags & <u32>WindowFlag.DROP_NULL_TIME) == 0) return refuseTime(context, operator, row, time);
+      routing.nullTimes++;
+      if (time > newest) {
+        newest = time;
+        watermark = watermarkAfter(self, watermark, newest);
+        expiry = expiryOf(self, watermark);
+      }
+      continue;
+    }
     if (time < low || time >= high || !any) {
-      if (time < lowest || time > highest) return refuseTime(context, operator, row, time);
       slice = sliceOf(shape, time);
       low = sliceStart(shape, slice);
       high = sliceEnd(shape, slice);
-      from = sliceFirstWindow(shape, slice);
+      first = sliceFirstWindow(shape, slice);
+      from = first;
       last = sliceLastWindow(shape, slice);
       any = true;
     }
@@ -761,6 +777,7 @@ function nameRows(
       store<i64>(names + ((<usize>kept) << 4), from, 8);
       store<u32>(places + ((<usize>kept) << 2), row);
       kept++;
+      routing.partlyLateRows += <u64>(from != first);
     }
     if (time > newest) {
       newest = time;

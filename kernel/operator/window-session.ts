@@ -175,7 +175,7 @@ export function sessionsCheck(context: usize, operator: usize, rows: u32, routin
         continue;
       }
       const time = load<i64>(times.values + ((<usize>row) << 3));
-      if (time > highest) return refuseTime(context, operator, row, time);
+      if (time > highest && !drops) return refuseTime(context, operator, row, time);
     }
     routing.selected += selected;
   }
@@ -251,9 +251,11 @@ function applyVector(context: usize, operator: usize, self: Windows, rows: u32, 
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   const selection = scratchTake(context, (<usize>ROWS) << 1);
   const times = changetype<Vector>(programOutput(windowsProgram(operator), self.time));
+  const isWhole = routing.all == 0 && times.validity == 0;
+  const most = isWhole ? latest(context, times.values, rows) : i64.MAX_VALUE;
   const kept =
-    routing.all == 0 && times.validity == 0
-      ? findMost(operator, self, rows, latest(context, times.values, rows), numbers, selection)
+    most <= shapeHighest(shapeOf(self))
+      ? findMost(operator, self, rows, most, numbers, selection)
       : findSessions(operator, self, rows, routing, numbers, selection);
   if (kept == 0) return 0;
   const gather = gatherOf(self);
@@ -283,6 +285,7 @@ function findSessions(
   const gap = sessions.gap;
   const bound = self.bound;
   const lateness = sessions.lateness;
+  const highest = shapeHighest(shapeOf(self));
   let newest = self.newest;
   let watermark = self.watermark;
   let expiry = expiryOf(watermark, lateness);
@@ -306,12 +309,14 @@ function findSessions(
     }
     const time = load<i64>(times.values + ((<usize>row) << 3));
     const key = load<u32>(keys + ((<usize>row) << 2));
-    const number = sessionOf(sessions, heads, records, gap, key, time, expiry);
-    if (number == NO_SESSION) tellLate(self, program, row);
+    const number = time > highest ? NO_SESSION : sessionOf(sessions, heads, records, gap, key, time, expiry);
+    if (time > highest) self.nullTimes++;
+    else if (number == NO_SESSION) tellLate(self, program, row);
     else {
       store<u32>(numbers + ((<usize>kept) << 2), number);
       store<u16>(selection + ((<usize>kept) << 1), <u16>row);
       kept++;
+      if (time <= expiry) tellPartlyLate(self, number, time);
     }
     if (time > newest) {
       newest = time;
@@ -359,6 +364,7 @@ function findMost(
       const expiry = expiryOf(watermarkAfter(self, self.watermark, newest), lateness);
       name = sessionOf(sessions, heads, records, gap, key, time, expiry) + 1;
       if (name == 0) tellLate(self, program, row);
+      else if (time <= expiry) tellPartlyLate(self, name - 1, time);
     }
     newest = max<i64>(newest, time);
     store<u32>(numbers + ((<usize>kept) << 2), name - 1);
@@ -381,6 +387,11 @@ function tellLate(self: Windows, program: usize, row: u32): void {
   if ((self.flags & <u32>WindowFlag.KEEP_LATE) == 0) return;
   store<u32>(outputColumn(self.late, 0).values + ((<usize>self.lateCount) << 2), programRow(program, row));
   self.lateCount++;
+}
+
+/** Counts a row behind what may be forgotten where its session begins with it: one that is gone may have reached it. */
+function tellPartlyLate(self: Windows, number: u32, time: i64): void {
+  self.partlyLateRows += <u64>(sessionFirst(sessionAt(sessionsOf(self), number)) >= time);
 }
 
 // ---- pull

@@ -47,6 +47,7 @@ export class Windows {
   newest: i64;
   watermark: i64;
   lateRows: u64;
+  partlyLateRows: u64;
   nullTimes: u64;
   backward: u64;
   /** The last window that has left, NO_WINDOW while there is none. */

@@ -74,6 +74,11 @@ export interface OperatorCounts {
   readonly openWindows: number;
   /** Watermarks that were ignored because they went backwards. */
   readonly backwardWatermarks: number;
+  /**
+   * Rows that came after some window that would have taken them, and count in the others only; of sessions, rows behind the
+   * watermark that begin one, or move its beginning. A state does not carry it.
+   */
+  readonly partlyLateRows: number;
   /** Parts that rows were divided into: of an aggregation's backlog, of a sort; 0 where they were not. */
   readonly partitions: number;
 }
@@ -597,6 +602,7 @@ export class Operator {
       openWindows: number(OperatorStats.OPEN_WINDOWS),
       backwardWatermarks: number(OperatorStats.BACKWARD_WATERMARKS),
       partitions: number(OperatorStats.PARTITIONS),
+      partlyLateRows: number(OperatorStats.PARTLY_LATE_ROWS),
     };
   }
 

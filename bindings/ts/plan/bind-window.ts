@@ -18,6 +18,7 @@ import { nanosecondsATick, type TimeScale, tickName } from "./time-scale.js";
 import { checkZone } from "./time-zone.js";
 import { bindExpression } from "./typing.js";
 import { type WindowName, type WindowNode, type WindowSize, windowText } from "./window.js";
+import { fittingTime } from "./window-range.js";
 
 export interface BoundWindow {
   readonly kind: WindowName;
@@ -37,6 +38,8 @@ export interface BoundWindow {
   /** 0: windows leave when they close, not before. */
   readonly early: bigint;
   readonly dropNullTime: boolean;
+  /** Which rows have a time that a window can take, where others are dropped; else null. */
+  readonly fits: BoundExpression | null;
   readonly text: string;
 }
 
@@ -86,18 +89,23 @@ export function bindWindow(node: WindowNode, schema: Schema): BoundWindow {
     throw new PlanError(`${text}: ${what} is more than 2^60`, { value, expected: "at most 2^60" });
   }
   const grid = node.kind === "cumulate" ? length : slide;
-  return {
+  const extent = {
     kind: node.kind,
-    column: node.column,
-    instant,
-    time: numberExpression(scale, column, schema, instant),
     scale,
     length,
     step: slide,
     offset: (number(offset, "offset") ?? 0n) + mondayOffset(scale, node.kind, grid),
+  };
+  const counted = { time: numberExpression(scale, column, schema, instant), fits: null };
+  const dropNullTime = node.nullTime === "drop";
+  return {
+    ...extent,
+    ...(dropNullTime ? fittingTime(extent, instant, counted.time) : counted),
+    column: node.column,
+    instant,
     lateness: late,
     early,
-    dropNullTime: node.nullTime === "drop",
+    dropNullTime,
     text,
   };
 }

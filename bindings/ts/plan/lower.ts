@@ -649,10 +649,10 @@ function lowerJoin(plan: Extract<BoundPlan, { kind: "join" }>, stages: Stage[], 
     const at = isKind ? leaving.length : leaving.indexOf(index);
     return at < 0 ? notNeeded(field) : passed(field, at);
   });
-  // A join by time passes watermarks of its left times on.
+  // Watermarks of left times go on behind a join: of one by time, of its own.
   const clocks = leaving.map((index) => {
-    if (leftClock === null || index >= width) return null;
-    return clockOf(left.columns[index]!, left) === leftClock ? leftClock : null;
+    const clock = index < width ? clockOf(left.columns[index]!, left) : null;
+    return time === null || clock === leftClock ? clock : null;
   });
   return { input: schema, clocks, filters: [], columns };
 }
@@ -779,11 +779,6 @@ function all(conditions: readonly BoundExpression[]): BoundExpression {
   return { kind: "call", fn: "and", args: conditions, type: bool, nullable: true, text };
 }
 
-function isThere(value: BoundExpression): BoundExpression {
-  const text = `${value.text} is not null`;
-  return { kind: "call", fn: "isNotNull", args: [value], type: bool, nullable: false, text };
-}
-
 type AggregatePlan = Extract<BoundPlan, { kind: "aggregate" }>;
 
 function aggregation(
@@ -810,7 +805,9 @@ function windowStage(pending: Pending, plan: AggregatePlan): WindowStage {
   const clock = clockOf({ name: window.column, expression: instant }, pending);
   const filtered = stage.filters.length > 0;
   const isColumn = instant.kind === "column" && window.scale.kind === "ticks";
-  const plain = isColumn && (!filtered || physicalType(valueType(instant.type)) === Type.I64);
+  // Where the program makes nulls of times, it is asked for each.
+  const guarded = window.time.kind === "case";
+  const plain = isColumn && !guarded && (!filtered || physicalType(valueType(instant.type)) === Type.I64);
   const [start, end] = WINDOW_COLUMNS;
   const output = [
     { name: start, ...NUMBER },
@@ -842,9 +839,9 @@ function groupingStage(
   const move = over(pending);
   const fold = folding();
   const place = (expression: BoundExpression) => fold(move(expression));
-  // A window drops rows without a time before anything else is asked of them.
-  const dropsRows = plan.window?.dropNullTime === true && plan.window.instant.nullable;
-  const outputs = new SharedOutputs(compiler, dropsRows ? place(isThere(plan.window!.instant)) : null);
+  // A window drops rows without a time that fits before anything else is asked of them.
+  const fits = plan.window?.fits ?? null;
+  const outputs = new SharedOutputs(compiler, fits === null ? null : place(fits));
   const timeOutput = time === null ? -1 : outputs.add(place(time));
   const keys = plan.keys.map(({ expression }) => ({
     output: outputs.add(place(expression)),

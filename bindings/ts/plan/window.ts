@@ -15,7 +15,10 @@ export type WindowSize = string | number | bigint;
 
 /** What becomes of rows without a time, and of rows that come after their window was closed. */
 export interface TimeOptions {
-  /** A row whose time is null: "error" (the default) names the row, "drop" leaves it out and counts it. */
+  /**
+   * A row whose time is null, or so near the ends of its type that a window around it does not fit: "error" (the default),
+   * or "drop", which leaves it out and counts it.
+   */
   readonly nullTime?: "error" | "drop";
   /**
    * For how long after its close a window still takes late rows, whose corrections of its result leave as changes

@@ -80,12 +80,13 @@ export interface SourceState {
   readonly schema: Schema;
 }
 
-/** Rows and batches of a run so far. */
+/** Rows and batches of a run so far, and watermarks that were ignored. */
 export interface Counts {
   readonly rowsIn: number;
   readonly batchesIn: number;
   readonly rowsOut: number;
   readonly batchesOut: number;
+  readonly backwardWatermarks: number;
 }
 
 /** What a chain of steps is made of: a step that has ended is null. */
@@ -102,6 +103,7 @@ export interface Saved {
   /** Whether all sources have ended and every result is there: nothing is read or computed any more. */
   readonly ended: boolean;
   readonly lateRows: number;
+  readonly partlyLateRows: number;
   readonly nullTimes: number;
   readonly chains: readonly SavedChain[];
   /** Results that nobody has been handed. */
@@ -315,11 +317,20 @@ function manifestOf(bytes: Uint8Array): Manifest {
 }
 
 function found(manifest: Manifest, body: Uint8Array): Saved {
-  const { plan, sources, counts, ended, lateRows, nullTimes, chains, pending } = manifest;
+  const { plan, sources, counts, ended, lateRows, partlyLateRows, nullTimes, chains, pending } = manifest;
   const isCount = (count: number) => Number.isSafeInteger(count) && count >= 0;
-  const { rowsIn, batchesIn, rowsOut, batchesOut } = counts;
-  if (![rowsIn, batchesIn, rowsOut, batchesOut, lateRows, nullTimes].every(isCount))
-    throw damaged("it has an impossible count");
+  const { rowsIn, batchesIn, rowsOut, batchesOut, backwardWatermarks } = counts;
+  const all = [
+    rowsIn,
+    batchesIn,
+    rowsOut,
+    batchesOut,
+    backwardWatermarks,
+    lateRows,
+    partlyLateRows,
+    nullTimes,
+  ];
+  if (!all.every(isCount)) throw damaged("it has an impossible count");
   const isText = (text: unknown) => typeof text === "string";
   if (
     !plan.every(
@@ -341,6 +352,7 @@ function found(manifest: Manifest, body: Uint8Array): Saved {
     counts,
     ended,
     lateRows,
+    partlyLateRows,
     nullTimes,
     chains: chains.map(({ open, steps }) => ({
       open,

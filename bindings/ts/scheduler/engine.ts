@@ -57,7 +57,14 @@ import { checkShare, type Share, type ShareOptions, Shares } from "./shares.js";
 import { isBatchData, Source, type SourceInput } from "./source.js";
 import { type SourceClock, WindowClock } from "./source-clock.js";
 import { KernelTable } from "./table.js";
-import { checkClock, idleMilliseconds, ownBound, sourceClock, type WatermarkOptions } from "./watermark.js";
+import {
+  checkClock,
+  idleMilliseconds,
+  ownBound,
+  passedJoins,
+  sourceClock,
+  type WatermarkOptions,
+} from "./watermark.js";
 import { checkWorkers, openWorkers, type Workers } from "./workers.js";
 
 export interface EngineOptions {
@@ -464,13 +471,14 @@ export class Engine {
     const signals = allOf(signal, controller);
     const counters = new Counters();
     let pipeline: Pipeline | null = null;
-    const { lateRows = 0, nullTimes = 0, counts = NO_COUNTS } = restored ?? {};
-    let last: RunState = { stateBytes: 0, lateRows, nullTimes };
-    /** What steps have counted that had ended when the run was saved. */
-    const gone = { lateRows: 0, nullTimes: 0 };
+    const { lateRows = 0, partlyLateRows = 0, nullTimes = 0, counts = NO_COUNTS } = restored ?? {};
+    let last: RunState = { stateBytes: 0, lateRows, partlyLateRows, nullTimes };
+    /** What steps have counted that had ended when the run was saved, and what their states do not carry. */
+    const gone = { lateRows: 0, partlyLateRows: 0, nullTimes: 0 };
     const withGone = (state: RunState): RunState => ({
       stateBytes: state.stateBytes,
       lateRows: state.lateRows + gone.lateRows,
+      partlyLateRows: state.partlyLateRows + gone.partlyLateRows,
       nullTimes: state.nullTimes + gone.nullTimes,
     });
     const boundary = new Boundary(restored?.pending ?? []);
@@ -502,6 +510,7 @@ export class Engine {
         if (restored !== null) {
           const here = opened.pipeline.state;
           gone.lateRows = lateRows - here.lateRows;
+          gone.partlyLateRows = partlyLateRows - here.partlyLateRows;
           gone.nullTimes = nullTimes - here.nullTimes;
         }
         const positions = positionsOf(opened);
@@ -663,9 +672,14 @@ export class Engine {
         if (clock !== null && kept !== null) clock.restore(BigInt(kept));
         return clock;
       });
-      const timing = clocks.map((clock, index) =>
-        clock === null ? null : { bound: ownBound(clock, chains[index]!), column: clock.column },
-      );
+      const isTable = (chain: LoweredPlan) =>
+        chainsIn(chain).every((one) => sources[chains.indexOf(one)]!.isTable);
+      const timing = clocks.map((clock, index) => {
+        if (clock === null) return null;
+        const chain = chains[index]!;
+        const passed = passedJoins(clock, chain, joinOver(physical, chain), isTable);
+        return { bound: ownBound(clock, chain), column: clock.column, passed };
+      });
       const made = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing });
       pipeline = made;
       this.#pipelines.add(made);
@@ -682,7 +696,10 @@ export class Engine {
       });
       if (restored !== null && !restored.ended) restoreSteps(made, restored);
       const sizes = sources.map(({ rows }) => rows);
-      return { readers, order: options.inTurn ? readingOrder(physical, sizes) : null, pipeline: made, print };
+      const passed = new Set(timing.flatMap((time) => [...(time?.passed ?? [])]));
+      const inTurn = readingOrder(physical, sizes);
+      const order = options.inTurn ? inTurn.map((index) => [index]) : inTurns(inTurn, passed, chains);
+      return { readers, order, pipeline: made, print };
     } catch (error) {
       pipeline?.free();
       if (pipeline !== null) this.#pipelines.delete(pipeline);
@@ -791,7 +808,7 @@ interface OpenOptions extends Omit<PipelineOptions, "timing" | "spill"> {
   readonly restored?: Restored | null;
 }
 
-const NO_COUNTS: Counts = { rowsIn: 0, batchesIn: 0, rowsOut: 0, batchesOut: 0 };
+const NO_COUNTS: Counts = { rowsIn: 0, batchesIn: 0, rowsOut: 0, batchesOut: 0, backwardWatermarks: 0 };
 
 function positionsOf({ readers }: Opened): Position[] {
   return readers.map(({ from }) => ({
@@ -810,7 +827,7 @@ function saverOf(
 ): Save {
   return (isOver) => {
     const ended = isOver || positions.every((position) => position.ended);
-    const { rowsOut, batchesOut, lateRows, nullTimes } = stats();
+    const { rowsOut, batchesOut, lateRows, partlyLateRows, nullTimes, backwardWatermarks } = stats();
     // A batch that is half taken in counts with the run that goes on with it.
     const total = (of: "rows" | "batches") => positions.reduce((sum, position) => sum + position[of], 0);
     const [rowsIn, batchesIn] = [total("rows"), total("batches")];
@@ -824,9 +841,10 @@ function saverOf(
     return writeCheckpoint({
       plan: print,
       sources,
-      counts: { rowsIn, batchesIn, rowsOut, batchesOut },
+      counts: { rowsIn, batchesIn, rowsOut, batchesOut, backwardWatermarks },
       ended,
       lateRows,
+      partlyLateRows,
       nullTimes,
       chains: ended ? [] : pipeline.save(),
       pending,
@@ -914,6 +932,17 @@ function readingOrder(plan: LoweredPlan, sizes: readonly (number | null)[]): num
     return { order, rows };
   };
   return visit(plan).order;
+}
+
+/** All sources in turns, but first, one after the other, those that are right sides of joins that watermarks pass. */
+function inTurns(
+  order: readonly number[],
+  passed: ReadonlySet<JoinStage>,
+  chains: readonly LoweredPlan[],
+): number[][] {
+  const right = new Set([...passed].flatMap(({ input }) => chainsIn(input)));
+  const isFirst = (index: number) => right.has(chains[index]!);
+  return [...order.filter(isFirst).map((index) => [index]), order.filter((index) => !isFirst(index))];
 }
 
 /** The join whose right side a chain of the plan is; null of the first chain, and of the sides of unions. */

@@ -1,8 +1,8 @@
 // The order in which a run reads its sources, a morsel at a time.
 //
 // In a batch they come one after the other, a join's smaller side first: it is indexed when it has ended, and the
-// other side streams past it. In a stream they take turns: each has at most one batch in hand and one that it is
-// being waited for, and a source that has nothing to give holds nobody up.
+// other side streams past it. In a stream they take turns, after tables that are to be complete before: each has at most
+// one batch in hand and one that it is being waited for, and a source that has nothing to give holds nobody up.
 
 import type { InputBatch } from "../kernel/index.js";
 import { MORSEL_ROWS } from "./pipeline.js";
@@ -147,17 +147,17 @@ class Feed {
 
 /**
  * The morsels of all sources, and the end of each.
- * @param order of the sources, one after the other; null to take turns
+ * @param order of the sources, one group after the other; those of a group take turns
  */
 export async function* morsels(
   readers: readonly Reader[],
-  order: readonly number[] | null,
+  order: readonly (readonly number[])[],
   signal: AbortSignal | null,
   share: Share,
   probe: Probe | null,
 ): AsyncGenerator<Morsel> {
   const feeds = readers.map((reader, index) => new Feed(index, reader));
-  const rounds = order === null ? [feeds] : order.map((index) => [feeds[index]!]);
+  const rounds = order.map((group) => group.map((index) => feeds[index]!));
   const aborting = signal === null ? null : new Waits(signal);
   // One morsel of one row is what a stream may take a turn for: nothing is made here that is not needed.
   const waits: Promise<void>[] = [];

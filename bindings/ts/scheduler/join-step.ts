@@ -3,7 +3,8 @@
 // In a batch, rows that come once the other side is complete are shared by workers (shared-map.ts), each with a join that
 // reads what this one has kept (op_attach).
 //
-// Watermarks end here, but for joins by time: a row that another join gives may be as old as the oldest that it keeps.
+// Watermarks end here, but for joins by time, and those whose right side is complete before the left one begins: a row
+// that another join gives may be as old as the oldest that it keeps.
 
 import { JoinType, OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
@@ -39,6 +40,8 @@ export interface JoinStepOptions {
   readonly keepResults?: boolean;
   /** Workers to share the rows of the side that comes last with; null for the calling thread alone. */
   readonly pool: QueryWorkers | null;
+  /** Whether the left side's watermarks go on: the right side ends before the left one begins. */
+  readonly passes: boolean;
   /** Makes room when memory runs out; null where nothing can. */
   readonly relief: Relief | null;
 }
@@ -60,11 +63,13 @@ export class JoinStep extends OperatorStep {
   /** Joins that read what `operator` has kept, and give results. */
   readonly #readers: Operator[] = [];
   readonly #ended = [false, false];
+  /** Whether watermarks of the left side go on. */
+  readonly letsPass: boolean;
 
   constructor(
     kernel: Kernel,
     stage: JoinStage,
-    { batchRows, inTurn, keepResults = false, pool, relief }: JoinStepOptions,
+    { batchRows, inTurn, keepResults = false, pool, passes, relief }: JoinStepOptions,
   ) {
     const { config, left, right, residual, schema } = stage;
     const create = () =>
@@ -87,6 +92,7 @@ export class JoinStep extends OperatorStep {
     this.#create = create;
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
+    this.letsPass = passes;
     this.#filters = config.type === JoinType.SEMI || config.type === JoinType.ANTI;
     this.#pool = this.#time === null && stage.changes === null ? pool : null;
     this.kept = keepResults ? [] : null;
@@ -145,8 +151,8 @@ export class JoinStep extends OperatorStep {
   }
 
   /** How far the left times that leave have come. */
-  passes(): bigint | null {
-    if (this.#time === null) return null;
+  passes(time: bigint): bigint | null {
+    if (this.#time === null) return this.letsPass ? time : null;
     const watermark = this.operator.watermarkTime;
     return watermark === null ? null : watermarkOf(watermark, this.#time);
   }

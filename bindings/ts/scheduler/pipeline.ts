@@ -22,6 +22,7 @@ import {
   type AggregateStage,
   chainsIn,
   type GroupingSetsStage,
+  type JoinStage,
   type LimitStage,
   type LoweredPlan,
   type Stage as PhysicalStage,
@@ -70,10 +71,12 @@ export interface Timing {
   readonly bound: bigint | null;
   /** The source's column that it is the time of. */
   readonly column: number;
+  /** The joins, other than by time, through which its watermarks go. */
+  readonly passed: ReadonlySet<JoinStage>;
 }
 
 export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed" | "relief"> &
-  Omit<JoinStepOptions, "relief"> & {
+  Omit<JoinStepOptions, "passes" | "relief"> & {
     /** By the number of the source; null, or left out, for those without watermarks. */
     readonly timing: readonly (Timing | null)[];
     /** Measures the run; null where nobody profiles. */
@@ -243,7 +246,7 @@ export class Pipeline {
     } else if (step instanceof UnionStep) {
       if (step.setIdle(port, idle)) yield* this.#setIdle(chain, index + 1, 0, idle);
       else if (idle) yield* this.#joined(chain, index, step);
-    } else if (!(step instanceof JoinStep) && step.passes(0n) !== null) {
+    } else if (step instanceof JoinStep ? step.letsPass : step.passes(0n) !== null) {
       yield* this.#setIdle(chain, index + 1, 0, idle);
     }
   }
@@ -356,11 +359,16 @@ export class Pipeline {
       .flatMap((step) => step.operators)
       .filter(({ isOpen }) => isOpen);
     const stats = operators.map((operator) => operator.stats());
-    const total = (of: "stateBytes" | "lateRows" | "nullTimes") =>
+    const total = (of: "stateBytes" | "lateRows" | "partlyLateRows" | "nullTimes") =>
       stats.reduce((sum, counts) => sum + counts[of], 0);
     const late = this.#chains.flatMap(({ steps }) => steps.map((step) => step.lateRows ?? 0));
     const lateRows = late.reduce((sum, rows) => sum + rows, total("lateRows"));
-    return { stateBytes: total("stateBytes"), lateRows, nullTimes: total("nullTimes") };
+    return {
+      stateBytes: total("stateBytes"),
+      lateRows,
+      partlyLateRows: total("partlyLateRows"),
+      nullTimes: total("nullTimes"),
+    };
   }
 
   /**
@@ -432,11 +440,13 @@ function* stepsOf(
   kernel: Kernel,
   stages: readonly PhysicalStage[],
   options: StepOptions,
-  timing: Timing | null,
+  source: Timing | null,
   right: () => Timing | null,
   isResult: boolean,
 ): Generator<{ step: Step; stages: readonly PhysicalStage[] }> {
-  const bound = timing?.bound ?? null;
+  const bound = source?.bound ?? null;
+  // Null behind a join that watermarks do not pass.
+  let timing = source;
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
@@ -458,7 +468,9 @@ function* stepsOf(
       yield { ...alone, step: new UnionStep(stage.schema, isTimedUnion(stage, timing, right())) };
     else if (stage.kind === "join") {
       const keepResults = options.keepResults === true && isResult && index === stages.length - 1;
-      yield { ...alone, step: new JoinStep(kernel, stage, { ...options, keepResults }) };
+      const passes = timing?.passed.has(stage) ?? false;
+      if (stage.time === null && !passes) timing = null;
+      yield { ...alone, step: new JoinStep(kernel, stage, { ...options, keepResults, passes }) };
     } else if (stage.kind === "limit" && stage.ordered) yield { ...alone, step: new SliceStep(stage) };
     else {
       const order = orderAt(stages, index, timing !== null);

@@ -29,22 +29,30 @@ export interface RunStats {
   readonly batchesOut: number;
   /** Bytes of state in the kernel's memory after the last morsel; 0 once the run is over. */
   readonly stateBytes: number;
-  /** Rows that came after all their windows were closed, and are in no result. 0 certifies equality with batch mode. */
+  /** Rows that came after all their windows were closed, and are in no result. */
   readonly lateRows: number;
-  /** Rows without a time that a window dropped (`nullTime: "drop"`). */
+  /**
+   * Rows that came after some of their windows were closed, and are in the results of the others only; of sessions, rows
+   * behind the watermark that begin one, or move its beginning, as one that is gone may have reached them. With this and
+   * `lateRows` at 0 the results are those of batch mode.
+   */
+  readonly partlyLateRows: number;
+  /** Rows without a time that a window could take, which it dropped (`nullTime: "drop"`). */
   readonly nullTimes: number;
+  /** Watermarks from a column, or from a function, that would have gone back: they were ignored. */
+  readonly backwardWatermarks: number;
   /** No more rows at or before this time, in ticks of the time column; null before the first, or without watermarks. */
   readonly watermark: bigint | null;
 }
 
 /** What the operators of a run say. */
-export type RunState = Pick<RunStats, "stateBytes" | "lateRows" | "nullTimes">;
+export type RunState = Pick<RunStats, "stateBytes" | "lateRows" | "partlyLateRows" | "nullTimes">;
 
 /** What a run is made of, once its sources are open. */
 export interface Opened {
   readonly readers: readonly ClockedReader[];
-  /** The order in which the sources are read, one after the other; null where they take turns. */
-  readonly order: readonly number[] | null;
+  /** The order in which the sources are read, one group after the other; those of a group take turns. */
+  readonly order: readonly (readonly number[])[];
   readonly pipeline: Pipeline;
   /** What tells the plan from others. */
   readonly print: readonly ChainPrint[];
@@ -79,6 +87,7 @@ export class Counters {
   morsels = 0;
   /** Time in which the calling thread was at work. */
   runningMs = 0;
+  backwardWatermarks = 0;
   watermark: bigint | null = null;
 }
 
@@ -139,7 +148,10 @@ export async function* drive(
     }
     rests();
     // The end of a source is no watermark of its rows.
-    if (input !== null) counters.watermark = watermarkOf(clocks);
+    if (input !== null) {
+      counters.watermark = watermarkOf(clocks);
+      counters.backwardWatermarks = clocks.reduce((sum, { backward }) => sum + backward, 0);
+    }
     if (input !== null) options.progress?.(rows, false);
     const handing = options.late?.() ?? null;
     if (handing !== null) await handing;
@@ -265,8 +277,8 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
 
   /** Of a run that goes on from a checkpoint, with what was counted before it. */
   get stats(): RunStats {
-    const { rowsIn, batchesIn, rowsOut, batchesOut, watermark } = this.#counters;
-    const { stateBytes, lateRows, nullTimes } = this.#state();
+    const { rowsIn, batchesIn, rowsOut, batchesOut, backwardWatermarks, watermark } = this.#counters;
+    const { stateBytes, lateRows, partlyLateRows, nullTimes } = this.#state();
     const before = this.#before;
     return {
       rowsIn: before.rowsIn + rowsIn,
@@ -275,7 +287,9 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
       batchesOut: before.batchesOut + batchesOut,
       stateBytes,
       lateRows,
+      partlyLateRows,
       nullTimes,
+      backwardWatermarks: before.backwardWatermarks + backwardWatermarks,
       watermark,
     };
   }

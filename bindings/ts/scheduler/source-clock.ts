@@ -45,6 +45,11 @@ export abstract class SourceClock {
   /** The watermark in ticks of the column; null before the first. */
   abstract get ticks(): bigint | null;
 
+  /** Watermarks so far that would have gone back, and were ignored. */
+  get backward(): number {
+    return 0;
+  }
+
   /** The ticks that it goes by: what `restore` needs to go on. Null before the first, or where another keeps time. */
   abstract get kept(): bigint | null;
 
@@ -155,7 +160,7 @@ const HIGHEST_BIT = 1 << 31;
 export function boundedClock(time: TimeColumn, bound: bigint): SourceClock {
   return bound <= BigInt(EXACT)
     ? new BoundedClock(time, bound)
-    : new MarkedClock(time, (ticks) => ticks - bound - 1n);
+    : new FarBoundedClock(time, (ticks) => ticks - bound - 1n);
 }
 
 class BoundedClock extends SourceClock {
@@ -271,6 +276,7 @@ export class WindowClock extends SourceClock {
 export class MarkedClock extends SourceClock {
   readonly #mark: number | ((time: bigint) => bigint | null);
   #ticks: bigint | null = null;
+  #backward = 0;
 
   /** @param mark column whose values are watermarks, or the function */
   constructor(time: TimeColumn, mark: number | ((time: bigint) => bigint | null)) {
@@ -284,6 +290,10 @@ export class MarkedClock extends SourceClock {
 
   get ticks(): bigint | null {
     return this.#ticks;
+  }
+
+  override get backward(): number {
+    return this.#backward;
   }
 
   get kept(): bigint | null {
@@ -307,9 +317,18 @@ export class MarkedClock extends SourceClock {
         cutter.at(start + row, this.watermark!);
       }
       const next = typeof mark === "number" ? markAt(marks!, row) : time === null ? null : mark(time);
-      if (next !== null && (this.#ticks === null || next > this.#ticks)) this.#ticks = next;
+      if (next === null) continue;
+      if (this.#ticks === null || next > this.#ticks) this.#ticks = next;
+      else if (next < this.#ticks) this.#backward += 1;
     }
     return cutter.finish(start + rows);
+  }
+}
+
+/** A bound too large for `BoundedClock`: rows that come out of order are no watermarks. */
+class FarBoundedClock extends MarkedClock {
+  override get backward(): number {
+    return 0;
   }
 }
 

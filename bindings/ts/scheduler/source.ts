@@ -28,6 +28,8 @@ export class Source {
   readonly schema: Schema;
   /** How many rows there will be; null where only the end will tell. */
   readonly rows: number | null;
+  /** Whether all of it is there from the beginning: it is no stream. */
+  readonly isTable: boolean;
   readonly #stage: Stage;
   readonly #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
   #needed: ReadonlySet<number> = new Set();
@@ -38,6 +40,7 @@ export class Source {
   private constructor(name: string, stage: Stage, schema: Schema, opened: Opened) {
     this.name = name;
     this.schema = schema;
+    this.isTable = opened.isTable;
     this.rows = opened.schema === null ? null : opened.first.reduce((sum, item) => sum + rowsOf(item), 0);
     this.#stage = stage;
     this.#items = opened.rest;
@@ -130,6 +133,7 @@ async function firstOf<T>(
 }
 
 interface Opened {
+  readonly isTable: boolean;
   /** Null when only the first batch will tell. */
   readonly schema: Schema | null;
   readonly first: readonly (BatchData | KernelTable)[];
@@ -137,11 +141,12 @@ interface Opened {
 }
 
 function openInput(name: string, input: unknown): Opened {
-  if (input instanceof KernelTable) return { schema: input.schema, first: [input], rest: [].values() };
-  if (isBatchData(input)) return { schema: input.schema, first: [input], rest: [].values() };
+  const table = { isTable: true, rest: [].values() };
+  if (input instanceof KernelTable) return { ...table, schema: input.schema, first: [input] };
+  if (isBatchData(input)) return { ...table, schema: input.schema, first: [input] };
   if (isArrow(input)) {
     const { schema, batches } = fromArrow(input);
-    return { schema, first: batches, rest: [].values() };
+    return { ...table, schema, first: batches };
   }
   const iterator = iterate(input);
   if (iterator === null) {
@@ -150,7 +155,7 @@ function openInput(name: string, input: unknown): Opened {
       { value: input },
     );
   }
-  return { schema: null, first: [], rest: readItems(name, iterator) };
+  return { isTable: Array.isArray(input), schema: null, first: [], rest: readItems(name, iterator) };
 }
 
 async function* readItems(

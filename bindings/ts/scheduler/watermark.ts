@@ -171,6 +171,40 @@ export function checkClock(
   if (end < 0 && right !== null) checkJoin(clock, source, right, 1);
 }
 
+/**
+ * The joins other than by time through which a source's watermarks go: those whose right side is tables, which are read
+ * before the source's first row, so that every row leaves as it comes. Not where a window, or a join by time, behind it
+ * is over another column: it would take rows for late that are not, and closes at the end of input.
+ * @param right as of `checkClock`
+ * @param isTable whether all sources of a chain, and of those below it, are tables
+ */
+export function passedJoins(
+  { column }: SourceClock,
+  { stages }: LoweredPlan,
+  right: JoinStage | null,
+  isTable: (chain: LoweredPlan) => boolean,
+): ReadonlySet<JoinStage> {
+  const passed = new Set<JoinStage>();
+  for (const [index, stage] of stages.entries()) {
+    if (stage.kind === "join" && stage.time === null) {
+      if (!isTable(stage.input) || !tellsTime(column, stages.slice(index + 1), right)) return passed;
+      passed.add(stage);
+    } else if (holdsRows(stage, column)) return passed;
+  }
+  return passed;
+}
+
+/** Whether stages go by the event time of a source's column, as far as its watermarks may come. */
+function tellsTime(column: number, stages: readonly Stage[], right: JoinStage | null): boolean {
+  for (const stage of stages) {
+    if (stage.kind === "window" && stage.window.kind !== "global" && stage.clock !== column) return false;
+    if (stage.kind !== "join") {
+      if (holdsRows(stage, column)) return true;
+    } else if (stage.time !== null && stage.time.clocks[0] !== column) return false;
+  }
+  return right === null || right.time === null || right.time.clocks[1] === column;
+}
+
 function checkJoin(
   { column }: SourceClock,
   source: LoweredPlan["source"],
