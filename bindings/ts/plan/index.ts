@@ -88,6 +88,7 @@ export {
   chainsIn,
   type GroupingSetStage,
   type GroupingSetsStage,
+  type JoinSide,
   type JoinStage,
   type LimitStage,
   type LoweredPlan,

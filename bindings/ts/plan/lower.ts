@@ -33,6 +33,7 @@ import {
   isCarried,
   physicalType,
   type Schema,
+  uint32,
   valueType,
 } from "../type/data-type.js";
 import { arrange, isOrdered } from "./arrange.js";
@@ -196,6 +197,8 @@ export interface JoinSide {
   readonly filters: readonly string[];
   /** As `id`, `lower(name)`. */
   readonly keys: readonly string[];
+  /** Of a join by time, for PROJECT: numbers of the rows that the side takes, and their times. Of others null. */
+  readonly times: Pick<ProjectStage, "config" | "columns" | "instructions" | "output"> | null;
 }
 
 /** Port 0 is the chain that the stage stands in, port 1 that of `input`. */
@@ -677,12 +680,14 @@ class JoinProgram {
   readonly #pending: Pending;
   readonly #filters: readonly string[];
   readonly #keys: readonly string[];
+  readonly #time: BoundExpression | undefined;
   readonly #outputs = new Map<number, number>();
   readonly #fold = folding();
 
   /** @param time comes after the keys, where there is one */
   constructor(pending: Pending, keys: readonly BoundExpression[], time: BoundExpression | undefined) {
     this.#pending = pending;
+    this.#time = time;
     this.#compiler = new ProgramCompiler(pending.input);
     this.#filters = emitFilters(this.#compiler, pending.filters);
     const move = over(pending);
@@ -709,8 +714,22 @@ class JoinProgram {
 
   finish(): FinishedSide {
     const { columns, program, instructions } = this.#compiler.finish();
-    return { columns, program, instructions, filters: this.#filters, keys: this.#keys };
+    const times = this.#time === undefined ? null : timesOf(this.#pending, this.#time);
+    return { columns, program, instructions, filters: this.#filters, keys: this.#keys, times };
   }
+}
+
+function timesOf(pending: Pending, time: BoundExpression): JoinSide["times"] {
+  const compiler = new ProgramCompiler(pending.input);
+  emitFilters(compiler, pending.filters);
+  compiler.output(compiler.rowIndex());
+  compiler.output(compiler.compute(folding()(over(pending)(time))));
+  const { program, columns, instructions } = compiler.finish();
+  const output = [
+    { name: "row_index", type: uint32, nullable: false },
+    { name: "time", type: int64, nullable: true },
+  ];
+  return { config: encodeProjectConfig(program, output.length), columns, instructions, output };
 }
 
 /** Keeps the pairs that pass, and tells which they are. */

@@ -16,14 +16,17 @@ import {
   type Operator,
   type ResidentBatch,
 } from "../kernel/index.js";
-import { type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
+import { type JoinSide, type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
 import type { QueryWorkers } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
+import { lateRows } from "./late-rows.js";
 import type { Relief } from "./relief.js";
 import { emptyBatch } from "./rows.js";
 import { SharedMap } from "./shared-map.js";
-import { OperatorStep } from "./step.js";
+import { drain, OperatorStep } from "./step.js";
+import { indicesOf, ticksAt, timesOf } from "./time-column.js";
+import type { LateRows } from "./window-step.js";
 
 /** Most bytes of texts of a batch that leaves; of one that stays, and its rows: no limit. */
 const PULL_BYTES = 2 ** 28;
@@ -42,6 +45,8 @@ export interface JoinStepOptions {
   readonly pool: QueryWorkers | null;
   /** Whether the left side's watermarks go on: the right side ends before the left one begins. */
   readonly passes: boolean;
+  /** Of a join by time; null: late rows are only counted. */
+  readonly late: LateRows | null;
   /** Makes room when memory runs out; null where nothing can. */
   readonly relief: Relief | null;
 }
@@ -65,11 +70,17 @@ export class JoinStep extends OperatorStep {
   readonly #ended = [false, false];
   /** Whether watermarks of the left side go on. */
   readonly letsPass: boolean;
+  readonly #late: LateRows | null;
+  readonly #sides: readonly JoinSide[];
+  /** By port: the watermark, and what tells the times of rows once some have been late. */
+  readonly #watermarks: bigint[] = [FIRST_TICK, FIRST_TICK];
+  readonly #times: (Operator | null)[] = [null, null];
+  #lateRows = 0;
 
   constructor(
     kernel: Kernel,
     stage: JoinStage,
-    { batchRows, inTurn, keepResults = false, pool, passes, relief }: JoinStepOptions,
+    { batchRows, inTurn, keepResults = false, pool, passes, late, relief }: JoinStepOptions,
   ) {
     const { config, left, right, residual, schema } = stage;
     const create = () =>
@@ -93,6 +104,8 @@ export class JoinStep extends OperatorStep {
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
     this.letsPass = passes;
+    this.#late = this.#time === null ? null : late;
+    this.#sides = [left, right];
     this.#filters = config.type === JoinType.SEMI || config.type === JoinType.ANTI;
     this.#pool = this.#time === null && stage.changes === null ? pool : null;
     this.kept = keepResults ? [] : null;
@@ -112,8 +125,39 @@ export class JoinStep extends OperatorStep {
     if (this.#isShared(port)) {
       this.#map ??= this.#share(port);
       yield* this.#map.push(input, start, rows, firstRow);
-    } else if ((yield* this.pushed(input, start, rows, firstRow, port)) === Status.HAS_MORE)
-      yield* this.#pulled(this.operator);
+      return;
+    }
+    const status = yield* this.pushed(input, start, rows, firstRow, port);
+    if (this.#late !== null) this.#tellLate(this.#late, input, start, rows, port);
+    if (status === Status.HAS_MORE) yield* this.#pulled(this.operator);
+  }
+
+  /** Hands the late rows of a push over, if it had any: the operator only counts them. */
+  #tellLate(late: LateRows, input: InputBatch, start: number, rows: number, port: number): void {
+    const { lateRows: count } = this.operator.stats();
+    if (count === this.#lateRows) return;
+    this.#lateRows = count;
+    const { config, columns, instructions, output } = this.#sides[port]!.times!;
+    this.#times[port] ??= this.operator.kernel.operator({
+      kind: OperatorKind.PROJECT,
+      config,
+      columns,
+      output: { fields: output },
+      emitsPerPush: true,
+      instruction: (index) => instructions[index],
+    });
+    const numbers: number[] = [];
+    const operator = this.#times[port]!;
+    operator.push(input, start, rows);
+    for (const { columns, length } of drain(operator, rows)) {
+      const row = indicesOf(columns[0]!);
+      const times = timesOf(columns[1]!, 0, length);
+      for (let at = 0; at < length; at++) {
+        const isLate = !times.isNull?.(at) && ticksAt(times, at) <= this.#watermarks[port]!;
+        if (isLate) numbers.push(start + row(at));
+      }
+    }
+    late(lateRows(input, Uint32Array.from(numbers)));
   }
 
   /** Whether a morsel goes to the workers: none does before the other side is complete, nor does the first one then. */
@@ -147,6 +191,7 @@ export class JoinStep extends OperatorStep {
     if (ticks < FIRST_TICK) return;
     // The end of input is `finish`, whatever a row's time.
     const most = ticks < END_OF_INPUT ? ticks : END_OF_INPUT - 1n;
+    if (most > this.#watermarks[port]!) this.#watermarks[port] = most;
     if (this.operator.watermark(most, port) === Status.HAS_MORE) yield* this.#pulled(this.operator);
   }
 
@@ -205,6 +250,7 @@ export class JoinStep extends OperatorStep {
     this.#map?.free();
     this.#map = null;
     for (const reader of this.#readers.splice(0)) reader.destroy();
+    for (const times of this.#times.splice(0)) times?.destroy();
     super.free();
   }
 }
