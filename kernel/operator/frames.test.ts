@@ -6,14 +6,15 @@ import { encodeFramesConfig, type FramesConfigSpec } from "../../bindings/ts/ker
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import { float32, float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import { type Field, float32, float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { readRows } from "../../twin/expression.js";
 import { type Value, writeBatch } from "../../twin/values.js";
-import { Type } from "../abi/layout.js";
+import { Root, Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { FrameFunction, FrameUnit } from "../abi/over.js";
 import { BUILDS } from "./testing.js";
+import { Retries } from "./testing-retries.js";
 
 type Row = readonly [at: bigint | null, key: string | null, x: number | null];
 
@@ -82,7 +83,7 @@ function configOf(
   });
 }
 
-function open(kernel: Kernel, config: Uint8Array, results = RESULTS): Operator {
+function open(kernel: Kernel, config: Uint8Array, results: readonly Field[] = RESULTS): Operator {
   return kernel.operator({
     kind: OperatorKind.FRAMES,
     config,
@@ -315,6 +316,104 @@ describe.each(BUILDS)("%s build", (build) => {
       }
     }
     expect(refused).toBeGreaterThan(5);
+    kernel.close();
+  });
+
+  test.each([
+    ["partitions that are forgotten, by texts", 1, true],
+    ["partitions that are forgotten, by numbers", 2, true],
+    ["aggregates, texts before and in place of others", 1, false],
+  ] as const)("each allocation fails in turn, small pieces too: %s", async (_, key, forgets) => {
+    const kernel = await Kernel.open({ build });
+    const idle = [kernel.usedBytes, kernel.blocks];
+    const rows = Array.from({ length: 400 }, (_, at): Row => {
+      const x = at < 60 || at % 5 !== 0 ? (forgets ? at >> 1 : at % 9) : null;
+      return [BigInt(at), `key ${forgets ? at >> 1 : at % 7}`, x];
+    });
+    const program = new ProgramBuilder();
+    for (const type of [Type.I64, Type.BYTES, Type.F64]) program.output(program.load(program.column(type)));
+    const retract = program.output(program.literal(Type.I8, 0));
+    const functions = forgets
+      ? [
+          { kind: FrameFunction.MIN, column: 2 },
+          { kind: FrameFunction.LAST, column: 1 },
+        ]
+      : [
+          { kind: FrameFunction.AGGREGATE, column: 0 },
+          { kind: FrameFunction.AGGREGATE, column: 1 },
+          { kind: FrameFunction.SHIFT, column: 1, offset: -2n, other: 1 },
+        ];
+    const config = encodeFramesConfig({
+      unit: FrameUnit.VALUES,
+      start: -20n,
+      end: 0n,
+      carried: 3,
+      kept: 3,
+      order: [0],
+      functions,
+      aggregate: {
+        program: program.encode(),
+        keys: [{ output: key, type: key === 1 ? Type.BYTES : Type.F64 }],
+        aggregates: forgets
+          ? []
+          : [
+              { function: AggregateFunction.SUM, argument: 2, type: Type.F64 },
+              { function: AggregateFunction.COUNT, argument: 2, type: Type.F64 },
+            ],
+        retract,
+        faults: AggregateFault.FLUSH_OFTEN,
+      },
+    });
+    const fields = functions.map(({ kind, column }, index) => ({
+      name: `f${index}`,
+      type:
+        kind === FrameFunction.AGGREGATE ? [float64, int64, utf8][column]! : [int64, utf8, float64][column]!,
+      nullable: true,
+    }));
+    const tell = (again: Retries["again"]): string[] => {
+      const operator = again(() => open(kernel, config, fields));
+      const results: Value[][] = [];
+      const drain = () => {
+        for (;;) {
+          const batch = again(() => operator.pull(30));
+          if (batch === null) return;
+          results.push(...readRows(batch));
+        }
+      };
+      try {
+        for (let start = 0; start < rows.length; start += 50) {
+          again(() => void operator.push(batchOf(rows.slice(start, start + 50))));
+          drain();
+          operator.watermark(BigInt(start + 45));
+          drain();
+        }
+        operator.watermark(END_OF_INPUT);
+        drain();
+        return texts(results);
+      } finally {
+        operator.destroy();
+      }
+    };
+    kernel.failAllocation(0xffff_ffff);
+    const { root } = kernel.memory;
+    const made = () => kernel.memory.view.getUint32(root + Root.ALLOCATIONS, true);
+    const before = made();
+    const wanted = tell((call) => call());
+    const allocations = made() - before;
+    const retries = new Retries();
+    const stride = Number(process.env.ALLOCATION_STRIDE ?? 11);
+    for (let nth = 1; nth <= allocations; nth += stride) {
+      kernel.failAllocation((nth | 0x8000_0000) >>> 0);
+      try {
+        expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
+      } catch (error) {
+        if (!(error instanceof ClosedError)) throw error;
+      }
+      kernel.failAllocation(0);
+      expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
+    }
+    expect(wanted).toHaveLength(rows.length);
+    expect(retries.failures).toBeGreaterThan(5);
     kernel.close();
   });
 
