@@ -422,6 +422,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       [{ keys: 0, time: { mode: JoinTime.WITHIN, low: 0n, high: 1n } }, false],
       [{ keys: 0, time: latest }, true],
       [{ keys: 0, time: latest }, false],
+      [{ corrects: true }, false],
     ] satisfies [Partial<JoinConfigSpec>, boolean][]) {
       const handle = make(OperatorKind.JOIN, join({ ...change, left: side, right: side }));
       const drain = () => {
@@ -440,6 +441,31 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       drain();
       expect([change, raw.status("op_push", handle, 0, batch(6))]).toEqual([change, Status.OVERFLOW]);
       refused(Status.FAILED, Reason.NONE, "op_push", handle, 0, batch(1));
+      expect(raw.status("op_destroy", handle)).toBe(0);
+    }
+  });
+
+  test("pairs of rows whose condition cannot be computed", () => {
+    const { out } = raw;
+    const builder = new ProgramBuilder();
+    const [a, b] = [0, 1].map(() => builder.load(builder.column(Type.I64)));
+    const most = builder.literal(Type.I64, 2n ** 63n - 5n);
+    const sum = builder.emit(Opcode.ADD, Type.I64, { a: a!, b: most });
+    builder.filter(builder.emit(Opcode.NOT_EQUAL, Type.I64, { a: sum, b: b!, target: Type.BOOL }));
+    builder.output(builder.emit(Opcode.ROW_INDEX, Type.U32));
+    const columns = [0, 1].map((port) => ({ port, output: 0 }));
+    for (const corrects of [false, true]) {
+      const config = join({ corrects, residual: { program: builder.encode(), columns } });
+      const handle = make(OperatorKind.JOIN, config);
+      expect(raw.status("op_push", handle, 1, batch(6))).toBe(Status.NEED_INPUT);
+      for (const [rows, status] of [
+        [4, Status.NEED_INPUT],
+        [6, Status.OVERFLOW],
+      ] as const) {
+        expect(raw.status("op_push", handle, 0, batch(rows))).toBe(Status.HAS_MORE);
+        expect([rows, raw.status("op_pull", handle, out, MORSEL, 0)]).toEqual([rows, status]);
+      }
+      refused(Status.FAILED, Reason.NONE, "op_pull", handle, out, MORSEL, 0);
       expect(raw.status("op_destroy", handle)).toBe(0);
     }
   });
@@ -492,6 +518,66 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     expect(raw.status("op_combine", other, many)).toBe(Status.HAS_MORE);
     expect(raw.status("op_release", other)).toBe(0);
     refused(Status.FAILED, Reason.NONE, "op_combine", other, many);
+  });
+
+  test("sorts among what is asked of any two operators", () => {
+    const { out, view } = raw;
+    const config = encodeSortConfig({
+      program: program(),
+      keys: [{ output: 0, descending: false, nullsFirst: false }],
+    });
+    const sort = () => make(OperatorKind.SORT, config);
+    const filledSort = (rows: number) => {
+      const handle = sort();
+      expect(raw.status("op_push", handle, 0, batch(rows))).toBe(Status.NEED_INPUT);
+      return handle;
+    };
+    const sums = filled(SUMS, 10);
+    const leader = sort();
+    const some = filledSort(10);
+    view.setUint32(out, some, true);
+    for (const [reason, handle] of [
+      [Reason.BAD_HANDLE, STALE],
+      [Reason.STATE_KIND, sums],
+    ] as const) {
+      bad(reason, "op_measure", handle);
+      bad(reason, "op_split", handle, out, 1, 8);
+      bad(reason, "op_divide_by", handle, leader);
+      bad(reason, "op_divide_by", some, handle);
+      bad(reason, "op_take_parts", handle, leader, 0, 1);
+      bad(reason, "op_take_parts", leader, handle, 0, 1);
+    }
+    bad(Reason.BAD_HANDLE, "op_combine", STALE, 0);
+    expect(raw.status("op_combine", some, 0)).toBe(Status.NEED_INPUT);
+    const target = filledSort(20);
+    const many = filledSort(MORSEL);
+    expect(raw.status("op_push", many, 0, batch(MORSEL))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_combine", target, many)).toBe(Status.HAS_MORE);
+    for (const [name, ...values] of [["op_measure"], ["op_split", out, 1, 8]] as const)
+      busy(name, target, ...values);
+    // Rows that have come in part cannot be given back.
+    expect(raw.status("op_release", target)).toBe(Status.NEED_INPUT);
+    refused(Status.FAILED, Reason.NONE, "op_combine", target, many);
+    expect(raw.status("op_measure", some)).toBe(Status.NEED_INPUT);
+  });
+
+  test("windows in the midst of a combination", () => {
+    const config = encodeWindowConfig({
+      kind: WindowKind.TUMBLE,
+      time: 0,
+      length: 40_000n,
+      aggregate: aggregates(),
+    });
+    const windows = (rows: number) => {
+      const handle = make(OperatorKind.WINDOW_AGGREGATE, config);
+      expect(raw.status("op_push", handle, 0, batch(rows))).toBeGreaterThanOrEqual(0);
+      return handle;
+    };
+    const target = windows(10);
+    expect(raw.status("op_combine", target, windows(MORSEL))).toBe(Status.HAS_MORE);
+    busy("op_merge", target, batch(1));
+    expect(raw.status("op_release", target)).toBe(Status.NEED_INPUT);
+    refused(Status.FAILED, Reason.NONE, "op_merge", target, batch(1));
   });
 
   test("readers of what another join keeps", () => {
