@@ -356,7 +356,8 @@ export function timePassed(self: Join): i64 {
     for (let at = time.keptFirst; at < time.keptEnd; at++) {
       const row = load<u32>(time.kept + ((<usize>at) << 2));
       const first = load<i64>(time.times0 + ((<usize>row) << 3));
-      if (first != NO_TIME) passed = min(passed, first - 1);
+      // Nothing is before the first moment of all.
+      passed = min(passed, max(first, NO_TIME + 1) - 1);
       break;
     }
   }

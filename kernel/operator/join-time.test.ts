@@ -374,6 +374,39 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     nearest.destroy();
   });
 
+  test("the first moment of all", () => {
+    const first = -(2n ** 63n);
+    const rowsOfOne = (time: JoinTimeSpec, right: bigint, rightFirst: boolean) => {
+      const operator = openJoin(kernel, query(time));
+      for (const port of rightFirst ? [1, 0] : [0, 1]) {
+        push(operator, port, [[1n, port === 0 ? first : right, port === 0 ? "a" : "x"]]);
+        if (rightFirst) operator.watermark(END, port);
+      }
+      for (const port of [0, 1]) operator.watermark(END, port);
+      const rows = rowsOf(drain(operator, 100)).map((row) => row[5]);
+      operator.destroy();
+      return rows;
+    };
+    // Right before left, and both at once, which is not before.
+    const before: JoinTimeSpec = { mode: JoinTime.WITHIN, low: -5n, high: -1n };
+    expect(rowsOfOne(before, first, false)).toEqual([null]);
+    expect(rowsOfOne({ ...before, high: 0n }, first, false)).toEqual(["x"]);
+    expect(rowsOfOne(backward, first + 1n, true)).toEqual([null]);
+    const forward: JoinTimeSpec = { mode: JoinTime.FORWARD, tolerance: null, strict: false };
+    expect(rowsOfOne(forward, 5n, false)).toEqual(["x"]);
+    const operator = openJoin(kernel, query(forward));
+    push(operator, 0, [[1n, first, "a"]]);
+    for (const port of [0, 1]) operator.watermark(4n, port);
+    expect([...drain(operator, 100)]).toEqual([]);
+    // A row of that moment is still to leave: nothing has passed.
+    expect(operator.stats().watermark).toBe(null);
+    push(operator, 1, [[1n, 5n, "x"]]);
+    for (const port of [0, 1]) operator.watermark(5n, port);
+    expect(rowsOf(drain(operator, 100)).map((row) => row[5])).toEqual(["x"]);
+    expect(operator.stats().watermark).toBe(5n);
+    operator.destroy();
+  });
+
   test("times over all 64 bits, many of them and in any order", () => {
     const rows = 3000;
     const random = (row: number) => BigInt.asIntN(64, BigInt(row + 1) * 0x9e3779b97f4a7c15n);

@@ -300,9 +300,8 @@ export function timeTake(self: Join, time: TimeJoin, until: i64): void {
     const row = rowAt(time.due1, time.at1);
     const moment = timeAt(time.times1, row);
     if (moment > until) return;
-    const number = rowAt(time.numbers1, row);
-    if (number == NO_KEY) continue;
-    const head = self.heads1 + ((<usize>number) << 2);
+    // Right rows without a key match nothing and never leave: none of them has waited.
+    const head = self.heads1 + ((<usize>rowAt(time.numbers1, row)) << 2);
     const before = load<u32>(head);
     // Of rows of one time the last by content counts.
     if (before != 0 && timeAt(time.times1, before - 1) == moment && storeCompare(other, before - 1, row) > 0) continue;
@@ -363,7 +362,7 @@ function chain(self: Join, row: u32, number: u32): void {
 function answerFrom(self: Join, time: TimeJoin, row: u32, found: u32, most: u32): u32 {
   const number = rowAt(time.numbers1, row);
   // Only the one that its time's others gave way to.
-  if (number == NO_KEY || rowAt(self.heads1, number) != row + 1) return found;
+  if (rowAt(self.heads1, number) != row + 1) return found;
   const kept = joinStore(self, 0);
   const moment = timeAt(time.times1, row);
   let link = self.chain;
