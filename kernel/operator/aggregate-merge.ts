@@ -1,4 +1,5 @@
-// Merging states of hash aggregations: see aggregate-state.ts for what they are.
+// Merging states of hash aggregations: see aggregate-state.ts for what they are. The programs that read them only load
+// columns, so that binding them takes no memory and no run fails; of dictionaries texts alone keep their codes.
 
 import { Abi, Batch, ErrorRecord, Type } from "../abi/layout";
 import { OperatorKind } from "../abi/operator";
@@ -94,8 +95,7 @@ export function aggregateMerge(context: usize, operator: usize, batch: usize): i
   if (section != 0 && <u64>rows > leftAt(state, section)) return corrupt(context, Reason.STATE_SHAPE);
   const program = sectionProgram(context, operator, section);
   if (program == 0) return load<i32>(contextError(context), <usize>ErrorRecord.STATUS);
-  const bound = programBind(context, program, batch);
-  if (bound < 0) return bound == <i32>Status.OUT_OF_MEMORY ? bound : corrupt(context, Reason.STATE_SHAPE);
+  if (programBind(context, program, batch) < 0) return corrupt(context, Reason.STATE_SHAPE);
   let status: i32 = 0;
   if (section == 0) status = mergeHeader(context, operator, state, program, batch);
   else status = mergeRows(context, operator, state, program, section, rows);
@@ -166,8 +166,7 @@ function mergeHeader(context: usize, operator: usize, state: State, program: usi
   const self = aggregationOf(operator);
   const head = changetype<Operator>(operator);
   if (load<u32>(batch, <usize>Batch.ROWS) != 1) return corrupt(context, Reason.STATE_SHAPE);
-  const run = programRun(context, program, 0, 1);
-  if (run < 0) return run;
+  programRun(context, program, 0, 1);
   const columns = HEADER_COLUMNS + (state.sections - 2);
   for (let column: u32 = 0; column < columns; column++) {
     if (changetype<Vector>(programOutput(program, column)).validity != 0)
@@ -218,14 +217,11 @@ function mergeRows(
   if (valid < 0) return valid;
   const mark = scratchMark(context);
   for (let start: u32 = 0; start < rows; start += ROWS) {
-    const count = programRun(context, program, start, min(ROWS, rows - start));
-    let status = count;
-    if (count >= 0) {
-      status =
-        section == 1
-          ? mergeGroups(context, operator, state, program, count, rows)
-          : mergePairs(context, operator, state, program, section, count);
-    }
+    const count = <u32>programRun(context, program, start, min(ROWS, rows - start));
+    const status =
+      section == 1
+        ? mergeGroups(context, operator, state, program, count, rows)
+        : mergePairs(context, operator, state, program, section, count);
     scratchReset(context, mark);
     if (status < 0) {
       // Groups may have been added without their sums: there is no way back.
@@ -242,8 +238,7 @@ function mergeRows(
 function checkGroups(context: usize, operator: usize, program: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
   for (let start: u32 = 0; start < rows; start += ROWS) {
-    const count = programRun(context, program, start, min(ROWS, rows - start));
-    if (count < 0) return count;
+    const count = <u32>programRun(context, program, start, min(ROWS, rows - start));
     let column = groupsOf(self).keyCount;
     for (let index: u32 = 0; index < self.accumulatorCount; index++) {
       const accumulator = accumulatorAt(self, index);
@@ -329,19 +324,18 @@ function checkPairs(
 ): i32 {
   const accumulator = distinctAt(aggregationOf(operator), section - 2);
   for (let start: u32 = 0; start < rows; start += ROWS) {
-    const count = programRun(context, program, start, min(ROWS, rows - start));
-    if (count < 0) return count;
+    const count = <u32>programRun(context, program, start, min(ROWS, rows - start));
     const numbers = changetype<Vector>(programOutput(program, 0));
     for (let column: u32 = 0; column < programOutputs(program); column++) {
       if (changetype<Vector>(programOutput(program, column)).validity != 0)
         return corrupt(context, Reason.STATE_VALUE);
     }
-    for (let row = 0; row < count; row++) {
+    for (let row: u32 = 0; row < count; row++) {
       if (load<u32>(numbers.values + ((<usize>row) << 2)) >= state.rowCount)
         return corrupt(context, Reason.STATE_VALUE);
     }
     if (accumulator.family == <u32>Family.DISTINCT) continue;
-    if (numbers.dictionary != 0 || changetype<Vector>(programOutput(program, 1)).dictionary != 0)
+    if (changetype<Vector>(programOutput(program, 1)).dictionary != 0)
       return corrupt(context, Reason.STATE_VALUE);
     if (isSketch(accumulator) && !areCells(accumulator, program, count))
       return corrupt(context, Reason.STATE_VALUE);
@@ -353,10 +347,9 @@ function checkPairs(
 
 /** Whether no value has come, or been taken back, more often than rows were seen: what is read would take for ever. */
 function areMultiplicities(program: usize, rows: u32, seen: u64): bool {
-  const deltas = changetype<Vector>(programOutput(program, 2));
-  if (deltas.dictionary != 0) return false;
+  const deltas = changetype<Vector>(programOutput(program, 2)).values;
   for (let row: usize = 0; row < <usize>rows; row++) {
-    const delta = load<i64>(deltas.values + (row << 3));
+    const delta = load<i64>(deltas + (row << 3));
     if (<u64>(delta < 0 ? -delta : delta) > seen) return false;
   }
   return true;
@@ -364,10 +357,9 @@ function areMultiplicities(program: usize, rows: u32, seen: u64): bool {
 
 function areCells(accumulator: Accumulator, program: usize, rows: u32): bool {
   const numbers = changetype<Vector>(programOutput(program, 1)).values;
-  const counters = changetype<Vector>(programOutput(program, 2));
-  if (counters.validity != 0 || counters.dictionary != 0) return false;
+  const counters = changetype<Vector>(programOutput(program, 2)).values;
   for (let row: usize = 0; row < <usize>rows; row++) {
-    const at = counters.values + (row << 4);
+    const at = counters + (row << 4);
     if (!sketchStateIsValid(accumulator, load<u32>(numbers + (row << 2)), at)) return false;
   }
   return true;
@@ -586,6 +578,7 @@ function mergeMoments(accumulator: Accumulator, numbers: usize, views: usize, ro
 }
 
 function mergeExact(accumulator: Accumulator, numbers: usize, views: usize, rows: u32): bool {
+  // unreached: takes a million rows of a group, and memory that ends just then
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, 0)) return false;
   for (let row: u32 = 0; row < rows; row++) {
     const view = views + ((<usize>row) << 3);
@@ -611,9 +604,9 @@ function mergeLists(accumulator: Accumulator, numbers: usize, views: usize, rows
     const length = load<u32>(view, 4);
     const group = groupOfRow(numbers, row);
     if (by) {
-      if (!topByMerge(accumulator, group, address, length)) return false;
+      if (!topByMerge(accumulator, group, address, length)) return false; // unreached: its room is reserved before
     } else if (accumulator.type == <u32>Type.BYTES) {
-      if (!topTextMerge(accumulator, group, address, length)) return false;
+      if (!topTextMerge(accumulator, group, address, length)) return false; // unreached: its room is reserved before
     } else topMerge(accumulator, group, address, length);
   }
   return true;
@@ -624,6 +617,7 @@ function mergeTexts(accumulator: Accumulator, numbers: usize, vector: Vector, ro
   for (let row: u32 = 0; row < rows; row++) {
     if (vector.validity != 0 && !maskBit(vector.validity, row)) continue;
     const view = vector.values + ((<usize>row) << 3);
+    // unreached: its room is reserved before
     if (!textFold(accumulator, groupOfRow(numbers, row), load<u32>(view), load<u32>(view, 4))) return false;
   }
   return true;
@@ -641,6 +635,7 @@ function mergeArgs(
   for (let row: u32 = 0; row < rows; row++) {
     if (vector.validity != 0 && !maskBit(vector.validity, row)) continue;
     const view = vector.values + ((<usize>row) << 3);
+    // unreached: its room is reserved before
     if (!argMerge(accumulator, groupOfRow(numbers, row), load<u32>(view), load<u32>(view, 4), views)) return false;
   }
   return true;
@@ -668,6 +663,7 @@ function mergePairs(
   if (!accumulatorReserveRows(accumulator, accumulator.capacity, rows, bytes)) return failMemory(context, 0);
   const values = changetype<Vector>(programOutput(program, 1));
   if (accumulator.family == <u32>Family.LOG_TEXT)
+    // unreached: its room is reserved before
     return textLogUpdate(accumulator, self.numbers, values, 0, rows) ? 0 : failMemory(context, 0);
   if (accumulator.family == <u32>Family.LOG) {
     logUpdate(accumulator, self.numbers, values.values, 0, rows);
@@ -676,6 +672,7 @@ function mergePairs(
   if (isSketch(accumulator)) {
     const cells = values.values;
     const counters = changetype<Vector>(programOutput(program, 2)).values;
+    // unreached: only where thousands of hashes collide while memory is out
     return sketchMerge(accumulator, self.numbers, cells, counters, rows) ? 0 : failMemory(context, 0);
   }
   if (isMultiset(accumulator.family)) {
@@ -683,7 +680,6 @@ function mergePairs(
     const buffer = scratchTake(context, VALUES_BYTES);
     return multisetUpdate(accumulator, self.numbers, values, 0, rows, 0, deltas, buffer) ? 0 : failMemory(context, 0);
   }
-  return distinctUpdate(accumulator, self.numbers, values, 0, rows)
-    ? 0
-    : failMemory(context, 0);
+  // unreached: only where thousands of hashes collide while memory is out
+  return distinctUpdate(accumulator, self.numbers, values, 0, rows) ? 0 : failMemory(context, 0);
 }
