@@ -20,7 +20,7 @@ import {
 } from "../../bindings/ts/type/data-type.js";
 import { MemoryLimitError, MillraceError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
-import { RowKind } from "../abi/operator.js";
+import { AggregateFault, RowKind } from "../abi/operator.js";
 import {
   type Aggregate,
   BUILDS,
@@ -33,17 +33,16 @@ import {
   slice,
   type Table,
 } from "../operator/testing.js";
+import { failEach, hasFailed } from "../operator/testing-retries.js";
 
 /**
- * Every so-manieth allocation fails, of each query others, twice as many as of the stories of operators; all of them, one
- * after the other: ALLOCATION_STRIDE=2.
+ * Every so-manieth allocation fails, of each query others: every fifth with ALLOCATION_STRIDE=2, all of them, one after
+ * the other, with ALLOCATION_STRIDE=0.4.
  */
-const STRIDE = Math.ceil(Number(process.env.ALLOCATION_STRIDE ?? 122) / 2);
-/** Where so many stories in a row do not miss theirs, there are no more. */
-const IDLE = STRIDE > 10 ? 1 : 3;
+const STRIDE = Math.round(Number(process.env.ALLOCATION_STRIDE ?? 24) * 2.5);
 const BUDGET = "512 MiB";
 /** Rows of a push: what an aggregate keeps outgrows its first memory, and its second. */
-const PUSHES = [3, 20, 150, 600, 1000];
+const PUSHES = [3, 20, 150, 600, 1000, 12, 9];
 const ROWS = PUSHES.reduce((sum, rows) => sum + rows, 0);
 
 const [KEY, I16, I32, I64, F32, F64, WIDE, TEXT, CODED, FLAG, KIND] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
@@ -80,7 +79,7 @@ function sampleOf(column: number, row: number): Value {
     case F32:
       return Math.fround((row % 97) - 48.5);
     case F64:
-      if (row % 401 === 7) return row % 2 === 0 ? Infinity : Number.NaN;
+      if (row % 401 === 7 || row % 97 === 40) return row % 2 === 0 ? Infinity : Number.NaN;
       return (row % 89) * 10 ** (large ? (row % 37) * 15 - 270 : 0);
     case TEXT:
     case CODED:
@@ -106,7 +105,17 @@ const tableOf = ({ kind }: Query): Table => (kind === undefined ? TABLE : LOG);
 const each = (columns: readonly number[], names: readonly Aggregate["name"][], more = {}): Aggregate[] =>
   columns.flatMap((of) => names.map((name) => ({ name, of, ...more })));
 
-const QUERIES: readonly [string, readonly Aggregate[], retracts?: boolean][] = [
+const ASIDE = AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES;
+
+const QUERIES: readonly [string, readonly Aggregate[], retracts?: boolean, faults?: number][] = [
+  ["sums of rows set aside, by numbers", each([I32, WIDE, F64], ["avg"]), false, ASIDE],
+  [
+    "sums of rows set aside, by small numbers",
+    [...each([I32, I16], ["sum", "max"]), { name: "count" }],
+    false,
+    ASIDE,
+  ],
+  ["sums of rows set aside, by texts", [...each([I64], ["sum", "count"])], false, ASIDE],
   [
     "integer sums in pairs",
     [...each([I32, I64], ["avg"]), { name: "count" }, { name: "avg", of: I32, filter: FLAG }],
@@ -140,6 +149,7 @@ const QUERIES: readonly [string, readonly Aggregate[], retracts?: boolean][] = [
   ["sketches", [...each([I64, TEXT], ["approxCountDistinct"]), ...each([F64], ["approxMedian"])]],
   ["sums of a changelog", [{ name: "count" }, ...each([I32, I64, F64, WIDE], ["avg", "variance"])], true],
   ["values of a changelog", each([I16, F64, WIDE, TEXT, CODED], ["min", "max", "countDistinct"]), true],
+  ["distinct values of a changelog", each([WIDE, I64, F64], ["avg", "variance"], { distinct: true }), true],
   ["lists of a changelog", [...each([I32, TEXT], ["arrayAgg"]), ...each([I32], ["median"])], true],
 ];
 
@@ -170,7 +180,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     }
   }
 
-  /** Two parts, one of them saved and restored, brought together in memory; the results. */
+  /** Three parts, of which one is saved and goes into the next, and that into the last, in memory; the results. */
   function tell(query: Query): Value[][] {
     const operators: Operator[] = [];
     const make = () => {
@@ -183,7 +193,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
       let start = 0;
       PUSHES.forEach((rows, push) => {
         const batch = batchOf(query.types, slice(tableOf(query), start, start + rows));
-        twice(() => (push % 2 === 0 ? whole : part).push(batch));
+        twice(() => [whole, part, restored][push % 3]!.push(batch));
         start += rows;
       });
       for (const state of twice(() => [...part.snapshot(200)])) twice(() => restored.merge(state));
@@ -196,28 +206,27 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     }
   }
 
-  const told = QUERIES.map(([name, aggregates, retracts], index) => {
+  const told = QUERIES.map(([name, aggregates, retracts, faults], index) => {
     // Numbers looked up, numbers computed, and texts.
     const keys = [[KEY, I16, TEXT][index % 3]!];
-    const query: Query = { types: TYPES, keys, aggregates, ...(retracts ? { kind: KIND } : {}) };
+    const query: Query = { types: TYPES, keys, aggregates, faults, ...(retracts ? { kind: KIND } : {}) };
     return { name, index, query };
   });
 
   /** The story once more, in which memory may run out: whether it was told to the end. */
-  function isTold(query: Query, wanted: readonly string[], of: string): boolean {
+  function isTold(wanted: readonly string[], of: string, story: () => Value[][]): boolean {
     const before = [kernel.usedBytes, kernel.blocks];
     refused = false;
     steps = 0;
     let rows: Value[][] | null = null;
     try {
-      rows = tell(query);
+      rows = story();
     } catch (error) {
       // It was refused, and refused for good when it was asked again.
       expect(refused).toBe(true);
       expect(error).toBeInstanceOf(MillraceError);
       expect((error as MillraceError).code).not.toBe("KERNEL_TRAP");
     }
-    kernel.failAllocation(0);
     expect([of, kernel.usedBytes, kernel.blocks]).toEqual([of, ...before]);
     if (rows !== null) expect([of, multiset(rows)]).toEqual([of, wanted]);
     return rows !== null;
@@ -268,47 +277,228 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
       Array.from({ length: 20_000 }, (_, row) => BigInt(row) * 1_000_003n),
     ]);
     const rest = batchOf(query.types, [Array.from({ length: count }, (_, row) => BigInt(row) * 1_000_003n)]);
-    let idle = 0;
-    for (let nth = 1; idle < IDLE; nth += STRIDE) {
-      const operator = open(kernel, query);
-      operator.push(first);
-      kernel.failAllocation(nth);
-      refused = false;
+    failEach(kernel, 1, STRIDE, (nth) => {
+      const operator = twice(() => open(kernel, query));
+      twice(() => operator.push(first));
       twice(() => operator.push(rest));
-      kernel.failAllocation(0);
       expect([nth, operator.stats().groups]).toEqual([nth, count]);
       operator.destroy();
-      idle = refused ? 0 : idle + 1;
-    }
+    });
   });
 
-  test.each(told)("one allocation: $name", { timeout: 240_000 }, ({ query, index }) => {
+  test("allocations fail where what is taken back outgrows the lanes of sums", () => {
+    const query: Query = {
+      types: [int64, int64, int8],
+      keys: [0],
+      aggregates: [{ name: "avg", of: 1 }],
+      kind: 2,
+    };
+    const large = 2n ** 62n;
+    const table: Table = [
+      [1n, 2n, 1n, 2n, 1n, 2n, 1n],
+      [5n, 6n, -large, large, 7n, large, -large],
+      [
+        RowKind.INSERT,
+        RowKind.INSERT,
+        RowKind.DELETE,
+        RowKind.DELETE,
+        RowKind.INSERT,
+        RowKind.INSERT,
+        RowKind.INSERT,
+      ].map(BigInt),
+    ];
+    const wanted = multiset([
+      [1n, 6],
+      [2n, 6],
+    ]);
+    failEach(kernel, 1, 1, (nth) => {
+      isTold(wanted, `allocation ${nth}`, () => {
+        const operator = twice(() => open(kernel, query));
+        try {
+          for (const [start, end] of [
+            [0, 2],
+            [2, 4],
+            [4, 7],
+          ] as const) {
+            const batch = batchOf(query.types, slice(table, start, end));
+            twice(() => operator.push(batch));
+          }
+          return twice(() => rowsOf(operator.finish()));
+        } finally {
+          operator.destroy();
+        }
+      });
+    });
+  });
+
+  test("allocations fail where texts that lost make room", () => {
+    const query: Query = { types: [utf8], keys: [], aggregates: each([0], ["max", "min"]) };
+    const text = (at: number) => `${100 + at}`.padEnd(3000, "t");
+    const batches = Array.from({ length: 60 }, (_, at) => batchOf(query.types, [[text(at)]]));
+    failEach(kernel, 1, Math.ceil(STRIDE / 4), (nth) => {
+      const operator = twice(() => open(kernel, query));
+      for (const batch of batches) twice(() => operator.push(batch));
+      expect([nth, twice(() => rowsOf(operator.finish()))]).toEqual([nth, [[text(59), text(0)]]]);
+      operator.destroy();
+    });
+  });
+
+  test("allocations fail where more distinct values than a vector has outgrow the lanes of their sum", () => {
+    const query: Query = {
+      types: [int64, int8],
+      keys: [],
+      aggregates: each([0], ["sum"], { distinct: true }),
+      kind: 1,
+    };
+    const values = Array.from({ length: 2500 }, (_, row) => BigInt(row % 2 === 0 ? row : -row) * 2n ** 50n);
+    const batch = batchOf(query.types, [values, values.map(() => BigInt(RowKind.INSERT))]);
+    const wanted = multiset([[values.reduce((sum, value) => sum + value, 0n)]]);
+    failEach(kernel, 1, Math.ceil(STRIDE / 4), (nth) => {
+      isTold(wanted, `allocation ${nth}`, () => {
+        const operator = twice(() => open(kernel, query));
+        try {
+          twice(() => operator.push(batch));
+          return twice(() => rowsOf(operator.finish()));
+        } finally {
+          operator.destroy();
+        }
+      });
+    });
+  });
+
+  /** What one side holds, and what is brought to it: by its state, or in memory. */
+  const few = (nulls: boolean): Table => [
+    [1n, 2n, 3n, 2n],
+    nulls ? [null, 5n, 6n, null] : [4n, 5n, 6n, 7n],
+    ["a text", "another", "a text", "one that is longer"],
+  ];
+  const none: Table = [[], [], []];
+  test.each([
+    ["groups without rows", none, few(false), [0], false],
+    ["groups without rows, by texts", none, few(false), [2], false],
+    ["groups without rows, by both", none, few(true), [0, 2], false],
+    ["counts that part from those of rows", few(false), few(true), [0], false],
+    ["counts that part from those of rows, of all", few(false), few(true), [], false],
+    ["a changelog", few(false), few(true), [2], true],
+    ["a changelog of all", none, few(true), [], true],
+  ] as const)(
+    "allocations fail where parts are brought together: %s",
+    (_name, own, brought, keys, changelog) => {
+      const types = [int64, int64, utf8];
+      for (const aggregates of [
+        each([1], ["count", "sum", "max"]),
+        each([1, 2], ["countDistinct"]),
+        each([1, 2], ["arrayAgg"]),
+      ]) {
+        for (const faults of [0, AggregateFault.NO_DIRECT]) {
+          const query: Query = { types, keys, aggregates, changelog, faults };
+          const bring = (way: "state" | "memory") => {
+            const [target, source] = [twice(() => open(kernel, query)), twice(() => open(kernel, query))];
+            try {
+              for (const [operator, table] of [
+                [target, own],
+                [source, brought],
+              ] as const) {
+                const batch = batchOf(types, table as Table);
+                if (table !== none) twice(() => operator.push(batch));
+                for (let more = changelog; more; ) more = twice(() => operator.pull()) !== null;
+              }
+              if (way === "memory") {
+                twice(() => {
+                  for (const _ of target.absorb(source));
+                });
+              } else
+                for (const state of twice(() => [...source.snapshot(2)])) twice(() => target.merge(state));
+              return twice(() => rowsOf(target.finish()));
+            } finally {
+              target.destroy();
+              source.destroy();
+            }
+          };
+          for (const way of ["state", "memory"] as const) {
+            const wanted = multiset(bring(way));
+            if (!changelog)
+              expect(wanted).toEqual(
+                multiset(
+                  expected(
+                    query,
+                    own.map((column, at) => [...column, ...brought[at]!]),
+                  ),
+                ),
+              );
+            failEach(kernel, 1, 1, (nth) => {
+              isTold(wanted, `${way}, allocation ${nth}`, () => bring(way));
+            });
+          }
+        }
+      }
+    },
+  );
+
+  test.each([
+    ["numbers", int64],
+    ["texts", utf8],
+  ] as const)("tables of %s that could not grow are asked to again, and cannot", (_name, type) => {
+    const faults = AggregateFault.TINY_TABLES | AggregateFault.NO_DIRECT;
+    const query: Query = { types: [type], keys: [0], aggregates: [{ name: "count" }], faults };
+    const value = (row: number) => (type === utf8 ? `text ${row}` : BigInt(row) * 1_000_003n);
+    const pushes = Array.from({ length: 12 }, (_, push) =>
+      batchOf([type], [Array.from({ length: 30 }, (_, row) => value(push * 20 + row))]),
+    );
+    const wanted = multiset(
+      Array.from({ length: 250 }, (_, row) => [
+        value(row),
+        row < 20 || row >= 230 || row % 20 >= 10 ? 1n : 2n,
+      ]),
+    );
+    let unseen = 0;
+    for (let nth = 1; nth < 200; nth++) {
+      kernel.failAllocation(nth);
+      isTold(wanted, `allocation ${nth}`, () => {
+        const operator = twice(() => open(kernel, query));
+        try {
+          for (const push of pushes) {
+            const before = refused;
+            twice(() => operator.push(push));
+            if (refused !== before || !hasFailed(kernel)) continue;
+            // The table went on without: the next push asks for it before anything else.
+            unseen++;
+            kernel.failAllocation(1 + (nth % 6));
+          }
+          return twice(() => rowsOf(operator.finish()));
+        } finally {
+          operator.destroy();
+        }
+      });
+      kernel.failAllocation(0);
+    }
+    expect(unseen).toBeGreaterThan(0);
+  });
+
+  test.each(told)("one allocation: $name", { timeout: 900_000 }, ({ query, index }) => {
     const wanted = multiset(tell(query));
     // The twin knows no plain sums.
     if (!query.aggregates.some(({ fast }) => fast))
       expect(wanted).toEqual(multiset(expected(query, query.kind === undefined ? TABLE : REST)));
     let whole = 0;
-    // Some can be done without.
-    for (let nth = 1 + (index % STRIDE), idle = 0; idle < IDLE; nth += STRIDE) {
-      kernel.failAllocation(nth);
-      whole += Number(isTold(query, wanted, `allocation ${nth}`));
-      idle = refused ? 0 : idle + 1;
-    }
+    failEach(kernel, 1 + (index % STRIDE), STRIDE, (nth) => {
+      whole += Number(isTold(wanted, `allocation ${nth}`, () => tell(query)));
+    });
     expect(whole).toBeGreaterThan(0);
   });
 
   test.each(told)(
     "all of a step's allocations past some: $name",
-    { timeout: 240_000 },
+    { timeout: 900_000 },
     ({ query, index }) => {
       const wanted = multiset(tell(query));
       const last = PUSHES.length + 6;
       for (let step = 1; step <= last; step++) {
         const bytes = [0, 4096, 20_000, 100_000, 400_000];
         for (const [at, some] of bytes.entries()) {
-          if (STRIDE > 2 && (at + step * 3 + index) % (4 * bytes.length) !== 0) continue;
+          if (STRIDE > 10 && (at + step * 3 + index) % (4 * bytes.length) !== 0) continue;
           starved = { step, bytes: some };
-          isTold(query, wanted, `step ${step} with ${some} bytes`);
+          isTold(wanted, `step ${step} with ${some} bytes`, () => tell(query));
           starved = null;
         }
       }

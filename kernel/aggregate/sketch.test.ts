@@ -9,6 +9,7 @@ import {
   int8,
   int32,
   int64,
+  uint32,
   utf8,
 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, CorruptStateError, TypeMismatchError } from "../../bindings/ts/type/error.js";
@@ -50,6 +51,8 @@ describe.each(BUILDS)("sketches, %s build", async (build) => {
     const integers = numbers.map(BigInt);
     expect(of(int8, integers)).toBe(of(int64, integers));
     expect(of(int32, integers)).toBe(of(dictionary(int64, int8), integers));
+    const large = [0n, 7n, 2n ** 31n, 2n ** 32n - 1n];
+    expect(of(uint32, large)).toBe(of(int64, large));
     expect(of(float32, [0.5, 1.5, -0, 0, Number.NaN])).toBe(of(float64, [0.5, 1.5, 0, -0, Number.NaN]));
     const texts = scattered(900).map((x) => `name ${x}`);
     expect(of(utf8, texts)).toBe(of(dictionary(utf8, int32), texts));

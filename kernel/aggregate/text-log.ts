@@ -64,7 +64,7 @@ export function textLogCombine(self: Accumulator, source: Accumulator, map: usiz
     const from = source.values + ((<usize>entry) << 3);
     const length = load<u32>(from, 4);
     const copy = arenaTake(arena, length);
-    if (copy == 0) return false;
+    if (copy == 0) return false; // unreached: there is room for all of them
     copyBytes(copy, load<u32>(from), length);
     store<u32>(self.entries + (at << 2), group);
     store<u32>(self.values + (at << 3), <u32>copy);

@@ -105,7 +105,7 @@ function grown(self: Ledger, old: usize, room: u32): usize {
 /** A bucket a row, or nearly; false when out of memory. */
 function spread(self: Ledger, room: u32): bool {
   const wanted = min<u32>(MOST_BUCKETS, <u32>1 << (32 - clz<u32>(room - 1)));
-  if (wanted <= self.bucketCount) return true;
+  if (wanted <= self.bucketCount) return true; // unreached: needs more than 2^28 rows
   const old = self.buckets;
   const count = self.bucketCount;
   const fresh = regrow(self.region, 0, 0, (<usize>wanted) << 2);

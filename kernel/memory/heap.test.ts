@@ -156,6 +156,8 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
     kernel.failAllocation(1);
     kernel.failAllocation(0);
     kernel.free(kernel.allocate(100));
+    kernel.failAllocation(1);
+    expect(() => kernel.account("1 MiB")).toThrow(MemoryLimitError);
     kernel.free(first);
     kernel.free(third);
   });

@@ -169,6 +169,33 @@ describe.each(BUILDS)("retraction, %s build", async (build) => {
     );
   });
 
+  test.each([types.int8, types.uint8, types.int16, types.uint16, types.int32, types.uint32])(
+    "sums of $bits bits, signed: $signed",
+    (type) => {
+      const [least, most] = type.signed
+        ? [-(2n ** BigInt(type.bits - 1)), 2n ** BigInt(type.bits - 1) - 1n]
+        : [0n, 2n ** BigInt(type.bits) - 1n];
+      const values = Array.from({ length: 90 }, (_, row) =>
+        row % 3 === 0 ? least! : row % 7 === 2 ? null : most! - BigInt(row % 5),
+      );
+      const table: Table = [values.map((_, row) => BigInt(row % 4)), values];
+      const query: Query = {
+        types: [types.int32, type],
+        keys: [0],
+        aggregates: [
+          { name: "sum", of: 1 },
+          { name: "avg", of: 1 },
+        ],
+      };
+      const { log, rest } = changelogOf(table, 60, [3, 1, 7, 2]);
+      const asked = retracting(query);
+      const operator = open(kernel, asked);
+      pushAll(operator, asked, log, [40, 50]);
+      expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, rest)));
+      operator.destroy();
+    },
+  );
+
   test("parts that take back what others brought merge to the same results", () => {
     fc.assert(
       fc.property(retractable, logs, faults, ({ query, table }, { share, order }, fault) => {

@@ -17,9 +17,9 @@ import {
 } from "../join/ledger";
 import { storeCopy } from "../join/store";
 import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInitLike } from "../memory/region";
-import { Changes, changesCountKeys, changesGeneration, changesLedger, changesLedgers, changesLink, changesOf } from "./join-changes";
+import { Changes, changesGeneration, changesLedger, changesLedgers, changesLink, changesOf } from "./join-changes";
 import { freshKeys, freshStore } from "./join-compact";
-import { Join, joinClosed, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
+import { Join, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 
 /** Fewer rows are not worth it. */
 const LEAST_ROWS: u32 = 1 << 15;
@@ -27,7 +27,6 @@ const NO_PLACE: u32 = 0xffffffff;
 
 /** Lays out anew what is there, if that is less than half of what is kept. Between pushes, while both sides are kept. */
 export function changesCompact(self: Join): void {
-  if (joinClosed(self, 1) || (joinClosed(self, 0) && !changesCountKeys(self))) return;
   const changes = changesOf(self);
   const rows = joinStore(self, 0).rows + joinStore(self, 1).rows;
   if (rows < max(changes.compactAt, joinIsSmall(self) ? 8 : LEAST_ROWS)) return;

@@ -235,6 +235,39 @@ describe.each(BUILDS)("join over changes, %s build", async (build) => {
     }
   });
 
+  test("a row with NaNs is taken back by one with others", () => {
+    const floats = [int32, float32, float64, int8];
+    const operator = openJoin(kernel, {
+      types: [floats, [int32, utf8]],
+      keys: 1,
+      how: "inner",
+      changes: [true, false],
+    });
+    operator.push(batchOf([int32, utf8], [[1n], ["right"]]), 0, undefined, 0, 1);
+    const nan = Number.NaN;
+    const left: Value[][] = [];
+    for (const rows of [
+      [
+        [1n, 1n],
+        [nan, 2.5],
+        [7, nan],
+        [0n, 0n],
+      ],
+      [
+        [1n, 1n],
+        [2.5, nan],
+        [nan, 7],
+        [3n, 3n],
+      ],
+    ]) {
+      operator.push(batchOf(floats, rows), 0, undefined, 0, 0);
+      for (let one = operator.pull(); one !== null; one = operator.pull()) left.push(...rowsOf([one]));
+    }
+    expect(left.length).toBe(4);
+    expect(consolidate(left)).toEqual([]);
+    operator.destroy();
+  });
+
   test("memory of what is gone is given back", () => {
     const operator = openJoin(kernel, { ...query, how: "left", corrects: true });
     const sizes: number[] = [];
@@ -334,6 +367,9 @@ describe.each(BUILDS)("join over changes, %s build", async (build) => {
       /4 is no row kind/,
     );
     operator.destroy();
+    const without = openJoin(kernel, query);
+    expect(() => without.push(batchOf(types, [[1n], ["a"], [null]]), 0, 1, 0, 0)).toThrow(/row kind is null/);
+    without.destroy();
     const owing = openJoin(kernel, query);
     owing.push(
       batchOf(

@@ -203,7 +203,6 @@ export function changesBytes(self: Join): u32 {
 
 export function changesDestroy(self: Join): void {
   const generations = changesOf(self).generations;
-  if (generations == 0) return;
   regionDestroy(generations);
   regionDestroy(generations + REGION_SIZE);
 }

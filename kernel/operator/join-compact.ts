@@ -58,7 +58,7 @@ function layOut(self: Join, time: TimeJoin, rows: u32): bool {
   const others = places + ((<usize>joinStore(self, 0).rows) << 2);
   memory.fill(places, 0xff, <usize>rows << 2);
   markLeft(self, time, places);
-  markRight(self, time, others, places);
+  markRight(self, time, others);
   const live = number(places, joinStore(self, 0).rows) + number(others, joinStore(self, 1).rows);
   if (<u64>live << 1 > <u64>rows) {
     regionFree(old, places);
@@ -99,7 +99,7 @@ function markLeft(self: Join, time: TimeJoin, places: usize): void {
   }
 }
 
-function markRight(self: Join, time: TimeJoin, places: usize, lefts: usize): void {
+function markRight(self: Join, time: TimeJoin, places: usize): void {
   for (let at: u32 = 0; at < time.waitingCount1; at++) setU32(places, u32At(time.waiting1, at), 0);
   if (time.mode == <u32>JoinTime.WITHIN) {
     for (let at = time.keptFirst; at < time.keptEnd; at++) setU32(places, u32At(time.kept, at), 0);
@@ -109,10 +109,9 @@ function markRight(self: Join, time: TimeJoin, places: usize, lefts: usize): voi
   const rows = joinStore(self, 1).rows;
   for (let row: u32 = 0; row < rows; row++) if (isLatest(self, time, row)) setU32(places, row, 0);
   if (time.mode != <u32>JoinTime.NEAREST) return;
+  // Between sweeps none that is kept has its answer.
   for (let at = time.keptFirst; at < time.keptEnd; at++) {
-    const row = u32At(time.kept, at);
-    if (u32At(lefts, row) == NO_PLACE) continue;
-    const before = u32At(time.partners, row);
+    const before = u32At(time.partners, u32At(time.kept, at));
     if (before != 0) setU32(places, before - 1, 0);
   }
 }

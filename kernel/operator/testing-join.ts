@@ -39,7 +39,7 @@ export interface JoinQuery {
   readonly how: JoinHow;
   readonly nullsEqual?: boolean | undefined;
   readonly nullAware?: boolean | undefined;
-  /** Per side the column of an int64: the left one must be less than or equal to the right one. */
+  /** Per side a column, both int64 or texts: the left one must be less than or equal to the right one. */
   readonly residual?: readonly [number, number] | undefined;
   readonly buildFirst?: boolean | undefined;
   /** Results stay where they are made until the end, with the codes of texts that came by dictionary. */
@@ -65,11 +65,14 @@ function loads(types: readonly DataType[]): Uint8Array {
   return program.encode();
 }
 
-function residualProgram(): Uint8Array {
+function residualProgram(type: Type): Uint8Array {
   const program = new ProgramBuilder();
-  const a = program.load(program.column(Type.I64));
-  const b = program.load(program.column(Type.I64));
-  program.filter(program.emit(Opcode.LESS_EQUAL, Type.I64, { target: Type.BOOL, a, b }));
+  const a = program.load(program.column(type));
+  const b = program.load(program.column(type));
+  // Texts are made, as they are, to be compared.
+  const made =
+    type === Type.BYTES ? program.emit(Opcode.CONCAT, type, { a, b: program.literal(type, "") }) : a;
+  program.filter(program.emit(Opcode.LESS_EQUAL, type, { target: Type.BOOL, a: made, b }));
   program.output(program.emit(Opcode.ROW_INDEX, Type.U32));
   return program.encode();
 }
@@ -99,7 +102,7 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
       right: loads(right),
       outputs,
       residual: query.residual && {
-        program: residualProgram(),
+        program: residualProgram(physicalType(valueType(left[query.residual[0]]!))),
         columns: query.residual.map((output, port) => ({ port, output })),
       },
       time: query.time,
