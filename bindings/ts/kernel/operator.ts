@@ -436,7 +436,9 @@ export class Operator {
         yield { ...copyBatch(memory, batch, schema), section, partition };
       }
     } finally {
-      if (open && this.isOpen && this.#failure === null && this.kernel.isAlive) this.release();
+      // Where memory that ended has made the operator fail this is refused, too: the first error tells why.
+      if (open && this.isOpen && this.#failure === null && this.kernel.isAlive)
+        this.kernel.call((exports, context) => exports.op_release(context, this.#handle));
     }
   }
 
