@@ -237,7 +237,6 @@ function assignLoaded(self: Keys, rows: u32, numbers: usize): bool {
     textNumbers(self, rows, numbers);
     return true;
   }
-  // unreached: only where thousands of hashes collide while memory is out
   if (!groupsAssign(changetype<Groups>(self.groups), rows, numbers)) return false;
   if (self.nullsEqual == 0) dropNulls(self, rows, numbers);
   return true;

@@ -318,7 +318,6 @@ export function joinIndexSome(self: Join, port: u32): bool {
     const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
     const validity = column.nullable ? bits + <usize>((row & CHUNK_MASK) >> 3) : 0;
     const cells = storeRow(kept, row) + <usize>column.offset;
-    // unreached: only where thousands of hashes collide while memory is out
     if (!keysAssignKept(keys, cells, kept.rowBytes, validity, count, self.numbers)) return false;
     if (!joinReserveHeads(self, port, keysSpan(keys))) return false;
     joinLink(self, port, row, count, self.numbers);
