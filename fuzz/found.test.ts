@@ -341,3 +341,58 @@ it("a cast that only a row fails that is taken back later may fail in a stream o
       { ...PLAIN_WAY, mode: "collect" },
     ],
   ));
+
+it("lists of sessions have room", () =>
+  holds(
+    {
+      plan: {
+        kind: "aggregate",
+        input: source("t0", [
+          { name: "c0", type: int64, nullable: false },
+          { name: "c1", type: int64, nullable: false },
+        ]),
+        keys: [],
+        aggregates: [
+          {
+            name: "a2",
+            aggregate: {
+              name: "topK",
+              argument: { kind: "column", name: "c1" },
+              second: { kind: "column", name: "c0" },
+              limit: 17,
+              filter: null,
+              fast: false,
+            },
+          },
+        ],
+        grouping: null,
+        window: {
+          kind: "session",
+          column: "c0",
+          size: 6,
+          step: null,
+          offset: null,
+          timeZone: null,
+          nullTime: "drop",
+          allowedLateness: null,
+          earlyEvery: null,
+        },
+      },
+      tables: {
+        t0: {
+          columns: [
+            { name: "c0", type: int64, nullable: false },
+            { name: "c1", type: int64, nullable: false },
+          ],
+          rows: Array.from({ length: 60 }, (_, row) => [
+            BigInt(row + 10 * Math.floor(row / 20)),
+            -1n - BigInt(row),
+          ]),
+        },
+      },
+    },
+    [
+      { ...PLAIN_WAY, mode: "stream" },
+      { ...PLAIN_WAY, mode: "collect" },
+    ],
+  ));

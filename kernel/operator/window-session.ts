@@ -21,7 +21,7 @@ import { Status } from "../abi/status";
 import { WindowFlag } from "../abi/window";
 import { isPairs } from "../aggregate/accumulator";
 import { COMBINE_SCRATCH, pairsCombine, pairsCount } from "../aggregate/combine";
-import { RESULT_SCRATCH } from "../aggregate/results";
+import { RESULT_SCRATCH, resultReserve } from "../aggregate/results";
 import { bitmapGet } from "../column/bitmap";
 import {
   builderReserveBytes,
@@ -69,7 +69,7 @@ import { combineAccumulators, combineReserve, combineValues, hasPairs } from "./
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { PULL_ROWS, aggregateTextLimit, emitResult, resultTextBytes } from "./aggregate-output";
 import { aggregatePrepareResults, aggregateReserveRows, aggregateReserveValues, aggregateTrack } from "./aggregate-reserve";
-import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
 import { aggregateApply, aggregateApplyValues, aggregateCreatePart } from "./hash-aggregate";
 import { Operator, operatorAllocate, operatorFree } from "./operator";
 import {
@@ -632,12 +632,16 @@ function reserveRows(
     const builder = outputColumn(output, values.firstColumn + column);
     if (builder.type != <u32>Type.BYTES) continue;
     let bytes: usize = 0;
+    let longest: u32 = 0;
     for (let at: usize = 0; at < (<usize>count) << 2; at += 4) {
-      bytes +=
+      const length =
         column < groups.keyCount
           ? groupTextBytes(groups, column, load<u32>(keys + at), scratch)
           : resultTextBytes(values, column - groups.keyCount, load<u32>(numbers + at));
+      bytes += length;
+      longest = max(longest, length);
     }
+    if (column >= groups.keyCount && !resultReserve(resultAt(values, column - groups.keyCount), longest)) return false;
     if (!builderReserveBytes(outputRegion(output), builder, bytes)) return false;
   }
   return true;
