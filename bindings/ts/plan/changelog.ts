@@ -1,3 +1,12 @@
+// Changes through a plan: `row_kind` runs through it as the last column, from where rows are taken back.
+//
+// That is a source that is a changelog, or, with emit "onUpdate", an aggregation. Filters and projections hand it on,
+// as a change is a whole row that stands for itself; so do joins by equal keys, of whose rows each change makes changes.
+// With "onUpdate" these give changes also of rows that only come, where rows without a match leave (of "left", "right",
+// "full" and "anti"): at once, and taken back later, provided that what stands above can follow.
+// An aggregation takes it in, and rows back. What would need every row to stay (an order, a limit, times, aggregates
+// whose state forgets) is refused.
+
 import { takesRowsBack } from "../type/aggregate.js";
 import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError } from "../type/error.js";
