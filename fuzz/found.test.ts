@@ -396,3 +396,34 @@ it("lists of sessions have room", () =>
       { ...PLAIN_WAY, mode: "collect" },
     ],
   ));
+
+it("times of one vector that are farther apart than 2^63 less the reach of its cuts", () =>
+  holds(
+    {
+      plan: {
+        kind: "aggregate",
+        input: source("t0", [{ name: "c0", type: int64, nullable: false }]),
+        keys: [],
+        aggregates: [{ name: "a1", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+        grouping: null,
+        window: {
+          kind: "tumble",
+          column: "c0",
+          size: 1,
+          step: null,
+          offset: null,
+          timeZone: null,
+          nullTime: "drop",
+          allowedLateness: null,
+          earlyEvery: null,
+        },
+      },
+      tables: {
+        t0: { columns: [{ name: "c0", type: int64, nullable: false }], rows: [[0n], [9223372036854775788n]] },
+      },
+    },
+    [
+      { ...PLAIN_WAY, mode: "stream" },
+      { ...PLAIN_WAY, mode: "collect" },
+    ],
+  ));

@@ -17,6 +17,7 @@ import { isCollect } from "../bindings/ts/type/aggregate.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { byteWidth, physicalType, type Schema, typeName } from "../bindings/ts/type/data-type.js";
 import { OverflowError } from "../bindings/ts/type/error.js";
+import { Type } from "../kernel/abi/layout.js";
 import { aggregateTwin, compareValues, valueName } from "./aggregate.js";
 import { readRows } from "./expression.js";
 import { asOfTwin, joinTwin } from "./join.js";
@@ -146,7 +147,7 @@ function windowRows(plan: AggregatePlan, window: BoundWindow, input: readonly Ro
   const events = input.flatMap((row, at) => {
     const time = evaluate(window.time, row) as bigint | null;
     if (time === null && !window.dropNullTime) throw new RangeError(`row ${at} has no time`);
-    return [{ row: at, time }];
+    return [{ row: at, time: time !== null && window.dropNullTime && isNearEnd(window, time) ? null : time }];
   });
   const keys = plan.keys.map(({ expression }) => input.map((row) => evaluate(expression, row)));
   const keyOf = (row: number) =>
@@ -159,6 +160,15 @@ function windowRows(plan: AggregatePlan, window: BoundWindow, input: readonly Ro
       rows.map((row) => input[row]!),
     ).map((result) => [...bounds, ...result]);
   });
+}
+
+/** Whether a time of 64 bits is so near the end of them that a window leaves it out, as docs/semantics.md says. */
+function isNearEnd({ kind, scale, length, step }: BoundWindow, time: bigint): boolean {
+  if (kind === "global" || scale.kind !== "ticks" || physicalType(scale.type) !== Type.I64) return false;
+  const most = 2n ** 63n - 1n;
+  if (kind === "session") return time > most - length - 1n;
+  const reach = length + (kind === "tumble" ? length : step);
+  return time < -(2n ** 63n) + reach || time > most - reach;
 }
 
 function twinWindow({ kind, length, step, offset }: BoundWindow): TwinWindow {
@@ -274,7 +284,8 @@ function computeArguments(fn: BoundOverFunction, row: Row): void {
     return;
   }
   const { argument, filter } = fn.aggregate;
-  if (argument !== null && (filter === null || evaluate(filter, row) === true)) evaluate(argument, row);
+  const passes = filter === null || evaluate(filter, row) === true;
+  if (argument !== null && passes) evaluate(argument, row);
 }
 
 /** Whether row `other` of a partition is in the frame of row `at`. */

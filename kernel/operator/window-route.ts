@@ -468,7 +468,7 @@ function cutVector(
     if (slice < i64.MIN_VALUE + CUT_REACH) return false;
     routing.base = slice - CUT_REACH;
   }
-  if (slice < routing.base || sliceOf(shape, high) - routing.base >= CUT_REACH << 1) return false;
+  if (slice < routing.base || <u64>(sliceOf(shape, high) - routing.base) >= <u64>(CUT_REACH << 1)) return false;
   if (!reserveNumbers(operator, self)) return false;
   routing.cut = 1;
   const to = self.rows + ((<usize>start) << 2);
