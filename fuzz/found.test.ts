@@ -25,6 +25,16 @@ function source(name: string, columns: readonly Field[]): PlanNode {
   return { kind: "source", name, schema: { fields: columns }, data: null, changelog: false };
 }
 
+/** What a window of one size without more has. */
+const PLAIN_WINDOW = {
+  step: null,
+  offset: null,
+  timeZone: null,
+  nullTime: "drop",
+  allowedLateness: null,
+  earlyEvery: null,
+} as const;
+
 const int32 = { kind: "int", bits: 32, signed: true } as const;
 
 it("sums over a changelog whose rows are all taken back are null", () =>
@@ -95,12 +105,7 @@ it("what a window drops for want of a time cannot fail", () => {
           kind: "tumble",
           column: "c0",
           size: 10,
-          step: null,
-          offset: null,
-          timeZone: null,
-          nullTime: "drop",
-          allowedLateness: null,
-          earlyEvery: null,
+          ...PLAIN_WINDOW,
         },
       },
       tables: { t0: { columns: schema.fields, rows: [[null], [null]] } },
@@ -194,12 +199,7 @@ it("does not number the slices of rows that are very far apart", () => {
       kind: "tumble",
       column: "time",
       size: 1,
-      step: null,
-      offset: null,
-      timeZone: null,
-      nullTime: "drop",
-      allowedLateness: null,
-      earlyEvery: null,
+      ...PLAIN_WINDOW,
     },
   };
   return holds({ plan, tables: { t: { columns: [time], rows: [[0n], [1_073_741_823n]] } } }, [PLAIN_WAY]);
@@ -292,12 +292,7 @@ it("the last moment of a window of dates in milliseconds is a date", () => {
         kind: "tumble",
         column: "date",
         size: "1 days",
-        step: null,
-        offset: null,
-        timeZone: null,
-        nullTime: "drop",
-        allowedLateness: null,
-        earlyEvery: null,
+        ...PLAIN_WINDOW,
       },
     },
     columns: [
@@ -370,12 +365,7 @@ it("lists of sessions have room", () =>
           kind: "session",
           column: "c0",
           size: 6,
-          step: null,
-          offset: null,
-          timeZone: null,
-          nullTime: "drop",
-          allowedLateness: null,
-          earlyEvery: null,
+          ...PLAIN_WINDOW,
         },
       },
       tables: {
@@ -410,12 +400,7 @@ it("times of one vector that are farther apart than 2^63 less the reach of its c
           kind: "tumble",
           column: "c0",
           size: 1,
-          step: null,
-          offset: null,
-          timeZone: null,
-          nullTime: "drop",
-          allowedLateness: null,
-          earlyEvery: null,
+          ...PLAIN_WINDOW,
         },
       },
       tables: {

@@ -255,28 +255,37 @@ function waiting(self: Parts, entry: u32): usize {
     begin(self);
   }
   while (entry >= self.end) {
-    if (isLast(self)) {
+    const last: usize = load<u32>(slot(self, CURSORS, self.part));
+    self.block = self.block == 0 ? 0 : blockAfter(self.block, last);
+    if (self.block == 0) {
       self.part++;
       self.block = load<u32>(slot(self, FIRSTS, self.part));
-    } else self.block = load<u32>(self.block, LINK);
+    }
     begin(self);
   }
   return self.block + <usize>(entry - self.first) * ENTRY;
 }
 
-/** Whether the block at hand, 0 for a part without any, is the last of its part. */
+/** The block of a part behind this one, 0 when it is the last; `last` is the part's cursor. */
 // @ts-ignore: decorator
 @inline
-function isLast(self: Parts): bool {
-  return self.block == 0 || self.block == ((<usize>load<u32>(slot(self, CURSORS, self.part))) & ~(BLOCK - 1));
+function blockAfter(block: usize, last: usize): usize {
+  return block == (last & ~(BLOCK - 1)) ? 0 : load<u32>(block, LINK);
 }
 
-/** Numbers the entries of the block at hand. */
+/** Where a block's entries end; `last` likewise. */
+// @ts-ignore: decorator
+@inline
+function blockEnd(block: usize, last: usize): usize {
+  return block == (last & ~(BLOCK - 1)) ? last : block + LINK;
+}
+
+/** Numbers the entries of the block at hand, 0 for a part without any. */
 function begin(self: Parts): void {
   self.first = self.end;
   if (self.block == 0) return;
-  const end = isLast(self) ? (<usize>load<u32>(slot(self, CURSORS, self.part))) & (BLOCK - 1) : LINK;
-  self.end += <u32>(end / ENTRY);
+  const end = blockEnd(self.block, load<u32>(slot(self, CURSORS, self.part)));
+  self.end += <u32>((end - self.block) / ENTRY);
 }
 
 // ---- settling
@@ -358,14 +367,12 @@ function runLength(head: usize): u32 {
 function countPart(self: Parts, part: u32, counts: usize): void {
   const shift = self.shift;
   const last: usize = load<u32>(slot(self, CURSORS, part));
-  for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = load<u32>(block, LINK)) {
-    const isLast = block == (last & ~(BLOCK - 1));
-    const end = isLast ? last : block + LINK;
+  for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = blockAfter(block, last)) {
+    const end = blockEnd(block, last);
     for (let at = block; at < end; at += ENTRY) {
       const counter = counts + ((<usize>rest(shift, load<u32>(at, GROUP))) << 2);
       store<u32>(counter, load<u32>(counter) + 1);
     }
-    if (isLast) return;
   }
 }
 
@@ -373,15 +380,13 @@ function countPart(self: Parts, part: u32, counts: usize): void {
 function scatterPart(self: Parts, part: u32, ends: usize, values: usize): void {
   const shift = self.shift;
   const last: usize = load<u32>(slot(self, CURSORS, part));
-  for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = load<u32>(block, LINK)) {
-    const isLast = block == (last & ~(BLOCK - 1));
-    const end = isLast ? last : block + LINK;
+  for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = blockAfter(block, last)) {
+    const end = blockEnd(block, last);
     for (let at = block; at < end; at += ENTRY) {
       const next = ends + ((<usize>rest(shift, load<u32>(at, GROUP))) << 2);
       const to = load<u32>(next);
       store<u32>(next, to + 1);
       store<i64>(values + ((<usize>to) << 3), load<i64>(at));
     }
-    if (isLast) return;
   }
 }

@@ -39,9 +39,7 @@ export function copyTextsAgree(target: Groups, source: Groups): bool {
 
 /** Whether all numbers of the source's groups are the target's for the same keys. */
 export function copyIsAlike(target: Groups, source: Groups): bool {
-  if (target.tier == <u32>Tier.NONE) return true;
-  if (target.tier != <u32>Tier.DIRECT || source.tier != <u32>Tier.DIRECT) return false;
-  return sharesLayout(target, source) && copyTextsAgree(target, source);
+  return target.tier == <u32>Tier.NONE || (sharesLayout(target, source) && copyTextsAgree(target, source));
 }
 
 /**
@@ -63,7 +61,7 @@ export function copyPrepare(
     if (source.tier == <u32>Tier.DIRECT && !takeLayout(target, source)) return Copying.FAILED;
     if (source.tier == <u32>Tier.HASH && source.extra == 0) target.tier = Tier.HASH;
   }
-  if (!unpacked && target.tier == <u32>Tier.DIRECT && source.tier == <u32>Tier.DIRECT && sharesLayout(target, source)) {
+  if (!unpacked && sharesLayout(target, source)) {
     widenRanges(target, source);
     return Copying.SAME;
   }
@@ -137,6 +135,7 @@ function takeLayout(target: Groups, source: Groups): bool {
 
 /** Whether both compute the same numbers, and could if the target's ranges covered the source's. */
 function sharesLayout(target: Groups, source: Groups): bool {
+  if (target.tier != <u32>Tier.DIRECT || source.tier != <u32>Tier.DIRECT) return false;
   for (let index: u32 = 0; index < target.keyCount; index++) {
     const from = groupsKey(source, index);
     const to = groupsKey(target, index);
