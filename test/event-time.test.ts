@@ -316,6 +316,15 @@ describe("watermarks", () => {
     expect(fingerprint(all)).toEqual(fingerprint(resultRows(await engine.collect(plan, tables))));
   });
 
+  it("of a table do not go through the join whose right side it is", async () => {
+    const t = [-3n, 0n, 12n].map((ts) => rowsBatch([[ts, ts, "a", 1n]]));
+    const plan = hourly(left.join(from("t") as Plan, { on: "ts" as never }), "ts");
+    expect(await streamed(plan, { t }, { watermarks: { t: { column: "ts" } } })).toMatchObject({
+      rows: fingerprint(resultRows(await engine.collect(plan, { t }))),
+      lateRows: 0,
+    });
+  });
+
   it("wait behind a join for windows over another column, and for a side that is a stream", async () => {
     const registered = batchOf({ key: utf8, since: int64 }, [["a", 3n]]);
     const plan = hourly(left.join(from("names") as Plan, { on: "key" as never }), "since");

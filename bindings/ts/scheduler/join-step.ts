@@ -196,8 +196,8 @@ export class JoinStep extends OperatorStep {
   }
 
   /** How far the left times that leave have come. */
-  passes(time: bigint): bigint | null {
-    if (this.#time === null) return this.letsPass ? time : null;
+  passes(time: bigint, port: number): bigint | null {
+    if (this.#time === null) return this.letsPass && port === 0 ? time : null;
     const watermark = this.operator.watermarkTime;
     return watermark === null ? null : watermarkOf(watermark, this.#time);
   }

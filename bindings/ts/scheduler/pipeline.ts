@@ -207,7 +207,7 @@ export class Pipeline {
     const step = chain.steps[index]!;
     const results = this.#results(step, "watermark", () => step.watermark(time, port));
     for (const batch of results) yield* this.#pass(chain, index + 1, batch);
-    const next = step.passes(time);
+    const next = step.passes(time, port);
     if (next !== null) yield* this.#advance(chain, index + 1, 0, next);
   }
 
@@ -246,7 +246,7 @@ export class Pipeline {
     } else if (step instanceof UnionStep) {
       if (step.setIdle(port, idle)) yield* this.#setIdle(chain, index + 1, 0, idle);
       else if (idle) yield* this.#joined(chain, index, step);
-    } else if (step instanceof JoinStep ? step.letsPass : step.passes(0n) !== null) {
+    } else if (step instanceof JoinStep ? step.letsPass && port === 0 : step.passes(0n, port) !== null) {
       yield* this.#setIdle(chain, index + 1, 0, idle);
     }
   }

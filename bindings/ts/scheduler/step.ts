@@ -17,10 +17,10 @@ export interface Step {
   /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed on this port. */
   watermark(time: bigint, port: number): Iterable<BatchData>;
   /**
-   * The watermark of what leaves the step after one of what came; null where rows leave only at the end of input,
-   * or long after others, whatever their times: a watermark that went further would make them late.
+   * The watermark of what leaves the step after one of what came on this port; null where rows leave only at the end of
+   * input, or long after others, whatever their times: a watermark that went further would make them late.
    */
-  passes(time: bigint): bigint | null;
+  passes(time: bigint, port: number): bigint | null;
   /** No more rows come on this port. */
   finish(port: number): Iterable<BatchData>;
   /** What it runs in the kernel. */
@@ -81,7 +81,7 @@ export abstract class OperatorStep implements Step {
     return yield* atWork(this.relief.attempt(push), this.#operator.output);
   }
 
-  abstract passes(time: bigint): bigint | null;
+  abstract passes(time: bigint, port: number): bigint | null;
   abstract push(
     input: InputBatch,
     start: number,
