@@ -5,6 +5,14 @@
 // dense vectors. Validity is always copied (256 bytes at most), shifted to bit 0; a vector without a null
 // says so by having no bitmap, even where its column has one.
 //
+// Loops that work on what they read have few lines of memory on their way at a time, and wait. Where the operator says so
+// (`programAhead`), a column's next rows are therefore brought into the cache before, by reading a word of each line in
+// four places in turn: 14 GB/s where a loop over times had 6. That is won where work does not hide the waiting: columns
+// that are only compared or gathered from (windows behind a filter 1.25 times as fast), and groups that miss the cache
+// themselves (100,000 groups, 1.1 times). It is lost where it does: exact sums of floats by few groups (0.9), joins, rows
+// that are set aside. Tried and lost: one place at a time; every other line (slower than not at all). More rows at a time
+// are no faster.
+//
 // Dictionaries of texts stay codes, widened to u32. Those of fixed-width values are resolved here:
 // nothing gains from their codes.
 
@@ -15,6 +23,10 @@ import { bitmapBytes, bitmapClearTail, bitmapFill, bitmapGather, bitmapLoad, bit
 import { typeWidth } from "../column/type";
 import { BoundColumn, boundColumn } from "./column-check";
 import { Program, operandA, targetValidity, targetVector } from "./machine";
+
+const LINE: usize = 64;
+/** Rows of a column that are brought into the cache together. */
+const AHEAD: u32 = (<u32>Abi.VECTOR_ROWS) << 2;
 
 export function executeLoad(program: Program, instruction: usize): void {
   const bound = boundColumn(program, load<u32>(instruction, <usize>Instruction.ARG0));
@@ -43,6 +55,7 @@ function loadBits(program: Program, bits: usize, offset: u32, words: usize): boo
 function loadFixed(program: Program, bound: BoundColumn, target: Vector): void {
   const width = typeWidth(bound.type);
   const values = bound.values + (<usize>bound.offset + <usize>program.start) * width;
+  if (program.ahead) bringAhead(program, values, width);
   if (program.selection == 0) {
     target.values = values;
     return;
@@ -63,6 +76,28 @@ function loadFixed(program: Program, bound: BoundColumn, target: Vector): void {
     default:
       gatherWide(values, program.selection, program.count, target.values);
   }
+}
+
+/** Brings what comes of a column into the cache, unless hardly any of it is read. */
+function bringAhead(program: Program, values: usize, width: usize): void {
+  if (program.start % AHEAD != 0) return;
+  const rows = program.batchRows - program.start;
+  if (program.selection != 0 && program.count << 3 < min<u32>(rows, Abi.VECTOR_ROWS)) return;
+  program.brought = bring(values, <usize>min(rows, AHEAD) * width);
+}
+
+/** Reads a word of each line of [at, at + bytes). */
+function bring(at: usize, bytes: usize): u32 {
+  const quarter = (bytes >> 2) & ~(LINE - 1);
+  let sum: u32 = 0;
+  let other: u32 = 0;
+  for (const end = at + quarter; at < end; at += LINE) {
+    sum += load<u8>(at);
+    other += load<u8>(at + quarter);
+    sum += load<u8>(at + quarter * 2);
+    other += load<u8>(at + quarter * 3);
+  }
+  return sum + other;
 }
 
 function gather<T>(values: usize, selection: usize, count: u32, target: usize): void {
@@ -118,6 +153,10 @@ function loadViews<T>(program: Program, offsets: usize, base: usize, target: usi
 
 function loadCodes(program: Program, bound: BoundColumn, target: Vector, own: usize): void {
   const texts = bound.type == <u32>Type.BYTES;
+  if (program.ahead) {
+    const width = typeWidth(bound.codes);
+    bringAhead(program, bound.values + (<usize>bound.offset + <usize>program.start) * width, width);
+  }
   const codes = widenCodes(program, bound, texts ? target.values : program.scratchA);
   if (bound.dictionaryValidity != 0) dictionaryNulls(program, bound, codes, target, own);
   if (texts) {

@@ -63,9 +63,12 @@ export class Program {
   /** Instructions up to the last FILTER, 0 without one; and 1 when only columns are loaded after it. */
   filtered: u32;
   loadsOnly: u32;
+  /** 1: columns are brought into the cache before they are read; see load.ts. What that has read is kept for no one. */
+  ahead: u32;
+  brought: u32;
 }
 
-export const PROGRAM_SIZE: usize = 164;
+export const PROGRAM_SIZE: usize = 172;
 
 /** What an instruction keeps from vector to vector. */
 // @ts-ignore: decorator

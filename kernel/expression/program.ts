@@ -333,6 +333,13 @@ export function programRun(context: usize, address: usize, start: u32, rows: u32
   return status < 0 ? status : program.count;
 }
 
+/** Whether columns are brought into the cache before they are read, from the next vector on. */
+// @ts-ignore: decorator
+@inline
+export function programAhead(address: usize, ahead: bool): void {
+  changetype<Program>(address).ahead = ahead ? 1 : 0;
+}
+
 function beginVector(context: usize, program: Program, start: u32, rows: u32): void {
   program.context = context;
   program.start = start;

@@ -34,6 +34,7 @@ import { outputColumn, outputCreate } from "../column/builder";
 import { Vector } from "../column/vector";
 import { typeIsKnown } from "../column/type";
 import {
+  programAhead,
   programBind,
   programCreate,
   programOutput,
@@ -786,12 +787,16 @@ function createOutput(context: usize, operator: usize): bool {
 
 // ---- push
 
+/** Groups more than these miss the cache so often that nothing hides how long a batch's own rows take. */
+const CACHED_GROUPS: u32 = 1 << 14;
+
 /** Applies a batch: all of its rows, or none of them and OUT_OF_MEMORY, or the operator fails. */
 export function aggregatePush(context: usize, operator: usize, batch: usize): i32 {
   const self = aggregationOf(operator);
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
+  programAhead(self.program, groupsOf(self).count > CACHED_GROUPS && !backlogIsOpen(operator));
   if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
     // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);

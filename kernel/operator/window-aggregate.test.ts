@@ -340,6 +340,34 @@ describe.each(BUILDS)("%s", (build) => {
     fc.assert(property, { numRuns: build === "simd" ? 150 : 60 });
   });
 
+  test("vectors of times around where their upper halves change", { timeout: 60_000 }, () => {
+    const kernel = kernels.get(build)!;
+    const property = fc.property(
+      fc.constantFrom(0n, 2n ** 32n, -(2n ** 32n), 2n ** 31n, -(2n ** 31n), 2n ** 61n),
+      fc.constantFrom(10n, 500n, 2n ** 31n, 2n ** 32n + 3n, 2n ** 34n),
+      fc.integer({ min: 120, max: 700 }),
+      fc.bigInt({ min: 0n, max: 400n }),
+      fc.array(fc.bigInt({ min: 0n, max: 300n }), { minLength: 1, maxLength: 17 }),
+      (middle, spread, rows, bound, delays) => {
+        const times = Array.from({ length: rows }, (_, row) => {
+          const due = middle + (spread * BigInt(2 * row - rows)) / BigInt(2 * rows);
+          return due - (spread * delays[row % delays.length]!) / 1000n;
+        });
+        const asked = {
+          query: { types: [int64], keys: [], aggregates: [{ name: "count" as const }] },
+          time: 0,
+          window: { kind: "tumble", length: spread / 3n + 1n, offset: 0n },
+          bound: (spread * bound) / 1000n,
+        } as const;
+        const history = { table: [times], watermarks: [] };
+        const wanted = comparable(expectedWindow(asked, history));
+        expect(comparable(runWindow(kernel, asked, history))).toEqual(wanted);
+        expect(comparable(runWindow(kernel, asked, history, [190, 130]))).toEqual(wanted);
+      },
+    );
+    fc.assert(property, { numRuns: build === "simd" ? 150 : 40 });
+  });
+
   test("vectors of two slices next to each other, columns of every kind", { timeout: 60_000 }, () => {
     const kernel = kernels.get(build)!;
     const rows = 2600;

@@ -12,6 +12,7 @@ import { AggregateFlag, AggregateConfig } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
 import {
+  programAhead,
   programBind,
   programLoads,
   programOutput,
@@ -231,9 +232,12 @@ export function windowPush(context: usize, operator: usize, batch: usize): i32 {
   changesBegin(self);
   const bound = programBind(context, windowsProgram(operator), batch);
   if (bound < 0) return bound;
+  programAhead(windowsProgram(operator), true);
   const routing = changetype<Routing>(scratchTake(context, ROUTING_SIZE));
   const sessions = isSession(self);
   let status = sessions ? sessionsCheck(context, operator, rows, routing) : route(context, operator, rows, routing);
+  // Rows that passed filters are gathered now; else the columns go to work that hides the waiting.
+  programAhead(windowsProgram(operator), !sessions && self.selects != 0);
   if (status == 0) {
     status = sessions ? sessionsReserveRows(context, operator, rows) : reserve(context, operator, rows, routing);
     // Rows that wait take more room than what they come to.
