@@ -94,7 +94,7 @@ function wordsSource(count) {
 /** Runs in every process and thread before anything else: hands the words to instances, and writes them down. */
 function collectorSource(count, folder) {
   return `
-    const { writeFileSync } = require("node:fs");
+    const { renameSync, writeFileSync } = require("node:fs");
     const { threadId } = require("node:worker_threads");
     const words = {};
     for (let word = 0; word < ${count}; word++) words["w" + word] = new WebAssembly.Global({ value: "i64", mutable: true }, 0n);
@@ -108,8 +108,12 @@ function collectorSource(count, folder) {
     const write = () => {
       const values = Object.values(words).map(({ value }) => BigInt.asUintN(64, value).toString());
       const text = JSON.stringify(values);
-      if (text !== last) writeFileSync(${JSON.stringify(folder)} + "/" + process.pid + "-" + threadId + ".json", text);
+      if (text === last) return;
       last = text;
+      const path = ${JSON.stringify(folder)} + "/" + process.pid + "-" + threadId + ".json";
+      // Tests kill processes: what one has half written is not there.
+      writeFileSync(path + ".part", text);
+      renameSync(path + ".part", path);
     };
     setInterval(write, 100).unref();
     process.on("exit", write);
@@ -118,7 +122,7 @@ function collectorSource(count, folder) {
 
 function passedMarks() {
   const passed = new Array(words).fill(0n);
-  for (const name of readdirSync(found)) {
+  for (const name of readdirSync(found).filter((name) => name.endsWith(".json"))) {
     const values = JSON.parse(readFileSync(join(found, name), "utf8"));
     for (const [word, value] of values.entries()) passed[word] |= BigInt(value);
   }
