@@ -21,13 +21,7 @@ import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
 import { benchCommandLine } from "./command-line.js";
 import { drawer } from "./drawer.js";
-import {
-  lookAgain,
-  lookSeconds,
-  type MeasuredCase,
-  measureCase,
-  type SelectedCase,
-} from "./measured-case.js";
+import { lookAgain, type MeasuredCase, measureCase, type SelectedCase } from "./measured-case.js";
 import { checkMemory } from "./memory-need.js";
 import type { BenchOptions } from "./options.js";
 import { TimeBudget } from "./time-budget.js";
@@ -142,8 +136,8 @@ export async function benchReport(
 }
 
 /**
- * The needed cases, then the optional ones that there is time for, then second looks while there still is; the rows in the
- * order of the selection.
+ * The needed cases, then the optional ones that there is time for, then further looks while there still is; the rows in
+ * the order of the selection.
  */
 async function measureAll(
   selection: readonly SelectedCase[],
@@ -155,7 +149,7 @@ async function measureAll(
 ) {
   const casesOf = new Map(selection.map((selected) => [selected, [] as MeasuredCase[]]));
   const budget = new TimeBudget(seconds);
-  const looks = seconds === Infinity || options.runs !== null ? "one" : "two";
+  const looks = seconds === Infinity || options.runs !== null ? "one" : "several";
   const inOrder = [...selection].sort((a, b) => Number(a.optional ?? false) - Number(b.optional ?? false));
   for (const [index, selected] of inOrder.entries()) {
     const left = timeLeft(budget, index, selection.length);
@@ -172,26 +166,32 @@ async function measureAll(
     }
     budget.finish(fitting);
   }
-  if (looks === "two") await lookTwice([...casesOf.values()], workshop, progress, signal, budget);
+  if (looks === "several") await lookAtAllAgain([...casesOf.values()], workshop, progress, signal, budget);
   return { cases: [...casesOf.values()].flat(), budget };
 }
 
-/** Second looks at the cases of each list that there is time for, in place. */
-async function lookTwice(
+/** So often a case is looked at, however much time there is. */
+const MOST_LOOKS = 5;
+
+/** Further looks at the cases of each list that there is time for, in place: all once, the quickest first, then all again. */
+async function lookAtAllAgain(
   lists: readonly MeasuredCase[][],
   workshop: Workshop,
   progress: Progress,
   signal: AbortSignal | undefined,
   budget: TimeBudget,
 ): Promise<void> {
-  for (const list of lists) {
-    for (const [index, first] of list.entries()) {
-      const name = caseName(first.of);
-      const needed = lookSeconds(first);
-      if (needed === 0 || signal?.aborted || !budget.hasTimeToLookAgain(name, needed)) continue;
-      const where = `[again, ${timeLeftText(budget.leftMs)}] ${name}`;
-      const both = await lookAgain(first, workshop, (step) => progress.show(`${where}  ${step}`));
-      if (!signal?.aborted) list[index] = both;
+  const places = lists.flatMap((list) => list.map((_, index) => ({ list, index })));
+  const secondsAt = ({ list, index }: (typeof places)[number]) => list[index]!.lookSeconds;
+  for (let look = 2; look <= MOST_LOOKS; look++) {
+    const asked = places.filter((place) => secondsAt(place) > 0);
+    for (const { list, index } of asked.sort((a, b) => secondsAt(a) - secondsAt(b))) {
+      const before = list[index]!;
+      const name = caseName(before.of);
+      if (signal?.aborted || !budget.hasTimeToLook(look, name, before.lookSeconds)) continue;
+      const where = `[look ${look}, ${timeLeftText(budget.leftMs)}] ${name}`;
+      const together = await lookAgain(before, workshop, (step) => progress.show(`${where}  ${step}`));
+      if (!signal?.aborted) list[index] = together;
     }
   }
 }

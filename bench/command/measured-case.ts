@@ -1,10 +1,10 @@
 // One case, measured: its data, the race, the verdicts, and the rows that a report gets of it.
 //
-// Where there is time it is looked at again when the other cases are done, in fresh processes: what slows a machine for
-// minutes, and how a process happens to lie in memory, change from one look to the other and not from run to run. Two
-// quick tours one after the other, of which each case was looked at once for 3 s, had 38 % of their ratios within 5 %;
-// looked at twice for 1 s, in the same hour, 62 %. Looked at again are Millrace and the peers near the fastest one, which
-// alone decide on a ratio.
+// Where there is time it is looked at again when the other cases are done, and once more when these are, in fresh
+// processes: what slows a machine for minutes, and how a process happens to lie in memory, change from one look to the
+// other and not from run to run. Two quick tours one after the other, of which each case was looked at once for 3 s, had
+// 38 % of their ratios within 5 %; looked at twice for 1 s, in the same hour, 62 %. Looked at again are Millrace and the
+// peers near the fastest one, which alone decide on a ratio.
 
 import type { CaseFiles, EngineName, PeerName } from "../engine/engine.js";
 import { type DataFolder, fixtureRows } from "../input/data-file.js";
@@ -27,8 +27,8 @@ export interface SelectedCase {
   readonly isBrief?: boolean;
 }
 
-/** Whether a case will be looked at twice, and its rounds are shared out between the looks. */
-export type Looks = "one" | "two";
+/** Whether a case may be looked at again, and its rounds are shared out between the looks. */
+export type Looks = "one" | "several";
 
 type Setting = Pick<BenchOptions, "modes" | "build" | "runs" | "seed">;
 
@@ -36,8 +36,10 @@ export interface MeasuredCase {
   readonly of: BenchCase;
   readonly threads: number;
   readonly input: InputSize;
-  /** What it took, for a second look as well. */
+  /** What it took, with all looks. */
   readonly seconds: number;
+  /** What another look will take; 0 where no ratio depends on it. */
+  readonly lookSeconds: number;
   /** The engines that were timed; none where there was no data for them. */
   readonly timed: readonly Timed[];
   readonly rows: readonly ResultRow[];
@@ -54,7 +56,7 @@ const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "n
 /** Past this many rows the naive twin takes longer than the whole race, and the loop is the witness instead. */
 const TWIN_ROWS = 100_000;
 
-/** How long rounds go on in one of two looks. */
+/** How long rounds go on in one of several looks. */
 const LOOK_MS = 1000;
 
 export async function measureCase(
@@ -81,45 +83,45 @@ export async function measureCase(
     files = await prepareInputs(selected, options.seed, workshop.prepare, onStep);
   } catch (error) {
     const rows = entries.map(([engine, mode]) => failedRow(of, specOf(engine, mode, {}), error, size));
-    return { of, threads, input: size, seconds: secondsSince(start), timed: [], rows };
+    return { of, threads, input: size, seconds: secondsSince(start), lookSeconds: 0, timed: [], rows };
   }
   const specs = entries.map(([engine, mode]) => specOf(engine, mode, files));
   const witnesses = witnessesFor(selected, peers).map((name) => specOf(name, "batch", files));
-  const roundsMs = selected.isBrief ? 0 : looks === "two" ? LOOK_MS : undefined;
+  const roundsMs = selected.isBrief ? 0 : looks === "several" ? LOOK_MS : undefined;
   const timed = await raced(of, specs, witnesses, workshop, { runs: options.runs, roundsMs, onStep });
   const bytes = timed
     .map(({ outcome }) => outcome.opened?.inputBytes ?? null)
     .find((count) => count !== null);
   const input = { ...size, bytes: bytes ?? null };
-  return measured(of, threads, input, secondsSince(start), timed);
+  const seconds = secondsSince(start);
+  // The same for fewer engines.
+  const again = (seconds * finalistsOf(of, timed).length) / timed.length;
+  return measured(of, threads, input, seconds, again, timed);
 }
 
-/** The second look, as one with the first. What fails in it has failed. */
+/** Another look, as one with those before. What fails in it has failed. */
 export async function lookAgain(
-  first: MeasuredCase,
+  before: MeasuredCase,
   workshop: Workshop,
   onStep: (step: string) => void,
 ): Promise<MeasuredCase> {
   const start = performance.now();
-  const specs = finalistsOf(first).map(({ contender }) => contender.spec);
-  const again = await raced(first.of, specs, [], workshop, { runs: null, roundsMs: LOOK_MS, onStep });
-  const timed = first.timed.map((before) => {
-    const after = again.find(({ outcome }) => outcome.contender.spec === before.outcome.contender.spec);
-    return after === undefined ? before : joinedLooks(before, after);
+  const { of, threads, input } = before;
+  const specs = finalistsOf(of, before.timed).map(({ contender }) => contender.spec);
+  const again = await raced(of, specs, [], workshop, { runs: null, roundsMs: LOOK_MS, onStep });
+  const timed = before.timed.map((one) => {
+    const other = again.find(({ outcome }) => outcome.contender.spec === one.outcome.contender.spec);
+    return other === undefined ? one : joinedLooks(one, other);
   });
-  return measured(first.of, first.threads, first.input, first.seconds + secondsSince(start), timed);
+  const seconds = secondsSince(start);
+  return measured(of, threads, input, before.seconds + seconds, seconds, timed);
 }
 
-/** What a second look will take, by the first: the same for fewer engines; 0 where no ratio depends on it. */
-export function lookSeconds(first: MeasuredCase): number {
-  const engines = finalistsOf(first).length;
-  return engines < 2 ? 0 : (first.seconds * engines) / first.timed.length;
-}
-
-function finalistsOf({ of, timed }: MeasuredCase): Outcome[] {
-  return of.latency || timed.some(({ verdict }) => !verdict.verified)
-    ? []
-    : finalists(timed.map(({ outcome }) => outcome));
+/** What a ratio depends on; none where nothing does, or it does not count. */
+function finalistsOf(of: BenchCase, timed: readonly Timed[]): Outcome[] {
+  if (of.latency || timed.some(({ verdict }) => !verdict.verified)) return [];
+  const racing = finalists(timed.map(({ outcome }) => outcome));
+  return racing.length < 2 ? [] : racing;
 }
 
 function joinedLooks(before: Timed, after: Timed): Timed {
@@ -132,10 +134,12 @@ function measured(
   threads: number,
   input: InputSize,
   seconds: number,
+  again: number,
   timed: readonly Timed[],
 ): MeasuredCase {
   const rows = timed.map(({ outcome, verdict }) => resultRow(of, outcome, verdict, input));
-  return { of, threads, input, seconds, timed, rows };
+  const lookSeconds = finalistsOf(of, timed).length === 0 ? 0 : again;
+  return { of, threads, input, seconds, lookSeconds, timed, rows };
 }
 
 /** Races the contenders and lets them go; verdicts of those that are timed. */

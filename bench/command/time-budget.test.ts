@@ -53,12 +53,13 @@ test("one that is slow leaves out peers, but none that verifies", () => {
   expect(slowest.every(({ of, peers }) => peers.length === (of.latency ? 0 : 1))).toBe(true);
 });
 
-test("second looks are for the time that is left", () => {
+test("further looks are for the time that is left", () => {
   let now = 0;
   const budget = new TimeBudget(10, () => now);
   now = 6000;
-  expect(budget.hasTimeToLookAgain("s/a", 4)).toBe(true);
-  expect(budget.hasTimeToLookAgain("s/b", 4.1)).toBe(false);
+  expect(budget.hasTimeToLook(2, "s/a", 4)).toBe(true);
+  expect(budget.hasTimeToLook(2, "s/b", 4.1)).toBe(false);
+  expect(budget.hasTimeToLook(3, "s/a", 4.1)).toBe(false);
   expect(budget.leftOut).toEqual(["a second look at s/b"]);
 });
 

@@ -75,10 +75,10 @@ export class TimeBudget {
     return { ...selected, peers: selected.peers.filter((peer) => !gone.includes(peer)), isBrief: true };
   }
 
-  /** Whether so many seconds are left for a second look at a case. */
-  hasTimeToLookAgain(name: string, seconds: number): boolean {
+  /** Whether so many seconds are left for another look at a case; only a second one is missed. */
+  hasTimeToLook(look: number, name: string, seconds: number): boolean {
     const has = 1000 * seconds <= this.leftMs;
-    if (!has) this.#leftOut.add(`a second look at ${name}`);
+    if (!has && look === 2) this.#leftOut.add(`a second look at ${name}`);
     return has;
   }
 }

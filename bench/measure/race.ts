@@ -74,7 +74,7 @@ const ROUNDS_MS = 3000;
 /** A peer that takes so many times as long as the fastest one is out of its reach. */
 const OUT_OF_REACH = 1.3;
 
-/** Processes that load, or bring their results into canonical form, at the same time. */
+/** Processes that load, warm up, or bring their results into canonical form, at the same time. */
 const AT_ONCE = 2;
 
 /** Races timed contenders; `witnesses` only load and show their result. Contenders stay open for comparison. */
@@ -92,7 +92,7 @@ export async function race(
   await eachInTurn(racing, "cold run", onStep, async (outcome) => {
     outcome.coldMs = (await outcome.contender.run(0)).ms;
   });
-  await eachInTurn(racing, "warm-up", onStep, ({ contender }) =>
+  await someAtOnce(racing, "warm-up", onStep, ({ contender }) =>
     contender.warmUp(pace.warmUpMs(contender.spec.engine), pace.runMs),
   );
   const start = performance.now();

@@ -302,7 +302,7 @@ export function caseRatios(results: readonly ResultRow[]): Ratio[] {
   });
 }
 
-/** The fastest verified peer beside `row`; null when there is none. */
+/** The fastest verified peer beside `row`, as `ratioTo` has it; null when there is none. */
 export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
   return results
     .filter((peer) => peer.suite === row.suite && peer.case === row.case)
@@ -310,7 +310,7 @@ export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
     .filter((peer) => peer.engine !== "millrace")
     .filter(counts)
     .reduce<(ResultRow & { rowsPerSec: number }) | null>(
-      (best, peer) => (best === null || peer.rowsPerSec > best.rowsPerSec ? peer : best),
+      (best, peer) => (best === null || ratioTo(peer, best) > 1 ? peer : best),
       null,
     );
 }
