@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { type PeerName, UnavailableError } from "../engine/engine.js";
 import type { Contender } from "../measure/contender.js";
 import { benchReport, select } from "./bench.js";
 import { lookAgain, measureCase } from "./measured-case.js";
@@ -56,6 +57,21 @@ test("what fails at the second look has failed", async () => {
   ]);
   // A figure that is not there is no reason to look once more.
   expect(both.lookSeconds).toBe(0);
+});
+
+test("a peer that is not there keeps nobody from another look", async () => {
+  const without = changed((contender) =>
+    contender.spec.engine === "duckdb"
+      ? { open: () => Promise.reject(new UnavailableError("not installed")) }
+      : {},
+  );
+  const peers: PeerName[] = ["duckdb", "js"];
+  const first = await measureCase({ ...selected, peers }, 1, options, "several", without, () => {});
+  expect(first.lookSeconds).toBeGreaterThan(0);
+  const both = await lookAgain(first, without, () => {});
+  const runs = (measured: typeof both) => measured.rows.map((row) => row.runs ?? 0);
+  expect(runs(both)).toEqual(runs(first).map((count) => 2 * count));
+  expect(runs(both).filter((count) => count === 0)).toHaveLength(1);
 });
 
 test("another result at the second look is none", async () => {

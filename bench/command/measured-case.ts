@@ -6,7 +6,7 @@
 // 38 % of their ratios within 5 %; looked at twice for 1 s, in the same hour, 62 %. Looked at again are Millrace and the
 // peers near the fastest one, which alone decide on a ratio.
 
-import type { CaseFiles, EngineName, PeerName } from "../engine/engine.js";
+import { type CaseFiles, type EngineName, type PeerName, UnavailableError } from "../engine/engine.js";
 import { type DataFolder, fixtureRows } from "../input/data-file.js";
 import type { ContenderSpec } from "../measure/contender.js";
 import { finalists, type Outcome, race, together } from "../measure/race.js";
@@ -119,8 +119,9 @@ export async function lookAgain(
 
 /** What a ratio depends on; none where nothing does, or it does not count. */
 function finalistsOf(of: BenchCase, timed: readonly Timed[]): Outcome[] {
-  if (of.latency || timed.some(({ verdict }) => !verdict.verified)) return [];
-  const racing = finalists(timed.map(({ outcome }) => outcome));
+  const there = timed.filter(({ outcome: { error } }) => !(error instanceof UnavailableError));
+  if (of.latency || there.some(({ verdict }) => !verdict.verified)) return [];
+  const racing = finalists(there.map(({ outcome }) => outcome));
   return racing.length < 2 ? [] : racing;
 }
 
