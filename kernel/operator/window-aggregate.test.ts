@@ -662,6 +662,17 @@ describe("a windowed aggregation", () => {
     operator.destroy();
   });
 
+  test("counts rows behind the watermark that sessions begin with, whatever the batches", () => {
+    const query: Query = { types: [int64], keys: [], aggregates: [{ name: "count" }] };
+    const asked: WindowQuery = { query, time: 0, window: { kind: "session", gap: 13n }, bound: 7n };
+    const history = { table: [[20n, 5n, 5n, 6n, 4n]], watermarks: [] };
+    for (const sizes of [[5], [1], [2]]) {
+      const { partlyLate, late } = runWindow(kernels.get("simd")!, asked, history, sizes);
+      expect({ partlyLate, late }).toEqual({ partlyLate: 3, late: [] });
+    }
+    expect(expectedWindow(asked, history).partlyLate).toBe(3);
+  });
+
   test("sessions that have left give their memory back", { timeout: 60_000 }, () => {
     const asked = stream(0, { kind: "session", gap: 5n }, 0n).asked;
     const operator = openWindow(kernels.get("simd")!, asked);

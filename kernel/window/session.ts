@@ -241,7 +241,8 @@ export function sessionOf(
 
 /**
  * The name (number + 1) of the first session of `key`, where a row at `time` is within it or continues it, and it ends
- * after `limit`; else 0, and nothing has happened. One branch, which nearly always goes the same way.
+ * after `limit`; else 0, and nothing has happened. Nor where the row is as old as the session, and not newer than `limit`:
+ * whether it is counted depends on the watermark before it. One branch, which nearly always goes the same way.
  */
 // @ts-ignore: decorator
 @inline
@@ -259,7 +260,9 @@ export function sessionExtended(
   const last = sessionLast(record);
   const end = last + gap;
   const isOpen = <i32>(head != 0) & <i32>(sessionState(record) == <u32>SessionState.OPEN);
-  const isNear = <i32>(time >= sessionFirst(record)) & <i32>(time <= end) & <i32>(end > limit);
+  const first = sessionFirst(record);
+  const isLater = <i32>(time > first) | (<i32>(time == first) & <i32>(time > limit));
+  const isNear = isLater & <i32>(time <= end) & <i32>(end > limit);
   if ((isOpen & isNear) == 0) return 0;
   store<i64>(record, max<i64>(time, last), 8);
   return head;
