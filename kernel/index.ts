@@ -42,9 +42,9 @@ export function mem_account_close(ctx: usize, account: usize): bool {
   return true;
 }
 
-/** A fault switch for tests: the `nth` allocation from now on fails once; 0 turns it off. */
+/** A fault switch for tests: the `nth` allocation from now on fails; 0 turns it off. Bits 30 and 31: see ABI.md. */
 export function mem_fail(ctx: usize, nth: u32): void {
-  heapFail(contextRoot(ctx), nth & 0x7fffffff, nth >> 31);
+  heapFail(contextRoot(ctx), nth & 0x3fffffff, ((nth >> 30) & 1) != 0, nth >> 31 != 0);
 }
 
 export function op_create(ctx: usize, kind: u32, config: usize, length: u32): u32 {

@@ -153,6 +153,8 @@ export const enum Root {
   GROWABLE = 52,
   /** u32 1 when small pieces, which need no block of their own, and questions for room count among those, too. */
   FAIL_SMALL = 56,
+  /** u32 how many allocations fail on purpose, from that one on. */
+  FAIL_COUNT = 60,
   /** Handle slots: per slot u32 address (0 = free), u32 generation. */
   HANDLES = 64,
   HANDLE_COUNT = 1024,

@@ -33,7 +33,7 @@ import {
   slice,
   type Table,
 } from "../operator/testing.js";
-import { failEach, hasFailed } from "../operator/testing-retries.js";
+import { failEach, hasFailed, LASTING } from "../operator/testing-retries.js";
 
 /**
  * Every so-manieth allocation fails, of each query others: every fifth with ALLOCATION_STRIDE=2, all of them, one after
@@ -173,6 +173,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     } catch (error) {
       if (!(error instanceof MemoryLimitError)) throw error;
       refused = true;
+      kernel.failAllocation(0);
       kernel.setBudget(BUDGET);
       return run();
     } finally {
@@ -366,6 +367,180 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     });
   });
 
+  test("memory ends while the values of two operators come together, and they lose none", () => {
+    const query: Query = {
+      types: [int64, utf8],
+      keys: [],
+      aggregates: each([0, 1], ["approxCountDistinct", "countDistinct", "approxMedian"]).filter(
+        ({ name, of }) => name !== "approxMedian" || of === 0,
+      ),
+    };
+    const side = (rows: number, first: number): Table => {
+      const numbers = Array.from({ length: rows }, (_, row) => first + row);
+      return [numbers.map((n) => BigInt(n) * 1_000_003n), numbers.map((n) => `text ${n}`)];
+    };
+    const batches = [side(300, 0), side(9000, 200)].map((table) => batchOf(query.types, table));
+    const bring = () => {
+      const operators = batches.map(() => open(kernel, query));
+      const [target, source] = operators as [Operator, Operator];
+      for (const [at, batch] of batches.entries()) operators[at]!.push(batch);
+      return { target, source, operators };
+    };
+    const absorb = ({ target, source }: ReturnType<typeof bring>) => {
+      for (const _ of target.absorb(source));
+    };
+    const whole = bring();
+    absorb(whole);
+    const wanted = multiset(rowsOf(whole.target.finish()));
+    for (const operator of whole.operators) operator.destroy();
+    refused = false;
+    for (let nth = 1; nth < 60; nth++) {
+      const parts = bring();
+      kernel.failAllocation((nth | LASTING) >>> 0);
+      twice(() => absorb(parts));
+      kernel.failAllocation(0);
+      expect([nth, multiset(rowsOf(parts.target.finish()))]).toEqual([nth, wanted]);
+      for (const operator of parts.operators) operator.destroy();
+    }
+    expect(refused).toBe(true);
+  });
+
+  test.each([
+    ["as large as their bound", 1n],
+    ["smaller than their bound", -1n],
+  ])("allocations fail where sums %s are brought together", (_name, sign) => {
+    const query: Query = { types: [int64, int64], keys: [0], aggregates: each([1], ["sum"]) };
+    const rows = Array.from({ length: 3072 }, (_, row) => row);
+    // Of one group, three quarters of a lane; of as many groups as are added at once, another quarter.
+    const own: Table = [rows.map(() => 5n), rows.map((row) => (row % 2 === 0 ? 1n : sign) * 2n ** 50n)];
+    const brought: Table = [rows.slice(0, 2048).map(BigInt), rows.slice(0, 2048).map(() => 2n ** 49n)];
+    const wanted = multiset(
+      expected(
+        query,
+        own.map((column, at) => [...column, ...brought[at]!]),
+      ),
+    );
+    const batches = [own, brought].map((table) => batchOf(query.types, table));
+    failEach(kernel, 1, 1, (nth) => {
+      isTold(wanted, `allocation ${nth}`, () => {
+        const operators = batches.map(() => twice(() => open(kernel, query)));
+        const [target, source] = operators as [Operator, Operator];
+        try {
+          for (const [at, batch] of batches.entries()) twice(() => operators[at]!.push(batch));
+          twice(() => [...target.absorb(source)]);
+          return twice(() => rowsOf(target.finish()));
+        } finally {
+          for (const operator of operators) operator.destroy();
+        }
+      });
+    });
+  });
+
+  test.each([
+    ["looked up", AggregateFault.NONE],
+    ["set aside", AggregateFault.NO_DIRECT | ASIDE],
+  ])("allocations fail in the second vector of a push, whose rows are %s", (_name, faults) => {
+    const query: Query = {
+      types: [int64, int64],
+      keys: [0],
+      aggregates: each([1], ["sum", "count", "max"]),
+      faults,
+    };
+    // Keys that leave the range of those before, and the first values that are null.
+    const rows = Array.from({ length: 2100 }, (_, row) => row);
+    const table: Table = [
+      rows.map((row) => BigInt(row % 40) * (row < 2048 ? 1n : 10n ** 12n)),
+      rows.map((row) => (row > 2060 && row % 3 === 0 ? null : BigInt(row))),
+    ];
+    const wanted = multiset(expected(query, table));
+    for (const cuts of [
+      [0, 2100],
+      [0, 30, 2049, 2070, 2100],
+    ]) {
+      const batches = cuts.slice(1).map((end, at) => batchOf(query.types, slice(table, cuts[at]!, end)));
+      const another = (nth: number) => {
+        isTold(wanted, `allocation ${nth}`, () => {
+          const operator = twice(() => open(kernel, query));
+          try {
+            for (const batch of batches) twice(() => operator.push(batch));
+            return twice(() => rowsOf(operator.finish()));
+          } finally {
+            operator.destroy();
+          }
+        });
+      };
+      for (const first of [1, 2]) failEach(kernel, first, 1, another, true);
+    }
+  });
+
+  test("allocations fail where a dictionary of more texts than rows is learnt whole", () => {
+    const query: Query = { types: [dictionary(utf8, int32)], keys: [0], aggregates: [{ name: "count" }] };
+    const texts = Array.from({ length: 4000 }, (_, row) => `text ${row}`);
+    const whole = batchOf(query.types, [texts]);
+    const batch = {
+      ...whole,
+      length: 1100,
+      columns: whole.columns.map((column) => ({ ...column, length: 1100 })),
+    };
+    const wanted = multiset(expected(query, [texts.slice(0, 1100)]));
+    const another = (nth: number) => {
+      isTold(wanted, `allocation ${nth}`, () => {
+        const operator = twice(() => open(kernel, query));
+        try {
+          twice(() => operator.push(batch));
+          return twice(() => rowsOf(operator.finish()));
+        } finally {
+          operator.destroy();
+        }
+      });
+    };
+    for (const first of [1, 2]) failEach(kernel, first, 1, another, true);
+  });
+
+  test("allocations fail where operators are divided, and parts come to one that computes its groups' numbers", () => {
+    const query: Query = {
+      types: [int64, float64],
+      keys: [0],
+      aggregates: [...each([1], ["sum", "max"]), { name: "count" }],
+      faults: AggregateFault.SET_ASIDE,
+    };
+    const side = (keys: readonly bigint[]): Table => [
+      keys,
+      keys.map((_, row) => 2 ** (((row * 331) % 1900) - 950)),
+    ];
+    const near = side(Array.from({ length: 60 }, (_, row) => BigInt(row % 25)));
+    // Two rows, after which others are set aside; of those some have one key, which are not left to others.
+    const far = side(Array.from({ length: 42 }, (_, row) => BigInt(Math.min(row, 36)) * 10n ** 12n));
+    const wanted = multiset(
+      expected(
+        query,
+        near.map((column, at) => [...column, ...far[at]!]),
+      ),
+    );
+    const pushes = [[near], [slice(far, 0, 2), slice(far, 2, 42)]].map((tables) =>
+      tables.map((table) => batchOf(query.types, table)),
+    );
+    const another = (nth: number) => {
+      isTold(wanted, `allocation ${nth}`, () => {
+        const sources = pushes.map(() => twice(() => open(kernel, query)));
+        const target = twice(() => open(kernel, query));
+        try {
+          for (const [at, source] of sources.entries()) {
+            for (const batch of pushes[at]!) twice(() => source.push(batch));
+            twice(() => source.divide(256));
+          }
+          for (const source of sources) {
+            for (let part = 0; part < 256; part++) twice(() => target.combinePart(source, part));
+          }
+          return twice(() => rowsOf(target.finish()));
+        } finally {
+          for (const operator of [...sources, target]) operator.destroy();
+        }
+      });
+    };
+    for (const first of [1, 2]) failEach(kernel, first, 1, another, true);
+  });
+
   /** What one side holds, and what is brought to it: by its state, or in memory. */
   const few = (nulls: boolean): Table => [
     [1n, 2n, 3n, 2n],
@@ -481,9 +656,10 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     if (!query.aggregates.some(({ fast }) => fast))
       expect(wanted).toEqual(multiset(expected(query, query.kind === undefined ? TABLE : REST)));
     let whole = 0;
-    failEach(kernel, 1 + (index % STRIDE), STRIDE, (nth) => {
+    const another = (nth: number) => {
       whole += Number(isTold(wanted, `allocation ${nth}`, () => tell(query)));
-    });
+    };
+    failEach(kernel, 1 + (index % STRIDE), STRIDE, another, true);
     expect(whole).toBeGreaterThan(0);
   });
 

@@ -9,7 +9,7 @@
 
 import { Abi } from "../abi/layout";
 import { KeyColumn } from "../group/key-column";
-import { internText, internedAddress, internedLength, internerReserve } from "../group/interner";
+import { NO_ID, internText, internedAddress, internedLength, internerReserve } from "../group/interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
 import { Accumulator, Family, isMultiset, isSketch } from "./accumulator";
 import { argCombine } from "./arg-extreme";
@@ -256,15 +256,17 @@ function distinctCombine(target: Accumulator, source: Accumulator, map: usize, f
     if (interner != 0) {
       const texts = changetype<KeyColumn>(source.key).interner;
       const id = load<u32>(from, 4);
-      store<u32>(to, internText(interner, internedAddress(texts, id), internedLength(texts, id)), 4);
+      const own = internText(interner, internedAddress(texts, id), internedLength(texts, id));
+      if (own == NO_ID) return false;
+      store<u32>(to, own, 4);
     }
     count++;
   }
   const before = table.entries;
-  // unreached: only where thousands of hashes collide while memory is out
-  if (!rowTableMap(target.table, target.scratch, count, target.entries, target.tags)) return false;
+  const mapped = rowTableMap(target.table, target.scratch, count, target.entries, target.tags);
+  // Also those that came before memory ran out: they are there when it is tried again.
   distinctCount(target, before);
-  return true;
+  return mapped;
 }
 
 function reserveTexts(interner: usize, source: Accumulator, map: usize, first: u32, end: u32): bool {

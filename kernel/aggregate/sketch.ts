@@ -117,11 +117,10 @@ function cellOf(self: Accumulator, row: u32): usize {
   return self.side + <usize>load<u32>(self.entries + ((<usize>row) << 2)) * CELL;
 }
 
-/** Finds or makes the cells of the packed rows. */
+/** Finds or makes the cells of the packed rows. False when out of memory: those that were made stay, empty. */
 function mapCells(self: Accumulator, count: u32): bool {
   const before = sketchCells(self);
-  // unreached: only where thousands of hashes collide while memory is out
-  if (!rowTableMap(self.table, self.scratch, count, self.entries, self.tags)) return false;
+  const mapped = rowTableMap(self.table, self.scratch, count, self.entries, self.tags);
   const end = sketchCells(self);
   for (let entry = before; entry < end; entry++) {
     const cell = self.side + <usize>entry * CELL;
@@ -131,7 +130,7 @@ function mapCells(self: Accumulator, count: u32): bool {
     store<u32>(cell, load<u32>(head), COUNTERS);
     store<u32>(head, entry + 1);
   }
-  return true;
+  return mapped;
 }
 
 // ---- reading a group's cells, and states
@@ -204,7 +203,6 @@ export function sketchCombine(self: Accumulator, source: Accumulator, map: usize
     store<u32>(row, sketchNumber(source, entry), 4);
     count++;
   }
-  // unreached: only where thousands of hashes collide while memory is out
   if (!mapCells(self, count)) return false;
   let row: u32 = 0;
   for (let entry = first; entry < end; entry++) {

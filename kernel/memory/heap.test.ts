@@ -10,6 +10,7 @@ import { int32 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { Root } from "../abi/layout.js";
 import { compileBuild } from "../operator/testing-raw.js";
+import { LASTING } from "../operator/testing-retries.js";
 
 const BASES = [1024, 0x7fff0000, 0x9000_0040] as const;
 const MEBIBYTE = 2 ** 20;
@@ -160,6 +161,15 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
     expect(() => kernel.account("1 MiB")).toThrow(MemoryLimitError);
     kernel.free(first);
     kernel.free(third);
+  });
+
+  test("the nth allocation fails on demand, and all that follow", () => {
+    kernel.failAllocation(2 | LASTING);
+    const first = kernel.allocate(100);
+    for (let time = 0; time < 3; time++) expect(() => kernel.allocate(100)).toThrow(MemoryLimitError);
+    kernel.failAllocation(0);
+    kernel.free(kernel.allocate(100));
+    kernel.free(first);
   });
 
   test("an address that is no block's is refused", () => {

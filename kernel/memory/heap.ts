@@ -93,7 +93,7 @@ export function heapAllocate(root: usize, account: usize, bytes: usize): usize {
 function allocateLocked(root: usize, account: usize, need: usize): usize {
   const count = load<u32>(root, <usize>Root.ALLOCATIONS) + 1;
   store<u32>(root, count, <usize>Root.ALLOCATIONS);
-  if (count == load<u32>(root, <usize>Root.FAIL_AT)) return 0;
+  if (isToFail(root, count)) return 0;
   if (!isWithin(root, account, need)) return 0;
 
   let previous: usize = 0;
@@ -124,10 +124,17 @@ function allocateLocked(root: usize, account: usize, need: usize): usize {
   return take(root, account, top);
 }
 
-/** For tests: the `nth` allocation from now on fails, 0 none; `small`: see `heapFails`. */
-export function heapFail(root: usize, nth: u32, small: u32): void {
+/** For tests: the `nth` allocation from now on fails, 0 none, and with `lasting` all that follow; `small`: see `heapFails`. */
+export function heapFail(root: usize, nth: u32, lasting: bool, small: bool): void {
   store<u32>(root, nth == 0 ? 0 : load<u32>(root, <usize>Root.ALLOCATIONS) + nth, <usize>Root.FAIL_AT);
-  store<u32>(root, nth == 0 ? 0 : small, <usize>Root.FAIL_SMALL);
+  store<u32>(root, nth == 0 ? 0 : lasting ? u32.MAX_VALUE >> 1 : 1, <usize>Root.FAIL_COUNT);
+  store<u32>(root, <u32>(nth != 0 && small), <usize>Root.FAIL_SMALL);
+}
+
+// @ts-ignore: decorator
+@inline
+function isToFail(root: usize, allocation: u32): bool {
+  return allocation - load<u32>(root, <usize>Root.FAIL_AT) < load<u32>(root, <usize>Root.FAIL_COUNT);
 }
 
 /**
@@ -146,7 +153,7 @@ function failsLocked(root: usize): bool {
   if (load<u32>(root, <usize>Root.FAIL_SMALL) == 0) return false;
   const count = load<u32>(root, <usize>Root.ALLOCATIONS) + 1;
   store<u32>(root, count, <usize>Root.ALLOCATIONS);
-  return count == load<u32>(root, <usize>Root.FAIL_AT);
+  return isToFail(root, count);
 }
 
 /** Whether neither the budget nor the limit of the account is passed by so many bytes more. */

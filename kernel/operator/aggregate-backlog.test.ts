@@ -8,11 +8,14 @@ import { Batch, Column, Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind, OperatorStats } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
 import { compileBuild, END, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
+import { LASTING, SMALL_TOO } from "./testing-retries.js";
 
 const MORSEL = 65_536;
 /** After so many pushes of new keys rows are set aside. */
 const BEFORE = 5;
-const FAILING = 14;
+const FAILING = 26;
+/** From this one on not one allocation fails, but all from one on. */
+const LASTING_FROM = BEFORE + 14;
 const PAGES = 6000;
 
 const TYPES = [
@@ -89,7 +92,9 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
     const taken: number[] = [];
     for (let push = 0; push < BEFORE + FAILING; push++) {
       fill(push);
-      if (push >= BEFORE) raw.call("mem_fail", raw.context, (((push - BEFORE) >> 1) + 1 + 0x8000_0000) >>> 0);
+      const lasts = push >= LASTING_FROM;
+      const nth = ((push - (lasts ? LASTING_FROM : BEFORE)) >> 1) + 1;
+      if (push >= BEFORE) raw.call("mem_fail", raw.context, (nth | SMALL_TOO | (lasts ? LASTING : 0)) >>> 0);
       let status = raw.status("op_push", handle, 0, at);
       raw.call("mem_fail", raw.context, 0);
       // Rows that wait are worked off, to make room. Of pushes that are refused every other one comes again.

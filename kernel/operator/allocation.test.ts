@@ -19,13 +19,12 @@ import {
   writeBatch,
   writeConfig,
 } from "./testing-raw.js";
+import { LASTING, SMALL_TOO } from "./testing-retries.js";
 
 /** Every so-manieth allocation fails, of each operator others; all of them, one after the other: ALLOCATION_STRIDE=1. */
 const STRIDE = Number(process.env.ALLOCATION_STRIDE ?? 47);
 /** Room for windows far apart, besides what the host has. */
 const PAGES = 2400;
-/** Small pieces, and questions whether there is room, count as allocations. */
-const SMALL_TOO = 0x8000_0000;
 const ROWS = 130;
 const MANY = 65_536;
 /** More pulls than a story gives results. */
@@ -102,6 +101,7 @@ class Story {
     const reader = this.#make();
     if (reader === 0) return;
     this.#step("op_watermark", handle, 0, END);
+    this.#pull(handle, MOST_PULLS);
     if (this.#step("op_attach", reader, handle, 0) >= 0) {
       this.#step("op_push", reader, 1, this.#batch(9));
       this.#pull(reader, 5);
@@ -161,6 +161,7 @@ class Story {
     const record = raw.call("last_error", raw.context) >>> 0;
     expect(raw.view.getInt32(record, true)).toBe(Status.OUT_OF_MEMORY);
     this.#refused++;
+    raw.call("mem_fail", raw.context, 0);
     const again = make();
     expect(again).not.toBe(0);
     return again;
@@ -206,6 +207,7 @@ class Story {
       return status;
     }
     this.#refused++;
+    this.#raw.call("mem_fail", this.#raw.context, 0);
     const again = this.#raw.status(name, ...values);
     expect([name, again]).not.toEqual([name, Status.OUT_OF_MEMORY]);
     if (again < 0) this.#isWhole = false;
@@ -231,7 +233,8 @@ describe.each(RAW_BUILDS)("allocations that fail, %s build", (_build, file, shar
     expect(raw.used).toEqual(idle);
     let failures = 0;
     for (let nth = 1 + (index % STRIDE); ; nth += STRIDE) {
-      raw.call("mem_fail", raw.context, (nth | SMALL_TOO) >>> 0);
+      const lasting = failures % 2 === 1 ? LASTING : 0;
+      raw.call("mem_fail", raw.context, (nth | SMALL_TOO | lasting) >>> 0);
       const told = tell();
       const isOver = !raw.hasFailed;
       raw.call("mem_fail", raw.context, 0);

@@ -6,7 +6,18 @@ import { encodeFramesConfig, type FramesConfigSpec } from "../../bindings/ts/ker
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import { type Field, float32, float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import {
+  type Field,
+  float32,
+  float64,
+  int8,
+  int16,
+  int32,
+  int64,
+  uint16,
+  uint64,
+  utf8,
+} from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { readRows } from "../../twin/expression.js";
 import { type Value, writeBatch } from "../../twin/values.js";
@@ -14,7 +25,7 @@ import { Root, Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { FrameFunction, FrameUnit } from "../abi/over.js";
 import { BUILDS } from "./testing.js";
-import { Retries } from "./testing-retries.js";
+import { LASTING, Retries, SMALL_TOO } from "./testing-retries.js";
 
 type Row = readonly [at: bigint | null, key: string | null, x: number | null];
 
@@ -400,10 +411,10 @@ describe.each(BUILDS)("%s build", (build) => {
     const before = made();
     const wanted = tell((call) => call());
     const allocations = made() - before;
-    const retries = new Retries();
+    const retries = new Retries(kernel);
     const stride = Number(process.env.ALLOCATION_STRIDE ?? 11);
-    for (let nth = 1; nth <= allocations; nth += stride) {
-      kernel.failAllocation((nth | 0x8000_0000) >>> 0);
+    for (let nth = 1, told = 0; nth <= allocations; nth += stride, told++) {
+      kernel.failAllocation((nth | SMALL_TOO | (told % 2 === 1 ? LASTING : 0)) >>> 0);
       try {
         expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
       } catch (error) {
@@ -414,6 +425,60 @@ describe.each(BUILDS)("%s build", (build) => {
     }
     expect(wanted).toHaveLength(rows.length);
     expect(retries.failures).toBeGreaterThan(5);
+    kernel.close();
+  });
+
+  test.each([
+    ["int8", Type.I8, int8, 100n],
+    ["uint16", Type.U16, uint16, 60_000n],
+    ["int16", Type.I16, int16, -30_000n],
+    ["int32", Type.I32, int32, 2_000_000_000n],
+    ["int64", Type.I64, int64, 2n ** 61n],
+  ] as const)("sums of %s slide along", async (_name, physical, type, value) => {
+    const kernel = await Kernel.open({ build });
+    const program = new ProgramBuilder();
+    for (const one of [Type.I64, physical]) program.output(program.load(program.column(one)));
+    const retract = program.output(program.literal(Type.I8, 0));
+    const fields: Field[] = [
+      { name: "at", type: int64, nullable: true },
+      { name: "x", type, nullable: true },
+    ];
+    const operator = kernel.operator({
+      kind: OperatorKind.FRAMES,
+      config: encodeFramesConfig({
+        unit: FrameUnit.ROWS,
+        start: -2n,
+        end: 0n,
+        carried: 1,
+        kept: 2,
+        order: [0],
+        functions: [{ kind: FrameFunction.AGGREGATE, column: 0 }],
+        aggregate: {
+          program: program.encode(),
+          keys: [],
+          aggregates: [{ function: AggregateFunction.SUM, argument: 1, type: physical }],
+          retract,
+        },
+      }),
+      columns: [0, 1],
+      output: {
+        fields: [fields[0]!, { name: "total", type: type === uint16 ? uint64 : int64, nullable: true }],
+      },
+      emitsPerPush: true,
+    });
+    const values = Array.from({ length: 40 }, (_, at) => (at % 7 === 3 ? null : value - BigInt(at % 5)));
+    operator.push(
+      writeBatch(
+        fields,
+        values.map((x, at) => [BigInt(at), x]),
+      ),
+    );
+    operator.watermark(END_OF_INPUT);
+    const totals = values.map((_, at) =>
+      values.slice(Math.max(0, at - 2), at + 1).reduce<bigint>((sum, x) => sum + (x ?? 0n), 0n),
+    );
+    expect(readRows(operator.pull()!).map(([, total]) => total)).toEqual(totals);
+    operator.destroy();
     kernel.close();
   });
 

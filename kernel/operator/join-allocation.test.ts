@@ -464,7 +464,7 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
   /** Runs the story; `starve` says how many bytes a step has that is tried first. The rows that have left. */
   function tell(story: Story, starve: (step: number) => number | null = () => null): Value[][] {
     const { query, tables, disorder, maxRows = 40 } = story;
-    const retries = new Retries();
+    const retries = new Retries(kernel);
     let step = 0;
     const again = <T>(call: () => T): T => {
       const bytes = starve(step++);
@@ -551,10 +551,11 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
       test("one allocation", { timeout: 900_000 }, () => {
         let told = 0;
         const stride = story.feeds.length > REPEATING ? RARER * STRIDE : STRIDE;
-        failEach(kernel, 1 + (index % stride), stride, (nth) => {
+        const another = (nth: number) => {
           check(`allocation ${nth}`, tell(story));
           told++;
-        });
+        };
+        failEach(kernel, 1 + (index % stride), stride, another, true);
         expect(told).toBeGreaterThan(1);
       });
 
@@ -626,7 +627,7 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
     const wanted = multiset(expectedJoin(query, tables));
     const [left, right] = tables.map((one) => batchOf(types, one));
     for (const bytes of grades(80, 160_000)) {
-      const retries = new Retries();
+      const retries = new Retries(kernel);
       const operator = openJoin(kernel, query);
       operator.push(right!, 0, undefined, 0, 1);
       operator.watermark(END, 1);
@@ -658,7 +659,7 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
     const pushes = [right, left, more].map((one) => batchOf(types, one));
     let refused = 0;
     for (let nth = 1; nth <= 240; nth++) {
-      const retries = new Retries();
+      const retries = new Retries(kernel);
       const operator = openJoin(kernel, query);
       const rows: Value[][] = [];
       const drain = () => rows.push(...rowsOf(retries.pulls(operator, 65_536)));

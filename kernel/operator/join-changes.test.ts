@@ -333,7 +333,7 @@ describe.each(BUILDS)("join over changes, %s build", async (build) => {
     const right: Table = [rows.map((row) => BigInt(row % 13)), rows.map((row) => `right ${row}`)];
     const want = expectedJoin(query, [one.map((column, at) => [...column, ...two[at]!]), right]);
     for (let nth = 1, failed = true; failed; nth++) {
-      const retries = new Retries();
+      const retries = new Retries(kernel);
       const operator = openJoin(kernel, { ...query, corrects: nth % 2 === 0, faults: 4 });
       const { again } = retries;
       const left: Value[][] = [];

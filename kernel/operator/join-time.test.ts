@@ -453,7 +453,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       const one = query(time);
       const want = multiset(expectedJoin(one, [all, all]));
       for (let nth = 1, failed = true; failed; nth++) {
-        const retries = new Retries();
+        const retries = new Retries(kernel);
         const { again } = retries;
         const operator = openJoin(kernel, one);
         const rows: Value[][] = [];

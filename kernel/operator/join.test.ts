@@ -405,7 +405,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
         const want = multiset(expectedJoin(query, tables));
         const batches = tables.map((table) => batchOf(types, table));
         for (let nth = 1, failed = true; failed; nth++) {
-          const retries = new Retries();
+          const retries = new Retries(kernel);
           const operator = openJoin(kernel, query);
           const { again } = retries;
           const rows: Value[][] = [];
@@ -439,7 +439,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     const tables = [make(40), make(25)] as const;
     const query: JoinQuery = { types: [types, types], keys: 1, how: "left", kept: true };
     const want = multiset(expectedJoin(query, tables));
-    const retries = new Retries();
+    const retries = new Retries(kernel);
     const { again } = retries;
     for (let nth = 1; nth <= 60; nth++) {
       const operator = openJoin(kernel, query);

@@ -8,11 +8,18 @@ import { MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { Root } from "../abi/layout.js";
 
 /** Makes small pieces, and questions whether there is room, count as allocations (see `mem_fail`). */
-const SMALL_TOO = 0x8000_0000;
+export const SMALL_TOO = 0x8000_0000;
+/** Makes what follows fail, too: a smaller piece that would do as well, and what was to be had for certain. */
+export const LASTING = 0x4000_0000;
 
 export class Retries {
   /** Calls that found no memory. */
   failures = 0;
+  readonly #kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
 
   readonly again = <T>(call: () => T): T => {
     try {
@@ -20,6 +27,7 @@ export class Retries {
     } catch (error) {
       expect(error).toBeInstanceOf(MemoryLimitError);
       this.failures++;
+      this.#kernel.failAllocation(0);
       return call();
     }
   };
@@ -33,11 +41,18 @@ export class Retries {
 
 /**
  * Runs a story again and again while another allocation fails, small pieces too: the `first`, then each `stride` further
- * on, until the story has no more. What can be done without fails unseen: that the story found no memory tells nothing.
+ * on, until the story has no more; with `lasting` every other time all that follow until the story turns the switch off.
+ * What can be done without fails unseen: that the story found no memory tells nothing.
  */
-export function failEach(kernel: Kernel, first: number, stride: number, story: (nth: number) => void): void {
-  for (let nth = first, isOver = false; !isOver; nth += stride) {
-    kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+export function failEach(
+  kernel: Kernel,
+  first: number,
+  stride: number,
+  story: (nth: number) => void,
+  lasting = false,
+): void {
+  for (let nth = first, told = 0, isOver = false; !isOver; nth += stride, told++) {
+    kernel.failAllocation((nth | SMALL_TOO | (lasting && told % 2 === 1 ? LASTING : 0)) >>> 0);
     story(nth);
     isOver = !hasFailed(kernel);
     kernel.failAllocation(0);

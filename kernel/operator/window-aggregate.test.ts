@@ -52,6 +52,7 @@ import {
   runWindow,
   timesOf,
   type WindowQuery,
+  windowFields,
   windows,
 } from "./testing-window.js";
 
@@ -400,6 +401,56 @@ describe.each(BUILDS)("%s", (build) => {
     }
   });
 
+  test.each(["before", "after"])("one time for all rows, written %s a filter", (place) => {
+    const kernel = kernels.get(build)!;
+    const rows = 2600;
+    const query: Query = {
+      types: [int64, int64, bool],
+      keys: [],
+      aggregates: [{ name: "count" }, { name: "sum", of: 1 }],
+      where: 2,
+    };
+    const values = Array.from({ length: rows }, (_, row) => BigInt(row % 91));
+    const passed = values.map((_, row) => row % 7 !== 3 && row < 2300);
+    const table = [values.map(() => 1000n), values, passed];
+    const window = { kind: "tumble", length: 90n, offset: 7n } as const;
+    const wanted = expectedWindow({ query, time: 0, window }, { table, watermarks: [] });
+    const program = new ProgramBuilder();
+    const [, value, where] = [Type.I64, Type.I64, Type.BOOL].map((type) => program.column(type));
+    const condition = program.load(where!);
+    const literal = () => program.literal(Type.I64, 1000n);
+    const early = place === "before" ? literal() : null;
+    program.filter(condition);
+    const [time, sum] = [early ?? literal(), program.load(value!)].map((register) =>
+      program.output(register),
+    );
+    const operator = kernel.operator({
+      kind: OperatorKind.WINDOW_AGGREGATE,
+      config: encodeWindowConfig({
+        ...window,
+        kind: WindowKind.TUMBLE,
+        time: time!,
+        dropNullTime: true,
+        keepLate: true,
+        aggregate: {
+          program: program.encode(),
+          keys: [],
+          aggregates: [
+            { function: AggregateFunction.COUNT_ROWS },
+            { function: AggregateFunction.SUM, argument: sum!, type: Type.I64 },
+          ],
+        },
+      }),
+      columns: [0, 1, 2],
+      output: { fields: windowFields(query, false) },
+      emitsPerPush: true,
+    });
+    operator.push(batchOf(query.types, table));
+    operator.watermark(END_OF_INPUT);
+    expect(multiset(rowsOf([operator.pull()!]))).toEqual(multiset(wanted.rows));
+    operator.destroy();
+  });
+
   test("very many sessions of one key, whatever the order", { timeout: 60_000 }, () => {
     const { asked, table } = stream(4000, { kind: "session", gap: 3n });
     const query = {
@@ -534,7 +585,7 @@ function withoutMemory(
       ? comparable(expected)
       : { ...expected, rows: expected.rows.map((row) => row.map(valueName).join(" | ")).sort() };
   const idle = kernel.blocks;
-  const retries = new Retries();
+  const retries = new Retries(kernel);
   let failed = 0;
   for (let nth = 1; nth < 60; nth += 3) {
     const operator = openWindow(kernel, asked);

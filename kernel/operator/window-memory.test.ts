@@ -13,13 +13,11 @@ import type { TwinWindow } from "../../twin/window.js";
 import { Root } from "../abi/layout.js";
 import { AggregateFault } from "../abi/operator.js";
 import { type Aggregate, BUILDS, batchOf, rowsOf, type Table } from "./testing.js";
-import { Retries } from "./testing-retries.js";
+import { LASTING, Retries, SMALL_TOO } from "./testing-retries.js";
 import { consolidated, expectedWindow, openWindow, type WindowQuery } from "./testing-window.js";
 
 /** How often each history is told, about: as often as it has allocations, if these are no more. */
 const TELLINGS = Math.ceil(1000 / Number(process.env.ALLOCATION_STRIDE ?? 47));
-/** Small pieces, and questions whether there is room, count as allocations. */
-const SMALL_TOO = 0x8000_0000;
 /** Counts them, and lets none fail. */
 const NEVER = 0xffff_ffff;
 
@@ -207,6 +205,18 @@ const HISTORIES: readonly [name: string, history: History][] = [
     {
       asked: asking(tumble, [1], SUMS),
       pieces: [{ times: mixed(200, 0, 3000) }, { times: mixed(1500, -4000, 12_000) }],
+    },
+  ],
+  [
+    "scattered rows whose numbers are computed at first, and told apart by a byte each",
+    {
+      asked: asking(tumble, [1], [{ name: "max", of: 1 }]),
+      pieces: [
+        { times: mixed(200, 0, 300) },
+        { times: mixed(300, -400, 2000) },
+        { times: mixed(300, -4000, 60_000) },
+      ],
+      keys: 60,
     },
   ],
   [
@@ -399,6 +409,7 @@ const HISTORIES: readonly [name: string, history: History][] = [
       pieces: [
         { times: mixed(400, 0, 5003).map((time) => 3n * time) },
         { times: mixed(50, 1, 5003).map((time) => 3n * time) },
+        { times: mixed(20, 2, 5003).map((time) => 3n * time) },
         { times: mixed(3000, 10_000, 5003).map((time) => 3n * time) },
         { times: mixed(50, 3, 5003).map((time) => 3n * time), keys: 40 },
       ],
@@ -423,10 +434,10 @@ describe.each(BUILDS)("windows whose memory runs out, %s build", (build) => {
     const wanted = tell((call) => call());
     const allocations = kernel.memory.view.getUint32(root + Root.ALLOCATIONS, true) - before;
     const stride = Math.ceil(allocations / TELLINGS);
-    const retries = new Retries();
+    const retries = new Retries(kernel);
     let failed = 0;
-    for (let nth = 1; nth <= allocations; nth += stride) {
-      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+    for (let nth = 1, told = 0; nth <= allocations; nth += stride, told++) {
+      kernel.failAllocation((nth | SMALL_TOO | (told % 2 === 1 ? LASTING : 0)) >>> 0);
       try {
         expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
       } catch (error) {
