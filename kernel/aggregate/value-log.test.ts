@@ -107,10 +107,20 @@ describe.each(BUILDS)("logs of values, %s build", async (build) => {
       rows.map((row) => BigInt(Math.imul(row, 2654435761) % 700)),
       rows.map((row) => BigInt(Math.imul(row, 40503) % 5000)),
     ];
-    const operator = open(kernel, query);
-    pushAll(operator, query, table);
-    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, table)));
-    operator.destroy();
+    const wanted = multiset(expected(query, table));
+    // Also where there is no room to scatter them by ranges.
+    for (let nth = 0; nth < 6; nth++) {
+      const operator = open(kernel, query);
+      pushAll(operator, query, table);
+      kernel.failAllocation(nth);
+      try {
+        expect([nth, multiset(rowsOf(operator.finish()))]).toEqual([nth, wanted]);
+      } catch (error) {
+        if (nth === 0 || !(error instanceof MemoryLimitError)) throw error;
+      }
+      kernel.failAllocation(0);
+      operator.destroy();
+    }
   });
 
   test("a refused allocation while results are read loses nothing", () => {

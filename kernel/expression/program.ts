@@ -374,11 +374,11 @@ export function programSelect(context: usize, address: usize, start: u32, rows: 
   return status < 0 ? status : program.count;
 }
 
-/** Brings one output of the rows that `programSelect` left. */
+/** Brings one output of the rows that `programSelect` left, of which there are some. */
 export function programSelected(address: usize, output: u32): void {
   const program = changetype<Program>(address);
   const writer = instructionAt(program, programOutputWriter(address, output));
-  if (program.count != 0 && load<u16>(writer, <usize>Instruction.OPCODE) == <u16>Opcode.LOAD) executeLoad(program, writer);
+  if (load<u16>(writer, <usize>Instruction.OPCODE) == <u16>Opcode.LOAD) executeLoad(program, writer);
 }
 
 /** Row numbers (u16) within the vector of the rows that passed; 0 when all did. */

@@ -242,7 +242,6 @@ export function changelogPull(context: usize, operator: usize, out: usize, maxRo
 export function changelogEmit(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
   const self = aggregationOf(operator);
   const log = changelogOf(operator);
-  if (log.open == 0) return 0;
   const scratch = scratchTake(context, RESULT_SCRATCH);
   if (!aggregatePrepareResults(context, self)) return failMemory(context, 0);
   const last = lastGroup(self, log, min(max<u32>(1, limit >> 1), PULL_GROUPS), bytes, scratch);

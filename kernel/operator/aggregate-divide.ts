@@ -62,6 +62,7 @@ export function aggregateDivide(context: usize, operator: usize): i32 {
   if (worked < 0) return worked;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
+    // unreached: takes a million rows of a group, and memory that ends just then
     if (accumulator.family == <u32>Family.SUM_EXACT && !sumExactSettle(accumulator)) return failMemory(context, 0);
   }
   const division = regionCut(operator, DIVISION_SIZE);

@@ -82,7 +82,8 @@ export function aggregateRelease(operator: usize): void {
 /** Merges one batch of a state. HAS_MORE while the merge is open, NEED_INPUT after its last batch. */
 export function aggregateMerge(context: usize, operator: usize, batch: usize): i32 {
   const address = stateOf(operator);
-  if (address == 0) return failMemory(context, 0);
+  // The lender's has the programs of sections.
+  if (address == 0 || stateOf(stateLender(operator)) == 0) return failMemory(context, 0);
   const state = changetype<State>(address);
   const waiting = backlogWork(context, operator, true);
   if (waiting < 0) return waiting;
@@ -121,12 +122,7 @@ function setLeft(state: State, section: u32, rows: u64): void {
 
 function sectionProgram(context: usize, operator: usize, section: u32): usize {
   const lender = stateLender(operator);
-  const lent = stateOf(lender);
-  if (lent == 0) {
-    failMemory(context, 0);
-    return 0;
-  }
-  const at = changetype<State>(lent).programs + ((<usize>section) << 2);
+  const at = changetype<State>(stateOf(lender)).programs + ((<usize>section) << 2);
   const known: usize = load<u32>(at);
   if (known != 0) return known;
   const self = aggregationOf(operator);

@@ -89,13 +89,13 @@ function dropPassed(self: Frames, standing: Standing): void {
   standing.within = 0;
 }
 
-/** False when out of memory, with nothing changed. */
+/** Leaves room to list the rows that stay. False when out of memory, with nothing changed. */
 function sweepRows(operator: usize, self: Frames, partitions: u32): bool {
   const stay = markRows(self, partitions);
-  if (stay == self.rows) return true;
   const list = regrow(operator, self.adds, 0, max<usize>((<usize>stay) << 2, 8));
   if (list == 0) return false;
   self.adds = list;
+  if (stay == self.rows) return true;
   let count: u32 = 0;
   let cursor: u32 = 0;
   for (let row: u32 = 0; row < self.rows; row++) {
@@ -159,8 +159,8 @@ function oldestOf(self: Frames, standing: Standing): u32 {
   if (standing.end != 0) oldest = min(oldest, standing.end - 1);
   if (standing.start != 0 && (self.flags & <u32>FrameFlag.START_UNBOUNDED) == 0) oldest = min(oldest, standing.start - 1);
   for (let shift: u32 = 0; shift < self.shifts; shift++) {
-    const row = load<u32>(shiftOf(standing, shift));
-    if (row != 0) oldest = min(oldest, row - 1);
+    // There is one from a partition's first row on, which stays.
+    oldest = min(oldest, load<u32>(shiftOf(standing, shift)) - 1);
   }
   return oldest;
 }
@@ -209,9 +209,7 @@ function forget(operator: usize, self: Frames, groups: Groups, left: u32): bool 
   const bytes = <usize>capacity * <usize>self.standingSize;
   const standings = regionBlock(operator, bytes);
   const saved = regionBlock(operator, max<usize>(1, groups.keyCount) * (VECTOR_SIZE + GATHER_BYTES));
-  const rows = regrow(operator, self.adds, 0, max<usize>((<usize>self.rows) << 2, 8));
-  if (rows != 0) self.adds = rows;
-  if (standings == 0 || saved == 0 || rows == 0 || !reserveKeys(self, groups, self.rows)) {
+  if (standings == 0 || saved == 0 || !reserveKeys(self, groups, self.rows)) {
     regionFree(operator, standings);
     regionFree(operator, saved);
     return false;

@@ -408,11 +408,11 @@ function fold(context: usize, operator: usize, list: usize, rows: u32, back: boo
     const accumulator = accumulatorAt(aggregation, index);
     const texts = accumulator.argument >= 0 && accumulator.type == <u32>Type.BYTES;
     const bytes: u64 = texts ? gatherBytes(outputColumn(self.whole, <u32>accumulator.argument), list, rows) : 0;
-    ok = accumulatorReserveRows(accumulator, aggregation.reserved, rows, <usize>bytes);
-    if (!ok) break;
-    ok = back
-      ? accumulatorRetract(accumulator, context, program, self.groups, rows, all)
-      : accumulatorUpdate(accumulator, context, program, self.groups, rows, one);
+    ok =
+      accumulatorReserveRows(accumulator, aggregation.reserved, rows, <usize>bytes) &&
+      (back
+        ? accumulatorRetract(accumulator, context, program, self.groups, rows, all)
+        : accumulatorUpdate(accumulator, context, program, self.groups, rows, one));
   }
   scratchReset(context, mark);
   return ok;

@@ -106,9 +106,9 @@ function bound(context: usize, operator: usize, state: WindowState, section: u32
     if (section == 0) state.headerProgram = program;
     else state.partsProgram = program;
   }
-  const status = programBind(context, program, batch);
-  if (status >= 0) return program;
-  if (status != <i32>Status.OUT_OF_MEMORY) corrupt(context, Reason.STATE_SHAPE);
+  // What only loads needs no memory for that.
+  if (programBind(context, program, batch) >= 0) return program;
+  corrupt(context, Reason.STATE_SHAPE);
   return 0;
 }
 

@@ -71,6 +71,25 @@ describe("lists", () => {
     expect(rows(await engine.collect(lists.where(col("n").gt(99)).orderBy("k"), { t }))).toEqual([]);
   });
 
+  it("are in the order of texts, zeros in them too", async () => {
+    const [zero, all] = ["\0", "\u{10ffff}"];
+    const texts = ["", zero, `${zero}${zero}`, `${zero}a`, "a", `a${zero}`, `a${zero}${zero}b`, `a${all}`];
+    const table = tableFromArrays({
+      at: texts.map((_, at) => (at * 5) % texts.length),
+      by: texts.map((_, at) => texts[(at * 5) % texts.length]!),
+      s: texts.map((_, at) => `text ${(at * 5) % texts.length}`),
+    });
+    const plan = from("t").aggregate({
+      up: arrayAgg("at", { orderBy: "by" }),
+      down: arrayAgg("at", { orderBy: "by", descending: true }),
+      names: stringAgg("s", " ", { orderBy: "by" }),
+    });
+    const ranks = texts.map((_, at) => at);
+    expect(rows(await engine.collect(plan, { t: table }))).toEqual([
+      `[${ranks.join(" ")}]|[${ranks.reverse().join(" ")}]|${texts.map((_, at) => `text ${at}`).join(" ")}`,
+    ]);
+  });
+
   it("stay in the kernel's memory, and may be read from there", async () => {
     for (const plan of [lists, lists.where(col("n").gt(0)), lists.orderBy("n")]) {
       const kept = await engine.collect(plan, { t }, { result: "kernel" });
