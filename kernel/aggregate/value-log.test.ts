@@ -109,7 +109,7 @@ describe.each(BUILDS)("logs of values, %s build", async (build) => {
     ];
     const wanted = multiset(expected(query, table));
     // Also where there is no room to scatter them by ranges.
-    for (let nth = 0; nth < 6; nth++) {
+    for (let nth = 0; nth < 16; nth++) {
       const operator = open(kernel, query);
       pushAll(operator, query, table);
       kernel.failAllocation(nth);

@@ -331,102 +331,116 @@ describe.each(BUILDS)("%s build", (build) => {
   });
 
   test.each([
-    ["partitions that are forgotten, by texts", 1, true],
-    ["partitions that are forgotten, by numbers", 2, true],
-    ["aggregates, texts before and in place of others", 1, false],
-  ] as const)("each allocation fails in turn, small pieces too: %s", async (_, key, forgets) => {
-    const kernel = await Kernel.open({ build });
-    const idle = [kernel.usedBytes, kernel.blocks];
-    const rows = Array.from({ length: 400 }, (_, at): Row => {
-      const x = at < 60 || at % 5 !== 0 ? (forgets ? at >> 1 : at % 9) : null;
-      return [BigInt(at), `key ${forgets ? at >> 1 : at % 7}`, x];
-    });
-    const program = new ProgramBuilder();
-    for (const type of [Type.I64, Type.BYTES, Type.F64]) program.output(program.load(program.column(type)));
-    const retract = program.output(program.literal(Type.I8, 0));
-    const functions = forgets
-      ? [
-          { kind: FrameFunction.MIN, column: 2 },
-          { kind: FrameFunction.LAST, column: 1 },
-        ]
-      : [
-          { kind: FrameFunction.AGGREGATE, column: 0 },
-          { kind: FrameFunction.AGGREGATE, column: 1 },
-          { kind: FrameFunction.SHIFT, column: 1, offset: -2n, other: 1 },
-        ];
-    const config = encodeFramesConfig({
-      unit: FrameUnit.VALUES,
-      start: -20n,
-      end: 0n,
-      carried: 3,
-      kept: 3,
-      order: [0],
-      functions,
-      aggregate: {
-        program: program.encode(),
-        keys: [{ output: key, type: key === 1 ? Type.BYTES : Type.F64 }],
-        aggregates: forgets
-          ? []
-          : [
-              { function: AggregateFunction.SUM, argument: 2, type: Type.F64 },
-              { function: AggregateFunction.COUNT, argument: 2, type: Type.F64 },
-            ],
-        retract,
-        faults: AggregateFault.FLUSH_OFTEN,
-      },
-    });
-    const fields = functions.map(({ kind, column }, index) => ({
-      name: `f${index}`,
-      type:
-        kind === FrameFunction.AGGREGATE ? [float64, int64, utf8][column]! : [int64, utf8, float64][column]!,
-      nullable: true,
-    }));
-    const tell = (again: Retries["again"]): string[] => {
-      const operator = again(() => open(kernel, config, fields));
-      const results: Value[][] = [];
-      const drain = () => {
-        for (;;) {
-          const batch = again(() => operator.pull(30));
-          if (batch === null) return;
-          results.push(...readRows(batch));
+    ["partitions that are forgotten, by texts", 1, true, -20n, (at: number) => at >> 1],
+    ["partitions that are forgotten, by numbers", 2, true, -20n, (at: number) => at >> 1],
+    [
+      "partitions that are forgotten, beside some of many rows",
+      1,
+      true,
+      -150n,
+      (at: number) => (at < 45 ? at : 45 + (at % 5)),
+    ],
+    ["aggregates, texts before and in place of others", 1, false, -20n, (at: number) => at % 7],
+  ] as const)(
+    "each allocation fails in turn, small pieces too: %s",
+    async (_, key, forgets, start, partition) => {
+      const kernel = await Kernel.open({ build });
+      const idle = [kernel.usedBytes, kernel.blocks];
+      const rows = Array.from({ length: 400 }, (_, at): Row => {
+        const x = at < 60 || at % 5 !== 0 ? (forgets ? at >> 1 : at % 9) : null;
+        return [BigInt(at), `key ${partition(at)}`, x];
+      });
+      const program = new ProgramBuilder();
+      for (const type of [Type.I64, Type.BYTES, Type.F64]) program.output(program.load(program.column(type)));
+      const retract = program.output(program.literal(Type.I8, 0));
+      const functions = forgets
+        ? [
+            { kind: FrameFunction.MIN, column: 2 },
+            { kind: FrameFunction.LAST, column: 1 },
+          ]
+        : [
+            { kind: FrameFunction.AGGREGATE, column: 0 },
+            { kind: FrameFunction.AGGREGATE, column: 1 },
+            { kind: FrameFunction.SHIFT, column: 1, offset: -2n, other: 1 },
+          ];
+      const config = encodeFramesConfig({
+        unit: FrameUnit.VALUES,
+        start,
+        end: 0n,
+        carried: 3,
+        kept: 3,
+        order: [0],
+        functions,
+        aggregate: {
+          program: program.encode(),
+          keys: [{ output: key, type: key === 1 ? Type.BYTES : Type.F64 }],
+          aggregates: forgets
+            ? []
+            : [
+                { function: AggregateFunction.SUM, argument: 2, type: Type.F64 },
+                { function: AggregateFunction.COUNT, argument: 2, type: Type.F64 },
+              ],
+          retract,
+          faults: AggregateFault.FLUSH_OFTEN,
+        },
+      });
+      const fields = functions.map(({ kind, column }, index) => ({
+        name: `f${index}`,
+        type:
+          kind === FrameFunction.AGGREGATE
+            ? [float64, int64, utf8][column]!
+            : [int64, utf8, float64][column]!,
+        nullable: true,
+      }));
+      const tell = (again: Retries["again"]): string[] => {
+        const operator = again(() => open(kernel, config, fields));
+        const results: Value[][] = [];
+        const drain = () => {
+          for (;;) {
+            const batch = again(() => operator.pull(30));
+            if (batch === null) return;
+            results.push(...readRows(batch));
+          }
+        };
+        try {
+          for (let first = 0; first < rows.length; first += 50) {
+            again(() => void operator.push(batchOf(rows.slice(first, first + 50))));
+            drain();
+            operator.watermark(BigInt(first + 45));
+            drain();
+          }
+          operator.watermark(END_OF_INPUT);
+          drain();
+          return texts(results);
+        } finally {
+          operator.destroy();
         }
       };
-      try {
-        for (let start = 0; start < rows.length; start += 50) {
-          again(() => void operator.push(batchOf(rows.slice(start, start + 50))));
-          drain();
-          operator.watermark(BigInt(start + 45));
-          drain();
+      kernel.failAllocation(0xffff_ffff);
+      const { root } = kernel.memory;
+      const made = () => kernel.memory.view.getUint32(root + Root.ALLOCATIONS, true);
+      const before = made();
+      const wanted = tell((call) => call());
+      const allocations = made() - before;
+      const retries = new Retries(kernel);
+      const stride = Math.ceil(Number(process.env.ALLOCATION_STRIDE ?? 11) / 2);
+      for (let nth = 1; nth <= allocations; nth += stride) {
+        for (const lasts of [LASTING, 0]) {
+          kernel.failAllocation((nth | SMALL_TOO | lasts) >>> 0);
+          try {
+            expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
+          } catch (error) {
+            if (!(error instanceof ClosedError)) throw error;
+          }
+          kernel.failAllocation(0);
+          expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
         }
-        operator.watermark(END_OF_INPUT);
-        drain();
-        return texts(results);
-      } finally {
-        operator.destroy();
       }
-    };
-    kernel.failAllocation(0xffff_ffff);
-    const { root } = kernel.memory;
-    const made = () => kernel.memory.view.getUint32(root + Root.ALLOCATIONS, true);
-    const before = made();
-    const wanted = tell((call) => call());
-    const allocations = made() - before;
-    const retries = new Retries(kernel);
-    const stride = Number(process.env.ALLOCATION_STRIDE ?? 11);
-    for (let nth = 1, told = 0; nth <= allocations; nth += stride, told++) {
-      kernel.failAllocation((nth | SMALL_TOO | (told % 2 === 1 ? LASTING : 0)) >>> 0);
-      try {
-        expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
-      } catch (error) {
-        if (!(error instanceof ClosedError)) throw error;
-      }
-      kernel.failAllocation(0);
-      expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
-    }
-    expect(wanted).toHaveLength(rows.length);
-    expect(retries.failures).toBeGreaterThan(5);
-    kernel.close();
-  });
+      expect(wanted).toHaveLength(rows.length);
+      expect(retries.failures).toBeGreaterThan(5);
+      kernel.close();
+    },
+  );
 
   test.each([
     ["int8", Type.I8, int8, 100n],

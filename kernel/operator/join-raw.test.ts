@@ -61,7 +61,23 @@ describe.each(RAW_BUILDS)("batches of another host, %s build", (_build, file, sh
     });
   }
 
-  /** The left side's texts of a join of equal ones, and whether they left as codes. */
+  /** The texts of a column of results. */
+  function textsOf(column: number, rows: number): string[] {
+    const { view } = raw;
+    const areCodes = (view.getUint32(column + Column.FLAGS, true) & ColumnFlag.DICTIONARY) !== 0;
+    const codes = view.getUint32(column + Column.VALUES, true);
+    const texts = areCodes ? view.getUint32(column + Column.DICTIONARY, true) : column;
+    const [offsets, bytes] = [Column.OFFSETS, Column.VALUES].map((field) =>
+      view.getUint32(texts + field, true),
+    );
+    return Array.from({ length: rows }, (_, row) => {
+      const at = areCodes ? view.getUint32(codes + 4 * row, true) : row;
+      const [start, end] = [0, 4].map((next) => view.getUint32(offsets! + 4 * at + next, true));
+      return new TextDecoder().decode(raw.bytes.slice(bytes! + start!, bytes! + end!));
+    });
+  }
+
+  /** The left side's texts of a join of equal ones, beside which the right side's leave, and whether they left as codes. */
   function joined(dictionary: number | null): { texts: string[]; areCodes: boolean } {
     const { out, view } = raw;
     const config = encodeJoinConfig({
@@ -69,7 +85,7 @@ describe.each(RAW_BUILDS)("batches of another host, %s build", (_build, file, sh
       keys: 1,
       left: loads([Type.BYTES]),
       right: loads([Type.BYTES]),
-      outputs: [{ port: 0, output: 0 }],
+      outputs: [0, 1].map((port) => ({ port, output: 0 })),
       buildFirst: true,
       keepResults: true,
       keepCodes: true,
@@ -82,21 +98,12 @@ describe.each(RAW_BUILDS)("batches of another host, %s build", (_build, file, sh
     expect(raw.status("op_push", handle, 0, texts(ROWS, dictionary))).toBe(Status.HAS_MORE);
     expect(raw.status("op_pull", handle, out, ROWS, 0)).toBe(Status.NEED_INPUT);
     const rows = view.getUint32(out + Batch.ROWS, true);
-    let column = view.getUint32(out + Batch.DESCRIPTORS, true);
-    const areCodes = (view.getUint32(column + Column.FLAGS, true) & ColumnFlag.DICTIONARY) !== 0;
-    const codes = view.getUint32(column + Column.VALUES, true);
-    const at = (row: number) => (areCodes ? view.getUint32(codes + 4 * row, true) : row);
-    const numbers = Array.from({ length: rows }, (_, row) => at(row));
-    if (areCodes) column = view.getUint32(column + Column.DICTIONARY, true);
-    const [offsets, bytes] = [Column.OFFSETS, Column.VALUES].map((field) =>
-      view.getUint32(column + field, true),
-    );
-    const found = numbers.map((row) => {
-      const [start, end] = [0, 4].map((next) => view.getUint32(offsets! + 4 * row + next, true));
-      return new TextDecoder().decode(raw.bytes.slice(bytes! + start!, bytes! + end!));
-    });
+    const left = view.getUint32(out + Batch.DESCRIPTORS, true);
+    const areCodes = (view.getUint32(left + Column.FLAGS, true) & ColumnFlag.DICTIONARY) !== 0;
+    const [found, kept] = [0, 1].map((side) => textsOf(left + side * Column.SIZE, rows));
+    expect(kept).toEqual(found);
     expect(raw.status("op_destroy", handle)).toBe(0);
-    return { texts: found, areCodes };
+    return { texts: found!, areCodes };
   }
 
   const wanted = Array.from({ length: ROWS }, (_, row) => TEXTS[row % TEXTS.length]!);

@@ -13,9 +13,7 @@ import { Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { OverFrame, OverFunction } from "../abi/over.js";
 import { BUILDS } from "./testing.js";
-
-/** Small pieces, and questions whether there is room, count as allocations. */
-const SMALL_TOO = 0x8000_0000;
+import { LASTING, SMALL_TOO } from "./testing-retries.js";
 
 const INPUT = [
   { name: "at", type: int64, nullable: true },
@@ -101,17 +99,22 @@ describe.each(BUILDS)("%s build", (build) => {
     kernel.close();
   });
 
-  test.each([OverFrame.ROWS, OverFrame.RANGE, OverFrame.ALL])(
-    "a push or pull that memory is refused to leaves everything as it was (frame %d)",
-    async (frame) => {
+  test.each([
+    [OverFrame.ROWS, "of a few peers", 2],
+    [OverFrame.RANGE, "of a few peers", 2],
+    [OverFrame.RANGE, "of many peers", 6],
+    [OverFrame.ALL, "of a few peers", 2],
+  ] as const)(
+    "a push or pull that memory is refused to leaves everything as it was (frame %d, rows %s)",
+    async (frame, _peers, shift) => {
       const kernel = await Kernel.open({ build });
       const idle = kernel.blocks;
       const rows = Array.from({ length: 90 }, (_, at) => [
-        BigInt(at >> 2),
+        BigInt((at + 60) >> shift),
         `key ${at % 40}`,
         at > 60 && at % 7 === 0 ? null : at / 3,
       ]);
-      const run = (nth: number) => {
+      const run = (nth: number, lasts = 0) => {
         const operator = open(kernel, frame);
         const results: Value[][] = [];
         let refused = 0;
@@ -123,6 +126,7 @@ describe.each(BUILDS)("%s build", (build) => {
             } catch (error) {
               if (!(error instanceof MemoryLimitError)) throw error;
               refused++;
+              kernel.failAllocation(0);
             }
           }
         };
@@ -130,7 +134,7 @@ describe.each(BUILDS)("%s build", (build) => {
           for (let batch = operator.pull(7); batch !== null; batch = operator.pull(7))
             results.push(...readRows(batch));
         };
-        kernel.failAllocation(nth === 0 ? 0 : (nth | SMALL_TOO) >>> 0);
+        kernel.failAllocation(nth === 0 ? 0 : (nth | SMALL_TOO | lasts) >>> 0);
         try {
           for (const part of [rows.slice(0, 50), rows.slice(50)]) {
             insist(() => void operator.push(batchOf(part)));
@@ -148,16 +152,18 @@ describe.each(BUILDS)("%s build", (build) => {
       expect(results).toHaveLength(90);
       let refused = 0;
       for (let nth = 1; nth < 160; nth++) {
-        let outcome: ReturnType<typeof run>;
-        try {
-          outcome = run(nth);
-        } catch (error) {
-          // What the heap had been asked for before the push, or texts of results: see ABI.md.
-          expect(error).toBeInstanceOf(ClosedError);
-          continue;
+        for (const lasts of [LASTING, 0]) {
+          let outcome: ReturnType<typeof run>;
+          try {
+            outcome = run(nth, lasts);
+          } catch (error) {
+            // What the heap had been asked for before the push, or texts of results: see ABI.md.
+            expect(error).toBeInstanceOf(ClosedError);
+            continue;
+          }
+          refused += outcome.refused;
+          expect(outcome.results).toEqual(results);
         }
-        refused += outcome.refused;
-        expect(outcome.results).toEqual(results);
       }
       expect(refused).toBeGreaterThan(5);
       expect(kernel.blocks).toBeLessThan(idle + 8);

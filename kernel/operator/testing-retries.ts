@@ -41,8 +41,8 @@ export class Retries {
 
 /**
  * Runs a story again and again while another allocation fails, small pieces too: the `first`, then each `stride` further
- * on, until the story has no more; with `lasting` every other time all that follow until the story turns the switch off.
- * What can be done without fails unseen: that the story found no memory tells nothing.
+ * on, until the story has no more; with `lasting` once more each time, while all that follow fail, too, until the story
+ * turns the switch off. What can be done without fails unseen: that the story found no memory tells nothing.
  */
 export function failEach(
   kernel: Kernel,
@@ -51,11 +51,13 @@ export function failEach(
   story: (nth: number) => void,
   lasting = false,
 ): void {
-  for (let nth = first, told = 0, isOver = false; !isOver; nth += stride, told++) {
-    kernel.failAllocation((nth | SMALL_TOO | (lasting && told % 2 === 1 ? LASTING : 0)) >>> 0);
-    story(nth);
-    isOver = !hasFailed(kernel);
-    kernel.failAllocation(0);
+  for (let nth = first, isOver = false; !isOver; nth += stride) {
+    for (const lasts of lasting ? [LASTING, 0] : [0]) {
+      kernel.failAllocation((nth | SMALL_TOO | lasts) >>> 0);
+      story(nth);
+      isOver = !hasFailed(kernel);
+      kernel.failAllocation(0);
+    }
   }
 }
 

@@ -5,11 +5,12 @@ import { afterAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { dictionary, float64, int16, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
-import { MemoryLimitError } from "../../bindings/ts/type/error.js";
+import { ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import { BUILDS, batchOf, rowsOf, type Table } from "./testing.js";
-import { openWindow, runWindow, type WindowQuery, windows } from "./testing-window.js";
+import { LASTING, Retries, SMALL_TOO } from "./testing-retries.js";
+import { expectedWindow, openWindow, runWindow, type WindowQuery, windows } from "./testing-window.js";
 
 const TYPES = [dictionary(utf8, int16), int32, float64, int64];
 
@@ -173,5 +174,45 @@ describe.each(BUILDS)("windows brought together, %s build", async (build) => {
     second.watermark(20n);
     expect(() => [...first.absorb(second)]).toThrow();
     for (const operator of [first, second, other]) operator.destroy();
+  });
+
+  test("memory that ends where sums outgrow their lanes as they come together fails the operator, or is asked for again", () => {
+    const types = [int64, int64, int64];
+    const asked: WindowQuery = {
+      query: { types, keys: [0], aggregates: [{ name: "sum", of: 1 }] },
+      time: 2,
+      window: { kind: "tumble", length: 1_000_000n, offset: 0n },
+    };
+    const rows = Array.from({ length: 3072 }, (_, row) => BigInt(row));
+    // Three quarters of a lane, and as many groups as are added at once: another quarter.
+    const own = [rows.map(() => 5n), rows.map(() => 2n ** 50n), rows];
+    const few = rows.slice(0, 2048);
+    const brought = [few, few.map(() => 2n ** 49n), few];
+    const whole = own.map((column, at) => [...column, ...brought[at]!]);
+    const wanted = names(expectedWindow(asked, { table: whole, watermarks: [] }).rows);
+    let failed = 0;
+    for (let nth = 1; nth < 24; nth++) {
+      for (const lasts of [LASTING, 0]) {
+        const [first, second] = [own, brought].map((table) => {
+          const operator = openWindow(kernel, asked);
+          operator.push(batchOf(types, table));
+          return operator;
+        }) as [Operator, Operator];
+        kernel.failAllocation((nth | SMALL_TOO | lasts) >>> 0);
+        const retries = new Retries(kernel);
+        try {
+          retries.again(() => [...first.absorb(second)]);
+          kernel.failAllocation(0);
+          expect([nth, names(ended(first))]).toEqual([nth, wanted]);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ClosedError);
+          kernel.failAllocation(0);
+          first.destroy();
+          failed++;
+        }
+        second.destroy();
+      }
+    }
+    expect(failed).toBeGreaterThan(0);
   });
 });

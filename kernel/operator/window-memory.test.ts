@@ -16,8 +16,8 @@ import { type Aggregate, BUILDS, batchOf, rowsOf, type Table } from "./testing.j
 import { LASTING, Retries, SMALL_TOO } from "./testing-retries.js";
 import { consolidated, expectedWindow, openWindow, type WindowQuery } from "./testing-window.js";
 
-/** How often each history is told, about: as often as it has allocations, if these are no more. */
-const TELLINGS = Math.ceil(1000 / Number(process.env.ALLOCATION_STRIDE ?? 47));
+/** How often each history is told, about, one way and the other: as often as it has allocations, if these are no more. */
+const TELLINGS = Math.ceil(1000 / Math.max(1, Number(process.env.ALLOCATION_STRIDE ?? 47) - 1));
 /** Counts them, and lets none fail. */
 const NEVER = 0xffff_ffff;
 
@@ -56,6 +56,8 @@ interface History {
   readonly keys?: number;
   /** The first row whose value may be null. */
   readonly nullsFrom?: number;
+  /** Bytes of the texts, at least. */
+  readonly textBytes?: number;
 }
 
 function asking(
@@ -69,11 +71,11 @@ function asking(
 }
 
 /** Values of few digits, and now and then one that makes a sum wider. */
-function tableOf({ pieces, keys = 7, nullsFrom = 0 }: History): Table {
+function tableOf({ pieces, keys = 7, nullsFrom = 0, textBytes = 0 }: History): Table {
   const times = pieces.flatMap((piece) => piece.times);
   const keyCounts = pieces.flatMap((piece) => piece.times.map(() => piece.keys ?? keys));
   return [
-    times.map((_, row) => (row % 11 === 5 ? null : `key ${(row * 7) % keyCounts[row]!}`)),
+    times.map((_, row) => (row % 11 === 5 ? null : `key ${(row * 7) % keyCounts[row]!}`.padEnd(textBytes))),
     times.map((_, row) => BigInt((row * 5) % keyCounts[row]!)),
     times.map((_, row) => {
       if (row % 5 === 0 && row >= nullsFrom) return null;
@@ -216,7 +218,7 @@ const HISTORIES: readonly [name: string, history: History][] = [
         { times: mixed(300, -400, 2000) },
         { times: mixed(300, -4000, 60_000) },
       ],
-      keys: 60,
+      keys: 500,
     },
   ],
   [
@@ -333,6 +335,18 @@ const HISTORIES: readonly [name: string, history: History][] = [
     },
   ],
   [
+    "long texts of sessions, joined before they leave early",
+    {
+      asked: asking({ kind: "session", gap: 5n }, [1], [{ name: "max", of: 0 }], {
+        bound: 100n,
+        changes: { lateness: 300n, early: 50n },
+      }),
+      pieces: [{ times: ordered(30, 0, 3) }, { times: ordered(30, 5, 3) }, { times: [160n] }],
+      keys: 3,
+      textBytes: 3000,
+    },
+  ],
+  [
     "sessions of keys far apart, joined before they leave early",
     {
       asked: asking({ kind: "session", gap: 5n }, [1], SETS, {
@@ -407,7 +421,7 @@ const HISTORIES: readonly [name: string, history: History][] = [
     {
       asked: asking({ kind: "session", gap: 1n }, [1], [{ name: "count" }]),
       pieces: [
-        { times: mixed(400, 0, 5003).map((time) => 3n * time) },
+        { times: mixed(120, 0, 5003).map((time) => 3n * time) },
         { times: mixed(50, 1, 5003).map((time) => 3n * time) },
         { times: mixed(20, 2, 5003).map((time) => 3n * time) },
         { times: mixed(3000, 10_000, 5003).map((time) => 3n * time) },
@@ -436,16 +450,18 @@ describe.each(BUILDS)("windows whose memory runs out, %s build", (build) => {
     const stride = Math.ceil(allocations / TELLINGS);
     const retries = new Retries(kernel);
     let failed = 0;
-    for (let nth = 1, told = 0; nth <= allocations; nth += stride, told++) {
-      kernel.failAllocation((nth | SMALL_TOO | (told % 2 === 1 ? LASTING : 0)) >>> 0);
-      try {
-        expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
-      } catch (error) {
-        if (!(error instanceof ClosedError)) throw error;
-        failed++;
+    for (let nth = 1; nth <= allocations; nth += stride) {
+      for (const lasts of [LASTING, 0]) {
+        kernel.failAllocation((nth | SMALL_TOO | lasts) >>> 0);
+        try {
+          expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
+        } catch (error) {
+          if (!(error instanceof ClosedError)) throw error;
+          failed++;
+        }
+        kernel.failAllocation(0);
+        expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
       }
-      kernel.failAllocation(0);
-      expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
     }
     expect(retries.failures).toBeGreaterThan(3);
     expect(failed).toBeLessThan(retries.failures);

@@ -62,6 +62,7 @@ function takeNode(self: Sessions, session: u32, right: u32, below: u32): u32 {
   let name = self.freeNode;
   if (name != 0) self.freeNode = load<u32>(nodeAt(self, name), 4);
   else {
+    // unreached: needs nodes to be refused push after push, while all else finds memory
     if (self.nodeCount == self.nodeCapacity) return 0;
     self.nodeCount++;
     name = self.nodeCount;
@@ -134,6 +135,7 @@ export function indexAdd(self: Sessions, key: u32, number: u32): void {
     name = load<u32>(node, 8);
     if (level > levels) continue;
     const fresh = takeNode(self, number + 1, load<u32>(node, 4), 0);
+    // unreached: see `takeNode`
     if (fresh == 0) return;
     store<u32>(node, fresh, 4);
     if (above != 0) store<u32>(nodeAt(self, above), fresh, 8);
