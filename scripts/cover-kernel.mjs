@@ -117,6 +117,18 @@ function collectorSource(count, folder) {
     };
     setInterval(write, 100).unref();
     process.on("exit", write);
+    // A runner ends a process once that has said what came of its last test, and a test lets no timer in.
+    const { send } = process;
+    let written = 0;
+    if (send !== undefined) {
+      process.send = function (...message) {
+        if (performance.now() - written > 20) {
+          write();
+          written = performance.now();
+        }
+        return send.apply(this, message);
+      };
+    }
   `;
 }
 

@@ -93,7 +93,6 @@ export function distinctUpdate(
   rows: u32,
 ): bool {
   const before = changetype<RowTable>(self.table).entries;
-  // unreached: only where thousands of hashes collide while memory is out
   if (distinctRows(self, numbers, vector, mask, rows) < 0) return false;
   distinctCount(self, before);
   return true;
@@ -116,7 +115,6 @@ export function distinctRows(
   if (key.width == 4) count = pack4(self.scratch, numbers, key.values, mask, rows);
   else if (key.width == 8) count = pack8(self.scratch, numbers, key.values, mask, rows);
   else count = pack16(self.scratch, numbers, key.values, mask, rows);
-  // unreached: only where thousands of hashes collide while memory is out
   return rowTableMap(self.table, self.scratch, count, self.entries, self.tags) ? <i32>count : -1;
 }
 

@@ -72,7 +72,6 @@ export function textUpdate(self: Accumulator, numbers: usize, vector: Vector, ma
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && !maskBit(mask, row)) continue;
     const group = load<u32>(numbers + ((<usize>row) << 2));
-    // unreached: its room is reserved before
     if (!textFold(self, group, textAddressAt(vector, row), textLengthAt(vector, row))) return false;
   }
   return true;
@@ -94,7 +93,7 @@ export function textFold(self: Accumulator, group: u32, address: usize, length: 
 /** Makes a text the group's, whatever it was before. */
 export function textPut(self: Accumulator, group: u32, address: usize, length: u32): bool {
   const at = textPlace(self, group, length);
-  if (at == 0) return false; // unreached: its room is reserved before
+  if (at == 0) return false;
   copyBytes(at, address, length);
   return true;
 }
@@ -109,7 +108,7 @@ export function textPlace(self: Accumulator, group: u32, length: u32): usize {
   if (at != 0 && length <= oldLength) self.waste += oldLength - length;
   else {
     at = arenaTake(changetype<Arena>(self.table), length);
-    if (at == 0) return 0; // unreached: its room is reserved before
+    if (at == 0) return 0;
     self.waste += oldLength;
   }
   store<u32>(slot, <u32>at);

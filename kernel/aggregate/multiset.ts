@@ -82,7 +82,6 @@ export function multisetUpdate(
   const count = distinctRows(self, numbers, vector, mask, rows);
   vector.values = values;
   vector.type = type;
-  // unreached: only where thousands of hashes collide while memory is out
   if (count < 0) return false;
   const end = distinctPairs(self);
   memory.fill(self.side + <usize>before * PAIR, 0, <usize>(end - before) * PAIR);

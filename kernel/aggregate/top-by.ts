@@ -62,7 +62,7 @@ export function topByUpdate(
     setKey(entry, self.secondType, by, row, byWidth, invert);
     if (order(entry, at) < 0) continue;
     if (isText(self)) {
-      if (!foldText(self, at, entry, argument, row)) return false; // unreached: its room is reserved before
+      if (!foldText(self, at, entry, argument, row)) return false;
     } else {
       setKey(entry + KEY, self.type, values, row, width, 0);
       if (!isWorse(self, entry, at)) sift(self, at, self.limit, entry);
@@ -103,7 +103,7 @@ function putText(self: Accumulator, at: usize, entry: usize): bool {
   if (!isEmpty && length <= oldLength) self.waste += oldLength - length;
   else {
     place = arenaTake(changetype<Arena>(self.table), length);
-    if (place == 0) return false; // unreached: its room is reserved before
+    if (place == 0) return false;
     self.waste += oldLength;
   }
   self.live += length;

@@ -30,7 +30,6 @@ export function topTextUpdate(
   for (let row: u32 = 0; row < rows; row++) {
     if (mask != 0 && maskBit(mask, row) == 0) continue;
     const group = load<u32>(numbers + ((<usize>row) << 2));
-    // unreached: its room is reserved before
     if (!fold(self, group, textAddressAt(vector, row), textLengthAt(vector, row))) return false;
   }
   return true;
@@ -46,7 +45,7 @@ function fold(self: Accumulator, group: u32, address: usize, length: u32): bool 
   if (worst != 0 && length <= worstLength) self.waste += worstLength - length;
   else {
     place = arenaTake(changetype<Arena>(self.table), length);
-    if (place == 0) return false; // unreached: its room is reserved before
+    if (place == 0) return false;
     self.waste += worstLength;
   }
   self.live += length;

@@ -201,7 +201,7 @@ function loadKeys(
       else {
         const id = load<u32>(scratch);
         const own = internText(key.interner, internedAddress(texts, id), internedLength(texts, id));
-        if (own == NO_ID) return false; // unreached: its room is reserved before
+        if (own == NO_ID) return false;
         store<u32>(to, own);
       }
     }

@@ -75,7 +75,6 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     }
     if (alone && key.interner != 0) slots = ORDINAL_SLOTS;
     else if (total * (slots + 1) > limit) return false;
-    // unreached: else takes keys that other windows had wider, too wide together for this one
     else if (total * (lentSlots(groups, index, slots) + 1) <= limit) slots = lentSlots(groups, index, slots);
     setSlots(key, slots, <u32>total);
     if (groups.like != 0) groupsKey(changetype<Groups>(groups.like), index).mask = <u32>slots - 1;

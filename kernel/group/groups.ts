@@ -229,7 +229,6 @@ function toHash(groups: Groups, batchRows: u32): bool {
     if (!occupied || (packDirect(groups, group, single) && groups.maskOffset == NO_GROUP)) {
       memory.fill(rowTableRow(table, group), 0, groups.rowWidth);
       if (occupied) groups.nullGroup = group;
-    // unreached: only where thousands of hashes collide while memory is out
     } else if (!rowTableMap(table, single, 1, entry, entry + 64)) return false;
   }
   changetype<RowTable>(table).entries = count;
@@ -304,7 +303,6 @@ function mapNullable(groups: Groups, key: KeyColumn, rows: u32, numbers: usize):
     store<u64>(groups.packed + ((<usize>valid) << 3), load<u64>(key.values + ((<usize>row) << 3)));
     valid++;
   }
-  // unreached: only where thousands of hashes collide while memory is out
   if (!lookUp(groups, groups.packed, valid, numbers)) return false;
   if (valid == rows) return true;
   if (groups.nullGroup == NO_GROUP) {

@@ -154,7 +154,6 @@ export function internViews(interner: usize, views: usize, validity: usize, rows
       const row: usize = load<u16>(pending + ((<usize>index) << 1));
       const view = from + (row << 3);
       const id = internTagged(interner, load<u32>(tags + (row << 2)), load<u32>(view), load<u32>(view, 4));
-      // unreached: only where thousands of hashes collide while memory is out
       if (id == NO_ID) return false;
       store<u32>(to + (row << 2), id);
     }
@@ -256,7 +255,6 @@ function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: 
   const id = self.count;
   if (id >= self.capacity) return NO_ID; // unreached: its room is reserved before
   const text = arenaTake(internerArena(interner), length);
-  // unreached: only where thousands of hashes collide while memory is out
   if (text == 0 || !slotsFill(interner, piece, slot, tag, id)) return NO_ID;
   copyBytes(text, address, length);
   const entry = self.entries + ((<usize>id) << 3);

@@ -244,7 +244,6 @@ function map<S>(
     const at: usize = (<usize>start) << 2;
     const from = rowAddress<S>(rows, start, width);
     const before = changetype<RowTable>(table).entries;
-    // unreached: only where thousands of hashes collide while memory is out
     if (!mapBlock<S>(table, from, block, entries + at, tags + at, tags + PENDING, known)) return false;
     known = !near || (changetype<RowTable>(table).entries - before) * 4 < block * 3;
   }
@@ -339,7 +338,6 @@ function probe<S>(table: usize, rows: usize, count: u32, entries: usize, tags: u
     probes += <u64>((at - tag) & mask);
     if (found == 0) {
       const entry = self.entries;
-      // unreached: only where thousands of hashes collide while memory is out
       if (!slotsFill(table, piece, slot, tag, entry)) return false;
       copyRow<S>(rowAddress<S>(self.rows, entry, width), key, width);
       self.entries = entry + 1;

@@ -132,7 +132,6 @@ export function pieceMask(piece: usize): u32 {
 @inline
 export function slotsFill(slots: usize, piece: usize, slot: usize, tag: u32, entry: u32): bool {
   const used = load<u32>(piece, 8) + 1;
-  // unreached: only where thousands of hashes collide while memory is out
   if (used > load<u32>(piece, 4)) return false;
   store<u64>(slot, ((<u64>tag) << 32) | <u64>(entry + 1));
   store<u32>(piece, used, 8);

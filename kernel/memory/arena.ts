@@ -73,7 +73,7 @@ function moveOn(arena: Arena): void {
 export function arenaTake(arena: Arena, length: usize): usize {
   if (arena.end - arena.cursor < length || arena.cursor == 0) {
     if (arena.spareEnd - arena.spare < length || arena.spare == 0) {
-      if (!arenaReserve(arena, max<usize>(length, 1))) return 0; // unreached: its room is reserved before
+      if (!arenaReserve(arena, max<usize>(length, 1))) return 0;
     }
     if (arena.spare != 0) moveOn(arena);
   }

@@ -24,7 +24,7 @@ import type { Value } from "../../twin/values.js";
 import { JoinFault, JoinTime, RowKind } from "../abi/operator.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table } from "./testing.js";
 import { expectedJoin, type JoinQuery, openJoin } from "./testing-join.js";
-import { failEach, Retries } from "./testing-retries.js";
+import { failEach, LASTING, Retries } from "./testing-retries.js";
 
 /** Every so-manieth allocation fails, of each story others; all of them, one after the other: ALLOCATION_STRIDE=2. */
 const STRIDE = Math.ceil(Number(process.env.ALLOCATION_STRIDE ?? 60) / 2);
@@ -664,7 +664,7 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
       const rows: Value[][] = [];
       const drain = () => rows.push(...rowsOf(retries.pulls(operator, 65_536)));
       operator.push(pushes[0]!, 0, undefined, 0, 1);
-      kernel.failAllocation(1 + (nth >> 3));
+      kernel.failAllocation((1 + (nth >> 3)) | LASTING);
       let isDone = true;
       try {
         operator.push(pushes[1]!, 0, undefined, 0, 0);
@@ -674,7 +674,7 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
         refused++;
       }
       if (isDone) drain();
-      kernel.failAllocation(1 + (nth & 7));
+      kernel.failAllocation((1 + (nth & 7)) | LASTING);
       retries.again(() => operator.push(pushes[2]!, 0, undefined, 0, 1));
       kernel.failAllocation(0);
       drain();
