@@ -68,8 +68,8 @@ export class JoinStep extends OperatorStep {
   /** Joins that read what `operator` has kept, and give results. */
   readonly #readers: Operator[] = [];
   readonly #ended = [false, false];
-  /** Whether watermarks of the left side go on. */
-  readonly letsPass: boolean;
+  /** Whether watermarks of the left side go on where the join is not by time. */
+  readonly #passes: boolean;
   readonly #late: LateRows | null;
   readonly #sides: readonly JoinSide[];
   /** By port: the watermark, and what tells the times of rows once some have been late. */
@@ -103,7 +103,7 @@ export class JoinStep extends OperatorStep {
     this.#create = create;
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
-    this.letsPass = passes;
+    this.#passes = passes;
     this.#late = this.#time === null ? null : late;
     this.#sides = [left, right];
     this.#filters = config.type === JoinType.SEMI || config.type === JoinType.ANTI;
@@ -195,9 +195,14 @@ export class JoinStep extends OperatorStep {
     if (this.operator.watermark(most, port) === Status.HAS_MORE) yield* this.#pulled(this.operator);
   }
 
+  /** Whether watermarks on this port go on as they are, and that its source gives nothing for the time being. */
+  letsPass(port: number): boolean {
+    return this.#passes && port === 0;
+  }
+
   /** How far the left times that leave have come. */
   passes(time: bigint, port: number): bigint | null {
-    if (this.#time === null) return this.letsPass && port === 0 ? time : null;
+    if (this.#time === null) return this.letsPass(port) ? time : null;
     const watermark = this.operator.watermarkTime;
     return watermark === null ? null : watermarkOf(watermark, this.#time);
   }

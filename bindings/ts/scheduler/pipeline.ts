@@ -246,7 +246,7 @@ export class Pipeline {
     } else if (step instanceof UnionStep) {
       if (step.setIdle(port, idle)) yield* this.#setIdle(chain, index + 1, 0, idle);
       else if (idle) yield* this.#joined(chain, index, step);
-    } else if (step instanceof JoinStep ? step.letsPass && port === 0 : step.passes(0n, port) !== null) {
+    } else if (step instanceof JoinStep ? step.letsPass(port) : step.passes(0n, port) !== null) {
       yield* this.#setIdle(chain, index + 1, 0, idle);
     }
   }
