@@ -796,11 +796,12 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
-  programAhead(self.program, groupsOf(self).count > CACHED_GROUPS && !backlogIsOpen(operator));
+  const setsAside = backlogIsOpen(operator);
+  programAhead(self.program, !setsAside && groupsOf(self).count > CACHED_GROUPS);
   if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
     // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
-  if (backlogIsOpen(operator)) return setAside(context, operator, rows);
+  if (setsAside) return setAside(context, operator, rows);
   const before = groupsOf(self).count;
   if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows)))
     return failMemory(context, 0);
