@@ -93,10 +93,7 @@ export async function measureCase(
     .map(({ outcome }) => outcome.opened?.inputBytes ?? null)
     .find((count) => count !== null);
   const input = { ...size, bytes: bytes ?? null };
-  const seconds = secondsSince(start);
-  // The same for fewer engines.
-  const again = (seconds * finalistsOf(of, timed).length) / timed.length;
-  return measured(of, threads, input, seconds, again, timed);
+  return measured({ of, threads, input, seconds: 0 }, secondsSince(start), specs.length, timed);
 }
 
 /** Another look, as one with those before. What fails in it has failed. */
@@ -106,15 +103,14 @@ export async function lookAgain(
   onStep: (step: string) => void,
 ): Promise<MeasuredCase> {
   const start = performance.now();
-  const { of, threads, input } = before;
+  const { of } = before;
   const specs = finalistsOf(of, before.timed).map(({ contender }) => contender.spec);
   const again = await raced(of, specs, [], workshop, { runs: null, roundsMs: LOOK_MS, onStep });
   const timed = before.timed.map((one) => {
     const other = again.find(({ outcome }) => outcome.contender.spec === one.outcome.contender.spec);
     return other === undefined ? one : joinedLooks(one, other);
   });
-  const seconds = secondsSince(start);
-  return measured(of, threads, input, before.seconds + seconds, seconds, timed);
+  return measured(before, secondsSince(start), specs.length, timed);
 }
 
 /** What a ratio depends on; none where nothing does, or it does not count. */
@@ -130,17 +126,16 @@ function joinedLooks(before: Timed, after: Timed): Timed {
   return { outcome: together(before.outcome, after.outcome), verdict: before.verdict };
 }
 
+/** A case after another look, of so many seconds at so many engines; the next one takes the same for fewer. */
 function measured(
-  of: BenchCase,
-  threads: number,
-  input: InputSize,
-  seconds: number,
-  again: number,
+  { of, threads, input, seconds }: Pick<MeasuredCase, "of" | "threads" | "input" | "seconds">,
+  lastSeconds: number,
+  engines: number,
   timed: readonly Timed[],
 ): MeasuredCase {
   const rows = timed.map(({ outcome, verdict }) => resultRow(of, outcome, verdict, input));
-  const lookSeconds = finalistsOf(of, timed).length === 0 ? 0 : again;
-  return { of, threads, input, seconds, lookSeconds, timed, rows };
+  const lookSeconds = (lastSeconds * finalistsOf(of, timed).length) / engines;
+  return { of, threads, input, seconds: seconds + lastSeconds, lookSeconds, timed, rows };
 }
 
 /** Races the contenders and lets them go; verdicts of those that are timed. */
