@@ -7,16 +7,22 @@
 //   node scripts/plant-bugs.mjs --seconds 60       another limit
 //   node scripts/plant-bugs.mjs --seed 7           the fuzzer's cases from this seed on (drawn anew otherwise)
 //
-// Exits with 1 when one was not found.
+// Exits with 1 when one was not found. What has moved on is told before anything is built.
 import { parseArgs } from "node:util";
 import { KernelCopy } from "./kernel-copy.mjs";
-import { BUGS } from "./planted-bugs.mjs";
+import { BUGS, placesOf } from "./planted-bugs.mjs";
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: { seconds: { type: "string", default: "300" }, seed: { type: "string" } },
 });
 const bugs = BUGS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+
+for (const bug of bugs) {
+  const places = placesOf(bug);
+  if (places !== 1)
+    throw new Error(`${bug.name}: ${bug.file} has what is to be replaced ${places} times, not once`);
+}
 
 const copy = new KernelCopy();
 let missed = 0;

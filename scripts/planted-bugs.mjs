@@ -1,4 +1,10 @@
 // What `plant-bugs.mjs` plants: in `file`, where `find` stands once, `plant` instead.
+import { readFileSync } from "node:fs";
+
+/** How often what a bug replaces stands in its file: once, or the source has moved on. */
+export function placesOf({ file, find }) {
+  return readFileSync(new URL(`../${file}`, import.meta.url), "utf8").split(find).length - 1;
+}
 
 export const BUGS = [
   {
