@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import type { BatchData } from "../../bindings/ts/type/column.js";
 import {
   bool,
   type DataType,
@@ -181,6 +182,17 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     }
   }
 
+  /** What an operator gives of batches, each call made once more where memory ran out. */
+  function resultsOf(query: Query, batches: readonly BatchData[]): Value[][] {
+    const operator = twice(() => open(kernel, query));
+    try {
+      for (const batch of batches) twice(() => operator.push(batch));
+      return twice(() => rowsOf(operator.finish()));
+    } finally {
+      operator.destroy();
+    }
+  }
+
   /** Three parts, of which one is saved and goes into the next, and that into the last, in memory; the results. */
   function tell(query: Query): Value[][] {
     const operators: Operator[] = [];
@@ -312,23 +324,15 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
       [1n, 6],
       [2n, 6],
     ]);
+    const batches = (
+      [
+        [0, 2],
+        [2, 4],
+        [4, 7],
+      ] as const
+    ).map(([start, end]) => batchOf(query.types, slice(table, start, end)));
     failEach(kernel, 1, 1, (nth) => {
-      isTold(wanted, `allocation ${nth}`, () => {
-        const operator = twice(() => open(kernel, query));
-        try {
-          for (const [start, end] of [
-            [0, 2],
-            [2, 4],
-            [4, 7],
-          ] as const) {
-            const batch = batchOf(query.types, slice(table, start, end));
-            twice(() => operator.push(batch));
-          }
-          return twice(() => rowsOf(operator.finish()));
-        } finally {
-          operator.destroy();
-        }
-      });
+      isTold(wanted, `allocation ${nth}`, () => resultsOf(query, batches));
     });
   });
 
@@ -355,15 +359,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     const batch = batchOf(query.types, [values, values.map(() => BigInt(RowKind.INSERT))]);
     const wanted = multiset([[values.reduce((sum, value) => sum + value, 0n)]]);
     failEach(kernel, 1, Math.ceil(STRIDE / 4), (nth) => {
-      isTold(wanted, `allocation ${nth}`, () => {
-        const operator = twice(() => open(kernel, query));
-        try {
-          twice(() => operator.push(batch));
-          return twice(() => rowsOf(operator.finish()));
-        } finally {
-          operator.destroy();
-        }
-      });
+      isTold(wanted, `allocation ${nth}`, () => resultsOf(query, [batch]));
     });
   });
 
@@ -459,15 +455,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     ]) {
       const batches = cuts.slice(1).map((end, at) => batchOf(query.types, slice(table, cuts[at]!, end)));
       const another = (nth: number) => {
-        isTold(wanted, `allocation ${nth}`, () => {
-          const operator = twice(() => open(kernel, query));
-          try {
-            for (const batch of batches) twice(() => operator.push(batch));
-            return twice(() => rowsOf(operator.finish()));
-          } finally {
-            operator.destroy();
-          }
-        });
+        isTold(wanted, `allocation ${nth}`, () => resultsOf(query, batches));
       };
       failEach(kernel, 1, 1, another, true);
     }
@@ -484,15 +472,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     };
     const wanted = multiset(expected(query, [texts.slice(0, 1100)]));
     const another = (nth: number) => {
-      isTold(wanted, `allocation ${nth}`, () => {
-        const operator = twice(() => open(kernel, query));
-        try {
-          twice(() => operator.push(batch));
-          return twice(() => rowsOf(operator.finish()));
-        } finally {
-          operator.destroy();
-        }
-      });
+      isTold(wanted, `allocation ${nth}`, () => resultsOf(query, [batch]));
     };
     failEach(kernel, 1, 1, another, true);
   });

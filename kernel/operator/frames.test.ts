@@ -21,11 +21,11 @@ import {
 import { ArgumentError, ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { readRows } from "../../twin/expression.js";
 import { type Value, writeBatch } from "../../twin/values.js";
-import { Root, Type } from "../abi/layout.js";
+import { Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, OperatorKind } from "../abi/operator.js";
 import { FrameFunction, FrameUnit } from "../abi/over.js";
 import { BUILDS } from "./testing.js";
-import { LASTING, Retries, SMALL_TOO } from "./testing-retries.js";
+import { failEach, Retries } from "./testing-retries.js";
 
 type Row = readonly [at: bigint | null, key: string | null, x: number | null];
 
@@ -416,26 +416,18 @@ describe.each(BUILDS)("%s build", (build) => {
           operator.destroy();
         }
       };
-      kernel.failAllocation(0xffff_ffff);
-      const { root } = kernel.memory;
-      const made = () => kernel.memory.view.getUint32(root + Root.ALLOCATIONS, true);
-      const before = made();
       const wanted = tell((call) => call());
-      const allocations = made() - before;
       const retries = new Retries(kernel);
       const stride = Math.ceil(Number(process.env.ALLOCATION_STRIDE ?? 11) / 2);
-      for (let nth = 1; nth <= allocations; nth += stride) {
-        for (const lasts of [LASTING, 0]) {
-          kernel.failAllocation((nth | SMALL_TOO | lasts) >>> 0);
-          try {
-            expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
-          } catch (error) {
-            if (!(error instanceof ClosedError)) throw error;
-          }
-          kernel.failAllocation(0);
-          expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
+      const another = (nth: number) => {
+        try {
+          expect([nth, tell(retries.again)]).toEqual([nth, wanted]);
+        } catch (error) {
+          if (!(error instanceof ClosedError)) throw error;
         }
-      }
+        expect([nth, kernel.usedBytes, kernel.blocks]).toEqual([nth, ...idle]);
+      };
+      failEach(kernel, 1, stride, another, true);
       expect(wanted).toHaveLength(rows.length);
       expect(retries.failures).toBeGreaterThan(5);
       kernel.close();
