@@ -245,6 +245,45 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     return rows !== null;
   }
 
+  /** The pushes of a query while each allocation fails in turn, alone and with all that follow. */
+  function failsEach(query: Query, tables: readonly Table[], results?: Value[][]): void {
+    const joined = query.types.map((_, column) => tables.flatMap((table) => table[column]!));
+    const wanted = multiset(results ?? expected(query, joined));
+    const batches = tables.map((table) => batchOf(query.types, table));
+    let whole = 0;
+    const another = (nth: number) => {
+      whole += Number(isTold(wanted, `allocation ${nth}`, () => resultsOf(query, batches)));
+    };
+    failEach(kernel, 1, 1, another, true);
+    expect(whole).toBeGreaterThan(0);
+  }
+
+  /** Two operators have their pushes, and the first takes what the other holds, while each allocation fails in turn. */
+  function failsTogether(
+    query: Query,
+    sides: readonly (readonly Table[])[],
+    bring: (target: Operator, source: Operator) => void,
+  ): void {
+    const joined = query.types.map((_, column) => sides.flat().flatMap((table) => table[column]!));
+    const wanted = multiset(expected(query, joined));
+    const pushes = sides.map((tables) => tables.map((table) => batchOf(query.types, table)));
+    const another = (nth: number) => {
+      isTold(wanted, `allocation ${nth}`, () => {
+        const operators = pushes.map(() => twice(() => open(kernel, query)));
+        const [target, source] = operators as [Operator, Operator];
+        try {
+          for (const [at, batches] of pushes.entries())
+            for (const batch of batches) twice(() => operators[at]!.push(batch));
+          bring(target, source);
+          return twice(() => rowsOf(target.finish()));
+        } finally {
+          for (const operator of operators) operator.destroy();
+        }
+      });
+    };
+    failEach(kernel, 1, 1, another, true);
+  }
+
   test("each allocation of an operator of many aggregates fails in turn as it is made", () => {
     const names = [
       "countDistinct",
@@ -336,6 +375,140 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     });
   });
 
+  test("allocations fail where two sums of all rows outgrow the lanes that they share", () => {
+    const query: Query = { types: [int64, int64], keys: [], aggregates: each([0, 1], ["avg"]) };
+    const large = 2n ** 62n;
+    const tables: Table[] = [
+      [
+        [5n, 6n],
+        [7n, -8n],
+      ],
+      [
+        [large, large, -large],
+        [3n, -large, -large],
+      ],
+    ];
+    failsEach(query, tables);
+  });
+
+  test("allocations fail where floats are taken back before they have come", () => {
+    const query: Query = {
+      types: [int64, float64, int8],
+      keys: [0],
+      aggregates: each([1], ["sum"]),
+      kind: 2,
+    };
+    const keys = [1n, 2n, 3n];
+    const kinds = (kind: RowKind) => keys.map(() => BigInt(kind));
+    const special = [Number.NaN, Infinity, -Infinity];
+    const kept = [0.5, 1.5, 2.5];
+    const tables: Table[] = [
+      [keys, kept, kinds(RowKind.INSERT)],
+      [keys, special, kinds(RowKind.DELETE)],
+      [keys, special, kinds(RowKind.INSERT)],
+    ];
+    failsEach(query, tables, expected(query, tables[0]!));
+  });
+
+  test("allocations fail where rows that were set aside bring floats far apart", () => {
+    const query: Query = {
+      types: [int64, float64],
+      keys: [0],
+      aggregates: [...each([1], ["sum"]), { name: "count" }],
+      faults: ASIDE,
+    };
+    const tables = Array.from({ length: 8 }, (_, push): Table => {
+      const rows = Array.from({ length: 30 }, (_, row) => push * 20 + row);
+      return [
+        rows.map((row) => BigInt(row) * 10n ** 12n),
+        rows.map((row) => 2 ** (((row * 331) % 1900) - 950)),
+      ];
+    });
+    failsEach(query, tables);
+  });
+
+  test("allocations fail where dictionaries of texts meet rows that are set aside", () => {
+    const query: Query = {
+      types: [dictionary(utf8, int32)],
+      keys: [0],
+      aggregates: [{ name: "count" }],
+      faults: ASIDE | AggregateFault.NO_DIRECT,
+    };
+    const tables = [20, 60, 200, 700].map(
+      (texts): Table => [Array.from({ length: texts }, (_, row) => `text ${row * 3}`)],
+    );
+    failsEach(query, tables);
+  });
+
+  test("a push of which nothing is set aside for want of memory can be made again, whatever a filter has left out", () => {
+    const query: Query = {
+      types: [dictionary(utf8, int32), bool],
+      keys: [0],
+      where: 1,
+      aggregates: [{ name: "count" }],
+      faults: ASIDE | AggregateFault.NO_DIRECT,
+    };
+    const texts = Array.from({ length: 2500 }, (_, row) => `text ${row}`);
+    const few: Table = [texts.slice(0, 20), Array<Value>(20).fill(true)];
+    // Of the first vector no row is left.
+    const many: Table = [texts, texts.map((_, row) => row >= 2048)];
+    const wanted = multiset(
+      expected(
+        query,
+        few.map((column, at) => [...column, ...many[at]!]),
+      ),
+    );
+    const [first, second] = [few, many].map((table) => batchOf(query.types, table));
+    let refusals = 0;
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      const operator = open(kernel, query);
+      operator.push(first!);
+      refused = false;
+      kernel.failAllocation(nth);
+      twice(() => operator.push(second!));
+      isOver = !hasFailed(kernel);
+      kernel.failAllocation(0);
+      refusals += Number(refused);
+      expect([nth, multiset(rowsOf(operator.finish()))]).toEqual([nth, wanted]);
+      operator.destroy();
+    }
+    expect(refusals).toBeGreaterThan(1);
+  });
+
+  test("allocations fail where rows that are set aside come together with others, some null", () => {
+    const query: Query = {
+      types: [int64, int64],
+      keys: [0],
+      aggregates: [...each([1], ["sum", "count"]), { name: "count" }],
+      faults: ASIDE,
+    };
+    const side = (first: number, nulls: boolean): Table => {
+      const rows = Array.from({ length: 50 }, (_, row) => first + row);
+      return [
+        rows.map((row) => BigInt(row) * 10n ** 12n),
+        rows.map((row) => (nulls && row % 3 === 0 ? null : BigInt(row))),
+      ];
+    };
+    const sides = [side(0, false), side(30, true)].map((table) => [slice(table, 0, 5), slice(table, 5, 50)]);
+    failsTogether(query, sides, (target, source) => twice(() => [...target.absorb(source)]));
+  });
+
+  test("allocations fail where sums come back from a state wider than their lanes", () => {
+    const query: Query = { types: [int64, int64], keys: [0], aggregates: each([1], ["avg"]) };
+    const large = 2n ** 62n;
+    const own: Table = [
+      [1n, 2n],
+      [5n, 6n],
+    ];
+    const brought: Table = [
+      [1n, 1n, 2n],
+      [large, large, large],
+    ];
+    failsTogether(query, [[own], [brought]], (target, source) => {
+      for (const state of twice(() => [...source.snapshot()])) twice(() => target.merge(state));
+    });
+  });
+
   test("allocations fail where texts that lost make room", () => {
     const query: Query = { types: [utf8], keys: [], aggregates: each([0], ["max", "min"]) };
     const text = (at: number) => `${100 + at}`.padEnd(3000, "t");
@@ -410,26 +583,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     // Of one group, three quarters of a lane; of as many groups as are added at once, another quarter.
     const own: Table = [rows.map(() => 5n), rows.map((row) => (row % 2 === 0 ? 1n : sign) * 2n ** 50n)];
     const brought: Table = [rows.slice(0, 2048).map(BigInt), rows.slice(0, 2048).map(() => 2n ** 49n)];
-    const wanted = multiset(
-      expected(
-        query,
-        own.map((column, at) => [...column, ...brought[at]!]),
-      ),
-    );
-    const batches = [own, brought].map((table) => batchOf(query.types, table));
-    failEach(kernel, 1, 1, (nth) => {
-      isTold(wanted, `allocation ${nth}`, () => {
-        const operators = batches.map(() => twice(() => open(kernel, query)));
-        const [target, source] = operators as [Operator, Operator];
-        try {
-          for (const [at, batch] of batches.entries()) twice(() => operators[at]!.push(batch));
-          twice(() => [...target.absorb(source)]);
-          return twice(() => rowsOf(target.finish()));
-        } finally {
-          for (const operator of operators) operator.destroy();
-        }
-      });
-    });
+    failsTogether(query, [[own], [brought]], (target, source) => twice(() => [...target.absorb(source)]));
   });
 
   test.each([
@@ -477,7 +631,10 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
     failEach(kernel, 1, 1, another, true);
   });
 
-  test("allocations fail where operators are divided, and parts come to one that computes its groups' numbers", () => {
+  test.each([
+    ["computes its groups' numbers", false],
+    ["has had none before", true],
+  ])("allocations fail where operators are divided, and parts come to one that %s", (_name, reversed) => {
     const query: Query = {
       types: [int64, float64],
       keys: [0],
@@ -509,7 +666,7 @@ describe.each(BUILDS.slice(0, 1))("growth while allocations fail, %s build", asy
             for (const batch of pushes[at]!) twice(() => source.push(batch));
             twice(() => source.divide(256));
           }
-          for (const source of sources) {
+          for (const source of reversed ? [...sources].reverse() : sources) {
             for (let part = 0; part < 256; part++) twice(() => target.combinePart(source, part));
           }
           return twice(() => rowsOf(target.finish()));

@@ -19,7 +19,8 @@ import { maskBit } from "./argument";
 const WASTE_MIN: u64 = 65536;
 
 export function textInit(self: Accumulator): bool {
-  self.table = regionCut(self.region, ARENA_SIZE);
+  // A second one, for the texts' next arena, lies behind it.
+  self.table = regionCut(self.region, ARENA_SIZE << 1);
   if (self.table == 0) return false;
   arenaInit(changetype<Arena>(self.table), self.region);
   return true;
@@ -46,8 +47,7 @@ export function textReserveAt(
 
 /** Moves what is in use to an arena of its own; without memory for that, nothing changes. */
 function compact(self: Accumulator, offset: usize, step: usize): void {
-  const fresh = regionCut(self.region, ARENA_SIZE);
-  if (fresh == 0) return;
+  const fresh = self.table + ARENA_SIZE;
   const arena = changetype<Arena>(fresh);
   arenaInit(arena, self.region);
   if (self.live > 0x7fffffff || !arenaReserve(arena, <usize>self.live)) return;

@@ -59,7 +59,8 @@ export function sumIntegerSplit(self: Accumulator): bool {
   const left = regionBlock(self.region, bytes);
   const right = regionBlock(self.region, bytes);
   if (left == 0 || right == 0) {
-    if (left != 0) regionFree(self.region, left);
+    regionFree(self.region, left);
+    regionFree(self.region, right);
     return false;
   }
   const lanes = first.values;
@@ -67,7 +68,7 @@ export function sumIntegerSplit(self: Accumulator): bool {
     store<i64>(left + (group << 3), load<i64>(lanes + (group << 4)));
     store<i64>(right + (group << 3), load<i64>(lanes + (group << 4), LANE));
   }
-  if (lanes != 0) regionFree(self.region, lanes);
+  regionFree(self.region, lanes);
   alone(first, left);
   alone(second, right);
   return true;

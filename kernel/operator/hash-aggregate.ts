@@ -843,12 +843,14 @@ function setAside(context: usize, operator: usize, rows: u32): i32 {
   }
   const reserved = backlogReserve(context, operator, rows);
   if (reserved < 0) return reserved;
+  let applied = false;
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
-    if (selected > 0 && !backlogAppend(context, operator, selected)) {
-      status = failMemory(context, 0);
-      if (start == 0) return status;
+    if (selected > 0) {
+      if (!backlogAppend(context, operator, selected)) status = failMemory(context, 0);
+      if (status < 0 && !applied) return status;
+      applied = true;
     }
     if (status < 0) {
       changetype<Operator>(operator).failed = 1;
