@@ -5,13 +5,14 @@
 // limbs), it is a load, an add and a store for each group.
 //
 // `list` names the source's groups, `numbers` the target's, u32 each, a vector's worth at most; a target's number may
-// come more than once. COUNT and SEEN that do not track are the rows' business (accumulator.ts).
+// come more than once. COUNT and SEEN that do not track are the rows' business (accumulator.ts). Families over rows that
+// may be taken back are not combined: their states are merged.
 
 import { Abi } from "../abi/layout";
 import { KeyColumn } from "../group/key-column";
 import { NO_ID, internText, internedAddress, internedLength, internerReserve } from "../group/interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "../group/row-table";
-import { Accumulator, Family, isMultiset, isSketch } from "./accumulator";
+import { Accumulator, Family, isSketch } from "./accumulator";
 import { argCombine } from "./arg-extreme";
 import { bitsCombine } from "./bits";
 import { distinctCount, distinctPairs } from "./distinct";
@@ -33,11 +34,6 @@ import { sumIntegerCombine } from "./sum-integer";
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Scratch that combining needs. */
 export const COMBINE_SCRATCH: usize = 32768 + 8192;
-
-/** Whether the family can be combined here; states of those over rows that may be taken back are merged. */
-export function accumulatorCombines(self: Accumulator): bool {
-  return !isMultiset(self.family);
-}
 
 /** Comes once before a source is combined, group by group. False when out of memory. */
 export function accumulatorCombineBegin(target: Accumulator, source: Accumulator): bool {

@@ -11,7 +11,6 @@ import {
   accumulatorCombine,
   accumulatorCombineBegin,
   accumulatorCombineReserve,
-  accumulatorCombines,
   pairsCombine,
   pairsCount,
 } from "../aggregate/combine";
@@ -56,24 +55,15 @@ export const COMBINATION_SIZE: usize = 40;
 /** Groups, or pairs, that a call of `aggregateCombine` goes through. */
 const CALL_GROUPS: u32 = Abi.MORSEL_ROWS;
 
-/** Whether aggregations of this kind can be combined. */
-export function combinePossible(self: Aggregation): bool {
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    if (!accumulatorCombines(accumulatorAt(self, index))) return false;
-  }
-  return true;
-}
-
 /** Whether an operator's groups have begun to come, and not all of them have. */
 export function aggregateCombining(operator: usize): bool {
   const address = aggregationOf(operator).combination;
   return address != 0 && changetype<Combination>(address).source != 0;
 }
 
-/** Whether `aggregateCombine` takes operators of this kind: accumulators that combine, over rows that are not taken back. */
+/** Whether `aggregateCombine` takes operators of this kind: those over rows that are not taken back, with results once. */
 export function aggregateCombines(operator: usize): bool {
-  const self = aggregationOf(operator);
-  return (self.flags & 0xffff & ~(<u32>AggregateFlag.SHARED)) == 0 && combinePossible(self);
+  return (aggregationOf(operator).flags & 0xffff & ~(<u32>AggregateFlag.SHARED)) == 0;
 }
 
 /**

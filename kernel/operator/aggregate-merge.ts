@@ -181,10 +181,8 @@ function mergeHeader(context: usize, operator: usize, state: State, program: usi
   if (!hasRows) {
     store<u32>(self.numbers, 0);
     if (!rememberRows(operator, state, 1)) return failMemory(context, 0);
-    if (self.changelog != 0) {
-      if (!changelogReserve(operator, 1, max<u32>(self.reserved, 1))) return failMemory(context, 0);
-      changelogTouch(operator, self.numbers, 1);
-    }
+    // It has had its place among the changes since the operator was made.
+    if (self.changelog != 0) changelogTouch(operator, self.numbers, 1);
   }
   setLeft(state, 0, 0);
   setLeft(state, 1, hasRows ? groups : 0);

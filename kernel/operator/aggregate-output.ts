@@ -18,7 +18,7 @@ import { directEnd, directGap } from "../group/direct";
 import { groupsListBetween } from "../group/list";
 import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { backlogWork } from "./aggregate-backlog";
+import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
 import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
@@ -42,15 +42,14 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
   if (isPartial(operator)) return partialPull(context, operator, out, maxRows);
   if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
+  if (backlogRows(operator) == 0 && self.cursor >= groupsOf(self).count) return Status.FINISHED;
+  if (!outputReset(self.output, 0)) return failMemory(context, 0);
   const waiting = backlogWork(context, operator, false);
   if (waiting < 0) return waiting;
   if (waiting == <i32>Status.HAS_MORE) {
-    if (!outputReset(self.output, 0)) return failMemory(context, 0);
     outputDescribe(self.output, out, 0, 0);
     return waiting;
   }
-  if (self.cursor >= groupsOf(self).count) return Status.FINISHED;
-  if (!outputReset(self.output, 0)) return failMemory(context, 0);
   const rows = aggregateEmit(context, operator, min(maxRows, PULL_ROWS), aggregateTextLimit(maxBytes));
   if (rows < 0) {
     if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
@@ -67,7 +66,6 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
 export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes: u64): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (self.cursor >= groups.count) return 0;
   if (!aggregatePrepareResults(context, self)) return failMemory(context, 0);
   const list = regrow(operator, self.list, 0, (<usize>min(limit, groups.count - self.cursor)) << 2);
   if (list == 0) return failMemory(context, 0);
@@ -84,9 +82,11 @@ export function aggregateEmit(context: usize, operator: usize, limit: u32, bytes
   return rows;
 }
 
-/** Appends the results of `rows` groups that are listed (u32 each). 0, or an error; out of memory changes nothing. */
+/**
+ * Appends the results of `rows` groups that are listed (u32 each) of an aggregation that keeps no values as pairs with a
+ * group. 0, or an error; out of memory changes nothing.
+ */
 export function aggregateEmitListed(context: usize, operator: usize, list: usize, rows: u32): i32 {
-  if (!aggregatePrepareResults(context, aggregationOf(operator))) return failMemory(context, 0);
   return emitListed(context, operator, list, rows, scratchTake(context, RESULT_SCRATCH));
 }
 

@@ -29,7 +29,7 @@ import { BITMAP_BYTES } from "../column/vector";
 import { GATHER_SIZE, gatherBegin, gatherEnd, gatherInit, gatherRows, gatherSide, gatherSplit } from "../window/gather";
 import { SHAPE_SIZE, Shape, shapeInit } from "../window/shape";
 import { splitNumbers } from "../window/split";
-import { COMBINATION_SIZE, combinePossible } from "./aggregate-combine";
+import { COMBINATION_SIZE } from "./aggregate-combine";
 import { aggregateHeadroom } from "./aggregate-headroom";
 import { backlogConsider, backlogIsOpen, backlogReserve, backlogRows, backlogWork } from "./aggregate-backlog";
 import { aggregateReserveRows, aggregateReserveTexts, aggregateTextsHeadroom } from "./aggregate-reserve";
@@ -106,8 +106,6 @@ export function windowCreate(context: usize, operator: usize, config: usize, len
   const bytes = load<u32>(config, <usize>WindowConfig.AGGREGATE_BYTES);
   aggregationOf(operator).firstColumn = WINDOW_COLUMNS;
   if (!aggregateCreate(context, operator, aggregate, bytes)) return false;
-  // Slices and sessions join in memory.
-  if (!combinePossible(aggregationOf(operator))) return refuseConfig(context);
   const early = load<i64>(config, <usize>WindowConfig.EARLY);
   self.stacks = early == 0 && hasManySlices(shapeOf(self)) ? 1 : 0;
   self.keyless = groupsOf(aggregationOf(operator)).keyCount == 0 ? 1 : 0;

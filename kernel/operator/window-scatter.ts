@@ -297,8 +297,7 @@ function listGroups(scatter: Scatter, groups: Groups, list: usize, most: u32): u
     next += count;
   } else {
     count = groupsListBetween(groups, list, 0, most, next, end);
-    if (count < most) next = end;
-    else if (count != 0) next = load<u32>(list + ((<usize>(count - 1)) << 2)) + 1;
+    next = count < most ? end : load<u32>(list + ((<usize>(most - 1)) << 2)) + 1;
   }
   scatter.next = next;
   return count;
