@@ -222,6 +222,27 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     operator.destroy();
   });
 
+  test("averages of sums that two limbs hold, and a float does not, are rounded once", () => {
+    const query: Query = {
+      types: [types.float64],
+      keys: [],
+      aggregates: [
+        { name: "avg", of: 0 },
+        { name: "sum", of: 0 },
+      ],
+    };
+    for (let exponent = 2; exponent < 9; exponent++) {
+      // The first value says where the limbs are: the others are at their upper end, or just past it.
+      const rest = Array.from({ length: 20_000 }, (_, row) => 2 ** exponent * (1 + (row % 7) / 8));
+      const table = [[1 + 2 ** -52, ...rest]];
+      expect(run(query, table, 1000, 1)).toEqual(multiset(expected(query, table)));
+      const operator = open(kernel, query);
+      pushAll(operator, query, table);
+      expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, table)));
+      operator.destroy();
+    }
+  });
+
   test("fast sums are plain float adds", () => {
     const query: Query = {
       types: [types.float64],

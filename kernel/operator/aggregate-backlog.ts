@@ -508,6 +508,7 @@ function makeRoom(operator: usize, top: u32, rows: u32, inPartition: u32, waitin
     aggregateReserveSpan(operator, min<u32>(need + <u32>likely, changetype<RowTable>(table).capacity));
   if (!rowTableReserve(table, rows + 1) || !aggregateReserveSpan(operator, need)) return false;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    // unreached: all but carries of exact sums has its room; takes two million rows, and memory that ends just then
     if (!accumulatorReserveRows(accumulatorAt(self, index), need, rows, 0)) return false;
   }
   return true;

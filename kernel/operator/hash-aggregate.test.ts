@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
+import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
 import type { ColumnData } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
@@ -14,7 +15,9 @@ import {
 } from "../../bindings/ts/type/error.js";
 import { TwinOverflow } from "../../twin/aggregate.js";
 import { readColumn, type Value } from "../../twin/values.js";
-import { AggregateFault, RowKind } from "../abi/operator.js";
+import { Opcode } from "../abi/instruction.js";
+import { Type } from "../abi/layout.js";
+import { AggregateFault, AggregateFunction, RowKind } from "../abi/operator.js";
 import {
   type Aggregate,
   BUILDS,
@@ -25,6 +28,7 @@ import {
   open,
   pushAll,
   type Query,
+  resultFields,
   rowsOf,
   slice,
   type Table,
@@ -551,6 +555,57 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
         }
       }
     }
+  });
+
+  test("a value that overflows in a row that is set aside fails the operator, with the row", () => {
+    const program = new ProgramBuilder();
+    const [key, value] = [types.int64, types.int64].map(() => program.load(program.column(Type.I64)));
+    const one = program.literal(Type.I64, 1n);
+    const outputs = [key!, program.emit(Opcode.ADD, Type.I64, { a: value!, b: one })].map((register) =>
+      program.output(register),
+    );
+    const query: Query = {
+      types: [types.int64, types.int64],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }],
+    };
+    const operator = kernel.hashAggregate({
+      program: program.encode(),
+      keys: [{ output: outputs[0]!, type: Type.I64 }],
+      aggregates: [{ function: AggregateFunction.SUM, argument: outputs[1]!, type: Type.I64 }],
+      faults: AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT,
+      columns: [0, 1],
+      output: { fields: resultFields(query) },
+    });
+    const rows = Array.from({ length: 3000 }, (_, row) => row);
+    const batch = (largest: number) =>
+      batchOf(query.types, [
+        rows.map((row) => BigInt(row) * 1_000_003n),
+        rows.map((row) => (row === largest ? 2n ** 63n - 1n : 7n)),
+      ]);
+    operator.push(batch(-1));
+    const push = () => operator.push(batch(2500));
+    expect(push).toThrow(OverflowError);
+    expect(push).toThrow(ClosedError);
+    operator.destroy();
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("a dictionary of so many texts that their table is divided before it is filled", () => {
+    const query: Query = {
+      types: [types.dictionary(types.utf8, types.int32), types.int32],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }],
+    };
+    const texts = Array.from({ length: 30_000 }, (_, row) => `text ${row * 7}`);
+    const table: Table = [
+      [...texts, ...texts.slice(0, 500)],
+      [...texts, ...texts.slice(0, 500)].map((_, row) => BigInt(row)),
+    ];
+    const operator = open(kernel, query);
+    pushAll(operator, query, table);
+    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, table)));
+    operator.destroy();
   });
 
   test.each([0, 48 * 2 ** 20])("many groups set rows aside by themselves, budget %d", async (budget) => {

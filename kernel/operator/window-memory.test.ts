@@ -222,6 +222,39 @@ const HISTORIES: readonly [name: string, history: History][] = [
     },
   ],
   [
+    "scattered rows of more and more slices, which do not outgrow their numbers",
+    {
+      asked: asking(tumble, [1], [{ name: "max", of: 1 }]),
+      pieces: [{ times: mixed(200, 0, 300) }, { times: mixed(300, 0, 1300) }],
+      keys: 50,
+    },
+  ],
+  [
+    "slices that come back from a state",
+    {
+      asked: asking(tumble, [], [{ name: "count" }]),
+      pieces: [{ times: ordered(20, 0, 10) }, { times: ordered(4, 100, 40) }],
+      saves: true,
+    },
+  ],
+  [
+    "lists of sessions",
+    {
+      asked: asking(
+        { kind: "session", gap: 5n },
+        [1],
+        [
+          { name: "topK", of: 0, limit: 3 },
+          { name: "arrayAgg", of: 0 },
+          { name: "arrayAgg", of: 2 },
+        ],
+      ),
+      pieces: [{ times: ordered(60, 0, 3), watermark: 90n }, { times: ordered(80, 190, 1) }],
+      keys: 2,
+      textBytes: 200,
+    },
+  ],
+  [
     "scattered rows looked up and set aside",
     {
       asked: asking(tumble, [0, 1], SUMS, { faults: HASHED }),
