@@ -55,6 +55,8 @@ const SETS = ["union all", "intersect", "except"] as const;
 const MOST_COLUMNS = 14;
 /** Joins that could make more rows get smaller tables: a case would take minutes. */
 const MOST_PAIRS = 1_000_000;
+/** The same where lists of values are made: with `emit: "onUpdate"` each batch gives the whole list once more. */
+const MOST_LISTED = 4000;
 /** The twin of window functions goes through a partition's rows for each of them. */
 const MOST_ORDERED = 400;
 
@@ -62,7 +64,8 @@ export function drawPlan(draw: Draw): PlanCase {
   const drawn = new PlanDraw(draw);
   const { node } = drawn.plan(draw.chance(3) ? 40 : 12, 4);
   let { tables } = drawn;
-  while (mostRows(node, tables) > MOST_PAIRS) tables = halved(tables);
+  const most = makesLists(node) ? MOST_LISTED : MOST_PAIRS;
+  while (mostRows(node, tables) > most) tables = halved(tables);
   return { plan: node, tables };
 }
 
@@ -71,6 +74,12 @@ function mostRows(node: PlanNode, tables: PlanCase["tables"]): number {
   if (node.kind === "source") return tables[node.name]!.rows.length;
   const inputs = inputsOf(node).map((input) => mostRows(input, tables));
   return inputs.reduce((all, rows) => (node.kind === "join" ? all * rows : all + rows));
+}
+
+function makesLists(node: PlanNode): boolean {
+  const isOwn =
+    node.kind === "aggregate" && node.aggregates.some(({ aggregate }) => isCollect(aggregate.name));
+  return isOwn || inputsOf(node).some(makesLists);
 }
 
 function halved(tables: PlanCase["tables"]): Record<string, TableCase> {
@@ -114,7 +123,7 @@ class PlanDraw {
     const draw = this.#draw;
     // Lists can only be carried along.
     if (this.#fields(input).length === 0) return null;
-    switch (draw.below(14)) {
+    switch (draw.below(15)) {
       case 0:
         return this.#then(input, { kind: "where", input: input.node, condition: this.#condition(input) });
       case 1:
@@ -138,12 +147,13 @@ class PlanDraw {
         return this.#then(input, { kind: "limit", input: input.node, count, offset });
       }
       case 9:
-        return this.#windowed(input);
       case 10:
-        return this.#joined(input);
+        return this.#windowed(input);
       case 11:
-        return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#then(input, this.#over(input));
+        return this.#joined(input);
       case 12:
+        return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#then(input, this.#over(input));
+      case 13:
         return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#composed(input);
       default:
         return draw.chance(50) ? this.#beside(input) : this.#renamed(input);
@@ -350,7 +360,7 @@ class PlanDraw {
     const size = this.#sizes(time);
     const step = draw.pick([1, 2, 3, 7, 10]);
     const length = step * draw.pick([1, 2, 3, 5]) + draw.pick([0, 0, 1]);
-    const kind = draw.pick(["tumble", "hop", "cumulate", "session", "global"] as const);
+    const kind = draw.pick(["tumble", "hop", "cumulate", "session", "session", "global"] as const);
     const stepped = kind === "hop" || kind === "cumulate";
     const window: WindowNode = {
       kind,

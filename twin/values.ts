@@ -105,7 +105,7 @@ export function writeBatch(
   return { schema: { fields }, length: rows.length, columns };
 }
 
-/** A column of `type` that holds `values`. A dictionary's values are those that occur, in that order. */
+/** A column of `type` that holds `values`. A dictionary's values are those that occur, in that order, behind as much rubbish. */
 export function writeColumn(
   type: DataType,
   values: readonly Value[],
@@ -142,10 +142,8 @@ export function writeColumn(
       distinct.set(key, entry);
       return BigInt(entry.code);
     });
-    const dictionary = writeColumn(
-      type.value,
-      [...distinct.values()].map(({ value }) => value),
-    );
+    const entries = [...distinct.values()].map(({ value }) => value);
+    const dictionary = writeColumn(type.value, entries, { offset });
     const indices = writeColumn(type.index, codes, { offset });
     return { ...column, values: indices.values, dictionary: { id: nextDictionaryId(), values: dictionary } };
   }
