@@ -23,7 +23,7 @@ import {
   TypeId,
   viewBytes,
 } from "./shape.js";
-import { fromArrowSchema } from "./type.js";
+import { fromArrowSchema, fromArrowType } from "./type.js";
 
 /** A schema and the batches that have it. */
 export interface ArrowBatches {
@@ -183,6 +183,24 @@ function opaqueColumn(data: ArrowData, type: DataType): ColumnData {
     dictionary: null,
     opaque: data,
   };
+}
+
+/**
+ * What a list column that is carried along holds: its items, and where each row's begin, and the last one's end. Null for other
+ * columns.
+ * @throws MalformedArrowError where there are fewer offsets than rows.
+ */
+export function listItems({ opaque }: ColumnData): { items: ColumnData; ends: readonly number[] } | null {
+  const data = opaque as ArrowData | undefined;
+  if (data?.type.typeId !== TypeId.List) return null;
+  const [child] = data.children;
+  const offsets = viewBytes(data.valueOffsets);
+  const count = data.length === 0 ? 0 : data.length + 1;
+  if (child === undefined || offsets.length < 4 * count)
+    throw new MalformedArrowError(`lists of ${data.length} rows have ${offsets.length} bytes of offsets`);
+  const view = new DataView(offsets.buffer, offsets.byteOffset, offsets.byteLength);
+  const ends = Array.from({ length: count }, (_, row) => view.getInt32(4 * row, true));
+  return { items: fromArrowData(child, fromArrowType(child.type)), ends };
 }
 
 function requireDictionary(data: ArrowData, type: DataType) {

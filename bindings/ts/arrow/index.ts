@@ -2,7 +2,7 @@
 
 export { getBit } from "./bits.js";
 export { concatColumns } from "./concat.js";
-export { type ArrowBatches, fromArrow, fromIpc, fromRecordBatch, isArrow } from "./from-arrow.js";
+export { type ArrowBatches, fromArrow, fromIpc, fromRecordBatch, isArrow, listItems } from "./from-arrow.js";
 export { ChunkSink, IpcStreamWriter, joinInto } from "./ipc-stream.js";
 export { takeOpaque, takeOpaqueFrom } from "./opaque.js";
 export { isArrowBatch, isArrowTable, isBytes } from "./shape.js";

@@ -3,9 +3,9 @@
 // A `Stage` is the memory for that: one block for the buffers, reused from push to push (so it stays in
 // the cache), and one per dictionary column, kept for as long as the column's dictionary stays the same.
 
-import { Batch, Column } from "../../../kernel/abi/layout.js";
+import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
-import type { Field, Schema } from "../type/data-type.js";
+import { type Field, physicalType, type Schema } from "../type/data-type.js";
 import { ArgumentError, MalformedArrowError } from "../type/error.js";
 import { type ColumnDescriptor, writeBatch, writeColumn } from "./descriptor.js";
 import type { Kernel } from "./kernel.js";
@@ -209,6 +209,14 @@ export function checkBatch(data: BatchData): void {
         column: fields[i]!.name,
       });
     }
+  });
+}
+
+/** Refuses also a batch whose buffers do not hold its rows: for those that are handed on and no kernel looks at. */
+export function checkHeld(data: BatchData): void {
+  checkBatch(data);
+  data.columns.forEach((column, at) => {
+    if (physicalType(column.type) !== Type.NONE) sliceColumn(column, data.schema.fields[at]!, 0, data.length);
   });
 }
 

@@ -22,16 +22,12 @@ export const AT_BOUNDARY: BatchData = { schema: { fields: [] }, length: 0, colum
 
 export class Boundary {
   /** Results that are there and have not been handed out. */
-  readonly pending: BatchData[];
+  readonly pending: BatchData[] = [];
   readonly #asked: Asked[] = [];
   #save: Save | null = null;
   /** Whether the loop is between two morsels; whether it is over. */
   #rests = false;
   #ended = false;
-
-  constructor(pending: readonly BatchData[]) {
-    this.pending = [...pending];
-  }
 
   /** The run has its sources and steps: from now on it can be saved. */
   open(save: Save): void {

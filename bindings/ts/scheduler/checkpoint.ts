@@ -10,8 +10,8 @@
 // though the checksum has found what went wrong on a disk by then: it does not keep out who made the bytes on purpose.
 
 import { Abi } from "../../../kernel/abi/layout.js";
-import { fromIpc, IpcStreamWriter, joinInto } from "../arrow/index.js";
-import type { StateBatch } from "../kernel/index.js";
+import { fromIpc, IpcStreamWriter, joinInto, listItems, toArrowSchema } from "../arrow/index.js";
+import { checkHeld, type StateBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, CheckpointError, CorruptStateError } from "../type/error.js";
@@ -369,6 +369,34 @@ function streamOf({ offset, bytes }: Stream, body: Uint8Array): readonly BatchDa
   if (!isInside || offset % 8 !== 0 || offset + bytes > body.length)
     throw damaged("a stream lies outside it");
   return fromIpc(body.subarray(offset, offset + bytes)).batches;
+}
+
+/**
+ * Whether results that waited when a run was saved are what its plan gives: they are handed out as they are, while all else
+ * goes through the kernel, which looks at it. Of columns that are carried along only lists are looked into.
+ * @throws CorruptStateError for other columns, MalformedArrowError for buffers that do not hold their rows.
+ */
+export function checkPending(pending: readonly BatchData[], schema: Schema): void {
+  const columnsOf = (one: Schema) =>
+    toArrowSchema(one)
+      .fields.map(({ name, type }) => `${name}: ${type}`)
+      .join(", ");
+  const wanted = columnsOf(schema);
+  for (const batch of pending) {
+    const columns = columnsOf(batch.schema);
+    if (columns !== wanted) throw damaged(`it has results of (${columns}), its plan gives (${wanted})`);
+    checkHeld(batch);
+    batch.columns.forEach((column, at) => {
+      const list = listItems(column);
+      if (list === null) return;
+      const field = batch.schema.fields[at]!;
+      const { length } = list.items;
+      if (!list.ends.every((end, row) => end >= (list.ends[row - 1] ?? 0) && end <= length))
+        throw damaged(`lists of column "${field.name}" lie outside their items`);
+      const items = { name: field.name, type: list.items.type, nullable: true };
+      checkHeld({ schema: { fields: [items] }, length, columns: [list.items] });
+    });
+  }
 }
 
 /** The batches of a state in the order in which they came. */

@@ -37,8 +37,8 @@ import {
   MemoryLimitError,
   MillraceError,
 } from "../type/error.js";
-import { Boundary, type Position, type Save } from "./boundary.js";
-import { type Counts, parseCheckpoint, type Restored, writeCheckpoint } from "./checkpoint.js";
+import { AT_BOUNDARY, Boundary, type Position, type Save } from "./boundary.js";
+import { type Counts, checkPending, parseCheckpoint, type Restored, writeCheckpoint } from "./checkpoint.js";
 import { MemoryQueue } from "./memory-queue.js";
 import { Meter, type MetricsMeter } from "./metrics.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
@@ -481,7 +481,7 @@ export class Engine {
       partlyLateRows: state.partlyLateRows + gone.partlyLateRows,
       nullTimes: state.nullTimes + gone.nullTimes,
     });
-    const boundary = new Boundary(restored?.pending ?? []);
+    const boundary = new Boundary();
     const engine = this;
     async function* results(): AsyncGenerator<BatchData> {
       signals.throwIfAborted();
@@ -515,6 +515,12 @@ export class Engine {
         }
         const positions = positionsOf(opened);
         boundary.open(saverOf(opened, positions, () => run.stats, boundary.pending));
+        if (restored !== null && restored.pending.length > 0) {
+          checkPending(restored.pending, opened.pipeline.schema);
+          boundary.pending.push(...restored.pending);
+          // They are handed out before the loop begins.
+          yield AT_BOUNDARY;
+        }
         if (restored?.ended) boundary.end();
         else
           yield* drive(opened, counters, {
