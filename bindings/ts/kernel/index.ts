@@ -36,7 +36,7 @@ export {
   type ProgramAggregateSpec,
   ROW_KIND_FIELD,
 } from "./hash-aggregate.js";
-export { checkHeld, type InputBatch, Stage, StagedBatch } from "./input.js";
+export { checkHeld, checkHeldRows, type InputBatch, Stage, StagedBatch } from "./input.js";
 export { Kernel, type KernelOptions, type KernelShare } from "./kernel.js";
 export type { KernelMemory } from "./memory.js";
 export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec, type PortSpec } from "./operator.js";

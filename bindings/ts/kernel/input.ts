@@ -215,9 +215,17 @@ export function checkBatch(data: BatchData): void {
 /** Refuses also a batch whose buffers do not hold its rows: for those that are handed on and no kernel looks at. */
 export function checkHeld(data: BatchData): void {
   checkBatch(data);
-  data.columns.forEach((column, at) => {
-    if (physicalType(column.type) !== Type.NONE) sliceColumn(column, data.schema.fields[at]!, 0, data.length);
-  });
+  for (const [at, column] of data.columns.entries())
+    checkHeldRows(column, data.schema.fields[at]!, 0, data.length);
+}
+
+/** Refuses a column whose buffers do not hold rows [start, start + rows), or its dictionary's do not hold that. */
+export function checkHeldRows(column: ColumnData, field: Field, start: number, rows: number): void {
+  if (physicalType(column.type) === Type.NONE) return;
+  sliceColumn(column, field, start, rows);
+  if (column.dictionary === null) return;
+  const { values } = column.dictionary;
+  sliceColumn(values, dictionaryField(field), 0, values.length);
 }
 
 export function checkRange(available: number, start: number, rows: number): void {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Value, writeColumn } from "../../../twin/values.js";
 import { type InputBatch, Kernel, Stage } from "../kernel/index.js";
 import { watermarkOf } from "../plan/index.js";
+import type { ColumnData } from "../type/column.js";
 import {
   type DataType,
   date32,
@@ -157,6 +158,25 @@ describe("clocks of sources", () => {
     ]);
     expect(clock.ticks).toBe(994n);
   });
+});
+
+it("times that a buffer does not hold are refused before they are read", () => {
+  for (const type of [timestamp("us"), int16, dictionary(timestamp("us"), int16)]) {
+    const batch = batchOf(
+      type,
+      Array.from({ length: 8 }, (_, at): [Value, Value] => [BigInt(at), null]),
+    );
+    const [ts, mark] = batch.columns as [ColumnData, ColumnData];
+    const short = { ...ts, values: ts.values.subarray(0, 6) };
+    const clock = sourceClock("t", { column: "ts" }, batch.schema);
+    const cut = stage.batch({ ...batch, columns: [short, mark] });
+    expect(() => clock.cuts(cut, 0, 8)).toThrow(/column "ts": the values buffer has 6 bytes/);
+    if (ts.dictionary === null) continue;
+    const { values } = ts.dictionary;
+    const dictionary = { ...ts.dictionary, values: { ...values, values: values.values.subarray(0, 9) } };
+    const worse = stage.batch({ ...batch, columns: [{ ...ts, dictionary }, mark] });
+    expect(() => clock.cuts(worse, 0, 8)).toThrow(/column "ts \(dictionary\)": the values buffer has 9/);
+  }
 });
 
 describe("watermarks that do not fit the source", () => {

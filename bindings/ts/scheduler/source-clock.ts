@@ -6,7 +6,7 @@
 // cannot be late, so a morsel in good order stays whole. All rows of the source move its time, also those that
 // a filter drops later.
 
-import type { InputBatch } from "../kernel/index.js";
+import { checkHeldRows, type InputBatch } from "../kernel/index.js";
 import { watermarkOf } from "../plan/index.js";
 import { type DataType, valueType } from "../type/data-type.js";
 import { OverflowError } from "../type/error.js";
@@ -69,10 +69,17 @@ export abstract class SourceClock {
   /** Lets rows [start, start + rows) of `input` pass. */
   abstract cuts(input: InputBatch, start: number, rows: number): Cut[];
 
-  /** @throws OverflowError for an unsigned number that is past the signed ones: watermarks are these. */
+  /**
+   * @throws OverflowError for an unsigned number that is past the signed ones: watermarks are these.
+   * @throws MalformedArrowError for buffers that do not hold the rows.
+   */
   protected times(input: InputBatch, column: number, start: number, rows: number): Times {
-    const times = timesOf(input.view(column)!, start, rows);
-    const { name, type } = input.schema.fields[column]!;
+    const field = input.schema.fields[column]!;
+    const view = input.view(column)!;
+    // Before the kernel does.
+    checkHeldRows(view, field, start, rows);
+    const times = timesOf(view, start, rows);
+    const { name, type } = field;
     if (isUnsignedLong(valueType(type))) refuseLarge(times, rows, name, start);
     return times;
   }
