@@ -52,6 +52,13 @@ describe("results that nobody has been handed", () => {
     checkPending([restored!], SCHEMA);
   });
 
+  it("are refused where they are more than the run has counted, also of no columns", () => {
+    const none = { schema: { fields: [] }, columns: [] };
+    expect(parseCheckpoint(saved({ ...none, length: 3 })).pending[0]!.length).toBe(3);
+    for (const length of [4, 2 ** 31 - 1])
+      expect(() => parseCheckpoint(saved({ ...none, length }))).toThrow(/more results than it counts/);
+  });
+
   it("are refused where the plan gives other columns", () => {
     const { pending } = parseCheckpoint(saved(batch));
     for (const type of [utf8, float64, timestamp("us")]) {

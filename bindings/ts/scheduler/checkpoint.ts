@@ -287,7 +287,7 @@ export function readCheckpoint(bytes: Uint8Array): Checkpoint {
       watermark: watermark === null ? null : BigInt(watermark),
     })),
     plan: plan.flatMap(({ stages }) => stages.map(({ title }) => title)),
-    rowsOut: counts.rowsOut - pending.reduce((sum, { length }) => sum + length, 0),
+    rowsOut: counts.rowsOut - totalRows(pending),
   };
 }
 
@@ -346,6 +346,10 @@ function found(manifest: Manifest, body: Uint8Array): Saved {
     if (!isCount(rows) || !isCount(batches) || !isTicks(watermark) || !isTicks(clock))
       throw damaged("it has an impossible position of a source");
   }
+  const waiting = pending === null ? [] : streamOf(pending, body);
+  // What the run had given by then. Rows of no columns take no bytes that would tell.
+  if (waiting.some(({ length }) => !isCount(length)) || totalRows(waiting) > rowsOut)
+    throw damaged("it has more results than it counts");
   return {
     plan,
     sources,
@@ -360,8 +364,12 @@ function found(manifest: Manifest, body: Uint8Array): Saved {
         (step) => step && { kept: step.kept, states: step.states.map((state) => batchesOf(state, body)) },
       ),
     })),
-    pending: pending === null ? [] : streamOf(pending, body),
+    pending: waiting,
   };
+}
+
+function totalRows(batches: readonly BatchData[]): number {
+  return batches.reduce((sum, { length }) => sum + length, 0);
 }
 
 function streamOf({ offset, bytes }: Stream, body: Uint8Array): readonly BatchData[] {
