@@ -105,7 +105,10 @@ export function writeBatch(
   return { schema: { fields }, length: rows.length, columns };
 }
 
-/** A column of `type` that holds `values`. A dictionary's values are those that occur, in that order, behind as much rubbish. */
+/**
+ * A column of `type` that holds `values`. A dictionary's values are those that occur, in that order; it begins behind as many
+ * rows of rubbish as the column.
+ */
 export function writeColumn(
   type: DataType,
   values: readonly Value[],

@@ -11,7 +11,7 @@
 
 import { Abi } from "../../../kernel/abi/layout.js";
 import { fromIpc, IpcStreamWriter, joinInto, listItems, toArrowSchema } from "../arrow/index.js";
-import { checkHeld, type StateBatch } from "../kernel/index.js";
+import { checkHeld, checkHeldRows, type StateBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { ArgumentError, CheckpointError, CorruptStateError } from "../type/error.js";
@@ -398,11 +398,10 @@ export function checkPending(pending: readonly BatchData[], schema: Schema): voi
       const list = listItems(column);
       if (list === null) return;
       const field = batch.schema.fields[at]!;
-      const { length } = list.items;
+      const { length, type } = list.items;
       if (!list.ends.every((end, row) => end >= (list.ends[row - 1] ?? 0) && end <= length))
         throw damaged(`lists of column "${field.name}" lie outside their items`);
-      const items = { name: field.name, type: list.items.type, nullable: true };
-      checkHeld({ schema: { fields: [items] }, length, columns: [list.items] });
+      checkHeldRows(list.items, { ...field, type }, 0, length);
     });
   }
 }
