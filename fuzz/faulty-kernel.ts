@@ -166,6 +166,8 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
   let current = make();
   let other: Operator | null = null;
   let pushes = 0;
+  // A state does not carry this count.
+  let partlyLate = 0;
   try {
     if (split) other = make();
   } catch (error) {
@@ -175,6 +177,7 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
 
   const moved = (from: Operator, into: Operator) => {
     try {
+      partlyLate += from.stats().partlyLateRows;
       for (const state of damage([...from.snapshot(STATE_ROWS)])) into.merge(state);
     } finally {
       from.destroy();
@@ -202,6 +205,10 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
     other = null;
     moved(last, current);
   };
+  const stats: Operator["stats"] = () => {
+    const stats = current.stats();
+    return { ...stats, partlyLateRows: stats.partlyLateRows + partlyLate };
+  };
   const destroy = () => {
     other?.destroy();
     other = null;
@@ -210,6 +217,7 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
   return new Proxy(current, {
     get(_, name) {
       if (name === "push") return push;
+      if (name === "stats") return stats;
       if (name === "destroy" || name === Symbol.dispose) return destroy;
       if (ENDS.includes(name)) begin();
       if (ENDS.includes(name) || READS.includes(name)) together();

@@ -412,3 +412,32 @@ it("times of one vector that are farther apart than 2^63 less the reach of its c
       { ...PLAIN_WAY, mode: "collect" },
     ],
   ));
+
+it("windows that go on in another operator remember that rows were partly late", () => {
+  const columns = [{ name: "c0", type: int32, nullable: false }];
+  return holds(
+    {
+      plan: {
+        kind: "aggregate",
+        input: source("t0", columns),
+        keys: [],
+        aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+        grouping: null,
+        window: { ...PLAIN_WINDOW, kind: "hop", column: "c0", size: 4n, step: 2n, offset: 1n },
+      },
+      tables: { t0: { columns, rows: [[0n], [-3n], [0n], [-3n], [0n], [-3n]] } },
+    },
+    [
+      PLAIN_WAY,
+      {
+        ...PLAIN_WAY,
+        mode: "stream",
+        cuts: "rows",
+        order: 972,
+        watermarks: true,
+        clock: "hasty",
+        faults: { ...NO_FAULTS, restart: 1 },
+      },
+    ],
+  );
+});
