@@ -13,6 +13,7 @@ import {
   AggregateConfig,
   AggregateFlag,
   JoinConfig,
+  JoinFlag,
   OperatorKind,
   SortConfig,
 } from "../kernel/abi/operator.js";
@@ -26,7 +27,7 @@ export interface Faults {
   readonly restart: number;
   /** Aggregations are two, which get a push in turn and are merged before results are asked for. */
   readonly split: boolean;
-  /** Each so-manieth push to an aggregation or sort that holds rows finds no memory, where these can leave for files; 0: none. */
+  /** Each so-manieth push to an aggregation, sort or join that holds rows finds no memory, where these can leave for files; 0: none. */
   readonly refuse: number;
 }
 
@@ -75,7 +76,8 @@ export class FaultyEngine {
         moves && (restart > 0 || parts)
           ? restarting(() => make(faulty), restart, parts, this.damage ?? ((states) => states))
           : make(faulty);
-      if (isFinal && hasKeys(spec) && spill !== null && refuse > 0) refusing(operator, refuse);
+      const leaves = (isFinal && hasKeys(spec)) || isLeavingJoin(spec);
+      if (leaves && spill !== null && refuse > 0) refusing(operator, refuse);
       return operator;
     };
   }
@@ -116,6 +118,13 @@ const SORT_BITS = 7;
 
 function flagsOf({ config }: OperatorSpec): number {
   return new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.FLAGS, true);
+}
+
+/** A join whose rows can leave for files. */
+function isLeavingJoin({ kind, config }: OperatorSpec): boolean {
+  if (kind !== OperatorKind.JOIN) return false;
+  const flags = new DataView(config.buffer, config.byteOffset).getUint32(JoinConfig.FLAGS, true);
+  return (flags & JoinFlag.KEEP_OUTPUTS) !== 0;
 }
 
 /** Windows whose state can be saved. */

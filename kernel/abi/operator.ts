@@ -316,6 +316,12 @@ export const enum JoinFlag {
   NULL_AWARE = 64,
   /** Rows without a match leave at once, and are taken back when they have one, instead of at the end: as with KINDS, results are changes. */
   CORRECT = 128,
+  /** Of kept rows all outputs of their side's program are kept, so that `op_snapshot` can write them. */
+  KEEP_OUTPUTS = 256,
+  /** The last output of the left side's program, a BOOL, tells whether the row has had a match before. */
+  MATCHED_LEFT = 512,
+  /** The same of the right side. */
+  MATCHED_RIGHT = 1024,
 }
 
 /** How the times of both sides decide what matches; the output after the keys is the time then, an I64. */

@@ -377,6 +377,13 @@ export function storeMatched(self: Store, row: u32): usize {
   return pieceOf(self.matchedChunks, row, 1);
 }
 
+/** Whether a column of a row is null. */
+export function storeIsNull(column: StoreColumn, row: u32): bool {
+  if (!column.nullable) return false;
+  const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+  return !bitmapGet(bits, row & CHUNK_MASK);
+}
+
 /**
  * Appends the `count` rows that the program holds as rows `first` and on; they do not count yet. False when
  * out of memory.

@@ -51,13 +51,15 @@ const [SEPARATOR, NO_TEXT, COMPUTED] = [8, 9, 10];
 const OUTPUTS = 11;
 const MISSING = 99;
 
-function program(): Uint8Array {
+/** With `marks` a BOOL comes last. */
+function program(marks = false): Uint8Array {
   const builder = new ProgramBuilder();
   const loads = INPUT.map((type) => builder.load(builder.column(type)));
   for (const register of loads) builder.output(register);
   builder.output(builder.literal(Type.BYTES, "-"));
   builder.output(builder.literal(Type.BYTES, null));
   builder.output(builder.emit(Opcode.ADD, Type.I64, { a: loads[0]!, b: loads[0]! }));
+  if (marks) builder.output(loads[BOOL!]!);
   return builder.encode();
 }
 
@@ -143,8 +145,15 @@ const join = (change: Partial<JoinConfigSpec> = {}) =>
   });
 
 const WITHIN = { mode: JoinTime.WITHIN, low: 0n, high: 5n } as const;
-const backward = (tolerance: bigint) => ({ mode: JoinTime.BACKWARD, tolerance, strict: false }) as const;
 const leftOnly = [{ port: 0, output: TEXT! }];
+/** A join whose left rows say whether they have had a match. */
+const matched = (change: Partial<JoinConfigSpec> = {}) =>
+  join({ type: JoinType.LEFT, left: program(true), right: program(true), matched: [true, false], ...change });
+const KINDS = [I8!, null] as const;
+/** No more than a BOOL on each side, and nothing that leaves. */
+const bools = { left: lone(Type.BOOL), right: lone(Type.BOOL), outputs: [] };
+const nothing = new ProgramBuilder().encode();
+const backward = (tolerance: bigint) => ({ mode: JoinTime.BACKWARD, tolerance, strict: false }) as const;
 /** A program of one column. */
 function lone(type: Type): Uint8Array {
   const builder = new ProgramBuilder();
@@ -179,6 +188,14 @@ const SOUND: [OperatorKind, Uint8Array][] = [
   [OperatorKind.SORT, sort()],
   [OperatorKind.JOIN, join()],
   [OperatorKind.JOIN, join({ keys: 0, time: WITHIN })],
+  [OperatorKind.JOIN, join({ kinds: KINDS })],
+  [OperatorKind.JOIN, join({ type: JoinType.LEFT, corrects: true })],
+  [OperatorKind.JOIN, join({ keepOutputs: true })],
+  [OperatorKind.JOIN, join({ keys: 0, left: nothing, right: nothing, outputs: [], keepOutputs: true })],
+  [OperatorKind.JOIN, matched()],
+  [OperatorKind.JOIN, matched({ type: JoinType.RIGHT, matched: [false, true] })],
+  [OperatorKind.JOIN, matched({ type: JoinType.FULL, matched: [true, true], keepOutputs: true })],
+  [OperatorKind.JOIN, matched({ ...bools, keys: 0 })],
   [OperatorKind.PROJECT, PROJECT],
   [OperatorKind.PARTITION, PARTITION],
 ];
@@ -465,6 +482,24 @@ const REFUSED: [OperatorKind, [what: string, config: Uint8Array][]][] = [
       ["times further than sums allow", join({ keys: 0, time: { ...WITHIN, high: (1n << 62n) + 1n } })],
       ["the latest, of both sides", join({ keys: 0, type: JoinType.FULL, time: backward(1n) })],
       ["below no distance", join({ keys: 0, time: backward(-1n) })],
+      ["rows that leave, by time", join({ keys: 0, time: WITHIN, keepOutputs: true })],
+      ["rows that leave, and changes", join({ kinds: KINDS, keepOutputs: true })],
+      ["rows that leave, and corrections", join({ type: JoinType.LEFT, corrects: true, keepOutputs: true })],
+      ["rows matched before, by time", matched({ keys: 0, time: WITHIN })],
+      ["rows matched before, and changes", matched({ kinds: KINDS })],
+      ["rows matched before, and corrections", matched({ corrects: true })],
+      ["left rows matched before where they need a match", matched({ type: JoinType.INNER })],
+      ["left rows matched before of a right join", matched({ type: JoinType.RIGHT })],
+      ["right rows matched before of a left join", matched({ matched: [false, true] })],
+      ["rows matched before where such alone leave", matched({ type: JoinType.SEMI, outputs: leftOnly })],
+      ["rows matched before where no such leave", matched({ type: JoinType.ANTI, outputs: leftOnly })],
+      ["matches before that are no truth", matched({ left: program() })],
+      [
+        "matches before that are no truth, of the right side",
+        matched({ type: JoinType.FULL, right: program(), matched: [true, true] }),
+      ],
+      ["matches before that are a key", matched(bools)],
+      ["matches before of no column", matched({ keys: 0, left: nothing, right: nothing, outputs: [] })],
     ],
   ],
 ];

@@ -64,6 +64,7 @@ import { framesCreate } from "./frames-create";
 import { framesPush } from "./frames-push";
 import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
 import { joinAttach, joinIsSound, joinReads } from "./join-attach";
+import { joinLeave, joinLeaves } from "./join-leave";
 import {
   DIVISION_PARTS,
   aggregateCombinePart,
@@ -332,15 +333,21 @@ function hasState(operator: usize): bool {
   return kind == <u32>OperatorKind.HASH_AGGREGATE;
 }
 
-/** A state, undivided (`parts` 0) or as one state for each partition that has groups. */
+/** A state, undivided (`parts` 0) or as one state for each partition that has groups; of a join the rows that it keeps. */
 export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32, parts: u32): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
   if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
   const isWindow = head.kind == <u32>OperatorKind.WINDOW_AGGREGATE;
-  if (!hasState(operator) || (isWindow && parts != 0))
+  const isJoin = head.kind == <u32>OperatorKind.JOIN && joinLeaves(operator);
+  if (!(hasState(operator) || isJoin) || ((isWindow || isJoin) && parts != 0))
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (isJoin) {
+    const leaving = joinLeave(context, operator, out, maxRows, head.snapshotOpen == 0);
+    head.snapshotOpen = leaving == <i32>Status.HAS_MORE ? 1 : 0;
+    return leaving;
+  }
   if (pending(operator) || merging(operator) || (head.ended && (isWindow || head.rowsOut != 0)))
     return fail(context, Status.BUSY, Reason.NONE);
   if (parts != 0 && !divisionTakes(operator, parts)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);

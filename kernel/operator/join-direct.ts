@@ -43,6 +43,7 @@ import {
   joinHead,
   joinHeadCount,
   joinHeads,
+  joinIsMarked,
   joinIsNullAware,
   joinIsSmall,
   joinPreserves,
@@ -59,6 +60,7 @@ export function joinIsDirect(self: Join, port: u32): bool {
     self.residual == 0 &&
     !joinDuplicates(self, 1 - port) &&
     !(joinFilters(self) && port == 1) &&
+    !joinIsMarked(self, port) &&
     !joinIsSmall(self)
   );
 }

@@ -11,8 +11,7 @@
 
 import { JoinFault, JoinFlag, JoinType } from "../abi/operator";
 import { KeyTier, Keys, NO_KEY, keysAssignKept, keysDense, keysHash, keysReserveKept, keysSpan } from "../join/keys";
-import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeNext, storeRow } from "../join/store";
-import { bitmapGet } from "../column/bitmap";
+import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeIsNull, storeNext, storeRow } from "../join/store";
 import { regrow } from "../column/builder";
 import { OPERATOR_BODY } from "./operator";
 
@@ -118,6 +117,11 @@ export class Join {
   owner: u32;
   /** What a join that follows changes holds besides (join-changes.ts); 0 where rows only come. */
   changes: usize;
+  /** What kept rows leave by (join-leave.ts): builders of each port, 0 until asked for; the port and row that are next. */
+  leaving0: usize;
+  leaving1: usize;
+  leavingPort: u32;
+  leavingRow: u32;
 }
 
 // @ts-ignore: decorator
@@ -188,11 +192,14 @@ export function joinStaysAway(self: Join, row: u32): bool {
 
 /** NULL_AWARE: whether the key of a kept row of port 0 is null. */
 export function joinLacksKey(self: Join, row: u32): bool {
-  const kept = joinStore(self, 0);
-  const column = storeColumn(kept, self.keyColumn0);
-  if (!column.nullable) return false;
-  const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
-  return !bitmapGet(bits, row & CHUNK_MASK);
+  return storeIsNull(storeColumn(joinStore(self, 0), self.keyColumn0), row);
+}
+
+/** Whether rows of the port say by themselves that they have had a match. */
+// @ts-ignore: decorator
+@inline
+export function joinIsMarked(self: Join, port: u32): bool {
+  return (self.flags & (port == 0 ? <u32>JoinFlag.MATCHED_LEFT : <u32>JoinFlag.MATCHED_RIGHT)) != 0;
 }
 
 /** Whether only rows of port 0 leave. */

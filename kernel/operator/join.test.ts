@@ -5,14 +5,12 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import {
-  type DataType,
   dictionary,
   float64,
   int8,
   int16,
   int32,
   int64,
-  largeUtf8,
   uint32,
   uint64,
   utf8,
@@ -21,96 +19,25 @@ import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js
 import type { Value } from "../../twin/values.js";
 import { JoinFault } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { BUILDS, batchOf, multiset, rowsOf, type Table, TYPES, valuesOf } from "./testing.js";
-import { expectedJoin, type Feed, feedsOf, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
+import { BUILDS, batchOf, multiset, rowsOf, type Table, TYPES } from "./testing.js";
+import {
+  expectedJoin,
+  feedsOf,
+  HOWS,
+  type JoinCase,
+  type JoinQuery,
+  joinCases,
+  openJoin,
+  runJoin,
+} from "./testing-join.js";
 import { Retries } from "./testing-retries.js";
-
-/** Types whose keys are equal on both sides, whatever the encoding. */
-const ENCODINGS: readonly (readonly [DataType, DataType])[] = [
-  ...TYPES.filter(({ kind }) => kind !== "dictionary").map((type) => [type, type] as const),
-  [utf8, dictionary(utf8, int16)],
-  [dictionary(utf8, int32), dictionary(utf8, int8)],
-  [largeUtf8, utf8],
-  [int64, dictionary(int64, int16)],
-  [dictionary(float64, int32), float64],
-];
-
-interface Case {
-  readonly query: JoinQuery;
-  readonly tables: readonly [Table, Table];
-  readonly feeds: readonly Feed[];
-  readonly maxRows: number;
-}
-
-const faults = fc.oneof(
-  { weight: 3, arbitrary: fc.constant(0) },
-  { weight: 2, arbitrary: fc.constantFrom(1, 2, 4, 8) },
-  { weight: 1, arbitrary: fc.nat(15) },
-);
-
-const cases: fc.Arbitrary<Case> = fc
-  .record({
-    keys: fc.array(fc.constantFrom(...ENCODINGS), { maxLength: 3 }),
-    payload: fc.tuple(
-      fc.array(fc.constantFrom(...TYPES), { maxLength: 3 }),
-      fc.array(fc.constantFrom(...TYPES), { maxLength: 3 }),
-    ),
-    rows: fc.tuple(fc.nat(30), fc.nat(30)),
-  })
-  .chain(({ keys, payload, rows }) => {
-    const types = [0, 1].map((side) => [
-      ...keys.map((pair) => pair[side as 0 | 1]),
-      int64,
-      ...payload[side as 0 | 1],
-    ]) as [DataType[], DataType[]];
-    const table = (side: 0 | 1) =>
-      fc.tuple(
-        ...types[side].map((type) =>
-          fc.array(valuesOf(type), { minLength: rows[side], maxLength: rows[side] }),
-        ),
-      );
-    return fc.record({
-      tables: fc.tuple(table(0), table(1)),
-      feeds: feedsOf,
-      maxRows: fc.constantFrom(1, 3, 7, 65536),
-      query: fc
-        .record({
-          how: fc.constantFrom(...HOWS),
-          nullsEqual: fc.boolean(),
-          buildFirst: fc.boolean(),
-          kept: fc.boolean(),
-          residual: fc.option(fc.constant([keys.length, keys.length] as const), { nil: undefined, freq: 2 }),
-          faults,
-        })
-        .map((options): JoinQuery => ({ types, keys: keys.length, ...options })),
-    });
-  })
-  .map((one) => {
-    const { query, tables } = one;
-    if (query.how !== "anti" || query.keys !== 1 || one.maxRows === 7) return one;
-    const keyed = tables[1][0]!.map((value) => value !== null);
-    const right =
-      one.maxRows === 3 ? tables[1] : tables[1].map((column) => column.filter((_, row) => keyed[row]));
-    const aware = { ...query, nullAware: true, nullsEqual: false, residual: undefined };
-    return { ...one, query: aware, tables: [tables[0], right] as const };
-  })
-  // Keys of the sides come from the same few values, so that there are matches.
-  .map((one) => {
-    const [left, right] = one.tables;
-    const shared = right.map((column, at) =>
-      at >= one.query.keys || left[at]!.length === 0
-        ? column
-        : column.map((value, row) => (row % 3 === 0 ? value : left[at]![(row * 7) % left[at]!.length]!)),
-    );
-    return { ...one, tables: [left, shared] as const };
-  });
 
 describe.each(BUILDS)("join, %s build", async (build) => {
   const kernel = await Kernel.open({ build, budget: "512 MiB" });
   const start = { used: kernel.usedBytes, blocks: kernel.blocks };
   afterAll(() => expect({ used: kernel.usedBytes, blocks: kernel.blocks }).toEqual(start));
 
-  function run({ query, tables, feeds, maxRows }: Case): Value[][] {
+  function run({ query, tables, feeds, maxRows }: JoinCase): Value[][] {
     const operator = openJoin(kernel, query);
     try {
       return rowsOf(runJoin(operator, query, tables, feeds, maxRows));
@@ -121,7 +48,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
 
   test("any join, any order of arrival", { timeout: 60_000 }, () => {
     fc.assert(
-      fc.property(cases, (one) => {
+      fc.property(joinCases(30), (one) => {
         expect(multiset(run(one))).toEqual(multiset(expectedJoin(one.query, one.tables)));
       }),
       { numRuns: 400 },
@@ -385,6 +312,18 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     }
     expect(operator.stats().stateBytes).toBe(stateBytes);
     expect(operator.stats()).toMatchObject({ keyTier: 2, rowsIn: 70_000, rowsOut: 60_000 });
+    operator.destroy();
+  });
+
+  test("a join of few rows has no room for the key numbers of many", () => {
+    const types = [int64];
+    const operator = openJoin(kernel, { types: [types, types], keys: 1, how: "inner" });
+    operator.push(batchOf(types, [[1n, 2n, 3n]]), 0, 3, 0, 0);
+    // Those of 65,536 rows alone take 256 KiB.
+    expect(operator.stats().stateBytes).toBeLessThan(400 * 1024);
+    const many = batchOf(types, [Array.from({ length: 65_536 }, (_, row) => BigInt(row))]);
+    operator.push(many, 0, 65_536, 0, 1);
+    expect(rowsOf([operator.pull()!])).toEqual([1n, 2n, 3n].map((key) => [key, key]));
     operator.destroy();
   });
 

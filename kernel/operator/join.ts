@@ -5,13 +5,13 @@
 // the middle of a long run of equal keys: the product of such runs is never held.
 //
 // A push is all or nothing: room is made first, and rows count, and enter the index, only after all of them
-// were evaluated. State cannot be saved yet.
+// were evaluated. State cannot be saved yet, but kept rows can leave (join-leave.ts).
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { JoinColumn, JoinConfig, JoinFlag, JoinTime, JoinType } from "../abi/operator";
 import { Status } from "../abi/status";
 import { bitmapGet } from "../column/bitmap";
-import { outputColumn, outputCreate } from "../column/builder";
+import { outputColumn, outputCreate, regrow } from "../column/builder";
 import { Vector } from "../column/vector";
 import {
   programBind,
@@ -47,8 +47,11 @@ import {
   storeColumn,
   storeCommit,
   storeInit,
+  storeIsNull,
   storeLayout,
+  storeMatched,
   storeReserve,
+  storeRow,
 } from "../join/store";
 import { failMemory, refuseConfig } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
@@ -74,9 +77,11 @@ import {
   joinFilters,
   joinIndexSome,
   joinIndexed,
+  joinIsMarked,
   joinIsNullAware,
   joinLink,
   joinOf,
+  joinPreserves,
   joinProgram,
   joinReserveHeads,
   joinStore,
@@ -88,6 +93,7 @@ import { Operator } from "./operator";
 
 const MAX_COLUMNS: u32 = 4096;
 const NO_COLUMN: u32 = 0xffffffff;
+const MATCHED: u32 = <u32>JoinFlag.MATCHED_LEFT | <u32>JoinFlag.MATCHED_RIGHT;
 
 /** Reads the configuration (abi/operator.ts, JoinConfig); false with the error recorded. */
 export function joinCreate(context: usize, operator: usize, config: usize, length: u32): bool {
@@ -115,6 +121,9 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
   if (!sameKeys(self) || !areTimes(self, config, mode)) return refuseConfig(context);
   const kinds = load<u32>(config, <usize>JoinConfig.KINDS);
   if (!changesAreSound(self, config) || (changesAreAsked(self, kinds) && mode != <u32>JoinTime.NONE)) return refuseConfig(context);
+  const plain = mode == <u32>JoinTime.NONE && !changesAreAsked(self, kinds);
+  if (!plain && (self.flags & (<u32>JoinFlag.KEEP_OUTPUTS | MATCHED)) != 0) return refuseConfig(context);
+  if (!areMarks(self, 0) || !areMarks(self, 1)) return refuseConfig(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
   const residual = load<u32>(config, <usize>JoinConfig.RESIDUAL_COLUMNS);
@@ -177,6 +186,15 @@ function sameKeys(self: Join): bool {
   return true;
 }
 
+/** Whether rows of the port that say that they have had a match can say so, and it means something. */
+function areMarks(self: Join, port: u32): bool {
+  if (!joinIsMarked(self, port)) return true;
+  const program = joinProgram(self, port);
+  const outputs = programOutputs(program);
+  if (!joinPreserves(self, port) || outputs <= self.keyCount) return false;
+  return programOutputType(program, outputs - 1) == <u32>Type.BOOL;
+}
+
 /** Bounds are as far from the ends of 64 bits as sums of two of them need. */
 const FURTHEST: i64 = 1 << 62;
 
@@ -211,7 +229,9 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   if (self.time != 0) region = timeOf(self).generations;
   else if (self.changes != 0) region = changesOf(self).generations;
   self.keys = regionCut(region, KEYS_SIZE);
-  self.numbers = regionBlock(operator, <usize>Abi.MORSEL_ROWS * 4);
+  // A plain join makes room for the rows of a push when they come.
+  const numbered = self.time == 0 && self.changes == 0 ? STEP : <u32>Abi.MORSEL_ROWS;
+  self.numbers = regionBlock(operator, (<usize>numbered) << 2);
   const found = self.changes != 0 ? FOUND_ROWS : STEP;
   self.found0 = regionBlock(operator, <usize>found * 8);
   if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
@@ -251,8 +271,8 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
 }
 
 /**
- * A store a side, with each output that results, the residual or a waiting index need once; of the right side of an
- * as-of join all of them, which tell rows of equal times apart.
+ * A store a side, with each output that results, the residual or a waiting index need once; with KEEP_OUTPUTS, and of
+ * the right side of an as-of join, where they tell rows of equal times apart, all of them.
  */
 function makeStores(self: Join, operator: usize, region: usize, columns: usize, seed: u32): bool {
   const waits = joinTier(self) == <u32>KeyTier.UNDECIDED;
@@ -261,8 +281,9 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
     const wanted = regionBlock(operator, <usize>outputs + 1);
     const address = regionCut(region, STORE_SIZE);
     if (wanted == 0 || address == 0) return false;
-    const all = port == 1 && self.time != 0 && timeIsAsOf(timeOf(self));
+    const all = (self.flags & <u32>JoinFlag.KEEP_OUTPUTS) != 0 || (port == 1 && self.time != 0 && timeIsAsOf(timeOf(self)));
     memory.fill(wanted, all ? 1 : 0, <usize>outputs + 1);
+    if (joinIsMarked(self, port)) store<u8>(wanted + <usize>(outputs - 1), 1);
     // Of a kept row it must be known whether it has a key.
     if (waits || (port == 0 && joinIsNullAware(self))) store<u8>(wanted, 1);
     // Keys come first then, in their order.
@@ -374,6 +395,9 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
     if (joinStore(self, 1 - port).rows != 0 && !endWait(self, 1 - port)) return failMemory(context, 0);
     if (!joinWaits(self) && !endWait(self, port)) return failMemory(context, 0);
   }
+  const numbers = regrow(operator, self.numbers, 0, (<usize>rows) << 2);
+  if (numbers == 0) return failMemory(context, 0);
+  self.numbers = numbers;
   if (!storeReserve(kept, program, rows)) return failMemory(context, 0);
   if (keeps && !joinWaits(self) && !keysReserve(changetype<Keys>(self.keys), program, rows)) return failMemory(context, 0);
   const first = kept.rows;
@@ -392,6 +416,7 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   if (looks && selected != 0) self.some1 = 1;
   if (nulls) self.nulls1 = 1;
   storeCommit(kept, selected);
+  if (joinIsMarked(self, port)) takeMarks(kept, storedAs(kept, programOutputs(program) - 1), first, selected);
   changetype<Operator>(operator).rowsSelected += selected;
   if (keeps && joinWaits(self)) return Status.NEED_INPUT;
   if (keeps) joinLink(self, port, first, selected, self.numbers);
@@ -403,6 +428,16 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   self.at = 0;
   self.chain = 0;
   return Status.HAS_MORE;
+}
+
+/** Rows whose column `index` is true, and not null, have had a match. */
+function takeMarks(kept: Store, index: u32, first: u32, rows: u32): void {
+  const column = storeColumn(kept, index);
+  const offset: usize = column.offset;
+  for (let row = first; row < first + rows; row++) {
+    const mark = storeIsNull(column, row) ? 0 : load<u8>(storeRow(kept, row) + offset);
+    store<u8>(storeMatched(kept, row), mark);
+  }
 }
 
 function hasNull(vector: Vector, rows: u32): bool {

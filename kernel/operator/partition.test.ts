@@ -4,12 +4,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodePartitionConfig } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import {
   ArgumentError,
   ClosedError,
+  MemoryLimitError,
   OverflowError,
   UnknownColumnError,
 } from "../../bindings/ts/type/error.js";
@@ -17,6 +19,7 @@ import type { Value } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
 import { OperatorKind } from "../abi/operator.js";
+import { Status } from "../abi/status.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
 
 const MASK = 2n ** 64n - 1n;
@@ -172,17 +175,54 @@ describe.each(BUILDS)("partition, %s build", async (build) => {
     partition.destroy();
   });
 
-  test("a row that cannot be computed ends it", () => {
+  /** Doubles numbers, and divides them among 3 partitions by what comes of it. */
+  function doubling(): Operator {
     const program = new ProgramBuilder();
     const column = program.load(program.column(Type.I64));
     program.output(program.emit(Opcode.ADD, Type.I64, { a: column, b: column }));
-    const operator = kernel.operator({
+    return kernel.operator({
       kind: OperatorKind.PARTITION,
       config: encodePartitionConfig(program.encode(), 1, 1, 3),
       columns: [0],
       output: { fields: [{ name: "c0", type: types.int64, nullable: true }] },
       emitsPerPush: true,
     });
+  }
+
+  test("few rows take no room for many; a push that finds none for its own can be made again", () => {
+    const operator = doubling();
+    const split = () => {
+      const rows: Value[] = [];
+      for (let batch = operator.pull(); batch !== null; batch = operator.pull())
+        rows.push(...rowsOf([batch]).flat());
+      return rows.sort((a, b) => Number((a as bigint) - (b as bigint)));
+    };
+    expect(operator.push(batchOf([types.int64], [[]]))).toBe(Status.NEED_INPUT);
+    operator.push(batchOf([types.int64], [[1n, 2n]]));
+    expect(split()).toEqual([2n, 4n]);
+    // The numbers of 65,536 rows, and their order, alone take 512 KiB.
+    expect(operator.stats().stateBytes).toBeLessThan(200 * 1024);
+    const values = Array.from({ length: 65_536 }, (_, row) => BigInt(row));
+    const many = operator.stage(batchOf([types.int64], [values]));
+    let refused = 0;
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      kernel.failAllocation(nth);
+      try {
+        operator.push(many);
+        isOver = true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        refused++;
+      }
+    }
+    kernel.failAllocation(0);
+    expect(refused).toBeGreaterThan(2);
+    expect(split()).toEqual(values.map((value) => 2n * value));
+    operator.destroy();
+  });
+
+  test("a row that cannot be computed ends it", () => {
+    const operator = doubling();
     const push = (value: bigint) => operator.push(batchOf([types.int64], [[1n, value]]));
     expect(() => push(2n ** 62n)).toThrow(OverflowError);
     expect(() => push(1n)).toThrow(ClosedError);

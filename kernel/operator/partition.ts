@@ -9,7 +9,7 @@
 import { Abi, Batch, Type } from "../abi/layout";
 import { PartitionConfig } from "../abi/operator";
 import { Status } from "../abi/status";
-import { builderReserveBytes, outputColumn, outputDescribe, outputReset } from "../column/builder";
+import { builderReserveBytes, outputColumn, outputDescribe, outputReset, regrow } from "../column/builder";
 import { builderGather, gatherBytes } from "../column/gather";
 import { Vector } from "../column/vector";
 import { programBind, programCreate, programOutput, programOutputs, programRun } from "../expression/program";
@@ -59,10 +59,8 @@ export function partitionCreate(context: usize, operator: usize, config: usize, 
   if (columns != load<u32>(config, <usize>PartitionConfig.OUTPUTS) || self.keys > columns) return refuseConfig(context);
   self.whole = programOutputCreate(operator, self.program);
   self.output = programOutputCreate(operator, self.program);
-  self.numbers = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
-  self.order = regionBlock(operator, (<usize>Abi.MORSEL_ROWS) << 2);
   self.starts = regionBlock(operator, (<usize>self.parts + 1) << 2);
-  if (self.whole == 0 || self.output == 0 || self.numbers == 0 || self.order == 0 || self.starts == 0) {
+  if (self.whole == 0 || self.output == 0 || self.starts == 0) {
     failMemory(context, 0);
     return false;
   }
@@ -112,7 +110,8 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  if (!programOutputReserve(operator, program, self.whole, rows)) return failMemory(context, 0);
+  if (!reserveRows(self, operator, rows) || !programOutputReserve(operator, program, self.whole, rows))
+    return failMemory(context, 0);
   const hashes = scratchTake(context, (<usize>ROWS) << 3);
   self.rows = 0;
   self.cursor = 0;
@@ -127,6 +126,18 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
     self.rows += count;
   }
   return 0;
+}
+
+/** Room for the numbers of so many rows; false when out of memory. */
+function reserveRows(self: Partition, operator: usize, rows: u32): bool {
+  const bytes: usize = (<usize>rows) << 2;
+  const numbers = regrow(operator, self.numbers, 0, bytes);
+  if (numbers == 0) return false;
+  self.numbers = numbers;
+  const order = regrow(operator, self.order, 0, bytes);
+  if (order == 0) return false;
+  self.order = order;
+  return true;
 }
 
 /** Lists the rows of each partition, in their order. */

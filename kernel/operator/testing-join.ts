@@ -7,7 +7,19 @@ import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { ResidentBatch } from "../../bindings/ts/kernel/resident.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
-import { type DataType, int8, physicalType, valueType } from "../../bindings/ts/type/data-type.js";
+import {
+  type DataType,
+  dictionary,
+  float64,
+  int8,
+  int16,
+  int32,
+  int64,
+  largeUtf8,
+  physicalType,
+  utf8,
+  valueType,
+} from "../../bindings/ts/type/data-type.js";
 import { consolidate } from "../../test/testing-result.js";
 import { asOfTwin, type JoinHow, joinTwin, type TwinSide } from "../../twin/join.js";
 import type { Value } from "../../twin/values.js";
@@ -15,7 +27,7 @@ import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
 import { JoinTime, JoinType, OperatorKind } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { batchOf, slice, type Table } from "./testing.js";
+import { batchOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
 
 const TYPES_OF: Record<JoinHow, JoinType> = {
   inner: JoinType.INNER,
@@ -50,12 +62,16 @@ export interface JoinQuery {
   readonly corrects?: boolean | undefined;
   /** The column after the keys is an int64 time on both sides then. */
   readonly time?: JoinTimeSpec | undefined;
+  /** Kept rows can leave. */
+  readonly keepOutputs?: boolean | undefined;
+  /** Per side whether its last column is a bool that tells which rows have had a match before; the twin knows no such rows. */
+  readonly matched?: readonly [boolean, boolean] | undefined;
   readonly faults?: number | undefined;
 }
 
-/** Columns of a side without its row kind. */
-const width = ({ types, changes }: JoinQuery, port: 0 | 1) =>
-  types[port].length - Number(changes?.[port] ?? false);
+/** Columns of a side without its row kind, or what tells of matches. */
+const width = ({ types, changes, matched }: JoinQuery, port: 0 | 1) =>
+  types[port].length - Number(changes?.[port] ?? false) - Number(matched?.[port] ?? false);
 
 const filters = ({ how }: JoinQuery) => how === "semi" || how === "anti";
 
@@ -108,6 +124,8 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
       time: query.time,
       kinds: kinds as [number | null, number | null] | undefined,
       corrects: query.corrects,
+      keepOutputs: query.keepOutputs,
+      matched: query.matched,
       faults: query.faults,
     }),
     columns: left.map((_, i) => i),
@@ -234,3 +252,93 @@ export const feedsOf: fc.Arbitrary<readonly Feed[]> = fc.array(
   }),
   { maxLength: 10 },
 );
+
+// ---- arbitrary joins
+
+/** Types whose keys are equal on both sides, whatever the encoding. */
+const ENCODINGS: readonly (readonly [DataType, DataType])[] = [
+  ...TYPES.filter(({ kind }) => kind !== "dictionary").map((type) => [type, type] as const),
+  [utf8, dictionary(utf8, int16)],
+  [dictionary(utf8, int32), dictionary(utf8, int8)],
+  [largeUtf8, utf8],
+  [int64, dictionary(int64, int16)],
+  [dictionary(float64, int32), float64],
+];
+
+export interface JoinCase {
+  readonly query: JoinQuery;
+  readonly tables: readonly [Table, Table];
+  readonly feeds: readonly Feed[];
+  readonly maxRows: number;
+}
+
+const faults = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  { weight: 2, arbitrary: fc.constantFrom(1, 2, 4, 8) },
+  { weight: 1, arbitrary: fc.nat(15) },
+);
+
+/** Any join of any sides of at most `most` rows, and ways to feed it. */
+export function joinCases(most: number): fc.Arbitrary<JoinCase> {
+  return (
+    fc
+      .record({
+        keys: fc.array(fc.constantFrom(...ENCODINGS), { maxLength: 3 }),
+        payload: fc.tuple(
+          fc.array(fc.constantFrom(...TYPES), { maxLength: 3 }),
+          fc.array(fc.constantFrom(...TYPES), { maxLength: 3 }),
+        ),
+        rows: fc.tuple(fc.nat(most), fc.nat(most)),
+      })
+      .chain(({ keys, payload, rows }) => {
+        const types = [0, 1].map((side) => [
+          ...keys.map((pair) => pair[side as 0 | 1]),
+          int64,
+          ...payload[side as 0 | 1],
+        ]) as [DataType[], DataType[]];
+        const table = (side: 0 | 1) =>
+          fc.tuple(
+            ...types[side].map((type) =>
+              fc.array(valuesOf(type), { minLength: rows[side], maxLength: rows[side] }),
+            ),
+          );
+        return fc.record({
+          tables: fc.tuple(table(0), table(1)),
+          feeds: feedsOf,
+          maxRows: fc.constantFrom(1, 3, 7, 65536),
+          query: fc
+            .record({
+              how: fc.constantFrom(...HOWS),
+              nullsEqual: fc.boolean(),
+              buildFirst: fc.boolean(),
+              kept: fc.boolean(),
+              residual: fc.option(fc.constant([keys.length, keys.length] as const), {
+                nil: undefined,
+                freq: 2,
+              }),
+              faults,
+            })
+            .map((options): JoinQuery => ({ types, keys: keys.length, ...options })),
+        });
+      })
+      .map((one) => {
+        const { query, tables } = one;
+        if (query.how !== "anti" || query.keys !== 1 || one.maxRows === 7) return one;
+        const keyed = tables[1][0]!.map((value) => value !== null);
+        const right =
+          one.maxRows === 3 ? tables[1] : tables[1].map((column) => column.filter((_, row) => keyed[row]));
+        const aware = { ...query, nullAware: true, nullsEqual: false, residual: undefined };
+        return { ...one, query: aware, tables: [tables[0], right] as const };
+      })
+      // Keys of the sides come from the same few values, so that there are matches.
+      .map((one) => {
+        const [left, right] = one.tables;
+        const shared = right.map((column, at) =>
+          at >= one.query.keys || left[at]!.length === 0
+            ? column
+            : column.map((value, row) => (row % 3 === 0 ? value : left[at]![(row * 7) % left[at]!.length]!)),
+        );
+        return { ...one, tables: [left, shared] as const };
+      })
+  );
+}

@@ -291,13 +291,13 @@ function sort(filtered: boolean, carried: number): Uint8Array {
   });
 }
 
-/** Both sides have the same program: its first outputs are the keys, a time where `time` asks for one, some others what is kept. */
+/** Both sides have the same program: its first outputs are the keys, a time where one is asked for, some others what is kept. */
 function joined(
   filtered: boolean,
   keys: number,
   type: JoinType,
   residual: boolean,
-  time?: JoinTimeSpec,
+  change: Partial<JoinConfigSpec> = {},
 ): Uint8Array {
   const sides = type === JoinType.SEMI || type === JoinType.ANTI ? [0] : [0, 1];
   const builder = new ProgramBuilder();
@@ -310,8 +310,8 @@ function joined(
     left: program(filtered),
     right: program(!filtered),
     outputs: sides.flatMap((port) => [0, 3, 4, 5, 6, 7, 9].map((output) => ({ port, output }))),
-    buildFirst: keys === 1 && time === undefined,
-    time,
+    buildFirst: keys === 1 && change.time === undefined,
+    ...change,
     residual: residual
       ? {
           program: builder.encode(),
@@ -491,10 +491,17 @@ export const CONFIGURATIONS = [true, false].flatMap((filtered) => [
   [OperatorKind.PARTITION, encodePartitionConfig(program(filtered), 18, 8, 3)] as const,
   [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.INNER, false)] as const,
   [OperatorKind.JOIN, joined(filtered, 4, filtered ? JoinType.LEFT : JoinType.ANTI, true)] as const,
-  [OperatorKind.JOIN, joined(filtered, 1, filtered ? JoinType.FULL : JoinType.SEMI, true, WITHIN)] as const,
   [
     OperatorKind.JOIN,
-    joined(filtered, 1, filtered ? JoinType.LEFT : JoinType.INNER, false, NEAREST),
+    joined(filtered, 1, filtered ? JoinType.FULL : JoinType.SEMI, true, { time: WITHIN }),
+  ] as const,
+  [
+    OperatorKind.JOIN,
+    joined(filtered, 1, filtered ? JoinType.LEFT : JoinType.INNER, false, { time: NEAREST }),
+  ] as const,
+  [
+    OperatorKind.JOIN,
+    joined(filtered, 1, filtered ? JoinType.RIGHT : JoinType.SEMI, !filtered, { keepOutputs: true }),
   ] as const,
 ]);
 
@@ -654,6 +661,7 @@ export const FURTHER_CONFIGURATIONS = [
     joinedTexts(JoinType.FULL, { keepResults: true, keepCodes: true, faults: JoinFault.TINY_TABLES }),
   ] as const,
   [OperatorKind.JOIN, joinedTexts(JoinType.ANTI, { nullAware: true, buildFirst: true })] as const,
+  [OperatorKind.JOIN, joinedTexts(JoinType.FULL, { keepOutputs: true })] as const,
   [OperatorKind.JOIN, joinedTexts(JoinType.FULL, { time: WITHIN, faults: SMALL_JOINS })] as const,
   [OperatorKind.JOIN, joinedTexts(JoinType.LEFT, { time: NEAREST, faults: SMALL_JOINS })] as const,
 ];

@@ -446,6 +446,10 @@ export interface JoinConfigSpec {
   readonly kinds?: readonly [number | null, number | null] | undefined;
   /** Rows without a match leave at once, and are taken back when they have one. Results end with a row kind then, too. */
   readonly corrects?: boolean | undefined;
+  /** All outputs of both programs are kept of rows that are kept, so that these can leave (`Operator.snapshot`). */
+  readonly keepOutputs?: boolean | undefined;
+  /** Per side whether its program's last output tells of a row that it has had a match before. */
+  readonly matched?: readonly [boolean, boolean] | undefined;
   /** Fault switches for tests. */
   readonly faults?: JoinFault | undefined;
 }
@@ -485,6 +489,9 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
     (spec.keepResults ? JoinFlag.KEEP_RESULTS : JoinFlag.NONE) |
     (spec.keepCodes ? JoinFlag.KEEP_CODES : JoinFlag.NONE) |
     (spec.corrects ? JoinFlag.CORRECT : JoinFlag.NONE) |
+    (spec.keepOutputs ? JoinFlag.KEEP_OUTPUTS : JoinFlag.NONE) |
+    (spec.matched?.[0] ? JoinFlag.MATCHED_LEFT : JoinFlag.NONE) |
+    (spec.matched?.[1] ? JoinFlag.MATCHED_RIGHT : JoinFlag.NONE) |
     timeFlags(spec.time);
   const set = (field: JoinConfig, value: number) => view.setUint32(field, value, true);
   set(JoinConfig.VERSION, Abi.VERSION);

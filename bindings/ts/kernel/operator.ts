@@ -400,7 +400,10 @@ export class Operator {
     );
   }
 
-  /** The state as batches, in the order in which `merge` takes them. The operator takes no input meanwhile. */
+  /**
+   * The state as batches, in the order in which `merge` takes them; of a join with `keepOutputs` the rows that it keeps, which
+   * leave by port (bit 0 of `section`; see kernel/ABI.md). The operator takes no input meanwhile.
+   */
   snapshot(maxRows = DEFAULT_MAX_ROWS): Generator<StateBatch> {
     return this.#snapshot((exports, context) =>
       exports.op_snapshot(context, this.#handle, this.#out, maxRows),

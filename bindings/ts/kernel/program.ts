@@ -225,6 +225,20 @@ export class ProgramBuilder {
   }
 }
 
+/** Types of an encoded program's outputs. */
+export function outputTypes(program: Uint8Array): Type[] {
+  const view = new DataView(program.buffer, program.byteOffset, program.byteLength);
+  const field = (at: ProgramHeader) => view.getUint32(at, true);
+  const columns = field(ProgramHeader.COLUMNS);
+  const types = columns + field(ProgramHeader.REGISTERS);
+  const instructions = padded(ProgramHeader.SIZE + types * 4);
+  const outputs = instructions + field(ProgramHeader.INSTRUCTIONS) * Instruction.SIZE;
+  return Array.from({ length: field(ProgramHeader.OUTPUTS) }, (_, output) => {
+    const register = view.getUint32(outputs + output * 4, true);
+    return view.getUint32(ProgramHeader.SIZE + (columns + register) * 4, true) as Type;
+  });
+}
+
 function padded(bytes: number): number {
   return (bytes + 7) & ~7;
 }

@@ -50,8 +50,16 @@ const LOGICAL: { readonly [type: number]: DataType } = {
 
 /** A schema for a batch of which only the physical types are known: columns `c0`, `c1`, and so on. */
 export function physicalSchema(view: DataView, batch: BatchDescriptor): Schema {
-  const fields = Array.from({ length: batch.columns }, (_, i) => {
-    const type = view.getUint32(batch.descriptors + i * Column.SIZE + Column.TYPE, true);
+  return schemaOfTypes(
+    Array.from({ length: batch.columns }, (_, i) =>
+      view.getUint32(batch.descriptors + i * Column.SIZE + Column.TYPE, true),
+    ),
+  );
+}
+
+/** The same for columns of these types. */
+export function schemaOfTypes(types: readonly Type[]): Schema {
+  const fields = types.map((type, i) => {
     const logical = LOGICAL[type];
     if (logical === undefined)
       throw new ArgumentError(`column ${i} of a state batch has the unknown type ${type}`);

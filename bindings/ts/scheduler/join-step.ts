@@ -1,5 +1,8 @@
 // A join as a step with two ports.
 //
+// Where there are files to write to, a batch's join by keys writes what it keeps when memory ends (spilled-join.ts): then its
+// results come at the end.
+//
 // In a batch, rows that come once the other side is complete are shared by workers (shared-map.ts), each with a join that
 // reads what this one has kept (op_attach).
 //
@@ -20,11 +23,13 @@ import { type JoinSide, type JoinStage, ticksOfWatermark, watermarkOf } from "..
 import type { QueryWorkers } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
+import { MemoryLimitError, SpillError } from "../type/error.js";
 import { lateRows } from "./late-rows.js";
-import type { Relief } from "./relief.js";
+import type { Relief, Spillable } from "./relief.js";
 import { emptyBatch } from "./rows.js";
 import { SharedMap } from "./shared-map.js";
-import { drain, OperatorStep } from "./step.js";
+import { joinSpills, SpilledJoin } from "./spilled-join.js";
+import { atWork, drain, drainOrRelieve, LEAST_ROWS, OperatorStep } from "./step.js";
 import { indicesOf, ticksAt, timesOf } from "./time-column.js";
 import type { LateRows } from "./window-step.js";
 
@@ -51,7 +56,7 @@ export interface JoinStepOptions {
   readonly relief: Relief | null;
 }
 
-export class JoinStep extends OperatorStep {
+export class JoinStep extends OperatorStep implements Spillable {
   readonly #batchRows: number;
   /** Of a join by time what its times are ticks of; null of others. */
   readonly #time: DataType | null;
@@ -65,6 +70,12 @@ export class JoinStep extends OperatorStep {
   /** Morsels so far since one side is complete, and what shares them. */
   #probed = 0;
   #map: SharedMap | null = null;
+  /** What has left for files, where rows may. */
+  readonly #spilled: SpilledJoin | null;
+  #hasSpilled = false;
+  /** Whether results of the operator are being taken, which must be written before its rows, and whether those of files are. */
+  #isGiving = false;
+  #isFinishing = false;
   /** Joins that read what `operator` has kept, and give results. */
   readonly #readers: Operator[] = [];
   readonly #ended = [false, false];
@@ -83,6 +94,7 @@ export class JoinStep extends OperatorStep {
     { batchRows, inTurn, keepResults = false, pool, passes, late, relief }: JoinStepOptions,
   ) {
     const { config, left, right, residual, schema } = stage;
+    const spills = relief !== null && inTurn && joinSpills(stage);
     const create = () =>
       kernel.operator({
         kind: OperatorKind.JOIN,
@@ -91,6 +103,7 @@ export class JoinStep extends OperatorStep {
           buildFirst: inTurn,
           keepResults,
           keepCodes: keepResults && stage.changes === null,
+          keepOutputs: spills,
         }),
         columns: left.columns,
         instruction: (index) => left.instructions[index],
@@ -101,6 +114,8 @@ export class JoinStep extends OperatorStep {
       });
     super(create(), relief);
     this.#create = create;
+    this.#spilled = spills ? new SpilledJoin(relief, stage) : null;
+    if (spills) relief.add(this);
     this.#batchRows = batchRows;
     this.#time = stage.time?.type ?? null;
     this.#passes = passes;
@@ -127,9 +142,71 @@ export class JoinStep extends OperatorStep {
       yield* this.#map.push(input, start, rows, firstRow);
       return;
     }
+    if (this.#spilled !== null) {
+      yield* this.#taken(this.#spilled, input, start, rows, firstRow, port as 0 | 1);
+      return;
+    }
     const status = yield* this.pushed(input, start, rows, firstRow, port);
     if (this.#late !== null) this.#tellLate(this.#late, input, start, rows, port);
     if (status === Status.HAS_MORE) yield* this.#pulled(this.operator);
+  }
+
+  /**
+   * Pushes rows or, once those that are kept have left, writes them, too. A morsel for which there is no room comes in
+   * halves before anything is spilled that is hardly worth it.
+   */
+  *#taken(
+    spilled: SpilledJoin,
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+    port: 0 | 1,
+  ): Generator<BatchData> {
+    const { operator } = this;
+    const relief = this.relief!;
+    const divides = rows > LEAST_ROWS;
+    const push = () => (this.#hasSpilled ? null : operator.push(input, start, rows, firstRow, port));
+    let status: Status | null;
+    try {
+      status = yield* atWork(relief.attempt(push, divides ? relief.worthwhile : 1), operator.output);
+    } catch (error) {
+      if (!(error instanceof MemoryLimitError)) throw error;
+      if (divides) {
+        const half = rows >> 1;
+        yield* this.#taken(spilled, input, start, half, firstRow, port);
+        yield* this.#taken(spilled, input, start + half, rows - half, firstRow, port);
+        return;
+      }
+      // No room even for the first rows.
+      status = null;
+      yield* atWork(
+        relief.spilling(() => this.spill()),
+        operator.output,
+      );
+    }
+    if (status === Status.HAS_MORE) yield* this.#pulled(operator);
+    if (status !== null) return;
+    const writing = relief.spilling(() => spilled.push(port, input, start, rows, firstRow));
+    yield* atWork(writing, operator.output);
+  }
+
+  get spillable(): number {
+    if (this.#hasSpilled || this.#isFinishing || !this.operator.isOpen) return 0;
+    const { rowsSelected, stateBytes } = this.operator.stats();
+    return rowsSelected === 0 ? 0 : stateBytes;
+  }
+
+  *spill(): Generator<void> {
+    const spilled = this.#spilled!;
+    const short = this.#isGiving ? yield* spilled.keep(this.operator) : null;
+    try {
+      yield* spilled.write(this.operator, this.#ended);
+    } catch (error) {
+      // Rows do not leave while results wait.
+      throw short !== null && !(error instanceof SpillError) ? short : error;
+    }
+    this.#hasSpilled = true;
   }
 
   /** Hands the late rows of a push over, if it had any: the operator only counts them. */
@@ -180,7 +257,7 @@ export class JoinStep extends OperatorStep {
         reader.attach(this.operator, 1 - port);
         return reader;
       },
-      take: (reader, more) => this.#taken(reader, more),
+      take: (reader, more) => this.#given(reader, more),
     });
   }
 
@@ -216,11 +293,25 @@ export class JoinStep extends OperatorStep {
       if (this.kept === null) for (const reader of this.#readers.splice(0)) reader.destroy();
     }
     this.#ended[port] = true;
-    if (this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE) yield* this.#pulled(this.operator);
+    // The side that ends first is only indexed where the other one comes after it.
+    const mayGive = this.#ended[1 - port]! || this.#spilled === null;
+    if (!this.#hasSpilled && this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE)
+      yield* this.#pulled(this.operator, mayGive);
+    if (this.#spilled !== null && this.#ended[1 - port]) yield* this.#finished(this.#spilled);
+  }
+
+  /** Both sides have ended: the results of what was written. */
+  *#finished(spilled: SpilledJoin): Generator<BatchData> {
+    this.#isFinishing = true;
+    if (this.#hasSpilled) {
+      this.relief!.release();
+      this.relief!.restore();
+    }
+    yield* spilled.results(this.#batchRows);
   }
 
   /** What a reader's first pull has brought, and the rest. */
-  *#taken(reader: Operator, more: boolean): Generator<BatchData> {
+  *#given(reader: Operator, more: boolean): Generator<BatchData> {
     if (this.kept === null) {
       const batch = reader.taken();
       if (batch !== null) yield batch;
@@ -232,7 +323,13 @@ export class JoinStep extends OperatorStep {
   }
 
   /** Empty batches tell that the operator is at work and has found nothing yet, or nothing that leaves the kernel. */
-  *#pulled(operator: Operator): Generator<BatchData> {
+  *#pulled(operator: Operator, mayGive = true): Generator<BatchData> {
+    if (this.relief !== null && this.kept === null) {
+      this.#isGiving = mayGive;
+      yield* drainOrRelieve(this.relief, operator, this.#batchRows);
+      this.#isGiving = false;
+      return;
+    }
     for (let more = true; more && this.kept !== null; ) {
       const pulled = operator.tryPullResident();
       more = pulled.more;

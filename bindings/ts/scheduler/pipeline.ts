@@ -49,6 +49,7 @@ import { SharedMap } from "./shared-map.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { SortStep } from "./sort-step.js";
 import { results, SpilledAggregation } from "./spilled-aggregation.js";
+import { joinSpills } from "./spilled-join.js";
 import {
   atWork,
   drain,
@@ -117,7 +118,9 @@ export class Pipeline {
     this.#probe = options.probe;
     const isTimed = options.timing.some((timing) => timing !== null);
     const relief =
-      options.spill !== null && maySpill(plan, isTimed) ? new Relief(kernel, options.spill) : null;
+      options.spill !== null && maySpill(plan, isTimed, options.inTurn)
+        ? new Relief(kernel, options.spill)
+        : null;
     this.#relief = relief;
     // A push that another worker could not make cannot be made again from here.
     const pool = relief === null ? options.pool : null;
@@ -467,7 +470,10 @@ function* stepsOf(
     else if (stage.kind === "union")
       yield { ...alone, step: new UnionStep(stage.schema, isTimedUnion(stage, timing, right())) };
     else if (stage.kind === "join") {
-      const keepResults = options.keepResults === true && isResult && index === stages.length - 1;
+      // Results that stay where they are made stay when rows leave for files, too, and would be in their way.
+      const mayLeave = options.relief !== null && options.inTurn && joinSpills(stage);
+      const isLast = isResult && index === stages.length - 1;
+      const keepResults = options.keepResults === true && isLast && !mayLeave;
       const passes = timing?.passed.has(stage) ?? false;
       if (stage.time === null && !passes) timing = null;
       yield { ...alone, step: new JoinStep(kernel, stage, { ...options, keepResults, passes }) };
@@ -497,10 +503,11 @@ function isSpillable({ changelog, keys }: AggregateStage): boolean {
   return !changelog && keys !== 0;
 }
 
-function maySpill(plan: LoweredPlan, isTimed: boolean): boolean {
+function maySpill(plan: LoweredPlan, isTimed: boolean, inTurn: boolean): boolean {
   const stages = chainsIn(plan).flatMap((chain) => chain.stages);
   return stages.some(
     (stage, index) =>
+      (stage.kind === "join" && inTurn && joinSpills(stage)) ||
       (stage.kind === "sort" && stages[index + 1]?.kind !== "limit") ||
       (stage.kind === "over" && !stage.sorted && !isTimed) ||
       (stage.kind === "aggregate" && isSpillable(stage)) ||

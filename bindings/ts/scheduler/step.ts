@@ -1,9 +1,10 @@
 // A step of a pipeline: takes morsels and watermarks, yields the batches that become ready.
 
+import { Type } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
 import type { InputBatch, Operator, StateBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
-import type { Schema } from "../type/data-type.js";
+import { byteWidth, physicalType, type Schema } from "../type/data-type.js";
 import { CorruptStateError, MemoryLimitError } from "../type/error.js";
 import type { SavedStep } from "./checkpoint.js";
 import type { Relief } from "./relief.js";
@@ -98,7 +99,7 @@ export abstract class OperatorStep implements Step {
 }
 
 /** A push of so few rows, or fewer, is not divided. */
-const LEAST_ROWS = 1024;
+export const LEAST_ROWS = 1024;
 
 /**
  * Pushes rows to what gives nothing before the end; yields empty batches while steps of the run spill to make room.
@@ -129,10 +130,15 @@ export function* taken(
 
 /** An empty batch for each turn of `work`: a step that is still at work. */
 export function* atWork<T>(work: Generator<void, T>, schema: Schema): Generator<BatchData, T> {
-  for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-    yield { schema, length: 0, columns: [] };
+  try {
+    for (;;) {
+      const { done, value } = work.next();
+      if (done) return value;
+      yield { schema, length: 0, columns: [] };
+    }
+  } finally {
+    // A run that is left here must leave the work, too: it may hold operators.
+    work.return(undefined as T);
   }
 }
 
@@ -174,6 +180,50 @@ export function* drainAsFits(
       continue;
     }
     if (pulled.batch !== null) isFirst = false;
+    yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
+    if (!pulled.more) return;
+  }
+}
+
+/** What of the free memory a batch of results may take, and what a text does, about. */
+const RESULT_SHARE = 1 / 8;
+const TEXT_BYTES = 32;
+
+/** What a row takes, about. */
+export function rowBytes({ fields }: Schema): number {
+  return fields.reduce((sum, { type }) => {
+    const physical = physicalType(type);
+    const isText = physical === Type.BYTES || physical === Type.LARGE_BYTES;
+    return sum + (isText ? TEXT_BYTES : Math.max(1, byteWidth(physical)));
+  }, 1);
+}
+
+/** Rows of a result batch that should fit: what a larger one has taken, also one that did not fit, stays taken. */
+export function fittingRows({ kernel, output }: Operator, batchRows: number): number {
+  const rows = Math.floor((kernel.freeBytes * RESULT_SHARE) / rowBytes(output));
+  return Math.min(batchRows, Math.max(LEAST_RESULT_ROWS, rows));
+}
+
+/**
+ * The results of an operator that waits for what it has given to be taken, in batches as large as memory allows; steps of
+ * the run spill where it does not do for small ones. Ends where the operator is gone then: it was the one that spilled.
+ */
+export function* drainOrRelieve(
+  relief: Relief,
+  operator: Operator,
+  batchRows: number,
+  batchBytes?: number,
+): Generator<BatchData> {
+  for (let rows = fittingRows(operator, batchRows); operator.isOpen; ) {
+    let pulled: ReturnType<Operator["tryPull"]>;
+    try {
+      pulled = operator.tryPull(rows, batchBytes);
+    } catch (error) {
+      if (!(error instanceof MemoryLimitError)) throw error;
+      if (rows > LEAST_RESULT_ROWS) rows = Math.max(LEAST_RESULT_ROWS, Math.min(rows, 65_536) >> 2);
+      else if (!(yield* atWork(relief.relieve(), operator.output))) throw error;
+      continue;
+    }
     yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
     if (!pulled.more) return;
   }
