@@ -20,6 +20,20 @@ const WORK: usize = 1784;
 /** Digits by which a 128-bit side entry may reach past its limb. */
 const SPILL: u32 = 4;
 
+/**
+ * Reads a word of the sums of listed groups (u32 each), that they are in the cache: these loads wait for memory together,
+ * where sums that are read one after the other wait each by itself. Answers what depends on all of them.
+ */
+export function sumExactBring(self: Accumulator, list: usize, rows: u32): u64 {
+  let all: u64 = 0;
+  for (const end = list + ((<usize>rows) << 2); list < end; list += 4) {
+    const group: usize = load<u32>(list);
+    if (self.limbs != 0) all += load<u64>(self.values + group * <usize>self.stride);
+    if (self.heads != 0) all += load<u32>(self.heads + (group << 2));
+  }
+  return all;
+}
+
 /** Reads a group's sum into `sum` (EXACT_SUM_BYTES). */
 export function sumExactLoad(self: Accumulator, group: u32, sum: usize): void {
   memory.fill(sum + NANS, 0, 24);

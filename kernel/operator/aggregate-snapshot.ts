@@ -7,7 +7,7 @@ import { Accumulator, Family, isLog, isMultiset, isPairs, isSketch } from "../ag
 import { bitsLoad } from "../aggregate/bits";
 import { distinctValue } from "../aggregate/distinct";
 import { EXACT_STATE_BYTES } from "../aggregate/exact-limbs";
-import { EXACT_SUM_BYTES, sumExactState } from "../aggregate/exact-read";
+import { EXACT_SUM_BYTES, sumExactBring, sumExactState } from "../aggregate/exact-read";
 import { MOMENTS_BYTES } from "../aggregate/moments-fast";
 import { minmaxLoad } from "../aggregate/minmax";
 import { multisetMultiplicity, multisetValue } from "../aggregate/multiset";
@@ -68,6 +68,9 @@ import {
 } from "./aggregate-state";
 import { Aggregation, accumulatorAt, aggregationOf, groupsHaveRows, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
+
+/** Sums that are brought into the cache together. */
+const BROUGHT: u32 = 64;
 
 /**
  * Writes the next batch of the state to `out`: the `first`, or the one after the last. HAS_MORE, then FINISHED. With
@@ -287,6 +290,11 @@ function saveAccumulator(
   for (let row: u32 = 0; row < rows; row++) {
     const group = load<u32>(list + ((<usize>row) << 2));
     if (accumulator.family == <u32>Family.SUM_EXACT) {
+      // Groups of a partition lie far apart.
+      if (row % BROUGHT == 0) {
+        const some = sumExactBring(accumulator, list + ((<usize>row) << 2), min(BROUGHT, rows - row));
+        store<u64>(value, some);
+      }
       const length = sumExactState(accumulator, group, value, scratch);
       if (!builderReserveBytes(region, builder, length)) return false;
       builderAppendBytes(builder, value, length);

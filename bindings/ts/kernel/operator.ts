@@ -14,7 +14,7 @@ import type { KernelExports } from "./exports.js";
 import { type FailureContext, failureError, readFailure } from "./failure.js";
 import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
-import { copyBatch } from "./output.js";
+import { BatchRoom, copyBatch } from "./output.js";
 import { ResidentBatch } from "./resident.js";
 import { type PartitionedState, physicalSchema, type StateBatch } from "./state.js";
 
@@ -110,6 +110,8 @@ export class Operator {
   readonly #checked: (Schema | undefined)[] = [];
   #failure: MillraceError | null = null;
   #resident: ResidentBatch | null = null;
+  /** Where batches that leave lie, one after the other; null: each has memory of its own. */
+  #room: BatchRoom | null = null;
   /** Numbers of the dictionaries that results have, by address. */
   readonly #dictionaryIds = new Map<number, number>();
 
@@ -145,6 +147,11 @@ export class Operator {
     } finally {
       kernel.free(config);
     }
+  }
+
+  /** From now on a batch that leaves is valid until the next one only: for who writes it at once. */
+  lend(): void {
+    this.#room ??= new BatchRoom();
   }
 
   get isOpen(): boolean {
@@ -242,7 +249,7 @@ export class Operator {
   /** A copy of the batch that lies described at `out`; null when it has no rows. */
   taken(): BatchData | null {
     const batch = readBatch(this.kernel.memory.view, this.#out);
-    return batch.rows === 0 ? null : copyBatch(this.kernel.memory, batch, this.output);
+    return batch.rows === 0 ? null : copyBatch(this.kernel.memory, batch, this.output, this.#room);
   }
 
   /** The same where it lies: see `tryPullResident`. */
@@ -301,7 +308,7 @@ export class Operator {
   /** The next result batch in memory of its own; null when there is none (now). */
   pull(maxRows = DEFAULT_MAX_ROWS, maxBytes = DEFAULT_MAX_BYTES): BatchData | null {
     const batch = this.#pull(maxRows, maxBytes);
-    return batch === null ? null : copyBatch(this.kernel.memory, batch, this.output);
+    return batch === null ? null : copyBatch(this.kernel.memory, batch, this.output, this.#room);
   }
 
   /** The next batch and its section: of a partition operator, the partition. */
@@ -309,7 +316,7 @@ export class Operator {
     const batch = this.#pull(maxRows, maxBytes);
     return batch === null
       ? null
-      : { ...copyBatch(this.kernel.memory, batch, this.output), section: batch.section };
+      : { ...copyBatch(this.kernel.memory, batch, this.output, this.#room), section: batch.section };
   }
 
   /** The next batch of the state of a partial aggregation, which leaves; null when there is none (now). */
@@ -317,7 +324,10 @@ export class Operator {
     const batch = this.#pull(maxRows, DEFAULT_MAX_BYTES);
     if (batch === null) return null;
     const { memory } = this.kernel;
-    return { ...copyBatch(memory, batch, physicalSchema(memory.view, batch)), section: batch.section };
+    return {
+      ...copyBatch(memory, batch, physicalSchema(memory.view, batch), this.#room),
+      section: batch.section,
+    };
   }
 
   /**
@@ -436,7 +446,7 @@ export class Operator {
         if (batch.columns === 0) continue;
         const { section, partition } = batch;
         const schema = physicalSchema(memory.view, batch);
-        yield { ...copyBatch(memory, batch, schema), section, partition };
+        yield { ...copyBatch(memory, batch, schema, this.#room), section, partition };
       }
     } finally {
       // Where memory that ended has made the operator fail this is refused, too: the first error tells why.

@@ -8,7 +8,7 @@ import { MillraceError } from "../type/error.js";
 import { arbitraryColumn, bitsOf, oneColumn, PLAIN_TYPES } from "../type/testing.js";
 import { readBatch } from "./descriptor.js";
 import { Kernel } from "./kernel.js";
-import { copyBatch, countBits } from "./output.js";
+import { BatchRoom, copyBatch, countBits } from "./output.js";
 import { ResidentBatch } from "./resident.js";
 
 let kernel: Kernel;
@@ -19,6 +19,8 @@ afterAll(() => kernel.close());
 
 describe.each(PLAIN_TYPES.map((type) => [typeName(type), type] as const))("%s", (_, type) => {
   test("any rows", () => {
+    const room = new BatchRoom();
+    new Uint8Array(room.take(4096)).fill(0xff);
     fc.assert(
       fc.property(arbitraryColumn(type), fc.nat(40), fc.nat(40), ({ values, column }, a, b) => {
         const start = Math.min(a, b, values.length);
@@ -29,7 +31,10 @@ describe.each(PLAIN_TYPES.map((type) => [typeName(type), type] as const))("%s", 
         const copy = copyBatch(kernel.memory, batch, table.schema).columns[0]!;
         const borrowed = ResidentBatch.borrow(kernel, table.schema, batch);
         const kept = borrowed.copy();
-        for (const result of [copy, borrowed.toHost().columns[0]!, kept.toHost().columns[0]!]) {
+        const lent = copyBatch(kernel.memory, batch, table.schema, room).columns[0]!;
+        expect(lent.values.buffer).toBe(room.take(0));
+        expect(lent.offsets?.slice()).toEqual(copy.offsets?.slice());
+        for (const result of [copy, lent, borrowed.toHost().columns[0]!, kept.toHost().columns[0]!]) {
           expect(valuesOf(result).map(bitsOf)).toEqual(expected.map(bitsOf));
           expect(result.offset).toBe(0);
           expect(result.nullCount).toBe(expected.filter((value) => value === null).length);
@@ -57,11 +62,14 @@ test.each([
       : [Uint8Array.of(1), null, Uint8Array.of(), Uint8Array.of(2, 3)];
   const table = kernel.load([oneColumn(writeColumn(narrow, values))]);
   const batch = readBatch(kernel.memory.view, table.batches[0]!.describe([0], 1, 3));
-  const { columns } = copyBatch(kernel.memory, batch, {
-    fields: [{ name: "x", type: wide, nullable: true }],
-  });
-  expect(columns[0]!.offsets).toHaveLength(4 * 8);
-  expect(valuesOf(columns[0]!)).toEqual(values.slice(1));
+  const schema = { fields: [{ name: "x", type: wide, nullable: true }] };
+  const used = new BatchRoom();
+  new Uint8Array(used.take(4096)).fill(0xff);
+  for (const room of [null, used]) {
+    const { columns } = copyBatch(kernel.memory, batch, schema, room);
+    expect(columns[0]!.offsets).toHaveLength(4 * 8);
+    expect(valuesOf(columns[0]!)).toEqual(values.slice(1));
+  }
   table.free();
 });
 

@@ -1,4 +1,5 @@
-// Results leave kernel memory as fresh buffers: one allocation a batch, padded with zeros as Arrow wants.
+// Results leave kernel memory as fresh buffers: one allocation a batch, padded with zeros as Arrow wants. What is written at
+// once leaves in a room that is used again: fresh memory takes longer to get, and to give back, than the copy.
 
 import { Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData } from "../type/column.js";
@@ -17,6 +18,8 @@ import type { KernelMemory } from "./memory.js";
 import { padded } from "./slice.js";
 
 const COLUMN_BYTES = 64;
+/** What grows bit by bit grows by so much at once. */
+const HEADROOM = 1.25;
 
 /** A column to copy: where its rows begin in every buffer, and how large its copy is. */
 interface Plan {
@@ -33,8 +36,27 @@ interface Plan {
   readonly first: number;
 }
 
-/** Copies a batch out. `schema` has the logical types of its columns; large types get 64-bit offsets. */
-export function copyBatch(memory: KernelMemory, batch: BatchDescriptor, schema: Schema): BatchData {
+/** Memory for one batch at a time, which the next one takes over. */
+export class BatchRoom {
+  #buffer = new ArrayBuffer(0);
+
+  /** At least so many bytes; what they hold is not said. */
+  take(bytes: number): ArrayBuffer {
+    if (bytes > this.#buffer.byteLength) this.#buffer = new ArrayBuffer(Math.ceil(bytes * HEADROOM));
+    return this.#buffer;
+  }
+}
+
+/**
+ * Copies a batch out. `schema` has the logical types of its columns; large types get 64-bit offsets.
+ * @param room where to, without padding; null for fresh memory
+ */
+export function copyBatch(
+  memory: KernelMemory,
+  batch: BatchDescriptor,
+  schema: Schema,
+  room: BatchRoom | null = null,
+): BatchData {
   if (batch.columns !== schema.fields.length) {
     throw new MillraceError(
       "ARGUMENT",
@@ -48,7 +70,7 @@ export function copyBatch(memory: KernelMemory, batch: BatchDescriptor, schema: 
     (sum, plan) => sum + padded(plan.validity) + padded(plan.values) + padded(plan.offsets),
     0,
   );
-  const buffer = new ArrayBuffer(total);
+  const buffer = room === null ? new ArrayBuffer(total) : room.take(total);
   let cursor = 0;
   const take = (bytes: number): Uint8Array => {
     const view = new Uint8Array(buffer, cursor, bytes);
@@ -168,7 +190,7 @@ function copyBytes(source: Uint8Array, from: number, target: Uint8Array): void {
 /** Offsets from 0 on, as wide as the field's type has them. */
 function copyOffsets(memory: KernelMemory, plan: Plan, target: Uint8Array): Uint8Array {
   const { rows, first } = plan;
-  if (rows === 0) return target;
+  if (rows === 0) return target.fill(0);
   const width = plan.source.type === Type.BYTES ? 4 : 8;
   const source = plan.source.offsets + plan.start * width;
   if (first === 0 && target.length === (rows + 1) * width) {
@@ -178,6 +200,7 @@ function copyOffsets(memory: KernelMemory, plan: Plan, target: Uint8Array): Uint
   const from = new Uint32Array(memory.memory.buffer, source, ((rows + 1) * width) / 4);
   const to = new Uint32Array(target.buffer, target.byteOffset, target.length / 4);
   const [step, stride] = [to.length / (rows + 1), width / 4];
+  if (step > 1) to.fill(0);
   // Differences are below 2^32, as the bytes are in kernel memory: the low words are enough.
   const low = first >>> 0;
   for (let row = 0; row <= rows; row++) to[row * step] = from[row * stride]! - low;

@@ -42,3 +42,14 @@ export function hostBatch(input: InputBatch, schema: Schema): BatchData {
   const columns = schema.fields.map((_, column) => input.source(column)!);
   return { schema, length: input.rows, columns };
 }
+
+/** The same in memory of its own: a batch that is kept although its operator lends its memory (`Operator.lend`). */
+export function owned<T extends BatchData>(batch: T): T {
+  const columns = batch.columns.map((column) => ({
+    ...column,
+    values: column.values.slice(),
+    validity: column.validity?.slice() ?? null,
+    offsets: column.offsets?.slice() ?? null,
+  }));
+  return { ...batch, columns };
+}

@@ -13,6 +13,7 @@ import type { Extent, SpillFile } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
+import { owned } from "./rows.js";
 import { atWork, drainAsFits } from "./step.js";
 
 /** Partitions, by the groups of the state that leaves first: so few that a batch of each is worth writing. */
@@ -65,6 +66,7 @@ export class SpilledAggregation {
       this.#parts = Array.from({ length }, () => ({ pieces: [], bytes: 0 }));
     }
     const before = this.#parts.map(({ pieces, bytes }) => ({ pieces: pieces.length, bytes }));
+    operator.lend();
     try {
       for (const state of operator.snapshotParts(this.#parts.length, STATE_ROWS)) {
         this.#add(state);
@@ -85,7 +87,7 @@ export class SpilledAggregation {
     const part = this.#parts[state.partition]!;
     const { section } = state;
     if (section === 0) {
-      part.pieces.push({ header: state, batches: [] });
+      part.pieces.push({ header: owned(state), batches: [] });
       return;
     }
     this.#files[section] ??= this.#relief.file(state.schema);

@@ -152,6 +152,7 @@ export class SpilledJoin {
 
   *#leave(operator: Operator, division: Division): Generator<void> {
     const dividers: (Operator | null)[] = [null, null];
+    operator.lend();
     try {
       for (const batch of operator.snapshot(this.#rows)) {
         const port = (batch.section & PORT) as Port;

@@ -97,6 +97,7 @@ export class SpilledSort {
     }
     if (rowsSelected > rowsOut) {
       operator.watermark(END_OF_INPUT);
+      operator.lend();
       this.#file ??= this.#relief.file(this.#sorted.schema);
       const batches = drainAsFits(operator, this.#batchRows, this.#batchBytes);
       this.#runs.push(yield* this.#run(this.#file, batches));
@@ -299,9 +300,7 @@ export class SpilledSort {
           yield this.#nothing;
           continue;
         }
-        const numbers = numbersOf(batch);
-        let end = 0;
-        while (end < numbers.length && last.done < last.rows) pieces[numbers[end++]!]!.done++;
+        const end = this.#count(pieces, last, numbersOf(batch));
         const columns = batch.columns.slice(0, -1);
         yield sliceRows({ schema, length: batch.length, columns }, 0, end);
         if (last.done === last.rows) return;
@@ -309,6 +308,17 @@ export class SpilledSort {
     } finally {
       operator.destroy();
     }
+  }
+
+  /** Counts rows, whose batches' numbers these are, as gone, up to the last one of `last`; answers how many they are. */
+  #count(pieces: readonly Piece[], last: Piece, numbers: Uint32Array): number {
+    const counts = new Uint32Array(pieces.length);
+    const ending = pieces.indexOf(last);
+    const most = last.rows - last.done;
+    let end = 0;
+    while (end < numbers.length && counts[ending]! < most) counts[numbers[end++]!]!++;
+    for (const [number, piece] of pieces.entries()) piece.done += counts[number]!;
+    return end;
   }
 
   #open(): Operator {
