@@ -90,3 +90,16 @@ describe.each(["file", "stream"] as const)("metadata of a %s", (format) => {
     }
   });
 });
+
+test("a file without its end, or whose footer lies elsewhere, is refused before apache-arrow reads that for ever", () => {
+  const bytes = arrow.tableToIPC(table, "file");
+  for (let length = 6; length < bytes.length; length++) {
+    expect(() => fromArrow(bytes.slice(0, length))).toThrow(/contradict themselves: .* is cut off/);
+  }
+  const copy = bytes.slice();
+  const view = new DataView(copy.buffer);
+  for (const footer of [0, 7, -1, copy.length, copy.length - 17, 2 ** 31 - 1, -(2 ** 31)]) {
+    view.setInt32(copy.length - 10, footer, true);
+    expect(() => fromArrow(copy)).toThrow(/the footer lies outside the file/);
+  }
+});

@@ -65,12 +65,15 @@ function checkStream(view: DataView, from: number): void {
   }
 }
 
-/** Messages of a file lie where its footer says. */
+/** Messages of a file lie where its footer says, and the footer lies before the file's last bytes. */
 function checkFooter(view: DataView): void {
-  const end = view.byteLength - MAGIC.length - 4;
-  if (end < MAGIC_BYTES) return;
+  const tail = view.byteLength - MAGIC.length;
+  const end = tail - 4;
+  if (end < MAGIC_BYTES || !MAGIC.every((byte, at) => view.getUint8(tail + at) === byte))
+    throw malformed("a file that does not end with ARROW1 is cut off");
   const start = end - view.getInt32(end, true);
-  if (start < 0 || end - start < 8) return;
+  // apache-arrow would take what lies elsewhere for a footer.
+  if (start < MAGIC_BYTES || end - start < 8) throw malformed("the footer lies outside the file");
   const walk = new Walk(view, start, end);
   const root = walk.root();
   walk.table(root, FOOTER);
