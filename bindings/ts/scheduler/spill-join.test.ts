@@ -8,19 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import { type Value, writeBatch } from "../../../twin/values.js";
-import {
-  col,
-  count,
-  Engine,
-  type EngineOptions,
-  from,
-  MemoryLimitError,
-  type Plan,
-  SpillError,
-  sum,
-} from "../index.js";
+import { col, count, Engine, type EngineOptions, from, MemoryLimitError, type Plan, sum } from "../index.js";
 import { Operator } from "../kernel/index.js";
-import { countingHost, failure } from "../spill/testing-host.js";
 import type { BatchData } from "../type/column.js";
 import {
   bool,
@@ -36,7 +25,13 @@ import {
   type Schema,
   utf8,
 } from "../type/data-type.js";
-import { expectNoFilesIn } from "./testing-spill.js";
+import {
+  counted,
+  expectNoFilesIn,
+  type SpillingQuery,
+  tellsOfDamagedFiles,
+  tellsOfFailedWrites,
+} from "./testing-spill.js";
 
 const LEFT: Schema = {
   fields: [
@@ -358,49 +353,23 @@ it("wherever memory ends, nothing is given twice or left out", async () => {
 describe("faults", () => {
   const plan = l.join(r, { on: "k", how: "full" }) as Plan;
 
-  async function counting() {
-    const { counts, spillHost } = await countingHost();
-    const engine = await open("2 MiB", { spillHost });
-    const expected = await expectedOf(plan, tables);
-    expect(fingerprint(resultRows(await engine.collect(plan, tables)))).toEqual(expected);
-    const { writes, reads } = counts;
-    expect(Math.min(writes, reads)).toBeGreaterThan(20);
-    const again = (options = {}) => {
-      counts.writes = 0;
-      counts.reads = 0;
-      return engine.collect(plan, tables, options);
-    };
-    return { counts, engine, expected, writes, reads, again };
-  }
+  const spilling = async (): Promise<SpillingQuery> => ({
+    expected: await expectedOf(plan, tables),
+    open: (spillHost) => open("2 MiB", { spillHost }),
+    run: async (engine, options) => fingerprint(resultRows(await engine.collect(plan, tables, options))),
+    expectNoFiles,
+  });
 
-  it("a write that fails is a SpillError and leaves the engine as it was", async () => {
-    const { counts, engine, expected, writes, again } = await counting();
-    for (const failAt of [1, 2, writes >> 1, writes]) {
-      counts.onWrite = (nth) => {
-        if (nth === failAt) throw failure("ENOSPC");
-      };
-      const error = await again().catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(SpillError);
-      expect((error as SpillError).message).toMatch(/disk is full/);
-      expectNoFiles(engine);
-    }
-    counts.onWrite = () => {};
-    expect(fingerprint(resultRows(await again()))).toEqual(expected);
-    await engine.close();
-  }, 60_000);
+  it("a write that fails, whichever it is, is a SpillError and leaves the engine as it was", async () => {
+    await tellsOfFailedWrites(await spilling());
+  });
 
   it("a torn file, or one whose bytes have changed, is a SpillError", async () => {
-    const { counts, engine, reads, again } = await counting();
-    for (const fault of ["torn", "changed"]) {
-      counts.onRead = (nth) => (nth === reads >> 1 ? fault : "fine");
-      await expect(again()).rejects.toThrow(SpillError);
-      expectNoFiles(engine);
-    }
-    await engine.close();
-  }, 60_000);
+    await tellsOfDamagedFiles(await spilling());
+  });
 
   it("a run that is aborted, or an engine that is closed, leaves nothing", async () => {
-    const { counts, engine, writes, reads, again } = await counting();
+    const { counts, engine, writes, reads, again } = await counted(await spilling());
     const aborting = async (onWrite: number, onRead: number) => {
       const controller = new AbortController();
       const at = (wanted: number) => (nth: number) => {

@@ -30,13 +30,11 @@ import {
   MemoryLimitError,
   type Plan,
   rowNumber,
-  SpillError,
   sum,
 } from "../index.js";
 import { Kernel, Operator } from "../kernel/index.js";
 import { BUILDS } from "../kernel/testing.js";
 import { SpillFolder } from "../spill/index.js";
-import { countingHost, failure } from "../spill/testing-host.js";
 import type { BatchData } from "../type/column.js";
 import {
   binary,
@@ -53,7 +51,13 @@ import {
 } from "../type/data-type.js";
 import { CELLS, drawnOrder } from "./testing-order.js";
 import { refuseSorts } from "./testing-refusal.js";
-import { expectNoFilesIn } from "./testing-spill.js";
+import {
+  counted,
+  expectNoFilesIn,
+  type SpillingQuery,
+  tellsOfDamagedFiles,
+  tellsOfFailedWrites,
+} from "./testing-spill.js";
 
 const SCHEMA: Schema = {
   fields: [
@@ -352,41 +356,25 @@ describe("many runs of few rows", () => {
 describe("faults", () => {
   const plan = SORTS.texts!;
 
-  /** An engine that spills, with its writes and reads counted. */
-  async function counting() {
-    const { counts, spillHost } = await countingHost();
+  async function spilling(): Promise<SpillingQuery & { memory: number }> {
     const { expected, idle, taken } = await inMemory(plan);
     const memory = Math.floor(idle + 0.5 * taken);
-    const engine = await open(memory, { faults: { spillHost } });
-    expect(inOrder(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);
-    const { writes, reads } = counts;
-    expect(Math.min(writes, reads)).toBeGreaterThan(20);
-    const again = (options = {}) => {
-      counts.writes = 0;
-      counts.reads = 0;
-      return engine.collect(plan, { t: batches }, options);
+    return {
+      expected,
+      memory,
+      open: (spillHost) => open(memory, { faults: { spillHost } }),
+      run: async (engine, options) =>
+        inOrder(resultRows(await engine.collect(plan, { t: batches }, options))),
+      expectNoFiles,
     };
-    return { counts, engine, expected, memory, writes, reads, again };
   }
 
   it("a write that fails, whichever it is, is a SpillError and leaves the engine as it was", async () => {
-    const { counts, engine, expected, writes, again } = await counting();
-    for (const failAt of [1, 2, 3, writes >> 1, writes]) {
-      counts.onWrite = (nth) => {
-        if (nth === failAt) throw failure("ENOSPC");
-      };
-      const error = await again().catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(SpillError);
-      expect((error as SpillError).message).toMatch(/disk is full/);
-      expectNoFiles(engine);
-    }
-    counts.onWrite = () => {};
-    expect(inOrder(resultRows(await again()))).toEqual(expected);
-    await engine.close();
+    await tellsOfFailedWrites(await spilling());
   });
 
   it("memory that ends while rows leave ends the run, and says so", async () => {
-    const { engine, expected, again } = await counting();
+    const { engine, expected, again } = await counted(await spilling());
     const real = Operator.prototype.tryPull;
     for (const failAt of [1, 2, 3]) {
       let pulls = 0;
@@ -402,22 +390,17 @@ describe("faults", () => {
       expect(error).toBeInstanceOf(MemoryLimitError);
       expectNoFiles(engine);
     }
-    expect(inOrder(resultRows(await again()))).toEqual(expected);
+    expect(await again()).toEqual(expected);
     await engine.close();
   });
 
   it("a torn file, or one whose bytes have changed, is a SpillError", async () => {
-    const { counts, engine, reads, again } = await counting();
-    for (const fault of ["torn", "changed"]) {
-      counts.onRead = (nth) => (nth === reads >> 1 ? fault : "fine");
-      await expect(again()).rejects.toThrow(SpillError);
-      expectNoFiles(engine);
-    }
-    await engine.close();
+    await tellsOfDamagedFiles(await spilling());
   });
 
   it("a run that is aborted, or left, or an engine that is closed, leaves nothing", async () => {
-    const { counts, engine, memory, writes, reads, again } = await counting();
+    const query = await spilling();
+    const { counts, engine, writes, reads, again } = await counted(query);
     for (const [event, at] of [
       ["onWrite", 3],
       ["onWrite", writes],
@@ -434,7 +417,7 @@ describe("faults", () => {
       counts.onRead = () => "fine";
     }
     await engine.close();
-    const other = await open(memory);
+    const other = await open(query.memory);
     const left = other.stream(plan, { t: batches }, { batchRows: 100 });
     await left.next();
     expect(other.stats().spill!.files).toBeGreaterThan(0);

@@ -31,10 +31,16 @@ import {
   variance,
 } from "../index.js";
 import { Operator } from "../kernel/index.js";
-import { countingHost, failure, hostWith } from "../spill/testing-host.js";
+import { failure, hostWith } from "../spill/testing-host.js";
 import type { BatchData } from "../type/column.js";
 import { float64, int32, int64, type Schema, utf8 } from "../type/data-type.js";
-import { expectNoFilesIn } from "./testing-spill.js";
+import {
+  counted,
+  expectNoFilesIn,
+  type SpillingQuery,
+  tellsOfDamagedFiles,
+  tellsOfFailedWrites,
+} from "./testing-spill.js";
 
 const SCHEMA: Schema = {
   fields: [
@@ -191,36 +197,19 @@ describe("aggregations", () => {
 describe("faults", () => {
   const plan = AGGREGATIONS.sums;
 
-  /** An engine that spills, with its writes and reads counted. */
-  async function counting() {
-    const { counts, spillHost } = await countingHost();
+  async function spilling(): Promise<SpillingQuery & { memory: number }> {
     const { expected, memory } = await inMemory(plan);
-    const engine = await open(memory, { spillHost });
-    expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);
-    const { writes, reads } = counts;
-    expect(Math.min(writes, reads)).toBeGreaterThan(20);
-    const again = (options = {}) => {
-      counts.writes = 0;
-      counts.reads = 0;
-      return engine.collect(plan, { t: batches }, options);
+    return {
+      expected,
+      memory,
+      open: (spillHost) => open(memory, { spillHost }),
+      run: async (engine, options) => text(resultRows(await engine.collect(plan, { t: batches }, options))),
+      expectNoFiles,
     };
-    return { counts, engine, expected, memory, writes, reads, again };
   }
 
   it("a write that fails, whichever it is, is a SpillError and leaves the engine as it was", async () => {
-    const { counts, engine, expected, writes, again } = await counting();
-    for (const failAt of [1, 2, 3, writes >> 1, writes]) {
-      counts.onWrite = (nth) => {
-        if (nth === failAt) throw failure("ENOSPC");
-      };
-      const error = await again().catch((thrown: unknown) => thrown);
-      expect(error).toBeInstanceOf(SpillError);
-      expect((error as SpillError).message).toMatch(/disk is full/);
-      expectNoFiles(engine);
-    }
-    counts.onWrite = () => {};
-    expect(text(resultRows(await again()))).toEqual(expected);
-    await engine.close();
+    await tellsOfFailedWrites(await spilling());
   });
 
   it("what has left when memory runs out in the middle is not counted twice", async () => {
@@ -248,17 +237,12 @@ describe("faults", () => {
   });
 
   it("a torn file, or one whose bytes have changed, is a SpillError", async () => {
-    const { counts, engine, reads, again } = await counting();
-    for (const fault of ["torn", "changed"]) {
-      counts.onRead = (nth) => (nth === reads >> 1 ? fault : "fine");
-      await expect(again()).rejects.toThrow(SpillError);
-      expectNoFiles(engine);
-    }
-    await engine.close();
+    await tellsOfDamagedFiles(await spilling());
   });
 
   it("a run that is aborted, or an engine that is closed, while it spills leaves nothing", async () => {
-    const { counts, engine, memory, writes, again } = await counting();
+    const query = await spilling();
+    const { counts, engine, writes, again } = await counted(query);
     for (const at of [3, writes >> 1, writes]) {
       const controller = new AbortController();
       counts.onWrite = (nth) => {
@@ -268,7 +252,7 @@ describe("faults", () => {
       expectNoFiles(engine);
     }
     await engine.close();
-    const other = await open(memory);
+    const other = await open(query.memory);
     const left = other.stream(plan, { t: batches });
     await left.next();
     expect(other.stats().spill!.files).toBeGreaterThan(0);

@@ -160,18 +160,10 @@ export class SpilledJoin {
         this.#nulls ||= (batch.section & NULLS) !== 0;
         if (batch.length === 0) continue;
         dividers[port] ??= this.#again(port, division);
-        const width = this.#written(port).fields.length;
-        const columns = batch.columns.slice(0, width);
         const schema = this.#written(port);
-        yield* this.#divide(
-          dividers[port],
-          division,
-          port,
-          { ...batch, schema, columns },
-          0,
-          batch.length,
-          0,
-        );
+        const columns = batch.columns.slice(0, schema.fields.length);
+        const written = { ...batch, schema, columns };
+        yield* this.#divide(dividers[port], division, port, written, 0, batch.length, 0);
       }
     } finally {
       for (const divider of dividers) divider?.destroy();
