@@ -163,8 +163,9 @@ function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {
   return copy;
 }
 
-/** Rows of a batch of state: small, so that cursors stop in the middle of sections. */
+/** Rows of a batch of state: few, so that cursors stop in the middle of sections; of what has had many rows it would take long. */
 const STATE_ROWS = 5;
+const MANY_ROWS = 2000;
 
 /** Calls after which results are asked for, and calls that ask for results, or for the state. */
 const ENDS: readonly (string | symbol)[] = ["watermark", "finish", "finishResident"];
@@ -186,8 +187,10 @@ function restarting(make: () => Operator, restart: number, split: boolean, damag
 
   const moved = (from: Operator, into: Operator) => {
     try {
-      partlyLate += from.stats().partlyLateRows;
-      for (const state of damage([...from.snapshot(STATE_ROWS)])) into.merge(state);
+      const { rowsIn, partlyLateRows } = from.stats();
+      partlyLate += partlyLateRows;
+      const rows = rowsIn < MANY_ROWS ? STATE_ROWS : MANY_ROWS;
+      for (const state of damage([...from.snapshot(rows)])) into.merge(state);
     } finally {
       from.destroy();
     }

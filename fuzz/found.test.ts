@@ -441,3 +441,21 @@ it("windows that go on in another operator remember that rows were partly late",
     ],
   );
 });
+
+it("a session at the first tick of all is not partly late before there is a watermark", () => {
+  const columns = [{ name: "c0", type: int64, nullable: false }];
+  return holds(
+    {
+      plan: {
+        kind: "aggregate",
+        input: source("t0", columns),
+        keys: [],
+        aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+        grouping: null,
+        window: { ...PLAIN_WINDOW, kind: "session", column: "c0", size: 1 },
+      },
+      tables: { t0: { columns, rows: [[-9223372036854775808n]] } },
+    },
+    [PLAIN_WAY, { ...PLAIN_WAY, mode: "stream" }],
+  );
+});

@@ -316,7 +316,7 @@ function findSessions(
       store<u32>(numbers + ((<usize>kept) << 2), number);
       store<u16>(selection + ((<usize>kept) << 1), <u16>row);
       kept++;
-      if (time <= expiry) tellPartlyLate(self, number, time);
+      if (time <= expiry) tellPartlyLate(self, number, time, expiry);
     }
     if (time > newest) {
       newest = time;
@@ -364,7 +364,7 @@ function findMost(
       const expiry = expiryOf(watermarkAfter(self, self.watermark, newest), lateness);
       name = sessionOf(sessions, heads, records, gap, key, time, expiry) + 1;
       if (name == 0) tellLate(self, program, row);
-      else if (time <= expiry) tellPartlyLate(self, name - 1, time);
+      else if (time <= expiry) tellPartlyLate(self, name - 1, time, expiry);
     }
     newest = max<i64>(newest, time);
     store<u32>(numbers + ((<usize>kept) << 2), name - 1);
@@ -389,8 +389,12 @@ function tellLate(self: Windows, program: usize, row: u32): void {
   self.lateCount++;
 }
 
-/** Counts a row behind what may be forgotten where its session begins with it: one that is gone may have reached it. */
-function tellPartlyLate(self: Windows, number: u32, time: i64): void {
+/**
+ * Counts a row behind what may be forgotten where its session begins with it: one that is gone may have reached it. None
+ * is before there is a watermark, and none ends at the first tick.
+ */
+function tellPartlyLate(self: Windows, number: u32, time: i64, expiry: i64): void {
+  if (expiry == i64.MIN_VALUE) return;
   self.partlyLateRows += <u64>(sessionFirst(sessionAt(sessionsOf(self), number)) >= time);
 }
 
