@@ -103,3 +103,20 @@ test("a file without its end, or whose footer lies elsewhere, is refused before 
     expect(() => fromArrow(copy)).toThrow(/the footer lies outside the file/);
   }
 });
+
+test("a schema whose list of fields ends within one of them is read as apache-arrow reads it", () => {
+  const bytes = arrow.tableToIPC(
+    new arrow.Table({ s: arrow.vectorFromArray(["a", "", "bc"], new arrow.Utf8()) }),
+    "file",
+  );
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const target = (at: number) => at + view.getUint32(at, true);
+  const places = (at: number) => at - view.getInt32(at, true);
+  const end = bytes.length - 10;
+  const footer = target(end - view.getInt32(end, true));
+  const schema = target(footer + view.getUint16(places(footer) + 6, true));
+  const size = view.getUint16(places(schema), true);
+  view.setUint16(places(schema), size + 1, true);
+  // What stands there asks for 26 seconds' worth of custom metadata, or more.
+  expect(() => checkIpc(bytes)).toThrow(MalformedArrowError);
+});
