@@ -435,7 +435,7 @@ function takeMarks(kept: Store, index: u32, first: u32, rows: u32): void {
   const column = storeColumn(kept, index);
   const offset: usize = column.offset;
   for (let row = first; row < first + rows; row++) {
-    const mark = storeIsNull(column, row) ? 0 : load<u8>(storeRow(kept, row) + offset);
+    const mark: u8 = storeIsNull(column, row) ? 0 : load<u8>(storeRow(kept, row) + offset);
     store<u8>(storeMatched(kept, row), mark);
   }
 }
