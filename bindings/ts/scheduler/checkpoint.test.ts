@@ -1,7 +1,9 @@
 // Checkpoints as bytes, where what is saved is made up. Streams that are saved: test/checkpoint.test.ts.
 
+import { Field as ArrowField, Struct } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { writeBatch, writeColumn } from "../../../twin/values.js";
+import { fromArrowSchema } from "../arrow/type.js";
 import type { BatchData } from "../type/column.js";
 import { type Field, float64, int64, list, timestamp, utf8 } from "../type/data-type.js";
 import { CorruptStateError, MalformedArrowError } from "../type/error.js";
@@ -65,6 +67,12 @@ describe("results that nobody has been handed", () => {
       const fields = [FIELDS[0]!, { ...FIELDS[1]!, type }];
       expect(() => checkPending(pending, { fields })).toThrow(CorruptStateError);
     }
+  });
+
+  it("are refused where a column that is carried along has a child without a type", () => {
+    const type = new Struct([new ArrowField("x", undefined as never)]);
+    const schema = fromArrowSchema({ fields: [{ name: "text", nullable: false, type }] } as never);
+    expect(() => checkPending([{ schema, length: 0, columns: [] }], SCHEMA)).toThrow(/have no types/);
   });
 
   it("are refused where lists lie outside their items", () => {

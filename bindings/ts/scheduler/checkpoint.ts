@@ -391,7 +391,13 @@ export function checkPending(pending: readonly BatchData[], schema: Schema): voi
       .join(", ");
   const wanted = columnsOf(schema);
   for (const batch of pending) {
-    const columns = columnsOf(batch.schema);
+    let columns: string;
+    try {
+      columns = columnsOf(batch.schema);
+    } catch {
+      // Types that are carried along as they came may lack their children.
+      throw damaged("it has results whose columns have no types");
+    }
     if (columns !== wanted) throw damaged(`it has results of (${columns}), its plan gives (${wanted})`);
     checkHeld(batch);
     batch.columns.forEach((column, at) => {
