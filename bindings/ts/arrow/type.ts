@@ -50,7 +50,7 @@ import {
   timestamp,
   utf8,
 } from "../type/data-type.js";
-import { TypeMismatchError } from "../type/error.js";
+import { MalformedArrowError, TypeMismatchError } from "../type/error.js";
 import { adoptType } from "./adopt.js";
 import { type ArrowSchema, type ArrowType, TypeId } from "./shape.js";
 
@@ -76,7 +76,10 @@ export function fromArrowSchema(schema: ArrowSchema): Schema {
   return known;
 }
 
-/** Millrace's type of an apache-arrow type; `opaque` for what the kernel cannot compute on. */
+/**
+ * Millrace's type of an apache-arrow type; `opaque` for what the kernel cannot compute on.
+ * @throws MalformedArrowError for one that apache-arrow could not write again.
+ */
 export function fromArrowType(type: ArrowType): DataType {
   const known = scalarType(type);
   if (known !== null) return known;
@@ -87,9 +90,25 @@ export function fromArrowType(type: ArrowType): DataType {
       return { kind: "dictionary", index, value, ordered: type.isOrdered === true };
     }
   }
+  requireTypes(type);
   const opaque: DataType = { kind: "opaque", name: String(type) };
   opaqueTypes.set(opaque, type);
   return opaque;
+}
+
+/** Damaged metadata may leave a child without a type, at any depth. */
+function requireTypes({ children }: ArrowType): void {
+  for (const child of children ?? []) {
+    if (!child?.type) throw new MalformedArrowError("the children of a nested type have no types");
+    requireTypes(child.type);
+  }
+}
+
+/** Damaged metadata may name a unit that there is not. */
+function unitOf({ unit }: ArrowType): TimeUnit {
+  const known = UNITS[unit!];
+  if (known === undefined) throw new MalformedArrowError(`times have no unit ${unit}`, { value: unit });
+  return known;
 }
 
 function scalarType(type: ArrowType): DataType | null {
@@ -113,11 +132,11 @@ function scalarType(type: ArrowType): DataType | null {
     case TypeId.Date:
       return type.unit === 0 ? date32 : date64;
     case TypeId.Time:
-      return time(UNITS[type.unit!]!);
+      return time(unitOf(type));
     case TypeId.Timestamp:
-      return timestamp(UNITS[type.unit!]!, type.timezone || null);
+      return timestamp(unitOf(type), type.timezone || null);
     case TypeId.Duration:
-      return duration(UNITS[type.unit!]!);
+      return duration(unitOf(type));
     default:
       return null;
   }

@@ -1,6 +1,6 @@
 // Checkpoints as bytes, where what is saved is made up. Streams that are saved: test/checkpoint.test.ts.
 
-import { Field as ArrowField, Struct } from "apache-arrow";
+import { Field as ArrowField, Time as ArrowTime, Struct } from "apache-arrow";
 import { describe, expect, it } from "vitest";
 import { writeBatch, writeColumn } from "../../../twin/values.js";
 import { fromArrowSchema } from "../arrow/type.js";
@@ -71,8 +71,18 @@ describe("results that nobody has been handed", () => {
 
   it("are refused where a column that is carried along has a child without a type", () => {
     const type = new Struct([new ArrowField("x", undefined as never)]);
-    const schema = fromArrowSchema({ fields: [{ name: "text", nullable: false, type }] } as never);
-    expect(() => checkPending([{ schema, length: 0, columns: [] }], SCHEMA)).toThrow(/have no types/);
+    const schemaOf = () => fromArrowSchema({ fields: [{ name: "text", nullable: false, type }] } as never);
+    expect(() => checkPending([{ schema: schemaOf(), length: 0, columns: [] }], SCHEMA)).toThrow(
+      /have no types/,
+    );
+  });
+
+  it("are refused where a column of times has a unit that there is not", () => {
+    const type = new ArrowTime(7 as never, 64);
+    const schemaOf = () => fromArrowSchema({ fields: [{ name: "text", nullable: false, type }] } as never);
+    expect(() => checkPending([{ schema: schemaOf(), length: 0, columns: [] }], SCHEMA)).toThrow(
+      MalformedArrowError,
+    );
   });
 
   it("are refused where lists lie outside their items", () => {

@@ -391,13 +391,7 @@ export function checkPending(pending: readonly BatchData[], schema: Schema): voi
       .join(", ");
   const wanted = columnsOf(schema);
   for (const batch of pending) {
-    let columns: string;
-    try {
-      columns = columnsOf(batch.schema);
-    } catch {
-      // Types that are carried along as they came may lack their children.
-      throw damaged("it has results whose columns have no types");
-    }
+    const columns = columnsOf(batch.schema);
     if (columns !== wanted) throw damaged(`it has results of (${columns}), its plan gives (${wanted})`);
     checkHeld(batch);
     batch.columns.forEach((column, at) => {
