@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, it } from "vitest";
 import type { PlanNode } from "../bindings/ts/plan/logical.js";
+import type { WindowNode } from "../bindings/ts/plan/window.js";
 import { date64, dictionary, type Field, int64, utf8 } from "../bindings/ts/type/data-type.js";
 import type { Value } from "../twin/values.js";
 import { agree } from "./agree.js";
@@ -34,6 +35,21 @@ const PLAIN_WINDOW = {
   allowedLateness: null,
   earlyEvery: null,
 } as const;
+
+/** The rows of each window over a table's only column. */
+function counted(column: Field, times: readonly Value[], window: WindowNode): PlanCase {
+  return {
+    plan: {
+      kind: "aggregate",
+      input: source("t0", [column]),
+      keys: [],
+      aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
+      grouping: null,
+      window,
+    },
+    tables: { t0: { columns: [column], rows: times.map((time) => [time]) } },
+  };
+}
 
 const int32 = { kind: "int", bits: 32, signed: true } as const;
 
@@ -389,44 +405,28 @@ it("lists of sessions have room", () =>
 
 it("times of one vector that are farther apart than 2^63 less the reach of its cuts", () =>
   holds(
-    {
-      plan: {
-        kind: "aggregate",
-        input: source("t0", [{ name: "c0", type: int64, nullable: false }]),
-        keys: [],
-        aggregates: [{ name: "a1", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
-        grouping: null,
-        window: {
-          kind: "tumble",
-          column: "c0",
-          size: 1,
-          ...PLAIN_WINDOW,
-        },
-      },
-      tables: {
-        t0: { columns: [{ name: "c0", type: int64, nullable: false }], rows: [[0n], [9223372036854775788n]] },
-      },
-    },
+    counted({ name: "c0", type: int64, nullable: false }, [0n, 9223372036854775788n], {
+      ...PLAIN_WINDOW,
+      kind: "tumble",
+      column: "c0",
+      size: 1,
+    }),
     [
       { ...PLAIN_WAY, mode: "stream" },
       { ...PLAIN_WAY, mode: "collect" },
     ],
   ));
 
-it("windows that go on in another operator remember that rows were partly late", () => {
-  const columns = [{ name: "c0", type: int32, nullable: false }];
-  return holds(
-    {
-      plan: {
-        kind: "aggregate",
-        input: source("t0", columns),
-        keys: [],
-        aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
-        grouping: null,
-        window: { ...PLAIN_WINDOW, kind: "hop", column: "c0", size: 4n, step: 2n, offset: 1n },
-      },
-      tables: { t0: { columns, rows: [[0n], [-3n], [0n], [-3n], [0n], [-3n]] } },
-    },
+it("windows that go on in another operator remember that rows were partly late", () =>
+  holds(
+    counted({ name: "c0", type: int32, nullable: false }, [0n, -3n, 0n, -3n, 0n, -3n], {
+      ...PLAIN_WINDOW,
+      kind: "hop",
+      column: "c0",
+      size: 4n,
+      step: 2n,
+      offset: 1n,
+    }),
     [
       PLAIN_WAY,
       {
@@ -439,23 +439,15 @@ it("windows that go on in another operator remember that rows were partly late",
         faults: { ...NO_FAULTS, restart: 1 },
       },
     ],
-  );
-});
+  ));
 
-it("a session at the first tick of all is not partly late before there is a watermark", () => {
-  const columns = [{ name: "c0", type: int64, nullable: false }];
-  return holds(
-    {
-      plan: {
-        kind: "aggregate",
-        input: source("t0", columns),
-        keys: [],
-        aggregates: [{ name: "n", aggregate: { name: "count", argument: null, filter: null, fast: false } }],
-        grouping: null,
-        window: { ...PLAIN_WINDOW, kind: "session", column: "c0", size: 1 },
-      },
-      tables: { t0: { columns, rows: [[-9223372036854775808n]] } },
-    },
+it("a session at the first tick of all is not partly late before there is a watermark", () =>
+  holds(
+    counted({ name: "c0", type: int64, nullable: false }, [-9223372036854775808n], {
+      ...PLAIN_WINDOW,
+      kind: "session",
+      column: "c0",
+      size: 1,
+    }),
     [PLAIN_WAY, { ...PLAIN_WAY, mode: "stream" }],
-  );
-});
+  ));

@@ -42,7 +42,14 @@ export type { KernelMemory } from "./memory.js";
 export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec, type PortSpec } from "./operator.js";
 export { PartialAggregation } from "./partial.js";
 export { Partition, type PartitionBatch, type PartitionSpec } from "./partition.js";
-export { type Literal, type Operation, outputTypes, ProgramBuilder, type Register } from "./program.js";
+export {
+  type Literal,
+  loadAll,
+  type Operation,
+  outputTypes,
+  ProgramBuilder,
+  type Register,
+} from "./program.js";
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
 export { ResidentBatch, ResidentTable } from "./resident.js";
 export type { NamedSortKey, NamedSortSpec, ProgramSortSpec, SortSpec } from "./sort.js";

@@ -225,6 +225,21 @@ export class ProgramBuilder {
   }
 }
 
+/** A program that gives columns of these types as they are; of rows only those for which an operation over one column is true. */
+export function loadAll(
+  types: readonly Type[],
+  kept: { readonly column: number; readonly opcode: Opcode } | null = null,
+): Uint8Array {
+  const program = new ProgramBuilder();
+  const columns = types.map((type) => program.column(type));
+  if (kept !== null) {
+    const a = program.load(columns[kept.column]!);
+    program.filter(program.emit(kept.opcode, types[kept.column]!, { target: Type.BOOL, a }));
+  }
+  for (const column of columns) program.output(program.load(column));
+  return program.encode();
+}
+
 /** Types of an encoded program's outputs. */
 export function outputTypes(program: Uint8Array): Type[] {
   const view = new DataView(program.buffer, program.byteOffset, program.byteLength);

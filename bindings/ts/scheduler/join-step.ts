@@ -294,7 +294,7 @@ export class JoinStep extends OperatorStep implements Spillable {
     }
     this.#ended[port] = true;
     // The side that ends first is only indexed where the other one comes after it.
-    const mayGive = this.#ended[1 - port]! || this.#spilled === null;
+    const mayGive = this.#ended[1 - port]!;
     if (!this.#hasSpilled && this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE)
       yield* this.#pulled(this.operator, mayGive);
     if (this.#spilled !== null && this.#ended[1 - port]) yield* this.#finished(this.#spilled);

@@ -1,6 +1,7 @@
 // Rows on the host: views of batches, for what runs between two operators.
 
 import { Type } from "../../../kernel/abi/layout.js";
+import { concatColumns } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { physicalType, type Schema } from "../type/data-type.js";
@@ -35,6 +36,17 @@ export function sliceRows(batch: BatchData, start: number, end: number): BatchDa
     nullCount: column.nullCount === 0 ? 0 : -1,
   }));
   return { schema: batch.schema, length: end - start, columns };
+}
+
+/** The rows of all of these, one after the other; two batches or more leave memory of their own. */
+export function concatBatches(schema: Schema, batches: readonly BatchData[]): BatchData {
+  const columns = schema.fields.map(({ type }, index) =>
+    concatColumns(
+      type,
+      batches.map((batch) => batch.columns[index]!),
+    ),
+  );
+  return { schema, length: batches.reduce((sum, { length }) => sum + length, 0), columns };
 }
 
 /** An intermediate result as a batch: it lies on the host. */

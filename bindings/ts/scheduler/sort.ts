@@ -1,7 +1,7 @@
 // What a SORT operator does for a plan: a sort or a limit without one, and the projection before it.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import { type Kernel, type Operator, ProgramBuilder } from "../kernel/index.js";
+import { type Kernel, loadAll, type Operator } from "../kernel/index.js";
 import type { ProjectStage } from "../plan/index.js";
 import type { BatchData } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema, uint32 } from "../type/data-type.js";
@@ -41,7 +41,7 @@ export interface SortedColumns {
 /** All columns of the schema must be of types that the kernel knows. */
 export function sortOperatorOf(kernel: Kernel, { project, schema, by, limit }: Order): Operator {
   return kernel.sort({
-    program: project?.program ?? loadAll(schema),
+    program: project?.program ?? loadSchema(schema),
     columns: project?.columns ?? schema.fields.map((_, index) => index),
     output: schema,
     keys: keysOf(by),
@@ -59,7 +59,7 @@ export function sortOperatorFor(
 ): Operator {
   const columns = schema.fields.map((_, index) => index);
   return kernel.sort({
-    program: loadAll(schema),
+    program: loadSchema(schema),
     columns,
     output: schema,
     keys: keysOf(by),
@@ -72,11 +72,8 @@ function keysOf(by: readonly OrderKey[]) {
   return by.map(({ column, descending, nullsFirst }) => ({ output: column, descending, nullsFirst }));
 }
 
-/** The program whose outputs are the columns themselves. */
-function loadAll(schema: Schema): Uint8Array {
-  const program = new ProgramBuilder();
-  for (const { type } of schema.fields) program.output(program.load(program.column(physicalType(type))));
-  return program.encode();
+function loadSchema({ fields }: Schema): Uint8Array {
+  return loadAll(fields.map(({ type }) => physicalType(type)));
 }
 
 // ---- rows with a number

@@ -28,6 +28,7 @@ import {
 import {
   counted,
   expectNoFilesIn,
+  memoryEndsAfter,
   type SpillingQuery,
   tellsOfDamagedFiles,
   tellsOfFailedWrites,
@@ -398,18 +399,8 @@ describe("faults", () => {
   it("rows that have left when memory runs out in the middle are not written twice", async () => {
     const engine = await open("2 MiB");
     const expected = await expectedOf(plan, tables);
-    const real = Operator.prototype.snapshot;
     for (const most of [0, 1, 3]) {
-      const spy = vi.spyOn(Operator.prototype, "snapshot").mockImplementationOnce(function* (
-        this: Operator,
-        ...sizes
-      ) {
-        let left = most;
-        for (const state of real.apply(this, sizes)) {
-          if (left-- === 0) throw new MemoryLimitError("no room for a batch of rows");
-          yield state;
-        }
-      });
+      const spy = memoryEndsAfter(most, "snapshot");
       expect(fingerprint(resultRows(await engine.collect(plan, tables)))).toEqual(expected);
       expect(spy.mock.calls.length).toBeGreaterThan(1);
       spy.mockRestore();

@@ -3,7 +3,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resultRows } from "../../../test/testing-result.js";
 import { type Value, writeBatch } from "../../../twin/values.js";
 import {
@@ -30,13 +30,13 @@ import {
   topK,
   variance,
 } from "../index.js";
-import { Operator } from "../kernel/index.js";
 import { failure, hostWith } from "../spill/testing-host.js";
 import type { BatchData } from "../type/column.js";
 import { float64, int32, int64, type Schema, utf8 } from "../type/data-type.js";
 import {
   counted,
   expectNoFilesIn,
+  memoryEndsAfter,
   type SpillingQuery,
   tellsOfDamagedFiles,
   tellsOfFailedWrites,
@@ -215,19 +215,9 @@ describe("faults", () => {
   it("what has left when memory runs out in the middle is not counted twice", async () => {
     const { expected, memory } = await inMemory(plan);
     const engine = await open(memory);
-    const real = Operator.prototype.snapshotParts;
     // A header is the first batch of each piece: some of these end between two pieces.
     for (const most of [1, 2, 3, 16, 33]) {
-      const spy = vi.spyOn(Operator.prototype, "snapshotParts").mockImplementationOnce(function* (
-        this: Operator,
-        ...sizes
-      ) {
-        let left = most;
-        for (const state of real.apply(this, sizes)) {
-          if (left-- === 0) throw new MemoryLimitError("no room for a batch of state");
-          yield state;
-        }
-      });
+      const spy = memoryEndsAfter(most, "snapshotParts");
       expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);
       expect(spy.mock.calls.length).toBeGreaterThan(1);
       spy.mockRestore();

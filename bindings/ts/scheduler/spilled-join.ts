@@ -21,16 +21,15 @@ import { Opcode } from "../../../kernel/abi/instruction.js";
 import { Type } from "../../../kernel/abi/layout.js";
 import { JoinType, OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
-import { concatColumns } from "../arrow/index.js";
 import {
   END_OF_INPUT,
   encodeJoinConfig,
   encodePartitionConfig,
   type InputBatch,
   type Kernel,
+  loadAll,
   type Operator,
   outputTypes,
-  ProgramBuilder,
   schemaOfTypes,
 } from "../kernel/index.js";
 import type { JoinStage } from "../plan/index.js";
@@ -40,6 +39,7 @@ import type { Schema } from "../type/data-type.js";
 import { MemoryLimitError } from "../type/error.js";
 import { columnBytes } from "./column-bytes.js";
 import type { Relief } from "./relief.js";
+import { concatBatches } from "./rows.js";
 import { atWork, drainAsFits, drainOrRelieve, fittingRows, rowBytes } from "./step.js";
 
 /** Parts at first, into how many each is divided again, and most cuts of the hash (MAX_PARTS of kernel/operator/partition.ts). */
@@ -175,8 +175,13 @@ export class SpilledJoin {
     const { config, left, right } = this.#stage;
     const side = port === 0 ? left : right;
     const division = this.#division!;
-    const program = port === 0 ? config.left : config.right;
-    const divider = this.#divider(port, program, side.columns, division.cuts, (at) => side.instructions[at]);
+    const divider = this.#divider({
+      program: port === 0 ? config.left : config.right,
+      columns: side.columns,
+      cuts: division.cuts,
+      output: schemaOfTypes(this.#types[port]),
+      instruction: (at) => side.instructions[at],
+    });
     try {
       yield* this.#divide(divider, division, port, input, start, rows, firstRow);
     } finally {
@@ -216,28 +221,26 @@ export class SpilledJoin {
     }
   }
 
-  /** What divides rows of a side that come from its source, or (`again`) from a file. */
-  #divider(
-    port: Port,
-    program: Uint8Array,
-    columns: readonly number[],
-    cuts: number,
-    instruction?: (index: number) => string | undefined,
-  ): Operator {
-    const schema = instruction === undefined ? this.#written(port) : schemaOfTypes(this.#types[port]);
+  #divider({ program, columns, cuts, output, instruction }: Divider): Operator {
     return this.#kernel.operator({
       kind: OperatorKind.PARTITION,
-      config: encodePartitionConfig(program, schema.fields.length, this.#stage.config.keys, cuts),
+      config: encodePartitionConfig(program, output.fields.length, this.#stage.config.keys, cuts),
       columns,
-      output: schema,
+      output,
       emitsPerPush: true,
       instruction,
     });
   }
 
+  /** What divides rows that have been written, or are about to be: all of them, as they are. */
   #again(port: Port, { cuts }: Division): Operator {
-    const { fields } = this.#written(port);
-    return this.#divider(port, loadAll(this.#columns(port)), [...fields.keys()], cuts);
+    const types = this.#columns(port);
+    return this.#divider({
+      program: loadAll(types),
+      columns: [...types.keys()],
+      cuts,
+      output: this.#written(port),
+    });
   }
 
   /** Types of what is written of a side. */
@@ -552,21 +555,6 @@ export class SpilledJoin {
   }
 }
 
-/** A program that gives its columns as they are; of rows for which an operation over one of them is true. */
-function loadAll(
-  types: readonly Type[],
-  kept: { readonly column: number; readonly opcode: Opcode } | null = null,
-): Uint8Array {
-  const program = new ProgramBuilder();
-  const columns = types.map((type) => program.column(type));
-  if (kept !== null) {
-    const a = program.load(columns[kept.column]!);
-    program.filter(program.emit(kept.opcode, types[kept.column]!, { target: Type.BOOL, a }));
-  }
-  for (const column of columns) program.output(program.load(column));
-  return program.encode();
-}
-
 /** Whether rows of a side leave beside nulls when they have no match. */
 function preserves(type: JoinType, port: Port): boolean {
   return type === JoinType.FULL || type === (port === 0 ? JoinType.LEFT : JoinType.RIGHT);
@@ -578,16 +566,33 @@ interface Shape {
   readonly portOf: (side: Port) => number;
 }
 
+/** What a divider does with rows of a side: the program, what it takes and gives, and by how many cuts of their keys' hash. */
+interface Divider {
+  readonly program: Uint8Array;
+  readonly columns: readonly number[];
+  readonly cuts: number;
+  readonly output: Schema;
+  readonly instruction?: (index: number) => string | undefined;
+}
+
 /** A batch that lies in a side's file. */
 interface Written {
   readonly extent: Extent;
   readonly rows: number;
 }
 
+/** Rows that wait on the host until a batch of them is worth writing. */
+interface Waiting {
+  batches: BatchData[];
+  rows: number;
+  bytes: number;
+}
+
+const nothingWaits = (): Waiting => ({ batches: [], rows: 0, bytes: 0 });
+
 /** Rows of both sides whose keys have hashes between two cuts. */
 interface Part {
-  /** Rows of each side that wait on the host until a batch of them is worth writing. */
-  readonly waiting: readonly [BatchData[], BatchData[]];
+  readonly waiting: [Waiting, Waiting];
   readonly batches: readonly [Written[], Written[]];
   readonly bytes: [number, number];
   readonly rows: [number, number];
@@ -624,7 +629,7 @@ class Division {
     this.cuts = cuts;
     this.first = first;
     this.parts = Array.from({ length: count }, () => ({
-      waiting: [[], []],
+      waiting: [nothingWaits(), nothingWaits()],
       batches: [[], []],
       bytes: [0, 0],
       rows: [0, 0],
@@ -635,11 +640,14 @@ class Division {
   /** @param number of the part among all parts of the hash */
   add(port: Port, number: number, batch: BatchData): void {
     const part = this.parts[number - this.first]!;
-    part.waiting[port].push(batch);
+    const waiting = part.waiting[port];
+    const bytes = batch.columns.reduce((sum, column) => sum + columnBytes(column, 0, batch.length), 0);
+    waiting.batches.push(batch);
+    waiting.rows += batch.length;
+    waiting.bytes += bytes;
     part.rows[port] += batch.length;
-    this.#waiting += bytesOf(batch);
-    if (part.waiting[port].reduce((sum, { length }) => sum + length, 0) >= BATCH_ROWS)
-      this.#write(part, port);
+    this.#waiting += bytes;
+    if (waiting.rows >= BATCH_ROWS) this.#write(part, port);
     else if (this.#waiting > this.#relief.kernel.budgetBytes * WAITING_SHARE) this.flush();
   }
 
@@ -649,20 +657,14 @@ class Division {
   }
 
   #write(part: Part, port: Port): void {
-    const some = part.waiting[port].splice(0);
-    if (some.length === 0) return;
+    const { batches, rows, bytes } = part.waiting[port];
+    if (rows === 0) return;
+    part.waiting[port] = nothingWaits();
+    this.#waiting -= bytes;
     const schema = this.#schemas[port];
-    const columns = schema.fields.map(({ type }, index) =>
-      concatColumns(
-        type,
-        some.map((batch) => batch.columns[index]!),
-      ),
-    );
-    const length = some.reduce((sum, batch) => sum + batch.length, 0);
-    for (const batch of some) this.#waiting -= bytesOf(batch);
     this.#files[port] ??= this.#relief.file(schema);
-    const extent = this.#files[port].append({ schema, length, columns });
-    part.batches[port].push({ extent, rows: length });
+    const extent = this.#files[port].append(concatBatches(schema, batches));
+    part.batches[port].push({ extent, rows });
     part.bytes[port] += extent.bytes;
   }
 
@@ -675,8 +677,4 @@ class Division {
   close(): void {
     for (const file of this.#files.splice(0)) if (file !== null) this.#relief.drop(file);
   }
-}
-
-function bytesOf({ columns, length }: BatchData): number {
-  return columns.reduce((sum, column) => sum + columnBytes(column, 0, length), 0);
 }

@@ -11,13 +11,12 @@
 // Where memory does not do for a batch of each run, neighbours are merged to longer runs before, as many as fit.
 
 import { Abi } from "../../../kernel/abi/layout.js";
-import { concatColumns } from "../arrow/index.js";
 import { END_OF_INPUT, type Kernel, type Operator, Stage } from "../kernel/index.js";
 import type { Extent, SpillFile } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
-import { sliceRows } from "./rows.js";
+import { concatBatches, sliceRows } from "./rows.js";
 import {
   numbered,
   numbersOf,
@@ -224,14 +223,8 @@ export class SpilledSort {
     try {
       for (let from = 0; from < pieces.length; from += BOUNDS) {
         const some = pieces.slice(from, from + BOUNDS).map(({ bounds }) => bounds);
-        const columns = schema.fields.map(({ type }, index) =>
-          concatColumns(
-            type,
-            some.map((bounds) => bounds.columns[index]!),
-          ),
-        );
         const numbers = Uint32Array.from({ length: some.length * 2 }, (_, row) => from * 2 + row);
-        this.#push(operator, { schema, length: numbers.length, columns }, numbers, 0);
+        this.#push(operator, concatBatches(schema, some), numbers, 0);
         yield this.#nothing;
       }
       operator.watermark(END_OF_INPUT);
@@ -343,12 +336,5 @@ export class SpilledSort {
 /** The first and the last row of a batch, in memory of their own. */
 function boundsOf(batch: BatchData): BatchData {
   const { schema, length } = batch;
-  const ends = [sliceRows(batch, 0, 1), sliceRows(batch, length - 1, length)];
-  const columns = schema.fields.map(({ type }, index) =>
-    concatColumns(
-      type,
-      ends.map((end) => end.columns[index]!),
-    ),
-  );
-  return { schema, length: 2, columns };
+  return concatBatches(schema, [sliceRows(batch, 0, 1), sliceRows(batch, length - 1, length)]);
 }

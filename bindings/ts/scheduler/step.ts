@@ -157,6 +157,11 @@ export function restoreOperator(operator: Operator, states: Iterable<StateBatch>
 /** Fewest rows of a batch of results before memory that does not do for them is an error. */
 const LEAST_RESULT_ROWS = 256;
 
+/** Rows of a batch of results after one that found no memory. */
+function fewerRows(rows: number): number {
+  return Math.max(LEAST_RESULT_ROWS, Math.min(rows, 65_536) >> 2);
+}
+
 /**
  * The results of an operator whose input has ended, in batches as large as memory allows; empty ones while it works.
  * @param isPatient whether the first batch, too, may be smaller than asked for
@@ -176,7 +181,7 @@ export function* drainAsFits(
     } catch (error) {
       const isLeast = rows <= LEAST_RESULT_ROWS || (isFirst && !isPatient);
       if (!(error instanceof MemoryLimitError) || isLeast) throw error;
-      rows = Math.max(LEAST_RESULT_ROWS, Math.min(rows, 65_536) >> 2);
+      rows = fewerRows(rows);
       continue;
     }
     if (pulled.batch !== null) isFirst = false;
@@ -220,7 +225,7 @@ export function* drainOrRelieve(
       pulled = operator.tryPull(rows, batchBytes);
     } catch (error) {
       if (!(error instanceof MemoryLimitError)) throw error;
-      if (rows > LEAST_RESULT_ROWS) rows = Math.max(LEAST_RESULT_ROWS, Math.min(rows, 65_536) >> 2);
+      if (rows > LEAST_RESULT_ROWS) rows = fewerRows(rows);
       else if (!(yield* atWork(relief.relieve(), operator.output))) throw error;
       continue;
     }

@@ -2,8 +2,9 @@
 
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { expect } from "vitest";
-import { SpillError } from "../index.js";
+import { expect, vi } from "vitest";
+import { MemoryLimitError, SpillError } from "../index.js";
+import { Operator, type StateBatch } from "../kernel/index.js";
 import type { Host } from "../spill/index.js";
 import { type Counts, countingHost, failure } from "../spill/testing-host.js";
 import type { CollectOptions, Engine } from "./engine.js";
@@ -78,4 +79,18 @@ export async function tellsOfDamagedFiles(query: SpillingQuery): Promise<void> {
     expectNoFiles(engine);
   }
   await engine.close();
+}
+
+/** Lets memory end at the next snapshot of an operator, once so many batches have left. */
+export function memoryEndsAfter(batches: number, method: "snapshot" | "snapshotParts") {
+  type Snapshot = (this: Operator, ...sizes: number[]) => Generator<StateBatch>;
+  const real = Operator.prototype[method] as Snapshot;
+  const ending: Snapshot = function* (...sizes) {
+    let left = batches;
+    for (const state of real.apply(this, sizes)) {
+      if (left-- === 0) throw new MemoryLimitError("no room for a batch of state");
+      yield state;
+    }
+  };
+  return vi.spyOn(Operator.prototype, method).mockImplementationOnce(ending as never);
 }
