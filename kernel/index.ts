@@ -55,6 +55,10 @@ export function op_push(ctx: usize, handle: u32, port: u32, batch: usize): i32 {
   return operators.push(ctx, handle, port, batch);
 }
 
+export function op_push_together(ctx: usize, handle: u32, batch: usize, sets: usize, count: u32): i32 {
+  return operators.pushTogether(ctx, handle, batch, sets, count);
+}
+
 export function op_watermark(ctx: usize, handle: u32, port: u32, time: i64): i32 {
   return operators.watermark(ctx, handle, port, time);
 }

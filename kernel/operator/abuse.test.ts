@@ -78,6 +78,32 @@ function shareSort(raw: Raw, draws: Draws, handle: number, sound: Uint8Array): v
   for (const sort of [...sorts.slice(1), target]) raw.status("op_destroy", sort);
 }
 
+/** A projection and this operator, and perhaps another one, pushed together: by lists that are sound, or by any words. */
+function pushTogether(raw: Raw, draws: Draws, handle: number, config: Uint8Array): void {
+  const make = (kind: OperatorKind, bytes: Uint8Array) =>
+    raw.call("op_create", raw.context, kind, writeConfig(raw, bytes), bytes.length) >>> 0;
+  const outputs = 18;
+  const leader = make(OperatorKind.PROJECT, encodeProjectConfig(program(draws.chance(50)), outputs));
+  const other = make(OperatorKind.HASH_AGGREGATE, config);
+  const members = [handle, draws.chance(80) ? other : draws.pick([handle, leader, 0, draws.word(raw)])];
+  const list = raw.out + 64;
+  for (let step = 0; step < 2; step++) {
+    const batch = writeBatch(raw, draws.pick([1, 64, 130]), draws);
+    if (draws.chance(40)) draws.damage(raw, raw.bytes.subarray(batch, raw.size), 4);
+    distrust(raw, batch);
+    for (const [index, member] of members.entries()) {
+      raw.view.setUint32(list + 8 * index, member, true);
+      raw.view.setUint32(list + 8 * index + 4, draws.chance(90) ? list + 64 : draws.word(raw), true);
+    }
+    for (let output = 0; output < outputs; output++)
+      raw.view.setUint32(list + 64 + 4 * output, draws.chance(99) ? output : draws.word(raw), true);
+    const count = draws.chance(90) ? draws.below(3) : draws.word(raw);
+    raw.status("op_push_together", leader, batch, draws.chance(95) ? list : draws.word(raw), count);
+    for (const member of members) raw.status("op_pull", member, raw.out, 65536, 0);
+  }
+  for (const operator of [leader, other]) raw.status("op_destroy", operator);
+}
+
 /** One round: an operator of damaged making, fed with damaged batches, asked in any order, destroyed. */
 function abuse(raw: Raw, round: number): void {
   const draws = new Draws(round, "abuse");
@@ -154,6 +180,7 @@ function abuse(raw: Raw, round: number): void {
       case 6:
         raw.status("op_watermark", handle, draws.below(2), draws.chance(50) ? END : 0n);
         if (draws.chance(30)) attach(raw, draws, handle, draws.pick(CONFIGURATIONS), [kind, sound]);
+        if (draws.chance(30)) pushTogether(raw, draws, handle, sound);
         break;
       default:
         // Answers a time, and no status.

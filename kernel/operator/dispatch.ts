@@ -15,6 +15,7 @@ import { Combination, aggregateCombine, aggregateCombines, aggregateCombining, a
 import { divisionTakes } from "./aggregate-division";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
+import { TOGETHER_MOST, TOGETHER_SET, togetherPush } from "./aggregate-together";
 import {
   partialClose,
   partialCount,
@@ -263,6 +264,29 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
     head.batchesIn++;
   }
   return result;
+}
+
+/** Pushes a batch to the `count` aggregations listed at `sets`, all fed by the program of the PROJECT of `handle`. */
+export function pushTogether(context: usize, handle: u32, batch: usize, sets: usize, count: u32): i32 {
+  const leader = enter(context, handle);
+  if (leader == 0) return status(context);
+  if (changetype<Operator>(leader).kind != <u32>OperatorKind.PROJECT)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (hasEnded(leader, 0)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (pending(leader)) return fail(context, Status.BUSY, Reason.NONE);
+  if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (load<u32>(batch, <usize>Batch.ROWS) > <u32>Abi.MORSEL_ROWS)
+    return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
+  if (count == 0 || count > TOGETHER_MOST || !isAddress(sets, count * <u32>TOGETHER_SET))
+    return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  for (let index: u32 = 0; index < count; index++) {
+    const operator = handleOperator(context, load<u32>(sets + <usize>index * TOGETHER_SET));
+    if (operator == 0) return status(context);
+    if (hasEnded(operator, 0)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+    if (changetype<Operator>(operator).snapshotOpen || pending(operator) || merging(operator))
+      return fail(context, Status.BUSY, Reason.NONE);
+  }
+  return togetherPush(context, leader, batch, sets, count);
 }
 
 export function watermark(context: usize, handle: u32, port: u32, time: i64): i32 {

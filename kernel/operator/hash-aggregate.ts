@@ -796,23 +796,18 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const bound = programBind(context, self.program, batch);
   if (bound < 0) return bound;
-  const setsAside = backlogIsOpen(operator);
-  programAhead(self.program, !setsAside && groupsOf(self).count > CACHED_GROUPS);
-  if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
-    // unreached: four thousand million groups
-    return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
-  if (setsAside) return setAside(context, operator, rows);
+  programAhead(self.program, aggregateIsLarge(operator));
   const before = groupsOf(self).count;
-  if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows)))
-    return failMemory(context, 0);
-  if (!aggregateReserveBatch(self, rows)) return failMemory(context, 0);
+  const reserved = aggregateReservePush(context, operator, rows);
+  if (reserved < 0) return reserved;
+  if (backlogIsOpen(operator)) return setAside(context, operator, rows);
   if (self.changelog != 0) changelogTouchFirst(operator);
   let applied = false;
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
     if (selected > 0) {
-      status = prepareVector(context, operator, <u32>selected, rows - start, rows);
+      status = aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
       if (status == 0 && !applied && !aggregateHasRoom(operator, rows - start)) status = failMemory(context, 0);
       if (status < 0 && !applied) return status;
       if (status == 0) {
@@ -831,8 +826,25 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
-/** A push whose rows are set aside, to be applied later (aggregate-backlog.ts). */
-function setAside(context: usize, operator: usize, rows: u32): i32 {
+/** Whether a batch's rows meet groups that are not in the cache as they come. */
+export function aggregateIsLarge(operator: usize): bool {
+  return !backlogIsOpen(operator) && groupsOf(aggregationOf(operator)).count > CACHED_GROUPS;
+}
+
+/** Room for the worst case of the bound batch's `rows` rows. 0, or OUT_OF_MEMORY with nothing lost. */
+export function aggregateReservePush(context: usize, operator: usize, rows: u32): i32 {
+  const self = aggregationOf(operator);
+  if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
+    // unreached: four thousand million groups
+    return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
+  if (backlogIsOpen(operator)) return reserveAside(context, operator, rows);
+  if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows)))
+    return failMemory(context, 0);
+  return aggregateReserveBatch(self, rows) ? 0 : failMemory(context, 0);
+}
+
+/** The same where rows are set aside, to be applied later (aggregate-backlog.ts). */
+function reserveAside(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
   if (!aggregateReserveTexts(self, rows)) return failMemory(context, 0);
   // Whatever waits must find room when it is worked off, or nobody could save what is there.
@@ -841,8 +853,12 @@ function setAside(context: usize, operator: usize, rows: u32): i32 {
     if (worked < 0) return worked;
     if (!aggregateHasRoom(operator, rows)) return failMemory(context, 0);
   }
-  const reserved = backlogReserve(context, operator, rows);
-  if (reserved < 0) return reserved;
+  return backlogReserve(context, operator, rows);
+}
+
+/** A push whose rows are set aside. */
+function setAside(context: usize, operator: usize, rows: u32): i32 {
+  const self = aggregationOf(operator);
   let applied = false;
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
@@ -866,16 +882,19 @@ function setAside(context: usize, operator: usize, rows: u32): i32 {
  * was to be had of memory, `aggregateReserveBatch` and `aggregateHeadroom` have seen to.
  */
 export function aggregateApply(context: usize, operator: usize, rows: u32, left: u32): i32 {
-  if (backlogIsOpen(operator)) {
-    // Texts of keys have their room, too.
-    if (!backlogAppend(context, operator, rows)) return failMemory(context, 0);
-    changetype<Operator>(operator).rowsSelected += rows;
-    return 0;
+  if (!backlogIsOpen(operator)) {
+    const status = aggregatePrepareVector(context, operator, rows, left, left);
+    if (status < 0) return status;
   }
-  const status = prepareVector(context, operator, rows, left, left);
-  if (status < 0) return status;
+  return aggregateApplyPrepared(context, operator, rows);
+}
+
+/** The same once `aggregatePrepareVector` has readied the keys, which rows that are set aside do not need. */
+export function aggregateApplyPrepared(context: usize, operator: usize, rows: u32): i32 {
   changetype<Operator>(operator).rowsSelected += rows;
-  return applyVector(context, operator, rows);
+  if (!backlogIsOpen(operator)) return applyVector(context, operator, rows);
+  // Texts of keys have their room, too.
+  return backlogAppend(context, operator, rows) ? 0 : failMemory(context, 0);
 }
 
 /**
@@ -894,7 +913,7 @@ export function aggregateApplyValues(context: usize, operator: usize, numbers: u
 }
 
 /** All that can be refused before a vector's rows, of `left` of the batch, are applied. 0, or OUT_OF_MEMORY. */
-function prepareVector(context: usize, operator: usize, rows: u32, left: u32, batchRows: u32): i32 {
+export function aggregatePrepareVector(context: usize, operator: usize, rows: u32, left: u32, batchRows: u32): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   if (

@@ -50,6 +50,11 @@ function createProgram(context: usize, operator: usize, config: usize, length: u
   return 0;
 }
 
+/** The program, for who runs it in its place (aggregate-together.ts). */
+export function projectProgram(operator: usize): usize {
+  return load<u32>(operator, PROGRAM);
+}
+
 export function projectPending(operator: usize): bool {
   return load<u32>(operator, PENDING) != 0;
 }

@@ -485,6 +485,115 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     refused(Status.FAILED, Reason.NONE, "op_combine_part", sums, few, 0);
   });
 
+  describe("pushes of several aggregations together", () => {
+    const COLUMNS_2 = 2;
+    const rowed = encodeAggregateConfig({
+      program: new ProgramBuilder().encode(),
+      keys: [],
+      aggregates: [{ function: AggregateFunction.COUNT_ROWS }],
+    });
+
+    /** The sets in memory of their own, each with the leader's outputs that it reads. */
+    function sets(...members: (readonly [handle: number, ...outputs: number[]])[]): number {
+      const numbers = members.flatMap(([, ...outputs]) => outputs);
+      const at = raw.call("mem_alloc", raw.context, 8 * members.length + 4 * numbers.length + 8) >>> 0;
+      let from = at + 8 * members.length;
+      for (const [index, [handle, ...outputs]] of members.entries()) {
+        raw.view.setUint32(at + 8 * index, handle, true);
+        raw.view.setUint32(at + 8 * index + 4, from, true);
+        for (const output of outputs) {
+          raw.view.setUint32(from, output, true);
+          from += 4;
+        }
+      }
+      return at;
+    }
+
+    test("that are not there, not of the kind, or not fed by the program", () => {
+      const leader = make(OperatorKind.PROJECT, COLUMNS);
+      const [sums, partial] = [
+        make(OperatorKind.HASH_AGGREGATE, SUMS),
+        make(OperatorKind.HASH_AGGREGATE, encodeAggregateConfig({ ...aggregates(), partial: true })),
+      ];
+      const rows = batch(10);
+      const one = sets([sums, 1, 0]);
+      bad(Reason.BAD_HANDLE, "op_push_together", STALE, rows, one, 1);
+      bad(Reason.STATE_KIND, "op_push_together", sums, rows, one, 1);
+      bad(Reason.BAD_BATCH, "op_push_together", leader, 0, one, 1);
+      bad(Reason.BAD_BATCH, "op_push_together", leader, raw.size - 8, one, 1);
+      for (const count of [0, 257]) bad(Reason.BAD_CONFIG, "op_push_together", leader, rows, one, count);
+      for (const at of [0, one + 4, raw.size - 8])
+        bad(Reason.BAD_CONFIG, "op_push_together", leader, rows, at, 2);
+      bad(Reason.BAD_HANDLE, "op_push_together", leader, rows, sets([STALE, 1, 0]), 1);
+      bad(Reason.BAD_HANDLE, "op_push_together", leader, rows, sets([sums, 1, 0], [sums, 1, 0]), 2);
+      bad(Reason.STATE_KIND, "op_push_together", leader, rows, sets([leader, 1, 0]), 1);
+      bad(Reason.STATE_KIND, "op_push_together", leader, rows, sets([partial!, 1, 0]), 1);
+      bad(Reason.STATE_CONFIG, "op_push_together", leader, rows, sets([sums, 1, COLUMNS_2]), 1);
+      const texts = make(OperatorKind.PROJECT, encodeProjectConfig(program(Type.BYTES), 2));
+      bad(Reason.STATE_CONFIG, "op_push_together", texts, rows, one, 1);
+      for (const wild of [raw.size - 4, one + 2]) {
+        const list = sets([sums, 1, 0]);
+        raw.view.setUint32(list + 4, wild, true);
+        bad(Reason.BAD_CONFIG, "op_push_together", leader, rows, list, 1);
+      }
+      const many = batch(MORSEL);
+      raw.view.setUint32(many + Batch.ROWS, MORSEL + 1, true);
+      bad(Reason.TOO_MANY_ROWS, "op_push_together", leader, many, one, 1);
+      expect(raw.status("op_push_together", leader, rows, one, 1)).toBe(Status.NEED_INPUT);
+    });
+
+    test("of which one reads more outputs than all may", () => {
+      const wide = program(Type.I64, 4096);
+      const leader = make(OperatorKind.PROJECT, encodeProjectConfig(wide, 4096));
+      const config = encodeAggregateConfig({ ...aggregates(), program: wide });
+      const outputs = Array.from({ length: 4096 }, (_, output) => output);
+      const members = Array.from(
+        { length: 5 },
+        () => [make(OperatorKind.HASH_AGGREGATE, config), ...outputs] as const,
+      );
+      bad(Reason.BAD_CONFIG, "op_push_together", leader, batch(10), sets(...members), 5);
+      const fewer = sets(...members.slice(1));
+      expect(raw.status("op_push_together", leader, batch(10), fewer, 4)).toBe(Status.NEED_INPUT);
+    });
+
+    test("that have ended, failed, or are at something else", () => {
+      const { out } = raw;
+      const leader = make(OperatorKind.PROJECT, COLUMNS);
+      const sums = make(OperatorKind.HASH_AGGREGATE, SUMS);
+      const rows = batch(10);
+      const log = make(OperatorKind.HASH_AGGREGATE, CHANGES);
+      const count = make(OperatorKind.HASH_AGGREGATE, rowed);
+      const both = sets([log, 0, 1], [sums, 1, 0], [count]);
+      expect(raw.status("op_push_together", leader, rows, both, 3)).toBe(Status.HAS_MORE);
+      busy("op_push_together", leader, rows, both, 3);
+      expect(raw.status("op_pull", log, out, MORSEL, 0)).toBe(Status.NEED_INPUT);
+      expect(raw.view.getUint32(out + Batch.ROWS, true)).toBe(10);
+      expect(raw.status("op_snapshot", sums, out, 4)).toBe(Status.HAS_MORE);
+      busy("op_push_together", leader, rows, both, 3);
+      expect(raw.status("op_release", sums)).toBe(0);
+      const idle = sets([sums, 0, 1]);
+      expect(raw.status("op_push", leader, 0, rows)).toBe(Status.HAS_MORE);
+      busy("op_push_together", leader, rows, idle, 1);
+      expect(raw.status("op_pull", leader, out, MORSEL, 0)).toBe(Status.NEED_INPUT);
+      expect(raw.status("op_watermark", log, 0, END)).toBe(Status.HAS_MORE);
+      bad(Reason.PORT_CLOSED, "op_push_together", leader, rows, both, 3);
+
+      // A row that cannot be computed ends all that take it.
+      const builder = new ProgramBuilder();
+      const column = builder.load(builder.column(Type.I64));
+      const most = builder.literal(Type.I64, 2n ** 63n - 3n);
+      builder.output(builder.emit(Opcode.ADD, Type.I64, { a: column, b: most }));
+      builder.output(column);
+      const overflows = make(OperatorKind.PROJECT, encodeProjectConfig(builder.encode(), 2));
+      const pair = sets([sums, 0, 1], [count]);
+      expect(raw.status("op_push_together", overflows, rows, pair, 2)).toBe(Status.OVERFLOW);
+      refused(Status.FAILED, Reason.NONE, "op_push_together", leader, rows, pair, 2);
+      for (const handle of [overflows, sums, count])
+        refused(Status.FAILED, Reason.NONE, "op_push", handle, 0, rows);
+      expect(raw.status("op_push", leader, 0, rows)).toBe(Status.HAS_MORE);
+    });
+  });
+
   test("once divided", () => {
     const { out } = raw;
     const divided = filled(SUMS, 100);

@@ -15,6 +15,7 @@ export interface KernelExports {
   mem_fail(context: number, nth: number): void;
   op_create(context: number, kind: number, config: number, length: number): number;
   op_push(context: number, handle: number, port: number, batch: number): number;
+  op_push_together(context: number, handle: number, batch: number, sets: number, count: number): number;
   op_watermark(context: number, handle: number, port: number, time: bigint): number;
   op_pull(context: number, handle: number, out: number, maxRows: number, maxBytes: number): number;
   op_snapshot(context: number, handle: number, out: number, maxRows: number): number;

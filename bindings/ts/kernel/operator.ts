@@ -8,7 +8,13 @@ import { Reason, Status } from "../../../kernel/abi/status.js";
 import { WindowConfig } from "../../../kernel/abi/window.js";
 import { type BatchData, nextDictionaryId } from "../type/column.js";
 import { type Field, type Schema, sameType, typeName, valueType } from "../type/data-type.js";
-import { ArgumentError, ClosedError, type MillraceError, SchemaMismatchError } from "../type/error.js";
+import {
+  ArgumentError,
+  ClosedError,
+  MemoryLimitError,
+  type MillraceError,
+  SchemaMismatchError,
+} from "../type/error.js";
 import { type BatchDescriptor, readBatch, readColumn } from "./descriptor.js";
 import type { KernelExports } from "./exports.js";
 import { type FailureContext, failureError, readFailure } from "./failure.js";
@@ -212,6 +218,42 @@ export class Operator {
     return this.#run(
       (exports, context) => exports.op_push(context, this.#handle, port, address),
       () => this.#pushContext(schema, firstRow, port),
+    );
+  }
+
+  /**
+   * Pushes rows as `push` does, but to the aggregations listed at `sets`, `count` of them, by the program of this
+   * projection (`op_push_together`). HAS_MORE when any of them has changes to give; null when memory does not do for all
+   * at once: then nothing has happened.
+   */
+  pushTogether(
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+    sets: number,
+    count: number,
+  ): Status | null {
+    const { columns } = this;
+    const address = input.describe(columns, start, rows, firstRow);
+    try {
+      const status = this.#run(
+        (exports, context) => exports.op_push_together(context, this.#handle, address, sets, count),
+        () => this.#pushContext(input.schema, firstRow, 0),
+      );
+      input.accepted?.(columns, start, rows);
+      return status;
+    } catch (error) {
+      if (error instanceof MemoryLimitError && this.#isSound()) return null;
+      throw error;
+    }
+  }
+
+  /** Whether the kernel has not marked it as failed: then it takes a watermark that says nothing. */
+  #isSound(): boolean {
+    return (
+      this.kernel.call((exports, context) => exports.op_watermark(context, this.#handle, 0, NO_WATERMARK)) >=
+      0
     );
   }
 

@@ -97,6 +97,7 @@ export {
   type ProjectStage,
   type SortStage,
   type Stage,
+  type TogetherProgram,
   type UnionStage,
   type WindowStage,
 } from "./lower.js";

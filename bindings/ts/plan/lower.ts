@@ -36,6 +36,7 @@ import {
   uint32,
   valueType,
 } from "../type/data-type.js";
+import { ArgumentError } from "../type/error.js";
 import { arrange, isOrdered } from "./arrange.js";
 import type { BoundJoinTime } from "./bind-join-time.js";
 import { type BoundWindow, WINDOW_COLUMNS } from "./bind-window.js";
@@ -129,9 +130,19 @@ export interface WindowStage extends GroupingStage {
 export interface GroupingSetsStage {
   readonly kind: "groupingSets";
   readonly sets: readonly GroupingSetStage[];
+  /** One program for all sets; null where there is but one, or the keys of all are too many for a program. */
+  readonly together: TogetherProgram | null;
   /** Columns of the input that any of the sets reads, ascending. */
   readonly columns: readonly number[];
   readonly schema: Schema;
+}
+
+/** What all sets read of a row, worked out once. */
+export interface TogetherProgram extends CompiledProgram {
+  /** For `op_create` of a PROJECT. */
+  readonly config: Uint8Array;
+  /** Per set, for each output of its own program, which output here is the same. */
+  readonly outputs: readonly (readonly number[])[];
 }
 
 export interface GroupingSetStage {
@@ -811,7 +822,10 @@ function aggregation(
 }
 
 function aggregateStage(pending: Pending, plan: AggregatePlan): AggregateStage {
-  const { stage, aggregate } = groupingStage(pending, plan, null);
+  return encoded(groupingStage(pending, plan, null));
+}
+
+function encoded({ stage, aggregate }: ReturnType<typeof groupingStage>): AggregateStage {
   return { kind: "aggregate", ...stage, config: encodeAggregateConfig(aggregate) };
 }
 
@@ -907,6 +921,7 @@ function groupingSetsStage(
     if (known === undefined) asked.set(keys.join(), { keys, times: 1 });
     else known.times += 1;
   }
+  const own: OwnProgram[] = [];
   const sets = [...asked.values()].map(({ keys, times }): GroupingSetStage => {
     const bare = keys.length + plan.aggregates.length === 0;
     const layout = layoutOf(plan, grouping, keys, bare ? 1 : 0);
@@ -917,10 +932,53 @@ function groupingSetsStage(
       aggregates: bare ? [ROW_COUNT] : plan.aggregates,
       schema: { fields: bare ? [{ name: ROW_COUNT.name, type: int64, nullable: false }, ...fields] : fields },
     };
-    return { stage: aggregateStage(pending, subset), times, layout };
+    const lowered = groupingStage(pending, subset, null);
+    own.push({ keys, aggregate: lowered.aggregate });
+    return { stage: encoded(lowered), times, layout };
   });
   const columns = [...new Set(sets.flatMap(({ stage }) => stage.columns))].sort((a, b) => a - b);
-  return { kind: "groupingSets", sets, columns, schema: plan.schema };
+  const together = sets.length < 2 ? null : togetherProgram(pending, plan, own);
+  return { kind: "groupingSets", sets, together, columns, schema: plan.schema };
+}
+
+/** A set's keys among those of all, and what its own program's outputs are for. */
+interface OwnProgram {
+  readonly keys: readonly number[];
+  readonly aggregate: AggregateConfigSpec;
+}
+
+/** What the kernel takes of all sets. */
+const MAX_TOGETHER_OUTPUTS = 16_384;
+
+function togetherProgram(
+  pending: Pending,
+  plan: AggregatePlan,
+  sets: readonly OwnProgram[],
+): TogetherProgram | null {
+  try {
+    const { stage, aggregate } = groupingStage(pending, plan, null);
+    const { columns, program, instructions } = stage;
+    const outputs = sets.map((set) => outputsAmong(set, aggregate));
+    if (outputs.flat().length > MAX_TOGETHER_OUTPUTS) return null;
+    const config = encodeProjectConfig(program, stage.outputs.length);
+    return { columns, program, instructions, config, outputs };
+  } catch (error) {
+    if (error instanceof ArgumentError) return null;
+    throw error;
+  }
+}
+
+/** For each output of a set's program that of the program of all, by what both are for. */
+function outputsAmong({ keys, aggregate: own }: OwnProgram, all: AggregateConfigSpec): number[] {
+  const outputs: number[] = [];
+  for (const [index, { output }] of own.keys.entries()) outputs[output] = all.keys[keys[index]!]!.output;
+  for (const [index, entry] of own.aggregates.entries()) {
+    for (const part of ["argument", "second", "filter"] as const) {
+      if (entry[part] !== undefined) outputs[entry[part]] = all.aggregates[index]![part]!;
+    }
+  }
+  if (own.retract !== undefined) outputs[own.retract] = all.retract!;
+  return outputs;
 }
 
 /** An aggregation must compute something: what the set without keys does when there are no aggregates. */

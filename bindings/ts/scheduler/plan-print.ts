@@ -41,8 +41,8 @@ function watermarkText({ idleTimeout: _, ...options }: WatermarkOptions): string
   );
 }
 
-/** What messages say, and expressions that the program has been made from. */
-const UNTOLD = new Set(["instructions", "instant", "outputs", "texts", "text", "filters"]);
+/** What messages say, expressions that the program has been made from, and how sets share one, which states do not tell. */
+const UNTOLD = new Set(["instructions", "instant", "outputs", "texts", "text", "filters", "together"]);
 
 function stageHash(stage: Stage): string {
   const text = JSON.stringify(stage, (key, value: unknown) => {
