@@ -23,7 +23,7 @@ import { executeFilter, executeLiteral, executeLoad, executeRowIndex } from "./l
 import { executeLogic } from "./logic";
 import { executeText, prepareCase } from "./text";
 import { prepareMemos } from "./text-predicate";
-import { executeTime } from "./time";
+import { executeTime, truncationUnit } from "./time";
 import { TEXT_BOUND_SIZE, codedColumn, outputDistinctBytes, outputTextBytes, reserveTexts, textBound } from "./text-bound";
 import { INSTRUCTION_STATE_SIZE, PROGRAM_SIZE, Program, ownVector, registerVector, rowInBatch } from "./machine";
 
@@ -512,6 +512,13 @@ export function programPlace(address: usize, row: u32): u32 {
 export function programOutputWriter(address: usize, output: u32): u32 {
   const program = changetype<Program>(address);
   return textBound(program, load<u32>(program.outputs + (<usize>output << 2))).writer;
+}
+
+/** What all values of an output are multiples apart: the unit that times are cut down to. 0 where nothing is known. */
+export function programOutputStep(address: usize, output: u32): i64 {
+  const writer = instructionAt(changetype<Program>(address), programOutputWriter(address, output));
+  if (load<u16>(writer, <usize>Instruction.OPCODE) != <u16>Opcode.TIME_TRUNCATE) return 0;
+  return truncationUnit(load<u32>(writer, <usize>Instruction.ARG0), load<i64>(writer, <usize>Instruction.IMMEDIATE));
 }
 
 /**

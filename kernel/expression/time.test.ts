@@ -151,6 +151,38 @@ describe.each(BUILDS)("times, %s build", async (build) => {
     );
   });
 
+  test.each(UNITS)("truncation of times that lie together, wherever that is, %i ticks a day", (perDay) => {
+    const cuts = CUTS.filter((which) => which >= TimePart.DAY && which <= TimePart.MICROSECOND);
+    const clamp = (ticks: bigint) =>
+      ticks < I64_MIN + perDay ? I64_MIN + perDay : ticks > I64_MAX ? I64_MAX : ticks;
+    const place = fc.oneof(
+      ticksOf(perDay),
+      fc.bigInt(I64_MIN, I64_MAX),
+      fc.constantFrom(2n ** 61n, -(2n ** 61n), 2n ** 51n, -(2n ** 51n), I64_MIN, I64_MAX),
+    );
+    const reach = fc.constantFrom(3n, 1000n, perDay, perDay * 1000n, 2n ** 52n, 2n ** 62n);
+    const times = fc
+      .tuple(place, reach, fc.integer({ min: 1, max: 70 }))
+      .chain(([base, most, rows]) =>
+        fc
+          .array(fc.bigInt(-most, most), { minLength: rows, maxLength: rows })
+          .map((offsets) => offsets.map((offset) => clamp(base + offset))),
+      );
+    fc.assert(
+      fc.property(times, (ticks) => {
+        const column = writeColumn(types.int64, ticks);
+        const outputs = cuts.map(() => types.int64);
+        const results = runProgram(kernel, [column], outputs, (program, a) =>
+          cuts.map((arg0) =>
+            program.emit(Opcode.TIME_TRUNCATE, Type.I64, { a: a!, arg0, immediate: perDay }),
+          ),
+        );
+        expect(results).toEqual(cuts.map((which) => ticks.map((time) => truncated(time, perDay, which))));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
   test.each(UNITS)("months are added and clamped, %i ticks a day", (perDay) => {
     const counts = fc.option(fc.bigInt(-600n, 600n), { freq: 5 });
     const columns = fc

@@ -15,6 +15,7 @@ import { directBlock, growDirect } from "./direct";
 import { NO_ID, internText, internedAddress, internedLength, internerReserve, internersAgree } from "./interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
+import { steppedTake } from "./stepped";
 
 /** How numbers of the source's groups are found in the target. */
 export const enum Copying {
@@ -63,7 +64,7 @@ export function copyPrepare(
   }
   if (!unpacked && sharesLayout(target, source)) {
     widenRanges(target, source);
-    return Copying.SAME;
+    return growDirect(target) ? Copying.SAME : Copying.FAILED;
   }
   if (target.tier == <u32>Tier.HASH && !rowTableReserve(target.table, count + 1)) return Copying.FAILED;
   if (
@@ -127,6 +128,7 @@ function takeLayout(target: Groups, source: Groups): bool {
     to.high = from.high;
     to.mask = from.mask;
     to.stride = from.stride;
+    if (!steppedTake(target, to, from)) return false;
   }
   if (!growDirect(target)) return false;
   target.tier = Tier.DIRECT;
@@ -140,6 +142,7 @@ function sharesLayout(target: Groups, source: Groups): bool {
     const from = groupsKey(source, index);
     const to = groupsKey(target, index);
     if (from.mask != to.mask || from.stride != to.stride) return false;
+    if ((from.codes != 0) != (to.codes != 0) || (from.codes != 0 && from.base != to.base)) return false;
     const low = min(from.low, to.low);
     const high = max(from.high, to.high);
     if (high >= low && <u64>(high - low) > <u64>to.mask) return false;

@@ -14,6 +14,7 @@ import { regionBlock, regionFree } from "../memory/region";
 import { Interner } from "./interner";
 import { KeyColumn } from "./key-column";
 import { Groups, Tier, groupsKey } from "./state";
+import { isStepped, steppedFits, steppedLayout } from "./stepped";
 
 /** A lone integer key gets at least this many slots: their accumulators still fit the first-level cache. */
 const DIRECT_SLOTS_MIN: u64 = 4096;
@@ -58,6 +59,10 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
     key.high = i64.MIN_VALUE;
     if (!isDiscrete(key.type)) return false;
     observe(key, rows);
+    if (isStepped(groups, key) && steppedLayout(groups, key, rows, key.nextLow, key.nextHigh, limit)) {
+      setSlots(key, ORDINAL_SLOTS, 1);
+      return true;
+    }
     key.low = key.nextLow;
     key.high = key.nextHigh;
     let slots: u64 = 2;
@@ -133,6 +138,7 @@ function directSpan(groups: Groups): u32 {
   const last = groupsKey(groups, groups.keyCount - 1);
   if (groups.extra != 0) return last.stride * (groups.ordinals + 1);
   if (groups.keyCount == 1 && last.interner != 0) return changetype<Interner>(last.interner).count + 1;
+  if (last.codes != 0) return <u32>last.high + 2;
   return last.stride * (last.mask + 2);
 }
 
@@ -200,9 +206,16 @@ function growOccupied(groups: Groups, span: u32): bool {
 }
 
 /** Whether the vector at hand fits every key's slots; the ranges are widened by it then, else kept. */
-export function fits(groups: Groups, rows: u32): bool {
+export function fits(groups: Groups, rows: u32, batchRows: u32): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
+    if (key.codes != 0) {
+      key.nextLow = i64.MAX_VALUE;
+      key.nextHigh = i64.MIN_VALUE;
+      observeLong(key, rows);
+      if (!steppedFits(groups, key, rows, batchRows, key.nextLow, key.nextHigh)) return false;
+      continue;
+    }
     observe(key, rows);
     if (key.nextHigh >= key.nextLow && <u64>(key.nextHigh - key.nextLow) > <u64>key.mask) return false;
   }
@@ -348,7 +361,8 @@ export function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     nulls = nulls || key.validity != 0;
-    if (key.width == 8) addCodes<u64>(key, 0, rows, numbers, index == 0);
+    if (key.codes != 0) memory.copy(numbers, key.codes, (<usize>rows) << 2);
+    else if (key.width == 8) addCodes<u64>(key, 0, rows, numbers, index == 0);
     else if (key.validity != 0) nullableCodes(key, rows, numbers, index == 0);
     else if (index == 0) firstCodes(key, rows, numbers);
     else nextCodes(key, rows, numbers);
@@ -480,10 +494,11 @@ export function directCode(key: KeyColumn, group: u32): u32 {
   return key.mask == <u32>ORDINAL_SLOTS - 1 ? group / key.stride : (group / key.stride) % (key.mask + 2);
 }
 
-/** The value that a code other than 0 stands for: the one within the slots that start at `low`. */
+/** The value that a code other than 0 stands for: the one within the slots that start at `low`, or so many steps on. */
 // @ts-ignore: decorator
 @inline
 export function directValue(key: KeyColumn, code: u32): i64 {
   const slot: u64 = code - 1;
+  if (key.codes != 0) return key.base + <i64>slot * key.step;
   return key.low + <i64>((slot - <u64>key.low) & <u64>key.mask);
 }

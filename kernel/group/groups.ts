@@ -181,7 +181,7 @@ export function groupsAssignRows(groups: Groups, rows: u32, numbers: usize): boo
 export function groupsPrepareLoaded(groups: Groups, rows: u32, batchRows: u32): bool {
   if (groups.tier == <u32>Tier.NONE || rows == 0) return true;
   if (groups.tier == <u32>Tier.UNDECIDED) return decide(groups, rows, batchRows);
-  if (groups.tier == <u32>Tier.HASH || fits(groups, rows))
+  if (groups.tier == <u32>Tier.HASH || fits(groups, rows, batchRows))
     return groups.tier == <u32>Tier.HASH || growDirect(groups);
   return toHash(groups, batchRows);
 }

@@ -36,9 +36,16 @@ export class KeyColumn {
   /** Direct tier: slots (a power of two) less one, and the distance between two codes. */
   mask: u32;
   stride: u32;
+  /** What all values are multiples of, or multiples apart; 0 where nothing is known. */
+  step: i64;
+  /** Direct tier: codes of the vector at hand (u32 each) where they count steps from `base` on; else 0 (stepped.ts). */
+  base: i64;
+  /** Rows of such a key so far. */
+  seen: u64;
+  codes: usize;
 }
 
-export const KEY_COLUMN_SIZE: usize = 80;
+export const KEY_COLUMN_SIZE: usize = 112;
 
 export function keyWidth(type: u32): u32 {
   if (type == <u32>Type.BYTES || type == <u32>Type.BOOL) return 4;

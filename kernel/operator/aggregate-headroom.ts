@@ -16,6 +16,7 @@ import { KeyColumn } from "../group/key-column";
 import { directMost } from "../group/direct";
 import { RowTable } from "../group/row-table";
 import { Tier, groupsKey } from "../group/state";
+import { steppedReach } from "../group/stepped";
 import { slotsHeadroom } from "../hash/slots";
 import { regionHasRoom } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -41,7 +42,7 @@ export function aggregateHeadroom(operator: usize, rows: u32): u64 {
   let bytes: u64 = 0;
   let span: u32 = 1;
   if (groups.tier != <u32>Tier.NONE) {
-    span = groups.count + rows + 1;
+    span = groups.count + <u32>steppedReach(groupsKey(groups, 0), rows) + 1;
     if (groups.tier == <u32>Tier.UNDECIDED) span = directMost(groups, rows);
     bytes += keysHeadroom(self, span, rows);
   }

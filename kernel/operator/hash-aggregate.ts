@@ -16,6 +16,7 @@ import {
   AggregateFlag,
   AggregateFunction,
   KeyConfig,
+  OperatorKind,
   Tail,
 } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
@@ -38,6 +39,7 @@ import {
   programBind,
   programCreate,
   programOutput,
+  programOutputStep,
   programOutputType,
   programOutputs,
   programRun,
@@ -250,6 +252,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
     groupsOf(self).small = 1;
   }
   const outputs = programOutputs(self.program);
+  const isAlone = changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE;
   for (let index: u32 = 0; index < count; index++) {
     const key = changetype<KeyColumn>(keys + <usize>index * KEY_COLUMN_SIZE);
     const from = config + <usize>index * <usize>KeyConfig.SIZE;
@@ -263,6 +266,7 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
     ) {
       return refuseConfig(context, index);
     }
+    if (isAlone) key.step = programOutputStep(self.program, key.output);
   }
   groupsOf(self).looksUp = isRetracting(self) ? 1 : 0;
   return groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed) || refuseMemory(context);
