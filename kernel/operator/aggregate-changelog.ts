@@ -22,19 +22,30 @@ import {
   outputReset,
   regrow,
 } from "../column/builder";
+import { bitmapGet } from "../column/bitmap";
+import { typeWidth } from "../column/type";
 import { groupTextBytes, groupsEmitKey } from "../group/emit";
 import { Tier } from "../group/state";
 import { bytesEqual } from "../hash/hash";
-import { failMemory, scratchTake } from "../memory/context";
+import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
-import { aggregateTextBytes, aggregateTextLimit, resultTextBytes } from "./aggregate-output";
+import {
+  aggregateTextBytes,
+  aggregateTextLimit,
+  aggregateTextsMatter,
+  emitResult,
+  resultTextBytes,
+} from "./aggregate-output";
 import { aggregatePrepareResults } from "./aggregate-reserve";
-import { groupIsThere, retractCheck } from "./aggregate-retract";
+import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
 
 /** Groups that one pull looks at, at most. */
 const PULL_GROUPS: u32 = 16384;
+/** Groups that are new in a row from which on their columns are written at once, and at most so many of them. */
+const FRESH_LEAST: u32 = 4;
+const FRESH_MOST: u32 = 1024;
 const SLOT: usize = 24;
 
 // @ts-ignore: decorator
@@ -141,6 +152,8 @@ export function changelogReserve(operator: usize, rows: u32, groups: u32): bool 
 /** Lists the groups of a vector that are not listed yet. */
 export function changelogTouch(operator: usize, numbers: usize, rows: u32): void {
   const log = changelogOf(operator);
+  // The one group of all rows is listed once.
+  if (log.count != 0 && groupsOf(aggregationOf(operator)).tier == <u32>Tier.NONE) return;
   const stamps = changetype<Accumulator>(log.stamps).values;
   for (let row: u32 = 0; row < rows; row++) {
     const group = load<u32>(numbers + ((<usize>row) << 2));
@@ -248,13 +261,18 @@ export function changelogEmit(context: usize, operator: usize, limit: u32, bytes
   if (!reservePull(operator, log, last, scratch)) return failMemory(context, 0);
   const row = scratchTake(context, rowBytes(self));
   const before = outputColumn(self.output, kindColumn(self)).length;
-  for (; log.cursor < last; log.cursor++) {
-    const status = emitGroup(context, operator, log, row, scratch, limit == 1);
+  while (log.cursor < last) {
+    const fresh = freshGroups(self, log, last);
+    const status =
+      fresh < FRESH_LEAST
+        ? emitGroup(context, operator, log, row, scratch, limit == 1)
+        : emitFresh(context, operator, log, fresh, scratch);
     if (status < 0) {
       changetype<Operator>(operator).failed = 1;
       return status;
     }
     if (status != 0) break;
+    log.cursor += fresh < FRESH_LEAST ? 1 : fresh;
   }
   if (log.cursor >= log.count) nextRound(log);
   return outputColumn(self.output, kindColumn(self)).length - before;
@@ -274,6 +292,7 @@ function rowBytes(self: Aggregation): usize {
 function lastGroup(self: Aggregation, log: Changelog, limit: u32, bytes: u64, scratch: usize): u32 {
   let total: u64 = 0;
   const end = min(log.count, log.cursor + limit);
+  if (!aggregateTextsMatter(self, limit << 1, bytes)) return end;
   for (let at = log.cursor; at < end; at++) {
     const group = load<u32>(log.list + ((<usize>at) << 2));
     total += aggregateTextBytes(self, group, scratch) * 2 + keptBytes(self, log, group);
@@ -329,6 +348,73 @@ function reserveKept(self: Aggregation, log: Changelog, first: u32, last: u32): 
     if (!textReserve(valuesAt(log, index), 0, bytes)) return false;
   }
   return true;
+}
+
+/**
+ * How many listed groups from the cursor on are emitted for the first time, one after the other: whole columns of them
+ * are written at once. 0 where results are kept in another form than columns have (texts, fewer than 8 bytes), or rows are
+ * taken back, so that each group has to be looked at.
+ */
+function freshGroups(self: Aggregation, log: Changelog, last: u32): u32 {
+  if (log.half != 0 || isRetracting(self) || !keepsColumns(self)) return 0;
+  const emitted = changetype<Accumulator>(log.emitted).values;
+  const end = min(last, log.cursor + FRESH_MOST);
+  let at = log.cursor;
+  while (at < end && load<u8>(emitted + <usize>load<u32>(log.list + ((<usize>at) << 2))) == 0) at++;
+  return at - log.cursor;
+}
+
+function keepsColumns(self: Aggregation): bool {
+  for (let index: u32 = 0; index < self.resultCount; index++) {
+    if (typeWidth(resultAt(self, index).type) < 8) return false;
+  }
+  return true;
+}
+
+/** Emits `count` groups from the cursor on for the first time. 0, or an error. */
+function emitFresh(context: usize, operator: usize, log: Changelog, count: u32, scratch: usize): i32 {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const list = log.list + ((<usize>log.cursor) << 2);
+  for (let index: u32 = 0; index < groups.keyCount; index++)
+    groupsEmitKey(groups, index, list, count, outputColumn(self.output, self.firstColumn + index), scratch);
+  const kinds: Builder = outputColumn(self.output, kindColumn(self));
+  memory.fill(kinds.values + <usize>kinds.length, <u8>RowKind.INSERT, count);
+  kinds.length += count;
+  for (let index: u32 = 0; index < self.resultCount; index++) {
+    const builder = outputColumn(self.output, self.firstColumn + groups.keyCount + index);
+    const before = builder.length;
+    const mark = scratchMark(context);
+    const status = emitResult(context, operator, index, list, count, scratch);
+    scratchReset(context, mark);
+    if (status < 0) return status;
+    keepColumn(valuesAt(log, index), validAt(log, index), builder, before, list, count);
+  }
+  const emitted = changetype<Accumulator>(log.emitted).values;
+  for (let at: usize = 0; at < (<usize>count) << 2; at += 4) store<u8>(emitted + <usize>load<u32>(list + at), 1);
+  log.begun = 1;
+  return 0;
+}
+
+/** Keeps what a column has from row `from` on as the last results of listed groups. */
+function keepColumn(
+  values: Accumulator,
+  valid: Accumulator,
+  builder: Builder,
+  from: u32,
+  list: usize,
+  count: u32,
+): void {
+  const wide = values.stride == 16;
+  for (let at: u32 = 0; at < count; at++) {
+    const group: usize = load<u32>(list + ((<usize>at) << 2));
+    const row = from + at;
+    const source = builder.values + <usize>row * <usize>values.stride;
+    const to = values.values + group * <usize>values.stride;
+    store<u64>(to, load<u64>(source));
+    if (wide) store<u64>(to, load<u64>(source, 8), 8);
+    store<u8>(valid.values + group, builder.nulls == 0 ? 1 : <u8>bitmapGet(builder.validity, row));
+  }
 }
 
 /** Writes the group's results to `row`: per result a value of 16 bytes and its validity. 0, or an error. */

@@ -1,5 +1,6 @@
 // Room for a hash aggregation: what is made before rows are applied, so that want of memory is told first.
 
+import { Column } from "../abi/layout";
 import { Accumulator, Family, accumulatorReserve, isLog } from "../aggregate/accumulator";
 import {
   accumulatorMustTrack,
@@ -9,9 +10,10 @@ import {
 } from "../aggregate/accumulators";
 import { setFeed } from "../aggregate/from-set";
 import { logPrepare } from "../aggregate/value-log";
-import { programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
+import { programOutputDictionary, programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
 import { groupsNeed, groupsReserve } from "../group/groups";
 import { internerReserve } from "../group/interner";
+import { KeyColumn } from "../group/key-column";
 import { Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { changelogReserve } from "./aggregate-changelog";
 import { failMemory } from "../memory/context";
@@ -27,7 +29,20 @@ export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
 export function aggregateReserveRows(self: Aggregation, rows: u32, texts: bool): bool {
   const groups = groupsOf(self);
   if (!reserveTexts(self, rows, texts) || !groupsReserve(groups, rows)) return false;
-  return reserveValues(self, groupsNeed(groups, rows), rows, texts);
+  return reserveValues(self, aggregateNeed(self, rows), rows, texts);
+}
+
+/** As `groupsNeed`, where the texts that `rows` rows of the bound batch can bring are counted. */
+export function aggregateNeed(self: Aggregation, rows: u32): u32 {
+  const groups = groupsOf(self);
+  const isText = groups.keyCount == 1 && groupsKey(groups, 0).interner != 0;
+  return groupsNeed(groups, isText ? newTexts(self, groupsKey(groups, 0), rows) : rows);
+}
+
+/** Texts that `rows` rows of the bound batch can bring a key: no more than their dictionary has. */
+function newTexts(self: Aggregation, key: KeyColumn, rows: u32): u32 {
+  const dictionary = programOutputDictionary(self.program, key.output);
+  return dictionary == 0 ? rows : min(rows, load<u32>(dictionary, <usize>Column.LENGTH));
 }
 
 /** Room in the accumulators for `need` groups and `rows` further rows of the bound batch. False when out of memory. */
@@ -56,7 +71,7 @@ function reserveTexts(self: Aggregation, rows: u32, texts: bool): bool {
     const key = groupsKey(groups, index);
     if (key.interner == 0) continue;
     const bytes = texts ? programOutputDistinctBytes(self.program, key.output) : 0;
-    if (!internerReserve(key.interner, rows, bytes)) return false;
+    if (!internerReserve(key.interner, newTexts(self, key, rows), bytes)) return false;
   }
   return true;
 }

@@ -47,7 +47,6 @@ import {
 import {
   groupsAssign,
   groupsInit,
-  groupsNeed,
   groupsPrepare,
   groupsProbes,
   groupsSlots,
@@ -87,6 +86,7 @@ import {
 } from "./aggregate-retract";
 import { aggregateHasRoom } from "./aggregate-headroom";
 import {
+  aggregateNeed,
   aggregateReserveBatch,
   aggregateReserveSpan,
   aggregateReserveTexts,
@@ -842,7 +842,7 @@ export function aggregateReservePush(context: usize, operator: usize, rows: u32)
     // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
   if (backlogIsOpen(operator)) return reserveAside(context, operator, rows);
-  if (self.changelog != 0 && !changelogReserve(operator, rows, groupsNeed(groupsOf(self), rows)))
+  if (self.changelog != 0 && !changelogReserve(operator, rows, aggregateNeed(self, rows)))
     return failMemory(context, 0);
   return aggregateReserveBatch(self, rows) ? 0 : failMemory(context, 0);
 }
