@@ -69,11 +69,7 @@ export function toArrowData(column: ColumnData, type: ArrowOutType): Data {
   if (column.type.kind === "bool") return make({ ...base, data: column.values });
   const width = offsetWidth(column.type);
   if (width !== 0) {
-    const valueOffsets =
-      column.offsets === null
-        ? new Uint8Array(width)
-        : aligned(column.offsets.subarray(offset * width), width);
-    return make({ ...base, valueOffsets, data: column.values });
+    return textData(column, type, width);
   }
   const dictionary = dictionaryVector(column.dictionary!, type as Dictionary);
   return make({ ...base, data: fixedBytes(column), dictionary });
@@ -102,6 +98,20 @@ function fixedData(column: ColumnData, type: ArrowOutType): Data {
   const Values = type.ArrayType as Int32ArrayConstructor;
   const values = new Values(buffer as ArrayBuffer, byteOffset, byteLength / Values.BYTES_PER_ELEMENT);
   const buffers = [undefined, values, validity ?? NO_BITS, undefined] as never;
+  return new Data(type, offset, length, validity === null ? 0 : nullCount, buffers);
+}
+
+/** The same for texts, whose offsets are `width` bytes each. */
+function textData(
+  { length, offset, offsets, values, validity, nullCount }: ColumnData,
+  type: ArrowOutType,
+  width: 4 | 8,
+): Data {
+  const { buffer, byteOffset, byteLength } =
+    offsets === null ? new Uint8Array(width) : aligned(offsets.subarray(offset * width), width);
+  const Offsets = width === 4 ? Int32Array : BigInt64Array;
+  const places = new Offsets(buffer as ArrayBuffer, byteOffset, byteLength / width);
+  const buffers = [places, values, validity ?? NO_BITS, undefined] as never;
   return new Data(type, offset, length, validity === null ? 0 : nullCount, buffers);
 }
 
