@@ -169,7 +169,7 @@ const MANY_ROWS = 2000;
 
 /** Calls after which results are asked for, and calls that ask for results, or for the state. */
 const ENDS: readonly (string | symbol)[] = ["watermark", "finish", "finishResident"];
-const READS: readonly (string | symbol)[] = ["pull", "snapshot", "snapshotParts"];
+const READS: readonly (string | symbol)[] = ["pull", "snapshot", "snapshotParts", "rowsOut"];
 
 /** An aggregation, or windows, that look like one operator, and are several in turn. */
 function restarting(make: () => Operator, restart: number, split: boolean, damage: Damage): Operator {

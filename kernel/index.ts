@@ -75,6 +75,22 @@ export function op_snapshot_parts(ctx: usize, handle: u32, out: usize, max_rows:
   return operators.snapshotParts(ctx, handle, out, max_rows, parts);
 }
 
+export function op_rows_out(ctx: usize, handle: u32, out: usize): i32 {
+  return operators.rowsOut(ctx, handle, out);
+}
+
+export function op_rows_in(
+  ctx: usize,
+  handle: u32,
+  rows: usize,
+  count: u32,
+  part: u32,
+  here: u32,
+  waiting: u32,
+): i32 {
+  return operators.rowsIn(ctx, handle, rows, count, part, here, waiting);
+}
+
 export function op_merge(ctx: usize, handle: u32, batch: usize): i32 {
   return operators.merge(ctx, handle, batch);
 }

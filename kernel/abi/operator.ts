@@ -55,6 +55,13 @@ export const enum AggregateFlag {
    * `op_combine_part`: rows that bring many groups are set aside early. Says nothing about results.
    */
   SHARED = 8,
+  /**
+   * The host has somewhere to put what does not fit: rows that are set aside wait for it (`op_rows_out`) where memory ends,
+   * and a divided state goes by the same partitions as they do.
+   */
+  LEAVES = 16,
+  /** With LEAVES: every row is set aside, from the first one on. */
+  ASIDE = 32,
 }
 
 /** Fault switches: make rare paths common in tests. May be combined. */

@@ -174,6 +174,7 @@ function abuse(raw: Raw, round: number): void {
         if (draws.chance(30)) raw.status("op_merge", handle, batch);
         if (draws.chance(30)) raw.status("op_combine", handle, draws.chance(50) ? handle : draws.word(raw));
         if (draws.chance(5)) raw.status("op_divide", handle, 256);
+        if (draws.chance(30)) leaveRows(raw, draws, handle);
         if (kind === OperatorKind.SORT) shareSort(raw, draws, handle, sound);
         break;
       }
@@ -195,6 +196,17 @@ function abuse(raw: Raw, round: number): void {
   }
   if (handle !== 0) expect(raw.status("op_destroy", handle)).toBe(0);
   expect(raw.used).toEqual(idle);
+}
+
+/** Rows that were set aside leave, and rows that never were come back. */
+function leaveRows(raw: Raw, draws: Draws, handle: number): void {
+  const { out } = raw;
+  raw.status("op_rows_out", handle, out);
+  if (draws.chance(50)) raw.status("op_release", handle);
+  const at = draws.chance(80) ? out : draws.word(raw);
+  const rows = draws.chance(80) ? draws.below(30) : draws.word(raw);
+  const part = draws.chance(90) ? draws.below(256) : draws.word(raw);
+  raw.status("op_rows_in", handle, at, rows, part, draws.below(100), draws.below(100));
 }
 
 /** Another operator, mostly of the same configuration, that reads what this one has kept. */

@@ -19,6 +19,9 @@
 // Several operators that share one aggregation's rows (SHARED) begin earlier, and what waits then is applied by others:
 // a partition of all of them at a time (aggregate-divide.ts), so that no row is looked up twice.
 //
+// Where the host has room for what does not fit (LEAVES), rows that hardly reduce are not worked off when memory ends, but
+// leave as they lie (aggregate-leave.ts).
+//
 // Taken by aggregations without filters, text or boolean arguments, distinct counts and changelogs; each partial of a
 // window (windows.ts) has its own.
 //
@@ -46,8 +49,9 @@ import {
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
 import { fail, failMemory } from "../memory/context";
 import { copyBytes } from "../memory/copy";
-import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { regionBlock, regionCut, regionFree, regionHasRoom } from "../memory/region";
 import { RowTable, rowTablePartitionReserve, rowTableReserve } from "../group/row-table";
+import { isWorthwhile, rowsLeave } from "./aggregate-leave";
 import { aggregateReserveSpan, aggregateTrack } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
@@ -55,10 +59,13 @@ import { Operator } from "./operator";
 const ROWS: u32 = Abi.VECTOR_ROWS;
 export const BACKLOG_PARTITIONS: u32 = 256;
 const PARTITIONS: u32 = BACKLOG_PARTITIONS;
-const PARTITION: usize = 16;
-const HEADER: usize = 16;
+export const PARTITION: usize = 16;
+export const HEADER: usize = 16;
 /** A chunk holds at most a vector of the narrowest rows (16 bytes). */
-const CHUNK: usize = 32768;
+const CHUNK: u32 = 32768;
+/** The same where all rows are set aside and there is no room for so many large ones: each partition has one or two. */
+const SMALL_CHUNK: u32 = 4096;
+const LARGE_ROOM: u64 = <u64>CHUNK * 1024;
 /** Chunks are made this many at a time. */
 const SLAB_CHUNKS: u32 = 32;
 /** Groups at which setting aside may begin: their slots, keys and sums are 8 MB then. */
@@ -81,12 +88,13 @@ const MAX_COLUMNS: u32 = 31;
 
 // @ts-ignore: decorator
 @unmanaged
-class Backlog {
+export class Backlog {
   /** Bytes of a row, of the key in it, and where its null bits are. */
   width: u32;
   keyWidth: u32;
   nulls: u32;
   chunkRows: u32;
+  chunkBytes: u32;
   columns: usize;
   columnCount: u32;
   partitions: usize;
@@ -107,9 +115,15 @@ class Backlog {
   share: u32;
   /** Null bits that any row set aside so far may have. */
   seen: u32;
+  /** While rows leave: the partition and the chunk that is next, 0 before the first; and whether they hardly reduce. */
+  top: u32;
+  chunk: usize;
+  worthwhile: u32;
+  /** Rows that waited when that was last looked at; 0: never. */
+  judged: u32;
 }
 
-const BACKLOG_SIZE: usize = 72;
+const BACKLOG_SIZE: usize = 96;
 
 /** An argument: an output of the program. */
 // @ts-ignore: decorator
@@ -134,7 +148,7 @@ function columnAt(backlog: Backlog, index: u32): BacklogColumn {
 
 // @ts-ignore: decorator
 @inline
-function backlogOf(operator: usize): Backlog {
+export function backlogOf(operator: usize): Backlog {
   return changetype<Backlog>(aggregationOf(operator).backlog);
 }
 
@@ -166,11 +180,11 @@ export function backlogConsider(operator: usize, rows: u32, before: u32): void {
   const begin = shared ? BEGIN_SHARED_GROUPS : BEGIN_GROUPS;
   const share = shared ? NEW_SHARED_SHARE : NEW_SHARE;
   if (!fault && (groups.count < begin || groups.count - before < rows / share || rows == 0)) return;
-  if (!isEligible(self)) self.backlogRefused = 1;
-  else create(operator, fault);
+  if (!mayBeSetAside(self)) self.backlogRefused = 1;
+  else createBacklog(operator, fault);
 }
 
-function isEligible(self: Aggregation): bool {
+export function mayBeSetAside(self: Aggregation): bool {
   if (self.flags & <u32>AggregateFlag.CHANGELOG) return false;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
@@ -182,8 +196,19 @@ function isEligible(self: Aggregation): bool {
   return true;
 }
 
+/** ASIDE: rows of a new operator are set aside from the first one on, if they can be and there is memory for it. */
+export function backlogOpen(operator: usize): void {
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const isAside = (self.flags & <u32>AggregateFlag.ASIDE) != 0;
+  if (!isAside || groups.keyCount == 0 || groupsHaveTexts(groups) || !mayBeSetAside(self)) return;
+  groups.tier = Tier.HASH;
+  createBacklog(operator, (self.fault & <u32>AggregateFault.SET_ASIDE) != 0);
+  if (backlogIsOpen(operator)) backlogOf(operator).limit = u32.MAX_VALUE;
+}
+
 /** A failure leaves small pieces behind that go with the region; it is not tried again. */
-function create(operator: usize, fault: bool): void {
+export function createBacklog(operator: usize, fault: bool): void {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   self.backlogRefused = 1;
@@ -208,7 +233,9 @@ function create(operator: usize, fault: bool): void {
   }
   backlog.nulls = (offset + 3) & ~3;
   backlog.width = (backlog.nulls + 4 + 7) & ~7;
-  backlog.chunkRows = fault ? 2 : min<u32>(ROWS, <u32>(CHUNK - HEADER) / backlog.width);
+  const isLarge = (self.flags & <u32>AggregateFlag.ASIDE) == 0 || regionHasRoom(operator, LARGE_ROOM);
+  backlog.chunkBytes = isLarge ? CHUNK : SMALL_CHUNK;
+  backlog.chunkRows = fault ? 2 : max<u32>(1, min<u32>(ROWS, (backlog.chunkBytes - <u32>HEADER) / backlog.width));
   backlog.limit = fault ? FAULT_ROWS : min<u32>(BACKLOG_ROWS, BACKLOG_BYTES / backlog.width);
   backlog.share = 256;
   self.backlog = address;
@@ -245,24 +272,51 @@ export function backlogReserve(context: usize, operator: usize, rows: u32): i32 
     const status = workChunk(context, operator);
     if (status < 0) return status;
   }
-  // Each partition may begin a chunk of its own.
-  const chunks = rows / backlog.chunkRows + min(rows, PARTITIONS);
+  const chunks = chunksFor(backlog, rows);
+  let leaves = rowsLeave(operator);
   while (backlog.freeCount < chunks) {
     if (addSlab(operator, backlog)) continue;
     // Short of memory: what waits goes, and its chunks serve again.
-    if (backlog.rows == 0) return failMemory(context, CHUNK * <usize>SLAB_CHUNKS);
+    if (backlog.rows == 0) return failMemory(context, backlog.chunkBytes * SLAB_CHUNKS);
+    if (leaves) {
+      if (isWorthwhile(operator)) return failMemory(context, backlog.chunkBytes * SLAB_CHUNKS);
+      leaves = false;
+    }
     const status = workChunk(context, operator);
     if (status < 0) return status;
   }
   return 0;
 }
 
+/** Chunks that `rows` rows can take: each partition may begin one of its own. */
+function chunksFor(backlog: Backlog, rows: u32): u32 {
+  return rows / backlog.chunkRows + min(rows, PARTITIONS);
+}
+
+/** Whether `rows` rows are, or can be, set aside where none waits. */
+export function backlogBegins(operator: usize, rows: u32): bool {
+  const backlog = backlogOf(operator);
+  if (backlog.rows != 0) return true;
+  const chunks = chunksFor(backlog, rows);
+  while (backlog.freeCount < chunks) {
+    if (!addSlab(operator, backlog)) return false;
+  }
+  return true;
+}
+
+/** Sets nothing aside any more; no row waits. */
+export function backlogClose(operator: usize): void {
+  dropSlabs(operator, backlogOf(operator));
+  aggregationOf(operator).backlog = 0;
+}
+
 function addSlab(operator: usize, backlog: Backlog): bool {
-  const slab = regionBlock(operator, CHUNK * <usize>SLAB_CHUNKS + HEADER);
+  const bytes: usize = backlog.chunkBytes;
+  const slab = regionBlock(operator, bytes * <usize>SLAB_CHUNKS + HEADER);
   if (slab == 0) return false;
   store<u32>(slab, <u32>backlog.slabs);
   backlog.slabs = slab;
-  for (let index: usize = 0; index < <usize>SLAB_CHUNKS; index++) giveChunk(backlog, slab + HEADER + index * CHUNK);
+  for (let index: usize = 0; index < <usize>SLAB_CHUNKS; index++) giveChunk(backlog, slab + HEADER + index * bytes);
   return true;
 }
 
@@ -451,7 +505,7 @@ function workChunk(context: usize, operator: usize): i32 {
 /** Rows of a partition's chunk: all have as many as they can, but the last. */
 // @ts-ignore: decorator
 @inline
-function chunkLength(backlog: Backlog, partition: usize, chunk: usize): u32 {
+export function chunkLength(backlog: Backlog, partition: usize, chunk: usize): u32 {
   return backlog.chunkRows - (load<u32>(chunk) == 0 ? load<u32>(partition, 8) : 0);
 }
 
@@ -459,7 +513,7 @@ function chunkLength(backlog: Backlog, partition: usize, chunk: usize): u32 {
  * Applies a chunk's rows, of `top`, a partition: all of them, or OUT_OF_MEMORY and none. The chunk may be another
  * operator's of the same layout. `inPartition` and `waiting` bound the rows that will follow.
  */
-function applyChunk(
+export function applyChunk(
   context: usize,
   operator: usize,
   top: u32,
@@ -544,7 +598,7 @@ export function backlogCombine(context: usize, operator: usize, source: usize, t
   if (load<u32>(partition) == 0) return 0;
   const groups = groupsOf(aggregationOf(operator));
   if (groups.tier != <u32>Tier.HASH && !groupsToHash(groups)) return failMemory(context, 0);
-  if (!backlogIsOpen(operator)) create(operator, (aggregationOf(operator).fault & <u32>AggregateFault.SET_ASIDE) != 0);
+  if (!backlogIsOpen(operator)) createBacklog(operator, (aggregationOf(operator).fault & <u32>AggregateFault.SET_ASIDE) != 0);
   if (!backlogIsOpen(operator)) return failMemory(context, 0);
   const backlog = backlogOf(operator);
   if (backlog.width != theirs.width || backlog.chunkRows != theirs.chunkRows)
@@ -572,8 +626,6 @@ function apply(context: usize, self: Aggregation, rows: u32): i32 {
 
 /** Puts a chunk's keys where `groupsAssignRows` looks for them. */
 function gatherKeys(backlog: Backlog, groups: Groups, from: usize, rows: u32): void {
-  const step: usize = backlog.width;
-  const width: usize = backlog.keyWidth;
   let to = groups.packed;
   if (groups.maskOffset == NO_GROUP) {
     const key = groupsKey(groups, 0);
@@ -581,6 +633,13 @@ function gatherKeys(backlog: Backlog, groups: Groups, from: usize, rows: u32): v
     key.values = to;
     key.validity = gatherNulls(backlog, from, KEY_NULL, rows, backlog.keyBits);
   }
+  packKeys(backlog, to, from, rows);
+}
+
+/** Puts a chunk's packed keys one after the other. */
+export function packKeys(backlog: Backlog, to: usize, from: usize, rows: u32): void {
+  const step: usize = backlog.width;
+  const width: usize = backlog.keyWidth;
   if (width == 8) {
     for (let row: usize = 0; row < <usize>rows; row++) store<u64>(to + (row << 3), load<u64>(from + row * step));
     return;

@@ -63,7 +63,8 @@ export function aggregateCombining(operator: usize): bool {
 
 /** Whether `aggregateCombine` takes operators of this kind: those over rows that are not taken back, with results once. */
 export function aggregateCombines(operator: usize): bool {
-  return (aggregationOf(operator).flags & 0xffff & ~(<u32>AggregateFlag.SHARED)) == 0;
+  const never = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL | AggregateFlag.RETRACT);
+  return (aggregationOf(operator).flags & never) == 0;
 }
 
 /**

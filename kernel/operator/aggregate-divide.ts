@@ -13,17 +13,12 @@
 //
 //   division: +0 u32 group numbers, by partition  +4 u32[257] where each partition begins
 
-import { Abi } from "../abi/layout";
 import { Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { sumExactSettle } from "../aggregate/sum-exact";
-import { directCode } from "../group/direct";
-import { groupsHaveTexts, groupsRowTags, packDirect } from "../group/groups";
-import { internedHash } from "../group/interner";
+import { groupsHaveTexts } from "../group/groups";
 import { groupsByMark } from "../group/order";
-import { rowTableRow } from "../group/row-table";
-import { Groups, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
-import { copyBytes } from "../memory/copy";
+import { groupsTops } from "../group/tops";
 import { failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogCombine, backlogWorkLarge } from "./aggregate-backlog";
@@ -38,7 +33,6 @@ import {
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
-const ROWS: u32 = Abi.VECTOR_ROWS;
 export const DIVISION_PARTS: u32 = BACKLOG_PARTITIONS;
 const STARTS: usize = 4;
 const DIVISION_SIZE: usize = STARTS + (<usize>DIVISION_PARTS + 1) * 4;
@@ -74,53 +68,11 @@ export function aggregateDivide(context: usize, operator: usize): i32 {
     return failMemory(context, 0);
   }
   store<u32>(division, <u32>order);
-  for (let first: u32 = 0; first < groups.count; first += ROWS) partition(groups, first, min(ROWS, groups.count - first), parts);
+  groupsTops(groups, parts);
   groupsByMark(groups, parts, DIVISION_PARTS, order, division + STARTS);
   regionFree(operator, parts);
   self.division = division;
   return Status.NEED_INPUT;
-}
-
-/** Writes the partitions of `count` groups from `first` on, a byte each. */
-function partition(groups: Groups, first: u32, count: u32, parts: usize): void {
-  let rows = rowTableRow(groups.table, first);
-  if (groups.tier != <u32>Tier.HASH || groupsHaveTexts(groups)) {
-    rows = groups.packed;
-    const width: usize = max<u32>(8, groups.rowWidth);
-    for (let index: u32 = 0; index < count; index++) packGroup(groups, first + index, rows + <usize>index * width);
-  }
-  const tags = groupsRowTags(groups, rows, count);
-  for (let index: u32 = 0; index < count; index++) {
-    const part = isNullAlone(groups, first + index) ? 0 : load<u32>(tags + ((<usize>index) << 2)) >> 24;
-    store<u8>(parts + <usize>(first + index), <u8>part);
-  }
-}
-
-/**
- * Whether a group's only key is null, and without a mask: it has no value, and so no hash, and belongs to partition 0 as
- * such rows do that were set aside. One aggregation may have it by its code, another by its number.
- */
-function isNullAlone(groups: Groups, group: u32): bool {
-  if (groups.maskOffset != NO_GROUP) return false;
-  if (groups.tier == <u32>Tier.HASH) return group == groups.nullGroup;
-  return directCode(groupsKey(groups, 0), group) == 0;
-}
-
-/** The packed row of a group, with hashes in place of texts' ids. A null key without a mask is not told from 0. */
-function packGroup(groups: Groups, group: u32, row: usize): void {
-  const width: usize = groups.rowWidth;
-  if (!groupsIsOccupied(groups, group)) {
-    memory.fill(row, 0, width);
-    return;
-  }
-  if (groups.tier == <u32>Tier.HASH) copyBytes(row, rowTableRow(groups.table, group), width);
-  else packDirect(groups, group, row);
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    const key = groupsKey(groups, index);
-    if (key.interner == 0 || (load<u32>(row + <usize>groups.maskOffset) >> index) & 1) continue;
-    const at = row + <usize>key.offset;
-    store<u32>(at, internedHash(key.interner, load<u32>(at)));
-  }
 }
 
 /**

@@ -2,17 +2,21 @@
 // a snapshot leaves as one whole state for each partition. What comes from several operators, or from one at several
 // times, can then be merged a partition at a time, in memory for one partition.
 //
-// The partition is that of PARTITION (the key hash), which is the same in every operator. Groups are sorted by it once,
+// The partition is that of PARTITION (the key hash), which is the same in every operator; or, where rows leave, too
+// (LEAVES), the one in which they are set aside (aggregate-backlog.ts), which is the same in operators of one seed, or several
+// of these together where there are to be fewer than 256. Groups are sorted by it once,
 // 5 bytes a group for as long as the snapshot is open; pairs (of distinct counts and the like, 4 bytes more a group) are
 // not: each partition goes through all of them, which costs a load for each pair and partition.
 
+import { AggregateFlag } from "../abi/operator";
 import { Accumulator, isLog, isSketch } from "../aggregate/accumulator";
 import { distinctGroup } from "../aggregate/distinct";
 import { sketchGroup } from "../aggregate/sketch";
 import { logGroup } from "../aggregate/value-log";
 import { groupPart } from "../group/group-hash";
 import { groupsByMark } from "../group/order";
-import { groupsIsOccupied } from "../group/state";
+import { Groups, groupsIsOccupied } from "../group/state";
+import { groupsTops } from "../group/tops";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { State, distinctAt, pairsOf } from "./aggregate-state";
@@ -100,6 +104,18 @@ function at32(table: usize, index: u32): usize {
 /** Marks the groups with their partitions, and lists them by these. */
 function sortGroups(context: usize, operator: usize, division: Division): void {
   const groups = groupsOf(aggregationOf(operator));
+  if (aggregationOf(operator).flags & <u32>AggregateFlag.LEAVES) markTops(groups, division);
+  else markHashes(context, groups, division);
+  groupsByMark(groups, division.marks, division.parts, division.order, division.starts);
+}
+
+function markTops(groups: Groups, division: Division): void {
+  groupsTops(groups, division.marks);
+  for (let at = division.marks; at < division.marks + <usize>groups.count; at++)
+    store<u8>(at, <u8>((<u32>load<u8>(at) * division.parts) >> 8));
+}
+
+function markHashes(context: usize, groups: Groups, division: Division): void {
   const mark = scratchMark(context);
   const scratch = scratchTake(context, 16);
   memory.fill(division.marks, 0, groups.count);
@@ -108,7 +124,6 @@ function sortGroups(context: usize, operator: usize, division: Division): void {
     store<u8>(division.marks + <usize>group, <u8>groupPart(groups, group, division.parts, scratch));
   }
   scratchReset(context, mark);
-  groupsByMark(groups, division.marks, division.parts, division.order, division.starts);
 }
 
 /** Makes the table from group to row of its partition's section 1. */

@@ -53,6 +53,7 @@ import {
   divisionStart,
   pairGroup,
 } from "./aggregate-division";
+import { rowsLeave } from "./aggregate-leave";
 import {
   EMITTED,
   HEADER_COLUMNS,
@@ -88,8 +89,11 @@ export function aggregateSnapshot(
   const address = stateOf(operator);
   if (address == 0) return failMemory(context, 0);
   const state = changetype<State>(address);
-  const waiting = backlogWork(context, operator, true);
-  if (waiting < 0) return waiting;
+  // Rows that leave by themselves are no part of a divided state.
+  if (parts == 0 || !rowsLeave(operator)) {
+    const waiting = backlogWork(context, operator, true);
+    if (waiting < 0) return waiting;
+  }
   if (state.open || (self.changelog != 0 && changelogEmitted(operator) < 0))
     return fail(context, Status.BUSY, Reason.NONE);
   if (first) {

@@ -87,6 +87,7 @@ class Story {
       this.#finish(restored);
       this.#raw.status("op_destroy", restored);
     }
+    if (this.#kind === OperatorKind.HASH_AGGREGATE) this.#leave(other);
     if (this.#step("op_combine", other, handle) === Status.HAS_MORE) this.#step("op_combine", other, handle);
     if (this.#step("op_divide", other, 256) >= 0) {
       const whole = this.#make();
@@ -107,6 +108,21 @@ class Story {
       this.#pull(reader, 5);
     }
     this.#raw.status("op_destroy", reader);
+  }
+
+  /** Rows that an aggregation has set aside, in another one. */
+  #leave(from: number): void {
+    const { out, view } = this.#raw;
+    const to = this.#make();
+    while (this.#step("op_rows_out", from, out) === Status.HAS_MORE) {
+      const [rows, at, part] = [Batch.ROWS, Batch.DESCRIPTORS, Batch.PARTITION].map((field) =>
+        view.getUint32(out + field, true),
+      ) as [number, number, number];
+      if (this.#step("op_rows_in", to, at, rows, part, rows, rows) < 0) break;
+    }
+    this.#raw.status("op_release", from);
+    this.#finish(to);
+    this.#raw.status("op_destroy", to);
   }
 
   /** Two sorts, divided and read by another. */

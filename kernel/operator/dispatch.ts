@@ -13,6 +13,7 @@ import { regionBytes } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
 import { Combination, aggregateCombine, aggregateCombines, aggregateCombining, aggregateIsAlike } from "./aggregate-combine";
 import { divisionTakes } from "./aggregate-division";
+import { rowsHeld, rowsIn as aggregateRowsIn, rowsOut as aggregateRowsOut, rowsPrepare, rowsWidth } from "./aggregate-leave";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
 import { aggregatePull } from "./aggregate-output";
 import { TOGETHER_MOST, TOGETHER_SET, togetherPush } from "./aggregate-together";
@@ -95,6 +96,11 @@ import { sortCreate, sortParts, sortPull, sortPush } from "./sort";
 import { sortIsSound } from "./sort-range";
 import { sortCombine, sortDivideBy, sortIsCombining, sortIsShared, sortMeasure, sortSplit, sortTakeParts } from "./sort-share";
 
+/** More groups than a host can have in mind. */
+const MANY: u32 = 1 << 30;
+/** What of an operator is being read: its state, or rows that leave. */
+const SNAPSHOT_OPEN: u32 = 1;
+const ROWS_OPEN: u32 = 2;
 /** The end of time: the watermark after the last row. */
 const END: i64 = i64.MAX_VALUE;
 
@@ -369,10 +375,11 @@ export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32, 
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (isJoin) {
     const leaving = joinLeave(context, operator, out, maxRows, head.snapshotOpen == 0);
-    head.snapshotOpen = leaving == <i32>Status.HAS_MORE ? 1 : 0;
+    head.snapshotOpen = leaving == <i32>Status.HAS_MORE ? SNAPSHOT_OPEN : 0;
     return leaving;
   }
-  if (pending(operator) || merging(operator) || (head.ended && (isWindow || head.rowsOut != 0)))
+  const isHeld = pending(operator) || merging(operator) || head.snapshotOpen == ROWS_OPEN;
+  if (isHeld || (head.ended && (isWindow || head.rowsOut != 0)))
     return fail(context, Status.BUSY, Reason.NONE);
   if (parts != 0 && !divisionTakes(operator, parts)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   memory.fill(out, 0, <usize>Batch.SIZE);
@@ -380,13 +387,61 @@ export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32, 
   const result = isWindow
     ? windowSnapshot(context, operator, out, maxRows, first)
     : aggregateSnapshot(context, operator, out, maxRows, first, parts);
-  head.snapshotOpen = result == <i32>Status.HAS_MORE ? 1 : 0;
+  head.snapshotOpen = result == <i32>Status.HAS_MORE ? SNAPSHOT_OPEN : 0;
   return result;
 }
 
 export function snapshotParts(context: usize, handle: u32, out: usize, maxRows: u32, parts: u32): i32 {
   // 0 means undivided, but only inside.
   return snapshot(context, handle, out, maxRows, parts == 0 ? u32.MAX_VALUE : parts);
+}
+
+/** Rows that were set aside, a chunk of them, where the operator's leave. */
+export function rowsOut(context: usize, handle: u32, out: usize): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (!isAddress(out, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const head = changetype<Operator>(operator);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (head.snapshotOpen == SNAPSHOT_OPEN || merging(operator) || head.rowsOut != 0)
+    return fail(context, Status.BUSY, Reason.NONE);
+  memory.fill(out, 0, <usize>Batch.SIZE);
+  const more = rowsHeld(operator) && aggregateRowsOut(operator, out, head.snapshotOpen == 0);
+  head.snapshotOpen = more ? ROWS_OPEN : 0;
+  return more ? Status.HAS_MORE : Status.FINISHED;
+}
+
+/** Takes rows in that have left an operator of the same configuration. */
+export function rowsIn(
+  context: usize,
+  handle: u32,
+  rows: usize,
+  count: u32,
+  part: u32,
+  here: u32,
+  waiting: u32,
+): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  const head = changetype<Operator>(operator);
+  if (head.kind != <u32>OperatorKind.HASH_AGGREGATE || !aggregateDivides(operator))
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (part >= BACKLOG_PARTITIONS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  const ready = rowsPrepare(context, operator);
+  if (ready < 0) return ready;
+  const bytes: u64 = <u64>count * <u64>rowsWidth(operator);
+  if (rows == 0 || (rows & 7) != 0 || !insideMemory(rows, bytes))
+    return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const applied = aggregateRowsIn(context, operator, rows, count, part, min(here, MANY), min(waiting, MANY));
+  if (applied < 0) {
+    head.failed = 1;
+    return applied;
+  }
+  head.rowsIn += count;
+  head.rowsSelected += count;
+  return Status.NEED_INPUT;
 }
 
 export function merge(context: usize, handle: u32, batch: usize): i32 {

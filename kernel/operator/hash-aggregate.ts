@@ -68,8 +68,11 @@ import {
 } from "./aggregate-changelog";
 import {
   backlogAppend,
+  backlogBegins,
+  backlogClose,
   backlogConsider,
   backlogIsOpen,
+  backlogOpen,
   backlogReserve,
   backlogRows,
   backlogWork,
@@ -85,6 +88,7 @@ import {
   takesDistinct,
 } from "./aggregate-retract";
 import { aggregateHasRoom } from "./aggregate-headroom";
+import { rowsMayLeave } from "./aggregate-leave";
 import {
   aggregateNeed,
   aggregateReserveBatch,
@@ -135,14 +139,15 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
   self.configHash = hashConfig(config, keys, results);
   const keysAt = config + <usize>AggregateConfig.SIZE;
   const entries = keysAt + <usize>keys * <usize>KeyConfig.SIZE;
-  return (
+  const made =
     createGroups(context, operator, keysAt, keys) &&
     createResults(context, operator, entries, results) &&
     createAccumulators(context, operator) &&
     createOutput(context, operator) &&
     createFirstGroup(context, operator) &&
-    (partialCreate(context, operator, config, length) || refuseMemory(context))
-  );
+    (partialCreate(context, operator, config, length) || refuseMemory(context));
+  if (made) backlogOpen(operator);
+  return made;
 }
 
 /**
@@ -220,14 +225,17 @@ function checkHeader(config: usize, length: u32): bool {
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
   const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff;
   const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
-  if (flags > (both | <u32>AggregateFlag.RETRACT | <u32>AggregateFlag.SHARED) || (flags & both) == both) return false;
+  if (flags > ALL_FLAGS || (flags & both) == both) return false;
+  const leaves = (flags & <u32>AggregateFlag.LEAVES) != 0;
+  if (leaves ? (flags & (both | <u32>AggregateFlag.RETRACT)) != 0 : (flags & <u32>AggregateFlag.ASIDE) != 0) return false;
   const end: u64 =
     <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
+const ALL_FLAGS: u32 = 63;
 /** Flags that say nothing about the state. */
-const IRRELEVANT: u32 = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL | AggregateFlag.SHARED);
+const IRRELEVANT: u32 = ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT);
 
 /** What decides whether a state fits: keys, aggregates, program, and whether rows are taken back; not the rest. */
 function hashConfig(config: usize, keys: u32, results: u32): u64 {
@@ -841,6 +849,9 @@ export function aggregateReservePush(context: usize, operator: usize, rows: u32)
   if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
     // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
+  // No room to set any aside from the first row on: they are looked up as they come.
+  if ((self.flags & <u32>AggregateFlag.ASIDE) != 0 && backlogIsOpen(operator) && !backlogBegins(operator, rows))
+    backlogClose(operator);
   if (backlogIsOpen(operator)) return reserveAside(context, operator, rows);
   if (self.changelog != 0 && !changelogReserve(operator, rows, aggregateNeed(self, rows)))
     return failMemory(context, 0);
@@ -851,8 +862,8 @@ export function aggregateReservePush(context: usize, operator: usize, rows: u32)
 function reserveAside(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
   if (!aggregateReserveTexts(self, rows)) return failMemory(context, 0);
-  // Whatever waits must find room when it is worked off, or nobody could save what is there.
-  if (!aggregateHasRoom(operator, backlogRows(operator) + rows)) {
+  // Whatever waits must find room when it is worked off, or nobody could save what is there: unless it leaves as it is.
+  if (!aggregateHasRoom(operator, backlogRows(operator) + rows) && !rowsMayLeave(operator)) {
     const worked = backlogWork(context, operator, true);
     if (worked < 0) return worked;
     if (!aggregateHasRoom(operator, rows)) return failMemory(context, 0);

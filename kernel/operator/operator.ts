@@ -34,7 +34,7 @@ export class Operator {
   batchesIn: u64;
   /** 1 after the watermark at the end of time. */
   ended: u32;
-  /** 1 while a snapshot is being read. */
+  /** 1 while a snapshot is being read, 2 while rows leave. */
   snapshotOpen: u32;
 }
 

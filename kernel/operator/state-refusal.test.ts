@@ -3,6 +3,7 @@
 
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import {
+  asLeaving,
   encodeAggregateConfig,
   encodeFramesConfig,
   encodeJoinConfig,
@@ -134,6 +135,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       ["op_snapshot", out, 1],
       ["op_snapshot_parts", out, 1, 8],
       ["op_merge", out],
+      ["op_rows_out", out],
+      ["op_rows_in", out, 1, 0, 1, 1],
       ["op_divide", PARTS],
       ["op_release"],
       ["op_destroy"],
@@ -218,6 +221,19 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     ])
       bad(Reason.STATE_KIND, "op_combine_part", target!, source!, 0);
     bad(Reason.STATE_KIND, "op_attach", project, sums, 0);
+    bad(Reason.STATE_KIND, "op_rows_out", project, out);
+    for (const handle of [project, sketches, windows, make(OperatorKind.HASH_AGGREGATE, ONE_SUM)])
+      bad(Reason.STATE_KIND, "op_rows_in", handle, out, 1, 0, 1, 1);
+    bad(Reason.BAD_CONFIG, "op_rows_in", sums, out, 1, PARTS, 1, 1);
+    for (const [at, rows] of [
+      [0, 1],
+      [out + 4, 1],
+      [out, 2 ** 32 - 1],
+      [2 ** 32 - 8, 1],
+    ] as const)
+      bad(Reason.BAD_BATCH, "op_rows_in", sums, at, rows, 0, 1, 1);
+    bad(Reason.BAD_BATCH, "op_rows_out", sums, out + 4);
+    expect(raw.status("op_rows_out", sums, out)).toBe(Status.FINISHED);
     bad(Reason.BAD_HANDLE, "op_late", project, out);
     bad(Reason.BAD_CONFIG, "op_late", windows, out);
     const averages = make(OperatorKind.HASH_AGGREGATE, AVERAGES);
@@ -242,6 +258,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     bad(Reason.PORT_CLOSED, "op_combine", sums, ended);
     bad(Reason.PORT_CLOSED, "op_divide", ended, PARTS);
     bad(Reason.PORT_CLOSED, "op_combine_part", ended, divided, 0);
+    bad(Reason.PORT_CLOSED, "op_rows_in", ended, out, 1, 0, 1, 1);
     expect(raw.status("op_pull", ended, out, MORSEL, 0)).toBe(Status.HAS_MORE);
     expect(raw.view.getUint32(out + Batch.ROWS, true)).toBe(100);
   });
@@ -261,8 +278,40 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     busy("op_combine", open, sums);
     busy("op_combine", sums, open);
     busy("op_combine_part", open, divided, 0);
+    busy("op_rows_in", open, out, 1, 0, 1, 1);
+    busy("op_rows_out", open, out);
+    busy("op_rows_out", divided, out);
     expect(raw.status("op_release", open)).toBe(0);
     expect(raw.status("op_combine", open, sums)).toBe(Status.NEED_INPUT);
+  });
+
+  test("while rows leave", () => {
+    const { out } = raw;
+    const open = filled(asLeaving(SUMS, true), 100);
+    const other = make(OperatorKind.HASH_AGGREGATE, SUMS);
+    expect(raw.status("op_rows_out", open, out)).toBe(Status.HAS_MORE);
+    const [rows, at, part] = [Batch.ROWS, Batch.DESCRIPTORS, Batch.PARTITION].map((field) =>
+      raw.view.getUint32(out + field, true),
+    );
+    busy("op_push", open, 0, batch(1));
+    busy("op_pull", open, out, 1, 0);
+    busy("op_watermark", open, 0, 0n);
+    busy("op_merge", open, out);
+    busy("op_snapshot", open, out, 64);
+    busy("op_snapshot_parts", open, out, 64, 8);
+    busy("op_divide", open, PARTS);
+    busy("op_combine", open, other);
+    busy("op_rows_in", open, at!, rows!, part!, rows!, rows!);
+    expect(raw.status("op_rows_in", other, at!, rows!, part!, rows!, rows!)).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_release", open)).toBe(0);
+    // It begins anew.
+    expect(raw.status("op_rows_out", open, out)).toBe(Status.HAS_MORE);
+    expect(raw.view.getUint32(out + Batch.DESCRIPTORS, true)).toBe(at);
+    expect(raw.status("op_release", open)).toBe(0);
+    expect(raw.status("op_watermark", open, 0, END)).toBe(Status.HAS_MORE);
+    expect(raw.status("op_pull", open, out, MORSEL, 0)).toBeGreaterThanOrEqual(0);
+    while (raw.view.getUint32(out + Batch.ROWS, true) === 0) raw.status("op_pull", open, out, MORSEL, 0);
+    busy("op_rows_out", open, out);
   });
 
   test("parts of a snapshot that is open cannot change", () => {

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
+  asLeaving,
   asShared,
   encodeAggregateConfig,
   encodeFramesConfig,
@@ -626,6 +627,8 @@ function taking(keys: readonly number[]): AggregateConfigSpec {
 export const FURTHER_CONFIGURATIONS = [
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([8], SMALL_TABLES))] as const,
   [OperatorKind.HASH_AGGREGATE, asShared(encodeAggregateConfig(sums([1, 4], SMALL_TABLES)))] as const,
+  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([1, 0], SMALL_TABLES)), false)] as const,
+  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), true)] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([]))] as const,
   [OperatorKind.FRAMES, framesThatForget()] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(onlyPairs())] as const,

@@ -142,11 +142,28 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
 
 /** The configuration of one of several operators that share the rows of one aggregation, and are brought together by parts. */
 export function asShared(config: Uint8Array): Uint8Array {
-  const shared = config.slice();
-  const view = new DataView(shared.buffer);
-  const flags = view.getUint32(AggregateConfig.FLAGS, true) | AggregateFlag.SHARED;
-  view.setUint32(AggregateConfig.FLAGS, flags, true);
-  return shared;
+  return flagged(config, AggregateFlag.SHARED);
+}
+
+/**
+ * The configuration of an aggregation whose rows leave, as they were set aside, where memory ends (`Operator.rowsOut`).
+ * @param aside whether all of them are set aside, from the first one on
+ */
+export function asLeaving(config: Uint8Array, aside: boolean): Uint8Array {
+  return flagged(config, aside ? AggregateFlag.LEAVES | AggregateFlag.ASIDE : AggregateFlag.LEAVES);
+}
+
+/** Whether an aggregation of this configuration can be one `asLeaving`. */
+export function mayLeave(config: Uint8Array): boolean {
+  const flags = new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.FLAGS, true);
+  return (flags & (AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL | AggregateFlag.RETRACT)) === 0;
+}
+
+function flagged(config: Uint8Array, flags: number): Uint8Array {
+  const copy = config.slice();
+  const view = new DataView(copy.buffer);
+  view.setUint32(AggregateConfig.FLAGS, view.getUint32(AggregateConfig.FLAGS, true) | flags, true);
+  return copy;
 }
 
 function flagsOf({ changelog, partial, retract }: AggregateConfigSpec): number {

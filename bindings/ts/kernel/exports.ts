@@ -20,6 +20,16 @@ export interface KernelExports {
   op_pull(context: number, handle: number, out: number, maxRows: number, maxBytes: number): number;
   op_snapshot(context: number, handle: number, out: number, maxRows: number): number;
   op_snapshot_parts(context: number, handle: number, out: number, maxRows: number, parts: number): number;
+  op_rows_out(context: number, handle: number, out: number): number;
+  op_rows_in(
+    context: number,
+    handle: number,
+    rows: number,
+    count: number,
+    part: number,
+    here: number,
+    waiting: number,
+  ): number;
   op_merge(context: number, handle: number, batch: number): number;
   op_combine(context: number, handle: number, source: number): number;
   op_alike(context: number, handle: number, source: number): number;

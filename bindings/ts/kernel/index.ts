@@ -10,6 +10,7 @@ export type { ColumnSpec } from "./column-loader.js";
 export {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
+  asLeaving,
   asShared,
   encodeAggregateConfig,
   encodeFramesConfig,
@@ -23,6 +24,7 @@ export {
   type JoinColumnSpec,
   type JoinConfigSpec,
   type KeySpec,
+  mayLeave,
   type OverConfigSpec,
   type SortConfigSpec,
   type SortKeySpec,
@@ -39,7 +41,14 @@ export {
 export { checkHeld, checkHeldRows, type InputBatch, Stage, StagedBatch } from "./input.js";
 export { Kernel, type KernelOptions, type KernelShare } from "./kernel.js";
 export type { KernelMemory } from "./memory.js";
-export { END_OF_INPUT, Operator, type OperatorCounts, type OperatorSpec, type PortSpec } from "./operator.js";
+export {
+  END_OF_INPUT,
+  Operator,
+  type OperatorCounts,
+  type OperatorSpec,
+  type PortSpec,
+  type RowsAside,
+} from "./operator.js";
 export { PartialAggregation } from "./partial.js";
 export { Partition, type PartitionBatch, type PartitionSpec } from "./partition.js";
 export {

@@ -89,6 +89,17 @@ export interface OperatorCounts {
   readonly partitions: number;
 }
 
+/** Rows that were set aside, as the kernel packs them. */
+export interface RowsAside {
+  readonly rows: number;
+  /** In kernel memory, until the next call. */
+  readonly bytes: Uint8Array;
+  /** That of their keys, of 256: the same in every operator of the kernel. */
+  readonly partition: number;
+  /** Whether all rows that were set aside would become far fewer groups. */
+  readonly reduces: boolean;
+}
+
 /** Watermark after the last row. */
 export const END_OF_INPUT = 2n ** 63n - 1n;
 
@@ -491,10 +502,58 @@ export class Operator {
         yield { ...copyBatch(memory, batch, schema, this.#room), section, partition };
       }
     } finally {
-      // Where memory that ended has made the operator fail this is refused, too: the first error tells why.
-      if (open && this.isOpen && this.#failure === null && this.kernel.isAlive)
-        this.kernel.call((exports, context) => exports.op_release(context, this.#handle));
+      this.#releaseIf(open);
     }
+  }
+
+  /**
+   * Rows that an aggregation `asLeaving` has set aside, piece by piece: the operator takes nothing meanwhile, and holds them
+   * afterwards as before.
+   */
+  *rowsOut(): Generator<RowsAside> {
+    let open = true;
+    try {
+      for (;;) {
+        const status = this.#run((exports, context) => exports.op_rows_out(context, this.#handle, this.#out));
+        open = status === Status.HAS_MORE;
+        if (!open) return;
+        const { memory } = this.kernel;
+        const {
+          rows,
+          columns: width,
+          descriptors: at,
+          section,
+          partition,
+        } = readBatch(memory.view, this.#out);
+        yield {
+          rows,
+          bytes: memory.bytes.subarray(at, at + rows * width),
+          partition,
+          reduces: section === 0,
+        };
+      }
+    } finally {
+      this.#releaseIf(open);
+    }
+  }
+
+  /**
+   * Applies `rows` rows that have left an operator of the same kernel and configuration, all of one partition, and lie at
+   * `address` in kernel memory. After an error the operator can only be destroyed.
+   * @param here about how many groups come in this partition, these included
+   * @param waiting the same of all partitions
+   */
+  rowsIn(address: number, rows: number, partition: number, here: number, waiting: number): void {
+    this.#run((exports, context) =>
+      exports.op_rows_in(context, this.#handle, address, rows, partition, here, waiting),
+    );
+  }
+
+  /** Gives up what was being read. */
+  #releaseIf(open: boolean): void {
+    // Where memory that ended has made the operator fail this is refused, too: the first error tells why.
+    if (open && this.isOpen && this.#failure === null && this.kernel.isAlive)
+      this.kernel.call((exports, context) => exports.op_release(context, this.#handle));
   }
 
   /** Merges one batch of another operator's (or an earlier run's) snapshot in. */

@@ -10,10 +10,12 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
 import {
+  asLeaving,
   asShared,
   END_OF_INPUT,
   type InputBatch,
   type Kernel,
+  mayLeave,
   type Operator,
   type ResidentBatch,
   Stage,
@@ -555,7 +557,7 @@ function orderAt(stages: readonly PhysicalStage[], index: number, withWatermarks
 class AggregateStep extends OperatorStep implements Spillable {
   readonly #changelog: boolean;
   readonly #batchRows: number;
-  readonly #create: () => Operator;
+  readonly #create: (aside?: boolean) => Operator;
   /** Where morsels are shared with other workers. */
   readonly #parallel: ParallelPush | null;
   /** What has left for files, where state may: only that with keys can be divided. */
@@ -564,14 +566,20 @@ class AggregateStep extends OperatorStep implements Spillable {
   /** Whether results are being read: nothing can be spilled any more. */
   #isFinishing = false;
 
-  constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool, relief }: StepOptions) {
+  constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool, relief, inTurn }: StepOptions) {
     const { columns, texts, instructions, changelog } = stage;
     const spills = relief !== null && isSpillable(stage);
     const isShared = pool !== null && !changelog;
-    const create = () =>
+    // A stream may be saved, with all that waits, as long as it has not spilled.
+    const leaves = spills && inTurn && mayLeave(stage.config);
+    const configOf = (aside: boolean) => {
+      if (leaves) return asLeaving(stage.config, aside);
+      return isShared ? asShared(stage.config) : stage.config;
+    };
+    const create = (aside = false) =>
       kernel.operator({
         kind: OperatorKind.HASH_AGGREGATE,
-        config: isShared ? asShared(stage.config) : stage.config,
+        config: configOf(aside),
         columns,
         output: stage.schema,
         emitsPerPush: changelog,
@@ -612,8 +620,8 @@ class AggregateStep extends OperatorStep implements Spillable {
 
   *spill(): Generator<void> {
     this.#hasSpilled = true;
-    yield* this.#spilled!.write(this.operator);
-    this.replace(this.#create());
+    const isAside = yield* this.#spilled!.write(this.operator);
+    this.replace(this.#create(isAside));
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {

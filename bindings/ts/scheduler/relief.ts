@@ -5,7 +5,7 @@
 // it writes.
 
 import type { Kernel } from "../kernel/index.js";
-import { SpillFile, type SpillFolder } from "../spill/index.js";
+import { SpillBytes, SpillFile, type SpillFolder } from "../spill/index.js";
 import type { Schema } from "../type/data-type.js";
 import { MemoryLimitError } from "../type/error.js";
 
@@ -31,7 +31,7 @@ export class Relief {
   readonly kernel: Kernel;
   readonly #folder: SpillFolder;
   readonly #steps: Spillable[] = [];
-  readonly #files = new Set<SpillFile>();
+  readonly #files = new Set<SpillFile | SpillBytes>();
   #reserve = 0;
   #reserved = 0;
 
@@ -47,12 +47,20 @@ export class Relief {
 
   /** A file that lives as long as the run, unless it is closed before. */
   file(schema: Schema): SpillFile {
-    const file = new SpillFile(this.#folder, schema);
+    return this.#kept(new SpillFile(this.#folder, schema));
+  }
+
+  /** The same for bytes that are no batches. */
+  bytes(): SpillBytes {
+    return this.#kept(new SpillBytes(this.#folder));
+  }
+
+  #kept<T extends SpillFile | SpillBytes>(file: T): T {
     this.#files.add(file);
     return file;
   }
 
-  drop(file: SpillFile): void {
+  drop(file: SpillFile | SpillBytes): void {
     this.#files.delete(file);
     file.close();
   }

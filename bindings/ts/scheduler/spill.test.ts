@@ -3,9 +3,10 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Table as ArrowTable } from "apache-arrow";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { resultRows } from "../../../test/testing-result.js";
-import { type Value, writeBatch } from "../../../twin/values.js";
+import { type Value, writeBatch, writeColumn } from "../../../twin/values.js";
 import {
   approxCountDistinct,
   argMax,
@@ -30,6 +31,7 @@ import {
   topK,
   variance,
 } from "../index.js";
+import { Operator } from "../kernel/index.js";
 import { failure, hostWith } from "../spill/testing-host.js";
 import type { BatchData } from "../type/column.js";
 import { float64, int32, int64, type Schema, utf8 } from "../type/data-type.js";
@@ -168,6 +170,66 @@ describe("aggregations", () => {
     }
     expectNoFiles(engine);
     await engine.close();
+  });
+
+  it("rows that bring a group each leave without having been looked up, also from a memory that is shared", async () => {
+    const { expected, memory } = await inMemory(plan);
+    for (const workers of [1, 2]) {
+      const engine = await Engine.open({ workers, memory, spill: { directory } });
+      const back = vi.spyOn(Operator.prototype, "rowsIn");
+      expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);
+      expect(back.mock.calls.reduce((sum, [, rows]) => sum + rows, 0)).toBeGreaterThan(ROWS / 4);
+      back.mockRestore();
+      expectNoFiles(engine);
+      await engine.close();
+    }
+  });
+
+  /** So many that rows are set aside before memory ends the first time. */
+  const MANY = 1_000_000;
+  const wide = (keyOf: (row: number) => number): BatchData => {
+    const values = [
+      Int32Array.from({ length: MANY }, (_, row) => keyOf(row)),
+      Float64Array.from({ length: MANY }, (_, row) => (row % 1000) / 8 - 30),
+    ];
+    const fields = [int32, float64].map((type, at) => ({ name: "kx"[at]!, type, nullable: false }));
+    const columns = fields.map(({ type }, at) => ({
+      ...writeColumn(type, []),
+      length: MANY,
+      values: new Uint8Array(values[at]!.buffer),
+    }));
+    return { schema: { fields }, length: MANY, columns };
+  };
+  const mixed = (row: number) => Math.imul(row, 0x9e3779b1);
+
+  it.each<[string, (row: number) => number]>([
+    ["each key once", mixed],
+    ["one key for most rows", (row) => (row % 10 === 0 ? mixed(row) : 7)],
+    ["new keys first, then the same ones again", (row) => (row < MANY / 2 ? mixed(row) : mixed(row % 1000))],
+    ["every key eight times", (row) => mixed(row % (MANY / 8))],
+  ])("a million rows: %s", async (_what, keyOf) => {
+    const sums = t.groupBy("k").aggregate({ s: sum("x"), c: count(), m: min("x") }) as Plan;
+    const source = { t: [wide(keyOf)] };
+    // Whole numbers up to 2^52, which sort as such: the key, and the row behind it.
+    const inOrder = (table: ArrowTable) => {
+      const [k, ...others] = ["k", "s", "c", "m"].map((name) => table.getChild(name)!.toArray());
+      const order = Float64Array.from(k, (key: number, row) => key * 2 ** 20 + row).sort();
+      const rows = Uint32Array.from(order, (key) => ((key % 2 ** 20) + 2 ** 20) % 2 ** 20);
+      return [k, ...others].map((values) =>
+        Buffer.from(values.constructor.from(rows, (row: number) => values[row]).buffer),
+      );
+    };
+    const big = await Engine.open({ memory: "1 GiB" });
+    const expected = inOrder(await big.collect(sums, source));
+    const peak = big.stats().peakBytes;
+    await big.close();
+    for (const share of [1.1, 0.7, 0.25]) {
+      const engine = await open(Math.max(Math.floor(peak * share), 2 ** 23));
+      const got = inOrder(await engine.collect(sums, source));
+      expect(got.map((bytes, at) => Buffer.compare(bytes, expected[at]!))).toEqual([0, 0, 0, 0]);
+      expectNoFilesIn(directory, engine, 2 ** 22);
+      await engine.close();
+    }
   });
 
   it("of one group it cannot divide, an aggregation says what holds the memory", async () => {

@@ -26,7 +26,8 @@ export interface Host {
   /** Whether a process of this host is alive. */
   isAlive(process: number): boolean;
   join(directory: string, name: string): string;
-  checksum(bytes: Uint8Array): number;
+  /** @param before that of the bytes in front of them */
+  checksum(bytes: Uint8Array, before?: number): number;
 }
 
 /** @throws ArgumentError where there are no files: in a browser. */
@@ -50,7 +51,7 @@ export async function nodeHost(): Promise<Host> {
     began: Date.now() - process.uptime() * 1000,
     isAlive,
     join,
-    checksum: (bytes) => crc32(bytes),
+    checksum: (bytes, before = 0) => crc32(bytes, before),
   };
 }
 

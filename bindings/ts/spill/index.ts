@@ -1,5 +1,5 @@
 // Files for what does not fit memory.
 
-export { type Extent, SpillFile } from "./file.js";
+export { type Extent, SpillBytes, SpillFile } from "./file.js";
 export { type FileSystem, type Host, nodeHost } from "./file-system.js";
 export { SpillFolder, type SpillOptions, type SpillStats } from "./folder.js";

@@ -17,7 +17,7 @@ import { readColumn, type Value, writeColumn } from "../../../twin/values.js";
 import type { BatchData } from "../type/column.js";
 import { binary, bool, decimal, int64, type Schema, utf8 } from "../type/data-type.js";
 import { ArgumentError, SpillError } from "../type/error.js";
-import { SpillFile } from "./file.js";
+import { type Extent, SpillBytes, SpillFile } from "./file.js";
 import { nodeHost } from "./file-system.js";
 import { SpillFolder } from "./folder.js";
 import { failure, hostWith } from "./testing-host.js";
@@ -125,6 +125,32 @@ test("short writes and reads go on where they stopped", async () => {
   const file = new SpillFile(folder, SCHEMA);
   const extents = [batch(9), batch(20, 9)].map((one) => file.append(one));
   expect(extents.map((extent) => file.read(extent).length)).toEqual([9, 20]);
+  folder.close();
+});
+
+test("bytes come back in any order, pieces that go on where the last one ended as one", async () => {
+  const folder = await SpillFolder.open({ directory });
+  const file = new SpillBytes(folder);
+  const piece = (length: number, from: number) => Uint8Array.from({ length }, (_, at) => from + at);
+  const first = file.append(piece(100, 1));
+  const second = file.append(piece(7, 50));
+  const longer = file.append(piece(30, 57), second);
+  expect([first.bytes, second.bytes, longer.bytes, file.bytes]).toEqual([100, 7, 37, 137]);
+  const read = (extent: Extent) => {
+    const target = new Uint8Array(extent.bytes);
+    file.read(extent, target);
+    return target;
+  };
+  expect(read(longer)).toEqual(piece(37, 50));
+  expect(read(first)).toEqual(piece(100, 1));
+  expect(read(second)).toEqual(piece(7, 50));
+  truncateSync(file.path, 120);
+  expect(() => read(longer)).toThrow(/ends 17 bytes early/);
+  writeFileSync(file.path, new Uint8Array(137));
+  expect(() => read(longer)).toThrow(/not those that were written/);
+  file.close();
+  file.close();
+  expect(folder.stats.files).toBe(0);
   folder.close();
 });
 
