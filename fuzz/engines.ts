@@ -52,8 +52,11 @@ export class Engines {
       spill: spill === null ? null : { directory: this.#directory },
       spillHost: await this.disk.host(),
     });
-    // Three workers bring together in parts what others fold.
-    if (workers === 3 && faulty.pool !== null) faulty.pool.faults.divideGroups = 0;
+    // Three workers bring together in parts what others fold. Streams are spread row by row, or a few at a time.
+    if (faulty.pool !== null) {
+      if (workers === 3) faulty.pool.faults.divideGroups = 0;
+      faulty.pool.faults.spreadRows = workers === 3 ? 8 : 2;
+    }
     this.#opened.set(key, { faulty, idle: faulty.kernel.usedBytes });
     return faulty;
   }

@@ -41,6 +41,8 @@ export interface FaultyEngineOptions {
   readonly budget: string;
   /** Threads, the calling one among them. More than 1 need the threads build. */
   readonly workers?: number;
+  /** As of `PoolFaults`. */
+  readonly spreadRows?: number;
   readonly spill?: SpillOptions | null;
   readonly spillHost?: Host;
 }
@@ -86,13 +88,14 @@ export class FaultyEngine {
     build,
     budget,
     workers = 1,
+    spreadRows,
     spill = null,
     spillHost,
   }: FaultyEngineOptions): Promise<FaultyEngine> {
     const folder = spill === null ? null : await SpillFolder.open(spill, spillHost);
     const opening = Kernel.open({ build, budget });
     if (workers === 1) return new FaultyEngine(await opening, null, folder);
-    const faults: Writable<PoolFaults> = {};
+    const faults: Writable<PoolFaults> = { spreadRows };
     const pool = await WorkerPool.open(opening, workers, faults);
     await pool.ready();
     return new FaultyEngine(await opening, { pool, faults }, folder);

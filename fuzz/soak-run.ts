@@ -150,7 +150,7 @@ class SoakRun {
     const spill = { directory };
     const wanted: Readonly<Record<string, FaultyEngineOptions>> = {
       "one thread, spilling": { build: "simd", budget: "6 MiB", spill },
-      "three threads": { build: "threads", budget: "32 MiB", workers: 3 },
+      "three threads": { build: "threads", budget: "32 MiB", workers: 3, spreadRows: 256 },
       "two threads, spilling": { build: "threads", budget: "8 MiB", workers: 2, spill },
     };
     const roomy = await FaultyEngine.open({ build: "scalar", budget: "1 GiB" });

@@ -103,6 +103,10 @@ export function op_alike(ctx: usize, handle: u32, source: u32): i32 {
   return operators.alike(ctx, handle, source);
 }
 
+export function op_pass(ctx: usize, handle: u32, batch: usize): i32 {
+  return operators.pass(ctx, handle, batch);
+}
+
 export function op_divide(ctx: usize, handle: u32, parts: u32): i32 {
   return operators.divide(ctx, handle, parts);
 }

@@ -37,8 +37,8 @@ export const millrace: Engine = {
 };
 
 /** Where more than one thread has nothing to do. */
-function refuseThreads(of: BenchCase, { threads, mode }: EngineOptions): void {
-  const one = of.kernel !== undefined ? "a single operator" : mode === "stream" ? "a stream" : null;
+function refuseThreads(of: BenchCase, { threads }: EngineOptions): void {
+  const one = of.kernel !== undefined ? "a single operator" : of.latency ? "a push" : null;
   if (one !== null) throw new UnavailableError(`${one} runs on 1 thread, not on ${threads}`);
 }
 

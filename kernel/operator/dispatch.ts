@@ -88,6 +88,7 @@ import {
   windowsHeld,
 } from "./window-aggregate";
 import { windowMerge } from "./window-merge";
+import { windowPass } from "./window-pass";
 import { windowSnapshot, windowStateRelease } from "./window-snapshot";
 import { windowHasState, windowMergeOpen } from "./window-state";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
@@ -225,6 +226,28 @@ function isOrphan(context: usize, operator: usize): bool {
   return changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN && !joinIsSound(context, operator);
 }
 
+/** 0, or why an open port cannot take the batch now. */
+function refusePush(context: usize, operator: usize, batch: usize): i32 {
+  if (changetype<Operator>(operator).snapshotOpen || pending(operator) || merging(operator))
+    return fail(context, Status.BUSY, Reason.NONE);
+  if (isOrphan(context, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (load<u32>(batch, <usize>Batch.ROWS) > <u32>Abi.MORSEL_ROWS)
+    return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
+  return 0;
+}
+
+/** Lets a batch that another operator is to take pass by the one that keeps the time: see window-pass.ts. */
+export function pass(context: usize, handle: u32, batch: usize): i32 {
+  const operator = enter(context, handle);
+  if (operator == 0) return status(context);
+  if (changetype<Operator>(operator).kind != <u32>OperatorKind.WINDOW_AGGREGATE)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (hasEnded(operator, 0)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  const refused = refusePush(context, operator, batch);
+  return refused < 0 ? refused : windowPass(context, operator, batch);
+}
+
 export function push(context: usize, handle: u32, port: u32, batch: usize): i32 {
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
@@ -232,12 +255,9 @@ export function push(context: usize, handle: u32, port: u32, batch: usize): i32 
   store<i32>(contextError(context), <i32>port, <usize>ErrorRecord.PORT);
   if (port >= ports(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   if (hasEnded(operator, port)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
-  if (head.snapshotOpen || pending(operator) || merging(operator))
-    return fail(context, Status.BUSY, Reason.NONE);
-  if (isOrphan(context, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
-  if (!isAddress(batch, <u32>Batch.SIZE)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  const refused = refusePush(context, operator, batch);
+  if (refused < 0) return refused;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  if (rows > <u32>Abi.MORSEL_ROWS) return fail(context, Status.BAD_ARGUMENT, Reason.TOO_MANY_ROWS);
   let result: i32 = 0;
   switch (head.kind) {
     case OperatorKind.HASH_AGGREGATE:

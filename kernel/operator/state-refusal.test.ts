@@ -61,6 +61,22 @@ const WINDOWS = encodeWindowConfig({
   length: 10n,
   aggregate: aggregates(),
 });
+const SESSIONS = encodeWindowConfig({
+  kind: WindowKind.SESSION,
+  time: 0,
+  length: 10n,
+  aggregate: aggregates(),
+});
+
+/** Two outputs: the column, and one that is computed of it. */
+function computedTime(): Uint8Array {
+  const builder = new ProgramBuilder();
+  const column = builder.load(builder.column(Type.I64));
+  builder.output(column);
+  builder.output(builder.emit(Opcode.ADD, Type.I64, { a: column, b: builder.literal(Type.I64, 1n) }));
+  return builder.encode();
+}
+
 const join = (change: Partial<JoinConfigSpec> = {}) =>
   encodeJoinConfig({
     type: JoinType.INNER,
@@ -145,6 +161,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       ["op_combine", handle],
       ["op_combine_part", handle, 0],
       ["op_alike", handle],
+      ["op_pass", out],
       ["op_attach", handle, 0],
     ] as [string, ...(number | bigint)[]][])
       bad(Reason.BAD_HANDLE, name, STALE, ...values);
@@ -211,6 +228,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       bad(Reason.STATE_KIND, "op_combine", target!, source!);
     bad(Reason.STATE_KIND, "op_alike", project, sums);
     bad(Reason.STATE_KIND, "op_alike", sums, windows);
+    bad(Reason.STATE_KIND, "op_pass", sums, batch(1));
+    bad(Reason.STATE_KIND, "op_pass", make(OperatorKind.WINDOW_AGGREGATE, SESSIONS), batch(1));
     for (const handle of [project, sketches, make(OperatorKind.HASH_AGGREGATE, ONE_SUM)])
       bad(Reason.STATE_KIND, "op_divide", handle, 0);
     for (const [target, source] of [
@@ -243,6 +262,49 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     bad(Reason.BAD_CONFIG, "op_divide", sums, 8);
     bad(Reason.BAD_CONFIG, "op_combine_part", sums, divided, PARTS);
     expect(raw.status("op_divide", sums, 0)).toBe(Status.NEED_INPUT);
+  });
+
+  test("windows that are shown what another operator takes", () => {
+    const timed = (bound: bigint, computed = false) =>
+      make(
+        OperatorKind.WINDOW_AGGREGATE,
+        encodeWindowConfig({
+          kind: WindowKind.TUMBLE,
+          time: computed ? 1 : 0,
+          length: 100n,
+          bound,
+          aggregate: { ...aggregates(), program: computed ? computedTime() : program() },
+        }),
+      );
+    const time = (handle: number) => raw.call("op_time", raw.context, handle) as unknown as bigint;
+    // Only the host moves the time of one; what the other's is the batch does not say as it is.
+    expect(raw.status("op_pass", timed(-1n), batch(50))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_pass", timed(5n, true), batch(50))).toBe(Status.HAS_MORE);
+    const keeper = timed(5n);
+    const none = time(keeper);
+    // The first batch of all, one that closes nothing, and one that closes a window.
+    expect(raw.status("op_pass", keeper, batch(50))).toBe(Status.HAS_MORE);
+    expect(time(keeper)).toBe(none);
+    expect(raw.status("op_push", keeper, 0, batch(50))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_pass", keeper, batch(105))).toBe(Status.NEED_INPUT);
+    expect(time(keeper)).toBe(98n);
+    expect(raw.status("op_pass", keeper, batch(80))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_pass", keeper, batch(0))).toBe(Status.NEED_INPUT);
+    expect(raw.status("op_pass", keeper, batch(106))).toBe(Status.HAS_MORE);
+    expect(time(keeper)).toBe(98n);
+    // A time around which there is no window.
+    const far = batch(1);
+    raw.view.setBigInt64(raw.view.getUint32(far + Batch.SIZE + Column.VALUES, true), END - 1n, true);
+    expect(raw.status("op_pass", keeper, far)).toBe(Status.HAS_MORE);
+    bad(Reason.BAD_BATCH, "op_pass", keeper, batch(1) + 4);
+    bad(Reason.TOO_MANY_ROWS, "op_pass", keeper, batch(MORSEL + 1));
+    const odd = batch(1);
+    raw.view.setUint32(odd + Batch.COLUMNS, 0, true);
+    expect(raw.status("op_pass", keeper, odd)).toBe(raw.status("op_push", keeper, 0, odd));
+    expect(raw.status("op_push", keeper, 0, batch(106))).toBe(Status.HAS_MORE);
+    busy("op_pass", keeper, batch(1));
+    expect(raw.status("op_watermark", keeper, 0, END)).toBe(Status.HAS_MORE);
+    bad(Reason.PORT_CLOSED, "op_pass", keeper, batch(1));
   });
 
   test("after the end", () => {

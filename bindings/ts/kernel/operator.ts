@@ -604,6 +604,18 @@ export class Operator {
     return this.kernel.call((exports, context) => exports.op_combine(context, this.#handle, 0)) >= 0;
   }
 
+  /**
+   * Whether a batch that lies described in kernel memory may go to another of the operators that share a stream's windows
+   * with this one, which keeps the time: its times, which count as seen then, close no window.
+   */
+  passes(address: number, schema: Schema, firstRow: number): boolean {
+    const status = this.#run(
+      (exports, context) => exports.op_pass(context, this.#handle, address),
+      () => this.#pushContext(schema, firstRow, 0),
+    );
+    return status === Status.NEED_INPUT;
+  }
+
   /** Whether an aggregation of the same configuration numbers its groups as this one does: then `absorb` adds arrays up. */
   isAlike(other: Operator): boolean {
     return this.#run((exports, context) => exports.op_alike(context, this.#handle, other.#handle)) > 0;

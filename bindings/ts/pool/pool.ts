@@ -10,7 +10,7 @@ import type { Kernel } from "../kernel/index.js";
 import { WorkerError } from "../type/error.js";
 import { Job, JobWord, WorkerWord } from "./job.js";
 import { type JobTrace, TraceWord } from "./job-trace.js";
-import { spawn, type Thread } from "./spawn.js";
+import { coresOfHost, spawn, type Thread } from "./spawn.js";
 import { type FromWorker, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
 
 /** What a worker has done since the engine was opened. */
@@ -26,8 +26,12 @@ export interface PoolFaults {
   readonly jitterUs?: number | undefined;
   /** The thread that claims a morsel of this number or a later one ends. */
   readonly endAt?: number | undefined;
+  /** The calling thread leaves all pieces to the others, which are there. */
+  readonly leavesPieces?: boolean | undefined;
   /** Groups from which on bringing aggregations together is shared. */
   readonly divideGroups?: number | undefined;
+  /** Rows of a stream's push from which on it is spread, in pieces of half as many, however often results leave. */
+  readonly spreadRows?: number | undefined;
   /** Rows after which other sorts take what comes. */
   readonly roundRows?: number | undefined;
 }
@@ -72,6 +76,8 @@ interface RunningJob {
   readonly task: Task;
   readonly parts: readonly JobPart[];
   readonly trace: JobTrace | null;
+  /** Whether nothing is offered, and nobody waits for it: it does not keep the process alive. */
+  rests: boolean;
 }
 
 export class WorkerPool {
@@ -86,10 +92,15 @@ export class WorkerPool {
   #failure: string | null = null;
   #restarts = 0;
   #closed = false;
+  /** Whether the threads keep the process alive. */
+  #holds = false;
+  /** Whether threads look for work for a while before they sleep: there is a core for each. */
+  readonly #spins: boolean;
 
   private constructor(opening: Promise<Kernel>, threads: number, faults: PoolFaults) {
     this.#opening = opening;
     this.faults = faults;
+    this.#spins = threads < coresOfHost();
     this.#members = Array.from({ length: threads }, () => ({
       thread: null,
       context: 0,
@@ -164,9 +175,9 @@ export class WorkerPool {
 
   /** Begins a job: `parts` has one for each thread. */
   begin(parts: readonly JobPart[], ring: number, task: Task, trace: JobTrace | null = null): Job {
-    const job = new Job(parts.length, ring);
-    this.#jobs.add({ job, parts, task, trace });
-    if (this.#jobs.size === 1) this.#hold(true);
+    const job = new Job(parts.length, ring, this.#spins);
+    this.#jobs.add({ job, parts, task, trace, rests: false });
+    this.#holdWhileBusy();
     return job;
   }
 
@@ -174,6 +185,10 @@ export class WorkerPool {
   call(job: Job): void {
     const running = this.#find(job);
     if (running === undefined) return;
+    if (running.rests) {
+      running.rests = false;
+      this.#holdWhileBusy();
+    }
     running.parts.forEach((part, worker) => {
       const { thread, context } = this.#members[worker]!;
       if (thread === null || context === 0 || !job.asks(worker)) return;
@@ -186,6 +201,14 @@ export class WorkerPool {
         trace: running.trace?.buffer ?? null,
       });
     });
+  }
+
+  /** All that was offered is done: until more is, the job keeps nobody. */
+  rest(job: Job): void {
+    const running = this.#find(job);
+    if (running === undefined || running.rests) return;
+    running.rests = true;
+    this.#holdWhileBusy();
   }
 
   /** The job is over; resolves when no thread uses anything of it any more. Within a morsel's time, or a thread's end. */
@@ -205,7 +228,7 @@ export class WorkerPool {
       member.morsels += job.morsels(worker);
       member.busyMs += job.milliseconds(worker);
     });
-    if (this.#jobs.size === 0) this.#hold(false);
+    this.#holdWhileBusy();
   }
 
   /** Throws what went wrong with threads of the job, but not with its rows. */
@@ -237,8 +260,17 @@ export class WorkerPool {
     return undefined;
   }
 
-  #hold(keeps: boolean): void {
-    for (const { thread, context } of this.#members) if (context !== 0) thread?.hold(keeps);
+  get #isBusy(): boolean {
+    for (const { rests } of this.#jobs) if (!rests) return true;
+    return false;
+  }
+
+  /** The threads keep the process alive while a job does not rest. */
+  #holdWhileBusy(): void {
+    const isBusy = this.#isBusy;
+    if (isBusy === this.#holds) return;
+    this.#holds = isBusy;
+    for (const { thread, context } of this.#members) if (context !== 0) thread?.hold(isBusy);
   }
 
   /** Resolves when the thread is ready, or has failed to start; never rejects. */
@@ -267,7 +299,7 @@ export class WorkerPool {
           }
           member.context = message.context;
           member.wasReady = true;
-          member.thread?.hold(this.#jobs.size > 0);
+          member.thread?.hold(this.#holds);
           for (const { job } of this.#jobs) if (job.waiting > 0) this.call(job);
           resolve();
         },
@@ -286,7 +318,14 @@ export class WorkerPool {
           }
           member.thread = thread;
           const share = (await this.#opening).share();
-          thread.post({ kind: "open", share, worker, layout: LAYOUT, jitter: this.faults.jitterUs ?? 0 });
+          thread.post({
+            kind: "open",
+            share,
+            worker,
+            layout: LAYOUT,
+            jitter: this.faults.jitterUs ?? 0,
+            spins: this.#spins,
+          });
         })
         .catch(fail);
     }).finally(() => clearTimeout(timer));

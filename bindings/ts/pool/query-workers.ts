@@ -49,6 +49,10 @@ export class QueryWorkers {
     this.#pool.call(job);
   }
 
+  rest(job: Job): void {
+    this.#pool.rest(job);
+  }
+
   async end(job: Job): Promise<void> {
     await this.#pool.end(job);
     this.#count(job);

@@ -50,6 +50,13 @@ function runsInNode(): boolean {
   return typeof process !== "undefined" && typeof process.versions?.node === "string";
 }
 
+/** Cores of this host, as far as it tells; else one. */
+export function coresOfHost(): number {
+  const { navigator } = globalThis as { navigator?: { readonly hardwareConcurrency?: number } };
+  if (navigator?.hardwareConcurrency !== undefined) return navigator.hardwareConcurrency;
+  return runsInNode() ? process.getBuiltinModule("node:os").availableParallelism() : 1;
+}
+
 /** Why this host has no threads that share a memory; null when it has them. */
 export function whyNoThreads(): string | null {
   if (typeof SharedArrayBuffer === "undefined") {

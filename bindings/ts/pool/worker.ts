@@ -19,6 +19,8 @@ export type ToWorker =
       readonly layout: WorkerLayout;
       /** Sleeps up to so many microseconds before each morsel, for tests of timing; 0 does not. */
       readonly jitter: number;
+      /** Looks for a while before it sleeps. */
+      readonly spins: boolean;
     }
   | {
       readonly kind: "job";
@@ -81,6 +83,10 @@ export const RECORD_TEXT_BYTES = 256;
 export function runWorker(port: WorkerPort): void {
   /** How long a worker without morsels stays, in milliseconds. */
   const PATIENCE_MS = 2;
+  /** As in job.ts. */
+  const SPIN_MS = 0.5;
+  const SPIN_LOOKS = 64;
+  const SPIN_ROUNDS = 10_000;
   const TEXT_BYTES = 256;
   let exports: KernelExports;
   let memory: WebAssembly.Memory;
@@ -88,6 +94,7 @@ export function runWorker(port: WorkerPort): void {
   let worker = 0;
   let layout: WorkerLayout;
   let jitter = 0;
+  let looks = false;
   let trapped = false;
 
   function open(message: Extract<ToWorker, { kind: "open" }>): void {
@@ -96,6 +103,7 @@ export function runWorker(port: WorkerPort): void {
     worker = message.worker;
     layout = message.layout;
     jitter = message.jitter;
+    looks = message.spins;
     const instance = new WebAssembly.Instance(share.module as WebAssembly.Module, { env: { memory } });
     exports = instance.exports as unknown as KernelExports;
     context = exports.ctx_init(share.base, 0, layout.attach) >>> 0;
@@ -168,7 +176,11 @@ export function runWorker(port: WorkerPort): void {
       const next = Atomics.load(words, job.NEXT);
       if (next >= Atomics.load(words, job.FILLED)) {
         if (Atomics.load(words, job.CLOSED) !== 0) break;
-        if (Atomics.wait(words, job.SIGNAL, signal, PATIENCE_MS) !== "timed-out") continue;
+        if (looks && changes(words, job.SIGNAL, signal)) continue;
+        Atomics.add(words, job.SLEEPING, 1);
+        const woken = Atomics.wait(words, job.SIGNAL, signal, PATIENCE_MS) !== "timed-out";
+        Atomics.sub(words, job.SLEEPING, 1);
+        if (woken) continue;
         // Who offers a morsel after this sees nobody inside, and calls.
         Atomics.store(words, mine + own.INSIDE, 0);
         if (Atomics.load(words, job.NEXT) >= Atomics.load(words, job.FILLED)) return;
@@ -202,11 +214,20 @@ export function runWorker(port: WorkerPort): void {
       }
       Atomics.store(words, addresses + ring + (next % ring), next + 1);
       Atomics.add(words, job.COMPLETED, 1);
-      Atomics.notify(words, job.COMPLETED);
+      if (Atomics.load(words, job.WAITING) !== 0) Atomics.notify(words, job.COMPLETED);
     }
     Atomics.store(words, mine + own.INSIDE, 0);
     Atomics.add(words, job.COMPLETED, 0);
     Atomics.notify(words, job.COMPLETED);
+  }
+
+  /** Whether the word changes soon. */
+  function changes(words: Int32Array, word: number, value: number): boolean {
+    const until = performance.now() + SPIN_MS;
+    for (let round = 0; round < SPIN_ROUNDS && performance.now() < until; round++) {
+      for (let look = 0; look < SPIN_LOOKS; look++) if (Atomics.load(words, word) !== value) return true;
+    }
+    return false;
   }
 
   function note(words: Float64Array, number: number, begin: number, end: number): void {

@@ -320,9 +320,7 @@ export class Engine {
     const controller = new AbortController();
     const signals = allOf(signal, controller);
     const share = this.#shares.open(checkShare(wanted, "batch"));
-    const { pool } = this.#workers;
-    const workers = pool === null ? null : new QueryWorkers(pool, probe);
-    probe?.sharedWith(workers);
+    const workers = this.#queryWorkers(probe);
     const counters = new Counters();
     const bounded = { memory, isWaiting: whenFull === "wait" };
     return this.#track(controller, share, "batch", counters, workers, (record) =>
@@ -366,6 +364,14 @@ export class Engine {
         }
       }),
     );
+  }
+
+  /** The pool as one query sees it; null where one thread runs. */
+  #queryWorkers(probe: Probe | null): QueryWorkers | null {
+    const { pool } = this.#workers;
+    const workers = pool === null ? null : new QueryWorkers(pool, probe);
+    probe?.sharedWith(workers);
+    return workers;
   }
 
   /** Runs `work` with the kernel of a query that has a memory of its own, or the engine's. */
@@ -469,6 +475,7 @@ export class Engine {
     }
     const controller = new AbortController();
     const signals = allOf(signal, controller);
+    const workers = this.#queryWorkers(probe);
     const counters = new Counters();
     let pipeline: Pipeline | null = null;
     const { lateRows = 0, partlyLateRows = 0, nullTimes = 0, counts = NO_COUNTS } = restored ?? {};
@@ -487,7 +494,7 @@ export class Engine {
       signals.throwIfAborted();
       const share = engine.#shares.open(sharing);
       engine.#runs.add(controller);
-      const record = engine.#log.begin("stream", counters, null);
+      const record = engine.#log.begin("stream", counters, workers);
       let isComplete = false;
       let opened: Opened | null = null;
       const base = engine.#kernel;
@@ -498,7 +505,7 @@ export class Engine {
           emit,
           batchRows,
           inTurn: false,
-          pool: null,
+          pool: workers,
           watermarks,
           late: late === "drop" ? null : (rows) => waiting.push(rows),
           signal: signals,
@@ -539,6 +546,7 @@ export class Engine {
         share.close();
         engine.#runs.delete(controller);
         engine.#log.end(record, isComplete);
+        await opened?.pipeline.abandon();
         if (opened !== null) engine.#pipelines.delete(opened.pipeline);
         if (opened !== null && kernel.isAlive) last = withGone({ ...opened.pipeline.state, stateBytes: 0 });
         pipeline = null;

@@ -1,4 +1,5 @@
-// An aggregation that several workers push into operators of their own (shared-push.ts), brought together at the end.
+// An aggregation that several workers push into operators of their own (shared-push.ts; the rows of a stream by way of
+// spread-push.ts), brought together at the end.
 //
 // Their states merge to the same bits whatever the division of the rows. Few groups are folded into the first operator,
 // as are those that all operators number alike: that adds arrays up. Others are divided by their keys' hash, by each
@@ -9,6 +10,7 @@ import type { InputBatch, Kernel, Operator } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
 import { SharedPush } from "./shared-push.js";
 import { SharedWork } from "./shared-work.js";
+import { SpreadPush } from "./spread-push.js";
 
 /**
  * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
@@ -28,17 +30,21 @@ export class ParallelPush {
   readonly #pool: QueryWorkers;
   readonly #create: () => Operator;
   readonly #push: SharedPush;
+  /** How rows of a stream are pushed. */
+  readonly spread: SpreadPush;
   /** The calling thread's first. Those of the result, once it has been brought together. */
-  operators: Operator[];
+  #operators: Operator[];
   /** What is brought into `operators` when many groups are. */
   #sources: Operator[] = [];
   #work: SharedWork | null = null;
+  #isFinishing = false;
   /** States of several threads that were brought together. */
   merged = 0;
 
   /**
    * @param create makes another operator like `first`
    * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
+   * @param keepsTime of a stream: whether `first` keeps the time by the rows that it sees
    */
   constructor(
     pool: QueryWorkers,
@@ -47,12 +53,19 @@ export class ParallelPush {
     staysAlone: ((operator: Operator) => boolean) | null = first.divides()
       ? null
       : (operator) => bringsManyGroups(operator, ALONE_RATIO),
+    keepsTime = false,
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
     this.#push = new SharedPush(pool, first, create, staysAlone);
-    this.operators = this.#push.operators;
+    this.#operators = this.#push.operators;
+    this.spread = new SpreadPush(this.#push, staysAlone, keepsTime, pool);
+  }
+
+  /** Of a stream those that no other thread is at work with: they may be asked at any time. */
+  get operators(): readonly Operator[] {
+    return this.spread.isWaiting || this.#isFinishing ? [this.#operators[0]!] : this.#operators;
   }
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
@@ -62,15 +75,20 @@ export class ParallelPush {
 
   /** Finishes what was offered and brings it together: `operators` then have the result. */
   *finish(): Generator<void> {
-    yield* this.#push.finish();
-    if (this.operators.length === 1) return;
-    this.merged = this.operators.length;
-    if (this.#isDivided()) yield* this.#divide();
-    else yield* this.#push.fold();
+    this.#isFinishing = true;
+    try {
+      yield* this.#push.finish();
+      if (this.#operators.length === 1) return;
+      this.merged = this.#operators.length;
+      if (this.#isDivided()) yield* this.#divide();
+      else yield* this.#push.fold();
+    } finally {
+      this.#isFinishing = false;
+    }
   }
 
   #isDivided(): boolean {
-    const [first, ...others] = this.operators;
+    const [first, ...others] = this.#operators;
     if (!first!.divides()) return false;
     const { divideGroups } = this.#pool.faults;
     if (divideGroups === undefined && others.every((other) => first!.isAlike(other))) return false;
@@ -80,10 +98,10 @@ export class ParallelPush {
   }
 
   *#divide(): Generator<void> {
-    this.#sources = this.operators;
-    this.operators = [];
-    while (this.operators.length <= this.#pool.threads) this.operators.push(this.#create());
-    const [own, ...others] = this.operators;
+    this.#sources = this.#operators;
+    this.#operators = [];
+    while (this.#operators.length <= this.#pool.threads) this.#operators.push(this.#create());
+    const [own, ...others] = this.#operators;
     const byHandle = new Map(this.#sources.map((source) => [source.handle, source]));
     yield* this.#share({ kind: "divide", parts: PARTS }, others, [...byHandle.keys()], (handle) =>
       byHandle.get(handle)!.divide(PARTS),
@@ -96,7 +114,7 @@ export class ParallelPush {
   }
 
   *#share(task: Task, others: readonly Operator[], values: readonly number[], own: (value: number) => void) {
-    const [first] = this.operators;
+    const [first] = this.#operators;
     this.#work = new SharedWork(this.#kernel, this.#pool, {
       task,
       handles: others.map(({ handle }) => handle),
@@ -119,7 +137,7 @@ export class ParallelPush {
     this.#push.free();
     this.#work?.free();
     this.#work = null;
-    for (const operator of [...this.#sources.splice(0), ...this.operators]) operator.destroy();
+    for (const operator of [...this.#sources.splice(0), ...this.#operators]) operator.destroy();
   }
 }
 

@@ -60,7 +60,7 @@ import {
   OperatorStep,
   restoreOperator,
   type Step,
-  savedOperator,
+  savedOperators,
   taken,
 } from "./step.js";
 import { UnionStep } from "./union-step.js";
@@ -79,13 +79,16 @@ export interface Timing {
   readonly passed: ReadonlySet<JoinStage>;
 }
 
-export type PipelineOptions = Omit<WindowStepOptions, "bound" | "timed" | "relief"> &
+export type PipelineOptions = Omit<WindowStepOptions, "bound" | "relief"> &
   Omit<JoinStepOptions, "passes" | "relief"> & {
     /** By the number of the source; null, or left out, for those without watermarks. */
     readonly timing: readonly (Timing | null)[];
     /** Measures the run; null where nobody profiles. */
     readonly probe: Probe | null;
-    /** Workers to share the steps' morsels with; null for the calling thread alone. */
+    /**
+     * Workers to share the steps' morsels with; null for the calling thread alone. Of a stream they share aggregations, with
+     * windows and without.
+     */
     readonly pool: QueryWorkers | null;
     /** Where state goes when memory runs out; null: nowhere. */
     readonly spill: SpillFolder | null;
@@ -451,6 +454,8 @@ function* stepsOf(
   isResult: boolean,
 ): Generator<{ step: Step; stages: readonly PhysicalStage[] }> {
   const bound = source?.bound ?? null;
+  // What gives results as rows come would keep those of a stream back; grouping sets are faster together.
+  const prompt = options.inTurn ? options : { ...options, pool: null };
   // Null behind a join that watermarks do not pass.
   let timing = source;
   for (let index = 0; index < stages.length; index++) {
@@ -458,15 +463,11 @@ function* stepsOf(
     const alone = { stages: [stage] };
     if (stage.kind === "aggregate") yield { ...alone, step: new AggregateStep(kernel, stage, options) };
     else if (stage.kind === "groupingSets")
-      yield { ...alone, step: new GroupingSetsStep(kernel, stage, options) };
+      yield { ...alone, step: new GroupingSetsStep(kernel, stage, prompt) };
     else if (stage.kind === "window")
       yield {
         ...alone,
-        step: new WindowStep(kernel, stage, {
-          ...options,
-          timed: timing !== null,
-          bound: index === 0 ? bound : null,
-        }),
+        step: new WindowStep(kernel, stage, { ...options, bound: index === 0 ? bound : null }),
       };
     else if (stage.kind === "over")
       yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
@@ -479,17 +480,17 @@ function* stepsOf(
       const keepResults = options.keepResults === true && isLast && !mayLeave;
       const passes = timing?.passed.has(stage) ?? false;
       if (stage.time === null && !passes) timing = null;
-      yield { ...alone, step: new JoinStep(kernel, stage, { ...options, keepResults, passes }) };
+      yield { ...alone, step: new JoinStep(kernel, stage, { ...prompt, keepResults, passes }) };
     } else if (stage.kind === "limit" && stage.ordered) yield { ...alone, step: new SliceStep(stage) };
     else {
       const order = orderAt(stages, index, timing !== null);
-      if (order === null) yield { ...alone, step: new ProjectStep(kernel, stage as ProjectStage, options) };
+      if (order === null) yield { ...alone, step: new ProjectStep(kernel, stage as ProjectStage, prompt) };
       else {
         const covered = { stages: stages.slice(index, index + order.stages) };
         if (order.timed) yield { ...covered, step: new TimedSortStep(kernel, order, options) };
         else if (hasOpaque(stage.schema))
           yield { ...covered, step: new CarryingSortStep(kernel, order, options) };
-        else yield { ...covered, step: new SortStep(kernel, order, options) };
+        else yield { ...covered, step: new SortStep(kernel, order, prompt) };
         index += order.stages - 1;
       }
     }
@@ -560,6 +561,7 @@ class AggregateStep extends OperatorStep implements Spillable {
   readonly #create: (aside?: boolean) => Operator;
   /** Where morsels are shared with other workers. */
   readonly #parallel: ParallelPush | null;
+  readonly #inTurn: boolean;
   /** What has left for files, where state may: only that with keys can be divided. */
   readonly #spilled: SpilledAggregation | null;
   #hasSpilled = false;
@@ -592,6 +594,7 @@ class AggregateStep extends OperatorStep implements Spillable {
     this.#batchRows = batchRows;
     this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
     this.#parallel = isShared ? new ParallelPush(pool, this.operator, create) : null;
+    this.#inTurn = inTurn;
     if (spills) relief.add(this);
   }
 
@@ -626,7 +629,9 @@ class AggregateStep extends OperatorStep implements Spillable {
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     if (this.#parallel !== null) {
-      yield* atWork(this.#parallel.push(input, start, rows, firstRow), this.operator.output);
+      const { spread } = this.#parallel;
+      const push = this.#inTurn ? this.#parallel : spread;
+      yield* atWork(push.push(input, start, rows, firstRow), this.operator.output);
       return;
     }
     if (!this.#changelog) {
@@ -677,7 +682,7 @@ class AggregateStep extends OperatorStep implements Spillable {
   }
 
   save(): SavedStep | string {
-    return this.#hasSpilled ? "some of its state is in spill files" : savedOperator(this.operator);
+    return this.#hasSpilled ? "some of its state is in spill files" : savedOperators(this.operators);
   }
 
   restore({ states }: SavedStep): void {

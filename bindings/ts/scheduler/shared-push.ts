@@ -73,6 +73,23 @@ export class SharedPush {
       this.#pushed += 1;
       return;
     }
+    yield* this.offer(input, start, rows, firstRow);
+  }
+
+  /**
+   * Lets everybody claim a morsel.
+   * @param wakes as of `SharedWork.offer`
+   * @param isOwn asked of the morsel once it lies described: whether it is the calling thread's after all
+   * @returns the morsel's address in that case, else 0; it stays as it is until the next one
+   */
+  *offer(
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+    wakes = true,
+    isOwn: ((address: number) => boolean) | null = null,
+  ): Generator<void, number> {
     const work = this.#begin();
     const { job } = work;
     const ahead = input instanceof StagedBatch ? STAGED_AHEAD * this.#pool.threads : RING - 1;
@@ -86,6 +103,7 @@ export class SharedPush {
     const slot = this.#free.at(-1)!;
     const { columns } = this.#active[0]!;
     const address = slot.describe(input, columns, start, rows, firstRow);
+    if (isOwn?.(address)) return address;
     this.#free.pop();
     const whole = start === 0 && rows === input.rows && input.accepted !== undefined;
     this.#offered.set(job.filled, {
@@ -95,8 +113,16 @@ export class SharedPush {
       firstRow: firstRow + start,
       accepted: whole ? () => input.accepted!(columns, start, rows) : null,
     });
-    work.offer(address);
+    work.offer(address, wakes);
     this.#pushed += 1;
+    return 0;
+  }
+
+  /** Finishes what was offered; the others wait for more. */
+  *rest(): Generator<void> {
+    if (this.#work === null) return;
+    yield* this.#work.rest(this.#own);
+    this.#collect(this.#work.job);
   }
 
   /** Finishes what was offered, and lets morsels go to other operators from now on. */

@@ -38,9 +38,14 @@ export class SharedWork {
     this.job = pool.begin(parts, ring, task);
   }
 
-  /** Lets everybody claim one more piece; there is a place for it. */
-  offer(value: number): void {
+  /**
+   * Lets everybody claim one more piece; there is a place for it.
+   * @param wakes false: only those who are awake, as the others have just been woken
+   */
+  offer(value: number, wakes = true): void {
     this.job.offer(value);
+    if (!wakes) return;
+    this.job.wake();
     this.#pool.call(this.job);
   }
 
@@ -51,7 +56,7 @@ export class SharedWork {
   *help(work: Piece): Generator<void> {
     const { job } = this;
     if (job.isStopped) yield* this.#fail();
-    const number = job.claim();
+    const number = this.#pool.faults.leavesPieces ? -1 : job.claim();
     if (number < 0) {
       this.#pool.check(job);
       this.#pool.sleep(job);
@@ -74,6 +79,18 @@ export class SharedWork {
       job.done(number);
     }
     yield;
+  }
+
+  /** Finishes what was offered; the others wait for more, and do not keep the process alive meanwhile. */
+  *rest(work: Piece): Generator<void> {
+    const { job } = this;
+    // One that was woken for the first of several pieces may have come and gone before the last.
+    if (job.waiting > 0) {
+      job.wake();
+      this.#pool.call(job);
+    }
+    while (job.completed < job.filled) yield* this.help(work);
+    this.#pool.rest(job);
   }
 
   /** Finishes what was offered. Afterwards no other thread is at work here. */

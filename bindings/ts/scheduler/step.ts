@@ -129,7 +129,7 @@ export function* taken(
 }
 
 /** An empty batch for each turn of `work`: a step that is still at work. */
-export function* atWork<T>(work: Generator<void, T>, schema: Schema): Generator<BatchData, T> {
+export function* atWork<T>(work: Generator<unknown, T>, schema: Schema): Generator<BatchData, T> {
   try {
     for (;;) {
       const { done, value } = work.next();
@@ -142,9 +142,13 @@ export function* atWork<T>(work: Generator<void, T>, schema: Schema): Generator<
   }
 }
 
-/** The state of one operator. */
-export function savedOperator(operator: Operator): SavedStep {
-  return { kept: {}, states: [operator.snapshot()] };
+/** The state of operators of one configuration, as one: that of the second is merged into that of the first. */
+export function savedOperators(operators: readonly Operator[]): SavedStep {
+  return { kept: {}, states: [statesOf(operators)] };
+}
+
+function* statesOf(operators: readonly Operator[]): Generator<StateBatch> {
+  for (const operator of operators) yield* operator.snapshot();
 }
 
 /** @throws CorruptStateError for a state that is none of the operator's. */

@@ -23,7 +23,8 @@ import type { SavedStep } from "./checkpoint.js";
 import { lateRows } from "./late-rows.js";
 import { bringsManyGroups, ParallelPush } from "./parallel-push.js";
 import type { Relief } from "./relief.js";
-import { atWork, drain, labelOf, OperatorStep, restoreOperator, savedOperator } from "./step.js";
+import type { SpreadPush } from "./spread-push.js";
+import { atWork, drain, labelOf, OperatorStep, restoreOperator, savedOperators } from "./step.js";
 import { windowBounds } from "./window-bounds.js";
 
 const KINDS: { readonly [name in WindowName]: WindowKind } = {
@@ -46,12 +47,12 @@ export interface WindowStepOptions {
   readonly late: LateRows | null;
   /** Of the first stage: how far rows may be behind, where it keeps time by itself. */
   readonly bound: bigint | null;
-  /** Whether there will be watermarks before the end of input. */
-  readonly timed: boolean;
   /** Makes room when memory runs out; null where nothing can. */
   readonly relief: Relief | null;
-  /** Workers to share a history's morsels with; null for the calling thread alone. */
+  /** Workers to share morsels with; null for the calling thread alone. */
   readonly pool: QueryWorkers | null;
+  /** Whether the sources are read one after the other: as a batch is. */
+  readonly inTurn: boolean;
 }
 
 /**
@@ -64,13 +65,14 @@ export class WindowStep extends OperatorStep {
   readonly #stage: WindowStage;
   /** Where morsels are shared with other workers. */
   readonly #parallel: ParallelPush | null;
+  readonly #inTurn: boolean;
   readonly #batchRows: number;
   readonly #late: LateRows | null;
   /** The last number of which no more rows will come. */
   #closed = FIRST_NUMBER;
 
   constructor(kernel: Kernel, stage: WindowStage, options: WindowStepOptions) {
-    const { batchRows, late, bound, timed, relief, pool } = options;
+    const { batchRows, late, bound, relief, pool, inTurn } = options;
     const { window, texts, instructions, changelog, aggregate, time, output } = stage;
     const { kind, length, step, offset, dropNullTime } = window;
     const sizes = kind === "global" ? {} : { length, step, offset };
@@ -96,11 +98,18 @@ export class WindowStep extends OperatorStep {
         time: window.column,
       });
     super(create(), relief);
-    // Without watermarks no window leaves before the end, so it does not matter who takes which row.
-    const isShared = pool !== null && relief === null && !timed && late === null && this.operator.combines();
+    const another = () => {
+      const operator = create();
+      const time = this.operator.watermarkTime;
+      if (time !== null) operator.watermark(time);
+      return operator;
+    };
+    const staysAlone = (operator: Operator) => bringsManyGroups(operator, ALONE_RATIO);
+    const isShared = pool !== null && relief === null && late === null && this.operator.combines();
     this.#parallel = isShared
-      ? new ParallelPush(pool, this.operator, create, (operator) => bringsManyGroups(operator, ALONE_RATIO))
+      ? new ParallelPush(pool, this.operator, another, staysAlone, bound !== null)
       : null;
+    this.#inTurn = inTurn;
     this.#stage = stage;
     this.#batchRows = batchRows;
     this.#late = late;
@@ -116,7 +125,8 @@ export class WindowStep extends OperatorStep {
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
     if (this.#parallel !== null) {
-      yield* atWork(this.#parallel.push(input, start, rows, firstRow), this.#stage.schema);
+      if (this.#inTurn) yield* atWork(this.#parallel.push(input, start, rows, firstRow), this.#stage.schema);
+      else yield* this.#spread(this.#parallel.spread, input, start, rows, firstRow);
       return;
     }
     const status = yield* this.pushed(input, start, rows, firstRow);
@@ -131,6 +141,20 @@ export class WindowStep extends OperatorStep {
         );
     }
     if (status === Status.HAS_MORE) yield* this.#results();
+  }
+
+  *#spread(
+    spread: SpreadPush,
+    input: InputBatch,
+    start: number,
+    rows: number,
+    firstRow: number,
+  ): Generator<BatchData> {
+    const { schema } = this.#stage;
+    for (const hasResults of spread.push(input, start, rows, firstRow)) {
+      if (hasResults) yield* this.#results();
+      else yield { schema, length: 0, columns: [] };
+    }
   }
 
   /**
@@ -148,7 +172,13 @@ export class WindowStep extends OperatorStep {
     const number = exact < END_OF_INPUT ? exact : END_OF_INPUT - 1n;
     if (number <= this.#closed) return;
     this.#closed = number;
-    if (this.operator.watermark(number) === Status.HAS_MORE) yield* this.#results();
+    if (this.#parallel === null || this.#inTurn) {
+      if (this.operator.watermark(number) === Status.HAS_MORE) yield* this.#results();
+      return;
+    }
+    if (!this.#parallel.spread.watermark(number)) return;
+    yield* atWork(this.#parallel.spread.gather(), this.#stage.schema);
+    yield* this.#results();
   }
 
   *finish(): Generator<BatchData> {
@@ -158,7 +188,8 @@ export class WindowStep extends OperatorStep {
 
   save(): SavedStep | string {
     if (this.#stage.window.kind === "session") return "sessions cannot be saved yet";
-    return { ...savedOperator(this.operator), kept: { closed: String(this.#closed) } };
+    this.#parallel?.spread.gatherAtOnce();
+    return { ...savedOperators([this.operator]), kept: { closed: String(this.#closed) } };
   }
 
   restore({ kept, states }: SavedStep): void {
