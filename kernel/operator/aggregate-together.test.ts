@@ -154,8 +154,8 @@ describe.each(BUILDS)("aggregations pushed together, %s build", async (build) =>
           });
           const all = told((tell) => {
             for (const batch of batchesOf(query, table, sizes)) {
-              const input = leader.stage(batch);
-              const status = leader.pushTogether(input, 0, batch.length, 0, list, queries.length);
+              const address = leader.stage(batch).describe(leader.columns, 0, batch.length);
+              const status = leader.pushTogether(address, batch.schema, 0, list, queries.length);
               const rows = changelog ? together!.map((operator) => drained(operator, maxRows)) : [];
               // A group that was met may have the results that it had.
               if (status !== Status.HAS_MORE) expect(rows.flat()).toEqual([]);
@@ -196,8 +196,10 @@ describe.each(BUILDS)("aggregations pushed together, %s build", async (build) =>
         let together = true;
         for (const batch of batchesOf(query, table, sizes)) {
           for (const operator of apart) operator.push(batch);
-          if (together) leader.pushTogether(leader.stage(batch), 0, batch.length, 0, list, queries.length);
-          else for (const operator of operators) operator.push(batch);
+          if (together) {
+            const address = leader.stage(batch).describe(leader.columns, 0, batch.length);
+            leader.pushTogether(address, batch.schema, 0, list, queries.length);
+          } else for (const operator of operators) operator.push(batch);
           together = !together;
         }
         for (const [index, operator] of operators.entries()) {
@@ -249,9 +251,8 @@ describe.each(BUILDS)("aggregations pushed together, %s build", async (build) =>
         let refused = false;
         let isLost = false;
         for (const [index, batch] of [...batchesOf(query, table, [200, 300])].entries()) {
-          const input = leader.stage(batch);
-          input.describe(leader.columns, 0, batch.length);
-          const push = () => leader.pushTogether(input, 0, batch.length, 0, list, queries.length);
+          const address = leader.stage(batch).describe(leader.columns, 0, batch.length);
+          const push = () => leader.pushTogether(address, batch.schema, 0, list, queries.length);
           kernel.failAllocation(index === 1 ? nth : 0);
           try {
             if (push() === null) refused = true;

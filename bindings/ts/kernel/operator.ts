@@ -233,29 +233,24 @@ export class Operator {
   }
 
   /**
-   * Pushes rows as `push` does, but to the aggregations listed at `sets`, `count` of them, by the program of this
-   * projection (`op_push_together`). HAS_MORE when any of them has changes to give; null when memory does not do for all
-   * at once: then nothing has happened.
+   * Pushes a morsel as `pushDescribed` does, but to the aggregations listed at `sets`, `count` of them, by the program of
+   * this projection (`op_push_together`). HAS_MORE when any of them has changes to give; null when memory does not do for
+   * several at once: then nothing has happened.
    */
   pushTogether(
-    input: InputBatch,
-    start: number,
-    rows: number,
+    address: number,
+    schema: Schema,
     firstRow: number,
     sets: number,
     count: number,
   ): Status | null {
-    const { columns } = this;
-    const address = input.describe(columns, start, rows, firstRow);
     try {
-      const status = this.#run(
+      return this.#run(
         (exports, context) => exports.op_push_together(context, this.#handle, address, sets, count),
-        () => this.#pushContext(input.schema, firstRow, 0),
+        () => this.#pushContext(schema, firstRow, 0),
       );
-      input.accepted?.(columns, start, rows);
-      return status;
     } catch (error) {
-      if (error instanceof MemoryLimitError && this.#isSound()) return null;
+      if (count > 1 && error instanceof MemoryLimitError && this.#isSound()) return null;
       throw error;
     }
   }

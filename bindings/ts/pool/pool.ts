@@ -6,6 +6,7 @@
 // lock (only `close` does so, after everything else has failed, when nobody uses the memory any more).
 
 import { ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
+import { Status } from "../../../kernel/abi/status.js";
 import type { Kernel } from "../kernel/index.js";
 import { WorkerError } from "../type/error.js";
 import { Job, JobWord, WorkerWord } from "./job.js";
@@ -45,12 +46,17 @@ export interface JobPart {
 
 export const RECORD_BYTES: number = ErrorRecord.SIZE + RECORD_TEXT_BYTES;
 
-const LAYOUT: WorkerLayout = {
+/** Bytes of a set of `op_push_together`: u32 handle, u32 address of its outputs. */
+export const SET_BYTES = 8;
+
+export const LAYOUT: WorkerLayout = {
   job: JobWord,
   worker: WorkerWord,
   trace: TraceWord,
   error: { SIZE: ErrorRecord.SIZE, TYPE: ErrorRecord.TYPE, VALUE: ErrorRecord.VALUE },
   textTypes: [Type.BYTES, Type.LARGE_BYTES],
+  status: { OUT_OF_MEMORY: Status.OUT_OF_MEMORY, FAILED: Status.FAILED },
+  setBytes: SET_BYTES,
   attach: ContextFlag.ATTACH,
 };
 

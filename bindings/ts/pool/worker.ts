@@ -41,6 +41,8 @@ export type ToWorker =
 export type Task =
   /** The address of a morsel: it is pushed. */
   | { readonly kind: "push" }
+  /** The same, by the worker's projection into all aggregations of a list, one for each worker (kernel/operator/aggregate-together.ts). */
+  | { readonly kind: "pushTogether"; readonly sets: readonly number[]; readonly count: number }
   /** The address of an order (u32 handle, batch, out, i32 status): the batch is pushed, and what comes of it pulled once. */
   | { readonly kind: "process"; readonly port: number; readonly maxRows: number; readonly maxBytes: number }
   /** An operator's handle: its groups are divided. */
@@ -65,6 +67,9 @@ export interface WorkerLayout {
   readonly trace: typeof TraceWord;
   readonly error: { readonly SIZE: number; readonly TYPE: number; readonly VALUE: number };
   readonly textTypes: readonly number[];
+  readonly status: { readonly OUT_OF_MEMORY: number; readonly FAILED: number };
+  /** Bytes of a set in a list of those that are pushed together. */
+  readonly setBytes: number;
   readonly attach: number;
 }
 
@@ -111,6 +116,29 @@ export function runWorker(port: WorkerPort): void {
     port.post({ kind: "ready", context });
   }
 
+  /** Where memory does not do for all sets at once it may do for one after the other. */
+  function pushTogether(
+    { sets, count }: Extract<Task, { kind: "pushTogether" }>,
+    leader: number,
+    batch: number,
+  ): number {
+    const list = sets[worker]!;
+    const { OUT_OF_MEMORY, FAILED } = layout.status;
+    const status = exports.op_push_together(context, leader, batch, list, count);
+    if (status !== OUT_OF_MEMORY) return status;
+    const record = exports.last_error(context) >>> 0;
+    const first = new Uint8Array(memory.buffer).slice(record, record + layout.error.SIZE);
+    for (let set = 0; set < count; set++) {
+      const own = exports.op_push_together(context, leader, batch, list + set * layout.setBytes, 1);
+      if (own >= 0) continue;
+      if (own !== FAILED) return own;
+      // Memory ended in the midst of the rows, which says more than that nothing goes on after that.
+      new Uint8Array(memory.buffer).set(first, record);
+      return status;
+    }
+    return 0;
+  }
+
   function pushAndPull(
     { port, maxRows, maxBytes }: Extract<Task, { kind: "process" }>,
     order: number,
@@ -141,6 +169,7 @@ export function runWorker(port: WorkerPort): void {
   /** The status of the first call that fails, or the last one's. */
   function perform(task: Task, handle: number, value: number, isStopped: () => boolean): number {
     if (task.kind === "push") return exports.op_push(context, handle, 0, value);
+    if (task.kind === "pushTogether") return pushTogether(task, handle, value);
     if (task.kind === "process") return pushAndPull(task, value);
     if (task.kind === "divide") return exports.op_divide(context, value, task.parts);
     if (task.kind === "measure") return exports.op_measure(context, value);

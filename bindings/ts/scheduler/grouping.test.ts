@@ -205,6 +205,11 @@ it("names the expression and the row that cannot be computed", async () => {
   const failure = await engine.collect(plan, { large }).catch((error: unknown) => error);
   expect(failure).toMatchObject({ row: 2 });
   expect(String(failure)).toMatch(/v \* 4/);
+  const long = tableFromArrays({
+    k: new Int32Array(70_000),
+    v: BigInt64Array.from({ length: 70_000 }, (_, row) => (row === 69_000 ? 2n ** 62n : 1n)),
+  });
+  await expect(engine.collect(plan, { large: long })).rejects.toMatchObject({ row: 69_000 });
 });
 
 it("does with as little memory as sets that are pushed one by one", async () => {

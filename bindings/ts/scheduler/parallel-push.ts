@@ -30,6 +30,8 @@ export class ParallelPush {
   readonly #pool: QueryWorkers;
   readonly #create: () => Operator;
   readonly #push: SharedPush;
+  /** As `SharedPush` is told. */
+  readonly staysAlone: ((operator: Operator) => boolean) | null;
   /** How rows of a stream are pushed. */
   readonly spread: SpreadPush;
   /** The calling thread's first. Those of the result, once it has been brought together. */
@@ -58,6 +60,7 @@ export class ParallelPush {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
+    this.staysAlone = staysAlone;
     this.#push = new SharedPush(pool, first, create, staysAlone);
     this.#operators = this.#push.operators;
     this.spread = new SpreadPush(this.#push, staysAlone, keepsTime, pool);
@@ -71,6 +74,11 @@ export class ParallelPush {
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
   push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
     return this.#push.push(input, start, rows, firstRow);
+  }
+
+  /** One more operator, that morsels go to from elsewhere: nobody is at work on it when `finish` is called. */
+  another(): Operator {
+    return this.#push.another();
   }
 
   /** Finishes what was offered and brings it together: `operators` then have the result. */

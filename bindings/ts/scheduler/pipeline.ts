@@ -30,6 +30,7 @@ import {
   type Stage as PhysicalStage,
   type ProjectStage,
   stageTitle,
+  type TogetherProgram,
   type UnionStage,
 } from "../plan/index.js";
 import type { QueryWorkers } from "../pool/index.js";
@@ -49,6 +50,7 @@ import { Relief, type Spillable } from "./relief.js";
 import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { SharedMap } from "./shared-map.js";
+import { SharedPush } from "./shared-push.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { SortStep } from "./sort-step.js";
 import { results, SpilledAggregation } from "./spilled-aggregation.js";
@@ -602,9 +604,9 @@ class AggregateStep extends OperatorStep implements Spillable {
     return this.#parallel?.operators ?? [this.operator];
   }
 
-  /** Whether other workers take morsels of it. */
-  get isShared(): boolean {
-    return this.#parallel !== null;
+  /** Where other workers take morsels of it. */
+  get parallel(): ParallelPush | null {
+    return this.#parallel;
   }
 
   get runs(): number {
@@ -704,25 +706,52 @@ class AggregateStep extends OperatorStep implements Spillable {
 }
 
 /**
- * One aggregation a set of keys. One program, which computes what any set reads, feeds all of them a vector at a time,
- * unless workers share their rows or their state may leave for files, where each is pushed by itself.
+ * One aggregation a set of keys. One program, which computes what any set reads, feeds all of them a vector at a time, in
+ * each worker that takes part, unless their state may leave for files, where each is pushed by itself.
  */
 class GroupingSetsStep implements Step {
   readonly #stage: GroupingSetsStage;
   readonly #steps: AggregateStep[] = [];
   #together: PushTogether | null = null;
+  /** Where morsels are shared with other workers, each of which pushes together. */
+  #shared: SharedPush<PushTogether> | null = null;
 
   constructor(kernel: Kernel, stage: GroupingSetsStage, options: StepOptions) {
     this.#stage = stage;
     try {
       for (const set of stage.sets) this.#steps.push(new AggregateStep(kernel, set.stage, options));
-      const alone = options.relief !== null || this.#steps.some((step) => step.isShared);
-      if (stage.together !== null && !alone)
-        this.#together = new PushTogether(kernel, stage.together, this.operators);
+      if (stage.together !== null && options.relief === null)
+        this.#pushTogether(kernel, stage.together, options.pool);
     } catch (error) {
       this.free();
       throw error;
     }
+  }
+
+  #pushTogether(kernel: Kernel, program: TogetherProgram, pool: QueryWorkers | null): void {
+    this.#together = new PushTogether(kernel, program, this.operators);
+    const sets = this.#steps.flatMap(({ parallel }) => (parallel === null ? [] : [parallel]));
+    // None of what emits changes is shared.
+    if (pool === null || sets.length === 0) return;
+    const create = () =>
+      new PushTogether(
+        kernel,
+        program,
+        sets.map((set) => set.another()),
+      );
+    const staysAlone = ({ operators }: PushTogether) =>
+      sets.some((set, index) => set.staysAlone?.(operators[index]!) ?? false);
+    this.#shared = new SharedPush(
+      pool,
+      this.#together,
+      create,
+      sets.every((set) => set.staysAlone === null) ? null : staysAlone,
+      (others) => ({
+        kind: "pushTogether",
+        sets: others.map((other) => other.sets),
+        count: this.#steps.length,
+      }),
+    );
   }
 
   passes(time: bigint): bigint | null {
@@ -738,6 +767,10 @@ class GroupingSetsStep implements Step {
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+    if (this.#shared !== null) {
+      yield* atWork(this.#shared.push(input, start, rows, firstRow), this.#stage.schema);
+      return;
+    }
     const status = this.#together?.push(input, start, rows, firstRow) ?? null;
     if (status === Status.NEED_INPUT) return;
     for (const [index, step] of this.#steps.entries()) {
@@ -752,8 +785,8 @@ class GroupingSetsStep implements Step {
 
   /** Set by set; each gives its memory back when its results are out. */
   *finish(): Generator<BatchData> {
-    this.#together?.free();
-    this.#together = null;
+    if (this.#shared !== null) yield* atWork(this.#shared.finish(), this.#stage.schema);
+    this.#freeTogether();
     for (const [index, step] of this.#steps.entries()) {
       yield* this.#widened(index, step.finish());
       step.free();
@@ -780,12 +813,20 @@ class GroupingSetsStep implements Step {
   }
 
   async abandon(): Promise<void> {
+    await this.#shared?.abandon();
     await Promise.all(this.#steps.map((step) => step.abandon()));
   }
 
-  free(): void {
-    this.#together?.free();
+  /** Gives back what the sets were pushed by. */
+  #freeTogether(): void {
+    this.#shared?.free();
+    for (const together of this.#shared?.operators ?? [this.#together]) together?.free();
+    this.#shared = null;
     this.#together = null;
+  }
+
+  free(): void {
+    this.#freeTogether();
     for (const step of this.#steps) step.free();
   }
 }

@@ -65,6 +65,7 @@ export class ProbeRecord {
 /** What a job's pieces are called in a profile. */
 const CALLS: Readonly<Record<Task["kind"], Slice["call"]>> = {
   push: "push",
+  pushTogether: "push",
   process: "push",
   divide: "divide",
   combine: "combine",

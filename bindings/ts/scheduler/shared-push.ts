@@ -8,7 +8,7 @@
 
 import { Abi } from "../../../kernel/abi/layout.js";
 import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
-import type { Job, QueryWorkers } from "../pool/index.js";
+import type { Job, QueryWorkers, Task } from "../pool/index.js";
 import type { Schema } from "../type/data-type.js";
 import { SharedWork } from "./shared-work.js";
 
@@ -20,6 +20,18 @@ const STAGED_AHEAD = 3;
 /** Rows of a first batch from which on its first morsel is shared, too. */
 const LONG_ROWS = 16 * Abi.MORSEL_ROWS;
 
+/** What a thread pushes into: an operator, or several together (push-together.ts). */
+export interface Target {
+  readonly kernel: Kernel;
+  /** The operator that another thread is told of. */
+  readonly handle: number;
+  readonly columns: readonly number[];
+  push(input: InputBatch, start: number, rows: number, firstRow: number): unknown;
+  pushDescribed(address: number, schema: Schema, firstRow: number): unknown;
+  /** The error of a push that failed in another thread. */
+  pushError(record: number, schema: Schema, firstRow: number): unknown;
+}
+
 /** A morsel that is in the ring. */
 interface Offered {
   readonly number: number;
@@ -30,15 +42,16 @@ interface Offered {
   readonly accepted: (() => void) | null;
 }
 
-export class SharedPush {
+export class SharedPush<T extends Target = Operator> {
   readonly #kernel: Kernel;
   readonly #pool: QueryWorkers;
-  readonly #create: () => Operator;
-  readonly #staysAlone: ((operator: Operator) => boolean) | null;
+  readonly #create: () => T;
+  readonly #staysAlone: ((operator: T) => boolean) | null;
+  readonly #task: (others: readonly T[]) => Task;
   /** The calling thread's first. */
-  readonly operators: Operator[];
+  readonly operators: T[];
   /** Those of them that morsels go to now, the calling thread's first. */
-  #active: Operator[];
+  #active: T[];
   #work: SharedWork | null = null;
   #pushed = 0;
   #alone = false;
@@ -48,17 +61,20 @@ export class SharedPush {
   /**
    * @param create makes another operator like `first`
    * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
+   * @param task how the others push, into these of theirs
    */
   constructor(
     pool: QueryWorkers,
-    first: Operator,
-    create: () => Operator,
-    staysAlone: ((operator: Operator) => boolean) | null = null,
+    first: T,
+    create: () => T,
+    staysAlone: ((operator: T) => boolean) | null = null,
+    task: (others: readonly T[]) => Task = () => ({ kind: "push" }),
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
     this.#staysAlone = staysAlone;
+    this.#task = task;
     this.operators = [first];
     this.#active = [first];
   }
@@ -128,10 +144,11 @@ export class SharedPush {
   /** Finishes what was offered, and lets morsels go to other operators from now on. */
   *renew(): Generator<void> {
     yield* this.finish();
-    this.#active = [this.#another()];
+    this.#active = [this.another()];
   }
 
-  #another(): Operator {
+  /** One more operator, which is pushed into from elsewhere, or next. */
+  another(): T {
     const operator = this.#create();
     this.operators.push(operator);
     return operator;
@@ -147,7 +164,7 @@ export class SharedPush {
   }
 
   /** Folds what all operators hold into the first one, the only one from then on. After `finish`. */
-  *fold(): Generator<void> {
+  *fold(this: SharedPush): Generator<void> {
     const [first, ...others] = this.operators;
     for (const other of others) {
       yield* first!.absorb(other);
@@ -159,10 +176,11 @@ export class SharedPush {
   #begin(): SharedWork {
     if (this.#work !== null) return this.#work;
     const { threads } = this.#pool;
-    while (this.#active.length <= threads) this.#active.push(this.#another());
+    while (this.#active.length <= threads) this.#active.push(this.another());
+    const others = this.#active.slice(1);
     this.#work = new SharedWork(this.#kernel, this.#pool, {
-      task: { kind: "push" },
-      handles: this.#active.slice(1).map(({ handle }) => handle),
+      task: this.#task(others),
+      handles: others.map(({ handle }) => handle),
       ring: RING,
       failure: (number, record) => {
         const { schema, firstRow } = this.#offered.get(number)!;

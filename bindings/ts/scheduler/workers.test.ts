@@ -2,6 +2,8 @@
 // and what a pool costs while it has nothing to do.
 
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { Root } from "../../../kernel/abi/layout.js";
+import { SMALL_TOO } from "../../../kernel/operator/testing-retries.js";
 import { resultRows } from "../../../test/testing-result.js";
 import { type Value, writeBatch, writeColumn } from "../../../twin/values.js";
 import type { EngineOptions } from "../index.js";
@@ -20,12 +22,15 @@ import {
   Engine,
   first,
   from,
+  grouping,
+  groupingSets,
   hop,
   int32,
   max,
   median,
   min,
   type Plan,
+  rollup,
   session,
   stringAgg,
   sum,
@@ -38,7 +43,7 @@ import {
 import { Kernel } from "../kernel/index.js";
 import { WorkerPool } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
-import { float64, int64, type Schema, utf8 } from "../type/data-type.js";
+import { dictionary, float64, int16, int64, type Schema, utf8 } from "../type/data-type.js";
 
 const ROWS = 6000;
 const SCHEMA: Schema = {
@@ -93,6 +98,16 @@ const PLANS: Readonly<Record<string, Plan>> = {
   "by order": t.groupBy("few").aggregate({ f: first("text", "n"), g: argMax("x", "n") }) as Plan,
   "filter, then keys alone": t.where(col("n").lt(500)).groupBy("many").aggregate({}) as Plan,
   "grouping sets": t.groupBy(cube("few", "text")).aggregate({ s: sum("x") }) as Plan,
+  "grouping sets behind a filter": t
+    .where(col("n").lt(600))
+    .groupBy(groupingSets(["few"], [{ tens: col("n").sub(col("n").mod(10)) }], ["text", "few"], [], []))
+    .aggregate({ s: sum(col("x").mul(2)), l: min("text"), c: count({ filter: col("x").gt(0) }) }) as Plan,
+  "a rollup of three keys": t
+    .groupBy(rollup("few", "text", "many"))
+    .aggregate({ s: sum("x"), m: max("n"), level: grouping("few", "text", "many") }) as Plan,
+  "grouping sets, with all values of a group": t
+    .groupBy(cube("few", "text"))
+    .aggregate({ d: countDistinct("many"), m: median("x"), all: arrayAgg("n") }) as Plan,
   "of a join": t
     .join(from("u") as Plan, { on: "text" })
     .groupBy("few")
@@ -262,6 +277,34 @@ describe("results", () => {
     }
   });
 
+  it("grouping sets of texts whose dictionaries change with every batch: the bits of one thread", async () => {
+    const fields = SCHEMA.fields.map((field) =>
+      field.name === "text" ? { ...field, type: dictionary(utf8, int16) } : field,
+    );
+    const coded = Array.from({ length: 40 }, (_, at) => {
+      const rows = Array.from({ length: ROWS / 40 }, (_, row) => cells((at * ROWS) / 40 + row));
+      return writeBatch(fields, rows);
+    });
+    const plan = t.groupBy(cube("few", "text")).aggregate({ s: sum("x"), l: min("text") }) as Plan;
+    const expected = text(resultRows(await engines[0]!.collect(plan, { t: batches })));
+    for (const engine of engines) {
+      const table = await engine.load(coded);
+      for (const data of [table, coded])
+        expect(text(resultRows(await engine.collect(plan, { t: data })))).toEqual(expected);
+      table.free();
+    }
+  });
+
+  it("a morsel goes to all grouping sets at once", async () => {
+    const engine = engines[1]!;
+    const plan = t.groupBy(rollup("few", "n")).aggregate({ s: sum("x") });
+    const morsels = () => engine.stats().workers.each.reduce((all, one) => all + one.morsels, 0);
+    const before = morsels();
+    await engine.collect(plan, { t: batches });
+    // The first one is not shared.
+    expect(morsels() - before).toBe(39);
+  });
+
   it("several queries at once share the workers", async () => {
     const engine = engines[2]!;
     const plans = Object.values(PLANS);
@@ -326,6 +369,9 @@ describe("results", () => {
     const result = await engine.collect(plan, { t: keys });
     expect(result.numRows).toBe(60_000);
     expect(engine.stats().workers.each.map(({ morsels }) => morsels)).toEqual(before);
+    const sets = t.groupBy(rollup("k")).aggregate({ n: countDistinct("k") });
+    expect((await engine.collect(sets, { t: keys })).numRows).toBe(60_001);
+    expect(engine.stats().workers.each.map(({ morsels }) => morsels)).toEqual(before);
     const divided = await engine.collect(t.groupBy("k").aggregate({ n: count() }), { t: keys });
     expect(divided.numRows).toBe(60_000);
     expect(engine.stats().workers.each.map(({ morsels }) => morsels)).not.toEqual(before);
@@ -367,9 +413,11 @@ describe("what goes wrong", () => {
         columns: [writeColumn(int32, values(at))],
       }),
     );
-    const doubled = t.aggregate({ s: sum(col("v").mul(2)) });
+    const sums = { s: sum(col("v").mul(2)) };
     const before = engine.stats().usedBytes;
     for (let round = 0; round < 8; round++) {
+      const doubled =
+        round % 2 === 0 ? t.aggregate(sums) : t.groupBy(rollup({ k: col("v").mod(3) })).aggregate(sums);
       const error = await engine.collect(doubled, { t: failing }).catch((caught) => caught);
       expect(error).toMatchObject({ code: "OVERFLOW", row: 1017 });
       expect(error.message).toMatch(/1073741844/);
@@ -537,6 +585,76 @@ describe("a sort that goes wrong", () => {
       if (isDone) break;
     }
     expect(refused).toBeGreaterThan(5);
+    await engine.close();
+  });
+});
+
+describe("grouping sets that go wrong", () => {
+  const sets = t.groupBy(rollup("text", "many")).aggregate({ s: sum("x"), c: count() }) as Plan;
+
+  it("memory that ends at any point is an error, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 10, divideGroups: 0 } });
+    const before = engine.stats().usedBytes;
+    const expected = text(resultRows(await engine.collect(sets, { t: batches })));
+    let refused = 0;
+    for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
+      const isDone = await engine.collect(sets, { t: batches }, { memory }).then(
+        (table) => {
+          expect(text(resultRows(table))).toEqual(expected);
+          return true;
+        },
+        (error) => {
+          expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
+          refused++;
+          return false;
+        },
+      );
+      expect(engine.stats().usedBytes).toBe(before);
+      if (isDone) break;
+    }
+    expect(refused).toBeGreaterThan(5);
+    await engine.close();
+  });
+
+  it("an allocation that fails in another thread is an error, or changes nothing", async () => {
+    const kernel = await Kernel.open({ build: "threads", budget: "64 MiB" });
+    const faults = { leavesPieces: false };
+    const pool = await WorkerPool.open(Promise.resolve(kernel), 2, faults);
+    await pool.ready();
+    const engine = Engine.over(kernel, pool);
+    const expected = text(resultRows(await engine.collect(sets, { t: batches })));
+    faults.leavesPieces = true;
+    const { base } = kernel.share();
+    const allocations = () => kernel.memory.view.getUint32(base + Root.ALLOCATIONS, true);
+    const before = kernel.usedBytes;
+    let survived = 0;
+    for (let nth = 1; nth < 250; nth += 8) {
+      let [fails, read] = [0, 0];
+      // The first morsel is the calling thread's, what comes afterwards the other one's.
+      function* source() {
+        for (const [index, one] of batches.entries()) {
+          if (index === 3) {
+            fails = allocations() + nth;
+            kernel.failAllocation(nth | SMALL_TOO);
+          }
+          yield one;
+        }
+        read = allocations();
+      }
+      const result = await engine.collect(sets, { t: source() }).then(
+        (all) => text(resultRows(all)),
+        (error) => {
+          expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
+          return null;
+        },
+      );
+      kernel.failAllocation(0);
+      if (result !== null) expect(result).toEqual(expected);
+      // What comes after the rows may be asked for again.
+      survived += Number(result !== null && fails <= read);
+      expect(kernel.usedBytes).toBe(before);
+    }
+    expect(survived).toBeGreaterThan(0);
     await engine.close();
   });
 });
