@@ -2,7 +2,8 @@
 //
 // Numbers that are computed from keys (DIRECT) are the same in both when the layouts are, and packed rows (HASH) mean
 // the same in both: then nothing has to be unpacked. Ids of texts are each set's own, but sets that have learnt the
-// same dictionary have the same (`copyTextsAgree`). Else keys go one by one in the normal form of key-column.ts.
+// same dictionary have the same (`copyTextsAgree`), and one that knows no texts can learn them. Else keys go one by one
+// in the normal form of key-column.ts.
 //
 // The source may have a last key that the target has not, an ordinal (`Groups.extra`): of groups that have all the
 // same, numbers that are computed differ by what that one adds.
@@ -12,7 +13,16 @@ import { copyBytes } from "../memory/copy";
 import { groupKeyValue, groupTextBytes } from "./emit";
 import { groupsAssign, groupsHaveTexts, groupsPrepareLoaded, groupsSpan } from "./groups";
 import { directBlock, growDirect } from "./direct";
-import { NO_ID, internText, internedAddress, internedLength, internerReserve, internersAgree } from "./interner";
+import {
+  NO_ID,
+  internText,
+  internedAddress,
+  internedCount,
+  internedLength,
+  internerLearn,
+  internerReserve,
+  internersAgree,
+} from "./interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
 import { steppedTake } from "./stepped";
@@ -36,6 +46,29 @@ export function copyTextsAgree(target: Groups, source: Groups): bool {
     if (texts != 0 && !internersAgree(groupsKey(target, index).interner, texts)) return false;
   }
   return true;
+}
+
+/** Most texts of a key that a target takes over at once: they are compared whenever groups come. */
+const LEARN_TEXTS: u32 = 1024;
+
+/** Gives a target that knows no texts those of the source, where they are few. False when out of memory. */
+export function copyTextsLearn(target: Groups, source: Groups): bool {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const texts = groupsKey(source, index).interner;
+    const own = groupsKey(target, index).interner;
+    if (texts == 0 || internedCount(own) != 0 || internedCount(texts) > LEARN_TEXTS) continue;
+    if (!internerLearn(own, texts)) return false;
+  }
+  return true;
+}
+
+/** Whether `copyTextsAgree`, where that is soon told. */
+export function copyFewTextsAgree(target: Groups, source: Groups): bool {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const texts = groupsKey(source, index).interner;
+    if (texts != 0 && internedCount(texts) > LEARN_TEXTS) return false;
+  }
+  return copyTextsAgree(target, source);
 }
 
 /** Whether all numbers of the source's groups are the target's for the same keys. */

@@ -278,6 +278,23 @@ export function internedLength(interner: usize, id: u32): u32 {
   return load<u32>(changetype<Interner>(interner).entries + ((<usize>id) << 3), 4);
 }
 
+/** How many texts there are. */
+export function internedCount(interner: usize): u32 {
+  return changetype<Interner>(interner).count;
+}
+
+/** Gives an interner without texts those of `other`, under the same ids. False when out of memory. */
+export function internerLearn(interner: usize, other: usize): bool {
+  const count = internedCount(other);
+  let bytes: usize = 0;
+  for (let id: u32 = 0; id < count; id++) bytes += internedLength(other, id);
+  if (!internerReserve(interner, count, bytes)) return false;
+  for (let id: u32 = 0; id < count; id++) {
+    if (internText(interner, internedAddress(other, id), internedLength(other, id)) == NO_ID) return false;
+  }
+  return true;
+}
+
 /** Whether each text of `other` has the same id in `interner`. */
 export function internersAgree(interner: usize, other: usize): bool {
   const count = changetype<Interner>(other).count;

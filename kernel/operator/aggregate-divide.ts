@@ -16,6 +16,7 @@
 import { Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { sumExactSettle } from "../aggregate/sum-exact";
+import { copyFewTextsAgree, copyTextsLearn } from "../group/copy";
 import { groupsHaveTexts } from "../group/groups";
 import { groupsByMark } from "../group/order";
 import { groupsTops } from "../group/tops";
@@ -108,8 +109,12 @@ function combineGroups(context: usize, operator: usize, source: usize, part: u32
   work.accumulator = 0;
   work.pair = 0;
   work.broken = 0;
-  work.agree = 0;
   if (work.group == work.end) return 0;
+  // Where ids of texts mean the same, packed rows do.
+  const target = groupsOf(aggregationOf(operator));
+  const from = groupsOf(aggregationOf(source));
+  if (!copyTextsLearn(target, from)) return failMemory(context, 0);
+  work.agree = copyFewTextsAgree(target, from) ? 1 : 0;
   if (!combineAccumulators(operator, source)) return failMemory(context, 0);
   let done: i32 = 1;
   while (done > 0) {

@@ -88,6 +88,9 @@ const PLANS: Readonly<Record<string, Plan>> = {
   texts: t
     .groupBy("text")
     .aggregate({ d: countDistinct("many"), v: variance("x"), c: corr("x", "n") }) as Plan,
+  "texts of which there are many, and few": t
+    .groupBy({ m: col("many").cast(utf8) }, "text")
+    .aggregate({ s: sum("x"), c: count() }) as Plan,
   "no keys": t.aggregate({ s: sum("x"), c: count("x"), d: countDistinct("text") }) as Plan,
   lists: t.groupBy("few").aggregate({
     k: topK("x", 3),
