@@ -36,14 +36,14 @@ import {
 import type { QueryWorkers } from "../pool/index.js";
 import type { SpillFolder } from "../spill/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
-import { isCarried, type Schema, uint32 } from "../type/data-type.js";
+import { isCarried, type Schema, uint32, valueType } from "../type/data-type.js";
 import { CheckpointError, CorruptStateError, type MemoryHolder } from "../type/error.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import type { SavedChain, SavedStep } from "./checkpoint.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions } from "./join-step.js";
 import { OverStep } from "./over-step.js";
-import { ParallelPush } from "./parallel-push.js";
+import { bringsGroupEach, ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
 import { PushTogether } from "./push-together.js";
 import { Relief, type Spillable } from "./relief.js";
@@ -509,6 +509,13 @@ function isSpillable({ changelog, keys }: AggregateStage): boolean {
   return !changelog && keys !== 0;
 }
 
+function hasTextKeys({ schema, keys }: AggregateStage): boolean {
+  return schema.fields.slice(0, keys).some(({ type }) => {
+    const { kind } = valueType(type);
+    return kind === "utf8" || kind === "largeUtf8";
+  });
+}
+
 function maySpill(plan: LoweredPlan, isTimed: boolean, inTurn: boolean): boolean {
   const stages = chainsIn(plan).flatMap((chain) => chain.stages);
   return stages.some(
@@ -595,7 +602,10 @@ class AggregateStep extends OperatorStep implements Spillable {
     this.#changelog = changelog;
     this.#batchRows = batchRows;
     this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
-    this.#parallel = isShared ? new ParallelPush(pool, this.operator, create) : null;
+    const pays = this.operator.divides() && !hasTextKeys(stage);
+    this.#parallel = isShared
+      ? new ParallelPush(pool, this.operator, create, pays ? null : bringsGroupEach)
+      : null;
     this.#inTurn = inTurn;
     if (spills) relief.add(this);
   }

@@ -352,7 +352,7 @@ describe("results", () => {
     }
   });
 
-  it("what has a group for nearly every row, and cannot be divided, stays on the calling thread", async () => {
+  it("what has a group for nearly every row, and cannot be divided or has texts as keys, stays on the calling thread", async () => {
     const engine = engines[1]!;
     const before = engine.stats().workers.each.map(({ morsels }) => morsels);
     const keys = Array.from(
@@ -374,6 +374,18 @@ describe("results", () => {
     expect(engine.stats().workers.each.map(({ morsels }) => morsels)).toEqual(before);
     const sets = t.groupBy(rollup("k")).aggregate({ n: countDistinct("k") });
     expect((await engine.collect(sets, { t: keys })).numRows).toBe(60_001);
+    const texts = keys.map((data) => ({
+      ...data,
+      schema: { fields: [{ name: "k", type: utf8, nullable: false }] },
+      columns: [
+        writeColumn(
+          utf8,
+          Array.from({ length: 20_000 }, (_, row) => `${keys.indexOf(data)} ${row}`),
+        ),
+      ],
+    }));
+    const named = await engine.collect(t.groupBy("k").aggregate({ n: count() }), { t: texts });
+    expect(named.numRows).toBe(60_000);
     expect(engine.stats().workers.each.map(({ morsels }) => morsels)).toEqual(before);
     const divided = await engine.collect(t.groupBy("k").aggregate({ n: count() }), { t: keys });
     expect(divided.numRows).toBe(60_000);
