@@ -16,11 +16,15 @@ import { SpreadPush } from "./spread-push.js";
  * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
  * and its aggregates cannot be divided: then folding costs what sharing saves. Over 3 M rows, five results, all CPU
  * time added up, 100,000 groups (a ratio of 0.73) cost 63 ms alone and 85 shared, of which 2 are folding; a million
- * (0.97) 372 alone, and 456 shared, 264 of them folding. So it does where texts are among the keys, which every thread
- * numbers in its own way: 10 M groups by three texts and three integers take 1.55 s alone, 4 s divided among two.
+ * (0.97) 372 alone, and 456 shared, 264 of them folding.
+ *
+ * Where texts are among the keys, which every thread numbers in its own way, dividing costs more, too: over 10 M rows, as
+ * many groups by three texts and three integers take 1.55 s alone, 4 s divided among two. With 400,000 groups, a ratio of
+ * 0.92, two gain over a long input, and lose nothing that tells over a shorter one.
  */
 const ALONE_ROWS = 16_384;
 const ALONE_RATIO = 0.9;
+const ALONE_TEXTS_RATIO = 0.98;
 /** Groups besides those of the first operator from which on they are divided: folding them takes some 5 ms. */
 const DIVIDE_GROUPS = 65_536;
 /** Parts into which the kernel divides. */
@@ -148,9 +152,11 @@ export class ParallelPush {
   }
 }
 
-/** Whether an aggregation brings a group for nearly each row. */
-export function bringsGroupEach(operator: Operator): boolean {
-  return bringsManyGroups(operator, ALONE_RATIO);
+/** Whether an aggregation stays on one thread by what its first morsel has brought; null where that does not matter. */
+export function aloneWhere(divides: boolean, hasTextKeys: boolean): ((operator: Operator) => boolean) | null {
+  if (divides && !hasTextKeys) return null;
+  const ratio = divides ? ALONE_TEXTS_RATIO : ALONE_RATIO;
+  return (operator) => bringsManyGroups(operator, ratio);
 }
 
 /** Whether an operator has so many rows that they tell, and more than `ratio` groups for each. */

@@ -43,7 +43,7 @@ import type { SavedChain, SavedStep } from "./checkpoint.js";
 import { widen } from "./grouping-columns.js";
 import { JoinStep, type JoinStepOptions } from "./join-step.js";
 import { OverStep } from "./over-step.js";
-import { bringsGroupEach, ParallelPush } from "./parallel-push.js";
+import { aloneWhere, ParallelPush } from "./parallel-push.js";
 import type { Probe, ProbeRecord } from "./probe.js";
 import { PushTogether } from "./push-together.js";
 import { Relief, type Spillable } from "./relief.js";
@@ -602,10 +602,8 @@ class AggregateStep extends OperatorStep implements Spillable {
     this.#changelog = changelog;
     this.#batchRows = batchRows;
     this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
-    const pays = this.operator.divides() && !hasTextKeys(stage);
-    this.#parallel = isShared
-      ? new ParallelPush(pool, this.operator, create, pays ? null : bringsGroupEach)
-      : null;
+    const staysAlone = aloneWhere(this.operator.divides(), hasTextKeys(stage));
+    this.#parallel = isShared ? new ParallelPush(pool, this.operator, create, staysAlone) : null;
     this.#inTurn = inTurn;
     if (spills) relief.add(this);
   }
