@@ -7,9 +7,9 @@
 // query keeps no worker.
 //
 // To wake a thread takes the one that does so up to 0.3 ms where its core sleeps, too (measured on a virtual machine), and
-// some microseconds where nobody sleeps. So who sleeps is counted (SLEEPING, WAITING), each looks for a while before where there is a core for each, and
-// of morsels that are offered together the first one wakes. Looking for 20 us lost to 0.5 ms, by 1.7 times where a piece
-// takes 0.7 ms: each slept whenever the other was at work.
+// some microseconds where nobody sleeps. So who sleeps is counted (SLEEPING, WAITING), each looks for a while before where
+// there is a core for each, and of morsels that are offered together the first one wakes. Looking for 20 us lost to
+// 0.5 ms, by 1.7 times where a piece takes 0.7 ms: each slept whenever the other was at work.
 //
 //   words: CLOSED SIGNAL FILLED NEXT COMPLETED STOP TRAP RING SLEEPING WAITING, and two spare
 //          per worker: INSIDE ASKED MORSELS MICROSECONDS FAILED (number of the morsel + 1), and three spare
@@ -44,6 +44,12 @@ export const WorkerWord = {
   FAILED: 4,
   SIZE: 8,
 } as const;
+
+/**
+ * How many milliseconds a thread looks before it sleeps, how often before it looks at the clock, and at the clock at most:
+ * one that has been put back does not keep it.
+ */
+export const Spin = { MS: 0.5, LOOKS: 64, ROUNDS: 10_000 } as const;
 
 export class Job {
   readonly buffer: SharedArrayBuffer;
@@ -216,10 +222,9 @@ export class Job {
   }
 
   #completesSoon(completed: number): boolean {
-    const until = performance.now() + SPIN_MS;
-    // A clock that has been put back does not keep it here.
-    for (let round = 0; round < SPIN_ROUNDS && performance.now() < until; round++) {
-      for (let look = 0; look < SPIN_LOOKS; look++) if (this.completed !== completed) return true;
+    const until = performance.now() + Spin.MS;
+    for (let round = 0; round < Spin.ROUNDS && performance.now() < until; round++) {
+      for (let look = 0; look < Spin.LOOKS; look++) if (this.completed !== completed) return true;
     }
     return false;
   }
@@ -231,8 +236,3 @@ export class Job {
 }
 
 let canSleep = true;
-
-/** How long the calling thread looks before it sleeps, how often before it looks at the clock, and at the clock at most. */
-const SPIN_MS = 0.5;
-const SPIN_LOOKS = 64;
-const SPIN_ROUNDS = 10_000;

@@ -9,7 +9,7 @@ import { ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
 import type { Kernel } from "../kernel/index.js";
 import { WorkerError } from "../type/error.js";
-import { Job, JobWord, WorkerWord } from "./job.js";
+import { Job, JobWord, Spin, WorkerWord } from "./job.js";
 import { type JobTrace, TraceWord } from "./job-trace.js";
 import { coresOfHost, spawn, type Thread } from "./spawn.js";
 import { type FromWorker, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
@@ -53,6 +53,7 @@ export const LAYOUT: WorkerLayout = {
   job: JobWord,
   worker: WorkerWord,
   trace: TraceWord,
+  spin: Spin,
   error: { SIZE: ErrorRecord.SIZE, TYPE: ErrorRecord.TYPE, VALUE: ErrorRecord.VALUE },
   textTypes: [Type.BYTES, Type.LARGE_BYTES],
   status: { OUT_OF_MEMORY: Status.OUT_OF_MEMORY, FAILED: Status.FAILED },

@@ -6,7 +6,7 @@
 
 import type { KernelExports } from "../kernel/exports.js";
 import type { KernelShare } from "../kernel/index.js";
-import type { JobWord, WorkerWord } from "./job.js";
+import type { JobWord, Spin, WorkerWord } from "./job.js";
 import type { TraceWord } from "./job-trace.js";
 
 /** What a worker is told. */
@@ -65,6 +65,7 @@ export interface WorkerLayout {
   readonly job: typeof JobWord;
   readonly worker: typeof WorkerWord;
   readonly trace: typeof TraceWord;
+  readonly spin: typeof Spin;
   readonly error: { readonly SIZE: number; readonly TYPE: number; readonly VALUE: number };
   readonly textTypes: readonly number[];
   readonly status: { readonly OUT_OF_MEMORY: number; readonly FAILED: number };
@@ -88,10 +89,6 @@ export const RECORD_TEXT_BYTES = 256;
 export function runWorker(port: WorkerPort): void {
   /** How long a worker without morsels stays, in milliseconds. */
   const PATIENCE_MS = 2;
-  /** As in job.ts. */
-  const SPIN_MS = 0.5;
-  const SPIN_LOOKS = 64;
-  const SPIN_ROUNDS = 10_000;
   const TEXT_BYTES = 256;
   let exports: KernelExports;
   let memory: WebAssembly.Memory;
@@ -252,9 +249,10 @@ export function runWorker(port: WorkerPort): void {
 
   /** Whether the word changes soon. */
   function changes(words: Int32Array, word: number, value: number): boolean {
-    const until = performance.now() + SPIN_MS;
-    for (let round = 0; round < SPIN_ROUNDS && performance.now() < until; round++) {
-      for (let look = 0; look < SPIN_LOOKS; look++) if (Atomics.load(words, word) !== value) return true;
+    const { spin } = layout;
+    const until = performance.now() + spin.MS;
+    for (let round = 0; round < spin.ROUNDS && performance.now() < until; round++) {
+      for (let look = 0; look < spin.LOOKS; look++) if (Atomics.load(words, word) !== value) return true;
     }
     return false;
   }

@@ -227,6 +227,29 @@ function cellText(cell: Value): string {
 
 const text = (rows: readonly (readonly Value[])[]) => inOrder(rows).sort();
 
+/** Runs a plan in more and more memory, until that does: each time before is an error that leaves nothing behind. */
+async function memoryEnds(engine: Engine, plan: Plan, written: typeof text): Promise<void> {
+  const before = engine.stats().usedBytes;
+  const expected = written(resultRows(await engine.collect(plan, { t: batches })));
+  let refused = 0;
+  for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
+    const isDone = await engine.collect(plan, { t: batches }, { memory }).then(
+      (table) => {
+        expect(written(resultRows(table))).toEqual(expected);
+        return true;
+      },
+      (error) => {
+        expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
+        refused++;
+        return false;
+      },
+    );
+    expect(engine.stats().usedBytes).toBe(before);
+    if (isDone) break;
+  }
+  expect(refused).toBeGreaterThan(5);
+}
+
 describe("results", () => {
   const engines: Engine[] = [];
   beforeAll(async () => {
@@ -581,25 +604,7 @@ describe("a sort that goes wrong", () => {
 
   it("memory that ends at any point is an error, and nothing stays behind", async () => {
     const engine = await openReady({ workers: 2, faults: { jitterUs: 10, divideGroups: 0 } });
-    const before = engine.stats().usedBytes;
-    const expected = inOrder(resultRows(await engine.collect(sorted, { t: batches })));
-    let refused = 0;
-    for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
-      const isDone = await engine.collect(sorted, { t: batches }, { memory }).then(
-        (table) => {
-          expect(inOrder(resultRows(table))).toEqual(expected);
-          return true;
-        },
-        (error) => {
-          expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
-          refused++;
-          return false;
-        },
-      );
-      expect(engine.stats().usedBytes).toBe(before);
-      if (isDone) break;
-    }
-    expect(refused).toBeGreaterThan(5);
+    await memoryEnds(engine, sorted, inOrder);
     await engine.close();
   });
 });
@@ -609,25 +614,7 @@ describe("grouping sets that go wrong", () => {
 
   it("memory that ends at any point is an error, and nothing stays behind", async () => {
     const engine = await openReady({ workers: 2, faults: { jitterUs: 10, divideGroups: 0 } });
-    const before = engine.stats().usedBytes;
-    const expected = text(resultRows(await engine.collect(sets, { t: batches })));
-    let refused = 0;
-    for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
-      const isDone = await engine.collect(sets, { t: batches }, { memory }).then(
-        (table) => {
-          expect(text(resultRows(table))).toEqual(expected);
-          return true;
-        },
-        (error) => {
-          expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
-          refused++;
-          return false;
-        },
-      );
-      expect(engine.stats().usedBytes).toBe(before);
-      if (isDone) break;
-    }
-    expect(refused).toBeGreaterThan(5);
+    await memoryEnds(engine, sets, text);
     await engine.close();
   });
 
