@@ -30,6 +30,7 @@ import {
   rowTableMap,
   rowTableMapNear,
   rowTableReserve,
+  rowTableRestart,
   rowTableRow,
   rowTableSlots,
   rowTableTags,
@@ -122,6 +123,13 @@ export function groupsClear(groups: Groups): void {
     if (key.interner != 0) internerClear(key.interner);
   }
   rowTableClear(groups.table);
+  groups.nullGroup = NO_GROUP;
+  groups.count = 0;
+}
+
+/** HASH over keys that are no texts: the same, and gives the memory back. */
+export function groupsRestart(groups: Groups): void {
+  rowTableRestart(groups.table);
   groups.nullGroup = NO_GROUP;
   groups.count = 0;
 }

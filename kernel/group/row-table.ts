@@ -23,6 +23,7 @@ import {
   slotsPieceMask,
   slotsPieces,
   slotsReserve,
+  slotsRestart,
   tagOf,
 } from "../hash/slots";
 import { SLOT_HASH_SIZE, SlotHash, slotHashInit, slotHashRow, slotHashWord } from "../hash/slot-hash";
@@ -113,6 +114,16 @@ function rowsBlock(self: RowTable, capacity: u64): usize {
 export function rowTableClear(table: usize): void {
   slotsClear(table);
   changetype<RowTable>(table).entries = 0;
+}
+
+/** The same, and gives the memory back, as far as an empty table can be had. */
+export function rowTableRestart(table: usize): void {
+  if (!slotsRestart(table)) return rowTableClear(table);
+  const self = changetype<RowTable>(table);
+  regionFree(self.region, self.rows);
+  self.rows = 0;
+  self.capacity = 0;
+  self.entries = 0;
 }
 
 // @ts-ignore: decorator

@@ -73,6 +73,23 @@ export function slotsClear(slots: usize): void {
   }
 }
 
+/** Makes it as it was at first, its memory given back. False when out of memory, with nothing changed. */
+export function slotsRestart(slots: usize): bool {
+  const region: usize = load<u32>(slots);
+  const all = load<u32>(slots, 16);
+  const first = regionCut(region, PIECE);
+  if (first == 0 || !pieceInit(slots, first, FIRST_SLOTS)) return false;
+  const pieces = load<u32>(slots, 4);
+  const before: usize = load<u32>(slots, 8);
+  for (let index: u32 = 0; index < pieces; index++) regionFree(region, load<u32>(before + <usize>index * PIECE));
+  if (pieces != 1) regionFree(region, before);
+  store<u32>(slots, 1, 4);
+  store<u32>(slots, <u32>first, 8);
+  store<u32>(slots, 0, 12);
+  store<u32>(slots, load<u32>(slots, 16) - all, 16);
+  return true;
+}
+
 // @ts-ignore: decorator
 @inline
 export function slotsCount(slots: usize): u32 {

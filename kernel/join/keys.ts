@@ -6,6 +6,8 @@
 //   DENSE   one integer key, all rows of one side at hand and their values in a small range: the number is the
 //           value's distance from the smallest, and nothing is hashed or compared
 //   HASH    anything else: packed rows in a row table (kernel/group)
+//   RANGE   one integer key, rows of both sides still to come, keys so far close together (operator/join-range.ts): a
+//           value in a range is numbered as in DENSE, null comes next, and others, which are looked up, follow
 // Keys are in the normal form of groups: -0 = 0, NaN = NaN. A row with a null among its keys has no number,
 // unless nulls are equal.
 //
@@ -17,8 +19,15 @@ import { bitmapGet } from "../column/bitmap";
 import { vectorIsValid } from "../column/builder";
 import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
 import { programOutput, programOutputDistinctBytes } from "../expression/program";
-import { GROUPS_SIZE, Groups, Tier, groupsKey } from "../group/state";
-import { groupsAssign, groupsFind, groupsInit, groupsProbes, groupsReserve } from "../group/groups";
+import { GROUPS_SIZE, Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
+import {
+  groupsAssign,
+  groupsFind,
+  groupsInit,
+  groupsProbes,
+  groupsReserve,
+  groupsRestart,
+} from "../group/groups";
 import { KEY_COLUMN_SIZE, KeyColumn, keyLoad } from "../group/key-column";
 import {
   Interner,
@@ -28,7 +37,7 @@ import {
   internerReserve,
   internerUseDictionary,
 } from "../group/interner";
-import { rowTableSlots } from "../group/row-table";
+import { rowTableRow, rowTableSlots } from "../group/row-table";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Store, storeTextBytes, storeVector } from "./store";
 
@@ -39,6 +48,7 @@ export const enum KeyTier {
   DENSE = 2,
   HASH = 3,
   TEXT = 4,
+  RANGE = 5,
 }
 
 /** A row without a number: nothing equals it. */
@@ -52,15 +62,25 @@ export class Keys {
   count: u32;
   tier: u32;
   nullsEqual: u32;
-  /** DENSE: the smallest value, and how many numbers there are before that of null. */
+  /** DENSE, RANGE: the smallest value, and how many numbers there are before that of null. */
   range: u32;
   low: i64;
   /** Per port and key what its interner remembers of the port's dictionary: id, remap, its length, identity. */
   remaps: usize;
   port: u32;
+  /** RANGE: the rows of a vector that have values elsewhere, and their groups (u32 each); 0 until there is one. */
+  elsewhere: usize;
+  /** Keys in the table from which on it is worth a look whether they lie close together. */
+  look: u32;
 }
 
-export const KEYS_SIZE: usize = 48;
+export const KEYS_SIZE: usize = 64;
+const ELSEWHERE_GROUPS: usize = <usize>Abi.VECTOR_ROWS * 4;
+const ELSEWHERE_SIZE: usize = <usize>Abi.VECTOR_ROWS * 8;
+/** Fewer keys are found in the first-level cache. */
+const LOOK: u32 = 1024;
+const LOOK_TINY: u32 = 4;
+const NEVER: u32 = 0xffffffff;
 const REMAP_SIZE: usize = 16;
 
 /** Keys of these types (u32 each at `types`). False when out of memory. */
@@ -87,8 +107,12 @@ export function keysInit(address: usize, region: usize, types: usize, count: u32
   groups.tier = Tier.HASH;
   const only = groupsKey(groups, 0);
   self.tier = KeyTier.HASH;
+  self.look = NEVER;
   if (count == 1 && only.interner != 0) self.tier = KeyTier.TEXT;
-  else if (count == 1 && isWhole(only.type) && (fault & <u32>JoinFault.NO_DENSE) == 0) self.tier = KeyTier.UNDECIDED;
+  else if (count == 1 && isWhole(only.type) && (fault & <u32>JoinFault.NO_DENSE) == 0) {
+    self.tier = KeyTier.UNDECIDED;
+    self.look = fault & <u32>JoinFault.TINY_TABLES ? LOOK_TINY : LOOK;
+  }
   return true;
 }
 
@@ -108,21 +132,25 @@ export function keysSpan(self: Keys): u32 {
   if (self.tier == <u32>KeyTier.NONE) return 1;
   if (self.tier == <u32>KeyTier.DENSE) return self.range + 1;
   if (self.tier == <u32>KeyTier.TEXT) return changetype<Interner>(keyColumn(self, 0).interner).count + 1;
-  return changetype<Groups>(self.groups).count;
+  const looked = changetype<Groups>(self.groups).count;
+  return self.tier == <u32>KeyTier.RANGE ? self.range + 1 + looked : looked;
 }
 
-/** Keys so far, for statistics; of DENSE, numbers. */
+/** Keys so far, for statistics; of DENSE, and of a range, numbers. */
 export function keysCount(self: Keys): u32 {
   if (self.count == 0 || self.tier == <u32>KeyTier.UNDECIDED) return 0;
   if (self.tier == <u32>KeyTier.DENSE) return self.range;
   if (self.tier == <u32>KeyTier.TEXT) return changetype<Interner>(keyColumn(self, 0).interner).count;
-  return changetype<Groups>(self.groups).count;
+  const looked = changetype<Groups>(self.groups).count;
+  return self.tier == <u32>KeyTier.RANGE ? self.range + looked : looked;
 }
 
 /** Slots of the tables, for statistics. */
 export function keysSlots(self: Keys): u32 {
   if (self.tier == <u32>KeyTier.DENSE) return self.range + 1;
-  return self.tier == <u32>KeyTier.HASH ? rowTableSlots(changetype<Groups>(self.groups).table) : 0;
+  const looks = self.tier == <u32>KeyTier.HASH || self.tier == <u32>KeyTier.RANGE;
+  const slots = looks ? rowTableSlots(changetype<Groups>(self.groups).table) : 0;
+  return self.tier == <u32>KeyTier.RANGE ? self.range + 1 + slots : slots;
 }
 
 /** Slots that lookups went past because they were another key's. */
@@ -237,6 +265,7 @@ function assignLoaded(self: Keys, rows: u32, numbers: usize): bool {
     textNumbers(self, rows, numbers);
     return true;
   }
+  if (self.tier == <u32>KeyTier.RANGE) return rangeNumbers(self, rows, numbers, true);
   if (!groupsAssign(changetype<Groups>(self.groups), rows, numbers)) return false;
   if (self.nullsEqual == 0) dropNulls(self, rows, numbers);
   return true;
@@ -256,6 +285,7 @@ export function keysFind(self: Keys, port: u32, program: usize, rows: u32, numbe
   }
   if (self.tier == <u32>KeyTier.DENSE) findDense(self, keyColumn(self, 0), rows, numbers);
   else if (self.tier == <u32>KeyTier.TEXT) textNumbers(self, rows, numbers);
+  else if (self.tier == <u32>KeyTier.RANGE) return rangeNumbers(self, rows, numbers, false);
   else {
     groupsFind(changetype<Groups>(self.groups), rows, numbers);
     if (self.nullsEqual == 0) dropNulls(self, rows, numbers);
@@ -359,6 +389,162 @@ function denseNumbers<T>(self: Keys, key: KeyColumn, rows: u32, numbers: usize):
     const distance = <u64>(<i64>load<T>(values + <usize>row * sizeof<T>())) - low;
     store<u32>(numbers + ((<usize>row) << 2), distance < range ? <u32>distance : NO_KEY);
   }
+}
+
+// ---- RANGE
+
+/** Keys that are looked up. */
+export function keysLooked(self: Keys): u32 {
+  return changetype<Groups>(self.groups).count;
+}
+
+/** Whether the table has so many keys that it should be looked whether they lie close together. */
+// @ts-ignore: decorator
+@inline
+export function keysAreMany(self: Keys): bool {
+  return self.look != NEVER && changetype<Groups>(self.groups).count >= self.look;
+}
+
+/** Lets `count` more keys come into the table, or a quarter more than there are, before the next look. */
+export function keysLookLater(self: Keys, count: u32): void {
+  const keys = keysLooked(self);
+  self.look = <u32>min<u64>(<u64>keys + <u64>max<u32>(count, keys >> 2), NEVER - 1);
+}
+
+/** Widens [low, high] (16 bytes at `bounds`) by the keys in the table, and by the range. */
+export function keysBounds(self: Keys, bounds: usize): void {
+  if (self.tier == <u32>KeyTier.RANGE) {
+    store<i64>(bounds, min(load<i64>(bounds), self.low));
+    store<i64>(bounds, max(load<i64>(bounds, 8), self.low + <i64>self.range - 1), 8);
+  }
+  const type = keyColumn(self, 0).type;
+  if (type == <u32>Type.I32) boundTable<i32>(self, bounds);
+  else if (type == <u32>Type.U32) boundTable<u32>(self, bounds);
+  else boundTable<i64>(self, bounds);
+}
+
+function boundTable<T>(self: Keys, bounds: usize): void {
+  const groups = changetype<Groups>(self.groups);
+  let low = load<i64>(bounds);
+  let high = load<i64>(bounds, 8);
+  for (let group: u32 = 0; group < groups.count; group++) {
+    if (isNull(groups, group)) continue;
+    const value = <i64>load<T>(rowTableRow(groups.table, group));
+    low = min(low, value);
+    high = max(high, value);
+  }
+  store<i64>(bounds, low);
+  store<i64>(bounds, high, 8);
+}
+
+/** Whether the one key of a group is null. */
+// @ts-ignore: decorator
+@inline
+function isNull(groups: Groups, group: u32): bool {
+  if (groups.maskOffset == NO_GROUP) return group == groups.nullGroup;
+  return load<u32>(rowTableRow(groups.table, group) + <usize>groups.maskOffset) != 0;
+}
+
+/** The least and the greatest value of the key's type, as far as 64 signed bits have them. */
+export function keysLeast(self: Keys): i64 {
+  const type = keyColumn(self, 0).type;
+  return type == <u32>Type.I32 ? i32.MIN_VALUE : type == <u32>Type.U32 ? 0 : i64.MIN_VALUE;
+}
+
+export function keysGreatest(self: Keys): i64 {
+  const type = keyColumn(self, 0).type;
+  return type == <u32>Type.I32 ? i32.MAX_VALUE : type == <u32>Type.U32 ? <i64>u32.MAX_VALUE : i64.MAX_VALUE;
+}
+
+/**
+ * Copies a head (u32) a number, `count` of them by the numbers that there are, to `fresh`, by those that `keysRange` of
+ * these values would give; all keys lie in the range.
+ */
+export function keysMove(self: Keys, heads: usize, count: u32, fresh: usize, low: i64, range: u32): void {
+  let first: u32 = 0;
+  if (self.tier == <u32>KeyTier.RANGE) {
+    memory.copy(fresh + (<usize>(self.low - low) << 2), heads, <usize>self.range << 2);
+    store<u32>(fresh + ((<usize>range) << 2), load<u32>(heads + ((<usize>self.range) << 2)));
+    first = self.range + 1;
+  }
+  const groups = changetype<Groups>(self.groups);
+  // A key whose head found no room has no row.
+  const end = min(groups.count, count - first);
+  const type = keyColumn(self, 0).type;
+  heads += (<usize>first) << 2;
+  if (type == <u32>Type.I32) moveTable<i32>(groups, heads, end, fresh, low, range);
+  else if (type == <u32>Type.U32) moveTable<u32>(groups, heads, end, fresh, low, range);
+  else moveTable<i64>(groups, heads, end, fresh, low, range);
+}
+
+function moveTable<T>(groups: Groups, heads: usize, end: u32, fresh: usize, low: i64, range: u32): void {
+  for (let group: u32 = 0; group < end; group++) {
+    const value = <i64>load<T>(rowTableRow(groups.table, group));
+    const number = isNull(groups, group) ? range : <u32>(value - low);
+    store<u32>(fresh + ((<usize>number) << 2), load<u32>(heads + ((<usize>group) << 2)));
+  }
+}
+
+/** Numbers `range` values from `low` on, all keys among them, by their distance; the table is empty then. */
+export function keysRange(self: Keys, low: i64, range: u32, keys: u32): void {
+  self.tier = KeyTier.RANGE;
+  self.low = low;
+  self.range = range;
+  self.look = max<u32>(self.look, keys >> 2);
+  groupsRestart(changetype<Groups>(self.groups));
+}
+
+/** The numbers of a loaded vector; keys outside of the range are looked up, and added where `adds`. False when out of memory. */
+function rangeNumbers(self: Keys, rows: u32, numbers: usize, adds: bool): bool {
+  const key = keyColumn(self, 0);
+  findDense(self, key, rows, numbers);
+  if (!hasNone(numbers, rows)) return true;
+  if (self.elsewhere == 0) {
+    self.elsewhere = regionBlock(self.region, ELSEWHERE_SIZE);
+    if (self.elsewhere == 0) return false;
+  }
+  const count = key.width == 8 ? listElsewhere<u64>(self, key, rows, numbers) : listElsewhere<u32>(self, key, rows, numbers);
+  if (count == 0) return true;
+  key.values = key.buffer;
+  key.validity = 0;
+  const groups = changetype<Groups>(self.groups);
+  const found = self.elsewhere + ELSEWHERE_GROUPS;
+  if (!adds) groupsFind(groups, count, found);
+  else if (!groupsReserve(groups, count) || !groupsAssign(groups, count, found)) return false;
+  for (let at: usize = 0; at < (<usize>count) << 2; at += 4) {
+    const group = load<u32>(found + at);
+    const number = group == NO_GROUP ? NO_KEY : self.range + 1 + group;
+    store<u32>(numbers + ((<usize>load<u32>(self.elsewhere + at)) << 2), number);
+  }
+  return true;
+}
+
+/** Whether any of the numbers is NO_KEY. */
+function hasNone(numbers: usize, rows: u32): bool {
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let none = i32x4.splat(0);
+    for (const whole = rows & ~3; row < whole; row += 4)
+      none = v128.or(none, i32x4.eq(v128.load(numbers + ((<usize>row) << 2)), i32x4.splat(<i32>NO_KEY)));
+    if (v128.any_true(none)) return true;
+  }
+  for (; row < rows; row++) if (load<u32>(numbers + ((<usize>row) << 2)) == NO_KEY) return true;
+  return false;
+}
+
+/** Lists the rows that have a key but no number, and brings their values to the front of the key's buffer. */
+function listElsewhere<T>(self: Keys, key: KeyColumn, rows: u32, numbers: usize): u32 {
+  const list = self.elsewhere;
+  let count: u32 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    if (load<u32>(numbers + ((<usize>row) << 2)) != NO_KEY) continue;
+    if (key.validity != 0 && !bitmapGet(key.validity, row)) continue;
+    store<u32>(list + ((<usize>count) << 2), row);
+    // Never in front of a value that is still to be read.
+    store<T>(key.buffer + <usize>count * sizeof<T>(), load<T>(key.values + <usize>row * sizeof<T>()));
+    count++;
+  }
+  return count;
 }
 
 /** Widens [low, high] (16 bytes at `bounds`) by the valid values of one integer key column. */

@@ -647,6 +647,51 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
     }
   });
 
+  test("memory that ends as keys that lie close together get other numbers", () => {
+    const types = [int64, int64];
+    // Forty keys side by side, then forty that begin elsewhere: the range is made, then made wider.
+    const side = (salt: number): Table =>
+      table(120, [
+        (row) => (row % 10 === 9 ? null : BigInt(((row * 7 + salt) % 40) + (row < 60 ? 0 : 45))),
+        (row) => BigInt(row),
+      ]);
+    const tables = [side(0), side(3)] as const;
+    const faults = JoinFault.TINY_TABLES;
+    const query: JoinQuery = { types: [types, types], keys: 1, how: "full", nullsEqual: true, faults };
+    const wanted = multiset(expectedJoin(query, tables));
+    const pushes = tables.map((one) =>
+      Array.from({ length: 10 }, (_, at) => batchOf(types, slice(one, at * 12, at * 12 + 12))),
+    );
+    const tiers = new Set<number>();
+    let refused = 0;
+    for (const lasting of [0, LASTING]) {
+      for (let step = 0; step < 20; step++) {
+        for (let nth = 1; nth <= 12; nth++) {
+          const retries = new Retries(kernel);
+          const operator = openJoin(kernel, query);
+          const rows: Value[][] = [];
+          const drain = () => rows.push(...rowsOf(retries.pulls(operator, 65_536)));
+          for (let now = 0; now < 20; now++) {
+            if (now === step) kernel.failAllocation(nth | lasting);
+            retries.again(() => operator.push(pushes[now & 1]![now >> 1]!, 0, undefined, 0, now & 1));
+            if (now === step) kernel.failAllocation(0);
+            drain();
+          }
+          tiers.add(operator.stats().keyTier);
+          for (const port of [0, 1]) {
+            operator.watermark(END, port);
+            drain();
+          }
+          refused += retries.failures;
+          operator.destroy();
+          expect([lasting, step, nth, multiset(rows)]).toEqual([lasting, step, nth, wanted]);
+        }
+      }
+    }
+    expect(refused).toBeGreaterThan(20);
+    expect([...tiers]).toEqual([5]);
+  });
+
   test("an index that was not finished, and rows of its own side that come before it is asked for again", () => {
     const types = [int64, int64];
     const side = (rows: number, first: number): Table =>

@@ -10,7 +10,7 @@
 // the build and probe of a batch, with both interleaved it is a symmetric join of streams.
 
 import { JoinFault, JoinFlag, JoinType } from "../abi/operator";
-import { KeyTier, Keys, NO_KEY, keysAssignKept, keysDense, keysHash, keysReserveKept, keysSpan } from "../join/keys";
+import { KeyTier, Keys, NO_KEY, keysAssignKept, keysDense, keysHash, keysLooked, keysReserveKept, keysSpan } from "../join/keys";
 import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeIsNull, storeNext, storeRow } from "../join/store";
 import { regrow } from "../column/builder";
 import { OPERATOR_BODY } from "./operator";
@@ -20,9 +20,9 @@ export const STEP: u32 = 2048;
 /** Rows that one pull indexes at most. */
 const INDEX_ROWS: u32 = 1 << 18;
 /** A dense index takes at most this many numbers for each row, or this many on any input, and no more than that. */
-const DENSE_PER_ROW: u64 = 4;
+export const DENSE_PER_ROW: u64 = 4;
 const DENSE_ALWAYS: u64 = 1 << 16;
-const DENSE_MOST: u64 = 1 << 28;
+export const DENSE_MOST: u64 = 1 << 28;
 
 export const enum Phase {
   IDLE = 0,
@@ -247,7 +247,9 @@ export function joinHeadCount(self: Join, port: u32): u32 {
 export function joinReserveHeads(self: Join, port: u32, count: u32): bool {
   const old = port == 0 ? self.headCount0 : self.headCount1;
   if (count <= old && joinHeads(self, port) != 0) return true;
-  let size = max<u32>(count, max<u32>(1024, min<u32>(old, 0x1fffffff) << 1));
+  // Of a range only what comes elsewhere grows.
+  const growing = joinTier(self) == <u32>KeyTier.RANGE ? keysLooked(changetype<Keys>(self.keys)) : old;
+  let size = max<u32>(1024, max<u32>(count, old + min<u32>(growing, 0x1fffffff)));
   const region = changetype<Store>(self.store0).region;
   let heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size + 1) << 2);
   if (heads == 0) {

@@ -19,7 +19,7 @@ import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js
 import type { Value } from "../../twin/values.js";
 import { JoinFault } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { BUILDS, batchOf, multiset, rowsOf, type Table, TYPES } from "./testing.js";
+import { BUILDS, batchOf, multiset, pulled, rowsOf, type Table, TYPES } from "./testing.js";
 import {
   expectedJoin,
   feedsOf,
@@ -95,6 +95,108 @@ describe.each(BUILDS)("join, %s build", async (build) => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  test.each([int32, uint32, int64, uint64])(
+    "one integer key of type %j whose values lie close together, both sides open",
+    (type) => {
+      const least = type.signed ? -(2n ** BigInt(type.bits - 1)) : 0n;
+      const greatest = 2n ** BigInt(type.bits - Number(type.signed)) - 1n;
+      const near = fc
+        .tuple(
+          fc.constantFrom(least, least + 9n, 0n, 1000n, greatest - 90n, greatest),
+          fc.array(fc.bigInt(0n, 60n)),
+        )
+        .map(([from, steps]) => steps.map((step) => (from + step > greatest ? greatest : from + step)));
+      // Some rows close together, then some elsewhere, and again.
+      const side = fc
+        .array(fc.oneof({ weight: 5, arbitrary: near }, { weight: 1, arbitrary: fc.constant([null]) }), {
+          maxLength: 6,
+          size: "max",
+        })
+        .map((parts) => parts.flat() as (bigint | null)[]);
+      const tiers = new Set<number>();
+      fc.assert(
+        fc.property(
+          side,
+          side,
+          feedsOf,
+          fc.constantFrom(...HOWS),
+          fc.boolean(),
+          fc.constantFrom(JoinFault.TINY_TABLES, JoinFault.TINY_TABLES | JoinFault.SMALL_STEPS),
+          (a, b, feeds, how, nullsEqual, faults) => {
+            const tables = [a, b].map((keys) => [keys, keys.map((_, row) => BigInt(row))]) as [
+              Value[][],
+              Value[][],
+            ];
+            const types = [type, int64];
+            const query: JoinQuery = { types: [types, types], keys: 1, how, nullsEqual, faults };
+            const operator = openJoin(kernel, query);
+            try {
+              const rows: Value[][] = [];
+              for (const batch of runJoin(operator, query, tables, feeds)) {
+                rows.push(...rowsOf([batch]));
+                tiers.add(operator.stats().keyTier);
+              }
+              expect(multiset(rows)).toEqual(multiset(expectedJoin(query, tables)));
+            } finally {
+              operator.destroy();
+            }
+          },
+        ),
+        { numRuns: 250 },
+      );
+      expect([...tiers].sort()).toEqual([3, 5]);
+    },
+  );
+
+  test("the range of keys grows with them, and goes on where they jump", () => {
+    const types = [int64, int64];
+    const operator = openJoin(kernel, { types: [types, types], keys: 1, how: "inner" });
+    const push = (port: number, first: bigint, rows: number, step = 1n) => {
+      const keys = Array.from({ length: rows }, (_, row) => first + BigInt(row) * step);
+      operator.push(batchOf(types, [keys, keys.map((key) => key + BigInt(port))]), 0, rows, 0, port);
+      return rowsOf(pulled(operator));
+    };
+    const pairs = (first: bigint, rows: number, step = 1n) =>
+      Array.from({ length: rows }, (_, row) => first + BigInt(row) * step).map((key) => [
+        key,
+        key,
+        key,
+        key + 1n,
+      ]);
+    for (let batch = 0n; batch < 40n; batch++) {
+      expect(push(0, 5000n * batch, 5000)).toEqual([]);
+      expect(push(1, 5000n * batch, 5000)).toEqual(pairs(5000n * batch, 5000));
+    }
+    const dense = operator.stats();
+    expect(dense.keyTier).toBe(5);
+    // Two heads of four bytes for each number, and some room.
+    expect(dense.tableSlots).toBeLessThan(2.5 * 200_000);
+    // Far away, and far apart: looked up, beside those of the range.
+    expect(push(0, 1n << 40n, 3000, 1_000_003n)).toEqual([]);
+    expect(push(1, 1n << 40n, 3000, 1_000_003n)).toEqual(pairs(1n << 40n, 3000, 1_000_003n));
+    expect(push(1, 199_000n, 1000)).toEqual(pairs(199_000n, 1000));
+    expect(operator.stats()).toMatchObject({ keyTier: 5 });
+    expect(operator.stats().tableSlots).toBeLessThan(dense.tableSlots + 32_768);
+    operator.destroy();
+  });
+
+  test("keys that are as far apart as their type allows are looked up", () => {
+    const types = [int64];
+    const operator = openJoin(kernel, { types: [types, types], keys: 1, how: "semi" });
+    const keys = Array.from({ length: 9000 }, (_, row) =>
+      BigInt.asIntN(64, BigInt(row) * (2n ** 64n / 9000n)),
+    );
+    for (let at = 0; at < 9000; at += 1500) {
+      const batch = batchOf(types, [keys.slice(at, at + 1500)]);
+      for (const port of [1, 0]) {
+        const more = operator.push(batch, 0, 1500, 0, port) === Status.HAS_MORE;
+        if (more) expect(rowsOf(pulled(operator))).toHaveLength(port === 0 ? 1500 : 0);
+      }
+    }
+    expect(operator.stats()).toMatchObject({ keyTier: 3, groups: 9000 });
+    operator.destroy();
   });
 
   test.each([false, true])("a text of thousands of bytes among short ones, built first: %s", (buildFirst) => {
@@ -297,12 +399,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     const batch = batchOf([int64, utf8], [keys, keys.map((key) => `row ${key}`)]);
     operator.push(batch, 0, 10_000, 0, 1);
     expect([...operator.finish(65536, 1)]).toEqual([]);
-    const drain = () =>
-      rowsOf(
-        (function* () {
-          for (let one = operator.pull(); one !== null; one = operator.pull()) yield one;
-        })(),
-      ).length;
+    const drain = () => rowsOf(pulled(operator)).length;
     operator.push(batch, 0, 10_000, 0, 0);
     expect(drain()).toBe(10_000);
     const { stateBytes } = operator.stats();

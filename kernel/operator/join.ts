@@ -68,6 +68,7 @@ import {
   changesPush,
 } from "./join-changes";
 import { joinIsDirect, joinPushDirect } from "./join-direct";
+import { joinTighten } from "./join-range";
 import {
   Join,
   Phase,
@@ -393,7 +394,10 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   if (!keeps) storeClear(kept);
   else {
     if (joinStore(self, 1 - port).rows != 0 && !endWait(self, 1 - port)) return failMemory(context, 0);
-    if (!joinWaits(self) && !endWait(self, port)) return failMemory(context, 0);
+    if (!joinWaits(self)) {
+      if (!endWait(self, port)) return failMemory(context, 0);
+      joinTighten(self);
+    }
   }
   const numbers = regrow(operator, self.numbers, 0, (<usize>rows) << 2);
   if (numbers == 0) return failMemory(context, 0);

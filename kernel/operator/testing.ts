@@ -178,6 +178,11 @@ export function rowsOf(batches: Iterable<BatchData>): Value[][] {
   return rows;
 }
 
+/** All that an operator has to give now. */
+export function* pulled(operator: Operator): Generator<BatchData> {
+  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) yield batch;
+}
+
 /** A multiset of rows in a form that compares by bits. */
 export function multiset(rows: readonly (readonly Value[])[]): string[] {
   return rows.map((row) => row.map(valueName).join(" | ")).sort();

@@ -1,0 +1,78 @@
+// Keys of a stream's join that lie close together, as numbered rows of a table do: their numbers are computed then, where
+// a batch would have known that before the first look-up.
+//
+// Nothing is known of keys that are still to come. So they are looked up at first, and whenever the table has grown by a
+// good part, it is seen how far apart its keys lie. Where a range of them would be a quarter full or more, the heads of both
+// sides, which are all that goes by number, are laid out anew: values in the range are numbered by their distance, with
+// some room on either side, and the table begins anew for those that come outside of it. When these have become many,
+// the range is made wider, or they stay where they are. Each time what is moved is no more than has come since, times four,
+// so that moving costs some nanoseconds a row in all. Where memory does not do for a second set of heads nothing changes.
+//
+// Measured with two streams of 5 million rows, each key once a side, in batches of 65,536: 0.45 of the time of looking
+// them up, which is two or three cache misses a row where a head is one; 1.7 to 1.8 times that of the same join as a
+// batch, which keeps one side only.
+
+import { KeyTier, Keys, keysAreMany, keysBounds, keysGreatest, keysLeast, keysLookLater, keysMove, keysRange } from "../join/keys";
+import { Groups } from "../group/state";
+import { Store } from "../join/store";
+import { regionBlock, regionFree } from "../memory/region";
+import { DENSE_MOST, DENSE_PER_ROW, Join, joinHeadCount, joinHeads } from "./join-state";
+
+/** Between two pushes that keep rows: computes the numbers of keys from now on, where that pays and memory allows. */
+export function joinTighten(self: Join): void {
+  const keys = changetype<Keys>(self.keys);
+  if (!keysAreMany(keys)) return;
+  const table = changetype<Groups>(keys.groups).count;
+  const known = table + (keys.tier == <u32>KeyTier.RANGE ? used(self, keys.range) : 0);
+  const bounds = changetype<usize>(self) + offsetof<Join>("low0");
+  store<i64>(bounds, i64.MAX_VALUE);
+  store<i64>(bounds, i64.MIN_VALUE, 8);
+  keysBounds(keys, bounds);
+  const most = min<u64>(DENSE_MOST, <u64>known * DENSE_PER_ROW);
+  const distance = <u64>(self.high0 - self.low0);
+  if (self.high0 < self.low0 || distance >= most) {
+    // As soon as they would do, if none came beyond; after as many again at the latest.
+    const wanted = self.high0 < self.low0 ? known : distance / DENSE_PER_ROW + 1;
+    return keysLookLater(keys, <u32>min<u64>(wanted - min<u64>(known, wanted), table));
+  }
+  const room = min<u64>(known >> 1, (most - distance) >> 1);
+  const below = min<u64>(room, <u64>(self.low0 - keysLeast(keys)));
+  const above = min<u64>(room, <u64>(keysGreatest(keys) - self.high0));
+  if (!lay(self, keys, self.low0 - <i64>below, <u32>(distance + below + above) + 1, known)) keysLookLater(keys, table);
+}
+
+/** Numbers of a range that have rows. */
+function used(self: Join, range: u32): u32 {
+  let count: u32 = 0;
+  for (let at: usize = 0; at < (<usize>range) << 2; at += 4)
+    count += (load<u32>(self.heads0 + at) | load<u32>(self.heads1 + at)) != 0 ? 1 : 0;
+  return count;
+}
+
+/** Numbers the keys by their distance from `low`. False when out of memory, with nothing changed. */
+function lay(self: Join, keys: Keys, low: i64, range: u32, known: u32): bool {
+  const region = changetype<Store>(self.store0).region;
+  // One for null, and one behind the last (see joinHead).
+  const bytes = (<usize>range + 2) << 2;
+  const fresh0 = regionBlock(region, bytes);
+  const fresh1: usize = fresh0 == 0 ? 0 : regionBlock(region, bytes);
+  if (fresh1 == 0) {
+    regionFree(region, fresh0);
+    return false;
+  }
+  move(self, keys, 0, fresh0, low, range);
+  move(self, keys, 1, fresh1, low, range);
+  keysRange(keys, low, range, known);
+  self.heads0 = fresh0;
+  self.heads1 = fresh1;
+  self.headCount0 = range + 1;
+  self.headCount1 = range + 1;
+  return true;
+}
+
+function move(self: Join, keys: Keys, port: u32, fresh: usize, low: i64, range: u32): void {
+  memory.fill(fresh, 0, (<usize>range + 2) << 2);
+  const heads = joinHeads(self, port);
+  keysMove(keys, heads, joinHeadCount(self, port), fresh, low, range);
+  regionFree(changetype<Store>(self.store0).region, heads);
+}
