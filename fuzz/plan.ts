@@ -7,6 +7,7 @@ import { Aggregate } from "../bindings/ts/plan/aggregate.js";
 import { bindNode } from "../bindings/ts/plan/bind.js";
 import { bindJoin } from "../bindings/ts/plan/bind-join.js";
 import { bindSet } from "../bindings/ts/plan/bind-set.js";
+import { commonType } from "../bindings/ts/plan/common-type.js";
 import { asc, bind, desc, Plan } from "../bindings/ts/plan/index.js";
 import {
   type BoundPlan,
@@ -50,7 +51,7 @@ interface Built {
 }
 
 const HOWS: readonly JoinHow[] = ["inner", "left", "right", "full", "semi", "anti", "cross"];
-const SETS = ["union all", "intersect", "except"] as const;
+const SETS = ["union all", "union all", "intersect", "except"] as const;
 /** Wider results are cut down: what joins multiply gets slow, and no more interesting. */
 const MOST_COLUMNS = 14;
 /** Joins that could make more rows get smaller tables: a case would take minutes. */
@@ -123,7 +124,7 @@ class PlanDraw {
     const draw = this.#draw;
     // Lists can only be carried along.
     if (this.#fields(input).length === 0) return null;
-    switch (draw.below(15)) {
+    switch (draw.below(16)) {
       case 0:
         return this.#then(input, { kind: "where", input: input.node, condition: this.#condition(input) });
       case 1:
@@ -155,8 +156,10 @@ class PlanDraw {
         return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#then(input, this.#over(input));
       case 13:
         return mostRows(input.node, this.tables) > MOST_ORDERED ? null : this.#composed(input);
+      case 14:
+        return this.#beside(input);
       default:
-        return draw.chance(50) ? this.#beside(input) : this.#renamed(input);
+        return this.#renamed(input);
     }
   }
 
@@ -449,18 +452,30 @@ class PlanDraw {
     return [this.#draw.pick(all), ...this.#draw.list(2, 1, () => this.#draw.pick(all))];
   }
 
-  /** A set operation with a plan of the same columns. */
+  /** A set operation with a plan of the same columns: what it has none of a type that meets is null. */
   #beside(input: Built): Built | null {
-    const operation = this.#draw.pick(SETS);
+    const draw = this.#draw;
+    const operation = draw.pick(SETS);
     const right = this.plan(8, 1);
     const free = [...right.bound.schema.fields];
     const columns: NamedExpression[] = [];
-    for (const field of input.bound.schema.fields) {
-      const at = free.findIndex(({ type }) => sameType(valueType(type), valueType(field.type)));
-      if (at < 0) return null;
-      const [{ name }] = free.splice(at, 1) as [Field];
-      columns.push({ name: field.name, expression: { kind: "column", name } });
+    for (const { name, type } of input.bound.schema.fields) {
+      const own = valueType(type);
+      const at = free.findIndex(({ type }) => {
+        const other = valueType(type);
+        return (
+          sameType(other, own) || !(isCarried(other) || isCarried(own) || commonType(other, own) === null)
+        );
+      });
+      if (at < 0 && isCarried(own)) return null;
+      const [found] = at < 0 ? [] : free.splice(at, 1);
+      const expression: ExpressionNode =
+        found === undefined
+          ? { kind: "literal", value: null, type: own }
+          : { kind: "column", name: found.name };
+      columns.push({ name, expression });
     }
+    if (draw.chance(50)) columns.reverse();
     const selected = this.#then(right, { kind: "select", input: right.node, columns });
     if (selected === null) return null;
     const node: PlanNode = { kind: "set", operation, left: input.node, right: selected.node };

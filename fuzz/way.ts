@@ -78,6 +78,8 @@ export interface Way {
   readonly checkpoint: number;
   /** So many rows come once too often in a changelog, and are taken back; null: no changelog. */
   readonly retracted: number | null;
+  /** Bits of the tables that only add rows beside it, by their numbers. */
+  readonly adding: number;
 }
 
 /** A batch over whole tables as they are. */
@@ -92,6 +94,7 @@ export const PLAIN_WAY: Way = {
   watermarks: false,
   clock: "bound",
   retracted: null,
+  adding: 0,
   faults: NO_FAULTS,
   checkpoint: 0,
   build: 0,
@@ -120,6 +123,7 @@ export function drawWay(draw: Draw, builds: number): Way {
     watermarks: draw.chance(40),
     clock: draw.pick(["bound", "bound", "function", "hasty", "idle"] as const),
     retracted: draw.chance(20) ? draw.below(6) : null,
+    adding: draw.chance(30) ? draw.below(8) : 0,
     build: draw.below(builds),
     checkpoint: draw.chance(50) ? 1 + draw.below(12) : 0,
     faults: draw.chance(spill === null ? 60 : 30) ? NO_FAULTS : drawFaults(draw),
@@ -168,8 +172,8 @@ export async function runWay(
   disturbance: Disturbance = {},
 ): Promise<Value[][] | null> {
   const marks = way.watermarks && way.retracted === null ? watermarksOf(plan, tables) : null;
-  const retracted = way.retracted === null ? null : sourceNames(plan);
-  const node = retracted === null ? plan : asChangelog(plan);
+  const changed = changelogsOf(Object.keys(tables), way);
+  const node = asChangelog(plan, changed);
   const arriving = Object.fromEntries(
     Object.entries(tables).map(([name, table]) => {
       const inTime = marks?.[name];
@@ -177,9 +181,9 @@ export async function runWay(
         inTime === undefined ? shuffled(table.rows, way.order) : byTime(table, inTime.column, way.order);
       return [
         name,
-        retracted === null
-          ? { ...table, rows }
-          : withRetractions({ ...table, rows }, way, looksOnce(plan, way.mode)),
+        changed.has(name)
+          ? withRetractions({ ...table, rows }, way, looksOnce(plan, way.mode))
+          : { ...table, rows },
       ];
     }),
   );
@@ -528,13 +532,18 @@ function sourceNames(plan: PlanNode): string[] {
   return plan.kind === "source" ? [plan.name] : inputsOf(plan).flatMap(sourceNames);
 }
 
-/** The plan over sources that are changelogs. */
-function asChangelog(node: PlanNode): PlanNode {
-  if (node.kind === "source") return { ...node, changelog: true };
+/** The tables whose rows come as changes. */
+function changelogsOf(names: readonly string[], { retracted, adding }: Way): Set<string> {
+  return new Set(retracted === null ? [] : names.filter((_, at) => ((adding >> at) & 1) === 0));
+}
+
+/** The plan over sources of which some are changelogs. */
+function asChangelog(node: PlanNode, names: ReadonlySet<string>): PlanNode {
+  if (node.kind === "source") return { ...node, changelog: names.has(node.name) };
   if (node.kind === "join" || node.kind === "set") {
-    return { ...node, left: asChangelog(node.left), right: asChangelog(node.right) };
+    return { ...node, left: asChangelog(node.left, names), right: asChangelog(node.right, names) };
   }
-  return { ...node, input: asChangelog(node.input) };
+  return { ...node, input: asChangelog(node.input, names) };
 }
 
 /**
@@ -563,7 +572,14 @@ function withRetractions(
 /** Whether the results of a changelog are looked at once, when all of it has come. */
 function looksOnce(plan: PlanNode, mode: Way["mode"]): boolean {
   const aggregations = (node: PlanNode): number =>
-    Number(node.kind === "aggregate" || node.kind === "distinct" || node.kind === "set") +
-    inputsOf(node).reduce((sum, input) => sum + aggregations(input), 0);
+    Number(looksItself(node)) + inputsOf(node).reduce((sum, input) => sum + aggregations(input), 0);
   return mode !== "update" && aggregations(plan) <= 1;
+}
+
+function looksItself(node: PlanNode): boolean {
+  return (
+    node.kind === "aggregate" ||
+    node.kind === "distinct" ||
+    (node.kind === "set" && node.operation !== "union all")
+  );
 }

@@ -7,7 +7,7 @@ import { asc, desc, from, source } from "../bindings/ts/plan/plan.js";
 import type { BatchData } from "../bindings/ts/type/column.js";
 import { dictionary, float64, int8, int32, type Schema, utf8 } from "../bindings/ts/type/data-type.js";
 import { runPlan } from "./plan.js";
-import { type Value, writeColumn } from "./values.js";
+import { type Value, writeBatch, writeColumn } from "./values.js";
 
 const schema: Schema = {
   fields: [
@@ -125,4 +125,18 @@ it("takes rows of a changelog back, whenever they came", () => {
   const bound = asChangelog(bind(plan, { t: changed }), false);
   const given = [{ schema: changed, length: rows.length, columns }];
   expect(runPlan(bound, given).rows).toEqual([["x", 1n, 5n, 5n]]);
+  // A union takes the kinds along, and has one for rows that only come.
+  const t = from(source("t", { k: utf8, a: int32 }, { changelog: true }));
+  const both = from(source("u", { a: int32, k: utf8 })).unionAll(t);
+  const only = { fields: [changed.fields[2]!, changed.fields[1]!] };
+  const inputs = { t: given, u: [writeBatch(only.fields, [[7n, "y"]])] };
+  const union = asChangelog(bind(both, { t: changed, u: only }), false);
+  expect(runPlan(union, inputs).rows).toEqual([[7n, "y", 0n], ...rows.map(([kind, k, a]) => [a, k, kind])]);
+  const left = asChangelog(bind(both.distinct(), { t: changed, u: only }), false);
+  expect(runPlan(left, inputs).rows).toEqual([
+    [7n, "y"],
+    [2n, "x"],
+    [5n, "x"],
+    [null, null],
+  ]);
 });

@@ -1,7 +1,8 @@
 // Changes through a plan: `row_kind` runs through it as the last column, from where rows are taken back.
 //
 // That is a source that is a changelog, or, with emit "onUpdate", an aggregation. Filters and projections hand it on,
-// as a change is a whole row that stands for itself; so do joins by equal keys, of whose rows each change makes changes.
+// as a change is a whole row that stands for itself; so do joins by equal keys, of whose rows each change makes changes,
+// and unions, where rows of a side that only adds some are +I.
 // With "onUpdate" these give changes also of rows that only come, where rows without a match leave (of "left", "right",
 // "full" and "anti"): at once, and taken back later, provided that what stands above can follow.
 // An aggregation takes it in, and rows back. What would need every row to stay (an order, a limit, times, aggregates
@@ -10,7 +11,9 @@
 import { takesRowsBack } from "../type/aggregate.js";
 import { type Field, int8, type Schema, sameType, typeName } from "../type/data-type.js";
 import { PlanError, SchemaMismatchError } from "../type/error.js";
+import { passThrough } from "./bind.js";
 import type { BoundWindow } from "./bind-window.js";
+import type { BoundExpression } from "./bound.js";
 import { type BoundAggregate, type BoundPlan, boundInputs, withInputs } from "./logical.js";
 
 /** Name of the column with the kind of change: 0 +I, 1 -U, 2 +U, 3 -D. */
@@ -42,19 +45,17 @@ export function asChangelog(plan: BoundPlan, onUpdate: boolean): BoundPlan {
 function follow(plan: BoundPlan, onUpdate: boolean, taken: boolean): BoundPlan {
   if (plan.kind === "source") return withKinds(plan);
   if (plan.kind === "union") {
-    const changed = withInputs(plan, (input) => follow(input, onUpdate, false));
-    const emitter = boundInputs(changed).find(emitsChanges);
-    if (emitter !== undefined) throw refused("union", emitter);
-    return changed;
+    const changed = withInputs(plan, (input) => follow(input, onUpdate, taken));
+    return boundInputs(changed).some(givesChanges) ? united(changed) : changed;
   }
   if (plan.kind === "join") {
     const follows = plan.time === null;
     const changed = withInputs(plan, (input) => follow(input, onUpdate, taken && follows)) as typeof plan;
     const corrects = onUpdate && taken && follows && plan.how !== "inner" && plan.how !== "semi";
-    return corrects || boundInputs(changed).some(emitsChanges) ? joined(changed, onUpdate) : changed;
+    return corrects || boundInputs(changed).some(givesChanges) ? joined(changed, onUpdate) : changed;
   }
   const input = follow(plan.input, onUpdate, takesBack(plan, taken));
-  const emits = emitsChanges(input);
+  const emits = givesChanges(input);
   if (plan.kind === "aggregate") {
     if (plan.window !== undefined && emits) throw windowRefused(plan.window, input);
     if (emits) for (const aggregate of plan.aggregates) checkAggregate(aggregate, input);
@@ -68,10 +69,8 @@ function follow(plan: BoundPlan, onUpdate: boolean, taken: boolean): BoundPlan {
     case "project": {
       const index = input.schema.fields.length - 1;
       const { name, type, nullable } = ROW_KIND_FIELD;
-      const kind = { kind: "column", index, name, type, nullable, text: name } as const;
       checkFree(plan.schema, "select");
-      const columns = [...plan.columns, { name, expression: kind }];
-      return { ...plan, input, columns, schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] } };
+      return withKind({ ...plan, input }, { kind: "column", index, name, type, nullable, text: name });
     }
     default:
       throw refused(plan.kind, input);
@@ -115,15 +114,34 @@ function takesBack(plan: Exclude<BoundPlan, { kind: "source" | "join" | "union" 
   return plan.kind === "aggregate" && plan.window === undefined && plan.aggregates.every(isInvertible);
 }
 
+/** The projection with the row kind as its last column. */
+function withKind(plan: Extract<BoundPlan, { kind: "project" }>, expression: BoundExpression): BoundPlan {
+  const columns = [...plan.columns, { name: ROW_KIND, expression }];
+  return { ...plan, columns, schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] } };
+}
+
+const INSERT = { kind: "literal", type: int8, value: 0n, nullable: false, text: "0" } as const;
+
+/** A union that gives changes. */
+function united(plan: BoundPlan): BoundPlan {
+  const { schema } = plan;
+  const changed = withInputs(plan, (input) => {
+    if (givesChanges(input)) return input;
+    const columns = passThrough(input.schema);
+    return withKind({ kind: "project", input, columns, schema: input.schema }, INSERT);
+  });
+  return { ...changed, schema: { fields: [...schema.fields, ROW_KIND_FIELD] } };
+}
+
 /** A join that gives changes: over a changelog, on either side or both, or with corrections. */
 function joined(plan: Extract<BoundPlan, { kind: "join" }>, onUpdate: boolean): BoundPlan {
-  const emitter = boundInputs(plan).find(emitsChanges);
+  const emitter = boundInputs(plan).find(givesChanges);
   if (plan.time !== null) throw refused("strict" in plan.time.spec ? "asof" : "within", emitter!);
   // The others are named by the projection above.
   if (plan.how === "semi" || plan.how === "anti") checkFree(plan.schema, "join");
   return {
     ...plan,
-    changes: { left: emitsChanges(plan.left), right: emitsChanges(plan.right), corrects: onUpdate },
+    changes: { left: givesChanges(plan.left), right: givesChanges(plan.right), corrects: onUpdate },
     schema: { fields: [...plan.schema.fields, ROW_KIND_FIELD] },
   };
 }
@@ -161,18 +179,24 @@ function checkAggregate(aggregate: BoundAggregate, input: BoundPlan): void {
 function nameOf(plan: BoundPlan): string {
   if (plan.kind === "source") return `the changelog "${plan.name}"`;
   if (plan.kind === "aggregate") return 'aggregate (emit "onUpdate")';
-  return nameOf(boundInputs(plan).find(emitsChanges)!);
+  return nameOf(boundInputs(plan).find(bringsChanges)!);
 }
 
-function emitsChanges(plan: BoundPlan): boolean {
-  return plan.schema.fields.at(-1) === ROW_KIND_FIELD;
+/** Whether changes come from below: not where a union says of rows that only come that they do. */
+function bringsChanges(plan: BoundPlan): boolean {
+  const isOwn = plan.kind === "source" || plan.kind === "aggregate";
+  return givesChanges(plan) && (isOwn || boundInputs(plan).some(bringsChanges));
+}
+
+/** Whether rows of these columns are changes, whose last column tells the kind. */
+export function givesChanges({ schema }: { readonly schema: Schema }): boolean {
+  return schema.fields.at(-1) === ROW_KIND_FIELD;
 }
 
 const REFUSED = {
   sort: "orderBy",
   limit: "limit",
   over: "over",
-  union: "unionAll",
   within: "within",
   asof: "asofJoin",
 } as const;

@@ -3,7 +3,7 @@
 import { type Field, type Schema, typeName } from "../type/data-type.js";
 import { aggregateText } from "./aggregate.js";
 import { bind, sourcesOf } from "./bind.js";
-import { asChangelog } from "./changelog.js";
+import { asChangelog, givesChanges } from "./changelog.js";
 import { indicatorText, setsText } from "./grouping.js";
 import { joinTimeText } from "./join-time.js";
 import {
@@ -317,7 +317,12 @@ function stageLines(stage: Stage, index: number): string[] {
     case "join":
       return joinLines(stage, number);
     case "union":
-      return [`${number} union all`, "  right side", ...indent(indent(chainLines(stage.input)))];
+      return [
+        `${number} union all`,
+        ...indent(givesChanges(stage) ? ["gives changes"] : []),
+        "  right side",
+        ...indent(indent(chainLines(stage.input))),
+      ];
   }
 }
 

@@ -405,7 +405,8 @@ export class Plan<out Row = AnyRow> {
 
   /**
    * All rows of this plan and of another with the same columns (in any order). Types meet as in comparisons.
-   * Without `orderBy` the order of rows is unspecified.
+   * Without `orderBy` the order of rows is unspecified. Changes of either side are followed: the result has `row_kind`
+   * as its last column then, and a row of a side that only adds some is a +I.
    */
   unionAll<Right extends { [K in keyof Row]: unknown }>(
     right: Plan<Right>,
