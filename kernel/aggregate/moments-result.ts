@@ -270,6 +270,8 @@ function pairValue(
   scratch: usize,
 ): bool {
   const corr = fn == <u32>AggregateFunction.CORR;
+  // One value is equal to itself, whatever it is.
+  if (corr && n == 1) return storeNaN(target);
   const sx = wide(scratch, 0);
   const sy = wide(scratch, 1);
   const sxy = wide(scratch, 2);

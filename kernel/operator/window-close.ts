@@ -1,8 +1,10 @@
 // Closing windows: what the watermark has passed leaves, in the order of ends, a pull at a time.
 //
 // A window of one partial (every tumbling window) leaves straight from it. Those of a few slices are combined, partial
-// by partial, into an aggregation of their own (aggregate-combine.ts), which begins again where memory runs out; those
-// of many by two stacks (window-stacks.ts). Results that may change are window-changes.ts's. A pull stops after PULL_WORK groups and goes on with the next one.
+// by partial (aggregate-combine.ts), in the place of the slice that the window is the last one of; where that has no
+// rows, in an aggregation of their own, which begins again where memory runs out. Those of many slices are combined by
+// two stacks (window-stacks.ts). Results that may change are window-changes.ts's. A pull stops after PULL_WORK groups and
+// goes on with the next one.
 
 import { AggregateFlag, RowKind } from "../abi/operator";
 import { Status } from "../abi/status";
@@ -158,14 +160,13 @@ export function prepareWindow(context: usize, operator: usize): i32 {
     if (opened < 0) return opened;
   }
   if (self.stacks) return self.phase == 0 ? 0 : stacksStep(context, operator);
-  if (self.ownsResult == 0) return 0;
   const last = windowLastSlice(shapeOf(self), self.window);
   for (; self.next < self.count; self.next++) {
     const partial = partialAt(self, self.next);
     if (partialSlice(partial) > last) break;
-    if (partialFrom(self, partial) > self.window) continue;
+    if (partialFrom(self, partial) > self.window || partialState(partial) == self.result) continue;
     const status = foldState(context, operator, self.result, partialState(partial));
-    if (status < 0) closeResult(context, self);
+    if (status < 0 && self.ownsResult) closeResult(context, self);
     if (status == 0) self.next++;
     return status == 0 ? 1 : status;
   }
@@ -199,11 +200,15 @@ function foldState(context: usize, operator: usize, target: usize, source: usize
     self.folding = 1;
   }
   const status = combineStep(context, operator, work, target, source);
-  if (status <= 0) self.folding = 0;
+  if (status < 0 && work.broken && self.ownsResult == 0) changetype<Operator>(operator).failed = 1;
+  if (status == 0) self.folding = 0;
   return status;
 }
 
-/** Begins the next window. A single partial is its own result. */
+/**
+ * Begins the next window. A single partial is its own result; of several, those that no other window needs are of no more
+ * use, and the others are added to the largest of them.
+ */
 function openWindow(context: usize, operator: usize): i32 {
   const self = windowsOf(operator);
   const shape = shapeOf(self);
@@ -217,20 +222,28 @@ function openWindow(context: usize, operator: usize): i32 {
   self.next = partialSearch(self, windowFirstSlice(shape, self.window), i64.MIN_VALUE);
   const last = windowLastSlice(shape, self.window);
   let found: u32 = 0;
-  for (let index = self.next; index < self.count && found < 2; index++) {
+  let only: usize = 0;
+  let result: usize = 0;
+  for (let index = self.next; index < self.count; index++) {
     const partial = partialAt(self, index);
     if (partialSlice(partial) > last) break;
     if (partialFrom(self, partial) > self.window) continue;
-    self.result = partialState(partial);
     found++;
+    only = partialState(partial);
+    if (sliceLastWindow(shape, partialSlice(partial)) != self.window) continue;
+    if (result == 0 || groupsOf(aggregationOf(only)).count > groupsOf(aggregationOf(result)).count) result = only;
   }
-  if (found != 1) {
-    const state = partialCreate(context, operator);
-    if (state == 0) return failMemory(context, 0);
-    self.result = state;
+  if (found == 1) {
+    result = only;
+    self.next = self.count;
+  } else if (result == 0) {
+    result = partialCreate(context, operator);
+    if (result == 0) return failMemory(context, 0);
     self.ownsResult = 1;
   }
-  aggregationOf(self.result).cursor = 0;
+  self.result = result;
+  self.folding = 0;
+  aggregationOf(result).cursor = 0;
   self.open = 1;
   return 0;
 }

@@ -323,6 +323,17 @@ const HISTORIES: readonly [name: string, history: History][] = [
     },
   ],
   [
+    "windows of a few slices, of which the first have no rows now and then",
+    {
+      asked: asking({ kind: "hop", length: 25n, step: 10n, offset: 2n }, [0], SETS, { bound: 3n }),
+      pieces: [
+        { times: ordered(60, 0, 1 / 2) },
+        { times: [...ordered(20, 55, 1 / 4), ...ordered(60, 71, 1 / 2)], keys: 40 },
+      ],
+      most: 5,
+    },
+  ],
+  [
     "late rows that correct many windows",
     {
       asked: asking({ kind: "hop", length: 12n, step: 6n, offset: 0n }, [0], SUMS, {
