@@ -438,6 +438,25 @@ describe.each(cases)("%s build, root block at %i", (build, base) => {
       two.destroy();
     });
 
+    test("results that are lent lie where the ones before did; batches of a state do not", () => {
+      const [one, two] = [kernel.hashAggregate(spec), kernel.hashAggregate(spec)];
+      one.lendResults();
+      one.push(batch(["a", "a", null], [1n, 2n, 5n]));
+      one.push(batch(["b", "a"], [4n, 3n]));
+      for (const part of [...one.snapshot(1)]) two.merge(part);
+      const rows: Value[][] = [];
+      const places = new Set<ArrayBufferLike>();
+      for (const result of one.finish(1)) {
+        rows.push(...rowsOf([result]));
+        for (const { values } of result.columns) places.add(values.buffer);
+      }
+      expect(sorted(rows)).toEqual(expected);
+      expect(places.size).toBe(1);
+      expect(sorted(rowsOf([...two.finish(1)]))).toEqual(expected);
+      one.destroy();
+      two.destroy();
+    });
+
     test("a state of another configuration is refused", () => {
       const [one, two] = [kernel.hashAggregate(spec), kernel.hashAggregate({ ...spec, keys: [] })];
       one.push(batch(["a"], [1n]));

@@ -129,6 +129,8 @@ export class Operator {
   #resident: ResidentBatch | null = null;
   /** Where batches that leave lie, one after the other; null: each has memory of its own. */
   #room: BatchRoom | null = null;
+  /** Of results alone. */
+  #resultRoom: BatchRoom | null = null;
   /** Numbers of the dictionaries that results have, by address. */
   readonly #dictionaryIds = new Map<number, number>();
 
@@ -169,6 +171,11 @@ export class Operator {
   /** From now on a batch that leaves is valid until the next one only: for who writes it at once. */
   lend(): void {
     this.#room ??= new BatchRoom();
+  }
+
+  /** The same of results only, and not of the batches of its state. */
+  lendResults(): void {
+    this.#resultRoom ??= new BatchRoom();
   }
 
   get isOpen(): boolean {
@@ -297,7 +304,7 @@ export class Operator {
   /** A copy of the batch that lies described at `out`; null when it has no rows. */
   taken(): BatchData | null {
     const batch = readBatch(this.kernel.memory.view, this.#out);
-    return batch.rows === 0 ? null : copyBatch(this.kernel.memory, batch, this.output, this.#room);
+    return batch.rows === 0 ? null : this.#copied(batch);
   }
 
   /** The same where it lies: see `tryPullResident`. */
@@ -356,7 +363,11 @@ export class Operator {
   /** The next result batch in memory of its own; null when there is none (now). */
   pull(maxRows = DEFAULT_MAX_ROWS, maxBytes = DEFAULT_MAX_BYTES): BatchData | null {
     const batch = this.#pull(maxRows, maxBytes);
-    return batch === null ? null : copyBatch(this.kernel.memory, batch, this.output, this.#room);
+    return batch === null ? null : this.#copied(batch);
+  }
+
+  #copied(batch: BatchDescriptor): BatchData {
+    return copyBatch(this.kernel.memory, batch, this.output, this.#resultRoom ?? this.#room);
   }
 
   /** The next batch and its section: of a partition operator, the partition. */

@@ -463,15 +463,18 @@ function* stepsOf(
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
-    if (stage.kind === "aggregate") yield { ...alone, step: new AggregateStep(kernel, stage, options) };
-    else if (stage.kind === "groupingSets")
+    const lends = index + 1 < stages.length && takesAtOnce(stages, index + 1, prompt.pool);
+    if (stage.kind === "aggregate") {
+      const step = new AggregateStep(kernel, stage, options);
+      if (lends) step.operator.lendResults();
+      yield { ...alone, step };
+    } else if (stage.kind === "groupingSets")
       yield { ...alone, step: new GroupingSetsStep(kernel, stage, prompt) };
-    else if (stage.kind === "window")
-      yield {
-        ...alone,
-        step: new WindowStep(kernel, stage, { ...options, bound: index === 0 ? bound : null }),
-      };
-    else if (stage.kind === "over")
+    else if (stage.kind === "window") {
+      const step = new WindowStep(kernel, stage, { ...options, bound: index === 0 ? bound : null });
+      if (lends) step.operator.lendResults();
+      yield { ...alone, step };
+    } else if (stage.kind === "over")
       yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
     else if (stage.kind === "union")
       yield { ...alone, step: new UnionStep(stage.schema, isTimedUnion(stage, timing, right())) };
@@ -497,6 +500,17 @@ function* stepsOf(
       }
     }
   }
+}
+
+/** Whether a stage has done all that it will with a batch when it has taken it: what it is given need not last. */
+function takesAtOnce(stages: readonly PhysicalStage[], index: number, pool: QueryWorkers | null): boolean {
+  const stage = stages[index]!;
+  return (
+    stage.kind === "project" &&
+    pool === null &&
+    stage.passthrough.length === 0 &&
+    orderAt(stages, index, false) === null
+  );
 }
 
 /** Whether both sides have watermarks, on columns that are one of the union. */
