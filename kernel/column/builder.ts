@@ -242,6 +242,57 @@ export function builderSetNull(builder: Builder, row: u32): void {
   builder.nulls++;
 }
 
+/**
+ * Makes rows null, whose values lie there already: bit i of `nulls` is row `row + i`. Fixed-width values, bits and codes
+ * of them become zero, so that equal results have equal bytes.
+ */
+export function builderSetNulls(builder: Builder, row: u32, nulls: u64): void {
+  builder.nulls += <u32>popcnt<u64>(nulls);
+  clearBits(builder.validity, row, nulls);
+  if (builder.type == <u32>Type.BOOL) clearBits(builder.values, row, nulls);
+  else if (builder.dictionary != 0) clearValues<u32>(builder.offsets, row, nulls);
+  else if (builder.type != <u32>Type.BYTES) clearFixed(builder.values, typeWidth(builder.type), row, nulls);
+}
+
+function clearFixed(values: usize, width: usize, row: u32, rows: u64): void {
+  switch (<u32>width) {
+    case 1:
+      return clearValues<u8>(values, row, rows);
+    case 2:
+      return clearValues<u16>(values, row, rows);
+    case 4:
+      return clearValues<u32>(values, row, rows);
+    case 8:
+      return clearValues<u64>(values, row, rows);
+    default:
+      clearWide(values + (<usize>row << 4), rows);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function clearValues<T>(values: usize, row: u32, rows: u64): void {
+  const first = values + <usize>row * sizeof<T>();
+  for (; rows != 0; rows &= rows - 1) store<T>(first + <usize>ctz<u64>(rows) * sizeof<T>(), 0);
+}
+
+function clearWide(first: usize, rows: u64): void {
+  for (; rows != 0; rows &= rows - 1) {
+    const value = first + (<usize>ctz<u64>(rows) << 4);
+    store<u64>(value, 0);
+    store<u64>(value, 0, 8);
+  }
+}
+
+/** Clears bits `row` and on that are set in `bits`. */
+function clearBits(bitmap: usize, row: u32, bits: u64): void {
+  const shift: u64 = row & 63;
+  const word = bitmap + (<usize>(row >> 6) << 3);
+  store<u64>(word, load<u64>(word) & ~(bits << shift));
+  const high = shift == 0 ? 0 : bits >> (64 - shift);
+  if (high != 0) store<u64>(word, load<u64>(word, 8) & ~high, 8);
+}
+
 /** Appends one BYTES value; room for it must have been reserved. */
 // @ts-ignore: decorator
 @inline
@@ -289,12 +340,13 @@ export function builderAppendVector(builder: Builder, vector: Vector, rows: u32)
 
 /** Texts that lie one after the other (a column's own, unfiltered) are copied as one piece. */
 function appendViews(builder: Builder, vector: Vector, rows: u32): void {
-  let offsets = builder.offsets + (<usize>builder.length << 2);
+  const done = vector.validity == 0 ? appendAdjacent(builder, vector.values, rows) : 0;
+  let offsets = builder.offsets + (<usize>(builder.length + done) << 2);
   let to = builder.values + <usize>builder.bytes;
   const base = builder.values;
   let from: usize = 0;
   let pending: usize = 0;
-  for (let row: u32 = 0; row < rows; row++) {
+  for (let row = done; row < rows; row++) {
     const view = vector.values + (<usize>row << 3);
     if (vectorIsValid(vector, row)) {
       const address: usize = load<u32>(view);
@@ -312,6 +364,30 @@ function appendViews(builder: Builder, vector: Vector, rows: u32): void {
   }
   copyBytes(to, from, pending);
   builder.bytes = <u32>(to + pending - base);
+}
+
+/** Appends the texts, seen four at a time, behind which the next one begins, up to the first that is elsewhere; how many. */
+function appendAdjacent(builder: Builder, views: usize, rows: u32): u32 {
+  if (!ASC_FEATURE_SIMD || rows == 0) return 0;
+  const from: usize = load<u32>(views);
+  const distance = i32x4.splat(<i32>(<u32>from - builder.bytes));
+  const ends = builder.offsets + (<usize>builder.length << 2) + 4;
+  let row: u32 = 0;
+  for (; row + 4 < rows; row += 4) {
+    const view = views + (<usize>row << 3);
+    const one = v128.load(view);
+    const two = v128.load(view, 16);
+    const starts = v128.shuffle<i32>(one, two, 0, 2, 4, 6);
+    const end = i32x4.add(starts, v128.shuffle<i32>(one, two, 1, 3, 5, 7));
+    const next = i32x4.replace_lane(v128.shuffle<i32>(starts, starts, 1, 2, 3, 3), 3, load<u32>(view, 32));
+    if (!i32x4.all_true(i32x4.eq(end, next))) break;
+    v128.store(ends + (<usize>row << 2), i32x4.sub(end, distance));
+  }
+  const bytes = <usize>load<u32>(views + (<usize>row << 3)) - from;
+  if (row == 0) return 0;
+  copyBytes(builder.values + <usize>builder.bytes, from, bytes);
+  builder.bytes += <u32>bytes;
+  return row;
 }
 
 /** Codes as they are; those of null rows become zero. */
@@ -370,10 +446,8 @@ function appendFixed(builder: Builder, vector: Vector, rows: u32): void {
   memory.copy(target, vector.values, <usize>rows * width);
   if (vector.validity == 0) return;
   for (let row: u32 = 0; row < rows; row += 64) {
-    let nulls = ~load<u64>(vector.validity + <usize>(row >> 3)) & bitmapTail(min<u32>(64, rows - row));
-    for (; nulls != 0; nulls &= nulls - 1) {
-      memory.fill(target + <usize>(row + <u32>ctz<u64>(nulls)) * width, 0, width);
-    }
+    const nulls = ~load<u64>(vector.validity + <usize>(row >> 3)) & bitmapTail(min<u32>(64, rows - row));
+    clearFixed(target, width, row, nulls);
   }
 }
 

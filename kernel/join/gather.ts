@@ -13,8 +13,8 @@
 // costs 0.4.
 
 import { Column, Type } from "../abi/layout";
-import { bitmapGet } from "../column/bitmap";
-import { Builder, builderSetBit, builderSetNull } from "../column/builder";
+import { bitmapGet, bitmapTail } from "../column/bitmap";
+import { Builder, builderSetBit, builderSetNulls } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import { Interner, internedAddress, internedLength } from "../group/interner";
@@ -119,9 +119,8 @@ export function appendNulls(builder: Builder, count: u32): void {
     const offsets = builder.offsets + ((<usize>start) << 2);
     for (let row: u32 = 1; row <= count; row++) store<u32>(offsets + ((<usize>row) << 2), end);
   } else if (width != 0) memory.fill(builder.values + <usize>start * width, 0, <usize>count * width);
-  for (let row: u32 = 0; row < count; row++) {
-    if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + row, 0);
-    builderSetNull(builder, start + row);
+  for (let row: u32 = 0; row < count; row += 64) {
+    builderSetNulls(builder, start + row, bitmapTail(min<u32>(64, count - row)));
   }
   builder.length = start + count;
 }
@@ -146,8 +145,16 @@ function gatherFixed<T>(
   const end = target + <usize>count * sizeof<T>();
   if (self.rowFirst <= CHUNK_MASK) {
     const values = <usize>load<u32>(chunks) + offset;
-    if (!padded) {
-      const fours = target + <usize>(count & ~3) * sizeof<T>();
+    const fours = target + <usize>(count & ~3) * sizeof<T>();
+    if (padded) {
+      for (; target < fours; target += 4 * sizeof<T>()) {
+        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows)) * stride));
+        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows, 4)) * stride), sizeof<T>());
+        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows, 8)) * stride), 2 * sizeof<T>());
+        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows, 12)) * stride), 3 * sizeof<T>());
+        rows += 16;
+      }
+    } else {
       for (; target < fours; target += 4 * sizeof<T>()) {
         store<T>(target, load<T>(values + <usize>load<u32>(rows) * stride));
         store<T>(target, load<T>(values + <usize>load<u32>(rows, 4) * stride), sizeof<T>());
@@ -257,21 +264,42 @@ function copyText(to: usize, from: usize, length: usize, limit: usize): void {
   } else copyBytes(to, from, length);
 }
 
-/** Null rows; their values become zero. */
 function gatherNulls(column: StoreColumn, rows: usize, count: u32, builder: Builder, start: u32): void {
-  const width = typeWidth(builder.type);
+  for (let at: u32 = 0; at < count; at += 64) {
+    const some = min<u32>(64, count - at);
+    const list = rows + ((<usize>at) << 2);
+    const nulls = column.nullable ? nullsOf(column, list, some) : missing(list, some);
+    if (nulls != 0) builderSetNulls(builder, start + at, nulls);
+  }
+}
+
+/** A bit for each of at most 64 listed rows that is not there. */
+function missing(rows: usize, count: u32): u64 {
+  let bits: u64 = 0;
+  let at: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    for (const whole = count & ~3; at < whole; at += 4) {
+      const none = i32x4.eq(v128.load(rows + ((<usize>at) << 2)), i32x4.splat(<i32>NO_ROW));
+      bits |= (<u64>i32x4.bitmask(none)) << (<u64>at);
+    }
+  }
+  for (; at < count; at++) bits |= (<u64>(load<u32>(rows + ((<usize>at) << 2)) == NO_ROW)) << (<u64>at);
+  return bits;
+}
+
+/** A bit for each that is not there, or is null. */
+function nullsOf(column: StoreColumn, rows: usize, count: u32): u64 {
+  let bits: u64 = 0;
   for (let at: u32 = 0; at < count; at++) {
     const row = load<u32>(rows + ((<usize>at) << 2));
+    let valid: u32 = 0;
     if (row != NO_ROW) {
-      if (column.nullable == 0) continue;
-      const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
-      if (bitmapGet(bits, row & CHUNK_MASK)) continue;
+      const words: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+      valid = bitmapGet(words, row & CHUNK_MASK);
     }
-    builderSetNull(builder, start + at);
-    if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + at, 0);
-    else if (width != 0) memory.fill(builder.values + <usize>(start + at) * width, 0, width);
-    else if (builder.dictionary != 0) store<u32>(builder.offsets + ((<usize>(start + at)) << 2), 0);
+    bits |= (<u64>(valid ^ 1)) << (<u64>at);
   }
+  return bits;
 }
 
 // ---- from the vector at hand
@@ -335,13 +363,12 @@ function takeFixed<T>(values: usize, rows: usize, count: u32, target: usize): vo
 }
 
 function takeNulls(builder: Builder, validity: usize, rows: usize, count: u32, start: u32): void {
-  const width = typeWidth(builder.type);
-  for (let at: u32 = 0; at < count; at++) {
-    if (bitmapGet(validity, load<u32>(rows + ((<usize>at) << 2)))) continue;
-    builderSetNull(builder, start + at);
-    if (builder.type == <u32>Type.BOOL) builderSetBit(builder, start + at, 0);
-    else if (width != 0) memory.fill(builder.values + <usize>(start + at) * width, 0, width);
-    else if (builder.dictionary != 0) store<u32>(builder.offsets + ((<usize>(start + at)) << 2), 0);
+  for (let at: u32 = 0; at < count; at += 64) {
+    const some = min<u32>(64, count - at);
+    let nulls: u64 = 0;
+    for (let bit: u32 = 0; bit < some; bit++)
+      nulls |= (<u64>(bitmapGet(validity, load<u32>(rows + ((<usize>(at + bit)) << 2))) ^ 1)) << (<u64>bit);
+    if (nulls != 0) builderSetNulls(builder, start + at, nulls);
   }
 }
 

@@ -55,6 +55,15 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     );
   });
 
+  test("any join of more rows than a word of a bitmap has bits", { timeout: 60_000 }, () => {
+    fc.assert(
+      fc.property(joinCases(200), (one) => {
+        expect(multiset(run(one))).toEqual(multiset(expectedJoin(one.query, one.tables)));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   test.each([int32, uint32, int64, uint64])("one integer key of type %j, built first", (type) => {
     const extremes: bigint[] = [
       0n,
