@@ -71,6 +71,8 @@ function moveOn(arena: Arena): void {
 
 /** Address of `length` fresh bytes, never 0 unless out of memory (which a reservation rules out). */
 export function arenaTake(arena: Arena, length: usize): usize {
+  // No bytes lie anywhere: reserving none may have made no chunk.
+  if (length == 0 && arena.cursor == 0) return changetype<usize>(arena);
   if (arena.end - arena.cursor < length || arena.cursor == 0) {
     if (arena.spareEnd - arena.spare < length || arena.spare == 0) {
       if (!arenaReserve(arena, max<usize>(length, 1))) return 0;

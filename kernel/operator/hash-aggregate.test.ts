@@ -1105,6 +1105,35 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     expect(refused).toBeGreaterThan(10);
   });
 
+  test("an empty text that comes first needs no room, and memory that ends there changes nothing", () => {
+    const columns = [types.dictionary(types.utf8, types.int16)];
+    const aggregates: Aggregate[] = [
+      { name: "quantileDisc", of: 0, p: 0.5 },
+      { name: "countDistinct", of: 0 },
+      { name: "max", of: 0 },
+    ];
+    const budget = kernel.budgetBytes;
+    let refused = 0;
+    for (const aggregate of aggregates) {
+      for (let bytes = 0; bytes < 32_768; bytes += 512) {
+        const operator = open(kernel, { types: columns, keys: [0], aggregates: [aggregate] });
+        const batch = operator.stage(batchOf(columns, [[""]]));
+        kernel.setBudget(kernel.usedBytes + bytes);
+        try {
+          operator.push(batch, 0, 1);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          refused++;
+        }
+        kernel.setBudget(budget);
+        operator.push(batch, 0, 1);
+        expect(rowsOf(operator.finish())).toHaveLength(1);
+        operator.destroy();
+      }
+    }
+    expect(refused).toBeGreaterThan(20);
+  });
+
   test("min and max of texts do not hoard the texts that they replace", () => {
     const query: Query = { types: [types.utf8], keys: [], aggregates: [{ name: "max", of: 0 }] };
     const operator = open(kernel, query);

@@ -257,13 +257,16 @@ export class Operator {
         () => this.#pushContext(schema, firstRow, 0),
       );
     } catch (error) {
-      if (count > 1 && error instanceof MemoryLimitError && this.#isSound()) return null;
+      if (count > 1 && error instanceof MemoryLimitError && this.isSound()) return null;
       throw error;
     }
   }
 
-  /** Whether the kernel has not marked it as failed: then it takes a watermark that says nothing. */
-  #isSound(): boolean {
+  /**
+   * Of an aggregation whose push found no memory: whether nothing of the push has happened. Else memory ended in the midst
+   * of the rows, and the kernel has marked the operator as failed: it does not even take a watermark that says nothing.
+   */
+  isSound(): boolean {
     return (
       this.kernel.call((exports, context) => exports.op_watermark(context, this.#handle, 0, NO_WATERMARK)) >=
       0

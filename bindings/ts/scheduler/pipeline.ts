@@ -37,7 +37,7 @@ import type { QueryWorkers } from "../pool/index.js";
 import type { SpillFolder } from "../spill/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { isCarried, type Schema, uint32, valueType } from "../type/data-type.js";
-import { CheckpointError, CorruptStateError, type MemoryHolder } from "../type/error.js";
+import { CheckpointError, CorruptStateError, type MemoryHolder, MemoryLimitError } from "../type/error.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import type { SavedChain, SavedStep } from "./checkpoint.js";
 import { widen } from "./grouping-columns.js";
@@ -590,6 +590,8 @@ class AggregateStep extends OperatorStep implements Spillable {
   #hasSpilled = false;
   /** Whether results are being read: nothing can be spilled any more. */
   #isFinishing = false;
+  /** What a push met in the midst of its rows: there is nothing to spill any more, and no push to make again. */
+  #failure: unknown = null;
 
   constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool, relief, inTurn }: StepOptions) {
     const { columns, texts, instructions, changelog } = stage;
@@ -640,7 +642,7 @@ class AggregateStep extends OperatorStep implements Spillable {
   }
 
   get spillable(): number {
-    if (this.#isFinishing || !this.operator.isOpen) return 0;
+    if (this.#isFinishing || this.#failure !== null || !this.operator.isOpen) return 0;
     const { rowsIn, stateBytes } = this.operator.stats();
     return rowsIn === 0 ? 0 : stateBytes;
   }
@@ -660,11 +662,22 @@ class AggregateStep extends OperatorStep implements Spillable {
     }
     if (!this.#changelog) {
       yield* taken(this.relief, this.operator.output, start, rows, (from, some) =>
-        this.operator.push(input, from, some, firstRow),
+        this.#apply(input, from, some, firstRow),
       );
       return;
     }
     if ((yield* this.pushed(input, start, rows, firstRow)) === Status.HAS_MORE) yield* this.changes();
+  }
+
+  #apply(input: InputBatch, start: number, rows: number, firstRow: number): void {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      this.operator.push(input, start, rows, firstRow);
+    } catch (error) {
+      const isRefused = error instanceof MemoryLimitError && this.operator.isSound();
+      if (!isRefused) this.#failure = error;
+      throw error;
+    }
   }
 
   /** What a push has changed. */

@@ -185,6 +185,19 @@ describe("aggregations", () => {
     }
   });
 
+  it("a push for which memory ends in the midst of its rows is the run's error, and nothing is written", async () => {
+    const { expected, memory } = await inMemory(plan);
+    const engine = await open(memory);
+    const sound = vi.spyOn(Operator.prototype, "isSound").mockReturnValue(false);
+    await expect(engine.collect(plan, { t: batches })).rejects.toThrow(MemoryLimitError);
+    expect(sound).toHaveBeenCalledOnce();
+    sound.mockRestore();
+    expect(engine.stats().spill!.bytesWritten).toBe(0);
+    expect(text(resultRows(await engine.collect(plan, { t: batches })))).toEqual(expected);
+    expectNoFiles(engine);
+    await engine.close();
+  });
+
   /** So many that rows are set aside before memory ends the first time. */
   const MANY = 1_000_000;
   const wide = (keyOf: (row: number) => number): BatchData => {
