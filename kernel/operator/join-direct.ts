@@ -8,6 +8,10 @@
 // to 1.9 times DuckDB's speed to 4.3 to 5.7 times. Texts by dictionary that leave as codes (join/codes.ts), room for the
 // texts of the other side made once a push, loops of four rows and no branch on whether a row has a match: from 0.44
 // times Polars' speed to about 1.
+//
+// Tried and lost: rows of a large side copied beside each other, whole, before their columns are gathered (1.07 of the speed
+// for 5 million rows of 44 bytes), or those of a whole push in the order in which they lie (1.08): each row is a page of
+// its own either way, and finding that takes longer than the rest.
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { JoinFlag, JoinType } from "../abi/operator";
