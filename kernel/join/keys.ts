@@ -490,7 +490,7 @@ export function keysRange(self: Keys, low: i64, range: u32, keys: u32): void {
   self.tier = KeyTier.RANGE;
   self.low = low;
   self.range = range;
-  self.look = max<u32>(self.look, keys >> 2);
+  self.look = max<u32>(LOOK_TINY, keys >> 2);
   groupsRestart(changetype<Groups>(self.groups));
 }
 

@@ -247,8 +247,9 @@ export function joinHeadCount(self: Join, port: u32): u32 {
 export function joinReserveHeads(self: Join, port: u32, count: u32): bool {
   const old = port == 0 ? self.headCount0 : self.headCount1;
   if (count <= old && joinHeads(self, port) != 0) return true;
-  // Of a range only what comes elsewhere grows.
-  const growing = joinTier(self) == <u32>KeyTier.RANGE ? keysLooked(changetype<Keys>(self.keys)) : old;
+  // Of a range only what comes elsewhere grows, and not for each key.
+  const isRange = joinTier(self) == <u32>KeyTier.RANGE;
+  const growing = isRange ? max<u32>(keysLooked(changetype<Keys>(self.keys)), old >> 3) : old;
   let size = max<u32>(1024, max<u32>(count, old + min<u32>(growing, 0x1fffffff)));
   const region = changetype<Store>(self.store0).region;
   let heads = regrow(region, joinHeads(self, port), (<usize>old) << 2, (<usize>size + 1) << 2);
