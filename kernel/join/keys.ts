@@ -437,6 +437,35 @@ function boundTable<T>(self: Keys, bounds: usize): void {
   store<i64>(bounds, high, 8);
 }
 
+/** Widens the bounds by the value of a number that a row has. */
+export function keysBoundsOf(self: Keys, number: u32, bounds: usize): void {
+  let group = number;
+  if (self.tier == <u32>KeyTier.RANGE) {
+    if (number < self.range) return widen(bounds, self.low + <i64>number);
+    if (number == self.range) return;
+    group = number - self.range - 1;
+  }
+  const groups = changetype<Groups>(self.groups);
+  if (isNull(groups, group)) return;
+  const row = rowTableRow(groups.table, group);
+  const type = keyColumn(self, 0).type;
+  if (type == <u32>Type.I32) widen(bounds, load<i32>(row));
+  else if (type == <u32>Type.U32) widen(bounds, load<u32>(row));
+  else widen(bounds, load<i64>(row));
+}
+
+// @ts-ignore: decorator
+@inline
+function widen(bounds: usize, value: i64): void {
+  store<i64>(bounds, min(load<i64>(bounds), value));
+  store<i64>(bounds, max(load<i64>(bounds, 8), value), 8);
+}
+
+/** Whether the keys are one integer, whose numbers may be computed. */
+export function keysMayRange(self: Keys): bool {
+  return self.look != NEVER;
+}
+
 /** Whether the one key of a group is null. */
 // @ts-ignore: decorator
 @inline

@@ -9,7 +9,19 @@
 import { Abi } from "../abi/layout";
 import { JoinFlag, JoinTime } from "../abi/operator";
 import { programOutputType } from "../expression/program";
-import { KEYS_SIZE, KeyTier, Keys, NO_KEY, keysAssignStored, keysHash, keysInit, keysReserveStored, keysSpan } from "../join/keys";
+import {
+  KEYS_SIZE,
+  KeyTier,
+  Keys,
+  NO_KEY,
+  keysAssignStored,
+  keysBoundsOf,
+  keysHash,
+  keysInit,
+  keysMayRange,
+  keysReserveStored,
+  keysSpan,
+} from "../join/keys";
 import {
   STORE_SIZE,
   Store,
@@ -21,6 +33,7 @@ import {
   storeNext,
 } from "../join/store";
 import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInitLike } from "../memory/region";
+import { joinBeginRange, joinBounds, joinBoundsBegin } from "./join-range";
 import { Join, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 import { TimeJoin, addTime, timeGeneration, timeOf, timeReserve } from "./join-time-state";
 
@@ -147,6 +160,7 @@ function move(
   self.store0 = freshStore(joinStore(before, 0), region);
   self.store1 = freshStore(joinStore(before, 1), region);
   if (self.store0 == 0 || self.store1 == 0 || !freshKeys(self, region, joinStore(before, 0).seed)) return false;
+  narrow(self, before, past, places, others);
   self.heads0 = 0;
   self.heads1 = 0;
   self.headCount0 = 0;
@@ -173,6 +187,24 @@ function move(
   if (time.mode == <u32>JoinTime.BACKWARD || time.mode == <u32>JoinTime.NEAREST) moveLatest(self, time, before, past, others);
   if (time.mode != <u32>JoinTime.BACKWARD) moveKept(self, time, past, places, others);
   return true;
+}
+
+/** Computes the numbers of keys that lie close together: those of rows that stay. */
+function narrow(self: Join, before: Join, past: TimeJoin, places: usize, others: usize): void {
+  const keys = changetype<Keys>(before.keys);
+  if (!keysMayRange(keys)) return;
+  joinBoundsBegin(self);
+  let rows: u32 = 0;
+  for (let port: u32 = 0; port < 2; port++) {
+    const numbers = port == 0 ? past.numbers0 : past.numbers1;
+    const kept = port == 0 ? places : others;
+    for (let row: u32 = 0; row < joinStore(before, port).rows; row++) {
+      if (u32At(kept, row) == NO_PLACE || u32At(numbers, row) == NO_KEY) continue;
+      keysBoundsOf(keys, u32At(numbers, row), joinBounds(self));
+      rows++;
+    }
+  }
+  joinBeginRange(self, rows);
 }
 
 /** A store without rows, of the columns of another; 0 when out of memory. */

@@ -7,10 +7,18 @@ import { getBit } from "../../bindings/ts/arrow/index.js";
 import type { JoinTimeSpec } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
-import { dictionary, float64, int16, int64, typeName, utf8 } from "../../bindings/ts/type/data-type.js";
+import {
+  dictionary,
+  float64,
+  int16,
+  int32,
+  int64,
+  typeName,
+  utf8,
+} from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
-import { JoinTime } from "../abi/operator.js";
+import { JoinFault, JoinTime } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
 import { expectedJoin, type Feed, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
@@ -166,6 +174,63 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       { numRuns: 300 },
     );
   });
+
+  const ids: readonly JoinTimeSpec[] = [
+    { mode: JoinTime.WITHIN, low: -9n, high: 4n },
+    { mode: JoinTime.BACKWARD, tolerance: 12n, strict: false },
+    { mode: JoinTime.FORWARD, tolerance: null, strict: true },
+    { mode: JoinTime.NEAREST, tolerance: 30n, strict: false },
+  ];
+  test.each(ids.flatMap((time) => [int32, int64].map((type) => ({ time, type }))))(
+    "numbers that go along with time, for a while others, some none: $time.mode, $type.bits bits",
+    ({ time, type }) => {
+      const side = (salt: number): Table => {
+        const rows = Array.from({ length: 1600 }, (_, row) => row);
+        return [
+          rows.map((row) =>
+            row % 23 === salt
+              ? null
+              : row > 700 && row < 1000 && row % 17 === 5
+                ? 2n ** 30n + BigInt(row >> 5)
+                : BigInt((row >> 1) - 300),
+          ),
+          rows.map((row) => BigInt(row + ((row * 7) % 5))),
+          rows.map((row) => `row ${row}`),
+        ];
+      };
+      const types = [type, int64, utf8];
+      const isWithin = time.mode === JoinTime.WITHIN;
+      const query: JoinQuery = {
+        types: [types, types],
+        keys: 1,
+        how: isWithin ? "full" : "left",
+        nullsEqual: true,
+        time,
+        faults: JoinFault.SMALL_STEPS,
+      };
+      const tables = [side(3), side(8)] as const;
+      const operator = openJoin(kernel, query);
+      const rows: Value[][] = [];
+      const tiers = new Set<number>();
+      for (let at = 0; at < 1600; at += 40) {
+        for (const port of [0, 1] as const) {
+          operator.push(batchOf(types, slice(tables[port], at, at + 40)), 0, undefined, 0, port);
+          rows.push(...rowsOf(drain(operator, 65536)));
+          operator.watermark(BigInt(at + 39), port);
+          rows.push(...rowsOf(drain(operator, 65536)));
+          tiers.add(operator.stats().keyTier);
+        }
+      }
+      expect(operator.stats().lateRows).toBe(0);
+      for (const port of [0, 1]) {
+        operator.watermark(END, port);
+        rows.push(...rowsOf(drain(operator, 65536)));
+      }
+      operator.destroy();
+      expect(multiset(rows)).toEqual(multiset(expectedJoin(query, tables)));
+      expect([...tiers].sort()).toEqual([3, 5]);
+    },
+  );
 
   /** Left rows in the order of time, but for the one at `odd`; right rows in none. */
   function quotes(odd: number | null): [Table, Table] {
