@@ -115,6 +115,14 @@ export function op_combine_part(ctx: usize, handle: u32, source: u32, part: u32)
   return operators.combinePart(ctx, handle, source, part);
 }
 
+export function op_ready(ctx: usize, handle: u32): i32 {
+  return operators.ready(ctx, handle);
+}
+
+export function op_ready_part(ctx: usize, handle: u32, part: u32): i32 {
+  return operators.readyPart(ctx, handle, part);
+}
+
 export function op_measure(ctx: usize, handle: u32): i32 {
   return operators.measure(ctx, handle);
 }

@@ -27,7 +27,7 @@ import { textLogCombine } from "./text-log";
 import { topCombine } from "./top";
 import { topByCombine, topByLength, topByReserve } from "./top-by";
 import { topTextCombine, topTextLength } from "./top-text";
-import { logCombine, logCount, logReserve } from "./value-log";
+import { logCombine, logCount, logReserve, logSplice } from "./value-log";
 import { sumExactCombine, sumExactCombineBegin, sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "./sum-exact";
 import { sumIntegerCombine } from "./sum-integer";
 
@@ -233,6 +233,14 @@ export function pairsCombine(target: Accumulator, source: Accumulator, map: usiz
   if (isSketch(target)) return sketchCombine(target, source, map, first, end) ? end : -1;
   if (target.family == <u32>Family.LOG_TEXT) return textLogCombine(target, source, map, first, end) ? end : -1;
   return distinctCombine(target, source, map, first, end) ? end : -1;
+}
+
+/**
+ * Takes all pairs of a source whose groups have the same numbers here, where that can be done without going through
+ * them; it has none afterwards. 1, 0 where it cannot, -1 when out of memory.
+ */
+export function pairsTake(target: Accumulator, source: Accumulator): i32 {
+  return target.family == <u32>Family.LOG ? logSplice(target, source) : 0;
 }
 
 function distinctCombine(target: Accumulator, source: Accumulator, map: usize, first: u32, end: u32): bool {

@@ -6,7 +6,11 @@
 //
 // Before results are read the parts are settled, one at a time, while each is in the cache: its values are counted by
 // group and moved, a group's side by side, to where they stay. What comes later waits in blocks again, and moves
-// together with what lies settled.
+// together with what lies settled. Where a part's values will be is known before any has moved, so threads may settle
+// parts at the same time; until all are, nothing of what was there before has changed.
+//
+// Two logs that are divided alike, of operators that number their groups alike, become one by their chains: a part's
+// full blocks are put in front of the other's, and only the values of its last one move.
 //
 //   entry:    +0 i64 order key   +8 u32 group
 //   block:    341 entries, and at +4092 the address of the part's next block; 4096 bytes, aligned
@@ -19,7 +23,7 @@
 // 10,000 groups) and 32 (2 %); the last bits of the group's number as its part (5 % more for a million groups, whose
 // results then leave from everywhere); loading the next block's lines while one is counted (no gain).
 
-import { regionBlock, regionFree } from "../memory/region";
+import { regionAdopt, regionBlock, regionFree } from "../memory/region";
 import { Accumulator } from "./accumulator";
 
 const PART_BITS: u32 = 6;
@@ -54,12 +58,21 @@ class Parts {
   end: u32;
   /** The place in `heads` of the settled entry that was asked for last. */
   place: u32;
+  /** While parts are being settled: what `heads`, `values` and `span` are going to be; else 0. */
+  newHeads: usize;
+  newValues: usize;
+  newSpan: u32;
 }
 
-// Behind it, for each part: where its next entry goes, and its first block.
+// Behind it, for each part: where its next entry goes, and its first block; once `walk` has told, the block before its
+// last (0: none) and how many there are; while parts are being settled the part's first value, and whether it is settled.
 const CURSORS: usize = 64;
 const FIRSTS: usize = CURSORS + <usize>PARTS * 4;
-const PARTS_SIZE: usize = FIRSTS + <usize>PARTS * 4;
+const BEFORES: usize = FIRSTS + <usize>PARTS * 4;
+const BLOCKS: usize = BEFORES + <usize>PARTS * 4;
+const STARTS: usize = BLOCKS + <usize>PARTS * 4;
+const SETTLED: usize = STARTS + <usize>PARTS * 4;
+const PARTS_SIZE: usize = SETTLED + <usize>PARTS * 4;
 
 // @ts-ignore: decorator
 @inline
@@ -75,8 +88,11 @@ function slot(self: Parts, array: usize, part: u32): usize {
 
 // ---- room
 
-/** Divides a log into parts, with room for `rows` more values. False when out of memory, with nothing changed. */
-export function partsOpen(self: Accumulator, rows: u32): bool {
+/**
+ * Divides a log into parts, with room for `rows` more values, as the values at hand suggest, or as another log is
+ * divided. False when out of memory, with nothing changed.
+ */
+export function partsOpen(self: Accumulator, rows: u32, like: usize = 0): bool {
   const address = regionBlock(self.region, PARTS_SIZE);
   if (address == 0) return false;
   memory.fill(address, 0, PARTS_SIZE);
@@ -84,7 +100,7 @@ export function partsOpen(self: Accumulator, rows: u32): bool {
   const count = <u32>self.rows;
   let last: u32 = 0;
   for (let entry: usize = 0; entry < <usize>count; entry++) last = max(last, load<u32>(self.entries + (entry << 2)));
-  parts.shift = max(32 - clz(last), PART_BITS) - PART_BITS;
+  parts.shift = like != 0 ? changetype<Parts>(like).shift : max(32 - clz(last), PART_BITS) - PART_BITS;
   empty(parts);
   if (!reserve(self, parts, <u64>count + <u64>rows)) {
     regionFree(self.region, address);
@@ -108,6 +124,8 @@ export function partsOpen(self: Accumulator, rows: u32): bool {
 /** Makes it a log without values, and not divided. */
 export function partsClose(self: Accumulator): void {
   freeSlabs(self, partsOf(self));
+  regionFree(self.region, partsOf(self).newHeads);
+  regionFree(self.region, partsOf(self).newValues);
   regionFree(self.region, self.side);
   regionFree(self.region, self.values);
   regionFree(self.region, self.heads);
@@ -217,6 +235,83 @@ export function partsAppended(self: Accumulator, count: u32): void {
   partsOf(self).block = 0;
 }
 
+// ---- values that come all at once
+
+/**
+ * Tells how many blocks each part has, and which is the one before the last. Chains are followed side by side: each
+ * step of one is a cache miss, which many can have at the same time.
+ */
+function walk(self: Parts): void {
+  for (let part: u32 = 0; part < PARTS; part++) {
+    store<u32>(slot(self, BEFORES, part), 0);
+    store<u32>(slot(self, STARTS, part), load<u32>(slot(self, FIRSTS, part)));
+    store<u32>(slot(self, BLOCKS, part), load<u32>(slot(self, FIRSTS, part)) == 0 ? 0 : 1);
+  }
+  for (let open = true; open; ) {
+    open = false;
+    for (let part: u32 = 0; part < PARTS; part++) {
+      const at = slot(self, STARTS, part);
+      const block = load<u32>(at);
+      const next = block == 0 ? 0 : <u32>blockAfter(block, load<u32>(slot(self, CURSORS, part)));
+      if (next == 0) continue;
+      open = true;
+      store<u32>(at, next);
+      store<u32>(slot(self, BEFORES, part), block);
+      const blocks = slot(self, BLOCKS, part);
+      store<u32>(blocks, load<u32>(blocks) + 1);
+    }
+  }
+}
+
+/**
+ * Takes all values of another log, which has none afterwards, where both number their groups alike: 1. 0, with nothing
+ * changed, where they are not divided alike, or some of the other's lie settled; -1 when out of memory, likewise.
+ */
+export function partsSplice(self: Accumulator, source: Accumulator): i32 {
+  const from = partsOf(source);
+  if (source.sideCount != 0) return 0;
+  if (self.side == 0 && !partsOpen(self, 0, source.side)) return -1;
+  const parts = partsOf(self);
+  if (parts.shift != from.shift) return 0;
+  if (!reserve(self, parts, (<u64>PARTS) * (<u64>BLOCK_ENTRIES))) return -1;
+  walk(from);
+  for (let part: u32 = 0; part < PARTS; part++) spliceChain(self, parts, from, part);
+  spliceSlabs(self, parts, source, from);
+  self.rows += source.rows;
+  parts.block = 0;
+  source.rows = 0;
+  empty(from);
+  return 1;
+}
+
+function spliceChain(self: Accumulator, parts: Parts, from: Parts, part: u32): void {
+  if (load<u32>(slot(from, BLOCKS, part)) == 0) return;
+  const before: usize = load<u32>(slot(from, BEFORES, part));
+  const first = slot(parts, FIRSTS, part);
+  const behind = load<u32>(first);
+  if (behind == 0 || before != 0) store<u32>(first, load<u32>(slot(from, FIRSTS, part)));
+  if (behind == 0) {
+    store<u32>(slot(parts, CURSORS, part), load<u32>(slot(from, CURSORS, part)));
+    return;
+  }
+  if (before != 0) store<u32>(before, behind, LINK);
+  const end: usize = load<u32>(slot(from, CURSORS, part));
+  for (let at = end & ~(BLOCK - 1); at < end; at += ENTRY) partsAppend(self, load<u32>(at, GROUP), load<i64>(at));
+}
+
+/** The source's slabs come to be in front, where no blocks are taken any more. */
+function spliceSlabs(self: Accumulator, parts: Parts, source: Accumulator, from: Parts): void {
+  let last: usize = 0;
+  for (let slab = from.slabs; slab != 0; slab = load<u32>(slab)) {
+    regionAdopt(self.region, source.region, slab);
+    last = slab;
+  }
+  if (last == 0) return;
+  store<u32>(last, <u32>parts.slabs);
+  parts.slabs = from.slabs;
+  parts.held += from.held;
+}
+
 // ---- entries by number
 
 /** Address of the key of an entry. */
@@ -243,8 +338,15 @@ export function partsGroup(self: Accumulator, entry: u32): u32 {
     place = heads + ((<usize>low) << 2);
   }
   const part = parts.place / parts.span;
-  const rest = parts.place - part * parts.span;
-  return ((((rest >> parts.shift) << PART_BITS) | part) << parts.shift) | (rest & ((1 << parts.shift) - 1));
+  return groupOf(parts, part, parts.place - part * parts.span);
+}
+
+/** The group that `rest` says in its part. */
+// @ts-ignore: decorator
+@inline
+function groupOf(self: Parts, part: u32, rest: u32): u32 {
+  const shift = self.shift;
+  return ((((rest >> shift) << PART_BITS) | part) << shift) | (rest & ((1 << shift) - 1));
 }
 
 function waiting(self: Parts, entry: u32): usize {
@@ -307,54 +409,146 @@ function rest(shift: u32, group: u32): u32 {
 
 /** Lays the values of `groups` groups group by group. False when out of memory, with nothing changed. */
 export function partsSettle(self: Accumulator, groups: u32): bool {
+  if (!partsSettleBegin(self, groups)) return false;
+  if (partsSettling(self)) {
+    for (let part: u32 = 0; part < PARTS; part++) partsSettlePart(self, part);
+    partsSettleEnd(self);
+  }
+  return true;
+}
+
+/** Makes parts ready to be settled, unless they are or have begun to be. False when out of memory, with nothing changed. */
+export function partsSettleBegin(self: Accumulator, groups: u32): bool {
   const parts = partsOf(self);
+  if (parts.newHeads != 0) return true;
   const count = <u32>self.rows;
   const shift = parts.shift;
   const span = max<u32>(1, <u32>((<u64>groups + ((<u64>PARTS) << <u64>shift) - 1) >> <u64>(shift + PART_BITS))) << shift;
   if (self.heads != 0 && self.sideCount == count && parts.span == span) return true;
-  const headsBytes = ((<usize>span << PART_BITS) + 1) << 2;
-  const heads = regionBlock(self.region, headsBytes);
+  const heads = regionBlock(self.region, headsBytes(span));
   const values: usize = heads == 0 ? 0 : regionBlock(self.region, max<usize>((<usize>count) << 3, 64));
   if (values == 0) {
     regionFree(self.region, heads);
     return false;
   }
-  memory.fill(heads, 0, headsBytes);
-  const oldSpan = self.heads == 0 ? 0 : parts.span;
+  walk(parts);
   let start: u32 = 0;
   for (let part: u32 = 0; part < PARTS; part++) {
-    const ends = heads + ((<usize>(part * span)) << 2);
-    const old = self.heads + ((<usize>(part * oldSpan)) << 2);
-    countPart(parts, part, ends);
-    for (let at: usize = 0; at < (<usize>oldSpan) << 2; at += 4)
-      store<u32>(ends + at, load<u32>(ends + at) + runLength(old + at));
-    const first = start;
-    for (let at: usize = 0; at < (<usize>span) << 2; at += 4) {
-      const size = load<u32>(ends + at);
-      store<u32>(ends + at, start);
-      start += size;
-    }
-    for (let at: usize = 0; at < (<usize>oldSpan) << 2; at += 4) {
-      const to = load<u32>(ends + at);
-      const bytes = (<usize>runLength(old + at)) << 3;
-      memory.copy(values + ((<usize>to) << 3), self.values + ((<usize>load<u32>(old + at)) << 3), bytes);
-      store<u32>(ends + at, to + runLength(old + at));
-    }
-    scatterPart(parts, part, ends, values);
-    // Starts have become ends, each of which is the next one's start.
-    memory.copy(ends + 4, ends, (<usize>(span - 1)) << 2);
-    store<u32>(ends, first);
+    store<u32>(slot(parts, STARTS, part), start);
+    store<u32>(slot(parts, SETTLED, part), 0);
+    start += waitingOf(parts, part);
+    if (self.heads == 0) continue;
+    const old = self.heads + ((<usize>(part * parts.span)) << 2);
+    start += load<u32>(old + ((<usize>parts.span) << 2)) - load<u32>(old);
   }
-  store<u32>(heads + headsBytes - 4, count);
+  parts.newHeads = heads;
+  parts.newValues = values;
+  parts.newSpan = span;
+  return true;
+}
+
+/** Whether parts are being settled. */
+// @ts-ignore: decorator
+@inline
+export function partsSettling(self: Accumulator): bool {
+  return partsOf(self).newHeads != 0;
+}
+
+// @ts-ignore: decorator
+@inline
+function headsBytes(span: u32): usize {
+  return (((<usize>span) << PART_BITS) + 1) << 2;
+}
+
+/** Values of a part that wait. */
+function waitingOf(self: Parts, part: u32): u32 {
+  const blocks = load<u32>(slot(self, BLOCKS, part));
+  if (blocks == 0) return 0;
+  const last: usize = load<u32>(slot(self, CURSORS, part));
+  return (blocks - 1) * BLOCK_ENTRIES + <u32>((last & (BLOCK - 1)) / ENTRY);
+}
+
+/** Settles a part, unless it is; the others may be settled by other threads meanwhile. True: it was not. */
+export function partsSettlePart(self: Accumulator, part: u32): bool {
+  const parts = partsOf(self);
+  if (load<u32>(slot(parts, SETTLED, part)) != 0) return false;
+  const span = parts.newSpan;
+  const values = parts.newValues;
+  const ends = parts.newHeads + ((<usize>(part * span)) << 2);
+  memory.fill(ends, 0, (<usize>span) << 2);
+  const oldSpan = self.heads == 0 ? 0 : parts.span;
+  const old = self.heads + ((<usize>(part * oldSpan)) << 2);
+  countPart(parts, part, ends);
+  for (let at: usize = 0; at < (<usize>oldSpan) << 2; at += 4)
+    store<u32>(ends + at, load<u32>(ends + at) + runLength(old + at));
+  const first = load<u32>(slot(parts, STARTS, part));
+  let start = first;
+  for (let at: usize = 0; at < (<usize>span) << 2; at += 4) {
+    const size = load<u32>(ends + at);
+    store<u32>(ends + at, start);
+    start += size;
+  }
+  for (let at: usize = 0; at < (<usize>oldSpan) << 2; at += 4) {
+    const to = load<u32>(ends + at);
+    const bytes = (<usize>runLength(old + at)) << 3;
+    memory.copy(values + ((<usize>to) << 3), self.values + ((<usize>load<u32>(old + at)) << 3), bytes);
+    store<u32>(ends + at, to + runLength(old + at));
+  }
+  scatterPart(parts, part, ends, values);
+  // Starts have become ends, each of which is the next one's start.
+  memory.copy(ends + 4, ends, (<usize>(span - 1)) << 2);
+  store<u32>(ends, first);
+  store<u32>(slot(parts, SETTLED, part), 1);
+  return true;
+}
+
+/** The groups of a part that is being settled, as a span of places, each with the values of one. */
+export function partsPlaces(self: Accumulator): u32 {
+  return partsOf(self).newSpan;
+}
+
+/** The group that has a place of a part that is being settled. */
+export function partsPlaceGroup(self: Accumulator, part: u32, place: u32): u32 {
+  return groupOf(partsOf(self), part, place);
+}
+
+/** Address of the first value at a place of a part that has been settled while others have not. */
+export function partsPlaceBase(self: Accumulator, part: u32, place: u32): usize {
+  const parts = partsOf(self);
+  return parts.newValues + ((<usize>load<u32>(placeHead(parts, part, place))) << 3);
+}
+
+/** How many values there are. */
+export function partsPlaceSize(self: Accumulator, part: u32, place: u32): u32 {
+  const parts = partsOf(self);
+  const head = placeHead(parts, part, place);
+  // The part behind may not have its heads yet.
+  const isLast = place == parts.newSpan - 1;
+  const next = part == PARTS - 1 ? <u32>self.rows : load<u32>(slot(parts, STARTS, part + 1));
+  return (isLast ? next : load<u32>(head, 4)) - load<u32>(head);
+}
+
+// @ts-ignore: decorator
+@inline
+function placeHead(self: Parts, part: u32, place: u32): usize {
+  return self.newHeads + ((<usize>(part * self.newSpan + place)) << 2);
+}
+
+/** All parts have been settled: what lies settled is the log from now on. */
+export function partsSettleEnd(self: Accumulator): void {
+  const parts = partsOf(self);
+  const count = <u32>self.rows;
+  store<u32>(parts.newHeads + headsBytes(parts.newSpan) - 4, count);
   freeSlabs(self, parts);
   regionFree(self.region, self.heads);
   regionFree(self.region, self.values);
-  self.heads = heads;
-  self.values = values;
+  self.heads = parts.newHeads;
+  self.values = parts.newValues;
   self.sideCount = count;
-  parts.span = span;
+  parts.span = parts.newSpan;
   parts.place = 0;
-  return true;
+  parts.newHeads = 0;
+  parts.newValues = 0;
 }
 
 // @ts-ignore: decorator

@@ -6,10 +6,17 @@ import { Accumulator } from "./accumulator";
 import { textLogMode, textLogSort } from "./text-log";
 import { roundAverage192 } from "./round";
 import { orderLoad } from "./order-key";
-import { logBase, logLoad, logMode, logNext, logSelect, logSize } from "./value-log";
+import { SELECT_SCRATCH } from "./select-key";
+import { logBase, logMode, logNext, logSelect, logSize } from "./value-log";
+
+/** Scratch for `logResult`: what selecting needs, and after it what the mean of two decimals does. */
+const MEAN_SCRATCH: usize = 32 + 256;
+const MEAN: usize = (SELECT_SCRATCH + 15) & ~15;
+export const LOG_SCRATCH: usize = MEAN + MEAN_SCRATCH;
 
 /**
- * A group's result at `target` (16 bytes); false for null. The log is prepared; `scratch` is 32 + 256 bytes.
+ * The result of a group whose `size` values lie at `base`, at `target` (16 bytes); false for null. The values may move;
+ * `scratch` is LOG_SCRATCH.
  * The continuous quantile lies at (n - 1) p between two values, low (1 - d) + high d; the discrete one is the
  * first value with at least p n values up to it (as DuckDB has both).
  */
@@ -18,30 +25,30 @@ export function logResult(
   parameter: f64,
   scale: u32,
   log: Accumulator,
-  group: u32,
+  base: usize,
+  size: u32,
   target: usize,
   scratch: usize,
 ): bool {
-  const size = logSize(log, group);
   if (size == 0) return false;
   if (fn == <u32>AggregateFunction.MODE) {
-    logLoad(log, logMode(log, group), target);
+    orderLoad(log.type, logMode(log, base, size), target);
     if (log.type == <u32>Type.F64 && load<f64>(target) == 0) store<f64>(target, 0);
     if (log.type == <u32>Type.F32 && load<f32>(target) == 0) store<f32>(target, 0);
     return true;
   }
   if (fn == <u32>AggregateFunction.QUANTILE_DISC) {
-    orderLoad(log.type, logSelect(log, group, discreteRank(size, parameter)), target);
+    orderLoad(log.type, logSelect(log, base, size, discreteRank(size, parameter), scratch), target);
     return true;
   }
   const position = <f64>(size - 1) * parameter;
   const rank = min<u32>(<u32>floor<f64>(position), size - 1);
   const part = position - <f64>rank;
-  const selected = logSelect(log, group, rank);
-  const low = asFloat(log, selected, scale, scratch);
+  const selected = logSelect(log, base, size, rank, scratch);
+  const low = asFloat(log, selected, scale, scratch + MEAN);
   let value = low;
   if (part > 0 && rank + 1 < size) {
-    const high = asFloat(log, logNext(log, group, rank, selected), scale, scratch);
+    const high = asFloat(log, logNext(log, base, size, rank, selected), scale, scratch + MEAN);
     // Two equal neighbours are the result as they are; infinities have no way between them.
     if (reinterpret<i64>(low) != reinterpret<i64>(high)) value = low * (1 - part) + high * part;
   }

@@ -12,8 +12,9 @@ import { argTextBytes, argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
 import { cardinalityEstimate } from "./cardinality";
 import { minmaxLoad } from "./minmax";
-import { logResult, textLogResult } from "./quantile";
+import { LOG_SCRATCH, logResult, textLogResult } from "./quantile";
 import { textLogLongest } from "./text-log";
+import { logBase, logSize } from "./value-log";
 import { multisetCount, multisetExtreme, multisetExtremeBytes } from "./multiset";
 import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
@@ -67,12 +68,14 @@ export class Result {
   tail: u32;
   /** ARRAY with a tail: most items, 0 = all. */
   limit: u32;
+  /** Results of a log that were found while it was settled (8 bytes a group), 0 = none: see ready.ts. */
+  ready: usize;
 }
 
-export const RESULT_SIZE: usize = 72;
+export const RESULT_SIZE: usize = 80;
 
 /** Scratch for `resultValue`. */
-export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH + QUANTILE_SCRATCH;
+export const RESULT_SCRATCH: usize = MOMENTS_SCRATCH + QUANTILE_SCRATCH + LOG_SCRATCH;
 
 /** `Type` of a function's result; NONE where the function is not defined for `type`. */
 export function resultType(fn: u32, type: u32, flags: u32): u32 {
@@ -159,8 +162,12 @@ export function resultValue(
     return 1;
   }
   if (isArray(self.fn)) return arrayResult(self, group, target) ? 1 : 0;
-  if (values.family == <u32>Family.LOG)
-    return logResult(self.fn, self.parameter, self.scale, values, group, target, scratch) ? 1 : 0;
+  if (values.family == <u32>Family.LOG) {
+    const size = logSize(values, group);
+    if (self.ready == 0) return logValue(self, logBase(values, group), size, target, scratch) ? 1 : 0;
+    store<u64>(target, load<u64>(self.ready + ((<usize>group) << 3)));
+    return size == 0 ? 0 : 1;
+  }
   if (values.family == <u32>Family.LOG_TEXT)
     return textLogResult(self.fn, self.parameter, values, group, target) ? 1 : 0;
   if (isArg(values)) return argValue(values, group, target) ? 1 : 0;
@@ -201,6 +208,11 @@ export function resultValue(
       : sumExactValue(values, group, scratch),
   );
   return 1;
+}
+
+/** The result over a log of a group whose `size` values lie at `base`, as `logResult` gives it. */
+export function logValue(self: Result, base: usize, size: u32, target: usize, scratch: usize): bool {
+  return logResult(self.fn, self.parameter, self.scale, changetype<Accumulator>(self.values), base, size, target, scratch);
 }
 
 // @ts-ignore: decorator

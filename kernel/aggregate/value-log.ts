@@ -29,9 +29,10 @@ import {
   partsPlace,
   partsReserve,
   partsSettle,
+  partsSplice,
 } from "./log-parts";
 import { orderLoad, orderOf, orderWidth } from "./order-key";
-import { SELECT_SCRATCH, selectKey, selectNext } from "./select-key";
+import { selectKey, selectNext } from "./select-key";
 
 /** Below this many values an insertion sort is all there is to do. */
 const SMALL: u32 = 16;
@@ -183,6 +184,14 @@ export function logCombine(self: Accumulator, source: Accumulator, map: usize, f
   }
 }
 
+/**
+ * Takes all values of a source whose groups have the same numbers here, without going through them; the source has none
+ * afterwards. 1, or 0 where they are to be gone through, or -1 when out of memory, with nothing lost.
+ */
+export function logSplice(self: Accumulator, source: Accumulator): i32 {
+  return source.side == 0 ? 0 : partsSplice(self, source);
+}
+
 // @ts-ignore: decorator
 @inline
 export function logGroup(self: Accumulator, entry: u32): u32 {
@@ -215,10 +224,6 @@ export function logClear(self: Accumulator): void {
 export function logPrepare(self: Accumulator, groups: u32): bool {
   const count = logCount(self);
   if (self.side == 0 && self.heads != 0 && self.headsCapacity == groups && self.sideCount == count) return true;
-  if (self.scratch == 0 && self.stride == 8) {
-    self.scratch = regionBlock(self.region, SELECT_SCRATCH);
-    if (self.scratch == 0) return false;
-  }
   if (self.side != 0) return partsSettle(self, groups);
   const heads = regrow(self.region, self.heads, 0, ((<usize>groups) + 2) << 2);
   if (heads == 0) return false;
@@ -335,20 +340,19 @@ export function logSort(self: Accumulator, group: u32): void {
   else sort<Wide>(logBase(self, group), logSize(self, group));
 }
 
-/** Where the key of a group's value of rank `rank` (0 = smallest) is, until the next call. */
-export function logSelect(self: Accumulator, group: u32, rank: u32): usize {
-  const base = logBase(self, group);
-  const size = logSize(self, group);
-  if (self.stride == 8 && size >= COUNTED) return selectKey(base, size, rank, self.scratch);
+/**
+ * Where the key of rank `rank` (0 = smallest) is among a group's `size` values at `base`, until the next call.
+ * `scratch` is SELECT_SCRATCH.
+ */
+export function logSelect(self: Accumulator, base: usize, size: u32, rank: u32, scratch: usize): usize {
+  if (self.stride == 8 && size >= COUNTED) return selectKey(base, size, rank, scratch);
   if (self.stride == 8) select<i64>(base, size, rank);
   else select<Wide>(base, size, rank);
   return base + <usize>rank * <usize>self.stride;
 }
 
 /** The same for the next rank, which exists; `selected` is where the one of `rank` is. */
-export function logNext(self: Accumulator, group: u32, rank: u32, selected: usize): usize {
-  const base = logBase(self, group);
-  const size = logSize(self, group);
+export function logNext(self: Accumulator, base: usize, size: u32, rank: u32, selected: usize): usize {
   const stride: usize = self.stride;
   if (stride == 8 && size >= COUNTED) return selectNext(base, size, rank, selected);
   let best = selected + stride;
@@ -359,17 +363,17 @@ export function logNext(self: Accumulator, group: u32, rank: u32, selected: usiz
   return best;
 }
 
-/** The entry of the most frequent value of a group that has any, the smallest where several are. -0 is +0. */
-export function logMode(self: Accumulator, group: u32): u32 {
-  const first = logFirst(self, group);
-  const size = logSize(self, group);
-  const base = self.values + <usize>first * <usize>self.stride;
+/**
+ * Where the key of the most frequent of a group's `size` values at `base` is, the smallest where several are. -0 is +0.
+ */
+export function logMode(self: Accumulator, base: usize, size: u32): usize {
   if (self.stride != 8) {
     sort<Wide>(base, size);
-    return first + longestRun<Wide>(base, size);
+    return base + ((<usize>longestRun<Wide>(base, size)) << 4);
   }
   sort<i64>(base, size);
-  if (self.type != <u32>Type.F32 && self.type != <u32>Type.F64) return first + longestRun<i64>(base, size);
+  if (self.type != <u32>Type.F32 && self.type != <u32>Type.F64)
+    return base + ((<usize>longestRun<i64>(base, size)) << 3);
   let best: u32 = 0;
   let longest: u32 = 0;
   for (let start: u32 = 0; start < size; ) {
@@ -382,7 +386,7 @@ export function logMode(self: Accumulator, group: u32): u32 {
     }
     start = end;
   }
-  return first + best;
+  return base + ((<usize>best) << 3);
 }
 
 /** -0, which is -1 in this order, as +0. */

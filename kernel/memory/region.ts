@@ -49,19 +49,28 @@ export function regionBlock(region: usize, bytes: usize): usize {
   if (bytes > 0xffe00000) return 0; // unreached: needs more than 4 GiB
   const block = heapAllocate(load<u32>(region), load<u32>(region, ACCOUNT), bytes + LINKS);
   if (block == 0) return 0;
+  link(region, block);
+  return block + LINKS;
+}
+
+function link(region: usize, block: usize): void {
   const first: usize = load<u32>(region, FIRST);
   store<u32>(block, <u32>first);
   store<u32>(block, 0, 4);
   if (first != 0) store<u32>(first, <u32>block, 4);
   store<u32>(region, <u32>block, FIRST);
   store<u32>(region, load<u32>(region, HELD) + <u32>heapCapacity(block), HELD);
-  return block + LINKS;
 }
 
 /** Gives one block of the region back. `payload` 0 is ignored. */
 export function regionFree(region: usize, payload: usize): void {
   if (payload == 0) return;
   const block = payload - LINKS;
+  unlink(region, block);
+  heapFree(load<u32>(region), block);
+}
+
+function unlink(region: usize, block: usize): void {
   const next: usize = load<u32>(block);
   const previous: usize = load<u32>(block, 4);
   if (previous == 0) store<u32>(region, <u32>next, FIRST);
@@ -69,7 +78,13 @@ export function regionFree(region: usize, payload: usize): void {
   // unreached: a region's oldest block is the chunk that its small things are cut from, which never goes alone
   if (next != 0) store<u32>(next, <u32>previous, 4);
   store<u32>(region, load<u32>(region, HELD) - <u32>heapCapacity(block), HELD);
-  heapFree(load<u32>(region), block);
+}
+
+/** Makes a block of another region on the same memory one of this region. */
+export function regionAdopt(region: usize, other: usize, payload: usize): void {
+  const block = payload - LINKS;
+  unlink(other, block);
+  link(region, block);
 }
 
 /** Payload bytes that a block can hold (at least what was asked for). */

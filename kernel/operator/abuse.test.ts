@@ -168,6 +168,8 @@ function abuse(raw: Raw, round: number): void {
           if (draws.chance(30)) raw.status("op_divide", other, draws.chance(80) ? 256 : draws.word(raw));
           if (draws.chance(50)) raw.status("op_combine_part", handle, other, draws.below(300));
           raw.status("op_watermark", other, 0, END);
+          if (draws.chance(50)) raw.status("op_ready", draws.chance(80) ? other : handle);
+          if (draws.chance(50)) raw.status("op_ready_part", other, draws.below(70));
           raw.status("op_pull", other, out, 65536, 0);
           raw.status("op_destroy", other);
         }

@@ -13,19 +13,20 @@ import {
   accumulatorCombineReserve,
   pairsCombine,
   pairsCount,
+  pairsTake,
 } from "../aggregate/combine";
 import { sumIntegerTighten } from "../aggregate/sum-integer";
 import { regrow } from "../column/builder";
 import { BITMAP_BYTES } from "../column/vector";
 import { Copying, copyAssign, copyIsAlike, copyPrepare, copySpan, copyTextsAgree } from "../group/copy";
-import { groupsIsOccupied } from "../group/state";
-import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { NO_GROUP, groupsIsOccupied } from "../group/state";
+import { contextRoot, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut, regionFree } from "../memory/region";
 import { backlogWork } from "./aggregate-backlog";
 import { changelogReserve, changelogTouch } from "./aggregate-changelog";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
-import { Operator } from "./operator";
+import { Operator, handleAt } from "./operator";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 
@@ -49,9 +50,12 @@ export class Combination {
   end: u32;
   /** Whether the source's ids of texts are the target's. */
   agree: u32;
+  /** Whether the source may lose its values, which are then not copied, and whether it has. */
+  gives: u32;
+  gave: u32;
 }
 
-export const COMBINATION_SIZE: usize = 40;
+export const COMBINATION_SIZE: usize = 48;
 /** Groups, or pairs, that a call of `aggregateCombine` goes through. */
 const CALL_GROUPS: u32 = Abi.MORSEL_ROWS;
 
@@ -94,6 +98,7 @@ export function aggregateCombine(context: usize, operator: usize, source: usize,
       const begun = combineBegin(context, work, operator, source);
       if (begun < 0) return begun;
       work.source = handle;
+      work.gives = self.flags & <u32>AggregateFlag.SHARED;
     }
     head.rowsIn += other.rowsIn;
     head.batchesIn += other.batchesIn;
@@ -111,11 +116,19 @@ export function aggregateCombine(context: usize, operator: usize, source: usize,
       regionFree(operator, work.map);
       work.map = 0;
       work.source = 0;
+      if (work.gave != 0) changetype<Operator>(source).failed = 1;
       return Status.NEED_INPUT;
     }
     left -= min(left, <u32>done);
   }
   return Status.HAS_MORE;
+}
+
+/** A source that has lost values is of no use when the rest of it is not to follow. */
+export function combineGaveUp(context: usize, operator: usize): void {
+  const work = changetype<Combination>(aggregationOf(operator).combination);
+  const source: usize = work.gave == 0 ? 0 : handleAt(contextRoot(context), work.source);
+  if (source != 0) changetype<Operator>(source).failed = 1;
 }
 
 /** Begins to fold `source` into `target`. 0, or an error. */
@@ -124,6 +137,8 @@ export function combineBegin(context: usize, work: Combination, target: usize, s
   work.accumulator = 0;
   work.pair = 0;
   work.broken = 0;
+  work.gives = 0;
+  work.gave = 0;
   work.order = 0;
   work.end = groupsOf(aggregationOf(source)).count;
   work.agree = copyTextsAgree(groupsOf(aggregationOf(target)), groupsOf(aggregationOf(source))) ? 1 : 0;
@@ -257,6 +272,16 @@ export function hasPairs(self: Aggregation): bool {
   return false;
 }
 
+/** Whether `map` leaves every group its number. */
+function isSameMap(source: Aggregation, map: usize): bool {
+  const groups = groupsOf(source).count;
+  for (let group: u32 = 0; group < groups; group++) {
+    const number = load<u32>(map + ((<usize>group) << 2));
+    if (number != group && number != NO_GROUP) return false;
+  }
+  return true;
+}
+
 /** Moves a vector of pairs: see `combineStep`. */
 export function combinePairs(context: usize, work: Combination, target: usize, source: usize): i32 {
   const to = aggregationOf(target);
@@ -268,6 +293,14 @@ export function combinePairs(context: usize, work: Combination, target: usize, s
     work.pair = 0;
     const pairs = pairsCount(accumulator);
     if (first >= pairs) continue;
+    if (first == 0 && work.gives != 0 && isSameMap(from, work.map)) {
+      const took = pairsTake(accumulatorAt(to, work.accumulator), accumulator);
+      if (took < 0) return failMemory(context, 0);
+      if (took > 0) {
+        work.gave = 1;
+        continue;
+      }
+    }
     const next = pairsCombine(accumulatorAt(to, work.accumulator), accumulator, work.map, first, pairs);
     if (next < 0) {
       work.pair = first;

@@ -22,6 +22,7 @@ import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
 import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
+import { aggregateReady } from "./aggregate-ready";
 import { aggregatePrepareResults } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
@@ -50,6 +51,8 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
     outputDescribe(self.output, out, 0, 0);
     return waiting;
   }
+  const readied = aggregateReady(context, operator);
+  if (readied < 0) return readied;
   const rows = aggregateEmit(context, operator, min(maxRows, PULL_ROWS), aggregateTextLimit(maxBytes));
   if (rows < 0) {
     if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;

@@ -11,7 +11,7 @@ import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
-import { Combination, aggregateCombine, aggregateCombines, aggregateCombining, aggregateIsAlike } from "./aggregate-combine";
+import { Combination, aggregateCombine, aggregateCombines, aggregateCombining, aggregateIsAlike, combineGaveUp } from "./aggregate-combine";
 import { divisionTakes } from "./aggregate-division";
 import { rowsHeld, rowsIn as aggregateRowsIn, rowsOut as aggregateRowsOut, rowsPrepare, rowsWidth } from "./aggregate-leave";
 import { aggregateMerge, aggregateMergeOpen, aggregateRelease } from "./aggregate-merge";
@@ -24,6 +24,7 @@ import {
   partialHasLeft,
   partialMustRestart,
 } from "./aggregate-partial";
+import { READY_PARTS, aggregateReadyBegin, aggregateReadyPart } from "./aggregate-ready";
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import {
   aggregateCreate,
@@ -584,6 +585,31 @@ export function combinePart(context: usize, handle: u32, other: u32, part: u32):
   return aggregateCombinePart(context, operator, source, part);
 }
 
+/** Begins to ready the results of an aggregation that has ended; how many parts that has, 0 where it takes no time. */
+export function ready(context: usize, handle: u32): i32 {
+  const operator = enterAggregate(context, handle);
+  if (operator == 0) return status(context);
+  if (changetype<Operator>(operator).snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  return aggregateReadyBegin(context, operator);
+}
+
+/** Does one of these parts; several threads may be at it, each with its own. */
+export function readyPart(context: usize, handle: u32, part: u32): i32 {
+  const operator = enterAggregate(context, handle);
+  if (operator == 0) return status(context);
+  if (part >= READY_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  aggregateReadyPart(context, operator, part);
+  return Status.NEED_INPUT;
+}
+
+/** The operator of a handle when it is an aggregation; 0 with the error recorded. */
+function enterAggregate(context: usize, handle: u32): usize {
+  const operator = enter(context, handle);
+  if (operator == 0 || changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) return operator;
+  fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  return 0;
+}
+
 /** The operator of a handle when it is a sort; 0 with the error recorded. */
 function enterSort(context: usize, handle: u32): usize {
   const operator = enter(context, handle);
@@ -649,7 +675,10 @@ export function release(context: usize, handle: u32): i32 {
   if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) {
     aggregateRelease(operator);
     // As with a half-done merge: it cannot be undone.
-    if (aggregateCombining(operator)) head.failed = 1;
+    if (aggregateCombining(operator)) {
+      head.failed = 1;
+      combineGaveUp(context, operator);
+    }
   }
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) {
     windowStateRelease(operator);

@@ -154,6 +154,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       ["op_rows_out", out],
       ["op_rows_in", out, 1, 0, 1, 1],
       ["op_divide", PARTS],
+      ["op_ready"],
+      ["op_ready_part", 0],
       ["op_release"],
       ["op_destroy"],
       ["op_stats", out],
@@ -240,6 +242,11 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     ])
       bad(Reason.STATE_KIND, "op_combine_part", target!, source!, 0);
     bad(Reason.STATE_KIND, "op_attach", project, sums, 0);
+    for (const handle of [project, windows]) {
+      bad(Reason.STATE_KIND, "op_ready", handle);
+      bad(Reason.STATE_KIND, "op_ready_part", handle, 0);
+    }
+    bad(Reason.BAD_CONFIG, "op_ready_part", sums, 64);
     bad(Reason.STATE_KIND, "op_rows_out", project, out);
     for (const handle of [project, sketches, windows, make(OperatorKind.HASH_AGGREGATE, ONE_SUM)])
       bad(Reason.STATE_KIND, "op_rows_in", handle, out, 1, 0, 1, 1);
@@ -340,6 +347,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     busy("op_combine", open, sums);
     busy("op_combine", sums, open);
     busy("op_combine_part", open, divided, 0);
+    busy("op_ready", open);
+    busy("op_ready", divided);
     busy("op_rows_in", open, out, 1, 0, 1, 1);
     busy("op_rows_out", open, out);
     busy("op_rows_out", divided, out);

@@ -645,6 +645,19 @@ export class Operator {
     this.#run((exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part));
   }
 
+  /**
+   * Begins to ready the results of this aggregation, which has ended: how many parts of that there are to be done
+   * (`readyPart`, by any thread); 0 where results do not take long. What is not done the first pull does.
+   */
+  ready(): number {
+    return this.#run((exports, context) => exports.op_ready(context, this.#handle));
+  }
+
+  /** Does a part of what `ready` has begun. */
+  readyPart(part: number): void {
+    this.#run((exports, context) => exports.op_ready_part(context, this.#handle, part));
+  }
+
   /** Learns the ranges of a sort's columns, as `split` needs them. */
   measure(): void {
     this.#run((exports, context) => exports.op_measure(context, this.#handle));

@@ -49,6 +49,8 @@ export type Task =
   | { readonly kind: "divide"; readonly parts: number }
   /** A part: that of all these operators is folded into the worker's own. */
   | { readonly kind: "combine"; readonly sources: readonly number[] }
+  /** A part: that of the results of this aggregation is readied. */
+  | { readonly kind: "ready"; readonly operator: number }
   /** A sort's handle: the ranges of its columns are learnt. */
   | { readonly kind: "measure" }
   /** A sort's handle: its rows are divided as the leader says. */
@@ -169,6 +171,7 @@ export function runWorker(port: WorkerPort): void {
     if (task.kind === "pushTogether") return pushTogether(task, handle, value);
     if (task.kind === "process") return pushAndPull(task, value);
     if (task.kind === "divide") return exports.op_divide(context, value, task.parts);
+    if (task.kind === "ready") return exports.op_ready_part(context, task.operator, value);
     if (task.kind === "measure") return exports.op_measure(context, value);
     if (task.kind === "range") return takeAndPull(task, value);
     if (task.kind === "divideBy") {

@@ -5,8 +5,12 @@
 // as are those that all operators number alike: that adds arrays up. Others are divided by their keys' hash, by each
 // operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
 // operators, into an operator of his own. These have no group in common and are the result.
+//
+// What takes long before the first result leaves, laying many values group by group and selecting among them, is done
+// by all, too, in parts that the kernel names (kernel/operator/aggregate-ready.ts).
 
-import type { InputBatch, Kernel, Operator } from "../kernel/index.js";
+import { OperatorKind } from "../../../kernel/abi/operator.js";
+import { END_OF_INPUT, type InputBatch, type Kernel, type Operator } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
 import { SharedPush } from "./shared-push.js";
 import { SharedWork } from "./shared-work.js";
@@ -89,10 +93,12 @@ export class ParallelPush {
     this.#isFinishing = true;
     try {
       yield* this.#push.finish();
-      if (this.#operators.length === 1) return;
-      this.merged = this.#operators.length;
-      if (this.#isDivided()) yield* this.#divide();
-      else yield* this.#push.fold();
+      if (this.#operators.length > 1) {
+        this.merged = this.#operators.length;
+        if (this.#isDivided()) yield* this.#divide();
+        else yield* this.#push.fold();
+      }
+      for (const operator of this.#operators) yield* this.#ready(operator);
     } finally {
       this.#isFinishing = false;
     }
@@ -114,21 +120,34 @@ export class ParallelPush {
     while (this.#operators.length <= this.#pool.threads) this.#operators.push(this.#create());
     const [own, ...others] = this.#operators;
     const byHandle = new Map(this.#sources.map((source) => [source.handle, source]));
-    yield* this.#share({ kind: "divide", parts: PARTS }, others, [...byHandle.keys()], (handle) =>
+    const handles = others.map(({ handle }) => handle);
+    yield* this.#share({ kind: "divide", parts: PARTS }, handles, [...byHandle.keys()], (handle) =>
       byHandle.get(handle)!.divide(PARTS),
     );
     const sources = [...byHandle.keys()];
-    yield* this.#share({ kind: "combine", sources }, others, [...Array(PARTS).keys()], (part) => {
+    yield* this.#share({ kind: "combine", sources }, handles, [...Array(PARTS).keys()], (part) => {
       for (const source of this.#sources) own!.combinePart(source, part);
     });
     for (const source of this.#sources.splice(0)) source.destroy();
   }
 
-  *#share(task: Task, others: readonly Operator[], values: readonly number[], own: (value: number) => void) {
+  /** Readies results that take long: no more rows come. */
+  *#ready(operator: Operator): Generator<void> {
+    if (operator.kind !== OperatorKind.HASH_AGGREGATE) return;
+    operator.watermark(END_OF_INPUT);
+    const parts = operator.ready();
+    if (parts === 0) return;
+    const none = Array.from({ length: this.#pool.threads }, () => 0);
+    yield* this.#share({ kind: "ready", operator: operator.handle }, none, [...Array(parts).keys()], (part) =>
+      operator.readyPart(part),
+    );
+  }
+
+  *#share(task: Task, handles: readonly number[], values: readonly number[], own: (value: number) => void) {
     const [first] = this.#operators;
     this.#work = new SharedWork(this.#kernel, this.#pool, {
       task,
-      handles: others.map(({ handle }) => handle),
+      handles,
       ring: values.length,
       failure: (_, record) => first!.errorAt(record),
     });

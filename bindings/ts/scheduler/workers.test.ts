@@ -29,9 +29,12 @@ import {
   max,
   median,
   min,
+  mode,
   type Plan,
+  quantile,
   rollup,
   session,
+  stddev,
   stringAgg,
   sum,
   timestamp,
@@ -228,12 +231,17 @@ function cellText(cell: Value): string {
 const text = (rows: readonly (readonly Value[])[]) => inOrder(rows).sort();
 
 /** Runs a plan in more and more memory, until that does: each time before is an error that leaves nothing behind. */
-async function memoryEnds(engine: Engine, plan: Plan, written: typeof text): Promise<void> {
+async function memoryEnds(
+  engine: Engine,
+  plan: Plan,
+  written: typeof text,
+  data: readonly BatchData[] = batches,
+): Promise<void> {
   const before = engine.stats().usedBytes;
-  const expected = written(resultRows(await engine.collect(plan, { t: batches })));
+  const expected = written(resultRows(await engine.collect(plan, { t: data })));
   let refused = 0;
   for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
-    const isDone = await engine.collect(plan, { t: batches }, { memory }).then(
+    const isDone = await engine.collect(plan, { t: data }, { memory }).then(
       (table) => {
         expect(written(resultRows(table))).toEqual(expected);
         return true;
@@ -546,6 +554,106 @@ describe("what goes wrong", () => {
     await expect(engine.collect(grouped, { t: many })).rejects.toMatchObject({ code: "MEMORY_LIMIT" });
     expect(engine.stats().usedBytes).toBe(before);
     expect(resultRows(await engine.collect(plan, { t: batches })).length).toBe(14);
+    await engine.close();
+  });
+});
+
+describe("every value of a group, where there are many", () => {
+  const LOGGED = 400_000;
+  const fields = [
+    { name: "k", type: int32, nullable: true },
+    { name: "x", type: float64, nullable: true },
+    { name: "n", type: int32, nullable: false },
+  ];
+  /** Ten batches, whose keys are null here and there. */
+  const data = Array.from({ length: 10 }, (_, at): BatchData => {
+    const length = LOGGED / 10;
+    const mixed = Uint32Array.from({ length }, (_, row) => Math.imul(at * length + row + 1, 0x9e3779b1));
+    const keys = Int32Array.from(mixed, (word) => (word >>> 8) % 2003);
+    const validity = new Uint8Array(length / 8).fill(0xff);
+    for (let row = at; row < length; row += 907) validity[row >> 3]! &= ~(1 << (row & 7));
+    const floats = Float64Array.from(mixed, (word) => ((word % 100_003) - 50_000) / 7);
+    const integers = Int32Array.from(mixed, (word) => word % 1009);
+    const columns = [keys, floats, integers].map((values, index) => ({
+      ...writeColumn(fields[index]!.type, []),
+      length,
+      values: new Uint8Array(values.buffer),
+      ...(index === 0 ? { validity, nullCount: -1 } : {}),
+    }));
+    return { schema: { fields }, length, columns };
+  });
+  const all = { m: median("x"), q: quantile("x", 0.9), s: stddev("x"), n: mode("n"), c: count() };
+  const plans: Readonly<Record<string, Plan>> = {
+    "of keys that all number alike": t.groupBy("k").aggregate(all) as Plan,
+    "of keys that all number in their own way": t
+      .groupBy({ far: col("k").cast(int64).mul(1_000_000_007) })
+      .aggregate(all) as Plan,
+    "of one group": t.aggregate(all) as Plan,
+    "of a group that has most, and others": t
+      .groupBy({ few: col("k").lt(3), some: col("n").mod(5) })
+      .aggregate(all) as Plan,
+    "of no rows": t.where(col("n").lt(0)).groupBy("k").aggregate(all) as Plan,
+    "of grouping sets": t.groupBy(rollup({ a: col("k").mod(7) }, "k")).aggregate(all) as Plan,
+  };
+
+  it.each(Object.entries(plans))("%s: the bits of one thread", async (_name, plan) => {
+    const one = await openReady({ workers: 1 });
+    const expected = text(resultRows(await one.collect(plan, { t: data })));
+    await one.close();
+    for (const workers of [2, 3, 4, 7]) {
+      const engine = await openReady({ workers, faults: { jitterUs: 300 } });
+      const before = engine.stats().usedBytes;
+      const table = await engine.load(data);
+      expect(text(resultRows(await engine.collect(plan, { t: table })))).toEqual(expected);
+      const kept = await engine.collect(plan, { t: data }, { result: "kernel" });
+      expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+      kept.free();
+      table.free();
+      expect(engine.stats().usedBytes).toBe(before);
+      await engine.close();
+    }
+  });
+
+  it("results are readied by all threads", async () => {
+    const engine = await openReady({ workers: 2, faults: { leavesPieces: true } });
+    const morsels = () => engine.stats().workers.each.reduce((sum, one) => sum + one.morsels, 0);
+    const before = morsels();
+    await engine.collect(plans["of keys that all number alike"]!, { t: data });
+    // All morsels but the first, and all 64 parts.
+    expect(morsels() - before).toBe(data.length - 1 + 64);
+    await engine.close();
+  });
+
+  it("memory that ends at any point is an error, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 10 } });
+    await memoryEnds(engine, plans["of keys that all number alike"]!, text, data);
+    await engine.close();
+  });
+
+  it("a signal at any moment ends it, and its memory is back", async () => {
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 2000 } });
+    const before = engine.stats().usedBytes;
+    let stopped = 0;
+    for (const ms of [0, 2, 5, 10, 20, 40]) {
+      const controller = new AbortController();
+      async function* source() {
+        yield* data;
+        setTimeout(() => controller.abort(new Error("enough")), ms);
+      }
+      const run = engine.collect(
+        plans["of keys that all number alike"]!,
+        { t: source() },
+        {
+          signal: controller.signal,
+        },
+      );
+      await run.catch((error) => {
+        expect(error.message).toBe("enough");
+        stopped++;
+      });
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+    expect(stopped).toBeGreaterThanOrEqual(2);
     await engine.close();
   });
 });
