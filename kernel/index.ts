@@ -107,8 +107,8 @@ export function op_pass(ctx: usize, handle: u32, batch: usize): i32 {
   return operators.pass(ctx, handle, batch);
 }
 
-export function op_divide(ctx: usize, handle: u32, parts: u32): i32 {
-  return operators.divide(ctx, handle, parts);
+export function op_divide(ctx: usize, handle: u32, parts: u32, like: u32): i32 {
+  return operators.divide(ctx, handle, parts, like);
 }
 
 export function op_combine_part(ctx: usize, handle: u32, source: u32, part: u32): i32 {

@@ -19,9 +19,11 @@ import {
   internedAddress,
   internedCount,
   internedLength,
+  internerFollow,
   internerLearn,
   internerReserve,
   internersAgree,
+  internersLearntOne,
 } from "./interner";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
@@ -46,6 +48,34 @@ export function copyTextsAgree(target: Groups, source: Groups): bool {
     if (texts != 0 && !internersAgree(groupsKey(target, index).interner, texts)) return false;
   }
   return true;
+}
+
+/**
+ * Whether every text that the source knows is of the dictionary that the target has learnt, and learnt likewise: then
+ * ids of texts mean the same as far as both know them.
+ */
+export function copyLearntOne(target: Groups, source: Groups): bool {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const texts = groupsKey(source, index).interner;
+    if (texts == 0 || internedCount(texts) == 0) continue;
+    if (!internersLearntOne(groupsKey(target, index).interner, texts)) return false;
+  }
+  return true;
+}
+
+/**
+ * Gives a target that knows no texts, or has learnt the same dictionaries, all that the source has learnt. -1 when out of
+ * memory, 0 where it knows others.
+ */
+export function copyFollow(target: Groups, source: Groups): i32 {
+  for (let index: u32 = 0; index < source.keyCount; index++) {
+    const texts = groupsKey(source, index).interner;
+    const own = groupsKey(target, index).interner;
+    if (texts == 0 || internedCount(texts) == 0) continue;
+    if (internedCount(own) != 0 && !internersLearntOne(own, texts)) return 0;
+    if (!internerFollow(own, texts)) return -1;
+  }
+  return 1;
 }
 
 /** Most texts of a key that a target takes over at once: they are compared whenever groups come. */

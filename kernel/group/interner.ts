@@ -70,7 +70,8 @@ export class Interner {
   longest: u32;
   /** 1 when the dictionary's codes are the ids: it was learnt whole, in order, first. */
   identity: u32;
-  reserved: u32;
+  /** The dictionary whose codes, from 0 on, all ids are, and nothing else is; 0 when they are not one's. */
+  learnt: u32;
   /** A block's tags (u32) and the rows to probe one by one (u16). */
   scratch: usize;
   /** Bytes of all texts. */
@@ -263,6 +264,7 @@ function addText(interner: usize, piece: usize, slot: usize, tag: u32, address: 
   self.bytes += length;
   self.longest = max(self.longest, length);
   self.count = id + 1;
+  self.learnt = 0;
   return id;
 }
 
@@ -295,10 +297,37 @@ export function internerLearn(interner: usize, other: usize): bool {
   return true;
 }
 
+/** Whether both have learnt one dictionary, as far as each has seen it, and nothing else: then no id differs. */
+export function internersLearntOne(interner: usize, other: usize): bool {
+  const learnt = changetype<Interner>(interner).learnt;
+  return learnt != 0 && learnt == changetype<Interner>(other).learnt;
+}
+
+/**
+ * Gives an interner without texts, or one that has learnt the dictionary of `other`, what that has learnt of it. False
+ * when out of memory, and then it is of no use.
+ */
+export function internerFollow(interner: usize, other: usize): bool {
+  const self = changetype<Interner>(interner);
+  const count = internedCount(other);
+  if (self.count >= count) return true;
+  let bytes: usize = 0;
+  for (let id = self.count; id < count; id++) bytes += internedLength(other, id);
+  if (!internerReserve(interner, count - self.count, bytes)) return false;
+  slotsExpect(interner, count - self.count);
+  while (self.count < count) {
+    const id = self.count;
+    if (internText(interner, internedAddress(other, id), internedLength(other, id)) != id) return false;
+  }
+  self.learnt = changetype<Interner>(other).learnt;
+  return true;
+}
+
 /** Whether each text of `other` has the same id in `interner`. */
 export function internersAgree(interner: usize, other: usize): bool {
   const count = changetype<Interner>(other).count;
   if (count > changetype<Interner>(interner).count) return false;
+  if (internersLearntOne(interner, other)) return true;
   for (let id: u32 = 0; id < count; id++) {
     const length = internedLength(other, id);
     if (internedLength(interner, id) != length) return false;
@@ -333,6 +362,7 @@ export function internerUseDictionary(interner: usize, dictionary: usize, id: u3
   self.identity = 0;
   if (first && id != 0 && length <= WHOLE_DICTIONARY && rows >= WHOLE_ROWS)
     self.identity = learnWhole(interner, dictionary, known, length) ? 1 : 0;
+  if (self.identity != 0) self.learnt = id;
   return true;
 }
 
@@ -459,6 +489,7 @@ export function internerClear(interner: usize): void {
   slotsClear(interner);
   arenaClear(internerArena(interner));
   self.count = 0;
+  self.learnt = 0;
   self.longest = 0;
   self.bytes = 0;
 }

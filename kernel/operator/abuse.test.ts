@@ -165,7 +165,13 @@ function abuse(raw: Raw, round: number): void {
           raw.status("op_merge", other, batch);
           if (draws.chance(50)) raw.status("op_combine", draws.chance(50) ? handle : other, other);
           if (draws.chance(50)) raw.status("op_combine", other, handle);
-          if (draws.chance(30)) raw.status("op_divide", other, draws.chance(80) ? 256 : draws.word(raw));
+          if (draws.chance(30))
+            raw.status(
+              "op_divide",
+              other,
+              draws.chance(80) ? 256 : draws.word(raw),
+              draws.pick([0, 0, other, handle, draws.word(raw)]),
+            );
           if (draws.chance(50)) raw.status("op_combine_part", handle, other, draws.below(300));
           raw.status("op_watermark", other, 0, END);
           if (draws.chance(50)) raw.status("op_ready", draws.chance(80) ? other : handle);
@@ -175,7 +181,7 @@ function abuse(raw: Raw, round: number): void {
         }
         if (draws.chance(30)) raw.status("op_merge", handle, batch);
         if (draws.chance(30)) raw.status("op_combine", handle, draws.chance(50) ? handle : draws.word(raw));
-        if (draws.chance(5)) raw.status("op_divide", handle, 256);
+        if (draws.chance(5)) raw.status("op_divide", handle, 256, draws.chance(50) ? 0 : handle);
         if (draws.chance(30)) leaveRows(raw, draws, handle);
         if (kind === OperatorKind.SORT) shareSort(raw, draws, handle, sound);
         break;

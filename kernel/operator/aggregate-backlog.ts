@@ -46,6 +46,7 @@ import {
   groupsRows,
   groupsToHash,
 } from "../group/groups";
+import { copyLearntOne } from "../group/copy";
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
 import { fail, failMemory } from "../memory/context";
 import { copyBytes } from "../memory/copy";
@@ -175,8 +176,8 @@ export function backlogConsider(operator: usize, rows: u32, before: u32): void {
   const groups = groupsOf(self);
   if (groups.tier != <u32>Tier.HASH || self.backlogRefused) return;
   const fault = (self.fault & <u32>AggregateFault.SET_ASIDE) != 0;
-  // Texts' ids are each operator's own: rows with such are worked off before they are divided.
-  const shared = (self.flags & <u32>AggregateFlag.SHARED) != 0 && !groupsHaveTexts(groups);
+  // Where texts' ids are each operator's own, rows with such are worked off before they are divided.
+  const shared = (self.flags & <u32>AggregateFlag.SHARED) != 0 && copyLearntOne(groups, groups);
   const begin = shared ? BEGIN_SHARED_GROUPS : BEGIN_GROUPS;
   const share = shared ? NEW_SHARED_SHARE : NEW_SHARE;
   if (!fault && (groups.count < begin || groups.count - before < rows / share || rows == 0)) return;

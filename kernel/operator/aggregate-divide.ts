@@ -6,21 +6,22 @@
 // operator's own); a null key that has no mask has none, and belongs to partition 0. Rows that were set aside lie in
 // such partitions already (aggregate-backlog.ts) and are applied where they are taken, without having been looked up
 // before; but where texts are keys, or a partition holds a large part of the rows (a frequent key), they are worked off
-// here.
+// here. Operators whose texts are all of the same dictionaries, learnt whole, have the same ids: then these are in the tag,
+// packed rows are taken as they lie, and whoever takes them learns the texts first.
 //
 // From then on the source is only read, by as many threads as like. Aggregates that keep pairs of a group and a value
 // are not taken: going through the pairs for each partition would cost more than is saved.
 //
-//   division: +0 u32 group numbers, by partition  +4 u32[257] where each partition begins
+//   division: +0 u32 group numbers, by partition  +4 u32[257] where each partition begins  then u32 1: by ids of texts
 
-import { Status } from "../abi/status";
+import { Reason, Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { sumExactSettle } from "../aggregate/sum-exact";
-import { copyFewTextsAgree, copyTextsLearn } from "../group/copy";
+import { copyFewTextsAgree, copyFollow, copyLearntOne, copyTextsLearn } from "../group/copy";
 import { groupsHaveTexts } from "../group/groups";
 import { groupsByMark } from "../group/order";
 import { groupsTops } from "../group/tops";
-import { failMemory, scratchMark, scratchReset } from "../memory/context";
+import { fail, failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { BACKLOG_PARTITIONS, backlogCombine, backlogWorkLarge } from "./aggregate-backlog";
 import {
@@ -36,7 +37,8 @@ import { Operator } from "./operator";
 
 export const DIVISION_PARTS: u32 = BACKLOG_PARTITIONS;
 const STARTS: usize = 4;
-const DIVISION_SIZE: usize = STARTS + (<usize>DIVISION_PARTS + 1) * 4;
+const BY_IDS: usize = STARTS + (<usize>DIVISION_PARTS + 1) * 4;
+const DIVISION_SIZE: usize = BY_IDS + 4;
 
 /** Whether aggregations of this kind can be divided. */
 export function aggregateDivides(operator: usize): bool {
@@ -49,11 +51,22 @@ export function aggregateDivided(operator: usize): bool {
   return aggregationOf(operator).division != 0;
 }
 
-/** Divides the groups. NEED_INPUT, or OUT_OF_MEMORY: then it may be tried again. */
-export function aggregateDivide(context: usize, operator: usize): i32 {
+/**
+ * Whether packed rows of two aggregations of one configuration mean the same: all texts that `other` knows of its keys are
+ * of dictionaries that both have learnt whole, or there are none. Of one and itself: whether that may become so.
+ */
+export function aggregateSharesTexts(operator: usize, other: usize): bool {
+  return copyLearntOne(groupsOf(aggregationOf(operator)), groupsOf(aggregationOf(other)));
+}
+
+/**
+ * Divides the groups, where `byIds` says so by ids of texts. NEED_INPUT, or OUT_OF_MEMORY: then it may be tried again.
+ */
+export function aggregateDivide(context: usize, operator: usize, byIds: bool): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  const worked = backlogWorkLarge(context, operator, groupsHaveTexts(groups));
+  const hashed = groupsHaveTexts(groups) && !byIds;
+  const worked = backlogWorkLarge(context, operator, hashed);
   if (worked < 0) return worked;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
@@ -69,9 +82,10 @@ export function aggregateDivide(context: usize, operator: usize): i32 {
     return failMemory(context, 0);
   }
   store<u32>(division, <u32>order);
-  groupsTops(groups, parts);
+  groupsTops(groups, parts, hashed);
   groupsByMark(groups, parts, DIVISION_PARTS, order, division + STARTS);
   regionFree(operator, parts);
+  store<u32>(division, byIds ? 1 : 0, BY_IDS);
   self.division = division;
   return Status.NEED_INPUT;
 }
@@ -86,6 +100,7 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
   const other = changetype<Operator>(source);
   if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
   let status = self.combination == 0 ? failMemory(context, 0) : 0;
+  if (status == 0) status = learnTexts(context, operator, source);
   if (status == 0) status = combineGroups(context, operator, source, part);
   if (status == 0) status = backlogCombine(context, operator, source, part);
   if (status < 0) {
@@ -98,6 +113,15 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
     head.rowsSelected += other.rowsSelected;
   }
   return Status.NEED_INPUT;
+}
+
+/** Where the source is divided by ids of texts they are to mean the same here. 0, or an error. */
+function learnTexts(context: usize, operator: usize, source: usize): i32 {
+  const from = aggregationOf(source);
+  if (load<u32>(from.division, BY_IDS) == 0) return 0;
+  const followed = copyFollow(groupsOf(aggregationOf(operator)), groupsOf(from));
+  if (followed > 0) return 0;
+  return followed < 0 ? failMemory(context, 0) : fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
 }
 
 function combineGroups(context: usize, operator: usize, source: usize, part: u32): i32 {
@@ -113,8 +137,9 @@ function combineGroups(context: usize, operator: usize, source: usize, part: u32
   // Where ids of texts mean the same, packed rows do.
   const target = groupsOf(aggregationOf(operator));
   const from = groupsOf(aggregationOf(source));
-  if (!copyTextsLearn(target, from)) return failMemory(context, 0);
-  work.agree = copyFewTextsAgree(target, from) ? 1 : 0;
+  const byIds = load<u32>(division, BY_IDS) != 0;
+  if (!byIds && !copyTextsLearn(target, from)) return failMemory(context, 0);
+  work.agree = byIds || copyFewTextsAgree(target, from) ? 1 : 0;
   if (!combineAccumulators(operator, source)) return failMemory(context, 0);
   let done: i32 = 1;
   while (done > 0) {

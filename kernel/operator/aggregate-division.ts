@@ -16,6 +16,7 @@ import { logGroup } from "../aggregate/value-log";
 import { groupPart } from "../group/group-hash";
 import { groupsByMark } from "../group/order";
 import { Groups, groupsIsOccupied } from "../group/state";
+import { groupsHaveTexts } from "../group/groups";
 import { groupsTops } from "../group/tops";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
@@ -110,7 +111,7 @@ function sortGroups(context: usize, operator: usize, division: Division): void {
 }
 
 function markTops(groups: Groups, division: Division): void {
-  groupsTops(groups, division.marks);
+  groupsTops(groups, division.marks, groupsHaveTexts(groups));
   for (let at = division.marks; at < division.marks + <usize>groups.count; at++)
     store<u8>(at, <u8>((<u32>load<u8>(at) * division.parts) >> 8));
 }

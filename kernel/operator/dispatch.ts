@@ -74,6 +74,7 @@ import {
   aggregateDivide,
   aggregateDivided,
   aggregateDivides,
+  aggregateSharesTexts,
 } from "./aggregate-divide";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
@@ -534,7 +535,7 @@ export function combine(context: usize, handle: u32, other: u32): i32 {
   return aggregateCombine(context, operator, source, other);
 }
 
-/** 1 where two aggregations of one configuration number their groups alike, 0 where not. */
+/** Two aggregations of one configuration: 1 where they number their groups alike, and 2 more where packed rows mean the same. */
 export function alike(context: usize, handle: u32, other: u32): i32 {
   const source = enter(context, other);
   if (source == 0) return status(context);
@@ -545,11 +546,16 @@ export function alike(context: usize, handle: u32, other: u32): i32 {
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
-  return aggregateIsAlike(operator, source) ? 1 : 0;
+  return (aggregateIsAlike(operator, source) ? 1 : 0) + (aggregateSharesTexts(operator, source) ? 2 : 0);
 }
 
-/** Divides the groups among `parts` partitions; 0 only asks whether that can be done. */
-export function divide(context: usize, handle: u32, parts: u32): i32 {
+/**
+ * Divides the groups among `parts` partitions; 0 only asks whether that can be done. `like` is an operator whose texts have
+ * the same ids, so that they may be told by these; 0 where they are each operator's own.
+ */
+export function divide(context: usize, handle: u32, parts: u32, like: u32): i32 {
+  const other: usize = like == 0 ? 0 : enterAggregate(context, like);
+  if (like != 0 && other == 0) return status(context);
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
   const head = changetype<Operator>(operator);
@@ -559,7 +565,10 @@ export function divide(context: usize, handle: u32, parts: u32): i32 {
   if (parts != DIVISION_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
   if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
-  return aggregateDivide(context, operator);
+  if (other != 0 && aggregationOf(operator).configHash != aggregationOf(other).configHash)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (other != 0 && !aggregateSharesTexts(other, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  return aggregateDivide(context, operator, other != 0);
 }
 
 /** Folds a partition of a divided operator in, which is only read. */

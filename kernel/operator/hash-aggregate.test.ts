@@ -33,6 +33,7 @@ import {
   slice,
   type Table,
 } from "./testing.js";
+import { SMALL_TOO } from "./testing-retries.js";
 import { attempt, damaged } from "./testing-state.js";
 
 const RUNS = 150;
@@ -212,6 +213,136 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     const all = Array.from({ length: 3 }, () => [null, 1n, 2n, null]).flat();
     expect(outcome(() => rows)).toEqual(oracle(query, [all]));
     for (const one of [...sources, ...targets]) one.destroy();
+  });
+
+  describe("texts of one dictionary, which all operators have learnt whole", () => {
+    const coded = types.dictionary(types.utf8, types.int32);
+    const ROWS = 6000;
+    const [FIRST, MANY] = [1500, 400];
+    /** Of the first rows the texts are the first ones of the dictionary. */
+    const table: Table = [
+      Array.from({ length: ROWS }, (_, row) =>
+        row % 31 === 30 ? null : `text ${(row * 7) % (row < FIRST ? MANY / 2 : MANY)}`,
+      ),
+      Array.from({ length: ROWS }, (_, row) => (row % 17 === 5 ? null : `${row % 7}`)),
+      Array.from({ length: ROWS }, (_, row) => BigInt((row * 11) % 1009)),
+    ];
+    const twin = (keys: readonly number[]): Query => ({
+      types: [types.utf8, types.utf8, types.int32],
+      keys,
+      aggregates: [{ name: "sum", of: 2 }, { name: "count" }],
+    });
+    const all = batchOf([coded, coded, types.int32], table);
+    /** The same, but of the first dictionary only what the first rows need is there. */
+    const young = {
+      ...all,
+      columns: all.columns.map((column, at) => {
+        if (at !== 0) return column;
+        const { id, values } = column.dictionary!;
+        return { ...column, dictionary: { id, values: { ...values, length: MANY / 2 } } };
+      }),
+    };
+    const queryOf = (keys: readonly number[], fault: number): Query => ({
+      ...twin(keys),
+      types: [coded, coded, types.int32],
+      faults: fault,
+      seed: 20201111,
+    });
+
+    test("come together by their ids, however far each has seen the dictionary", () => {
+      fc.assert(
+        fc.property(
+          fc.constantFrom<readonly number[]>([0], [1], [0, 1], [0, 2], [2, 1, 0]),
+          faults,
+          fc.integer({ min: 1, max: 3 }),
+          fc.boolean(),
+          (keys, fault, count, grows) => {
+            const query = queryOf(keys, fault);
+            const cuts = [0, 2000, 3500, ROWS];
+            const sources = cuts.slice(1).map((end, index) => {
+              const source = open(kernel, query);
+              const [start, some] = [cuts[index]!, end - cuts[index]!];
+              if (grows && index === 0) {
+                // Rows of the first texts alone.
+                source.push(young, 0, 399);
+                source.push(all, 399, some - 399);
+              } else source.push(all, start, some);
+              return source;
+            });
+            // Nobody has given this one anything.
+            sources.splice(1, 0, open(kernel, query));
+            const targets = Array.from({ length: count }, () => open(kernel, query));
+            try {
+              const [first, ...others] = sources;
+              const learnt = first!.sharesTexts(first!) && others.every((other) => first!.sharesTexts(other));
+              // With so few rows at first codes are learnt one by one.
+              expect(learnt).toBe(!grows);
+              for (const source of sources) source.divide(PARTS, learnt ? first! : null);
+              for (let part = 0; part < PARTS; part++) {
+                for (const source of sources) targets[(part * 7) % count]!.combinePart(source, part);
+              }
+              const rows = targets.flatMap((target) => rowsOf(target.finish()));
+              expect(multiset(rows)).toEqual(multiset(expected(twin(keys), table)));
+            } finally {
+              for (const one of [...sources, ...targets]) one.destroy();
+            }
+          },
+        ),
+        { numRuns: 40 },
+      );
+      expect(kernel.blocks).toBeLessThan(8);
+    });
+
+    test("a dictionary that grows is the same, one with other texts is not", () => {
+      const query = queryOf([0, 2], AggregateFault.NO_DIRECT);
+      const [early, late, other, plain] = [0, 1, 2, 3].map(() => open(kernel, query));
+      early!.push(young, 0, FIRST);
+      late!.push(all, FIRST, ROWS - FIRST);
+      other!.push(batchOf([coded, coded, types.int32], table), 0, FIRST);
+      expect(late!.sharesTexts(early!)).toBe(true);
+      expect(early!.sharesTexts(late!)).toBe(true);
+      expect(early!.sharesTexts(other!)).toBe(false);
+      expect(plain!.sharesTexts(early!)).toBe(false);
+      expect(early!.sharesTexts(plain!)).toBe(true);
+      expect(() => other!.divide(PARTS, early!)).toThrow(/configuration/);
+      early!.divide(PARTS, late!);
+      late!.divide(PARTS, late!);
+      other!.divide(PARTS, other!);
+      const [target, failing] = [open(kernel, query), open(kernel, query)];
+      // Whoever comes first, the one that has seen less learns the rest.
+      for (const source of [early!, late!])
+        for (let part = 0; part < PARTS; part++) target.combinePart(source, part);
+      expect(multiset(rowsOf(target.finish()))).toEqual(multiset(expected(twin([0, 2]), table)));
+      failing.combinePart(early!, 0);
+      expect(() => failing.combinePart(other!, 1)).toThrow(/configuration/);
+      expect(() => failing.watermark(END_OF_INPUT)).toThrow(ClosedError);
+      for (const one of [early!, late!, other!, plain!, target, failing]) one.destroy();
+      expect(kernel.blocks).toBeLessThan(8);
+    });
+
+    test("an allocation that fails while texts are learnt fails the operator, and nothing stays behind", () => {
+      const query = queryOf([0, 2], AggregateFault.NO_DIRECT);
+      const source = open(kernel, query);
+      source.push(all);
+      source.divide(PARTS, source);
+      let failed = 0;
+      for (let nth = 1; nth < 12; nth++) {
+        const target = open(kernel, query);
+        kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+        try {
+          target.combinePart(source, 0);
+        } catch (error) {
+          expect(error).toBeInstanceOf(MemoryLimitError);
+          expect(() => target.watermark(END_OF_INPUT)).toThrow(ClosedError);
+          failed++;
+        }
+        kernel.failAllocation(0);
+        target.destroy();
+      }
+      expect(failed).toBeGreaterThan(1);
+      source.destroy();
+      expect(kernel.blocks).toBeLessThan(8);
+    });
   });
 
   test("parts whose rows were set aside come to operators that compute their groups' numbers", () => {

@@ -168,6 +168,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     ] as [string, ...(number | bigint)[]][])
       bad(Reason.BAD_HANDLE, name, STALE, ...values);
     bad(Reason.BAD_HANDLE, "op_combine", handle, STALE);
+    bad(Reason.BAD_HANDLE, "op_divide", handle, PARTS, STALE);
     bad(Reason.BAD_HANDLE, "op_combine_part", handle, STALE, 0);
     bad(Reason.BAD_HANDLE, "op_alike", handle, STALE);
     bad(Reason.BAD_HANDLE, "op_attach", handle, STALE, 0);
@@ -265,6 +266,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     const averages = make(OperatorKind.HASH_AGGREGATE, AVERAGES);
     bad(Reason.STATE_CONFIG, "op_combine", averages, sums);
     bad(Reason.STATE_CONFIG, "op_alike", averages, sums);
+    bad(Reason.STATE_CONFIG, "op_divide", averages, PARTS, sums);
+    bad(Reason.STATE_KIND, "op_divide", averages, PARTS, project);
     bad(Reason.STATE_CONFIG, "op_combine_part", averages, divided, 0);
     bad(Reason.BAD_CONFIG, "op_divide", sums, 8);
     bad(Reason.BAD_CONFIG, "op_combine_part", sums, divided, PARTS);

@@ -627,17 +627,29 @@ export class Operator {
 
   /** Whether an aggregation of the same configuration numbers its groups as this one does: then `absorb` adds arrays up. */
   isAlike(other: Operator): boolean {
-    return this.#run((exports, context) => exports.op_alike(context, this.#handle, other.#handle)) > 0;
+    return this.#run((exports, context) => exports.op_alike(context, this.#handle, other.#handle)) % 2 === 1;
+  }
+
+  /**
+   * Whether all texts that the other knows of its keys have the same ids here, as those of dictionaries have that both
+   * have learnt whole. Of an operator and itself: whether its texts are such.
+   */
+  sharesTexts(other: Operator): boolean {
+    return this.#run((exports, context) => exports.op_alike(context, this.#handle, other.#handle)) >= 2;
   }
 
   /** Whether groups of this aggregation can be divided by their keys' hash, to be brought together part by part. */
   divides(): boolean {
-    return this.kernel.call((exports, context) => exports.op_divide(context, this.#handle, 0)) >= 0;
+    return this.kernel.call((exports, context) => exports.op_divide(context, this.#handle, 0, 0)) >= 0;
   }
 
-  /** Divides the groups into `parts`; from now on the operator gives nothing but these (`combinePart`). */
-  divide(parts: number): void {
-    this.#run((exports, context) => exports.op_divide(context, this.#handle, parts));
+  /**
+   * Divides the groups into `parts`; from now on the operator gives nothing but these (`combinePart`).
+   * @param like an operator that all which are brought together share their texts with (`sharesTexts`), null where not
+   */
+  divide(parts: number, like: Operator | null = null): void {
+    const lead = like === null ? 0 : like.#handle;
+    this.#run((exports, context) => exports.op_divide(context, this.#handle, parts, lead));
   }
 
   /** Takes in a part of another operator of the same configuration that is divided, and stays as it is. */

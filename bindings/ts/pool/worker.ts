@@ -45,8 +45,8 @@ export type Task =
   | { readonly kind: "pushTogether"; readonly sets: readonly number[]; readonly count: number }
   /** The address of an order (u32 handle, batch, out, i32 status): the batch is pushed, and what comes of it pulled once. */
   | { readonly kind: "process"; readonly port: number; readonly maxRows: number; readonly maxBytes: number }
-  /** An operator's handle: its groups are divided. */
-  | { readonly kind: "divide"; readonly parts: number }
+  /** An operator's handle: its groups are divided, by ids of texts where these are those of `like`, unless it is 0. */
+  | { readonly kind: "divide"; readonly parts: number; readonly like: number }
   /** A part: that of all these operators is folded into the worker's own. */
   | { readonly kind: "combine"; readonly sources: readonly number[] }
   /** A part: that of the results of this aggregation is readied. */
@@ -170,7 +170,7 @@ export function runWorker(port: WorkerPort): void {
     if (task.kind === "push") return exports.op_push(context, handle, 0, value);
     if (task.kind === "pushTogether") return pushTogether(task, handle, value);
     if (task.kind === "process") return pushAndPull(task, value);
-    if (task.kind === "divide") return exports.op_divide(context, value, task.parts);
+    if (task.kind === "divide") return exports.op_divide(context, value, task.parts, task.like);
     if (task.kind === "ready") return exports.op_ready_part(context, task.operator, value);
     if (task.kind === "measure") return exports.op_measure(context, value);
     if (task.kind === "range") return takeAndPull(task, value);

@@ -12,7 +12,7 @@
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { END_OF_INPUT, type InputBatch, type Kernel, type Operator } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
-import { SharedPush } from "./shared-push.js";
+import { SharedPush, type StaysAlone } from "./shared-push.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
 
@@ -22,9 +22,10 @@ import { SpreadPush } from "./spread-push.js";
  * time added up, 100,000 groups (a ratio of 0.73) cost 63 ms alone and 85 shared, of which 2 are folding; a million
  * (0.97) 372 alone, and 456 shared, 264 of them folding.
  *
- * Where texts are among the keys, which every thread numbers in its own way, dividing costs more, too: over 10 M rows, as
+ * Where texts are among the keys that every thread numbers in its own way, dividing costs more, too: over 10 M rows, as
  * many groups by three texts and three integers take 1.55 s alone, 4 s divided among two. With 400,000 groups, a ratio of
- * 0.92, two gain over a long input, and lose nothing that tells over a shorter one.
+ * 0.92, two gain over a long input, and lose nothing that tells over a shorter one. Texts of a dictionary that is learnt
+ * whole are numbered alike: then two take 1.2 s, as long as no others come.
  */
 const ALONE_ROWS = 16_384;
 const ALONE_RATIO = 0.9;
@@ -40,7 +41,7 @@ export class ParallelPush {
   readonly #create: () => Operator;
   readonly #push: SharedPush;
   /** As `SharedPush` is told. */
-  readonly staysAlone: ((operator: Operator) => boolean) | null;
+  readonly staysAlone: ((operator: Operator) => StaysAlone) | null;
   /** How rows of a stream are pushed. */
   readonly spread: SpreadPush;
   /** The calling thread's first. Those of the result, once it has been brought together. */
@@ -61,7 +62,7 @@ export class ParallelPush {
     pool: QueryWorkers,
     first: Operator,
     create: () => Operator,
-    staysAlone: ((operator: Operator) => boolean) | null,
+    staysAlone: ((operator: Operator) => StaysAlone) | null,
     keepsTime = false,
   ) {
     this.#kernel = first.kernel;
@@ -70,7 +71,8 @@ export class ParallelPush {
     this.staysAlone = staysAlone;
     this.#push = new SharedPush(pool, first, create, staysAlone);
     this.#operators = this.#push.operators;
-    this.spread = new SpreadPush(this.#push, staysAlone, keepsTime, pool);
+    const spreadsNot = staysAlone && ((operator: Operator) => staysAlone(operator) !== false);
+    this.spread = new SpreadPush(this.#push, spreadsNot, keepsTime, pool);
   }
 
   /** Of a stream those that no other thread is at work with: they may be asked at any time. */
@@ -106,7 +108,8 @@ export class ParallelPush {
 
   #isDivided(): boolean {
     const [first, ...others] = this.#operators;
-    if (!first!.divides()) return false;
+    // The first has nearly all where the others had to stop: they are fewer to be translated.
+    if (!first!.divides() || this.#push.isAlone) return false;
     const { divideGroups } = this.#pool.faults;
     if (divideGroups === undefined && others.every((other) => first!.isAlike(other))) return false;
     const counts = others.map((operator) => operator.stats());
@@ -121,9 +124,14 @@ export class ParallelPush {
     const [own, ...others] = this.#operators;
     const byHandle = new Map(this.#sources.map((source) => [source.handle, source]));
     const handles = others.map(({ handle }) => handle);
-    yield* this.#share({ kind: "divide", parts: PARTS }, handles, [...byHandle.keys()], (handle) =>
-      byHandle.get(handle)!.divide(PARTS),
-    );
+    const first = this.#sources.find((source) => source.stats().rowsSelected > 0);
+    const isLed = first !== undefined && this.#sources.every((source) => first.sharesTexts(source));
+    const like = isLed ? first : null;
+    const task = { kind: "divide", parts: PARTS, like: like?.handle ?? 0 } as const;
+    yield* this.#share(task, handles, [...byHandle.keys()], (handle) => {
+      const source = byHandle.get(handle)!;
+      source.divide(PARTS, like);
+    });
     const sources = [...byHandle.keys()];
     yield* this.#share({ kind: "combine", sources }, handles, [...Array(PARTS).keys()], (part) => {
       for (const source of this.#sources) own!.combinePart(source, part);
@@ -172,10 +180,16 @@ export class ParallelPush {
 }
 
 /** Whether an aggregation stays on one thread by what its first morsel has brought; null where that does not matter. */
-export function aloneWhere(divides: boolean, hasTextKeys: boolean): ((operator: Operator) => boolean) | null {
+export function aloneWhere(
+  divides: boolean,
+  hasTextKeys: boolean,
+): ((operator: Operator) => StaysAlone) | null {
   if (divides && !hasTextKeys) return null;
   const ratio = divides ? ALONE_TEXTS_RATIO : ALONE_RATIO;
-  return (operator) => bringsManyGroups(operator, ratio);
+  return (operator) => {
+    if (!bringsManyGroups(operator, ratio)) return false;
+    return divides && operator.sharesTexts(operator) ? "with other texts" : true;
+  };
 }
 
 /** Whether an operator has so many rows that they tell, and more than `ratio` groups for each. */

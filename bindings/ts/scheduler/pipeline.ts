@@ -775,7 +775,7 @@ class GroupingSetsStep implements Step {
         sets.map((set) => set.another()),
       );
     const staysAlone = ({ operators }: PushTogether) =>
-      sets.some((set, index) => set.staysAlone?.(operators[index]!) ?? false);
+      sets.some((set, index) => (set.staysAlone?.(operators[index]!) ?? false) !== false);
     this.#shared = new SharedPush(
       pool,
       this.#together,

@@ -20,6 +20,12 @@ const STAGED_AHEAD = 3;
 /** Rows of a first batch from which on its first morsel is shared, too. */
 const LONG_ROWS = 16 * Abi.MORSEL_ROWS;
 
+/**
+ * Whether sharing would not pay, by what the first morsel has brought: it would, it would not, or as long as texts are of
+ * the same dictionaries.
+ */
+export type StaysAlone = boolean | "with other texts";
+
 /** What a thread pushes into: an operator, or several together (push-together.ts). */
 export interface Target {
   readonly kernel: Kernel;
@@ -42,11 +48,16 @@ interface Offered {
   readonly accepted: (() => void) | null;
 }
 
+/** Numbers of the columns' dictionaries, 0 for those that have none. */
+function dictionariesOf(input: InputBatch, columns: readonly number[]): number[] {
+  return columns.map((column) => input.view(column)?.dictionary?.id ?? 0);
+}
+
 export class SharedPush<T extends Target = Operator> {
   readonly #kernel: Kernel;
   readonly #pool: QueryWorkers;
   readonly #create: () => T;
-  readonly #staysAlone: ((operator: T) => boolean) | null;
+  readonly #staysAlone: ((operator: T) => StaysAlone) | null;
   readonly #task: (others: readonly T[]) => Task;
   /** The calling thread's first. */
   readonly operators: T[];
@@ -55,6 +66,10 @@ export class SharedPush<T extends Target = Operator> {
   #work: SharedWork | null = null;
   #pushed = 0;
   #alone = false;
+  /** Numbers of the dictionaries that the first morsel came with, where others would end the sharing. */
+  #dictionaries: readonly number[] | null = null;
+  /** The last batch whose dictionaries were looked at. */
+  #seen: InputBatch | null = null;
   readonly #free: Stage[] = [];
   readonly #offered = new Map<number, Offered>();
 
@@ -67,7 +82,7 @@ export class SharedPush<T extends Target = Operator> {
     pool: QueryWorkers,
     first: T,
     create: () => T,
-    staysAlone: ((operator: T) => boolean) | null = null,
+    staysAlone: ((operator: T) => StaysAlone) | null = null,
     task: (others: readonly T[]) => Task = () => ({ kind: "push" }),
   ) {
     this.#kernel = first.kernel;
@@ -82,14 +97,39 @@ export class SharedPush<T extends Target = Operator> {
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
     const isFirst = this.#pushed === 0 && (this.#staysAlone !== null || input.rows < LONG_ROWS);
+    if (this.#hasOtherTexts(input)) {
+      yield* this.rest();
+      this.#alone = true;
+    }
     if (isFirst || this.#alone) {
       const [operator] = this.#active;
       operator!.push(input, start, rows, firstRow);
-      if (isFirst) this.#alone = this.#staysAlone?.(operator!) ?? false;
+      if (isFirst) this.#judge(operator!, input);
       this.#pushed += 1;
       return;
     }
     yield* this.offer(input, start, rows, firstRow);
+  }
+
+  #judge(operator: T, input: InputBatch): void {
+    const stays = this.#staysAlone?.(operator) ?? false;
+    this.#alone = stays === true;
+    if (stays !== "with other texts") return;
+    this.#dictionaries = dictionariesOf(input, operator.columns);
+    this.#seen = input;
+  }
+
+  /** Whether a batch comes with other dictionaries than the first one, where that matters. */
+  #hasOtherTexts(input: InputBatch): boolean {
+    if (this.#dictionaries === null || this.#alone || input === this.#seen) return false;
+    this.#seen = input;
+    const ids = dictionariesOf(input, this.#active[0]!.columns);
+    return ids.some((id, index) => id !== this.#dictionaries![index]);
+  }
+
+  /** Whether what comes now goes to the first operator alone. */
+  get isAlone(): boolean {
+    return this.#alone;
   }
 
   /**

@@ -442,6 +442,119 @@ describe("results", () => {
   });
 });
 
+describe("a group for nearly every row, by texts of one dictionary", () => {
+  const coded = dictionary(utf8, int16);
+  const fields = [
+    { name: "a", type: coded, nullable: true },
+    { name: "b", type: coded, nullable: true },
+    { name: "k", type: int64, nullable: false },
+    { name: "n", type: int32, nullable: false },
+  ];
+  const LONG = 30_000;
+  const rows = Array.from({ length: LONG }, (_, row): Value[] => [
+    row % 101 === 7 ? null : `name ${(row * 7) % 3001}`,
+    row % 89 === 3 ? null : `${row % 13}`,
+    BigInt(row - (row % 50 === 0 ? row % 1000 : 0)) * 1_000_003n,
+    BigInt(row % 1000),
+  ]);
+  /** All batches have the same dictionaries. */
+  const whole = writeBatch(fields, rows);
+  const data = Array.from({ length: 12 }, (_, at): BatchData => {
+    const length = LONG / 12;
+    const columns = whole.columns.map((column) => ({
+      ...column,
+      offset: column.offset + at * length,
+      length,
+    }));
+    return { schema: whole.schema, length, columns };
+  });
+  /** Each has its own. */
+  const apart = Array.from({ length: 12 }, (_, at) =>
+    writeBatch(fields, rows.slice((at * LONG) / 12, ((at + 1) * LONG) / 12)),
+  );
+  const plan = t.groupBy("a", "b", "k").aggregate({ s: sum("n"), c: count() }) as Plan;
+
+  it("is shared, and has the bits of one thread", async () => {
+    const one = await openReady({ workers: 1 });
+    const expected = text(resultRows(await one.collect(plan, { t: data })));
+    await one.close();
+    const faults = { jitterUs: 300 };
+    for (const options of [
+      { workers: 2, faults: { ...faults, divideGroups: 0 } },
+      { workers: 4, faults: { ...faults, divideGroups: 0 } },
+      { workers: 7, faults: { ...faults, divideGroups: 0 } },
+    ]) {
+      const engine = await openReady(options);
+      const before = engine.stats().usedBytes;
+      const table = await engine.load(data);
+      for (const given of [data, apart, table]) {
+        const kept = await engine.collect(plan, { t: given }, { result: "kernel" });
+        expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+        kept.free();
+      }
+      table.free();
+      expect(engine.stats().usedBytes).toBe(before);
+      await engine.close();
+    }
+  });
+
+  it("stays on the calling thread from the first batch on that has another dictionary", async () => {
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 300 } });
+    const one = await openReady({ workers: 1 });
+    const morsels = () => engine.stats().workers.each.reduce((sum, worker) => sum + worker.morsels, 0);
+    const wide = (length: number) => ({
+      ...whole,
+      length,
+      columns: whole.columns.map((column) => ({ ...column, length })),
+    });
+    const before = morsels();
+    for (const given of [
+      [wide(20_000), ...apart],
+      [wide(20_000), ...data, ...apart],
+    ]) {
+      const expected = text(resultRows(await one.collect(plan, { t: given })));
+      expect(text(resultRows(await engine.collect(plan, { t: given })))).toEqual(expected);
+      if (given.length === 13) expect(morsels()).toBe(before);
+    }
+    await engine.close();
+    await one.close();
+  });
+
+  it("texts that only one operator has, of no dictionary, are divided by their hashes", async () => {
+    const engine = await openReady({ workers: 3, faults: { divideGroups: 0 } });
+    const some = Array.from({ length: 50 }, (_, row) => cells(row));
+    const dropped = some.map(([few, many, name, x, , at]): Value[] => [few!, many!, name!, x!, -1n, at!]);
+    const groups = t
+      .where(col("n").ge(0))
+      .groupBy("text", "many")
+      .aggregate({ s: sum("n") }) as Plan;
+    const [kept, others] = [some, dropped].map((all) => writeBatch(SCHEMA.fields, all));
+    const expected = text(resultRows(await engine.collect(groups, { t: [kept!] })));
+    const data = [kept!, ...Array.from({ length: 12 }, () => others!)];
+    expect(text(resultRows(await engine.collect(groups, { t: data })))).toEqual(expected);
+    await engine.close();
+  });
+
+  it("goes to all workers", async () => {
+    const engine = await openReady({ workers: 2, faults: { leavesPieces: true, divideGroups: 0 } });
+    const morsels = () => engine.stats().workers.each.reduce((sum, worker) => sum + worker.morsels, 0);
+    const wide = [
+      { ...whole, length: 20_000, columns: whole.columns.map((column) => ({ ...column, length: 20_000 })) },
+      ...data.slice(8),
+    ];
+    await engine.collect(plan, { t: wide });
+    // All but the first, then two operators to be divided, and 256 parts.
+    expect(morsels()).toBe(4 + 2 + 256);
+    await engine.close();
+  });
+
+  it("memory that ends at any point is an error, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 10, divideGroups: 0 } });
+    await memoryEnds(engine, plan, text, data);
+    await engine.close();
+  });
+});
+
 describe("what goes wrong", () => {
   const plan = t.groupBy("few").aggregate({ s: sum("n") });
 
