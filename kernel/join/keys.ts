@@ -89,6 +89,7 @@ export function keysInit(address: usize, region: usize, types: usize, count: u32
   self.region = region;
   self.count = count;
   self.nullsEqual = nullsEqual ? 1 : 0;
+  self.look = NEVER;
   if (count == 0) return true;
   self.groups = regionCut(region, GROUPS_SIZE);
   self.remaps = regionCut(region, <usize>count * 2 * REMAP_SIZE);
@@ -107,7 +108,6 @@ export function keysInit(address: usize, region: usize, types: usize, count: u32
   groups.tier = Tier.HASH;
   const only = groupsKey(groups, 0);
   self.tier = KeyTier.HASH;
-  self.look = NEVER;
   if (count == 1 && only.interner != 0) self.tier = KeyTier.TEXT;
   else if (count == 1 && isWhole(only.type) && (fault & <u32>JoinFault.NO_DENSE) == 0) {
     self.tier = KeyTier.UNDECIDED;
