@@ -30,6 +30,7 @@ import { type Value, writeBatch } from "../twin/values.js";
 import {
   arriving,
   batches,
+  CELLS,
   type Change,
   type Columns,
   changesOf,
@@ -45,10 +46,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 
-const whole = fc.integer({ min: -2, max: 2 }).map(BigInt);
-const text = fc.constantFrom("", "a", "b", "a text that is longer than a cell");
-const float = fc.constantFrom(0, -0, 1.5, Number.NaN);
-const number = fc.bigInt(0n, 9n);
+const { whole, text, float, number } = CELLS;
 const SIDES: readonly Columns[] = [
   [
     ["i", int32, whole],

@@ -12,6 +12,14 @@ export type Rows = readonly (readonly Value[])[];
 /** Columns of a source: names, types, and what their cells may be besides null. */
 export type Columns = readonly (readonly [string, DataType, fc.Arbitrary<Value>])[];
 
+/** Cells that are often equal. */
+export const CELLS = {
+  whole: fc.integer({ min: -2, max: 2 }).map(BigInt),
+  text: fc.constantFrom("", "a", "b", "a text that is longer than a cell"),
+  float: fc.constantFrom(0, -0, 1.5, Number.NaN),
+  number: fc.bigInt(0n, 9n),
+} as const;
+
 export interface Change {
   readonly row: readonly Value[];
   /** Comes once more, and is taken back; an update says +U and -U. */

@@ -43,6 +43,7 @@ import { type Value, writeBatch } from "../twin/values.js";
 import {
   arriving,
   batches,
+  CELLS,
   type Change,
   type Columns,
   changesOf,
@@ -58,10 +59,7 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(engines.map((engine) => engine.close())));
 
-const whole = fc.integer({ min: -2, max: 2 }).map(BigInt);
-const text = fc.constantFrom("", "a", "b", "a text that is longer than a cell");
-const float = fc.constantFrom(0, -0, 1.5, Number.NaN);
-const number = fc.bigInt(0n, 9n);
+const { whole, text, float, number } = CELLS;
 /** The same names in another order, and of other types. */
 const SIDES: readonly [Columns, Columns] = [
   [

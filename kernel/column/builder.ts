@@ -384,7 +384,6 @@ function appendAdjacent(builder: Builder, views: usize, rows: u32): u32 {
     v128.store(ends + (<usize>row << 2), i32x4.sub(end, distance));
   }
   const bytes = <usize>load<u32>(views + (<usize>row << 3)) - from;
-  if (row == 0) return 0;
   copyBytes(builder.values + <usize>builder.bytes, from, bytes);
   builder.bytes += <u32>bytes;
   return row;
@@ -394,9 +393,7 @@ function appendAdjacent(builder: Builder, views: usize, rows: u32): u32 {
 function keepCodes(builder: Builder, vector: Vector, rows: u32): void {
   const target = builder.offsets + ((<usize>builder.length) << 2);
   memory.copy(target, vector.values, (<usize>rows) << 2);
-  for (let row: u32 = 0; vector.validity != 0 && row < rows; row++) {
-    if (!vectorIsValid(vector, row)) store<u32>(target + ((<usize>row) << 2), 0);
-  }
+  clearNulls(target, 4, vector, rows);
 }
 
 function appendCodes(builder: Builder, vector: Vector, rows: u32): void {
@@ -444,10 +441,14 @@ function appendFixed(builder: Builder, vector: Vector, rows: u32): void {
   const width = typeWidth(vector.type);
   const target = builder.values + <usize>builder.length * width;
   memory.copy(target, vector.values, <usize>rows * width);
-  if (vector.validity == 0) return;
-  for (let row: u32 = 0; row < rows; row += 64) {
+  clearNulls(target, width, vector, rows);
+}
+
+/** Makes the values of a vector's null rows zero. */
+function clearNulls(values: usize, width: usize, vector: Vector, rows: u32): void {
+  for (let row: u32 = 0; vector.validity != 0 && row < rows; row += 64) {
     const nulls = ~load<u64>(vector.validity + <usize>(row >> 3)) & bitmapTail(min<u32>(64, rows - row));
-    clearFixed(target, width, row, nulls);
+    clearFixed(values, width, row, nulls);
   }
 }
 

@@ -554,7 +554,7 @@ export function alike(context: usize, handle: u32, other: u32): i32 {
  * the same ids, so that they may be told by these; 0 where they are each operator's own.
  */
 export function divide(context: usize, handle: u32, parts: u32, like: u32): i32 {
-  const other: usize = like == 0 ? 0 : enterAggregate(context, like);
+  const other: usize = like == 0 ? 0 : enterKind(context, like, OperatorKind.HASH_AGGREGATE);
   if (like != 0 && other == 0) return status(context);
   const operator = enter(context, handle);
   if (operator == 0) return status(context);
@@ -596,7 +596,7 @@ export function combinePart(context: usize, handle: u32, other: u32, part: u32):
 
 /** Begins to ready the results of an aggregation that has ended; how many parts that has, 0 where it takes no time. */
 export function ready(context: usize, handle: u32): i32 {
-  const operator = enterAggregate(context, handle);
+  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
   if (operator == 0) return status(context);
   if (changetype<Operator>(operator).snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateReadyBegin(context, operator);
@@ -604,32 +604,24 @@ export function ready(context: usize, handle: u32): i32 {
 
 /** Does one of these parts; several threads may be at it, each with its own. */
 export function readyPart(context: usize, handle: u32, part: u32): i32 {
-  const operator = enterAggregate(context, handle);
+  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
   if (operator == 0) return status(context);
   if (part >= READY_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
   aggregateReadyPart(context, operator, part);
   return Status.NEED_INPUT;
 }
 
-/** The operator of a handle when it is an aggregation; 0 with the error recorded. */
-function enterAggregate(context: usize, handle: u32): usize {
+/** The operator of a handle when it is of that kind; 0 with the error recorded. */
+function enterKind(context: usize, handle: u32, kind: OperatorKind): usize {
   const operator = enter(context, handle);
-  if (operator == 0 || changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) return operator;
-  fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  return 0;
-}
-
-/** The operator of a handle when it is a sort; 0 with the error recorded. */
-function enterSort(context: usize, handle: u32): usize {
-  const operator = enter(context, handle);
-  if (operator == 0 || changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return operator;
+  if (operator == 0 || changetype<Operator>(operator).kind == <u32>kind) return operator;
   fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   return 0;
 }
 
 /** Learns the ranges of a sort's columns. */
 export function measure(context: usize, handle: u32): i32 {
-  const operator = enterSort(context, handle);
+  const operator = enterKind(context, handle, OperatorKind.SORT);
   if (operator == 0) return status(context);
   if (merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return sortMeasure(context, operator);
@@ -637,7 +629,7 @@ export function measure(context: usize, handle: u32): i32 {
 
 /** Makes a sort without rows the leader of others, and finds what divides the rows of all of them into parts. */
 export function split(context: usize, handle: u32, handles: usize, count: u32, parts: u32): i32 {
-  const operator = enterSort(context, handle);
+  const operator = enterKind(context, handle, OperatorKind.SORT);
   if (operator == 0) return status(context);
   if (merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return sortSplit(context, operator, handles, count, parts);
@@ -645,18 +637,18 @@ export function split(context: usize, handle: u32, handles: usize, count: u32, p
 
 /** Divides the rows of a sort as its leader says. */
 export function divideBy(context: usize, handle: u32, leader: u32): i32 {
-  const leading = enterSort(context, leader);
+  const leading = enterKind(context, leader, OperatorKind.SORT);
   if (leading == 0) return status(context);
-  const operator = enterSort(context, handle);
+  const operator = enterKind(context, handle, OperatorKind.SORT);
   if (operator == 0) return status(context);
   return sortDivideBy(context, operator, leading);
 }
 
 /** Makes a sort without rows give some parts of what others hold. */
 export function takeParts(context: usize, handle: u32, leader: u32, first: u32, count: u32): i32 {
-  const leading = enterSort(context, leader);
+  const leading = enterKind(context, leader, OperatorKind.SORT);
   if (leading == 0) return status(context);
-  const operator = enterSort(context, handle);
+  const operator = enterKind(context, handle, OperatorKind.SORT);
   if (operator == 0) return status(context);
   if (operator == leading) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
   return sortTakeParts(context, operator, leading, leader, first, count);

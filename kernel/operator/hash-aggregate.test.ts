@@ -26,6 +26,7 @@ import {
   expected,
   multiset,
   open,
+  pulled,
   pushAll,
   type Query,
   resultFields,
@@ -615,7 +616,7 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     ];
     const first = open(kernel, withText);
     first.push(batchOf(withText.types, table(40)));
-    const emitted = rowsOf(drain(first));
+    const emitted = rowsOf(pulled(first));
     expect(emitted.every((row) => row.at(-1) === 0n)).toBe(true);
     const states = [...first.snapshot()];
     first.destroy();
@@ -623,7 +624,7 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     const restored = open(kernel, withText);
     for (const state of states) restored.merge(state);
     restored.push(batchOf(withText.types, slice(table(40), 1, 2)));
-    const changes = rowsOf(drain(restored));
+    const changes = rowsOf(pulled(restored));
     const old = emitted.find((row) => row[0] === 1n)!;
     expect(changes[0]).toEqual([...old.slice(0, -1), 1n]);
     expect(changes[1]!.at(-1)).toBe(2n);
@@ -638,7 +639,7 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
     batch.destroy();
     expect(history.pull()).toBeNull();
     history.push(batchOf(withText.types, table(0)));
-    expect(multiset(rowsOf(drain(history)))).toEqual(multiset(emitted));
+    expect(multiset(rowsOf(pulled(history)))).toEqual(multiset(emitted));
     history.destroy();
   });
 
@@ -1370,10 +1371,6 @@ describe.each([
 });
 
 // ---- helpers of these tests alone
-
-function* drain(operator: ReturnType<typeof open>) {
-  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) yield batch;
-}
 
 function simple(aggregates: readonly Aggregate[], keys: readonly number[] = [0]): Query {
   return { types: [types.int32, types.int64, types.bool], keys, aggregates };

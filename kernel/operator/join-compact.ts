@@ -33,8 +33,8 @@ import {
   storeNext,
 } from "../join/store";
 import { REGION_SIZE, regionBlock, regionClear, regionCut, regionFree, regionInitLike } from "../memory/region";
-import { joinBeginRange, joinBounds, joinBoundsBegin } from "./join-range";
-import { Join, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
+import { joinBeginRange } from "./join-range";
+import { Join, joinBounds, joinBoundsBegin, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 import { TimeJoin, addTime, timeGeneration, timeOf, timeReserve } from "./join-time-state";
 
 /** Fewer rows are not worth it. */
@@ -193,14 +193,14 @@ function move(
 function narrow(self: Join, before: Join, past: TimeJoin, places: usize, others: usize): void {
   const keys = changetype<Keys>(before.keys);
   if (!keysMayRange(keys)) return;
-  joinBoundsBegin(self);
+  joinBoundsBegin(self, 0);
   let rows: u32 = 0;
   for (let port: u32 = 0; port < 2; port++) {
     const numbers = port == 0 ? past.numbers0 : past.numbers1;
     const kept = port == 0 ? places : others;
     for (let row: u32 = 0; row < joinStore(before, port).rows; row++) {
       if (u32At(kept, row) == NO_PLACE || u32At(numbers, row) == NO_KEY) continue;
-      keysBoundsOf(keys, u32At(numbers, row), joinBounds(self));
+      keysBoundsOf(keys, u32At(numbers, row), joinBounds(self, 0));
       rows++;
     }
   }

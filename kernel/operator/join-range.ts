@@ -31,7 +31,7 @@ import {
 } from "../join/keys";
 import { Store } from "../join/store";
 import { regionBlock, regionFree } from "../memory/region";
-import { DENSE_MOST, DENSE_PER_ROW, Join, joinHeadCount, joinHeads } from "./join-state";
+import { DENSE_MOST, DENSE_PER_ROW, Join, joinBounds, joinBoundsBegin, joinHeadCount, joinHeads } from "./join-state";
 
 /** Between two pushes that keep rows: computes the numbers of keys from now on, where that pays and memory allows. */
 export function joinTighten(self: Join): void {
@@ -39,8 +39,8 @@ export function joinTighten(self: Join): void {
   if (!keysAreMany(keys)) return;
   const table = keysLooked(keys);
   const known = table + (keys.tier == <u32>KeyTier.RANGE ? used(self, keys.range) : 0);
-  joinBoundsBegin(self);
-  keysBounds(keys, joinBounds(self));
+  joinBoundsBegin(self, 0);
+  keysBounds(keys, joinBounds(self, 0));
   const range = chosenRange(self, keys, known);
   if (range == 0) {
     // As soon as they would do, if none came beyond; after as many again at the latest.
@@ -48,18 +48,6 @@ export function joinTighten(self: Join): void {
     return keysLookLater(keys, <u32>min<u64>(wanted - min<u64>(known, wanted), table));
   }
   if (!lay(self, keys, self.low0, range, known)) keysLookLater(keys, table);
-}
-
-/** Where bounds of keys are collected (low and high, i64 each), once the index does not wait for them. */
-// @ts-ignore: decorator
-@inline
-export function joinBounds(self: Join): usize {
-  return changetype<usize>(self) + offsetof<Join>("low0");
-}
-
-export function joinBoundsBegin(self: Join): void {
-  self.low0 = i64.MAX_VALUE;
-  self.high0 = i64.MIN_VALUE;
 }
 
 /** Lets keys without any compute numbers from the first on, where `known` ones within the bounds that were collected do for it. */

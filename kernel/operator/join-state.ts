@@ -65,7 +65,7 @@ export class Join {
   ended1: u32;
   closed0: u32;
   closed1: u32;
-  /** Smallest and largest key so far, while the index waits. */
+  /** Smallest and largest key so far, while the index waits; afterwards those of port 0 are of both sides (join-range.ts). */
   low0: i64;
   high0: i64;
   low1: i64;
@@ -226,6 +226,18 @@ export function joinWaits(self: Join): bool {
 }
 
 // ---- the index
+
+/** Where bounds of the port's keys are collected: low and high, i64 each. */
+// @ts-ignore: decorator
+@inline
+export function joinBounds(self: Join, port: u32): usize {
+  return changetype<usize>(self) + (port == 0 ? offsetof<Join>("low0") : offsetof<Join>("low1"));
+}
+
+export function joinBoundsBegin(self: Join, port: u32): void {
+  store<i64>(joinBounds(self, port), i64.MAX_VALUE);
+  store<i64>(joinBounds(self, port), i64.MIN_VALUE, 8);
+}
 
 /**
  * The last row of a key number, plus one; 0 where there is none. A row without a number meets the head behind the last

@@ -20,7 +20,7 @@ import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js
 import type { Value } from "../../twin/values.js";
 import { JoinFault, JoinTime } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { BUILDS, batchOf, multiset, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
+import { BUILDS, batchOf, multiset, pulled, rowsOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
 import { expectedJoin, type Feed, HOWS, type JoinQuery, openJoin, runJoin } from "./testing-join.js";
 import { Retries } from "./testing-retries.js";
 
@@ -125,10 +125,6 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
   const start = { used: kernel.usedBytes, blocks: kernel.blocks };
   afterAll(() => expect({ used: kernel.usedBytes, blocks: kernel.blocks }).toEqual(start));
 
-  function* drain(operator: Operator, maxRows: number) {
-    for (let batch = operator.pull(maxRows); batch !== null; batch = operator.pull(maxRows)) yield batch;
-  }
-
   /** Feeds both sides; answers the rows, and per port how many had left by when. */
   function run({ query, feeds, disorder, maxRows }: Case, tables: readonly [Table, Table]): Value[][] {
     const operator = openJoin(kernel, query);
@@ -139,7 +135,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       const end = Math.min(table[0]!.length, at[port]! + count);
       const batch = batchOf(query.types[port as 0 | 1], slice(table, at[port]!, end), (at[0]! + at[1]!) % 9);
       operator.push(batch, 0, undefined, 0, port);
-      rows.push(...rowsOf(drain(operator, maxRows)));
+      rows.push(...rowsOf(pulled(operator, maxRows)));
       at[port] = end;
       const bound = disorder[port as 0 | 1];
       if (!marks || bound === null) return;
@@ -147,14 +143,14 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       if (seen.length === 0) return;
       const newest = sorted(seen).at(-1)!;
       if (newest - bound - 1n > -(2n ** 63n)) operator.watermark(newest - bound - 1n, port);
-      rows.push(...rowsOf(drain(operator, maxRows)));
+      rows.push(...rowsOf(pulled(operator, maxRows)));
     };
     try {
       for (const { port, rows: count, marks } of feeds) push(port, count, marks);
       for (const port of feeds.length % 2 === 0 ? [0, 1] : [1, 0]) {
         push(port, 65536, false);
         operator.watermark(END, port);
-        rows.push(...rowsOf(drain(operator, maxRows)));
+        rows.push(...rowsOf(pulled(operator, maxRows)));
       }
       expect(operator.stats().lateRows).toBe(0);
       return rows;
@@ -215,16 +211,16 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       for (let at = 0; at < 1600; at += 40) {
         for (const port of [0, 1] as const) {
           operator.push(batchOf(types, slice(tables[port], at, at + 40)), 0, undefined, 0, port);
-          rows.push(...rowsOf(drain(operator, 65536)));
+          rows.push(...rowsOf(pulled(operator, 65536)));
           operator.watermark(BigInt(at + 39), port);
-          rows.push(...rowsOf(drain(operator, 65536)));
+          rows.push(...rowsOf(pulled(operator, 65536)));
           tiers.add(operator.stats().keyTier);
         }
       }
       expect(operator.stats().lateRows).toBe(0);
       for (const port of [0, 1]) {
         operator.watermark(END, port);
-        rows.push(...rowsOf(drain(operator, 65536)));
+        rows.push(...rowsOf(pulled(operator, 65536)));
       }
       operator.destroy();
       expect(multiset(rows)).toEqual(multiset(expectedJoin(query, tables)));
@@ -274,20 +270,20 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     const operator = openJoin(kernel, one);
     operator.push(batchOf(coded, tables[1]), 0, undefined, 0, 1);
     operator.watermark(END, 1);
-    const rows = rowsOf(drain(operator, 65536));
+    const rows = rowsOf(pulled(operator, 65536));
     const push = (from: number, to: number) => {
       const status = operator.push(batchOf(coded, slice(tables[0], from, to)), 0, undefined, 0, 0);
-      rows.push(...rowsOf(drain(operator, 65536)));
+      rows.push(...rowsOf(pulled(operator, 65536)));
       return status;
     };
     expect(push(0, 3000)).toBe(Status.HAS_MORE);
     expect(rows.length).toBe(3000);
     operator.watermark(1200n, 0);
-    rows.push(...rowsOf(drain(operator, 65536)));
+    rows.push(...rowsOf(pulled(operator, 65536)));
     expect(push(3000, 4500)).toBe(Status.NEED_INPUT);
     expect(rows.length).toBe(3000);
     operator.watermark(END, 0);
-    rows.push(...rowsOf(drain(operator, 65536)));
+    rows.push(...rowsOf(pulled(operator, 65536)));
     expect(operator.stats().lateRows).toBe(0);
     expect(multiset(rows)).toEqual(multiset(expectedJoin(one, tables)));
     operator.destroy();
@@ -306,7 +302,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       const operator = openJoin(kernel, one);
       operator.push(batchOf(coded, tables[1]), 0, undefined, 0, 1);
       operator.watermark(END, 1);
-      const rows = rowsOf(drain(operator, 65536));
+      const rows = rowsOf(pulled(operator, 65536));
       const batch = operator.stage(batchOf(coded, tables[0]));
       const again = (call: () => unknown) => {
         try {
@@ -320,9 +316,9 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       kernel.failAllocation(nth);
       again(() => operator.push(batch, 0, undefined, 0, 0));
       kernel.failAllocation(0);
-      rows.push(...rowsOf(drain(operator, 65536)));
+      rows.push(...rowsOf(pulled(operator, 65536)));
       operator.watermark(END, 0);
-      rows.push(...rowsOf(drain(operator, 65536)));
+      rows.push(...rowsOf(pulled(operator, 65536)));
       expect(multiset(rows)).toEqual(expected);
       operator.destroy();
     }
@@ -380,7 +376,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
 
   test("rows leave when both watermarks prove their answer, and late ones are counted", () => {
     const operator = openJoin(kernel, query(backward));
-    const left = () => rowsOf(drain(operator, 100)).map(([, , name, , , other]) => [name, other]);
+    const left = () => rowsOf(pulled(operator, 100)).map(([, , name, , , other]) => [name, other]);
     push(operator, 0, [
       [1n, 10n, "a"],
       [1n, 20n, "b"],
@@ -422,10 +418,10 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     push(forward, 1, [[1n, 12n, "x"]]);
     forward.watermark(40n, 0);
     forward.watermark(12n, 1);
-    expect(rowsOf(drain(forward, 100)).map((row) => row[2])).toEqual(["a"]);
+    expect(rowsOf(pulled(forward, 100)).map((row) => row[2])).toEqual(["a"]);
     expect(forward.stats().watermark).toBe(9n);
     forward.watermark(15n, 1);
-    expect(rowsOf(drain(forward, 100)).map((row) => row[2])).toEqual(["b"]);
+    expect(rowsOf(pulled(forward, 100)).map((row) => row[2])).toEqual(["b"]);
     expect(forward.stats().watermark).toBe(15n);
     forward.destroy();
     const nearest = openJoin(kernel, query({ mode: JoinTime.NEAREST, tolerance: null, strict: true }));
@@ -433,9 +429,9 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     push(nearest, 1, [[1n, 7n, "x"]]);
     nearest.watermark(40n, 0);
     nearest.watermark(12n, 1);
-    expect([...drain(nearest, 100)]).toEqual([]);
+    expect([...pulled(nearest, 100)]).toEqual([]);
     nearest.watermark(13n, 1);
-    expect(rowsOf(drain(nearest, 100)).map((row) => row[5])).toEqual(["x"]);
+    expect(rowsOf(pulled(nearest, 100)).map((row) => row[5])).toEqual(["x"]);
     nearest.destroy();
   });
 
@@ -448,7 +444,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
         if (rightFirst) operator.watermark(END, port);
       }
       for (const port of [0, 1]) operator.watermark(END, port);
-      const rows = rowsOf(drain(operator, 100)).map((row) => row[5]);
+      const rows = rowsOf(pulled(operator, 100)).map((row) => row[5]);
       operator.destroy();
       return rows;
     };
@@ -462,12 +458,12 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     const operator = openJoin(kernel, query(forward));
     push(operator, 0, [[1n, first, "a"]]);
     for (const port of [0, 1]) operator.watermark(4n, port);
-    expect([...drain(operator, 100)]).toEqual([]);
+    expect([...pulled(operator, 100)]).toEqual([]);
     // A row of that moment is still to leave: nothing has passed.
     expect(operator.stats().watermark).toBe(null);
     push(operator, 1, [[1n, 5n, "x"]]);
     for (const port of [0, 1]) operator.watermark(5n, port);
-    expect(rowsOf(drain(operator, 100)).map((row) => row[5])).toEqual(["x"]);
+    expect(rowsOf(pulled(operator, 100)).map((row) => row[5])).toEqual(["x"]);
     expect(operator.stats().watermark).toBe(5n);
     operator.destroy();
   });
@@ -491,7 +487,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
       operator.push(batchOf(types, columns), 0, undefined, 0, port);
     operator.watermark(END, 0);
     operator.watermark(END, 1);
-    const got = rowsOf(drain(operator, 65536));
+    const got = rowsOf(pulled(operator, 65536));
     operator.destroy();
     const moments = sorted(right[1] as bigint[]);
     expect(got.length).toBe((left[1] as bigint[]).filter((time) => time >= moments[0]!).length);
@@ -558,7 +554,7 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     let leaving = 0;
     let wrong = 0;
     const count = () => {
-      for (const { length, columns } of drain(operator, 65536)) {
+      for (const { length, columns } of pulled(operator, 65536)) {
         const at = (column: number) => new BigInt64Array(columns[column]!.values.slice().buffer);
         const [keys, moments, others, otherMoments] = [at(0), at(1), at(3), at(4)];
         const isPair = (row: number) =>

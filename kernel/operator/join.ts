@@ -73,6 +73,8 @@ import {
   Join,
   Phase,
   STEP,
+  joinBounds,
+  joinBoundsBegin,
   joinClosed,
   joinEnded,
   joinFilters,
@@ -246,10 +248,8 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   const keys = changetype<Keys>(self.keys);
   const waits = (self.flags & <u32>JoinFlag.BUILD_FIRST) != 0 && self.time == 0 && self.changes == 0;
   if (keys.tier == <u32>KeyTier.UNDECIDED && !waits) keysHash(keys);
-  self.low0 = i64.MAX_VALUE;
-  self.high0 = i64.MIN_VALUE;
-  self.low1 = i64.MAX_VALUE;
-  self.high1 = i64.MIN_VALUE;
+  joinBoundsBegin(self, 0);
+  joinBoundsBegin(self, 1);
   const keeps = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0 && (self.flags & <u32>JoinFlag.KEEP_CODES) != 0;
   if (keeps && self.changes == 0) {
     self.codes = regionCut(operator, <usize>self.columnCount * CODES_SIZE + 8);
@@ -472,8 +472,7 @@ function numberKeys(self: Join, port: u32, program: usize, rows: u32, done: u32,
       joinReserveHeads(self, 1, keysSpan(keys))
     );
   }
-  const bounds = port == 0 ? offsetof<Join>("low0") : offsetof<Join>("low1");
-  keysObserve(changetype<Vector>(programOutput(program, 0)), rows, changetype<usize>(self) + bounds);
+  keysObserve(changetype<Vector>(programOutput(program, 0)), rows, joinBounds(self, port));
   return true;
 }
 

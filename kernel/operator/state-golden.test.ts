@@ -18,6 +18,7 @@ import {
   expected,
   multiset,
   open,
+  pulled,
   pushAll,
   type Query,
   rowsOf,
@@ -137,7 +138,7 @@ function store(name: string, operator: Operator): void {
 
 const drain = (operator: Operator) => {
   const rows: Value[][] = [];
-  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) rows.push(...rowsOf([batch]));
+  rows.push(...rowsOf(pulled(operator)));
   return rows;
 };
 

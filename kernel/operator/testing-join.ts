@@ -27,7 +27,7 @@ import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
 import { JoinTime, JoinType, OperatorKind } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { batchOf, slice, type Table, TYPES, valuesOf } from "./testing.js";
+import { batchOf, pulled, slice, type Table, TYPES, valuesOf } from "./testing.js";
 
 const TYPES_OF: Record<JoinHow, JoinType> = {
   inner: JoinType.INNER,
@@ -161,12 +161,7 @@ export function* runJoin(
       if (pulled.batch !== null) kept.push(pulled.batch);
     }
     if (query.kept) return;
-    for (
-      let batch = operator.pull(maxRows, maxBytes);
-      batch !== null;
-      batch = operator.pull(maxRows, maxBytes)
-    )
-      yield batch;
+    yield* pulled(operator, maxRows, maxBytes);
   }
   function* feed({ port, rows }: Feed): Generator<BatchData> {
     if (ended[port]) return;

@@ -179,8 +179,9 @@ export function rowsOf(batches: Iterable<BatchData>): Value[][] {
 }
 
 /** All that an operator has to give now. */
-export function* pulled(operator: Operator): Generator<BatchData> {
-  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) yield batch;
+export function* pulled(operator: Operator, maxRows?: number, maxBytes?: number): Generator<BatchData> {
+  const pull = () => operator.pull(maxRows, maxBytes);
+  for (let batch = pull(); batch !== null; batch = pull()) yield batch;
 }
 
 /** A multiset of rows in a form that compares by bits. */

@@ -13,7 +13,7 @@ import {
 import { valueName } from "../../twin/aggregate.js";
 import type { Value } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
-import { batchOf, rowsOf, slice, type Table } from "./testing.js";
+import { batchOf, pulled, rowsOf, slice, type Table } from "./testing.js";
 import { attempt, damaged } from "./testing-state.js";
 import {
   consolidated,
@@ -67,7 +67,7 @@ const early = asking({
 
 function drain(operator: Operator): Value[][] {
   const rows: Value[][] = [];
-  for (let batch = operator.pull(); batch !== null; batch = operator.pull()) rows.push(...rowsOf([batch]));
+  rows.push(...rowsOf(pulled(operator)));
   return rows;
 }
 

@@ -74,6 +74,10 @@ function cells(row: number): Value[] {
   ];
 }
 
+/** Morsels and other pieces that workers have done. */
+const morselsOf = (engine: Engine): number =>
+  engine.stats().workers.each.reduce((sum, { morsels }) => sum + morsels, 0);
+
 /** The rows of [start, end) as one batch. */
 function batch(start: number, end: number): BatchData {
   const rows = Array.from({ length: end - start }, (_, row) => cells(start + row));
@@ -332,7 +336,7 @@ describe("results", () => {
   it("a morsel goes to all grouping sets at once", async () => {
     const engine = engines[1]!;
     const plan = t.groupBy(rollup("few", "n")).aggregate({ s: sum("x") });
-    const morsels = () => engine.stats().workers.each.reduce((all, one) => all + one.morsels, 0);
+    const morsels = () => morselsOf(engine);
     const before = morsels();
     await engine.collect(plan, { t: batches });
     // The first one is not shared.
@@ -501,7 +505,7 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
   it("stays on the calling thread from the first batch on that has another dictionary", async () => {
     const engine = await openReady({ workers: 2, faults: { jitterUs: 300 } });
     const one = await openReady({ workers: 1 });
-    const morsels = () => engine.stats().workers.each.reduce((sum, worker) => sum + worker.morsels, 0);
+    const morsels = () => morselsOf(engine);
     const wide = (length: number) => ({
       ...whole,
       length,
@@ -537,7 +541,7 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
 
   it("goes to all workers", async () => {
     const engine = await openReady({ workers: 2, faults: { leavesPieces: true, divideGroups: 0 } });
-    const morsels = () => engine.stats().workers.each.reduce((sum, worker) => sum + worker.morsels, 0);
+    const morsels = () => morselsOf(engine);
     const wide = [
       { ...whole, length: 20_000, columns: whole.columns.map((column) => ({ ...column, length: 20_000 })) },
       ...data.slice(8),
@@ -729,7 +733,7 @@ describe("every value of a group, where there are many", () => {
 
   it("results are readied by all threads", async () => {
     const engine = await openReady({ workers: 2, faults: { leavesPieces: true } });
-    const morsels = () => engine.stats().workers.each.reduce((sum, one) => sum + one.morsels, 0);
+    const morsels = () => morselsOf(engine);
     const before = morsels();
     await engine.collect(plans["of keys that all number alike"]!, { t: data });
     // All morsels but the first, and all 64 parts.
