@@ -582,6 +582,35 @@ describe("times near the ends of their type", () => {
   });
 });
 
+describe("what fails of a row that no window takes", () => {
+  const BEYOND = 2n ** 62n;
+  const [START, END] = [-(2n ** 63n), 2n ** 63n - 1n];
+  const run = async (rows: readonly (readonly [bigint | null, bigint])[]) => {
+    const plan = left
+      .window(tumble("ts", 10, { nullTime: "drop" }))
+      .aggregate({ rows: count(), doubled: sum(col("n").add(col("n"))) });
+    const inputs = { t: batchOf({ ts: int64, n: int64 }, rows) };
+    return await streamed(plan, inputs, { watermarks: { t: { column: "ts", outOfOrderness: 0 } } });
+  };
+
+  it("fails the run where it is late", async () => {
+    const fails = run([
+      [50n, 1n],
+      [5n, BEYOND],
+    ]);
+    await expect(fails).rejects.toMatchObject({ code: "OVERFLOW", row: 1, value: BEYOND });
+  });
+
+  it.each([null, START, START + 19n, END - 19n, END])(
+    "is never computed where its time is %s",
+    async (time) => {
+      expect((await run([[time, BEYOND]])).rows).toEqual([]);
+      const inside = [START + 20n, 5n, END - 20n].map((ts) => [ts, 1n] as const);
+      expect((await run([...inside, [time, BEYOND]])).rows).toEqual((await run(inside)).rows);
+    },
+  );
+});
+
 describe("a million windows that are open at once", () => {
   const ROWS = 1_000_000;
   const column = (type: DataType, values: BigInt64Array | Int32Array) => ({

@@ -29,10 +29,15 @@ function isWide({ kind, type }: TimeScale): boolean {
   return kind === "ticks" && physicalType(type) === Type.I64;
 }
 
-/** The first and the last tick of the column whose windows all have bounds of its type. */
+/**
+ * The first and the last tick of the column whose windows all have bounds of its type; of its 64 bits those that the operator
+ * takes (`shapeLowest` and `shapeHighest` of kernel/window/shape.ts).
+ */
 export function timesThatFit({ kind, scale, length, step, offset }: WindowExtent): [bigint, bigint] {
   const [least, most] = ticksOf(scale.type);
   if (kind === "global") return [least, most];
+  if (isWide(scale))
+    return kind === "session" ? [least, most - length - 1n] : [least + length + step, most - length - step];
   // Where the first window may begin, and the last one may end.
   const begin = numberOf(scale, least);
   const from = timeOf(scale, begin) < least ? begin + 1n : begin;
