@@ -36,7 +36,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
     .option("--runs <n>", "Runs that count (default: at least 5)")
     .option(
       "--budget <seconds>",
-      "Leave out what does not fit, look again while time is left (default: 160 in the quick tour, else no end)",
+      "Leave out what does not fit, look again while time is left (default: 172 in the quick tour, else no end)",
     )
     .option("--seed <n>", "Seed of the generated data (default: 42)")
     .option("--target <n>", "Records/s that you need, such as 4e9")

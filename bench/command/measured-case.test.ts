@@ -5,7 +5,7 @@ import { afterAll, expect, test } from "vitest";
 import { type PeerName, UnavailableError } from "../engine/engine.js";
 import type { Contender } from "../measure/contender.js";
 import { benchReport, select } from "./bench.js";
-import { lookAgain, measureCase } from "./measured-case.js";
+import { deviation, lookAgain, measureCase } from "./measured-case.js";
 import { benchOptions } from "./options.js";
 import { inProcess, type Workshop } from "./workshop.js";
 
@@ -25,7 +25,7 @@ function changed(act: (contender: Contender) => Partial<Contender>): Workshop {
     const real = workshop.contender(spec);
     return Object.assign(real, act(real));
   };
-  return { ...workshop, contender };
+  return { ...workshop, contender, housemates: (specs) => specs.map(contender) };
 }
 
 const firstLook = () => measureCase(selected, 1, options, "several", workshop, () => {});
@@ -34,7 +34,7 @@ test("a case is looked at again where there is time, and its runs count together
   const often = await benchReport([selected], options, workshop, silent);
   const once = await benchReport([selected], { ...options, budget: null }, workshop, silent);
   const runs = ({ results }: typeof often) => results.map((row) => row.runs);
-  expect(runs(often)).toEqual(runs(once).map((count) => 5 * count!));
+  expect(runs(often)).toEqual(runs(once).map((count) => 8 * count!));
   expect(often.results.every(({ verified, timesMs, runs }) => verified && timesMs!.length === runs)).toBe(
     true,
   );
@@ -74,37 +74,40 @@ test("a peer that is not there keeps nobody from another look", async () => {
   expect(runs(both).filter((count) => count === 0)).toHaveLength(1);
 });
 
-test("another result at the second look is none", async () => {
+test("another number of rows at the second look is none", async () => {
   const first = await firstLook();
   const other = changed((contender) => {
-    if (contender.spec.engine !== "millrace") return {};
-    const check = contender.check.bind(contender);
-    return { check: async () => ({ ...(await check()), checksum: "0" }) };
+    if (contender.spec.engine !== "js") return {};
+    const run = contender.run.bind(contender);
+    return { run: async (leastMs) => ({ ...(await run(leastMs)), outputRows: 7 }) };
   });
   const both = await lookAgain(first, other, () => {});
-  // The tables are the same: a checksum alone convicts nobody, columns are compared.
-  expect(both.rows.every(({ verified }) => verified)).toBe(true);
-  const wrong = changed((contender) =>
-    contender.spec.engine !== "millrace"
-      ? {}
-      : {
-          check: async () => ({ rows: 0, checksum: "0", ownMs: null }),
-          table: async () => ({ ...(await workshopTable(contender)), rows: 0 }),
-        },
-  );
-  const differing = await lookAgain(first, wrong, () => {});
-  expect(differing.rows.filter(({ engine }) => engine === "millrace").map((row) => row.verified)).toEqual([
-    false,
-    false,
+  expect(both.rows.map(({ engine, verified }) => ({ engine, verified }))).toEqual([
+    { engine: "millrace", verified: true },
+    { engine: "millrace", verified: true },
+    { engine: "js", verified: false },
   ]);
+  expect(both.rows[2]!.error).toMatch(/a run of another look gave 7 rows, not 100/);
 });
 
-async function workshopTable(contender: Contender) {
-  const fresh = workshop.contender(contender.spec);
-  await fresh.open();
-  await fresh.run(0);
-  await fresh.check();
-  const table = await fresh.table();
-  await fresh.close();
-  return table;
-}
+test("a time is the less certain the more it hangs on one look", () => {
+  const steady = deviation([
+    [10, 11, 10],
+    [10, 10, 12],
+    [10, 10, 10],
+  ]);
+  const slowOnce = deviation([
+    [10, 11, 10],
+    [20, 20, 22],
+    [10, 10, 10],
+  ]);
+  const fastOnce = deviation([
+    [10, 11, 10],
+    [7, 7, 8],
+    [10, 10, 10],
+  ]);
+  expect(steady).toBeCloseTo(0.02 / Math.sqrt(3), 3);
+  expect(slowOnce).toBeCloseTo(steady, 3);
+  expect(fastOnce).toBeGreaterThan(0.2);
+  expect(deviation([[10]])).toBeGreaterThan(deviation([[10], [10]]));
+});

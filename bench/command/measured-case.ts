@@ -1,17 +1,20 @@
 // One case, measured: its data, the race, the verdicts, and the rows that a report gets of it.
 //
-// Where there is time it is looked at again when the other cases are done, and once more when these are, in fresh
-// processes: what slows a machine for minutes, and how a process happens to lie in memory, change from one look to the
-// other and not from run to run. Two quick tours one after the other, of which each case was looked at once for 3 s, had
-// 38 % of their ratios within 5 %; looked at twice for 1 s, in the same hour, 62 %. Looked at again are Millrace and the
-// peers near the fastest one, which alone decide on a ratio.
+// Where there is time it is looked at again when the other cases are done, in fresh processes: what slows a machine for
+// minutes, and how a process happens to lie in memory, change from one look to the other and not from run to run. Two
+// quick tours one after the other, of which each case was looked at once for 3 s, had 38 % of their ratios within 5 %;
+// looked at twice for 1 s, in the same hour, 62 %. Of 16 looks at each of ten cases, drawn anew, two looks a tour agree on
+// 80 % of the ratios, three on 88 %, four on 93 %.
+//
+// So a further look is as short as it can be. Looked at are Millrace and the peers near the fastest one, which alone
+// decide on a ratio; both modes of Millrace are in one process; results are counted and not compared again.
 
 import { type CaseFiles, type EngineName, type PeerName, UnavailableError } from "../engine/engine.js";
 import { type DataFolder, fixtureRows } from "../input/data-file.js";
 import type { ContenderSpec } from "../measure/contender.js";
 import { finalists, type Outcome, race, together } from "../measure/race.js";
 import { type Verdict, verify } from "../measure/verify.js";
-import { failedRow, type InputSize, type ResultRow, resultRow } from "../report/report.js";
+import { failedRow, type InputSize, quietTime, type ResultRow, resultRow } from "../report/report.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 import { caseName } from "../suite/index.js";
 import type { BenchOptions } from "./options.js";
@@ -40,6 +43,8 @@ export interface MeasuredCase {
   readonly seconds: number;
   /** What another look will take; 0 where no ratio depends on it. */
   readonly lookSeconds: number;
+  /** How far the least certain of the times that a ratio depends on may be off, as a part of it. */
+  readonly uncertainty: number;
   /** The engines that were timed; none where there was no data for them. */
   readonly timed: readonly Timed[];
   readonly rows: readonly ResultRow[];
@@ -48,6 +53,8 @@ export interface MeasuredCase {
 interface Timed {
   readonly outcome: Outcome;
   readonly verdict: Verdict;
+  /** The runs of each look. */
+  readonly looks: readonly (readonly number[])[];
 }
 
 /** Engines that use one thread whatever they are asked for. */
@@ -57,7 +64,7 @@ const SINGLE_THREADED: readonly PeerName[] = ["duckdb-wasm", "arquero", "js", "n
 const TWIN_ROWS = 100_000;
 
 /** How long rounds go on in one of several looks. */
-const LOOK_MS = 1000;
+const LOOK_MS = 1300;
 
 export async function measureCase(
   selected: SelectedCase,
@@ -83,7 +90,8 @@ export async function measureCase(
     files = await prepareInputs(selected, options.seed, workshop.prepare, onStep);
   } catch (error) {
     const rows = entries.map(([engine, mode]) => failedRow(of, specOf(engine, mode, {}), error, size));
-    return { of, threads, input: size, seconds: secondsSince(start), lookSeconds: 0, timed: [], rows };
+    const none = { lookSeconds: 0, uncertainty: 0, timed: [] };
+    return { of, threads, input: size, seconds: secondsSince(start), ...none, rows };
   }
   const specs = entries.map(([engine, mode]) => specOf(engine, mode, files));
   const witnesses = witnessesFor(selected, peers).map((name) => specOf(name, "batch", files));
@@ -93,7 +101,7 @@ export async function measureCase(
     .map(({ outcome }) => outcome.opened?.inputBytes ?? null)
     .find((count) => count !== null);
   const input = { ...size, bytes: bytes ?? null };
-  return measured({ of, threads, input, seconds: 0 }, secondsSince(start), specs.length, timed);
+  return measured({ of, threads, input, seconds: secondsSince(start) }, timed);
 }
 
 /** Another look, as one with those before. What fails in it has failed. */
@@ -105,12 +113,15 @@ export async function lookAgain(
   const start = performance.now();
   const { of } = before;
   const specs = finalistsOf(of, before.timed).map(({ contender }) => contender.spec);
-  const again = await raced(of, specs, [], workshop, { runs: null, roundsMs: LOOK_MS, onStep });
+  const contenders = workshop.housemates(specs);
+  const settings = { runs: null, roundsMs: LOOK_MS, pace: workshop.pace, isRepeat: true, onStep };
+  const again = await race(contenders, [], settings);
+  await closeAll(again);
   const timed = before.timed.map((one) => {
-    const other = again.find(({ outcome }) => outcome.contender.spec === one.outcome.contender.spec);
+    const other = again.find(({ contender }) => contender.spec === one.outcome.contender.spec);
     return other === undefined ? one : joinedLooks(one, other);
   });
-  return measured(before, secondsSince(start), specs.length, timed);
+  return measured({ ...before, seconds: before.seconds + secondsSince(start) }, timed);
 }
 
 /** What a ratio depends on; none where nothing does, or it does not count. */
@@ -121,21 +132,42 @@ function finalistsOf(of: BenchCase, timed: readonly Timed[]): Outcome[] {
   return racing.length < 2 ? [] : racing;
 }
 
-function joinedLooks(before: Timed, after: Timed): Timed {
-  if (!after.verdict.verified) return after;
-  return { outcome: together(before.outcome, after.outcome), verdict: before.verdict };
+function joinedLooks({ outcome, verdict, looks }: Timed, after: Outcome): Timed {
+  const unverified = { ...verdict, verified: false };
+  if (after.error !== null) return { outcome: after, verdict: unverified, looks };
+  const both = { outcome: together(outcome, after), looks: [...looks, after.runMs] };
+  if (after.runRows === outcome.runRows) return { ...both, verdict };
+  const mismatch = `a run of another look gave ${after.runRows} rows, not ${outcome.runRows}`;
+  return { ...both, verdict: { ...unverified, mismatch } };
 }
 
-/** A case after another look, of so many seconds at so many engines; the next one takes the same for fewer. */
 function measured(
   { of, threads, input, seconds }: Pick<MeasuredCase, "of" | "threads" | "input" | "seconds">,
-  lastSeconds: number,
-  engines: number,
   timed: readonly Timed[],
 ): MeasuredCase {
   const rows = timed.map(({ outcome, verdict }) => resultRow(of, outcome, verdict, input));
-  const lookSeconds = (lastSeconds * finalistsOf(of, timed).length) / engines;
-  return { of, threads, input, seconds: seconds + lastSeconds, lookSeconds, timed, rows };
+  const racing = finalistsOf(of, timed);
+  const lookSeconds = racing.reduce((sum, { repeatMs }) => sum + repeatMs, 0) / 1000;
+  const looks = timed.filter(({ outcome }) => racing.includes(outcome)).map((one) => one.looks);
+  const uncertainty = Math.max(0, ...looks.map(deviation));
+  return { of, threads, input, seconds, lookSeconds, uncertainty, timed, rows };
+}
+
+/** What an engine's time may differ by from one look to another, as a part of it, before they have shown it. */
+const USUAL_DEVIATION = 0.02;
+
+/**
+ * How far the time by these looks may be off, as a part of it: what it changes by where each of them is left out (the
+ * jackknife; Efron and Stein, The jackknife estimate of variance, 1981), and what may be expected of any so many.
+ */
+export function deviation(looks: readonly (readonly number[])[]): number {
+  const count = looks.length;
+  const expected = USUAL_DEVIATION ** 2 / count;
+  if (count === 1) return Math.sqrt(expected);
+  const without = looks.map((_, at) => Math.log(quietTime(looks.filter((_, other) => other !== at).flat())));
+  const mean = without.reduce((sum, log) => sum + log, 0) / count;
+  const squares = without.reduce((sum, log) => sum + (log - mean) ** 2, 0);
+  return Math.sqrt(expected + (squares * (count - 1)) / count);
 }
 
 /** Races the contenders and lets them go; verdicts of those that are timed. */
@@ -152,7 +184,10 @@ async function raced(
   onStep("verify");
   try {
     const verdicts = await verify(outcomes, of.inexact);
-    return specs.map((_, index) => ({ outcome: outcomes[index]!, verdict: verdicts[index]! }));
+    return specs.map((_, index) => {
+      const outcome = outcomes[index]!;
+      return { outcome, verdict: verdicts[index]!, looks: [outcome.runMs] };
+    });
   } finally {
     await closeAll(outcomes);
   }

@@ -24,7 +24,7 @@ export interface BenchOptions {
   readonly peers: readonly PeerName[] | null;
   /** Runs that count, exactly; null: at least 5, and more where they are short. */
   readonly runs: number | null;
-  /** Seconds that it may take, cases and peers being left out where it must be; null: 160 in the quick tour, else no end. */
+  /** Seconds that it may take, cases and peers being left out where it must be; null: 172 in the quick tour, else no end. */
   readonly budget: number | null;
   readonly seed: number;
   /** Records/s that the user needs; null when not given. */

@@ -134,7 +134,8 @@ async function readResult(
     let row = 0;
     for (const chunk of chunks) {
       const vector = chunk.getColumnVector(index);
-      for (let at = 0; at < chunk.rowCount; at++) {
+      const { rowCount } = chunk;
+      for (let at = 0; at < rowCount; at++) {
         const item = vector.getItem(at) as never;
         values[row++] = isList ? ((item as { items: number[] } | null)?.items ?? null) : item;
       }

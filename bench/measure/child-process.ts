@@ -3,10 +3,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type RunFigure, UnavailableError } from "../engine/engine.js";
+import { type EngineName, type RunFigure, UnavailableError } from "../engine/engine.js";
 import { type DataFolder, type DataRequest, dataOnDisk } from "../input/data-file.js";
 import type { CanonicalResult } from "../result/canonical.js";
-import type { Answer, Call } from "./child.js";
+import type { Answer, Call, ContenderCall } from "./child.js";
 import type { Checked, Contender, ContenderSpec, Opened } from "./contender.js";
 
 /** Longest that a call may take. Loading 100 million rows takes minutes; a run that long is a hang. */
@@ -25,10 +25,13 @@ export function endChildren(): void {
 }
 
 type Unnumbered<T> = T extends unknown ? Omit<T, "id"> : never;
+type Asked<T> = T extends unknown ? Omit<T, "id" | "contender"> : never;
 
 class Child {
   readonly #process: ChildProcess;
   readonly #name: string;
+  /** That it has been given. */
+  contenders = 0;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #lastId = 0;
   #ended: string | null = null;
@@ -105,15 +108,19 @@ class Child {
   }
 }
 
-/** A contender in a fresh process. */
+/** A contender in a fresh process, or in that of another one. */
 export class ChildContender implements Contender {
   readonly spec: ContenderSpec;
   readonly #child: Child;
+  /** By which the child knows it. */
+  readonly #number: number;
 
-  constructor(spec: ContenderSpec) {
+  constructor(spec: ContenderSpec, housemate?: ChildContender) {
     this.spec = spec;
-    const threads = String(spec.options.threads);
-    this.#child = new Child(`${spec.engine} on ${spec.case}`, { POLARS_MAX_THREADS: threads });
+    const env = { POLARS_MAX_THREADS: String(spec.options.threads) };
+    this.#child =
+      housemate === undefined ? new Child(`${spec.engine} on ${spec.case}`, env) : housemate.#child;
+    this.#number = this.#child.contenders++;
   }
 
   /** Of the process; undefined when it could not be started. */
@@ -122,36 +129,50 @@ export class ChildContender implements Contender {
   }
 
   open(): Promise<Opened> {
-    return this.#child.call({ method: "open", spec: this.spec }, OPEN_LIMIT_MS) as Promise<Opened>;
+    return this.#call({ method: "open", spec: this.spec }, OPEN_LIMIT_MS);
   }
 
   run(leastMs: number): Promise<RunFigure> {
-    return this.#child.call({ method: "run", leastMs }) as Promise<RunFigure>;
+    return this.#call({ method: "run", leastMs });
   }
 
   async warmUp(ms: number, leastMs: number): Promise<void> {
-    await this.#child.call({ method: "warmUp", ms, leastMs });
+    await this.#call({ method: "warmUp", ms, leastMs });
   }
 
   peakRssMiB(): Promise<number> {
-    return this.#child.call({ method: "peakRssMiB" }) as Promise<number>;
+    return this.#call({ method: "peakRssMiB" });
   }
 
   check(): Promise<Checked> {
-    return this.#child.call({ method: "check" }, OPEN_LIMIT_MS) as Promise<Checked>;
+    return this.#call({ method: "check" }, OPEN_LIMIT_MS);
   }
 
   table(): Promise<CanonicalResult> {
-    return this.#child.call({ method: "table" }, OPEN_LIMIT_MS) as Promise<CanonicalResult>;
+    return this.#call({ method: "table" }, OPEN_LIMIT_MS);
   }
 
   async close(): Promise<void> {
     try {
-      await this.#child.call({ method: "close" }, 5_000);
+      await this.#call({ method: "close" }, 5_000);
     } catch {
       this.#child.kill();
     }
   }
+
+  #call<T>(call: Asked<ContenderCall>, limitMs = CALL_LIMIT_MS): Promise<T> {
+    return this.#child.call({ ...call, contender: this.#number }, limitMs) as Promise<T>;
+  }
+}
+
+/** Contenders of which those of one engine share a process. */
+export function housemates(specs: readonly ContenderSpec[]): ChildContender[] {
+  const first = new Map<EngineName, ChildContender>();
+  return specs.map((spec) => {
+    const contender = new ChildContender(spec, first.get(spec.engine));
+    if (!first.has(spec.engine)) first.set(spec.engine, contender);
+    return contender;
+  });
 }
 
 /** Generates a data file in a process of its own, where it is not there yet. */

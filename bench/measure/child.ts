@@ -1,7 +1,7 @@
-// The child process of a contender: waits for calls from the parent, one at a time, and answers them.
+// The child process of a contender, or of several: waits for calls from the parent, one at a time, and answers them.
 //
-// Its first call names the contender; `prepare` generates a data file instead (in a process of its own, so
-// that the generator's memory is given back).
+// The first call about a contender makes it, the end of the last one is that of the process. `prepare` generates a data
+// file instead (in a process of its own, so that the generator's memory is given back).
 
 import { UnavailableError } from "../engine/engine.js";
 import { type DataRequest, prepareData } from "../input/data-file.js";
@@ -9,26 +9,30 @@ import { type ContenderSpec, LocalContender } from "./contender.js";
 
 export type Call =
   | { readonly id: number; readonly method: "prepare"; readonly request: DataRequest }
-  | { readonly id: number; readonly method: "open"; readonly spec: ContenderSpec }
-  | { readonly id: number; readonly method: "run"; readonly leastMs: number }
-  | { readonly id: number; readonly method: "warmUp"; readonly ms: number; readonly leastMs: number }
-  | { readonly id: number; readonly method: "peakRssMiB" | "check" | "table" | "close" };
+  | ContenderCall;
+
+/** About the contender of that number. */
+export type ContenderCall = { readonly id: number; readonly contender: number } & (
+  | { readonly method: "open"; readonly spec: ContenderSpec }
+  | { readonly method: "run"; readonly leastMs: number }
+  | { readonly method: "warmUp"; readonly ms: number; readonly leastMs: number }
+  | { readonly method: "peakRssMiB" | "check" | "table" | "close" }
+);
 
 export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: string; readonly unavailable: boolean };
 
-let contender: LocalContender | null = null;
+const contenders = new Map<number, LocalContender>();
 
 async function answer(call: Call): Promise<unknown> {
   if (call.method === "prepare") return prepareData(call.request);
-  if (call.method === "open") {
-    contender = new LocalContender(call.spec);
-    return contender.open();
-  }
-  if (call.method === "run") return contender!.run(call.leastMs);
-  if (call.method === "warmUp") return contender!.warmUp(call.ms, call.leastMs);
-  return contender![call.method]();
+  if (call.method === "open") contenders.set(call.contender, new LocalContender(call.spec));
+  const contender = contenders.get(call.contender)!;
+  if (call.method === "run") return contender.run(call.leastMs);
+  if (call.method === "warmUp") return contender.warmUp(call.ms, call.leastMs);
+  if (call.method === "close") contenders.delete(call.contender);
+  return contender[call.method]();
 }
 
 process.on("message", async (call: Call) => {
@@ -40,5 +44,5 @@ process.on("message", async (call: Call) => {
     message = { id: call.id, error: text, unavailable: error instanceof UnavailableError };
   }
   process.send!(message);
-  if (call.method === "close" || call.method === "prepare") process.disconnect();
+  if ((call.method === "close" && contenders.size === 0) || call.method === "prepare") process.disconnect();
 });

@@ -54,6 +54,14 @@ describe("race", () => {
     expect(outcomes[2]!.checked).not.toBeNull();
   });
 
+  test("a repeat runs nothing cold, and looks at no result", async () => {
+    log.length = 0;
+    const [a] = await race([fake("a")], [], { runs: 2, isRepeat: true });
+    expect(log).toEqual(["a open", "a warm-up", "a run", "a run"]);
+    expect(a!.runRows).toBe(1);
+    expect(a!.checked).toBeNull();
+  });
+
   test("short runs are repeated more often, unless the user says how often", async () => {
     const [a] = await race([fake("a")], [], { runs: null });
     expect(a!.runMs.length).toBe(25);

@@ -2,7 +2,7 @@
 // while slows every engine alike.
 //
 // A cold run first, reported apart; then a warm-up; then the runs that count. Results are checked at the end, outside of
-// any clock.
+// any clock. A race that repeats another does neither the first nor the last: what it gives is more runs.
 //
 // A run of a short call is as many calls as fill some milliseconds. Single calls were tried: of 2.5 ms each, with the
 // collector and the other engines between them, groupby/int-sum took 2.1 to 3.4 ms, and 1.3 ms when repeated.
@@ -27,7 +27,7 @@ export interface Pace {
 const COMPILED_BEFORE: readonly EngineName[] = ["duckdb", "polars", "native"];
 
 export const STEADY_PACE: Pace = {
-  warmUpMs: (engine) => (COMPILED_BEFORE.includes(engine) ? 100 : 500),
+  warmUpMs: (engine) => (COMPILED_BEFORE.includes(engine) ? 100 : 350),
   runMs: 20,
 };
 
@@ -40,6 +40,8 @@ export interface RaceOptions {
   /** Rounds beyond the least number stop after so long; the usual time when absent. */
   readonly roundsMs?: number;
   readonly pace?: Pace;
+  /** Whether the same contenders have raced before: then nothing runs cold, and no result is looked at. */
+  readonly isRepeat?: boolean;
   /** Told before each call: what happens now, in a few words. */
   readonly onStep?: (step: string) => void;
 }
@@ -58,12 +60,17 @@ export interface Outcome {
   /** Of all runs that count. */
   latencies: number[];
   backgroundKept: number[];
+  /** Rows that a run gives; of a changelog its changes. */
+  runRows: number;
+  /** Rows of the result. */
   outputRows: number;
   peakRssMiB: number;
   checked: Checked | null;
   /** Starting the process and loading the data, beside another's loading; and all calls together. */
   loadMs: number;
   wallMs: number;
+  /** What the last race took of it that a repeat takes again. */
+  repeatMs: number;
   /** An UnavailableError where the engine cannot take part, which is no failure. */
   error: Error | null;
 }
@@ -83,7 +90,7 @@ const AT_ONCE = 2;
 export async function race(
   timed: readonly Contender[],
   witnesses: readonly Contender[],
-  { runs, roundsMs = ROUNDS_MS, pace = STEADY_PACE, onStep }: RaceOptions,
+  { runs, roundsMs = ROUNDS_MS, pace = STEADY_PACE, isRepeat = false, onStep }: RaceOptions,
 ): Promise<Outcome[]> {
   const outcomes = [...timed, ...witnesses].map(newOutcome);
   const racing = outcomes.slice(0, timed.length);
@@ -91,9 +98,11 @@ export async function race(
     outcome.opened = await outcome.contender.open();
   });
   for (const outcome of outcomes) outcome.loadMs = outcome.wallMs;
-  await eachInTurn(racing, "cold run", onStep, async (outcome) => {
-    outcome.coldMs = (await outcome.contender.run(0)).ms;
-  });
+  if (!isRepeat) {
+    await eachInTurn(racing, "cold run", onStep, async (outcome) => {
+      outcome.coldMs = (await outcome.contender.run(0)).ms;
+    });
+  }
   await eachInTurn(racing, "warm-up", onStep, ({ contender }) =>
     contender.warmUp(pace.warmUpMs(contender.spec.engine), pace.runMs),
   );
@@ -106,6 +115,7 @@ export async function race(
       async (outcome) => {
         const figure = await outcome.contender.run(pace.runMs);
         outcome.runMs.push(figure.ms);
+        outcome.runRows = figure.outputRows;
         outcome.calls.push(figure.calls ?? 1);
         if (figure.copyMs !== undefined) outcome.copyMs.push(figure.copyMs);
         if (figure.readMs !== undefined) outcome.readMs.push(figure.readMs);
@@ -115,6 +125,8 @@ export async function race(
       },
     );
   }
+  for (const outcome of outcomes) outcome.repeatMs = outcome.wallMs - outcome.coldMs;
+  if (isRepeat) return outcomes;
   await someAtOnce(outcomes, "check", onStep, async (outcome) => {
     outcome.peakRssMiB = await outcome.contender.peakRssMiB();
     outcome.checked = await outcome.contender.check();
@@ -133,7 +145,7 @@ export function finalists(outcomes: readonly Outcome[]): Outcome[] {
   );
 }
 
-/** Two races of the same contender as one. */
+/** Two races of the same contender as one; the second repeats the first. */
 export function together(first: Outcome, second: Outcome): Outcome {
   return {
     ...first,
@@ -147,6 +159,7 @@ export function together(first: Outcome, second: Outcome): Outcome {
     peakRssMiB: Math.max(first.peakRssMiB, second.peakRssMiB),
     loadMs: first.loadMs + second.loadMs,
     wallMs: first.wallMs + second.wallMs,
+    repeatMs: second.repeatMs,
   };
 }
 
@@ -171,11 +184,13 @@ function newOutcome(contender: Contender): Outcome {
     cacheMs: [],
     latencies: [],
     backgroundKept: [],
+    runRows: 0,
     outputRows: 0,
     peakRssMiB: 0,
     checked: null,
     loadMs: 0,
     wallMs: 0,
+    repeatMs: 0,
     error: null,
   };
 }

@@ -316,14 +316,14 @@ export function fastestPeer(results: readonly ResultRow[], row: ResultRow) {
 }
 
 /**
- * How many times as fast as `peer` a row is, by the quiet times of both (`quietMs`); by their medians where a report does
+ * How many times as fast as `peer` a row is, by the quiet times of both (`quietTime`); by their medians where a report does
  * not tell the time of each run.
  */
 export function ratioTo(row: ResultRow, peer: ResultRow): number {
   const [own, other] = [row.timesMs ?? [], peer.timesMs ?? []];
   if (own.length === 0 || other.length === 0 || row.rows !== peer.rows)
     return row.rowsPerSec! / peer.rowsPerSec!;
-  return quietMs(other) / quietMs(own);
+  return quietTime(other) / quietTime(own);
 }
 
 /**
@@ -331,7 +331,7 @@ export function ratioTo(row: ResultRow, peer: ResultRow): number {
  * tours of a quiet virtual machine 79 % of the ratios agreed within 5 % by these times, 72 % by the fastest runs alone,
  * 41 % by medians, 34 % by the median of the quotients of each round.
  */
-function quietMs(times: readonly number[]): number {
+export function quietTime(times: readonly number[]): number {
   const fastest = [...times].sort((a, b) => a - b).slice(0, Math.ceil(times.length / 4));
   return fastest.reduce((sum, ms) => sum + ms, 0) / fastest.length;
 }

@@ -116,7 +116,6 @@ export const microSuite: Suite = {
       question: "group numbers by hashing rows of 8 bytes, a hundredth of the rows distinct; sum of int32",
       keys: [int("id6")],
       value: int("v1"),
-      quick: true,
       faults: AggregateFault.NO_DIRECT,
     }),
     sumCase({
