@@ -116,7 +116,7 @@ function refusing(operator: Operator, refuse: number): void {
 const CHANGELOG = AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL;
 /** Bits that each kind knows. FLUSH_OFTEN is of partial aggregations, whose results are states. */
 const AGGREGATE_BITS = 31;
-const JOIN_BITS = 15;
+const JOIN_BITS = 31;
 const SORT_BITS = 7;
 
 function flagsOf({ config }: OperatorSpec): number {

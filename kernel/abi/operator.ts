@@ -366,6 +366,8 @@ export const enum JoinFault {
   SMALL_STEPS = 4,
   /** Hash tables start with 4 slots. */
   TINY_TABLES = 8,
+  /** Kept rows are copied before their columns are gathered, however few there are. */
+  COPY_ROWS = 16,
 }
 
 /** A column of one side. 8 bytes. */

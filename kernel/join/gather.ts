@@ -75,6 +75,14 @@ export function gatherBound(self: Store, index: u32, count: u32): u64 {
  * some may be NO_ROW, whose values are null. A builder with a dictionary has that of the column (storeDictionary).
  */
 export function gather(self: Store, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
+  gatherFrom(self, rows, index, rows, count, builder, padded);
+}
+
+/**
+ * The same of rows that were copied beside each other (gather-rows.ts): `cells` lists them in the store of copies, `rows`
+ * in that which they are from, whose validity it is.
+ */
+export function gatherFrom(self: Store, cells: usize, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
   const column = storeColumn(self, index);
   const offset: usize = column.offset;
   const start = builder.length;
@@ -82,28 +90,28 @@ export function gather(self: Store, index: u32, rows: usize, count: u32, builder
     appendNulls(builder, count);
     return;
   }
-  if (builder.dictionary != 0) gatherFixed<u32>(self, offset, rows, count, builder.offsets + ((<usize>start) << 2), padded);
+  if (builder.dictionary != 0) gatherFixed<u32>(self, offset, cells, count, builder.offsets + ((<usize>start) << 2), padded);
   else if (column.type == <u32>Type.BYTES) {
-    if (column.coded) gatherIds(self, column, rows, count, builder);
-    else gatherTexts(self, offset, rows, count, builder);
-  } else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, rows, count, builder);
+    if (column.coded) gatherIds(self, column, cells, count, builder);
+    else gatherTexts(self, offset, cells, count, builder);
+  } else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, cells, count, builder);
   else {
     const target = builder.values + <usize>start * <usize>column.width;
     switch (column.width) {
       case 1:
-        gatherFixed<u8>(self, offset, rows, count, target, padded);
+        gatherFixed<u8>(self, offset, cells, count, target, padded);
         break;
       case 2:
-        gatherFixed<u16>(self, offset, rows, count, target, padded);
+        gatherFixed<u16>(self, offset, cells, count, target, padded);
         break;
       case 4:
-        gatherFixed<u32>(self, offset, rows, count, target, padded);
+        gatherFixed<u32>(self, offset, cells, count, target, padded);
         break;
       case 8:
-        gatherFixed<u64>(self, offset, rows, count, target, padded);
+        gatherFixed<u64>(self, offset, cells, count, target, padded);
         break;
       default:
-        gatherWide(self, offset, rows, count, target);
+        gatherWide(self, offset, cells, count, target);
     }
   }
   builder.length = start + count;

@@ -352,6 +352,31 @@ const STORIES: readonly (readonly [string, Story])[] = [
     },
   ],
   [
+    "copied rows, a long text among many, right side first",
+    {
+      query: {
+        types: [
+          [int32, utf8],
+          [int32, utf8, int64],
+        ],
+        keys: 1,
+        how: "left",
+        buildFirst: true,
+        faults: JoinFault.COPY_ROWS,
+      },
+      tables: [
+        table(900, [(row) => (row % 7 === 3 ? null : BigInt(row % 120)), (row) => `left ${row}`]),
+        table(100, [
+          (row) => BigInt((row * 37) % 100),
+          (row) => (row % 9 === 4 ? null : `text ${row} ${"x".repeat(row === 50 ? 20_000 : row % 30)}`),
+          (row) => BigInt(row),
+        ]),
+      ],
+      feeds: RIGHT_FIRST,
+      maxRows: 65_536,
+    },
+  ],
+  [
     "a long text among many",
     {
       query: {

@@ -53,7 +53,7 @@ export function asOfPush(context: usize, operator: usize, self: Join, program: u
     if (!keysAssign(keys, 0, program, count, self.numbers)) return undo(context, self, time);
     if (!joinReserveHeads(self, 1, keysSpan(keys))) return undo(context, self, time);
     const found = sweep(self, time, moments, count);
-    if (!joinDirectAppend(self, 0, program, count, found)) return undo(context, self, time);
+    if (!joinDirectAppend(self, 0, program, count, found, 0)) return undo(context, self, time);
     selected += count;
     leaving += found;
   }

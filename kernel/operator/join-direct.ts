@@ -9,12 +9,11 @@
 // texts of the other side made once a push, loops of four rows and no branch on whether a row has a match: from 0.44
 // times Polars' speed to about 1.
 //
-// Tried and lost: rows of a large side copied beside each other, whole, before their columns are gathered (1.07 of the speed
-// for 5 million rows of 44 bytes), or those of a whole push in the order in which they lie (1.08): each row is a page of
-// its own either way, and finding that takes longer than the rest.
+// Where the other side is large its rows are copied before their columns are gathered (join/gather-rows.ts), which takes
+// 0.72 of the time for q5 of 10 million rows.
 
 import { Abi, Batch, Type } from "../abi/layout";
-import { JoinFlag, JoinType } from "../abi/operator";
+import { JoinFault, JoinFlag, JoinType } from "../abi/operator";
 import { Status } from "../abi/status";
 import { bitmapGet } from "../column/bitmap";
 import {
@@ -23,6 +22,7 @@ import {
   outputColumn,
   outputDescribe,
   outputDetach,
+  outputRegion,
   outputReset,
   outputShrink,
 } from "../column/builder";
@@ -35,12 +35,14 @@ import {
   programRun,
 } from "../expression/program";
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
-import { ROUGH_BYTES, TEXT_SLACK, appendRows, gather, gatherBound, gatherBytes } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendRows, gatherBound, gatherBytes, gatherFrom } from "../join/gather";
+import { LARGE_STORE, RowWindow, windowCopy, windowCreate } from "../join/gather-rows";
 import { Keys, keysFind } from "../join/keys";
 import { Store, storeColumn, storeDictionary, storeMatched } from "../join/store";
 import { failMemory } from "../memory/context";
 import {
   Join,
+  STEP,
   joinClosed,
   joinDuplicates,
   joinFilters,
@@ -90,6 +92,7 @@ export function joinHandOut(self: Join, out: usize, from: u32, rows: u32): void 
 export function joinPushDirect(context: usize, operator: usize, self: Join, port: u32, rows: u32): i32 {
   const program = joinProgram(self, port);
   if (!joinDirectReserve(self, port, program, rows)) return failMemory(context, 0);
+  const window = windowFor(self, port);
   let selected: u32 = 0;
   let leaving: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
@@ -97,11 +100,12 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
     if (count < 0) return count;
     if (count == 0) continue;
     if (!keysFind(changetype<Keys>(self.keys), port, program, count, self.numbers)) return failMemory(context, 0);
-    const found = find(self, port, program, count);
-    if (!joinDirectAppend(self, port, program, count, found)) return failMemory(context, 0);
+    const found = find(self, port, program, count, window != 0);
+    if (!joinDirectAppend(self, port, program, count, found, window)) return failMemory(context, 0);
     selected += count;
     leaving += found;
   }
+  if (window != 0 && !appendWindow(self, port, changetype<RowWindow>(window))) return failMemory(context, 0);
   changetype<Operator>(operator).rowsSelected += selected;
   self.written = leaving;
   self.given = 0;
@@ -144,8 +148,8 @@ function keptDictionary(self: Join, kept: Store, at: u32): usize {
   return self.codes != 0 && kept.rows != 0 && storeColumn(kept, at).coded ? storeDictionary(kept, at) : 0;
 }
 
-/** Lists the vector's rows that leave, and beside each its row of the other side (NO_ROW where it has none). */
-function find(self: Join, port: u32, program: usize, count: u32): u32 {
+/** Lists the vector's rows that leave, and beside each its row of the other side, which is large or not (NO_ROW where it has none). */
+function find(self: Join, port: u32, program: usize, count: u32, large: bool): u32 {
   const heads = joinHeads(self, 1 - port);
   const keys = joinHeadCount(self, 1 - port);
   const numbers = self.numbers;
@@ -155,11 +159,22 @@ function find(self: Join, port: u32, program: usize, count: u32): u32 {
   // ANTI wants the rows without a match, all others those with one.
   const turned: u32 = self.type == <u32>JoinType.ANTI ? 1 : 0;
   let found: u32 = 0;
-  for (let row: u32 = 0; row < count; row++) {
-    const link = joinHead(heads, keys, load<u32>(numbers + ((<usize>row) << 2)));
-    store<u32>(mine + ((<usize>found) << 2), row);
-    store<u32>(theirs + ((<usize>found) << 2), link - 1);
-    found += ((link != 0 ? 1 : 0) ^ turned) | outer;
+  if (large) {
+    // Each of these is a miss, and more of them are on their way at once while no place hangs on what they find.
+    for (let at: usize = 0; at < (<usize>count) << 2; at += 4) store<u32>(numbers + at, joinHead(heads, keys, load<u32>(numbers + at)));
+    for (let row: u32 = 0; row < count; row++) {
+      const link = load<u32>(numbers + ((<usize>row) << 2));
+      store<u32>(mine + ((<usize>found) << 2), row);
+      store<u32>(theirs + ((<usize>found) << 2), link - 1);
+      found += (link != 0 ? 1 : 0) | outer;
+    }
+  } else {
+    for (let row: u32 = 0; row < count; row++) {
+      const link = joinHead(heads, keys, load<u32>(numbers + ((<usize>row) << 2)));
+      store<u32>(mine + ((<usize>found) << 2), row);
+      store<u32>(theirs + ((<usize>found) << 2), link - 1);
+      found += ((link != 0 ? 1 : 0) ^ turned) | outer;
+    }
   }
   if (joinPreserves(self, 1 - port)) mark(self, 1 - port, theirs, found);
   return joinIsNullAware(self) ? withKeys(self, program, found) : found;
@@ -188,33 +203,73 @@ function mark(self: Join, port: u32, rows: usize, count: u32): void {
   }
 }
 
-/** Writes the listed rows to the result, column by column. False when out of memory. */
-export function joinDirectAppend(self: Join, port: u32, program: usize, count: u32, found: u32): bool {
+/**
+ * Writes the listed rows to the result, column by column; those of the other side go through the window, where there is
+ * one. False when out of memory.
+ */
+export function joinDirectAppend(self: Join, port: u32, program: usize, count: u32, found: u32, window: usize): bool {
   if (found == 0) return true;
   const mine = port == 0 ? self.found0 : self.found1;
   const theirs = port == 0 ? self.found1 : self.found0;
-  const padded = joinPreserves(self, port);
   for (let index: u32 = 0; index < self.columnCount; index++) {
-    const builder = outputColumn(self.output, index);
     const column = self.columns + <usize>index * 8;
-    const side = load<u32>(column);
-    const kept = joinStore(self, side);
+    if (load<u32>(column) != port) continue;
+    const builder = outputColumn(self.output, index);
+    const vector = changetype<Vector>(programOutput(program, storeColumn(joinStore(self, port), load<u32>(column, 4)).output));
+    if (found == count && (vector.dictionary == 0 || builder.dictionary != 0)) builderAppendVector(builder, vector, count);
+    else appendRows(builder, vector, mine, found);
+  }
+  if (window == 0) return appendKept(self, 1 - port, joinStore(self, 1 - port), theirs, theirs, found);
+  const rows = changetype<RowWindow>(window);
+  memory.copy(rows.rows + ((<usize>rows.count) << 2), theirs, (<usize>found) << 2);
+  rows.count += found;
+  return rows.count < rows.most || appendWindow(self, port, rows);
+}
+
+/** Writes the other side's columns of the rows in the window, which is empty then. False when out of memory. */
+function appendWindow(self: Join, port: u32, window: RowWindow): bool {
+  const count = window.count;
+  window.count = 0;
+  windowCopy(window, joinStore(self, 1 - port), count);
+  return appendKept(self, 1 - port, changetype<Store>(window.copies), window.cells, window.rows, count);
+}
+
+/** Writes the columns of a side's rows, which are listed at `rows`, and as `cells` of a store at hand. False when out of memory. */
+function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usize, count: u32): bool {
+  if (count == 0) return true;
+  const padded = joinPreserves(self, 1 - side);
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = self.columns + <usize>index * 8;
+    if (load<u32>(column) != side) continue;
+    const builder = outputColumn(self.output, index);
     const at = load<u32>(column, 4);
-    if (side == port) {
-      const vector = changetype<Vector>(programOutput(program, storeColumn(kept, at).output));
-      if (found == count && (vector.dictionary == 0 || builder.dictionary != 0)) builderAppendVector(builder, vector, count);
-      else appendRows(builder, vector, mine, found);
-      continue;
-    }
     if (builder.type == <u32>Type.BYTES && builder.dictionary == 0 && kept.rows != 0) {
-      let bytes = gatherBound(kept, at, found);
-      if (bytes > ROUGH_BYTES) bytes = gatherBytes(kept, at, theirs, found);
+      let bytes = gatherBound(kept, at, count);
+      if (bytes > ROUGH_BYTES) bytes = gatherBytes(kept, at, cells, count);
       bytes += <u64>TEXT_SLACK;
       if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
     }
-    gather(kept, at, theirs, found, builder, padded);
+    gatherFrom(kept, cells, at, rows, count, builder, padded);
   }
   return true;
+}
+
+/** What rows of the other side go through where that side is large; 0 where they do not, or memory is short. */
+function windowFor(self: Join, port: u32): usize {
+  const kept = joinStore(self, 1 - port);
+  const least = (self.fault & <u32>JoinFault.COPY_ROWS) != 0 ? 1 : LARGE_STORE;
+  if (<u64>kept.rows * <u64>kept.rowBytes < least || !takesFrom(self, 1 - port)) return 0;
+  if (self.window == 0) self.window = windowCreate(outputRegion(self.output), kept, STEP, (self.fault & <u32>JoinFault.COPY_ROWS) != 0);
+  // One that memory ended in holds rows of another push.
+  if (self.window != 0) changetype<RowWindow>(self.window).count = 0;
+  return self.window;
+}
+
+function takesFrom(self: Join, side: u32): bool {
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    if (load<u32>(self.columns + <usize>index * 8) == side) return true;
+  }
+  return false;
 }
 
 /** Hands out what a push has written: see op_pull. */

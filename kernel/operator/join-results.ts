@@ -16,6 +16,7 @@ import {
   builderReserveBytes,
   outputColumn,
   outputDescribe,
+  outputRegion,
   outputReset,
 } from "../column/builder";
 import { Vector } from "../column/vector";
@@ -429,6 +430,8 @@ function drop(self: Join, port: u32): void {
   storeFree(kept);
   if (self.changes != 0) ledgerClose(changesLedger(self, port));
   regionFree(kept.region, joinHeads(self, port));
+  regionFree(outputRegion(self.output), self.window);
+  self.window = 0;
   if (port == 0) {
     self.heads0 = 0;
     self.headCount0 = 0;

@@ -122,6 +122,8 @@ export class Join {
   leaving1: usize;
   leavingPort: u32;
   leavingRow: u32;
+  /** What rows of a large side go through on their way to results (join/gather-rows.ts); 0 until they do. */
+  window: usize;
 }
 
 // @ts-ignore: decorator

@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import {
+  type DataType,
   dictionary,
   float64,
   int8,
@@ -16,10 +17,11 @@ import {
   utf8,
 } from "../../bindings/ts/type/data-type.js";
 import { ArgumentError, MemoryLimitError } from "../../bindings/ts/type/error.js";
+import type { JoinHow } from "../../twin/join.js";
 import type { Value } from "../../twin/values.js";
 import { JoinFault } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { BUILDS, batchOf, multiset, pulled, rowsOf, type Table, TYPES } from "./testing.js";
+import { BUILDS, batchOf, multiset, pulled, rowsOf, type Table, TYPES, valuesOf } from "./testing.js";
 import {
   expectedJoin,
   feedsOf,
@@ -206,6 +208,84 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     }
     expect(operator.stats()).toMatchObject({ keyTier: 3, groups: 9000 });
     operator.destroy();
+  });
+
+  /** Left rows of which most match one of the right ones, whose keys are unique and come in any order; rows in their order. */
+  function copied(
+    rights: readonly DataType[],
+    lefts: number,
+    rows: number,
+    how: JoinHow,
+    kept: boolean,
+    first: 0 | 1,
+  ) {
+    const values = (type: DataType, count: number) =>
+      fc.sample(valuesOf(type), { numRuns: count, seed: count });
+    const key = (row: number) => (row % 11 === 0 ? null : BigInt((row * 7919) % (rows + (rows >> 3))));
+    const left: Table = [
+      Array.from({ length: lefts }, (_, row) => key(row)),
+      Array.from({ length: lefts }, (_, row) => BigInt(row)),
+      values(utf8, lefts),
+    ];
+    const keys = Array.from({ length: rows }, (_, row) => (row === 5 ? null : BigInt((row * 4801) % rows)));
+    const right: Table = [keys, ...rights.map((type) => values(type, rows))];
+    const types = [
+      [int32, int64, utf8],
+      [int32, ...rights],
+    ] as const;
+    const sides = first === 1 ? ([left, right] as const) : ([right, left] as const);
+    const results = [JoinFault.NONE, JoinFault.COPY_ROWS].map((faults) => {
+      const query: JoinQuery = {
+        types: first === 1 ? types : [types[1], types[0]],
+        keys: 1,
+        how,
+        kept,
+        buildFirst: true,
+        faults,
+      };
+      const operator = openJoin(kernel, query);
+      const feeds = [
+        { port: first, rows: 65536 },
+        { port: first, rows: -1 },
+        { port: 1 - first, rows: 65536 },
+      ];
+      const found: Value[][] = [];
+      let bytes = 0;
+      for (const batch of runJoin(operator, query, sides, feeds)) {
+        found.push(...rowsOf([batch]));
+        bytes = Math.max(bytes, operator.stats().stateBytes);
+      }
+      operator.destroy();
+      return { found, bytes };
+    });
+    const [plain, copies] = results as [(typeof results)[0], (typeof results)[0]];
+    expect(copies.found).toEqual(plain.found);
+    expect(plain.found.length).toBeGreaterThan(0);
+    // What is kept is only looked at when the join has ended.
+    if (!kept) expect(copies.bytes).toBeGreaterThan(plain.bytes);
+  }
+
+  test("rows of every width are copied before their columns are gathered", () => {
+    for (let columns = 0; columns <= 18; columns++) {
+      const types = Array.from({ length: columns }, () => int32);
+      for (const how of ["inner", "left"] as const) copied(types, 500, 300, how, false, 1);
+    }
+  });
+
+  test.each([
+    ["inner", 1],
+    ["left", 1],
+    ["right", 0],
+    ["full", 1],
+    ["full", 0],
+  ] as const)("columns of every type from copied rows, %s, port %i first", (how, first) => {
+    copied(TYPES, 3000, 700, how, false, first);
+    copied(TYPES, 3000, 700, how, true, first);
+  });
+
+  test("copied rows of more than one window, and of one that a push ends in", { timeout: 60_000 }, () => {
+    copied([utf8, int64], 45_000, 5000, "inner", false, 1);
+    copied([utf8, int64], 45_000, 5000, "left", false, 1);
   });
 
   test.each([false, true])("a text of thousands of bytes among short ones, built first: %s", (buildFirst) => {

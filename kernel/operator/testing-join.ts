@@ -269,8 +269,8 @@ export interface JoinCase {
 
 const faults = fc.oneof(
   { weight: 3, arbitrary: fc.constant(0) },
-  { weight: 2, arbitrary: fc.constantFrom(1, 2, 4, 8) },
-  { weight: 1, arbitrary: fc.nat(15) },
+  { weight: 2, arbitrary: fc.constantFrom(1, 2, 4, 8, 16) },
+  { weight: 1, arbitrary: fc.nat(31) },
 );
 
 /** Any join of any sides of at most `most` rows, and ways to feed it. */
