@@ -62,6 +62,8 @@ export const enum AggregateFlag {
   LEAVES = 16,
   /** With LEAVES: every row is set aside, from the first one on. */
   ASIDE = 32,
+  /** Batches of results stay valid until the operator is destroyed, and not just until its next call. */
+  KEEP_RESULTS = 64,
 }
 
 /** Fault switches: make rare paths common in tests. May be combined. */

@@ -108,11 +108,14 @@ export function outputRegion(output: usize): usize {
 }
 
 /**
- * Leaves what the builders hold to whoever has its description: they start with new buffers, and the old ones live
- * as long as the region.
+ * Leaves what the builders hold, and its column descriptors, to whoever has the description: they start with new ones, and
+ * the old ones live as long as the region. False when out of memory, with nothing changed.
  */
-export function outputDetach(output: usize): void {
+export function outputDetach(output: usize): bool {
   const columns = load<u32>(output, 4);
+  const descriptors = regionCut(load<u32>(output), <usize>max<u32>(columns, 1) * <usize>Column.SIZE);
+  if (descriptors == 0) return false;
+  store<u32>(output, <u32>descriptors, 12);
   for (let column: u32 = 0; column < columns; column++) {
     const builder = outputColumn(output, column);
     builder.values = 0;
@@ -123,6 +126,7 @@ export function outputDetach(output: usize): void {
     builder.length = 0;
     builder.bytes = 0;
   }
+  return true;
 }
 
 /** Moves what the builders hold to buffers of its size. False when out of memory, and nothing is lost then. */
@@ -149,6 +153,23 @@ export function outputShrink(output: usize): bool {
     builder.offsets = offsets;
   }
   return true;
+}
+
+/**
+ * Gives room for texts back that a batch which stays has not used, where that is more than a quarter of what it has. Without
+ * memory to move them to they stay where they are.
+ */
+export function outputTrim(output: usize): void {
+  const region: usize = load<u32>(output);
+  const columns = load<u32>(output, 4);
+  for (let column: u32 = 0; column < columns; column++) {
+    const builder = outputColumn(output, column);
+    if (builder.type != <u32>Type.BYTES || builder.bytes >= builder.bytesCapacity - (builder.bytesCapacity >> 2)) continue;
+    const values = moved(region, builder.values, builder.bytes);
+    if (values == 0) return;
+    builder.values = values;
+    builder.bytesCapacity = builder.bytes;
+  }
 }
 
 /** The first `bytes` of a block in one of their size, which takes its place. */

@@ -1,15 +1,18 @@
 // Results of a hash aggregation: one batch a pull, groups by number, a column at a time.
 
 import { Type } from "../abi/layout";
+import { AggregateFlag } from "../abi/operator";
 import { Status } from "../abi/status";
 import { RESULT_SCRATCH, resultBytes, resultEmit, resultReserve } from "../aggregate/results";
 import {
   builderReserveBytes,
   outputColumn,
   outputDescribe,
+  outputDetach,
   outputRegion,
   outputReserve,
   outputReset,
+  outputTrim,
   regrow,
 } from "../column/builder";
 
@@ -44,7 +47,7 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   if (isPartial(operator)) return partialPull(context, operator, out, maxRows);
   if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
   if (backlogRows(operator) == 0 && self.cursor >= groupsOf(self).count) return Status.FINISHED;
-  if (!outputReset(self.output, 0)) return failMemory(context, 0);
+  if (!freshOutput(self)) return failMemory(context, 0);
   const waiting = backlogWork(context, operator, false);
   if (waiting < 0) return waiting;
   if (waiting == <i32>Status.HAS_MORE) {
@@ -58,8 +61,16 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
     if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
     return rows;
   }
+  if ((self.flags & <u32>AggregateFlag.KEEP_RESULTS) != 0) outputTrim(self.output);
   outputDescribe(self.output, out, rows, 0);
   return self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
+}
+
+/** Empties the output or, where it has results that stay, begins another one. False when out of memory. */
+function freshOutput(self: Aggregation): bool {
+  const stays = (self.flags & <u32>AggregateFlag.KEEP_RESULTS) != 0 && outputColumn(self.output, 0).length != 0;
+  if (stays && !outputDetach(self.output)) return false;
+  return outputReset(self.output, 0);
 }
 
 /**

@@ -226,6 +226,7 @@ function checkHeader(config: usize, length: u32): bool {
   const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff;
   const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
   if (flags > ALL_FLAGS || (flags & both) == both) return false;
+  if ((flags & <u32>AggregateFlag.KEEP_RESULTS) != 0 && (flags & both) != 0) return false;
   const leaves = (flags & <u32>AggregateFlag.LEAVES) != 0;
   if (leaves ? (flags & (both | <u32>AggregateFlag.RETRACT)) != 0 : (flags & <u32>AggregateFlag.ASIDE) != 0) return false;
   const end: u64 =
@@ -233,7 +234,7 @@ function checkHeader(config: usize, length: u32): bool {
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
-const ALL_FLAGS: u32 = 63;
+const ALL_FLAGS: u32 = 127;
 /** Flags that say nothing about the state. */
 const IRRELEVANT: u32 = ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT);
 

@@ -73,7 +73,8 @@ export function joinIsDirect(self: Join, port: u32): bool {
 
 /** Empties the result's builders, or (KEEP_RESULTS) begins new ones. False when out of memory. */
 export function joinFreshOutput(self: Join, rows: u32): bool {
-  if (self.handedOut && (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0) outputDetach(self.output);
+  const keeps = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0;
+  if (self.handedOut && keeps && !outputDetach(self.output)) return false;
   self.handedOut = 0;
   return outputReset(self.output, rows);
 }

@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
+  asKeeping,
   asLeaving,
   asShared,
   encodeAggregateConfig,
@@ -629,6 +630,7 @@ export const FURTHER_CONFIGURATIONS = [
   [OperatorKind.HASH_AGGREGATE, asShared(encodeAggregateConfig(sums([1, 4], SMALL_TABLES)))] as const,
   [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([1, 0], SMALL_TABLES)), false)] as const,
   [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), true)] as const,
+  [OperatorKind.HASH_AGGREGATE, asKeeping(encodeAggregateConfig(sums([4, 0])))] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([]))] as const,
   [OperatorKind.FRAMES, framesThatForget()] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(onlyPairs())] as const,

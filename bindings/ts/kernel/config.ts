@@ -153,6 +153,11 @@ export function asLeaving(config: Uint8Array, aside: boolean): Uint8Array {
   return flagged(config, aside ? AggregateFlag.LEAVES | AggregateFlag.ASIDE : AggregateFlag.LEAVES);
 }
 
+/** The configuration of an aggregation whose batches of results stay where they are until it is destroyed. */
+export function asKeeping(config: Uint8Array): Uint8Array {
+  return flagged(config, AggregateFlag.KEEP_RESULTS);
+}
+
 /** Whether an aggregation of this configuration can be one `asLeaving`. */
 export function mayLeave(config: Uint8Array): boolean {
   const flags = new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.FLAGS, true);

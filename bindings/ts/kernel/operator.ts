@@ -36,6 +36,8 @@ export interface OperatorSpec {
   readonly output: Schema;
   /** Every push yields output at once (a projection, a changelog): pull before the next push. */
   readonly emitsPerPush?: boolean | undefined;
+  /** Batches of results stay where they are until the operator is destroyed: it is configured so. */
+  readonly keepsResults?: boolean | undefined;
   /** Names of the results in messages, such as `sum "total"`. */
   readonly labels?: readonly string[] | undefined;
   /** Names of the program's instructions in messages. */
@@ -310,9 +312,9 @@ export class Operator {
     return batch.rows === 0 ? null : this.#copied(batch);
   }
 
-  /** The same where it lies: see `tryPullResident`. */
-  takenResident(): ResidentBatch | null {
-    const batch = readBatch(this.kernel.memory.view, this.#out);
+  /** The same where it lies, or one that is described at `at`: see `tryPullResident`. */
+  takenResident(at: number = this.#out): ResidentBatch | null {
+    const batch = readBatch(this.kernel.memory.view, at);
     if (batch.rows === 0) return null;
     return ResidentBatch.keep(this.kernel, this.output, batch, (address) => this.#dictionaryId(address));
   }
@@ -426,19 +428,16 @@ export class Operator {
   }
 
   /**
-   * Ends the input and leaves the results in kernel memory: the last batch where the operator made it, valid
-   * until the operator is destroyed, earlier ones (past 2 GiB of texts) as copies. Free them all, then the operator.
+   * Ends the input and leaves the results in kernel memory: where the operator made them, valid until it is destroyed, if
+   * it `keepsResults`, else the last batch there, and earlier ones as copies. Free them all, then the operator.
    */
   finishResident(): ResidentBatch[] {
-    const { kernel, output } = this;
     const batches: ResidentBatch[] = [];
     try {
-      for (let status = this.watermark(END_OF_INPUT); status === Status.HAS_MORE; ) {
-        status = this.#run((exports, context) =>
-          exports.op_pull(context, this.#handle, this.#out, ALL_ROWS, ALL_BYTES),
-        );
-        const batch = ResidentBatch.borrow(kernel, output, readBatch(kernel.memory.view, this.#out));
-        if (batch.rows > 0) batches.push(status === Status.HAS_MORE ? batch.copy() : batch);
+      for (let more = this.watermark(END_OF_INPUT) === Status.HAS_MORE; more; ) {
+        more = this.pullHere(ALL_ROWS, ALL_BYTES);
+        const batch = this.takenResident();
+        if (batch !== null) batches.push(more && !this.#spec.keepsResults ? batch.copy() : batch);
       }
     } catch (error) {
       for (const batch of batches) batch.free();
@@ -465,9 +464,9 @@ export class Operator {
     }
   }
 
-  #pullOnce(maxRows: number, maxBytes: number): Status {
+  #pullOnce(maxRows: number, maxBytes: number, at: number = this.#out): Status {
     return this.#run(
-      (exports, context) => exports.op_pull(context, this.#handle, this.#out, maxRows, maxBytes),
+      (exports, context) => exports.op_pull(context, this.#handle, at, maxRows, maxBytes),
       () => ({ ...this.#context(0), instruction: this.#spec.pulled ?? this.#spec.instruction }),
     );
   }
@@ -706,9 +705,11 @@ export class Operator {
     );
   }
 
-  /** Pulls once and leaves the batch where it lies, described at `out` (`taken`, `takenResident`). True: there is more. */
-  pullHere(maxRows: number, maxBytes: number): boolean {
-    return this.#pullOnce(maxRows, maxBytes) === Status.HAS_MORE;
+  /**
+   * Pulls once and leaves the batch where it lies, described at `at` (`taken`, `takenResident`). True: there is more.
+   */
+  pullHere(maxRows: number, maxBytes: number, at: number = this.#out): boolean {
+    return this.#pullOnce(maxRows, maxBytes, at) === Status.HAS_MORE;
   }
 
   /** The exception for the record (at `address`) of a call other than a push that failed in another worker. */

@@ -5,14 +5,14 @@
 // work on with it, and is replaced. It is never ended from here while it is at work: it might hold the allocator's
 // lock (only `close` does so, after everything else has failed, when nobody uses the memory any more).
 
-import { ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
+import { Batch, ContextFlag, ErrorRecord, Type } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
 import type { Kernel } from "../kernel/index.js";
 import { WorkerError } from "../type/error.js";
 import { Job, JobWord, Spin, WorkerWord } from "./job.js";
 import { type JobTrace, TraceWord } from "./job-trace.js";
 import { coresOfHost, spawn, type Thread } from "./spawn.js";
-import { type FromWorker, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
+import { type FromWorker, PullOrder, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
 
 /** What a worker has done since the engine was opened. */
 export interface WorkerStats {
@@ -56,7 +56,9 @@ export const LAYOUT: WorkerLayout = {
   spin: Spin,
   error: { SIZE: ErrorRecord.SIZE, TYPE: ErrorRecord.TYPE, VALUE: ErrorRecord.VALUE },
   textTypes: [Type.BYTES, Type.LARGE_BYTES],
-  status: { OUT_OF_MEMORY: Status.OUT_OF_MEMORY, FAILED: Status.FAILED },
+  status: { OUT_OF_MEMORY: Status.OUT_OF_MEMORY, FAILED: Status.FAILED, HAS_MORE: Status.HAS_MORE },
+  pull: PullOrder,
+  batchBytes: Batch.SIZE,
   setBytes: SET_BYTES,
   attach: ContextFlag.ATTACH,
 };

@@ -55,8 +55,25 @@ export type Task =
   | { readonly kind: "measure" }
   /** A sort's handle: its rows are divided as the leader says. */
   | { readonly kind: "divideBy"; readonly leader: number }
+  /** The address of a `PullOrder`: results are pulled. */
+  | { readonly kind: "pull"; readonly maxRows: number; readonly maxBytes: number }
   /** The address of an order (u32 handle, first part, parts, out, i32 status): what the parts have is put in order. */
   | { readonly kind: "range"; readonly leader: number; readonly maxRows: number; readonly maxBytes: number };
+
+/** What says which results are pulled, and how far that has come: offsets of words. */
+export const PullOrder = {
+  /** u32 handle of the operator. */
+  HANDLE: 0,
+  /** u32 address where the batches are described, one after the other. */
+  BATCHES: 4,
+  /** u32 batches at most. */
+  MOST: 8,
+  /** u32 batches that there are. */
+  COUNT: 12,
+  /** i32 status of the last pull. */
+  STATUS: 16,
+  SIZE: 32,
+} as const;
 
 /** What a worker says. */
 export type FromWorker =
@@ -70,7 +87,10 @@ export interface WorkerLayout {
   readonly spin: typeof Spin;
   readonly error: { readonly SIZE: number; readonly TYPE: number; readonly VALUE: number };
   readonly textTypes: readonly number[];
-  readonly status: { readonly OUT_OF_MEMORY: number; readonly FAILED: number };
+  readonly status: { readonly OUT_OF_MEMORY: number; readonly FAILED: number; readonly HAS_MORE: number };
+  readonly pull: typeof PullOrder;
+  /** Bytes of a batch's description. */
+  readonly batchBytes: number;
   /** Bytes of a set in a list of those that are pushed together. */
   readonly setBytes: number;
   readonly attach: number;
@@ -165,6 +185,31 @@ export function runWorker(port: WorkerPort): void {
     return status;
   }
 
+  /** Until there are no more results, or no place for them. */
+  function pullAll(
+    { maxRows, maxBytes }: Extract<Task, { kind: "pull" }>,
+    order: number,
+    isStopped: () => boolean,
+  ): number {
+    const { pull, status: known, batchBytes } = layout;
+    let view = new DataView(memory.buffer);
+    const [handle, batches, most] = [pull.HANDLE, pull.BATCHES, pull.MOST].map((word) =>
+      view.getUint32(order + word, true),
+    );
+    let status: number = known.HAS_MORE;
+    for (let count = 0; status === known.HAS_MORE && count < most! && !isStopped(); ) {
+      const out = batches! + count * batchBytes;
+      status = exports.op_pull(context, handle!, out, maxRows, maxBytes);
+      if (status < 0) break;
+      view = new DataView(memory.buffer);
+      // Its rows.
+      if (view.getUint32(out, true) > 0) count++;
+      view.setUint32(order + pull.COUNT, count, true);
+      view.setInt32(order + pull.STATUS, status, true);
+    }
+    return status;
+  }
+
   /** The status of the first call that fails, or the last one's. */
   function perform(task: Task, handle: number, value: number, isStopped: () => boolean): number {
     if (task.kind === "push") return exports.op_push(context, handle, 0, value);
@@ -174,6 +219,7 @@ export function runWorker(port: WorkerPort): void {
     if (task.kind === "ready") return exports.op_ready_part(context, task.operator, value);
     if (task.kind === "measure") return exports.op_measure(context, value);
     if (task.kind === "range") return takeAndPull(task, value);
+    if (task.kind === "pull") return pullAll(task, value, isStopped);
     if (task.kind === "divideBy") {
       // Until NEED_INPUT, which is 0.
       for (;;) {

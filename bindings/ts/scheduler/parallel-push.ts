@@ -6,13 +6,23 @@
 // operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
 // operators, into an operator of his own. These have no group in common and are the result.
 //
+// Then the results are written by whoever is free, an operator by one at a time (shared-results.ts).
+//
 // What takes long before the first result leaves, laying many values group by group and selecting among them, is done
 // by all, too, in parts that the kernel names (kernel/operator/aggregate-ready.ts).
 
 import { OperatorKind } from "../../../kernel/abi/operator.js";
-import { END_OF_INPUT, type InputBatch, type Kernel, type Operator } from "../kernel/index.js";
+import {
+  END_OF_INPUT,
+  type InputBatch,
+  type Kernel,
+  type Operator,
+  type ResidentBatch,
+} from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
+import type { BatchData } from "../type/column.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
+import { SharedResults } from "./shared-results.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
 
@@ -49,6 +59,8 @@ export class ParallelPush {
   /** What is brought into `operators` when many groups are. */
   #sources: Operator[] = [];
   #work: SharedWork | null = null;
+  /** Where several operators have the results, and others write them. */
+  #results: SharedResults | null = null;
   #isFinishing = false;
   /** States of several threads that were brought together. */
   merged = 0;
@@ -151,6 +163,38 @@ export class ParallelPush {
     );
   }
 
+  /** The results of what has been brought together, in batches of `batchRows` at most; empty ones while others are at work. */
+  *results(batchRows: number): Generator<BatchData> {
+    if (this.#operators.length === 1) {
+      yield* this.#operators[0]!.finish(batchRows);
+      return;
+    }
+    this.#isFinishing = true;
+    try {
+      this.#results = new SharedResults(this.#pool, this.#operators);
+      yield* this.#results.leave(batchRows);
+    } finally {
+      this.#isFinishing = false;
+    }
+  }
+
+  /** Writes the results into the operators' memory, where there are several; else they are still to be asked for. */
+  *keep(): Generator<void> {
+    if (this.#operators.length === 1) return;
+    this.#isFinishing = true;
+    try {
+      this.#results = new SharedResults(this.#pool, this.#operators);
+      yield* this.#results.keep();
+    } finally {
+      this.#isFinishing = false;
+    }
+  }
+
+  /** The batches that `keep` has left in the memory of `operators`; null where it has left none. */
+  takeKept(): ResidentBatch[] | null {
+    return this.#results?.takeKept() ?? null;
+  }
+
   *#share(task: Task, handles: readonly number[], values: readonly number[], own: (value: number) => void) {
     const [first] = this.#operators;
     this.#work = new SharedWork(this.#kernel, this.#pool, {
@@ -168,6 +212,7 @@ export class ParallelPush {
   async abandon(): Promise<void> {
     await this.#push.abandon();
     await this.#work?.abandon();
+    await this.#results?.abandon();
   }
 
   /** Gives all memory back. Nobody may be at work (`abandon`). */
@@ -175,6 +220,7 @@ export class ParallelPush {
     this.#push.free();
     this.#work?.free();
     this.#work = null;
+    this.#results?.free();
     for (const operator of [...this.#sources.splice(0), ...this.#operators]) operator.destroy();
   }
 }

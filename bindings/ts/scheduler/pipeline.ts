@@ -10,6 +10,7 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
 import {
+  asKeeping,
   asLeaving,
   asShared,
   END_OF_INPUT,
@@ -312,7 +313,8 @@ export class Pipeline {
   finishResident(): ResidentBatch[] {
     this.#relief?.release();
     const last = this.#chains[0]!.steps.at(-1)!;
-    const work = () => (last instanceof SortStep ? last.takeKept() : null) ?? finishAll(this.lastOperators!);
+    const settles = last instanceof SortStep || last instanceof AggregateStep;
+    const work = () => (settles ? last.takeKept() : null) ?? finishAll(this.lastOperators!);
     return this.#probe === null ? work() : this.#probe.resident(last, work);
   }
 
@@ -463,13 +465,14 @@ function* stepsOf(
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
+    const keepsResults = options.keepResults === true && isResult && index === stages.length - 1;
     const lends = index + 1 < stages.length && takesAtOnce(stages, index + 1, prompt.pool);
     if (stage.kind === "aggregate") {
-      const step = new AggregateStep(kernel, stage, options);
+      const step = new AggregateStep(kernel, stage, { ...options, keepResults: keepsResults });
       if (lends) step.operator.lendResults();
       yield { ...alone, step };
     } else if (stage.kind === "groupingSets")
-      yield { ...alone, step: new GroupingSetsStep(kernel, stage, prompt) };
+      yield { ...alone, step: new GroupingSetsStep(kernel, stage, { ...prompt, keepResults: false }) };
     else if (stage.kind === "window") {
       const step = new WindowStep(kernel, stage, { ...options, bound: index === 0 ? bound : null });
       if (lends) step.operator.lendResults();
@@ -481,8 +484,7 @@ function* stepsOf(
     else if (stage.kind === "join") {
       // Results that stay where they are made stay when rows leave for files, too, and would be in their way.
       const mayLeave = options.relief !== null && options.inTurn && joinSpills(stage);
-      const isLast = isResult && index === stages.length - 1;
-      const keepResults = options.keepResults === true && isLast && !mayLeave;
+      const keepResults = keepsResults && !mayLeave;
       const passes = timing?.passed.has(stage) ?? false;
       if (stage.time === null && !passes) timing = null;
       yield { ...alone, step: new JoinStep(kernel, stage, { ...prompt, keepResults, passes }) };
@@ -593,15 +595,22 @@ class AggregateStep extends OperatorStep implements Spillable {
   /** What a push met in the midst of its rows: there is nothing to spill any more, and no push to make again. */
   #failure: unknown = null;
 
-  constructor(kernel: Kernel, stage: AggregateStage, { batchRows, pool, relief, inTurn }: StepOptions) {
+  constructor(
+    kernel: Kernel,
+    stage: AggregateStage,
+    { batchRows, pool, relief, inTurn, keepResults = false }: StepOptions,
+  ) {
     const { columns, texts, instructions, changelog } = stage;
     const spills = relief !== null && isSpillable(stage);
     const isShared = pool !== null && !changelog;
     // A stream may be saved, with all that waits, as long as it has not spilled.
     const leaves = spills && inTurn && mayLeave(stage.config);
+    // What may leave for files takes memory while it does, and is not to be kept in it.
+    const keepsResults = keepResults && relief === null && !changelog;
+    const config = keepsResults ? asKeeping(stage.config) : stage.config;
     const configOf = (aside: boolean) => {
-      if (leaves) return asLeaving(stage.config, aside);
-      return isShared ? asShared(stage.config) : stage.config;
+      if (leaves) return asLeaving(config, aside);
+      return isShared ? asShared(config) : config;
     };
     const create = (aside = false) =>
       kernel.operator({
@@ -610,6 +619,7 @@ class AggregateStep extends OperatorStep implements Spillable {
         columns,
         output: stage.schema,
         emitsPerPush: changelog,
+        keepsResults,
         labels: texts.map((text, index) => labelOf(text, stage.output[index]!.name)),
         instruction: (index) => instructions[index],
       });
@@ -698,10 +708,10 @@ class AggregateStep extends OperatorStep implements Spillable {
   }
 
   *finish(): Generator<BatchData> {
-    yield* this.settle();
     this.#isFinishing = true;
     if (this.#parallel !== null) {
-      for (const operator of this.operators) yield* operator.finish(this.#batchRows);
+      yield* atWork(this.#parallel.finish(), this.operator.output);
+      yield* this.#parallel.results(this.#batchRows);
       return;
     }
     const { operator } = this;
@@ -726,8 +736,16 @@ class AggregateStep extends OperatorStep implements Spillable {
     restoreOperator(this.operator, states[0]!);
   }
 
+  /** Writes the results as far as other workers take part in it, for `finishResident`. */
   *settle(): Generator<BatchData> {
-    if (this.#parallel !== null) yield* atWork(this.#parallel.finish(), this.operator.output);
+    if (this.#parallel === null) return;
+    yield* atWork(this.#parallel.finish(), this.operator.output);
+    yield* atWork(this.#parallel.keep(), this.operator.output);
+  }
+
+  /** The results where the workers have left them (`settle`); null where the operator is still to be asked for them. */
+  takeKept(): ResidentBatch[] | null {
+    return this.#parallel?.takeKept() ?? null;
   }
 
   async abandon(): Promise<void> {

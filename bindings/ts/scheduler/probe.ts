@@ -73,6 +73,7 @@ const CALLS: Readonly<Record<Task["kind"], Slice["call"]>> = {
   measure: "divide",
   divideBy: "divide",
   range: "combine",
+  pull: "finish",
 };
 
 interface TracedJob {

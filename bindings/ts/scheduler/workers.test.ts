@@ -240,14 +240,16 @@ async function memoryEnds(
   plan: Plan,
   written: typeof text,
   data: readonly BatchData[] = batches,
+  result: "arrow" | "kernel" = "arrow",
 ): Promise<void> {
   const before = engine.stats().usedBytes;
   const expected = written(resultRows(await engine.collect(plan, { t: data })));
   let refused = 0;
   for (let memory = 100_000; ; memory = Math.ceil(memory * 1.15)) {
-    const isDone = await engine.collect(plan, { t: data }, { memory }).then(
+    const isDone = await engine.collect(plan, { t: data }, { memory, result: result as "kernel" }).then(
       (table) => {
-        expect(written(resultRows(table))).toEqual(expected);
+        expect(written(resultRows(result === "kernel" ? table.toArrow() : table))).toEqual(expected);
+        if (result === "kernel") table.free();
         return true;
       },
       (error) => {
@@ -547,14 +549,108 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
       ...data.slice(8),
     ];
     await engine.collect(plan, { t: wide });
-    // All but the first, then two operators to be divided, and 256 parts.
-    expect(morsels()).toBe(4 + 2 + 256);
+    // All but the first, then two operators to be divided, 256 parts, and the results of two operators.
+    expect(morsels()).toBe(4 + 2 + 256 + 2);
+    const kept = await engine.collect(plan, { t: wide }, { result: "kernel" });
+    expect(morsels()).toBe(2 * (4 + 2 + 256 + 2));
+    kept.free();
+    await engine.close();
+  });
+
+  it("a signal at any moment ends it, and its memory is back", async () => {
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 1000, divideGroups: 0 } });
+    const before = engine.stats().usedBytes;
+    let stopped = 0;
+    for (const ms of [0, 5, 20, 60, 100, 140, 180, 220]) {
+      for (const result of ["arrow", "kernel"] as const) {
+        const controller = new AbortController();
+        async function* source() {
+          yield* data;
+          setTimeout(() => controller.abort(new Error("enough")), ms);
+        }
+        const { signal } = controller;
+        const run = engine.collect(plan, { t: source() }, { signal, result: result as "kernel" });
+        await run.then(
+          (table) => (result === "kernel" ? table.free() : undefined),
+          (error) => {
+            expect(error.message).toBe("enough");
+            stopped++;
+          },
+        );
+        expect(engine.stats().usedBytes).toBe(before);
+      }
+    }
+    expect(stopped).toBeGreaterThanOrEqual(2);
     await engine.close();
   });
 
   it("memory that ends at any point is an error, and nothing stays behind", async () => {
     const engine = await openReady({ workers: 2, faults: { jitterUs: 10, divideGroups: 0 } });
     await memoryEnds(engine, plan, text, data);
+    await memoryEnds(engine, plan, text, data, "kernel");
+    await engine.close();
+  });
+});
+
+describe("results of many groups", () => {
+  const length = 300_000;
+  const keys = BigInt64Array.from({ length }, (_, row) => BigInt(row) * 1_000_003n);
+  const schema: Schema = { fields: [{ name: "k", type: int64, nullable: false }] };
+  const column = { ...writeColumn(int64, []), length, values: new Uint8Array(keys.buffer) };
+  const input = { schema, length, columns: [column] };
+  const distinct = t.groupBy("k").aggregate({ c: count() }) as Plan;
+
+  it.each([2, 3, 7])("leave in batches of every operator of %i workers", async (workers) => {
+    const engine = await openReady({ workers, faults: { jitterUs: 100 } });
+    const before = engine.stats().usedBytes;
+    const given = await engine.load([input]);
+    const table = await engine.collect(distinct, { t: given });
+    const kept = await engine.collect(distinct, { t: given }, { result: "kernel" });
+    for (const result of [table, kept.toArrow()]) {
+      expect(result.batches.length).toBeGreaterThanOrEqual(5);
+      const found = (result.getChild("k")!.toArray() as BigInt64Array).slice().sort();
+      expect(found.length).toBe(length);
+      expect(found.every((key, row) => key === keys[row])).toBe(true);
+      const counts = result.getChild("c")!.toArray() as BigInt64Array;
+      expect(counts.every((rows) => rows === 1n)).toBe(true);
+    }
+    given.free();
+    kept.free();
+    expect(engine.stats().usedBytes).toBe(before);
+    await engine.close();
+  });
+
+  it("a thread that ends while it writes them is replaced, and the query told", async () => {
+    // No other job has so many pieces.
+    const faults: { endAt?: number; leavesPieces: boolean } = { endAt: 400, leavesPieces: true };
+    const engine = await openReady({ workers: 2, faults });
+    const before = engine.stats().usedBytes;
+    let rows = 0;
+    const leave = async () => {
+      for await (const batch of engine.stream(distinct, { t: [input] }, { batchRows: 500 }))
+        rows += batch.numRows;
+    };
+    await expect(leave()).rejects.toBeInstanceOf(WorkerError);
+    expect(rows).toBeGreaterThan(100_000);
+    expect(rows).toBeLessThan(length);
+    delete faults.endAt;
+    await vi.waitFor(() => expect(engine.stats().usedBytes).toBe(before), 10_000);
+    rows = 0;
+    await leave();
+    expect(rows).toBe(length);
+    await engine.close();
+  });
+
+  it("who has enough of them stops everybody, and their memory is back", async () => {
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 500 } });
+    const before = engine.stats().usedBytes;
+    for (const wanted of [1, 20]) {
+      let batches = 0;
+      for await (const _ of engine.stream(distinct, { t: [input] }, { batchRows: 500 }))
+        if (++batches === wanted) break;
+      expect(batches).toBe(wanted);
+      expect(engine.stats().usedBytes).toBe(before);
+    }
     await engine.close();
   });
 });

@@ -1,0 +1,161 @@
+// Results of several aggregations that have no group in common, written by all workers: each aggregation by one at a time.
+//
+// Where they stay in the kernel's memory whoever claims an aggregation pulls all that it has; no batch is copied, as the
+// aggregation keeps each where it wrote it (KEEP_RESULTS). Where they leave they are pulled a batch at a time: while the
+// calling thread copies one out, others write the next ones of the other aggregations.
+
+import { Batch } from "../../../kernel/abi/layout.js";
+import { Status } from "../../../kernel/abi/status.js";
+import type { Kernel, Operator, ResidentBatch } from "../kernel/index.js";
+import { PullOrder, type QueryWorkers } from "../pool/index.js";
+import type { BatchData } from "../type/column.js";
+import { emptyBatch } from "./rows.js";
+import { SharedWork } from "./shared-work.js";
+
+/** Rows of a batch of results, whatever is asked for. */
+const BATCH_ROWS = 65_536;
+const ALL_ROWS = 2 ** 32 - 1;
+const ALL_BYTES = 2 ** 31 - 1;
+const BATCH_BYTES = 2 ** 28;
+
+interface Order {
+  readonly operator: Operator;
+  readonly address: number;
+  /** Where the descriptions of its batches go, and how many at most. */
+  readonly batches: number;
+  readonly most: number;
+}
+
+export class SharedResults {
+  readonly #kernel: Kernel;
+  readonly #pool: QueryWorkers;
+  readonly #operators: readonly Operator[];
+  readonly #orders = new Map<number, Order>();
+  #work: SharedWork | null = null;
+
+  /** @param operators which have ended */
+  constructor(pool: QueryWorkers, operators: readonly Operator[]) {
+    this.#kernel = operators[0]!.kernel;
+    this.#pool = pool;
+    this.#operators = operators;
+  }
+
+  /** Writes all results into the operators' memory. */
+  *keep(): Generator<void> {
+    const rows = this.#operators.reduce((sum, operator) => sum + operator.stats().rowsSelected, 0);
+    // Past 2 GiB of texts there are more, which the calling thread pulls (`takeKept`).
+    const most = Math.ceil(rows / BATCH_ROWS) + 1;
+    for (const operator of this.#operators) this.#order(operator, most);
+    const work = this.#begin(ALL_ROWS, ALL_BYTES, this.#orders.size);
+    for (const address of this.#orders.keys()) work.offer(address);
+    yield* work.finish((address) => this.#pull(address, ALL_ROWS, ALL_BYTES));
+    this.#work = null;
+  }
+
+  /** The batches that `keep` has left; their memory is the operators'. */
+  takeKept(): ResidentBatch[] {
+    const batches: ResidentBatch[] = [];
+    try {
+      for (const { operator, address, batches: first } of this.#orders.values()) {
+        const { view } = this.#kernel.memory;
+        const count = view.getUint32(address + PullOrder.COUNT, true);
+        const more = view.getInt32(address + PullOrder.STATUS, true) === Status.HAS_MORE;
+        for (let index = 0; index < count; index++)
+          batches.push(operator.takenResident(first + index * Batch.SIZE)!);
+        if (more) batches.push(...operator.finishResident());
+      }
+    } catch (error) {
+      for (const batch of batches) batch.free();
+      throw error;
+    }
+    this.free();
+    return batches;
+  }
+
+  /** All results, in batches of `batchRows` at most; empty ones while others are at work. */
+  *leave(batchRows: number): Generator<BatchData> {
+    const waiting = emptyBatch(this.#operators[0]!.output);
+    const orders = this.#operators.map((operator) => this.#order(operator, 1));
+    const work = this.#begin(batchRows, BATCH_BYTES, orders.length);
+    const own = (address: number) => this.#pull(address, batchRows, BATCH_BYTES);
+    const offer = (order: Order) => {
+      const number = work.job.filled;
+      work.offer(order.address);
+      return { order, number };
+    };
+    const offered = orders.map(offer);
+    for (let next = offered[0]; next !== undefined; next = offered[0]) {
+      if (!work.job.isDone(next.number)) {
+        for (const _ of work.help(own)) yield waiting;
+        continue;
+      }
+      offered.shift();
+      // Another thread may have made the memory larger.
+      this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
+      const { operator, address } = next.order;
+      const { view } = this.#kernel.memory;
+      const more = view.getInt32(address + PullOrder.STATUS, true) === Status.HAS_MORE;
+      const batch = view.getUint32(address + PullOrder.COUNT, true) === 0 ? null : operator.taken();
+      if (more) offered.push(offer(next.order));
+      if (batch !== null) yield batch;
+    }
+    for (const _ of work.finish(own)) yield waiting;
+    this.free();
+  }
+
+  #order(operator: Operator, most: number): Order {
+    const bytes = PullOrder.SIZE + (most === 1 ? 0 : most * Batch.SIZE);
+    const address = this.#kernel.allocate(bytes);
+    const order = {
+      operator,
+      address,
+      batches: most === 1 ? operator.out : address + PullOrder.SIZE,
+      most,
+    };
+    this.#orders.set(address, order);
+    const { view } = this.#kernel.memory;
+    view.setUint32(address + PullOrder.HANDLE, operator.handle, true);
+    view.setUint32(address + PullOrder.BATCHES, order.batches, true);
+    view.setUint32(address + PullOrder.MOST, most, true);
+    return order;
+  }
+
+  #begin(maxRows: number, maxBytes: number, ring: number): SharedWork {
+    const [first] = this.#operators;
+    this.#work = new SharedWork(this.#kernel, this.#pool, {
+      task: { kind: "pull", maxRows, maxBytes },
+      handles: Array.from({ length: this.#pool.threads }, () => 0),
+      ring,
+      failure: (_, record) => first!.errorAt(record),
+    });
+    return this.#work;
+  }
+
+  /** The calling thread's part: what a worker does (pool/worker.ts). */
+  *#pull(address: number, maxRows: number, maxBytes: number): Generator<void> {
+    const { operator, batches, most } = this.#orders.get(address)!;
+    const { memory } = this.#kernel;
+    let count = 0;
+    for (let more = true; more && count < most; ) {
+      const out = batches + count * Batch.SIZE;
+      more = operator.pullHere(maxRows, maxBytes, out);
+      if (memory.view.getUint32(out + Batch.ROWS, true) > 0) count += 1;
+      memory.view.setUint32(address + PullOrder.COUNT, count, true);
+      memory.view.setInt32(address + PullOrder.STATUS, more ? Status.HAS_MORE : Status.FINISHED, true);
+      if (more && count < most) yield;
+    }
+  }
+
+  /** Stops what is going on; resolves when no other thread uses the operators any more. */
+  async abandon(): Promise<void> {
+    await this.#work?.abandon();
+  }
+
+  /** Gives all memory back but that of the operators. Nobody may be at work (`abandon`). */
+  free(): void {
+    this.#work?.free();
+    this.#work = null;
+    for (const address of this.#orders.keys()) this.#kernel.free(address);
+    this.#orders.clear();
+  }
+}
