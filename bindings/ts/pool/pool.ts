@@ -27,7 +27,7 @@ export interface PoolFaults {
   readonly jitterUs?: number | undefined;
   /** The thread that claims a morsel of this number or a later one ends. */
   readonly endAt?: number | undefined;
-  /** The calling thread leaves all pieces to the others, which are there. */
+  /** The calling thread leaves all pieces to the others, which are there, and shares results however fast they are written. */
   readonly leavesPieces?: boolean | undefined;
   /** Groups from which on bringing aggregations together is shared. */
   readonly divideGroups?: number | undefined;

@@ -3,6 +3,12 @@
 // Where they stay in the kernel's memory whoever claims an aggregation pulls all that it has; no batch is copied, as the
 // aggregation keeps each where it wrote it (KEEP_RESULTS). Where they leave they are pulled a batch at a time: while the
 // calling thread copies one out, others write the next ones of the other aggregations.
+//
+// What another core has written takes twice as long to copy as what lies in this one's cache. So the calling thread writes
+// the first batch, and where that takes hardly longer than to copy it, all of them: of 10 million sums by one key
+// writing is 40 ms, and copying 50 or 100. Deviations and skewnesses of 3 million groups, whose results take long, leave two
+// workers in 0.68 of the time. A second set of buffers for each aggregation, so that others need not wait until one is
+// copied, gained nothing.
 
 import { Batch } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
@@ -17,6 +23,8 @@ const BATCH_ROWS = 65_536;
 const ALL_ROWS = 2 ** 32 - 1;
 const ALL_BYTES = 2 ** 31 - 1;
 const BATCH_BYTES = 2 ** 28;
+/** Writing is shared from so many times on that it takes of copying. */
+const SHARE_RATIO = 2;
 
 interface Order {
   readonly operator: Operator;
@@ -74,6 +82,19 @@ export class SharedResults {
 
   /** All results, in batches of `batchRows` at most; empty ones while others are at work. */
   *leave(batchRows: number): Generator<BatchData> {
+    if (this.#pool.faults.leavesPieces !== true) {
+      const [first] = this.#operators;
+      const start = performance.now();
+      const more = first!.pullHere(batchRows, BATCH_BYTES);
+      const written = performance.now();
+      const batch = first!.taken();
+      const isSlow = written - start >= SHARE_RATIO * (performance.now() - written);
+      if (batch !== null) yield batch;
+      if (!isSlow || !more) {
+        for (const operator of this.#operators) yield* operator.finish(batchRows);
+        return;
+      }
+    }
     const waiting = emptyBatch(this.#operators[0]!.output);
     const orders = this.#operators.map((operator) => this.#order(operator, 1));
     const work = this.#begin(batchRows, BATCH_BYTES, orders.length);

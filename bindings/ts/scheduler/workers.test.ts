@@ -558,7 +558,8 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
   });
 
   it("a signal at any moment ends it, and its memory is back", async () => {
-    const engine = await openReady({ workers: 3, faults: { jitterUs: 1000, divideGroups: 0 } });
+    const faults = { jitterUs: 1000, divideGroups: 0, leavesPieces: true };
+    const engine = await openReady({ workers: 3, faults });
     const before = engine.stats().usedBytes;
     let stopped = 0;
     for (const ms of [0, 5, 20, 60, 100, 140, 180, 220]) {
@@ -600,8 +601,12 @@ describe("results of many groups", () => {
   const input = { schema, length, columns: [column] };
   const distinct = t.groupBy("k").aggregate({ c: count() }) as Plan;
 
-  it.each([2, 3, 7])("leave in batches of every operator of %i workers", async (workers) => {
-    const engine = await openReady({ workers, faults: { jitterUs: 100 } });
+  it.each([
+    [2, true],
+    [3, false],
+    [7, true],
+  ])("leave in batches of every operator of %i workers", async (workers, leavesPieces) => {
+    const engine = await openReady({ workers, faults: { jitterUs: 100, leavesPieces } });
     const before = engine.stats().usedBytes;
     const given = await engine.load([input]);
     const table = await engine.collect(distinct, { t: given });
@@ -642,7 +647,7 @@ describe("results of many groups", () => {
   });
 
   it("who has enough of them stops everybody, and their memory is back", async () => {
-    const engine = await openReady({ workers: 3, faults: { jitterUs: 500 } });
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 500, leavesPieces: true } });
     const before = engine.stats().usedBytes;
     for (const wanted of [1, 20]) {
       let batches = 0;
