@@ -66,6 +66,15 @@ export const enum AggregateFlag {
   KEEP_RESULTS = 64,
 }
 
+/**
+ * Bits 8 to 12 of FLAGS: the rows that will come are at least 2 to the power of that; 0: nobody knows. Says how many groups
+ * may be numbered by computing, and nothing about results.
+ */
+export const enum AggregateExpected {
+  SHIFT = 8,
+  MOST = 31,
+}
+
 /** Fault switches: make rare paths common in tests. May be combined. */
 export const enum AggregateFault {
   NONE = 0,

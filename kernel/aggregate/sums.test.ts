@@ -8,6 +8,7 @@ import type { Value } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
 import {
   BUILDS,
+  batchOf,
   expected,
   multiset,
   open,
@@ -161,6 +162,30 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     expect(sum([Infinity, -Infinity])).toBeNaN();
     expect(sum([Infinity, 1e308, 1e308])).toBe(Infinity);
     expect(sum([1e308, Number.NaN, -Infinity])).toBeNaN();
+  });
+
+  test("millions of rows, most of them of one group: carries are passed on before limbs are full", () => {
+    const ROWS = 65_536;
+    const query: Query = {
+      types: [types.int32, types.float64],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }, { name: "count" }],
+    };
+    // As far up in their limbs as values come, beside others that reach two limbs down.
+    const table: Table = [
+      Array.from({ length: ROWS }, (_, row) => (row % 16 === 0 ? BigInt(row % 1000) : 7n)),
+      Array.from({ length: ROWS }, (_, row) => (row % 16 === 0 ? row / 3e9 : 127.99999999999999)),
+    ];
+    const batch = batchOf(query.types, table);
+    const sums = FAULTS.map((faults) => {
+      const operator = open(kernel, { ...query, faults });
+      for (let push = 0; push < 80; push++) operator.push(batch);
+      const rows = multiset(rowsOf(operator.finish()));
+      operator.destroy();
+      return rows;
+    });
+    expect(sums[0]).toEqual(sums[1]);
+    expect(sums[0]).toHaveLength(126);
   });
 
   test("averages of integers and decimals are divided once, in wide integers", () => {

@@ -24,15 +24,19 @@ const SMALL_SLOTS_MIN: u64 = 64;
 const DIRECT_GROUPS: u64 = 65536;
 const SMALL_GROUPS: u64 = 4096;
 const DIRECT_GROUPS_MAX: u64 = 1 << 22;
-/** ... and for each row of the first batch; with an ordinal, whose groups leave in their order, of all rows. */
+/** ... and for each row of the first batch, or of those that are expected; with an ordinal, whose groups leave in their order, of all rows. */
 const DIRECT_GROUPS_PER_ROW: u64 = 8;
+/** More of them where so many rows are expected that few would have none. */
+const DENSE_GROUPS_MAX: u64 = 1 << 24;
+const DENSE_GROUPS_PER_ROW: u64 = 2;
 const ORDINAL_GROUPS_PER_ROW: u64 = 16;
 
 /** Most groups that a first batch of `rows` rows can span. */
 export function directMost(groups: Groups, rows: u32): u32 {
   const free: u64 = groups.small ? SMALL_GROUPS : DIRECT_GROUPS;
   const each = groups.extra != 0 ? ORDINAL_GROUPS_PER_ROW : DIRECT_GROUPS_PER_ROW;
-  return <u32>min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>max(rows, groups.expected) * each));
+  const some = min<u64>(DIRECT_GROUPS_MAX, max<u64>(free, <u64>max(rows, groups.expected) * each));
+  return groups.small ? <u32>some : <u32>max<u64>(some, min<u64>(DENSE_GROUPS_MAX, <u64>groups.expected * DENSE_GROUPS_PER_ROW));
 }
 
 /** Slots of a key that has one for each number from 0 on, as many as come. */
@@ -76,7 +80,7 @@ export function layoutDirect(groups: Groups, rows: u32, batchRows: u32): bool {
       if (range == 0 || range > limit) return false;
       const wanted = alone ? max<u64>(range << 1, least) : range + (range >> 3) + 1;
       while (slots < wanted) slots <<= 1;
-      if (slots > limit && slots >> 1 >= range + (range >> 4)) slots >>= 1;
+      if (slots >= limit && slots >> 1 >= range + (range >> 4)) slots >>= 1;
     }
     if (alone && key.interner != 0) slots = ORDINAL_SLOTS;
     else if (total * (slots + 1) > limit) return false;
@@ -134,7 +138,7 @@ function isDiscrete(type: u32): bool {
 }
 
 /** Group numbers that the layout spans now. */
-function directSpan(groups: Groups): u32 {
+export function directSpan(groups: Groups): u32 {
   const last = groupsKey(groups, groups.keyCount - 1);
   if (groups.extra != 0) return last.stride * (groups.ordinals + 1);
   if (groups.keyCount == 1 && last.interner != 0) return changetype<Interner>(last.interner).count + 1;

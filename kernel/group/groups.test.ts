@@ -76,6 +76,31 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
     expect(run({ ...counted(types.int32), faults: AggregateFault.NO_DIRECT }, [small, values])).toBe(HASH);
   });
 
+  test("the more rows are expected, the more groups are computed", () => {
+    const keys = ints(5000, (i) => ((i * 7919) % 1_000_003) - 500_000);
+    const table = [keys, ints(5000, (i) => i)];
+    const expecting = (rows: number) => run({ ...counted(types.int32), rows }, table, [2000, 1]);
+    expect(expecting(0)).toBe(HASH);
+    expect(expecting(100_000)).toBe(HASH);
+    expect(expecting(600_000)).toBe(DIRECT);
+    expect(expecting(2 ** 40)).toBe(DIRECT);
+    const leaving = [...keys, ...ints(100, (i) => i * 10_000_000)];
+    const query = { ...counted(types.int32), rows: 2 ** 20 };
+    expect(run(query, [leaving, ints(5100, (i) => i)], [4000, 1100])).toBe(HASH);
+  });
+
+  test("where there is no room for so many, they are looked up", async () => {
+    const small = await Kernel.open({ build, budget: "64 MiB" });
+    const query = { ...counted(types.int32), rows: 2 ** 20 };
+    const table = [ints(5000, (i) => i * 200), ints(5000, (i) => i)];
+    const operator = open(small, query);
+    pushAll(operator, query, table);
+    expect(operator.stats().keyTier).toBe(HASH);
+    expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(query, table)));
+    operator.destroy();
+    small.close();
+  });
+
   test("a direct range grows downwards and upwards and wraps around its slots", () => {
     const keys = ints(9000, (i) => 1000 + (i % 2 === 0 ? 1 : -1) * Math.floor(i / 5));
     expect(run(counted(types.int32), [keys, ints(9000, (i) => i)], [1, 10, 100, 1000, 5])).toBe(DIRECT);

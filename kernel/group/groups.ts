@@ -14,8 +14,8 @@ import { AggregateFault } from "../abi/operator";
 import { bitmapGet } from "../column/bitmap";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
-import { regionBlock, regionCut } from "../memory/region";
-import { directCode, directFits, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
+import { regionBlock, regionCut, regionHasRoom } from "../memory/region";
+import { directCode, directFits, directSpan, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
 import { INTERNER_SIZE, Interner, internerClear, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
@@ -210,6 +210,11 @@ export function groupsAssign(groups: Groups, rows: u32, numbers: usize): bool {
 function decide(groups: Groups, rows: u32, batchRows: u32): bool {
   const direct = groups.appends == 0 && groups.looksUp == 0 && (groups.fault & <u32>AggregateFault.NO_DIRECT) == 0;
   if (direct && layoutDirect(groups, rows, batchRows)) {
+    if (groups.bytes != 0 && !regionHasRoom(groups.region, <u64>directSpan(groups) * <u64>groups.bytes)) {
+      groups.expected = 0;
+      groups.bytes = 0;
+      return decide(groups, rows, batchRows);
+    }
     if (!growDirect(groups)) return false;
     groups.tier = Tier.DIRECT;
     return true;

@@ -63,11 +63,13 @@ export class Groups {
    */
   extra: usize;
   ordinals: u32;
-  /** Rows that are likely to come, as they came to other groups like these; 0 where nothing is known. */
+  /** Rows that are likely to come, as the host says or as they came to other groups like these; 0 where nothing is known. */
   expected: u32;
+  /** What a group can take of memory, with what is kept for it; 0 where nothing is expected, or nobody asks. */
+  bytes: u32;
 }
 
-export const GROUPS_SIZE: usize = 112;
+export const GROUPS_SIZE: usize = 120;
 
 /** Where an accumulator has the rows of each group (i64 each), and the distance from group to group: part of it. */
 // @ts-ignore: decorator

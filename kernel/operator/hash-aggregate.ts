@@ -13,6 +13,7 @@ import {
   AggregateConfig,
   AggregateEntry,
   AggregateEntryFlag,
+  AggregateExpected,
   AggregateFlag,
   AggregateFunction,
   KeyConfig,
@@ -52,6 +53,7 @@ import {
   groupsSlots,
   groupsSpan,
 } from "../group/groups";
+import { directMost } from "../group/direct";
 import { GROUPS_SIZE, MAX_KEYS, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
@@ -87,7 +89,7 @@ import {
   retractTakes,
   takesDistinct,
 } from "./aggregate-retract";
-import { aggregateHasRoom } from "./aggregate-headroom";
+import { aggregateHasRoom, aggregateHeadroom } from "./aggregate-headroom";
 import { rowsMayLeave } from "./aggregate-leave";
 import {
   aggregateNeed,
@@ -146,8 +148,12 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
     createOutput(context, operator) &&
     createFirstGroup(context, operator) &&
     (partialCreate(context, operator, config, length) || refuseMemory(context));
-  if (made) backlogOpen(operator);
-  return made;
+  if (!made) return false;
+  const expected = (self.flags & EXPECTED) >> <u32>AggregateExpected.SHIFT;
+  // A partial one hands its groups out long before so many rows have come.
+  if (expected != 0 && (self.flags & <u32>AggregateFlag.PARTIAL) == 0) groupsOf(self).expected = <u32>1 << expected;
+  backlogOpen(operator);
+  return true;
 }
 
 /**
@@ -223,7 +229,7 @@ function checkHeader(config: usize, length: u32): bool {
   const bytes: u64 = load<u32>(config, <usize>AggregateConfig.PROGRAM_BYTES);
   if (load<u32>(config, <usize>AggregateConfig.VERSION) != <u32>Abi.VERSION) return false;
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
-  const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff;
+  const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff & ~EXPECTED;
   const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
   if (flags > ALL_FLAGS || (flags & both) == both) return false;
   if ((flags & <u32>AggregateFlag.KEEP_RESULTS) != 0 && (flags & both) != 0) return false;
@@ -235,8 +241,9 @@ function checkHeader(config: usize, length: u32): bool {
 }
 
 const ALL_FLAGS: u32 = 127;
+const EXPECTED: u32 = <u32>AggregateExpected.MOST << <u32>AggregateExpected.SHIFT;
 /** Flags that say nothing about the state. */
-const IRRELEVANT: u32 = ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT);
+const IRRELEVANT: u32 = (ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT)) | EXPECTED;
 
 /** What decides whether a state fits: keys, aggregates, program, and whether rows are taken back; not the rest. */
 function hashConfig(config: usize, keys: u32, results: u32): u64 {
@@ -847,7 +854,10 @@ export function aggregateIsLarge(operator: usize): bool {
 /** Room for the worst case of the bound batch's `rows` rows. 0, or OUT_OF_MEMORY with nothing lost. */
 export function aggregateReservePush(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
-  if (<u64>groupsOf(self).count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
+  const groups = groupsOf(self);
+  if (groups.expected != 0 && groups.tier == <u32>Tier.UNDECIDED)
+    groups.bytes = <u32>(aggregateHeadroom(operator, rows) / directMost(groups, rows)) + 1;
+  if (<u64>groups.count + <u64>backlogRows(operator) + <u64>rows + 1 > MAX_GROUPS)
     // unreached: four thousand million groups
     return fail(context, Status.OUT_OF_MEMORY, Reason.TOO_MANY_GROUPS);
   // No room to set any aside from the first row on: they are looked up as they come.

@@ -78,6 +78,8 @@ export interface Query {
   readonly changelog?: boolean | undefined;
   readonly faults?: number | undefined;
   readonly seed?: number | undefined;
+  /** How many rows will come, if that is told. */
+  readonly rows?: number | undefined;
   /** Column of the row kinds, where the input is a changelog. */
   readonly kind?: number | undefined;
 }
@@ -97,6 +99,7 @@ export function specOf(query: Query): ProgramAggregateSpec {
     changelog: query.changelog,
     faults: query.faults,
     seed: query.seed,
+    rows: query.rows,
     columns: query.types.map((_, i) => i),
     output: { fields: resultFields(query) },
   };

@@ -6,6 +6,7 @@ import {
   AggregateConfig,
   AggregateEntry,
   AggregateEntryFlag,
+  AggregateExpected,
   type AggregateFault,
   AggregateFlag,
   type AggregateFunction,
@@ -52,6 +53,8 @@ export interface AggregateConfigSpec {
   readonly retract?: number | undefined;
   /** Results are states, for an operator without this to merge. Not together with `changelog`. */
   readonly partial?: boolean | undefined;
+  /** How many rows will come at least, where somebody knows. Changes no result. */
+  readonly rows?: number | undefined;
   /** Fault switches for tests. */
   readonly faults?: AggregateFault | undefined;
   /** Seed of the hash tables, 1 to 2^32 - 1; absent: the kernel's. Changes no result. */
@@ -140,6 +143,16 @@ export function encodeAggregateConfig(spec: AggregateConfigSpec): Uint8Array {
   return bytes;
 }
 
+/** The configuration of an aggregation to which at least so many rows will come. */
+export function asExpecting(config: Uint8Array, rows: number): Uint8Array {
+  return flagged(config, expecting(rows));
+}
+
+function expecting(rows: number): number {
+  const expected = Math.min(Math.floor(Math.log2(Math.max(1, rows))), AggregateExpected.MOST);
+  return expected << AggregateExpected.SHIFT;
+}
+
 /** The configuration of one of several operators that share the rows of one aggregation, and are brought together by parts. */
 export function asShared(config: Uint8Array): Uint8Array {
   return flagged(config, AggregateFlag.SHARED);
@@ -171,8 +184,9 @@ function flagged(config: Uint8Array, flags: number): Uint8Array {
   return copy;
 }
 
-function flagsOf({ changelog, partial, retract }: AggregateConfigSpec): number {
-  const flags = (changelog ? AggregateFlag.CHANGELOG : 0) | (partial ? AggregateFlag.PARTIAL : 0);
+function flagsOf({ changelog, partial, retract, rows = 0 }: AggregateConfigSpec): number {
+  const emits = (changelog ? AggregateFlag.CHANGELOG : 0) | (partial ? AggregateFlag.PARTIAL : 0);
+  const flags = emits | expecting(rows);
   return retract === undefined ? flags : flags | AggregateFlag.RETRACT | (retract << 16);
 }
 

@@ -694,7 +694,8 @@ export class Engine {
         const passed = passedJoins(clock, chain, joinOver(physical, chain), isTable);
         return { bound: ownBound(clock, chain), column: clock.column, passed };
       });
-      const made = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing });
+      const sizes = sources.map(({ rows }) => rows);
+      const made = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing, sizes });
       pipeline = made;
       this.#pipelines.add(made);
       const readers = sources.map((source, index) => {
@@ -709,7 +710,6 @@ export class Engine {
         return { source, columns: [...new Set(read)], clock: watch, idleMs, from: restored?.sources[index] };
       });
       if (restored !== null && !restored.ended) restoreSteps(made, restored);
-      const sizes = sources.map(({ rows }) => rows);
       const passed = new Set(timing.flatMap((time) => [...(time?.passed ?? [])]));
       const inTurn = readingOrder(physical, sizes);
       const order = options.inTurn ? inTurn.map((index) => [index]) : inTurns(inTurn, passed, chains);
@@ -813,7 +813,7 @@ function owned(
   return { table: new KernelTable(schema, batches, release), operators };
 }
 
-interface OpenOptions extends Omit<PipelineOptions, "timing" | "spill"> {
+interface OpenOptions extends Omit<PipelineOptions, "timing" | "sizes" | "spill"> {
   /** Of a stream; null where the whole result is collected. */
   readonly emit: "onClose" | "onUpdate" | null;
   readonly watermarks: Readonly<Record<string, WatermarkOptions>>;

@@ -10,6 +10,7 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
 import {
+  asExpecting,
   asKeeping,
   asLeaving,
   asShared,
@@ -86,6 +87,8 @@ export type PipelineOptions = Omit<WindowStepOptions, "bound" | "relief"> &
   Omit<JoinStepOptions, "passes" | "relief"> & {
     /** By the number of the source; null, or left out, for those without watermarks. */
     readonly timing: readonly (Timing | null)[];
+    /** Rows of each source; null where nobody knows. */
+    readonly sizes: readonly (number | null)[];
     /** Measures the run; null where nobody profiles. */
     readonly probe: Probe | null;
     /**
@@ -166,12 +169,14 @@ export class Pipeline {
     const timing = options.timing[this.#chains.length - 1] ?? null;
     // The chain that is built next.
     const right = () => options.timing[this.#chains.length] ?? null;
+    const rows = options.sizes[this.#chains.length - 1] ?? null;
     for (const { step, stages } of stepsOf(
       this.#kernel,
       plan.stages,
       options,
       timing,
       right,
+      rows,
       join === null,
     )) {
       const [stage] = stages as [PhysicalStage];
@@ -455,6 +460,7 @@ function* stepsOf(
   options: StepOptions,
   source: Timing | null,
   right: () => Timing | null,
+  rows: number | null,
   isResult: boolean,
 ): Generator<{ step: Step; stages: readonly PhysicalStage[] }> {
   const bound = source?.bound ?? null;
@@ -468,7 +474,8 @@ function* stepsOf(
     const keepsResults = options.keepResults === true && isResult && index === stages.length - 1;
     const lends = index + 1 < stages.length && takesAtOnce(stages, index + 1, prompt.pool);
     if (stage.kind === "aggregate") {
-      const step = new AggregateStep(kernel, stage, { ...options, keepResults: keepsResults });
+      const told = index === 0 ? expecting(stage, rows) : stage;
+      const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults });
       if (lends) step.operator.lendResults();
       yield { ...alone, step };
     } else if (stage.kind === "groupingSets")
@@ -502,6 +509,16 @@ function* stepsOf(
       }
     }
   }
+}
+
+/** What a filter lets through of so many rows at least, as far as anybody plans for it. */
+const FILTERED_SHARE = 1 / 8;
+
+/** An aggregation of a source's rows, told how many there are. */
+function expecting(stage: AggregateStage, rows: number | null): AggregateStage {
+  if (rows === null) return stage;
+  const some = stage.filters.length === 0 ? rows : rows * FILTERED_SHARE;
+  return { ...stage, config: asExpecting(stage.config, some) };
 }
 
 /** Whether a stage has done all that it will with a batch when it has taken it: what it is given need not last. */
