@@ -7,7 +7,7 @@
 // What another core has written takes twice as long to copy as what lies in this one's cache. So the calling thread writes
 // the first batch, and where that takes hardly longer than to copy it, all of them: of 10 million sums by one key
 // writing is 40 ms, and copying 50 or 100. Deviations and skewnesses of 3 million groups, whose results take long, leave two
-// workers in 0.68 of the time. A second set of buffers for each aggregation, so that others need not wait until one is
+// workers in 0.7 of the time. A second set of buffers for each aggregation, so that others need not wait until one is
 // copied, gained nothing.
 
 import { Batch } from "../../../kernel/abi/layout.js";
