@@ -37,6 +37,7 @@ import { addOne, addRows, cut, reach, takeBack } from "./exact-cut";
 import { GRID, KINDS, NAN, NEGATIVE_INFINITY, POSITIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
 import { Power, powerPlanes } from "./power";
 import { DIGIT_BITS, DIGIT_MASK } from "./round";
+import { sumIntegerLargest } from "./sum-integer";
 
 /** Rows that are cut before they are added: 4 limbs of them are 8 KB. */
 const CHUNK: u32 = 256;
@@ -458,23 +459,8 @@ const ROW_BITS: u64 = DIGIT_BITS + 1;
  * limbs takes a third of the time of passing carries on.
  */
 function look(self: Accumulator): void {
-  let bits: u64 = 0;
-  const end = self.values + <usize>self.capacity * <usize>self.stride;
-  let at = self.values;
-  if (ASC_FEATURE_SIMD) {
-    const zero = i64x2.splat(0);
-    let any = zero;
-    for (; at + 16 <= end; at += 16) {
-      const two = v128.load(at);
-      any = v128.or(any, v128.xor(two, i64x2.lt_s(two, zero)));
-    }
-    bits = i64x2.extract_lane(any, 0) | i64x2.extract_lane(any, 1);
-  }
-  for (; at < end; at += 8) {
-    const limb = load<i64>(at);
-    bits |= <u64>(limb ^ (limb >> 63));
-  }
-  self.rows = min(self.rows, (bits >> ROW_BITS) + 1);
+  const largest = sumIntegerLargest(Type.I64, self.values, self.capacity * self.limbs);
+  self.rows = min(self.rows, (largest >> ROW_BITS) + 1);
 }
 
 /**
