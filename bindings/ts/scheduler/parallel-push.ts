@@ -103,16 +103,25 @@ export class ParallelPush {
   }
 
   /** Finishes what was offered and brings it together: `operators` then have the result. */
-  *finish(): Generator<void> {
+  finish(): Generator<void> {
+    return this.#finishing(this.#bringTogether());
+  }
+
+  *#bringTogether(): Generator<void> {
+    yield* this.#push.finish();
+    if (this.#operators.length > 1) {
+      this.merged = this.#operators.length;
+      if (this.#isDivided()) yield* this.#divide();
+      else yield* this.#push.fold();
+    }
+    for (const operator of this.#operators) yield* this.#ready(operator);
+  }
+
+  /** Does work meanwhile that others take part in. */
+  *#finishing<T>(work: Generator<T>): Generator<T> {
     this.#isFinishing = true;
     try {
-      yield* this.#push.finish();
-      if (this.#operators.length > 1) {
-        this.merged = this.#operators.length;
-        if (this.#isDivided()) yield* this.#divide();
-        else yield* this.#push.fold();
-      }
-      for (const operator of this.#operators) yield* this.#ready(operator);
+      yield* work;
     } finally {
       this.#isFinishing = false;
     }
@@ -169,25 +178,15 @@ export class ParallelPush {
       yield* this.#operators[0]!.finish(batchRows);
       return;
     }
-    this.#isFinishing = true;
-    try {
-      this.#results = new SharedResults(this.#pool, this.#operators);
-      yield* this.#results.leave(batchRows);
-    } finally {
-      this.#isFinishing = false;
-    }
+    this.#results = new SharedResults(this.#pool, this.#operators);
+    yield* this.#finishing(this.#results.leave(batchRows));
   }
 
   /** Writes the results into the operators' memory, where there are several; else they are still to be asked for. */
   *keep(): Generator<void> {
     if (this.#operators.length === 1) return;
-    this.#isFinishing = true;
-    try {
-      this.#results = new SharedResults(this.#pool, this.#operators);
-      yield* this.#results.keep();
-    } finally {
-      this.#isFinishing = false;
-    }
+    this.#results = new SharedResults(this.#pool, this.#operators);
+    yield* this.#finishing(this.#results.keep());
   }
 
   /** The batches that `keep` has left in the memory of `operators`; null where it has left none. */
