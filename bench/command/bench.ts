@@ -184,29 +184,21 @@ async function lookAtAllAgain(
   signal: AbortSignal | undefined,
   budget: TimeBudget,
 ): Promise<void> {
-  const places = lists.flatMap((list) => list.map((_, index) => ({ list, index, looks: 1 })));
-  type Place = (typeof places)[number];
-  const caseAt = ({ list, index }: Place) => list[index]!;
-  const look = async (place: Place) => {
-    const before = caseAt(place);
-    place.looks++;
-    const where = `[look ${place.looks}, ${timeLeftText(budget.leftMs)}] ${caseName(before.of)}`;
-    const together = await lookAgain(before, workshop, (step) => progress.show(`${where}  ${step}`));
-    if (!signal?.aborted) place.list[place.index] = together;
-  };
-  const asked = places.filter((place) => caseAt(place).lookSeconds > 0);
-  for (const place of asked.sort((a, b) => caseAt(a).lookSeconds - caseAt(b).lookSeconds)) {
-    if (signal?.aborted) return;
-    if (budget.hasTimeToLook(2, caseName(caseAt(place).of), caseAt(place).lookSeconds)) await look(place);
-  }
-  for (;;) {
-    const fitting = asked.filter((place) => {
-      const { of, lookSeconds } = caseAt(place);
-      const isOpen = lookSeconds > 0 && place.looks < MOST_LOOKS;
-      return isOpen && budget.hasTimeToLook(place.looks + 1, caseName(of), lookSeconds);
+  const places = lists.flatMap((list) => list.map((_, index) => ({ list, index })));
+  const caseAt = ({ list, index }: (typeof places)[number]) => list[index]!;
+  places.sort((a, b) => caseAt(a).lookSeconds - caseAt(b).lookSeconds);
+  while (!signal?.aborted) {
+    const fitting = places.filter((place) => {
+      const { of, looks, lookSeconds } = caseAt(place);
+      const isOpen = lookSeconds > 0 && looks < MOST_LOOKS;
+      return isOpen && budget.hasTimeToLook(looks + 1, caseName(of), lookSeconds);
     });
-    if (signal?.aborted || fitting.length === 0) return;
-    await look(fitting.reduce((a, b) => (caseAt(b).uncertainty > caseAt(a).uncertainty ? b : a)));
+    if (fitting.length === 0) return;
+    const place = fitting.reduce((a, b) => (caseAt(b).uncertainty > caseAt(a).uncertainty ? b : a));
+    const before = caseAt(place);
+    const where = `[look ${before.looks + 1}, ${timeLeftText(budget.leftMs)}] ${caseName(before.of)}`;
+    const both = await lookAgain(before, workshop, (step) => progress.show(`${where}  ${step}`));
+    if (!signal?.aborted) place.list[place.index] = both;
   }
 }
 

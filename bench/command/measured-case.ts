@@ -43,7 +43,9 @@ export interface MeasuredCase {
   readonly seconds: number;
   /** What another look will take; 0 where no ratio depends on it. */
   readonly lookSeconds: number;
-  /** How far the least certain of the times that a ratio depends on may be off, as a part of it. */
+  /** How often it was looked at. */
+  readonly looks: number;
+  /** How far the least certain of the times that a ratio depends on may be off, as a part of it: Infinity after one look. */
   readonly uncertainty: number;
   /** The engines that were timed; none where there was no data for them. */
   readonly timed: readonly Timed[];
@@ -90,7 +92,7 @@ export async function measureCase(
     files = await prepareInputs(selected, options.seed, workshop.prepare, onStep);
   } catch (error) {
     const rows = entries.map(([engine, mode]) => failedRow(of, specOf(engine, mode, {}), error, size));
-    const none = { lookSeconds: 0, uncertainty: 0, timed: [] };
+    const none = { lookSeconds: 0, looks: 0, uncertainty: 0, timed: [] };
     return { of, threads, input: size, seconds: secondsSince(start), ...none, rows };
   }
   const specs = entries.map(([engine, mode]) => specOf(engine, mode, files));
@@ -148,26 +150,27 @@ function measured(
   const rows = timed.map(({ outcome, verdict }) => resultRow(of, outcome, verdict, input));
   const racing = finalistsOf(of, timed);
   const lookSeconds = racing.reduce((sum, { repeatMs }) => sum + repeatMs, 0) / 1000;
-  const looks = timed.filter(({ outcome }) => racing.includes(outcome)).map((one) => one.looks);
-  const uncertainty = Math.max(0, ...looks.map(deviation));
-  return { of, threads, input, seconds, lookSeconds, uncertainty, timed, rows };
+  const looks = Math.max(0, ...timed.map((one) => one.looks.length));
+  const deciding = timed.filter(({ outcome }) => racing.includes(outcome));
+  const uncertainty = Math.max(0, ...deciding.map((one) => deviation(one.looks)));
+  return { of, threads, input, seconds, lookSeconds, looks, uncertainty, timed, rows };
 }
 
-/** What an engine's time may differ by from one look to another, as a part of it, before they have shown it. */
+/** What an engine's time differs by from one look to another, as a part of it, as far as anybody knows beforehand. */
 const USUAL_DEVIATION = 0.02;
 
 /**
  * How far the time by these looks may be off, as a part of it: what it changes by where each of them is left out (the
- * jackknife; Efron and Stein, The jackknife estimate of variance, 1981), and what may be expected of any so many.
+ * jackknife; Efron and Stein, The jackknife estimate of variance, 1981), and what may be expected of any so many. One look
+ * says nothing: Infinity.
  */
 export function deviation(looks: readonly (readonly number[])[]): number {
   const count = looks.length;
-  const expected = USUAL_DEVIATION ** 2 / count;
-  if (count === 1) return Math.sqrt(expected);
+  if (count === 1) return Infinity;
   const without = looks.map((_, at) => Math.log(quietTime(looks.filter((_, other) => other !== at).flat())));
   const mean = without.reduce((sum, log) => sum + log, 0) / count;
   const squares = without.reduce((sum, log) => sum + (log - mean) ** 2, 0);
-  return Math.sqrt(expected + (squares * (count - 1)) / count);
+  return Math.sqrt(USUAL_DEVIATION ** 2 / count + (squares * (count - 1)) / count);
 }
 
 /** Races the contenders and lets them go; verdicts of those that are timed. */
