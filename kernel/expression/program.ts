@@ -16,7 +16,7 @@ import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { executeArithmetic } from "./arithmetic";
 import { executeCast } from "./cast";
 import { checkInstruction } from "./check";
-import { BOUND_COLUMN_SIZE, BoundColumn, bindColumns, valueType } from "./column-check";
+import { BOUND_COLUMN_SIZE, BoundColumn, bindColumns, boundColumn, valueType } from "./column-check";
 import { executeComparison } from "./compare";
 import { executeIn, prepareList } from "./in-list";
 import { executeFilter, executeLiteral, executeLoad, executeRowIndex } from "./load";
@@ -416,6 +416,28 @@ export function programResume(
 export function programLoads(address: usize, output: u32): bool {
   const writer = instructionAt(changetype<Program>(address), programOutputWriter(address, output));
   return load<u16>(writer, <usize>Instruction.OPCODE) == <u16>Opcode.LOAD;
+}
+
+/**
+ * Where the values of an output lie for the whole bound batch, when it is a column of it of a fixed width of bytes, and the
+ * program does nothing but load columns; else 0.
+ */
+export function programValues(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return 0;
+  const bound = loadedColumn(program, address, output);
+  if (bound.dictionary != 0 || bound.type == <u32>Type.BYTES || bound.type == <u32>Type.BOOL) return 0;
+  return bound.values + <usize>bound.offset * typeWidth(bound.type);
+}
+
+/** The validity of an output that `programValues` knows, whose first bit may be that of another row; 0 where none is null. */
+export function programValidity(address: usize, output: u32): usize {
+  return loadedColumn(changetype<Program>(address), address, output).validity;
+}
+
+function loadedColumn(program: Program, address: usize, output: u32): BoundColumn {
+  const writer = instructionAt(program, programOutputWriter(address, output));
+  return boundColumn(program, load<u32>(writer, <usize>Instruction.ARG0));
 }
 
 /** Bytes that `programColumn` writes of a column of 8 bytes a row. */

@@ -28,10 +28,12 @@ import {
   programOutputType,
   programOutputs,
   programRun,
+  programValues,
+  programValidity,
 } from "../expression/program";
 import { failMemory, refuseConfig, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
-import { BOUND_SIZE, Bound, boundSelect, boundSet } from "../sort/bound";
+import { BOUND_SIZE, Bound, GUESS_ROWS, boundBlocks, boundGuess, boundSelect, boundSet } from "../sort/bound";
 import { GATHER_ROWS, gatherColumn } from "../sort/gather";
 import { SortOrder, orderCreate, orderKey } from "../sort/order";
 import {
@@ -161,13 +163,35 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   if (!sortMakeRoom(context, operator, rows)) return failMemory(context, 0);
   self.measured = 0;
   if (!storeReserve(rowsOf(self), rows, textBytes(self))) return failMemory(context, 0);
+  const blocks = findBlocks(context, self, rows);
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
-    const count = programRun(context, self.program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
+    const some = min<u32>(<u32>Abi.VECTOR_ROWS, rows - start);
+    const found: usize = blocks == 0 ? 0 : blocks + <usize>(start >> 8);
+    // No row of it is needed, and there is nothing to be computed.
+    const isOver = found != 0 && some == <u32>Abi.VECTOR_ROWS && load<u64>(found) == 0;
+    const count = isOver ? <i32>some : programRun(context, self.program, start, some);
     if (count < 0) return count;
-    append(context, self, count);
+    if (!isOver) append(context, self, count, found);
     changetype<Operator>(operator).rowsSelected += count;
   }
   return Status.NEED_INPUT;
+}
+
+/**
+ * Holds all of the batch against the bound at once where the first key is a column as it lies there, and nothing is
+ * filtered or computed: a bit for each block of rows, 64 a vector, see `boundBlocks`. 0 where not.
+ */
+function findBlocks(context: usize, self: Sort, rows: u32): usize {
+  const bound = changetype<Bound>(self.bound);
+  if (bound.isSet == 0 || rows < <u32>Abi.VECTOR_ROWS) return 0;
+  const values = programValues(self.program, bound.column);
+  if (values == 0) return 0;
+  const bytes: usize = ((<usize>rows >> 11) + 1) << 3;
+  const bits = scratchTake(context, bytes);
+  if (bits == 0) return 0;
+  memory.fill(bits, 0, bytes);
+  const type = storeColumn(rowsOf(self), bound.column).type;
+  return boundBlocks(bound, type, values, programValidity(self.program, bound.column), rows, bits) ? bits : 0;
 }
 
 /** Upper bound of the bytes of texts that the bound batch brings. */
@@ -181,22 +205,35 @@ function textBytes(self: Sort): u64 {
   return total;
 }
 
-function append(context: usize, self: Sort, rows: u32): void {
+/** `blocks`: see `boundSelect`. */
+function append(context: usize, self: Sort, rows: u32, blocks: usize): void {
   if (rows == 0) return;
-  if (changetype<Bound>(self.bound).isSet != 0 && appendWithin(context, self, rows)) return;
+  if (changetype<Bound>(self.bound).isSet != 0 && appendWithin(context, self, rows, blocks)) return;
   const columns = programOutputs(self.program);
   for (let column: u32 = 0; column < columns; column++) {
     storeAppend(rowsOf(self), column, changetype<Vector>(programOutput(self.program, column)), rows);
   }
   storeAdvance(rowsOf(self), rows);
+  if (self.limit != ALL && changetype<Bound>(self.bound).isSet == 0) guessBound(context, self);
+}
+
+/** A first bound as soon as there are several times the rows asked for, if that is soon. */
+function guessBound(context: usize, self: Sort): void {
+  const order = changetype<SortOrder>(self.order);
+  const wanted = wantedRows(self);
+  const rows = rowsOf(self).rows;
+  const enough: u64 = self.fault & <u32>SortFault.CUT_OFTEN ? wanted + 1 : max<u64>(<u64>Abi.VECTOR_ROWS, 8 * wanted);
+  if (rows < enough || rows > GUESS_ROWS || wanted == 0 || order.keyCount == 0) return;
+  const key = orderKey(order, 0);
+  boundGuess(context, changetype<Bound>(self.bound), key, storeColumn(rowsOf(self), key.column), rows, <u32>wanted);
 }
 
 /** Appends only the rows that may be needed; false, and nothing done, when they are most. */
-function appendWithin(context: usize, self: Sort, rows: u32): bool {
+function appendWithin(context: usize, self: Sort, rows: u32, blocks: usize): bool {
   const bound = changetype<Bound>(self.bound);
   const mark = scratchMark(context);
   const taken = scratchTake(context, ((<usize>Abi.VECTOR_ROWS) << 1) + 2);
-  const count = boundSelect(bound, changetype<Vector>(programOutput(self.program, bound.column)), rows, taken);
+  const count = boundSelect(bound, changetype<Vector>(programOutput(self.program, bound.column)), rows, taken, blocks);
   const few = count <= rows >> 1;
   if (few) {
     const columns = programOutputs(self.program);

@@ -24,6 +24,7 @@ import {
 } from "../../bindings/ts/type/data-type.js";
 import { MemoryLimitError } from "../../bindings/ts/type/error.js";
 import { ALL_TYPES } from "../../bindings/ts/type/testing.js";
+import { sortRows } from "../../twin/plan.js";
 import type { Value } from "../../twin/values.js";
 import { SortFault } from "../abi/operator.js";
 import { BUILDS, batchOf, rowsOf } from "../operator/testing.js";
@@ -257,6 +258,45 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
           },
         ),
         { numRuns: 12 },
+      );
+    },
+  );
+
+  test.each(LIMITED.map((type) => ({ name: typeName(type), type })))(
+    "the first few by $name of batches of several vectors, with nulls and without, however they come",
+    ({ type }) => {
+      fc.assert(
+        fc.property(
+          fc.array(awkward(type), { minLength: 1, maxLength: 40 }),
+          fc.constantFrom("mixed", "mixed", "rising", "falling"),
+          fc.boolean(),
+          fc.boolean(),
+          fc.boolean(),
+          fc.integer({ min: 1, max: 300 }),
+          fc.constantFrom(1, 3, 1000),
+          (pool, arrangement, hasNulls, descending, nullsFirst, limit, rare) => {
+            const kinds = hasNulls ? pool : pool.filter((value) => value !== null);
+            if (kinds.length === 0) return;
+            // The least and greatest values are rare, or not: else all that is wanted may come with the first batch.
+            const order = sortRows(
+              kinds.map((value) => [value]),
+              [{ column: 0, descending: false, nullsFirst: false }],
+            ).map(([value]) => value!);
+            let rows = Array.from({ length: 4400 }, (_, row): Value[] => {
+              const draw = Math.imul(row + 1, 2654435761) >>> 8;
+              const at = draw % rare === 0 ? draw % order.length : order.length >> 1;
+              return [order[at]!, BigInt(draw % 5)];
+            });
+            if (arrangement !== "mixed") {
+              const by = [{ column: 0, descending: arrangement === "falling", nullsFirst: false }];
+              rows = sortRows(rows, by).map((row) => [...row]);
+            }
+            const query: Query = { types: [type, int16], by: [{ column: 0, descending, nullsFirst }], limit };
+            const found = sorted(kernel, query, rows, [2100, 2090, 30]);
+            expect(bits(found)).toEqual(bits(expected(query, rows)));
+          },
+        ),
+        { numRuns: 20 },
       );
     },
   );
