@@ -309,7 +309,7 @@ export function sortParts(operator: usize): u32 {
   const self = sortOf(operator);
   const sorter = sorterOf(self);
   if (self.parts != 0) return self.parts;
-  return self.state != 0 && sorter.divided ? (<u32>1) << sorter.digitBits : 0;
+  return self.state != 0 && sorter.divided ? sorter.parts : 0;
 }
 
 // ---- pull

@@ -130,8 +130,30 @@ const MANY_QUERIES = [
   return { query, all, want: manyRows(all.subarray(offset ?? 0, end)) };
 });
 
+/** Keys whose highest bits tell little, so that parts are found by a sample: for row `row` and a draw from [0, 1). */
+const UNEVEN: readonly { name: string; key: (row: number, draw: number) => number }[] = [
+  { name: "spread evenly about 0", key: (_, draw) => draw * 1000 - 500 },
+  { name: "one far above all others", key: (row, draw) => (row === 40_000 ? 1e300 : draw + 1) },
+  { name: "a few far below", key: (row, draw) => (row % 20_000 === 77 ? -1e9 * draw : draw * 2 + 1) },
+  { name: "of every magnitude", key: (row, draw) => Math.sign((row % 3) - 1) * 2 ** (draw * 1900 - 950) },
+  { name: "half of them one", key: (row, draw) => (row % 2 === 0 ? 0.75 : draw) },
+  {
+    name: "NaN, infinities and both zeros",
+    key: (row, draw) => [NaN, 1 / 0, -1 / 0, -0, 0, draw][row % 9] ?? -draw,
+  },
+  { name: "nothing but NaN and one", key: (row) => (row === 5 ? 1 : NaN) },
+];
+
 function sortedMany(kernel: Kernel, query: Query, rows: Uint32Array): [BigInt64Array, Float64Array] {
-  const columns = manyRows(rows).map((values, index) => ({
+  return sortedColumns(kernel, query, manyRows(rows));
+}
+
+function sortedColumns(
+  kernel: Kernel,
+  query: Query,
+  given: readonly [BigInt64Array, Float64Array],
+): [BigInt64Array, Float64Array] {
+  const columns = given.map((values, index) => ({
     type: MANY_TYPES[index]!,
     length: MANY,
     offset: 0,
@@ -176,6 +198,49 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
         expect(a.findIndex((value, row) => value !== want[0][row])).toBe(-1);
         expect(b.findIndex((value, row) => value !== want[1][row])).toBe(-1);
       }
+    }
+  });
+
+  test.each(UNEVEN)("many rows by floats: $name", ({ key }) => {
+    const values = Float64Array.from({ length: MANY }, (_, row) =>
+      key(row, (Math.imul(row + 1, 2654435761) >>> 0) / 2 ** 32),
+    );
+    const numbers = BigInt64Array.from(values, (_, row) => BigInt((row * 7) % 11));
+    const rank = (value: number) => (Number.isNaN(value) ? 2 : Object.is(value, -0) ? -1 : 0);
+    const compare = (a: number, b: number) => {
+      const [left, right] = [values[a]!, values[b]!];
+      if (left < right || left > right) return left < right ? -1 : 1;
+      return Math.sign(rank(left) - rank(right));
+    };
+    for (const descending of [false, true]) {
+      const sign = descending ? -1 : 1;
+      const order = Uint32Array.from({ length: MANY }, (_, row) => row).sort(
+        (a, b) => sign * compare(a, b) || Number(numbers[a]! - numbers[b]!),
+      );
+      const query: Query = { types: MANY_TYPES, by: [{ column: 1, descending, nullsFirst: false }] };
+      for (const faults of [0, SortFault.TINY_CACHE, SortFault.NARROW_WORDS]) {
+        const found = sortedColumns(kernel, { ...query, faults }, [numbers, values]);
+        expect(found[1].findIndex((value, row) => !Object.is(value, values[order[row]!]))).toBe(-1);
+        expect(found[0].findIndex((value, row) => value !== numbers[order[row]!])).toBe(-1);
+      }
+    }
+  });
+
+  test.each([0, 1, 5, 40, 60])("many rows by integers below 2^%i, but for one", (bits) => {
+    const values = BigInt64Array.from({ length: MANY }, (_, row) =>
+      row === 60_000
+        ? 2n ** 63n - 1n
+        : BigInt(Math.floor(((Math.imul(row + 1, 2654435761) >>> 0) / 2 ** 32) * 2 ** bits)),
+    );
+    const numbers = Float64Array.from(values, (_, row) => (row * 7) % 11);
+    const order = Uint32Array.from({ length: MANY }, (_, row) => row).sort((a, b) =>
+      values[a]! < values[b]! ? -1 : values[a]! > values[b]! ? 1 : numbers[a]! - numbers[b]!,
+    );
+    const query: Query = { types: MANY_TYPES, by: [{ column: 0, descending: false, nullsFirst: false }] };
+    for (const faults of [0, SortFault.TINY_CACHE]) {
+      const found = sortedColumns(kernel, { ...query, faults }, [values, numbers]);
+      expect(found[0].findIndex((value, row) => value !== values[order[row]!])).toBe(-1);
+      expect(found[1].findIndex((value, row) => value !== numbers[order[row]!])).toBe(-1);
     }
   });
 

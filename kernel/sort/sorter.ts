@@ -1,7 +1,8 @@
 // Sorting the rows of a store: in steps until every row is near its place, then part by part.
 //
 //   fill     the leading bits of every row's order, a block at a time: whether rows come in order, or in
-//            reverse, shows on the way; of many rows the highest bits are kept as the number of a part
+//            reverse, shows on the way; of many rows the highest bits are kept as the number of a part, or what
+//            a map made from a sample says where these would put many rows into one (part-map.ts)
 //   divide   how many rows each part has: room for the largest
 //   move     each column's values into their parts
 //   parts    one after the other: words with the next bits of the order and the row's number in the part,
@@ -23,6 +24,16 @@
 import { regionBlock, regionFree } from "../memory/region";
 import { CURSOR_SIZE, Cursor, SortOrder, orderReset } from "./order";
 import { NO_NUMBER, packRows, planWord, plannedBits } from "./pack";
+import {
+  PartMap,
+  SLOT_BITS,
+  TINY_SLOT_BITS,
+  partMapBytes,
+  partMapFill,
+  partMapFind,
+  partMapLeast,
+  partMapShared,
+} from "./part-map";
 import { sortWords } from "./radix";
 import {
   CHUNK_MASK,
@@ -43,10 +54,14 @@ const WHOLE_ROWS: u32 = 32768;
 /** Parts are made for so many rows on average: their words and values take half of a second-level cache. */
 const PART_ROWS: u32 = 16384;
 const MOST_DIGIT_BITS: u32 = 10;
-const MOST_PARTS: usize = 1024;
+/** Parts of as many digits, and more where a map makes them. */
+const MOST_PARTS: usize = 1544;
 /** Rows of a stretch of rows that come in order. */
 const STRETCH_ROWS: u32 = 32768;
 const BLOCK_ROWS: u32 = 4096;
+/** A part with more rows than so many times the average, and the words of a part in the cache, makes a map worth it. */
+const SKEWED: u64 = 5;
+const SKEWED_ROWS: u64 = 32768;
 const WIDEST: u32 = 16;
 /** A part in which more than one row in so many is equal to another in the keys makes the next words hold more. */
 const TIED_SHARE: u32 = 16;
@@ -78,6 +93,10 @@ export class Sorter {
   /** Room for the cursor of the part at hand, and for those of `words` and `other`. */
   work: usize;
   digitBits: u32;
+  /** Parts that rows are divided into. */
+  parts: u32;
+  /** `PartMap` by which they are, 0 where the highest bits tell. */
+  map: usize;
   keyBits: u32;
   pieces: u32;
   /** Rows that are filled, or moved. */
@@ -103,7 +122,7 @@ export class Sorter {
   plain: u32;
 }
 
-export const SORTER_SIZE: usize = 128;
+export const SORTER_SIZE: usize = 136;
 
 // @ts-ignore: decorator
 @inline
@@ -141,6 +160,7 @@ export function sorterBegin(sorter: Sorter, region: usize, order: usize, rows: u
   sorter.digits = block + tables;
   sorter.rising = 1;
   sorter.falling = 1;
+  sorter.parts = 1;
   orderReset(changetype<SortOrder>(order), rows);
   memory.fill(block, 0, MOST_PARTS * 8 + 2 * CURSOR_SIZE);
   planDigits(sorter);
@@ -151,6 +171,8 @@ export function sorterBegin(sorter: Sorter, region: usize, order: usize, rows: u
 export function sorterEnd(sorter: Sorter): void {
   regionFree(sorter.region, sorter.words);
   regionFree(sorter.region, sorter.starts);
+  regionFree(sorter.region, sorter.map);
+  sorter.map = 0;
   sorter.words = 0;
   sorter.starts = 0;
 }
@@ -200,6 +222,7 @@ function planDigits(sorter: Sorter): void {
   const cursor = changetype<Cursor>(sorter.cursor);
   const pieces = planWord(order, cursor, max<u32>(wanted, 8), 0, u32.MAX_VALUE, order.keyCount);
   sorter.digitBits = <u32>plannedBits(order, pieces);
+  sorter.parts = <u32>1 << sorter.digitBits;
 }
 
 /** What the words hold by which the input's direction is known: the sort keys, and the digits. */
@@ -247,7 +270,8 @@ function fill(sorter: Sorter): u32 {
       noteDirection(sorter, words, count, row + start == 0);
       if (isUnordered(sorter) && sorter.digitBits != 0) {
         sorter.divided = 1;
-        if (row + start != 0) return fillAgain(sorter, some);
+        makeMap(sorter);
+        return fillAgain(sorter, some);
       }
     }
     if (sorter.divided) noteDigits(sorter, words, count, row + start);
@@ -260,6 +284,52 @@ function fill(sorter: Sorter): u32 {
   }
   sorter.phase = Phase.DIVIDE;
   return some;
+}
+
+/**
+ * Looks at the highest bits of a sample of all rows, and makes a map where one part would have many of them. Where there is
+ * no memory for it these bits have to do. The words of the block at hand are lost.
+ */
+function makeMap(sorter: Sorter): void {
+  const order = orderOf(sorter);
+  const words = sorter.work + CURSOR_SIZE;
+  const count = sampleWords(sorter, words);
+  if (order.tiny == 0 && !isSkewed(sorter, words, count)) return;
+  const map = regionBlock(sorter.region, partMapBytes(sorter.parts));
+  if (map == 0) return;
+  if (partMapFill(changetype<PartMap>(map), words, count, sorter.parts, order.tiny ? TINY_SLOT_BITS : SLOT_BITS)) {
+    sorter.map = map;
+    sorter.parts = changetype<PartMap>(map).parts;
+    // What the rows of a part have in common its bounds tell.
+    memory.fill(sorter.cursor, 0, CURSOR_SIZE);
+  } else regionFree(sorter.region, map);
+}
+
+/** Words of rows from all over the store; answers how many. Which one of a stretch is drawn by the stretch's number. */
+function sampleWords(sorter: Sorter, words: usize): u32 {
+  const count = min(sorter.rows, BLOCK_ROWS);
+  const stride = sorter.rows / count;
+  for (let index: u32 = 0; index < count; index++) {
+    const row = index * stride + ((index * 0x9e3779b1) >>> 8) % stride;
+    packRows(orderOf(sorter), sorter.pieces, row, 1, words + ((<usize>index) << 3), NO_NUMBER);
+  }
+  return count;
+}
+
+/** Whether the highest bits make a part of too many rows. */
+function isSkewed(sorter: Sorter, words: usize, count: u32): bool {
+  const counts = sorter.starts;
+  const shift: u64 = sorter.keyBits - sorter.digitBits;
+  const end = words + ((<usize>count) << 3);
+  let most: u64 = 0;
+  for (let at = words; at < end; at += 8) {
+    const slot = counts + (<usize>(load<u64>(at) >> shift) << 2);
+    const some = load<u32>(slot) + 1;
+    store<u32>(slot, some);
+    most = max<u64>(most, some);
+  }
+  memory.fill(counts, 0, MOST_PARTS * 4);
+  return most * <u64>sorter.parts > SKEWED * <u64>count && most * <u64>sorter.rows > SKEWED_ROWS * <u64>count;
 }
 
 /** Parts are not asked for while rows come in order and no two are equal: now they are, from the first row on. */
@@ -294,6 +364,11 @@ function noteDirection(sorter: Sorter, words: usize, count: u32, isFirst: bool):
 }
 
 function noteDigits(sorter: Sorter, words: usize, count: u32, row: u32): void {
+  if (sorter.map != 0) {
+    const digits = sorter.digits + ((<usize>row) << 1);
+    partMapFind(changetype<PartMap>(sorter.map), words, count, digits, sorter.starts);
+    return;
+  }
   const shift: u64 = sorter.keyBits - sorter.digitBits;
   const counts = sorter.starts;
   let digit = sorter.digits + ((<usize>row) << 1);
@@ -332,7 +407,7 @@ function divide(sorter: Sorter): bool {
   sorter.other = sorter.words + ((<usize>most) << 3);
   const inOrder = (sorter.rising | sorter.falling) != 0;
   if (!inOrder && sorter.digitBits != 0 && !storeMoveBegin(storeOf(sorter))) return false;
-  startNumbers(sorter.starts, <u32>1 << sorter.digitBits);
+  startNumbers(sorter.starts, sorter.parts);
   sorter.phase = Phase.PARTS;
   if (inOrder || sorter.digitBits == 0) return true;
   sorter.phase = Phase.MOVE;
@@ -342,7 +417,7 @@ function divide(sorter: Sorter): bool {
 
 function largestPart(sorter: Sorter): u32 {
   let most: u32 = 1;
-  for (let part: usize = 0; part < <usize>1 << sorter.digitBits; part++) {
+  for (let part: usize = 0; part < <usize>sorter.parts; part++) {
     most = max(most, load<u32>(sorter.starts + (part << 2)));
   }
   return most;
@@ -391,7 +466,7 @@ function moveRows(sorter: Sorter): u32 {
 /** Goes on to the next part that has rows: `first` and `count`. False when there is none. */
 export function sorterNext(sorter: Sorter): bool {
   if (isStrict(sorter)) return nextStretch(sorter);
-  const parts = <u32>1 << sorter.digitBits;
+  const parts = sorter.parts;
   sorter.count = 0;
   while (sorter.count == 0 && sorter.next < parts) {
     const part = sorter.next++;
@@ -425,11 +500,13 @@ export function sorterPrepare(context: usize, sorter: Sorter): void {
   }
   memory.copy(sorter.work, sorter.cursor, CURSOR_SIZE);
   const cursor = changetype<Cursor>(sorter.work);
+  const least = sorter.map == 0 ? 0 : passShared(sorter, cursor);
   const deep = sorter.deep != 0 || cursor.key >= order.sortKeys;
   const width = min<u64>(64 - sorter.place, order.width);
   const keys = deep ? order.keyCount : order.sortKeys;
   const pieces = planWord(order, cursor, width, sorter.place, u32.MAX_VALUE, keys);
   fillPart(sorter, pieces);
+  if (least != 0) lessen(sorter.words, count, ((least >> 1) >> (63 - plannedBits(order, pieces))) << <u64>sorter.place);
   const inOrder = isAscending(sorter.words, count);
   if (!inOrder) {
     sortWords(context, sorter.words, sorter.other, count, false, order.tiny != 0);
@@ -437,6 +514,26 @@ export function sorterPrepare(context: usize, sorter: Sorter): void {
   const tied = resolveTies(context, order, sorter.words, sorter.other, count, sorter.place, cursor, 0);
   sorter.plain = inOrder && tied == 0 ? 1 : 0;
   if (<u64>tied * TIED_SHARE > <u64>count) sorter.deep = 1;
+}
+
+/**
+ * Moves the cursor past the bits that all words of the part at hand share, and answers those of the least of them that
+ * follow, highest first; 0 where it has not come past all.
+ */
+function passShared(sorter: Sorter, cursor: Cursor): u64 {
+  const order = orderOf(sorter);
+  const map = changetype<PartMap>(sorter.map);
+  const part = sorter.next - 1;
+  const shared = partMapShared(map, part, sorter.keyBits);
+  const pieces = planWord(order, cursor, shared, 0, u32.MAX_VALUE, order.keyCount);
+  if (plannedBits(order, pieces) != shared || shared == sorter.keyBits) return 0;
+  return partMapLeast(map, part) << <u64>(64 - sorter.keyBits + shared);
+}
+
+/** Takes `least` from each word: what differs then is as low as it can be, however high a bit the part lies across. */
+function lessen(words: usize, count: u32, least: u64): void {
+  const end = words + ((<usize>count) << 3);
+  for (let at = words; at < end; at += 8) store<u64>(at, load<u64>(at) - least);
 }
 
 function numberStretch(sorter: Sorter): void {

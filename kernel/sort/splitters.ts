@@ -6,8 +6,8 @@
 // order among the splitters' words; where that word does not tell, the row is compared with the splitters that have it.
 // So one value of the first key in most of the rows does not make one part of them: only equal rows are never divided.
 //
-// Within one store parts are the highest bits of the first word (sorter.ts), for which a shift does. Here one value far
-// from the others would leave all the rest in one part, and one thread alone with it.
+// Within one store parts are the highest bits of the first word (sorter.ts), for which a shift does, or a map of them
+// (part-map.ts), which may leave a cluster in one part. Here that would leave one thread alone with it.
 
 import { CURSOR_SIZE, Cursor, SORT_KEY_SIZE, SortOrder, orderReset } from "./order";
 import { NO_NUMBER, packRows, planWord, plannedBits } from "./pack";
