@@ -14,6 +14,7 @@ import { Reason, Status } from "../abi/status";
 import { insideMemory } from "../memory/bounds";
 import { contextRoot, fail, failMemory } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { Course } from "../sort/course";
 import { DIVISION_SIZE, Division, divisionIsDone, divisionStep } from "../sort/division";
 import { CURSOR_SIZE, SortOrder } from "../sort/order";
 import {
@@ -143,7 +144,7 @@ function findSplitters(context: usize, operator: usize, self: Sort, leader: Lead
   if (!takeSample(context, operator, self, leader)) return false;
   const sorter = sorterOf(self);
   if (rowsOf(self).rows != 0) {
-    if (!sorterBegin(sorter, operator, self.order, self.rows)) return false;
+    if (!sorterBegin(sorter, operator, self.order, self.rows, Course.NONE)) return false;
     let made = true;
     while (made && !sorterIsReady(sorter)) made = sorterStep(sorter) != 0;
     made = made && pickSplitters(context, sorter, rowsOf(self), changetype<RowStore>(self.spare), splitters.parts);
@@ -289,6 +290,7 @@ export function sortCombine(context: usize, operator: usize, source: usize, hand
   if (!storeReserve(rowsOf(self), some, bytes)) return failMemory(context, 0);
   storeAppendRows(rowsOf(self), rowsOf(other), first, some);
   storeAdoptTexts(rowsOf(self), some);
+  self.course = Course.NONE;
   self.measured = 0;
   const isOver = first + some == rows;
   self.combining = isOver ? 0 : handle;

@@ -50,6 +50,8 @@ export class Sort {
   shown: usize;
   /** Bytes of all texts there, at most. */
   textBytes: u64;
+  /** `Course` of the first key of all rows. */
+  course: u32;
   /** Whose rows come in, and how many have. */
   combining: u32;
   combined: u32;

@@ -34,6 +34,7 @@ import {
 import { failMemory, refuseConfig, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut } from "../memory/region";
 import { BOUND_SIZE, Bound, GUESS_ROWS, boundBlocks, boundGuess, boundSelect, boundSet } from "../sort/bound";
+import { Course, courseOn } from "../sort/course";
 import { GATHER_ROWS, gatherColumn } from "../sort/gather";
 import { SortOrder, orderCreate, orderKey } from "../sort/order";
 import {
@@ -49,6 +50,7 @@ import {
   storeCreate,
   storeReserve,
   storeTextBytes,
+  storeValue,
 } from "../sort/row-store";
 import {
   SORTER_SIZE,
@@ -133,6 +135,7 @@ function createKeys(self: Sort, config: usize, keys: u32, columns: u32): bool {
     if (!isKey(order, keys, column)) orderKey(order, count++).column = column;
   }
   order.keyCount = count;
+  if (count != 0) self.course = Course.ANY;
   for (let index: u32 = 0; index < count; index++) {
     const type = storeColumn(rowsOf(self), orderKey(order, index).column).type;
     if (type == <u32>Type.F64 || type == <u32>Type.F32) order.floats = 1;
@@ -213,8 +216,18 @@ function append(context: usize, self: Sort, rows: u32, blocks: usize): void {
   for (let column: u32 = 0; column < columns; column++) {
     storeAppend(rowsOf(self), column, changetype<Vector>(programOutput(self.program, column)), rows);
   }
+  if (self.course != <u32>Course.NONE) look(self, rows);
   storeAdvance(rowsOf(self), rows);
   if (self.limit != ALL && changetype<Bound>(self.bound).isSet == 0) guessBound(context, self);
+}
+
+/** Whether the first key goes on in the direction of the rows before. */
+function look(self: Sort, rows: u32): void {
+  const order = changetype<SortOrder>(self.order);
+  const index = orderKey(order, 0).column;
+  const column = storeColumn(rowsOf(self), index);
+  const last: usize = rowsOf(self).rows == 0 ? 0 : storeValue(column, rowsOf(self).rows - 1, column.width);
+  self.course = courseOn(self.course, last, changetype<Vector>(programOutput(self.program, index)), rows);
 }
 
 /** A first bound as soon as there are several times the rows asked for, if that is soon. */
@@ -236,6 +249,7 @@ function appendWithin(context: usize, self: Sort, rows: u32, blocks: usize): boo
   const count = boundSelect(bound, changetype<Vector>(programOutput(self.program, bound.column)), rows, taken, blocks);
   const few = count <= rows >> 1;
   if (few) {
+    if (count != 0) self.course = Course.NONE;
     const columns = programOutputs(self.program);
     for (let column: u32 = 0; column < columns; column++) {
       storeAppendSome(rowsOf(self), column, changetype<Vector>(programOutput(self.program, column)), taken, count);
@@ -270,7 +284,7 @@ function isOverfull(self: Sort, more: u32): bool {
 function cut(context: usize, operator: usize): bool {
   const self = sortOf(operator);
   const sorter = sorterOf(self);
-  if (!sorterBegin(sorter, operator, self.order, self.rows)) return false;
+  if (!sorterBegin(sorter, operator, self.order, self.rows, self.course)) return false;
   const kept = keepFirst(context, self, <u32>wantedRows(self));
   sorterEnd(sorter);
   if (!kept) {
@@ -278,6 +292,7 @@ function cut(context: usize, operator: usize): bool {
     return false;
   }
   storeClear(rowsOf(self));
+  self.course = Course.NONE;
   const old = self.rows;
   self.rows = self.spare;
   self.spare = old;
@@ -351,7 +366,7 @@ function begin(self: Sort, operator: usize): bool {
     finish(self);
     return true;
   }
-  if (!sorterBegin(sorterOf(self), operator, self.order, self.rows)) return false;
+  if (!sorterBegin(sorterOf(self), operator, self.order, self.rows, self.course)) return false;
   self.state = 1;
   return true;
 }

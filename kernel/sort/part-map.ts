@@ -43,7 +43,7 @@ export function partMapBytes(parts: u32): usize {
 }
 
 /** Parts that come of `parts` wanted, at most: where few rows lie before a slot with many they are a part, too. */
-export function mostParts(parts: u32): u32 {
+function mostParts(parts: u32): u32 {
   return parts + (parts >> 1) + 1;
 }
 

@@ -23,7 +23,7 @@ import {
   utf8,
 } from "../../bindings/ts/type/data-type.js";
 import { MemoryLimitError } from "../../bindings/ts/type/error.js";
-import { ALL_TYPES } from "../../bindings/ts/type/testing.js";
+import { ALL_TYPES, bitsOf } from "../../bindings/ts/type/testing.js";
 import { sortRows } from "../../twin/plan.js";
 import type { Value } from "../../twin/values.js";
 import { SortFault } from "../abi/operator.js";
@@ -298,6 +298,75 @@ describe.each(BUILDS)("sort, %s build", async (build) => {
     );
     operator.destroy();
   });
+
+  test.each(LIMITED.map((type) => ({ name: typeName(type), type })))(
+    "rows that come in order by $name, or in reverse, or nearly: whatever else they hold, and wherever batches end",
+    ({ type }) => {
+      const order = (values: readonly Value[], descending: boolean) =>
+        sortRows(
+          values.map((value) => [value]),
+          [{ column: 0, descending, nullsFirst: false }],
+        ).map(([value]) => value!);
+      fc.assert(
+        fc.property(
+          fc.uniqueArray(
+            awkward(type).filter((value) => value !== null),
+            { maxLength: 150, selector: bitsOf },
+          ),
+          fc.constantFrom("none", "none", "repeat", "swap", "null"),
+          fc.tuple(fc.nat(), fc.boolean(), fc.boolean(), fc.boolean()),
+          fc.array(fc.integer({ min: 0, max: 70 }), { maxLength: 6 }),
+          fc.constantFrom({}, {}, { offset: 3 }, { limit: 5 }, { faults: SortFault.TINY_CACHE }),
+          fc.constantFrom(7, 65536),
+          (kinds, flaw, [place, falling, descending, nullsFirst], sizes, rest, maxRows) => {
+            const keys: Value[] = order(kinds, falling);
+            const at = keys.length === 0 ? 0 : place % keys.length;
+            if (flaw === "repeat" && keys.length !== 0) keys.splice(at, 0, keys[at]!);
+            if (flaw === "swap" && at + 1 < keys.length) keys.splice(at, 2, keys[at + 1]!, keys[at]!);
+            if (flaw === "null") keys.splice(at, 0, null);
+            const rows = keys.map((key, row): Value[] => {
+              const odd = row % 4 === 1;
+              return [
+                odd ? null : `text ${row % 7}`,
+                key,
+                row % 3 === 0,
+                odd ? null : BigInt(row % 5) << 90n,
+              ];
+            });
+            const types = [utf8, type, bool, decimal(38, 0)];
+            const query: Query = { types, by: [{ column: 1, descending, nullsFirst }], ...rest };
+            expect(bits(sorted(kernel, query, rows, sizes, maxRows))).toEqual(bits(expected(query, rows)));
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
+  );
+
+  test.each([false, true])(
+    "many rows in order, or in reverse but for the last (descending: %s)",
+    (descending) => {
+      for (const [first, step, last] of [
+        [0, 1, MANY],
+        [MANY, -1, -1],
+        [0, 1, 5],
+        [MANY, -1, MANY + 1],
+      ] as const) {
+        const values = BigInt64Array.from({ length: MANY }, (_, row) =>
+          BigInt(row === MANY - 1 ? last : first + step * row),
+        );
+        const numbers = Float64Array.from({ length: MANY }, (_, row) => row);
+        const sign = descending ? -1n : 1n;
+        const order = Uint32Array.from({ length: MANY }, (_, row) => row).sort(
+          (a, b) => Number(sign * (values[a]! - values[b]!)) || numbers[a]! - numbers[b]!,
+        );
+        const query: Query = { types: MANY_TYPES, by: [{ column: 0, descending, nullsFirst: false }] };
+        const found = sortedColumns(kernel, query, [values, numbers]);
+        expect(found[0].findIndex((value, row) => value !== values[order[row]!])).toBe(-1);
+        expect(found[1].findIndex((value, row) => value !== numbers[order[row]!])).toBe(-1);
+      }
+    },
+  );
 
   test.each(LIMITED.map((type) => ({ name: typeName(type), type })))(
     "the first few by $name, cut again and again",

@@ -22,7 +22,8 @@
 // is a miss); moving the words along with the columns (a fifth slower, and 16 bytes a row for them).
 
 import { regionBlock, regionFree } from "../memory/region";
-import { CURSOR_SIZE, Cursor, SortOrder, orderReset } from "./order";
+import { Course } from "./course";
+import { CURSOR_SIZE, Cursor, SortOrder, orderKey, orderReset } from "./order";
 import { NO_NUMBER, packRows, planWord, plannedBits } from "./pack";
 import {
   PartMap,
@@ -120,6 +121,8 @@ export class Sorter {
   deep: u32;
   /** 1 when the rows of the part at hand came in order. */
   plain: u32;
+  /** Rows of a stretch that are numbered. */
+  numbered: u32;
 }
 
 export const SORTER_SIZE: usize = 136;
@@ -143,8 +146,11 @@ export function rowMask(sorter: Sorter): u64 {
   return (<u64>1 << sorter.place) - 1;
 }
 
-/** Begins to sort the rows of `rows` (a `RowStore` with at least one); false, and nothing held, when out of memory. */
-export function sorterBegin(sorter: Sorter, region: usize, order: usize, rows: usize): bool {
+/**
+ * Begins to sort the rows of `rows` (a `RowStore` with at least one); false, and nothing held, when out of memory.
+ * `course`: that of their first key, as far as it is known: NONE where nobody has looked, or found none.
+ */
+export function sorterBegin(sorter: Sorter, region: usize, order: usize, rows: usize, course: u32): bool {
   const count = changetype<RowStore>(rows).rows;
   const tables: usize = MOST_PARTS * 8 + 2 * CURSOR_SIZE + (<usize>BLOCK_ROWS << 3);
   const block = regionBlock(region, tables + (<usize>count << 1));
@@ -163,9 +169,20 @@ export function sorterBegin(sorter: Sorter, region: usize, order: usize, rows: u
   sorter.parts = 1;
   orderReset(changetype<SortOrder>(order), rows);
   memory.fill(block, 0, MOST_PARTS * 8 + 2 * CURSOR_SIZE);
-  planDigits(sorter);
-  planKeys(sorter);
+  if (course != <u32>Course.NONE) follow(sorter, course);
+  else {
+    planDigits(sorter);
+    planKeys(sorter);
+  }
   return true;
+}
+
+/** Rows come in a known direction: they leave as they lie, or from the last to the first. */
+function follow(sorter: Sorter, course: u32): void {
+  const rises: u32 = orderKey(orderOf(sorter), 0).descending ? Course.FALLING : Course.RISING;
+  sorter.rising = (course & rises) != 0 ? 1 : 0;
+  sorter.falling = sorter.rising ^ 1;
+  sorter.phase = Phase.DIVIDE;
 }
 
 export function sorterEnd(sorter: Sorter): void {
@@ -536,7 +553,10 @@ function lessen(words: usize, count: u32, least: u64): void {
   for (let at = words; at < end; at += 8) store<u64>(at, load<u64>(at) - least);
 }
 
+/** Numbers rows from the first, or the last, of a stretch: those of the stretch before mostly do. */
 function numberStretch(sorter: Sorter): void {
+  if (sorter.numbered == sorter.count) return;
+  sorter.numbered = sorter.count;
   const last: u64 = sorter.count - 1;
   const words = sorter.words;
   for (let at: u64 = 0; at <= last; at++) store<u64>(words + (<usize>at << 3), sorter.rising ? at : last - at);
