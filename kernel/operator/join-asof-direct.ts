@@ -11,6 +11,9 @@
 //
 // Measured over the benchmark's as-of join (250,000 rows beside 25,000, texts as codes): 1.55 times as fast as keeping
 // them, from 0.85 to 1.3 times Polars' speed.
+//
+// Where no time is null and no right row too old, left rows up to the next right one's time are a run: they look up the
+// latest row of their key, and no time but their own. That took 0.74 of the time for 10 million rows beside a million.
 
 import { Abi, Batch } from "../abi/layout";
 import { JoinTime } from "../abi/operator";
@@ -22,7 +25,7 @@ import { Keys, NO_KEY, keysAssign, keysReserve, keysSpan } from "../join/keys";
 import { failMemory } from "../memory/context";
 import { joinDirectAppend, joinDirectReserve } from "./join-direct";
 import { Join, Phase, joinIsSmall, joinReserveHeads } from "./join-state";
-import { timePrepareRight, timeTake } from "./join-time";
+import { timeNext, timePrepareRight, timeTake } from "./join-time";
 import { Direct, END, NO_TIME, TimeJoin, distance, timeOf, timePush, timeRewind } from "./join-time-state";
 import { Operator } from "./operator";
 
@@ -76,6 +79,7 @@ function undo(context: usize, self: Join, time: TimeJoin): i32 {
 
 /** Whether the vector's times ascend, from the last one on that has left. */
 function goesOn(time: TimeJoin, moments: Vector, count: u32): bool {
+  if (moments.validity == 0) return goesOnWhole(time, moments.values, count);
   const validity = moments.validity;
   let last = time.last0;
   let ascends = true;
@@ -89,8 +93,24 @@ function goesOn(time: TimeJoin, moments: Vector, count: u32): bool {
   return ascends;
 }
 
+/** The same of times none of which is null. */
+function goesOnWhole(time: TimeJoin, moments: usize, count: u32): bool {
+  const last = moments + ((<usize>(count - 1)) << 3);
+  let at = moments;
+  if (ASC_FEATURE_SIMD) {
+    let falls = i64x2.splat(0);
+    for (; at + 16 <= last; at += 16) falls = v128.or(falls, i64x2.gt_s(v128.load(at), v128.load(at, 8)));
+    if (v128.any_true(falls)) return false;
+  }
+  for (; at < last; at += 8) if (load<i64>(at) > load<i64>(at, 8)) return false;
+  if (load<i64>(moments) < time.last0) return false;
+  time.last0 = load<i64>(last);
+  return true;
+}
+
 /** Lists the vector's rows that leave, and beside each the latest right row of its key (NO_ROW where there is none). */
 function sweep(self: Join, time: TimeJoin, moments: Vector, count: u32): u32 {
+  if (moments.validity == 0 && time.bounded == 0) return sweepWhole(self, time, moments.values, count);
   const outer: u32 = self.padded;
   const bound = time.bounded ? time.high : END;
   const validity = moments.validity;
@@ -110,6 +130,35 @@ function sweep(self: Join, time: TimeJoin, moments: Vector, count: u32): u32 {
     store<u32>(self.found0 + ((<usize>found) << 2), row);
     store<u32>(self.found1 + ((<usize>found) << 2), link - 1);
     found += link != 0 ? 1 : outer;
+  }
+  return found;
+}
+
+/**
+ * The same of times none of which is null, where a right row may be as old as it will: the rows up to the next right one
+ * need no look at the time of any.
+ */
+function sweepWhole(self: Join, time: TimeJoin, moments: usize, count: u32): u32 {
+  const outer: u32 = self.padded;
+  const numbers = self.numbers;
+  const mine = self.found0;
+  const theirs = self.found1;
+  const early: i64 = time.strict ? 1 : 0;
+  let found: u32 = 0;
+  let row: u32 = 0;
+  while (row < count) {
+    const moment = load<i64>(moments + ((<usize>row) << 3));
+    if (moment != NO_TIME) timeTake(self, time, moment - early);
+    const next = timeNext(time);
+    const heads = self.heads1;
+    do {
+      const number = load<u32>(numbers + ((<usize>row) << 2));
+      const link = number == NO_KEY ? 0 : load<u32>(heads + ((<usize>number) << 2));
+      store<u32>(mine + ((<usize>found) << 2), row);
+      store<u32>(theirs + ((<usize>found) << 2), link - 1);
+      found += link != 0 ? 1 : outer;
+      row++;
+    } while (row < count && load<i64>(moments + ((<usize>row) << 3)) - early < next);
   }
   return found;
 }

@@ -309,6 +309,11 @@ export function timeTake(self: Join, time: TimeJoin, until: i64): void {
   }
 }
 
+/** The time of the right row that `timeTake` takes next; END when there is none. */
+export function timeNext(time: TimeJoin): i64 {
+  return time.at1 < time.dueCount1 ? timeAt(time.times1, rowAt(time.due1, time.at1)) : END;
+}
+
 /** FORWARD and NEAREST: right rows answer the left ones of their key that came before them. */
 function sweepForward(self: Join, time: TimeJoin): u32 {
   const most = joinStep(self);
