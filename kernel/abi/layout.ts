@@ -158,7 +158,10 @@ export const enum Root {
   /** Handle slots: per slot u32 address (0 = free), u32 generation. */
   HANDLES = 64,
   HANDLE_COUNT = 1024,
-  SIZE = 8256,
+  /** Dictionaries whose values are known to differ: by the low bits of its DICTIONARY_ID, u32 that id, u32 how many values. */
+  DICTIONARIES = 8256,
+  DICTIONARY_COUNT = 64,
+  SIZE = 8768,
 }
 
 /** What one query uses of the memory: see `mem_account`. To read, never to write. */

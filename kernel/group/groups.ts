@@ -16,7 +16,7 @@ import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut, regionHasRoom } from "../memory/region";
 import { directCode, directFits, directSpan, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
-import { INTERNER_SIZE, Interner, internerClear, internerInit } from "./interner";
+import { INTERNER_SIZE, Interner, internerClear, internerDefer, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
 import {
@@ -75,6 +75,14 @@ export function groupsInit(
     if (key.interner == 0 || !internerInit(key.interner, region, hashZero, tiny, seed)) return false;
   }
   return rowTableInit(groups.table, region, max<usize>(8, groups.rowWidth), hashZero, tiny, seed);
+}
+
+/** Texts come by `internerReserve` alone: see `internerDefer`. */
+export function groupsDefer(groups: Groups): void {
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const interner = groupsKey(groups, index).interner;
+    if (interner != 0) internerDefer(interner);
+  }
 }
 
 /**

@@ -283,6 +283,32 @@ function freeLocked(root: usize, block: usize): void {
   }
 }
 
+// ---- dictionaries
+
+/** Notes that the first `length` values of the dictionary of that id are there and differ from each other. */
+export function heapNotesDictionary(root: usize, id: u32, length: u32): void {
+  const at = dictionaryAt(root, id);
+  lock(root);
+  store<u32>(at, id);
+  store<u32>(at, length, 4);
+  unlock(root);
+}
+
+/** Whether that is known; another dictionary may have taken its place. */
+export function heapKnowsDictionary(root: usize, id: u32, length: u32): bool {
+  const at = dictionaryAt(root, id);
+  lock(root);
+  const knows = load<u32>(at) == id && load<u32>(at, 4) >= length;
+  unlock(root);
+  return knows;
+}
+
+// @ts-ignore: decorator
+@inline
+function dictionaryAt(root: usize, id: u32): usize {
+  return root + <usize>Root.DICTIONARIES + ((<usize>(id & (<u32>Root.DICTIONARY_COUNT - 1))) << 3);
+}
+
 // ---- accounts
 
 /** A new account, of which at most `limit` bytes may be in use (0: no limit of its own); 0 when memory is exhausted. */

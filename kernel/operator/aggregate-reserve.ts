@@ -10,9 +10,14 @@ import {
 } from "../aggregate/accumulators";
 import { setFeed } from "../aggregate/from-set";
 import { logPrepare } from "../aggregate/value-log";
-import { programOutputDictionary, programOutputDistinctBytes, programOutputTextBytes } from "../expression/program";
+import {
+  programOutputDictionary,
+  programOutputDictionaryId,
+  programOutputDistinctBytes,
+  programOutputTextBytes,
+} from "../expression/program";
 import { groupsNeed, groupsReserve } from "../group/groups";
-import { internerReserve } from "../group/interner";
+import { internerHasWhole, internerReserve } from "../group/interner";
 import { KeyColumn } from "../group/key-column";
 import { Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { changelogReserve } from "./aggregate-changelog";
@@ -42,7 +47,13 @@ export function aggregateNeed(self: Aggregation, rows: u32): u32 {
 /** Texts that `rows` rows of the bound batch can bring a key: no more than their dictionary has. */
 function newTexts(self: Aggregation, key: KeyColumn, rows: u32): u32 {
   const dictionary = programOutputDictionary(self.program, key.output);
-  return dictionary == 0 ? rows : min(rows, load<u32>(dictionary, <usize>Column.LENGTH));
+  if (dictionary == 0) return rows;
+  return hasWhole(self, key, dictionary) ? 0 : min(rows, load<u32>(dictionary, <usize>Column.LENGTH));
+}
+
+/** Whether the bound batch has a dictionary that the key knows whole, and so no text that is new to it. */
+function hasWhole(self: Aggregation, key: KeyColumn, dictionary: usize): bool {
+  return internerHasWhole(key.interner, dictionary, programOutputDictionaryId(self.program, key.output));
 }
 
 /** Room in the accumulators for `need` groups and `rows` further rows of the bound batch. False when out of memory. */
@@ -70,6 +81,8 @@ function reserveTexts(self: Aggregation, rows: u32, texts: bool): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     if (key.interner == 0) continue;
+    const dictionary = programOutputDictionary(self.program, key.output);
+    if (dictionary != 0 && hasWhole(self, key, dictionary)) continue;
     const bytes = texts ? programOutputDistinctBytes(self.program, key.output) : 0;
     if (!internerReserve(key.interner, newTexts(self, key, rows), bytes)) return false;
   }

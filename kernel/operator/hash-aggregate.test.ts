@@ -4,7 +4,7 @@ import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
-import type { ColumnData } from "../../bindings/ts/type/column.js";
+import { type BatchData, type ColumnData, nextDictionaryId } from "../../bindings/ts/type/column.js";
 import * as types from "../../bindings/ts/type/data-type.js";
 import {
   ClosedError,
@@ -14,7 +14,7 @@ import {
   OverflowError,
 } from "../../bindings/ts/type/error.js";
 import { TwinOverflow } from "../../twin/aggregate.js";
-import { readColumn, type Value } from "../../twin/values.js";
+import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Opcode } from "../abi/instruction.js";
 import { Type } from "../abi/layout.js";
 import { AggregateFault, AggregateFunction, RowKind } from "../abi/operator.js";
@@ -34,7 +34,7 @@ import {
   slice,
   type Table,
 } from "./testing.js";
-import { SMALL_TOO } from "./testing-retries.js";
+import { failEach, Retries, SMALL_TOO } from "./testing-retries.js";
 import { attempt, damaged } from "./testing-state.js";
 
 const RUNS = 150;
@@ -318,6 +318,104 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
       expect(() => failing.combinePart(other!, 1)).toThrow(/configuration/);
       expect(() => failing.watermark(END_OF_INPUT)).toThrow(ClosedError);
       for (const one of [early!, late!, other!, plain!, target, failing]) one.destroy();
+      expect(kernel.blocks).toBeLessThan(8);
+    });
+
+    test("a dictionary whose values are known to differ is learnt without an index, which is made when other texts come", () => {
+      const query = { ...queryOf([0], 0), types: [coded, coded, types.int32] };
+      const first = open(kernel, query);
+      first.push(all);
+      first.destroy();
+      const reversed = table.map((column) => [...column].reverse());
+      const more = [
+        { name: "rows of the same", batch: all, rows: table },
+        { name: "another dictionary", batch: batchOf([coded, coded, types.int32], reversed), rows: reversed },
+        {
+          name: "no dictionary",
+          batch: batchOf([types.utf8, types.utf8, types.int32], reversed),
+          rows: reversed,
+        },
+      ];
+      for (const { name, batch, rows } of more) {
+        const operator = open(kernel, query);
+        operator.push(all);
+        const slots = operator.stats().stateBytes;
+        operator.push(batch);
+        // Texts that are the same have the same groups, whichever way they came.
+        if (name !== "rows of the same") expect(operator.stats().stateBytes).toBeGreaterThan(slots);
+        const other = open(kernel, query);
+        for (const state of operator.snapshot()) other.merge(state);
+        const both = table.map((column, at) => [...column, ...rows[at]!]);
+        for (const one of [operator, other]) {
+          expect(multiset(rowsOf(one.finish()))).toEqual(multiset(expected(twin([0]), both)));
+          one.destroy();
+        }
+      }
+    });
+
+    test("one that has grown since its values were seen is learnt text by text, as is one with a text twice", () => {
+      const query = queryOf([0], 0);
+      const grown = batchOf([coded, coded, types.int32], table);
+      const { id, values } = grown.columns[0]!.dictionary!;
+      const short = (length: number): BatchData => ({
+        ...grown,
+        columns: grown.columns.map((column, at) =>
+          at === 0 ? { ...column, dictionary: { id, values: { ...values, length } } } : column,
+        ),
+      });
+      for (const batch of [short(MANY / 2), short(MANY / 2), grown, grown]) {
+        const operator = open(kernel, query);
+        operator.push(batch, 0, FIRST);
+        operator.push(grown, FIRST, ROWS - FIRST);
+        expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(twin([0]), table)));
+        operator.destroy();
+      }
+      const texts = Array.from({ length: 300 }, (_, code): Value => `text ${code % 299}`);
+      const codes = Int32Array.from({ length: ROWS }, (_, row) => row % 300);
+      const twice = grown.columns.map((column, at) =>
+        at !== 0
+          ? column
+          : {
+              ...column,
+              nullCount: 0,
+              validity: null,
+              values: new Uint8Array(codes.buffer),
+              dictionary: { id: nextDictionaryId(), values: writeColumn(types.utf8, texts) },
+            },
+      );
+      const rows = [[...codes].map((code) => texts[code]!), table[1]!, table[2]!];
+      for (let time = 0; time < 2; time++) {
+        const operator = open(kernel, query);
+        operator.push({ ...grown, columns: twice });
+        expect(multiset(rowsOf(operator.finish()))).toEqual(multiset(expected(twin([0]), rows)));
+        operator.destroy();
+      }
+      expect(kernel.blocks).toBeLessThan(8);
+    });
+
+    test("an index that finds no memory refuses the batch, which can come again", () => {
+      const query = queryOf([0], 0);
+      const first = open(kernel, query);
+      first.push(all);
+      first.destroy();
+      const reversed = table.map((column) => [...column].reverse());
+      const other = batchOf([coded, coded, types.int32], reversed);
+      const both = table.map((column, at) => [...column, ...reversed[at]!]);
+      let failures = 0;
+      failEach(kernel, 1, 1, (nth) => {
+        kernel.failAllocation(0);
+        const operator = open(kernel, query);
+        operator.push(all);
+        const retries = new Retries(kernel);
+        kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+        retries.again(() => operator.push(other));
+        operator.watermark(END_OF_INPUT);
+        const rows = rowsOf(retries.pulls(operator, 65_536));
+        expect(multiset(rows)).toEqual(multiset(expected(twin([0]), both)));
+        failures += retries.failures;
+        operator.destroy();
+      });
+      expect(failures).toBeGreaterThan(3);
       expect(kernel.blocks).toBeLessThan(8);
     });
 

@@ -47,6 +47,7 @@ import {
 } from "../expression/program";
 import {
   groupsAssign,
+  groupsDefer,
   groupsInit,
   groupsPrepare,
   groupsProbes,
@@ -285,7 +286,9 @@ function createGroups(context: usize, operator: usize, config: usize, count: u32
     if (isAlone) key.step = programOutputStep(self.program, key.output);
   }
   groupsOf(self).looksUp = isRetracting(self) ? 1 : 0;
-  return groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed) || refuseMemory(context);
+  if (!groupsInit(groupsOf(self), operator, keys, count, self.fault, self.seed)) return refuseMemory(context);
+  if (isAlone) groupsDefer(groupsOf(self));
+  return true;
 }
 
 function isValueType(type: u32): bool {
