@@ -123,6 +123,10 @@ export function op_ready_part(ctx: usize, handle: u32, part: u32): i32 {
   return operators.readyPart(ctx, handle, part);
 }
 
+export function op_share(ctx: usize, handle: u32, source: u32, part: u32, parts: u32): i32 {
+  return operators.share(ctx, handle, source, part, parts);
+}
+
 export function op_measure(ctx: usize, handle: u32): i32 {
   return operators.measure(ctx, handle);
 }

@@ -30,3 +30,17 @@ export function groupsListBetween(groups: Groups, list: usize, rows: u32, limit:
   }
   return rows;
 }
+
+/** How many groups have rows. */
+export function groupsOccupied(groups: Groups): u32 {
+  const holes = min(groups.count, groups.holesBelow);
+  let count: u32 = groups.count - holes;
+  if (groups.counts == 0) {
+    for (let at = groups.occupied; at < groups.occupied + <usize>holes; at++) count += <u32>(load<u8>(at) != 0);
+    return count;
+  }
+  const stride: usize = changetype<RowCounts>(groups.counts).stride;
+  const first = changetype<RowCounts>(groups.counts).values;
+  for (let at = first; at < first + <usize>holes * stride; at += stride) count += <u32>(load<i64>(at) != 0);
+  return count;
+}

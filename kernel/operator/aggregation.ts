@@ -56,6 +56,8 @@ export class Aggregation {
   combination: usize;
   /** Its groups by partition: see aggregate-divide.ts. 0 until they are divided; then it takes nothing any more. */
   division: usize;
+  /** The handle of the aggregation whose results it gives: see aggregate-share.ts. 0: its own. */
+  owner: u32;
 }
 
 /** Bytes behind the head that an aggregation takes. */

@@ -24,6 +24,7 @@ import {
   partialHasLeft,
   partialMustRestart,
 } from "./aggregate-partial";
+import { aggregateIsSound, aggregateReads, aggregateShare } from "./aggregate-share";
 import { READY_PARTS, aggregateReadyBegin, aggregateReadyPart } from "./aggregate-ready";
 import { aggregateSnapshot } from "./aggregate-snapshot";
 import {
@@ -225,6 +226,7 @@ function merging(operator: usize): bool {
 /** Whether it reads what another operator has kept, and that is gone. */
 function isOrphan(context: usize, operator: usize): bool {
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return !sortIsSound(context, operator);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) return !aggregateIsSound(context, operator);
   return changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN && !joinIsSound(context, operator);
 }
 
@@ -401,7 +403,8 @@ export function snapshot(context: usize, handle: u32, out: usize, maxRows: u32, 
     return leaving;
   }
   const isHeld = pending(operator) || merging(operator) || head.snapshotOpen == ROWS_OPEN;
-  if (isHeld || (head.ended && (isWindow || head.rowsOut != 0)))
+  const isReader = head.kind == <u32>OperatorKind.HASH_AGGREGATE && aggregateReads(operator);
+  if (isHeld || isReader || (head.ended && (isWindow || head.rowsOut != 0)))
     return fail(context, Status.BUSY, Reason.NONE);
   if (parts != 0 && !divisionTakes(operator, parts)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   memory.fill(out, 0, <usize>Batch.SIZE);
@@ -546,6 +549,7 @@ export function alike(context: usize, handle: u32, other: u32): i32 {
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (aggregateReads(operator) || aggregateReads(source)) return fail(context, Status.BUSY, Reason.NONE);
   return (aggregateIsAlike(operator, source) ? 1 : 0) + (aggregateSharesTexts(operator, source) ? 2 : 0);
 }
 
@@ -599,6 +603,7 @@ export function ready(context: usize, handle: u32): i32 {
   const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
   if (operator == 0) return status(context);
   if (changetype<Operator>(operator).snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (aggregateReads(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateReadyBegin(context, operator);
 }
 
@@ -609,6 +614,20 @@ export function readyPart(context: usize, handle: u32, part: u32): i32 {
   if (part >= READY_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
   aggregateReadyPart(context, operator, part);
   return Status.NEED_INPUT;
+}
+
+/** Makes an aggregation without rows give a part of the results of one that has ended. */
+export function share(context: usize, handle: u32, other: u32, part: u32, parts: u32): i32 {
+  const kind = OperatorKind.HASH_AGGREGATE;
+  const source = enterKind(context, other, kind);
+  if (source == 0) return status(context);
+  const operator = enterKind(context, handle, kind);
+  if (operator == 0) return status(context);
+  if (operator == source) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  if (part >= parts) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  if (changetype<Operator>(source).snapshotOpen || merging(source) || merging(operator))
+    return fail(context, Status.BUSY, Reason.NONE);
+  return aggregateShare(context, operator, source, other, part, parts);
 }
 
 /** The operator of a handle when it is of that kind; 0 with the error recorded. */
@@ -708,7 +727,8 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   memory.fill(out, 0, <usize>OperatorStats.SIZE);
   store<i64>(out, i64.MIN_VALUE, <usize>OperatorStats.WATERMARK);
   const isAggregate = head.kind == <u32>OperatorKind.HASH_AGGREGATE;
-  const aggregate = isAggregate && !partialHasLeft(operator);
+  // Groups of which it gives results are another's.
+  const aggregate = isAggregate && !partialHasLeft(operator) && !aggregateReads(operator);
   store<u64>(out, head.rowsIn, <usize>OperatorStats.ROWS_IN);
   store<u64>(out, head.rowsSelected, <usize>OperatorStats.ROWS_SELECTED);
   store<u64>(out, head.rowsOut, <usize>OperatorStats.ROWS_OUT);

@@ -55,6 +55,7 @@ import {
   groupsSpan,
 } from "../group/groups";
 import { directMost } from "../group/direct";
+import { groupsOccupied } from "../group/list";
 import { GROUPS_SIZE, MAX_KEYS, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
@@ -992,6 +993,7 @@ export function aggregatePending(operator: usize): bool {
 export function aggregateGroups(operator: usize): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
+  if (!isRetracting(self)) return groupsOccupied(groups);
   let count: u64 = 0;
   for (let group: u32 = 0; group < groups.count; group++)
     count += <u64>(groupsIsOccupied(groups, group) && groupIsThere(self, group));

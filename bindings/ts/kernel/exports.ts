@@ -38,6 +38,7 @@ export interface KernelExports {
   op_combine_part(context: number, handle: number, source: number, part: number): number;
   op_ready(context: number, handle: number): number;
   op_ready_part(context: number, handle: number, part: number): number;
+  op_share(context: number, handle: number, source: number, part: number, parts: number): number;
   op_measure(context: number, handle: number): number;
   op_split(context: number, handle: number, handles: number, count: number, parts: number): number;
   op_divide_by(context: number, handle: number, leader: number): number;

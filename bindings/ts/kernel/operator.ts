@@ -669,6 +669,20 @@ export class Operator {
     this.#run((exports, context) => exports.op_ready_part(context, this.#handle, part));
   }
 
+  /**
+   * Makes this aggregation, which has no rows, give part `part` of `parts` of what another of its configuration, which has
+   * ended, has not given yet, while that lives. False where results of such aggregates are not shared.
+   */
+  shareResults(owner: Operator, part: number, parts: number): boolean {
+    const status = this.kernel.call((exports, context) =>
+      exports.op_share(context, this.#handle, owner.#handle, part, parts),
+    );
+    if (status >= 0) return true;
+    const record = this.kernel.call((exports, context) => exports.last_error(context)) >>> 0;
+    if (readFailure(this.kernel.memory, record).reason === Reason.STATE_KIND) return false;
+    throw this.kernel.lastError(this.#context(0));
+  }
+
   /** Learns the ranges of a sort's columns, as `split` needs them. */
   measure(): void {
     this.#run((exports, context) => exports.op_measure(context, this.#handle));

@@ -31,6 +31,8 @@ export interface PoolFaults {
   readonly leavesPieces?: boolean | undefined;
   /** Groups from which on bringing aggregations together is shared. */
   readonly divideGroups?: number | undefined;
+  /** Rows of results that one thread writes before the others are shared, whatever they take. */
+  readonly lookRows?: number | undefined;
   /** Rows of a stream's push from which on it is spread, in pieces of half as many, however often results leave. */
   readonly spreadRows?: number | undefined;
   /** Rows after which other sorts take what comes. */

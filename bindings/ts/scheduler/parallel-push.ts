@@ -6,7 +6,9 @@
 // operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
 // operators, into an operator of his own. These have no group in common and are the result.
 //
-// Then the results are written by whoever is free, an operator by one at a time (shared-results.ts).
+// Then the results are written by whoever is free, an operator by one at a time (shared-results.ts). Where one operator
+// has them all, others are made that read it, each of which gives a part (kernel/operator/aggregate-share.ts), if by the
+// time that the first rows take writing the others would take long.
 //
 // What takes long before the first result leaves, laying many values group by group and selecting among them, is done
 // by all, too, in parts that the kernel names (kernel/operator/aggregate-ready.ts).
@@ -21,8 +23,9 @@ import {
 } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
+import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
-import { SharedResults } from "./shared-results.js";
+import { ALL_BYTES, BATCH_BYTES, SharedResults, type Written } from "./shared-results.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
 
@@ -44,6 +47,16 @@ const ALONE_TEXTS_RATIO = 0.98;
 const DIVIDE_GROUPS = 65_536;
 /** Parts into which the kernel divides. */
 const PARTS = 256;
+/**
+ * Rows of results that one thread writes before the others are shared, and how many milliseconds these would have to
+ * take: to call a thread, and to make operators that read, takes a fifth of that.
+ */
+const LOOK_ROWS = 2048;
+const SHARE_MS = 1;
+/** Parts of shared results for each thread: group numbers have not all as many rows of results. */
+const PARTS_EACH = 2;
+/** Most of them: handles are a thousand in all. */
+const MOST_READERS = 64;
 
 export class ParallelPush {
   readonly #kernel: Kernel;
@@ -61,6 +74,10 @@ export class ParallelPush {
   #work: SharedWork | null = null;
   /** Where several operators have the results, and others write them. */
   #results: SharedResults | null = null;
+  /** Those that read the one operator which has the results. */
+  readonly #readers: Operator[] = [];
+  /** The first rows of results, which one thread has written. */
+  #first: ResidentBatch | null = null;
   #isFinishing = false;
   /** States of several threads that were brought together. */
   merged = 0;
@@ -89,7 +106,8 @@ export class ParallelPush {
 
   /** Of a stream those that no other thread is at work with: they may be asked at any time. */
   get operators(): readonly Operator[] {
-    return this.spread.isWaiting || this.#isFinishing ? [this.#operators[0]!] : this.#operators;
+    if (this.spread.isWaiting || this.#isFinishing) return [this.#operators[0]!];
+    return this.#readers.length === 0 ? this.#operators : [...this.#operators, ...this.#readers];
   }
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
@@ -174,24 +192,92 @@ export class ParallelPush {
 
   /** The results of what has been brought together, in batches of `batchRows` at most; empty ones while others are at work. */
   *results(batchRows: number): Generator<BatchData> {
+    const [operator] = this.#operators;
+    let written: Written | null = null;
     if (this.#operators.length === 1) {
-      yield* this.#operators[0]!.finish(batchRows);
-      return;
+      if (this.#mayShare(operator!)) {
+        const start = performance.now();
+        const more = operator!.pullHere(Math.min(this.#lookRows, batchRows), BATCH_BYTES);
+        const copying = performance.now();
+        const batch = operator!.taken();
+        written = { writingMs: copying - start, copyingMs: performance.now() - copying };
+        const rows = batch?.length ?? 0;
+        if (batch !== null) yield batch;
+        if (!more) return;
+        if (!this.#makeReaders(operator!, rows, written.writingMs)) written = null;
+      }
+      if (written === null) {
+        yield* operator!.finish(batchRows);
+        return;
+      }
     }
-    this.#results = new SharedResults(this.#pool, this.#operators);
-    yield* this.#finishing(this.#results.leave(batchRows));
+    this.#results = new SharedResults(this.#pool, written === null ? this.#operators : this.#readers);
+    yield* this.#finishing(this.#results.leave(batchRows, written));
   }
 
-  /** Writes the results into the operators' memory, where there are several; else they are still to be asked for. */
+  /** Writes the results into the operators' memory, where they are shared; else they are still to be asked for. */
   *keep(): Generator<void> {
-    if (this.#operators.length === 1) return;
-    this.#results = new SharedResults(this.#pool, this.#operators);
-    yield* this.#finishing(this.#results.keep());
+    const [operator] = this.#operators;
+    if (this.#operators.length === 1) {
+      if (!this.#mayShare(operator!)) return;
+      const start = performance.now();
+      const more = operator!.pullHere(this.#lookRows, ALL_BYTES);
+      this.#first = operator!.takenResident();
+      if (!more || !this.#makeReaders(operator!, this.#first?.rows ?? 0, performance.now() - start)) return;
+    }
+    const readers = this.#readers.length > 0;
+    this.#results = new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
+    const rows = this.#operators.reduce((sum, one) => sum + one.stats().rowsSelected, 0);
+    yield* this.#finishing(this.#results.keep(rows));
   }
 
   /** The batches that `keep` has left in the memory of `operators`; null where it has left none. */
   takeKept(): ResidentBatch[] | null {
-    return this.#results?.takeKept() ?? null;
+    const [operator] = this.#operators;
+    const first = this.#first;
+    this.#first = null;
+    if (this.#results !== null) return [...(first === null ? [] : [first]), ...this.#results.takeKept()];
+    return first === null ? null : [first, ...operator!.finishResident()];
+  }
+
+  /** Whether the results of the one operator are so many that sharing them may pay. */
+  #mayShare(operator: Operator): boolean {
+    if (operator.kind !== OperatorKind.HASH_AGGREGATE || this.#pool.threads === 0) return false;
+    return operator.stats().groups > this.#lookRows;
+  }
+
+  get #lookRows(): number {
+    return this.#pool.faults.lookRows ?? LOOK_ROWS;
+  }
+
+  /**
+   * Makes operators that give what `operator` has not given yet, a part each, if that would take long.
+   * @param rows those that it has given, and what that took
+   */
+  #makeReaders(operator: Operator, rows: number, ms: number): boolean {
+    const left = operator.stats().groups - rows;
+    const { lookRows, leavesPieces } = this.#pool.faults;
+    const isForced = lookRows !== undefined || leavesPieces === true;
+    if (!isForced && (ms * left) / Math.max(1, rows) < SHARE_MS) return false;
+    const parts = Math.min(MOST_READERS, PARTS_EACH * (this.#pool.threads + 1));
+    try {
+      for (let part = 0; part < parts; part++) {
+        const reader = this.#create();
+        this.#readers.push(reader);
+        if (reader.shareResults(operator, part, parts)) continue;
+        this.#dropReaders();
+        return false;
+      }
+    } catch (error) {
+      this.#dropReaders();
+      // One thread needs less.
+      if (!(error instanceof MemoryLimitError)) throw error;
+    }
+    return this.#readers.length > 0;
+  }
+
+  #dropReaders(): void {
+    for (const reader of this.#readers.splice(0)) reader.destroy();
   }
 
   *#share(task: Task, handles: readonly number[], values: readonly number[], own: (value: number) => void) {
@@ -220,6 +306,7 @@ export class ParallelPush {
     this.#work?.free();
     this.#work = null;
     this.#results?.free();
+    this.#dropReaders();
     for (const operator of [...this.#sources.splice(0), ...this.#operators]) operator.destroy();
   }
 }

@@ -21,10 +21,16 @@ import { SharedWork } from "./shared-work.js";
 /** Rows of a batch of results, whatever is asked for. */
 const BATCH_ROWS = 65_536;
 const ALL_ROWS = 2 ** 32 - 1;
-const ALL_BYTES = 2 ** 31 - 1;
-const BATCH_BYTES = 2 ** 28;
+export const ALL_BYTES: number = 2 ** 31 - 1;
+export const BATCH_BYTES: number = 2 ** 28;
 /** Writing is shared from so many times on that it takes of copying. */
 const SHARE_RATIO = 2;
+
+/** What the first rows took. */
+export interface Written {
+  readonly writingMs: number;
+  readonly copyingMs: number;
+}
 
 interface Order {
   readonly operator: Operator;
@@ -48,9 +54,8 @@ export class SharedResults {
     this.#operators = operators;
   }
 
-  /** Writes all results into the operators' memory. */
-  *keep(): Generator<void> {
-    const rows = this.#operators.reduce((sum, operator) => sum + operator.stats().rowsSelected, 0);
+  /** Writes all results, of `rows` rows or fewer, into the operators' memory. */
+  *keep(rows: number): Generator<void> {
     // Past 2 GiB of texts there are more, which the calling thread pulls (`takeKept`).
     const most = Math.ceil(rows / BATCH_ROWS) + 1;
     for (const operator of this.#operators) this.#order(operator, most);
@@ -80,17 +85,24 @@ export class SharedResults {
     return batches;
   }
 
-  /** All results, in batches of `batchRows` at most; empty ones while others are at work. */
-  *leave(batchRows: number): Generator<BatchData> {
+  /**
+   * All results, in batches of `batchRows` at most; empty ones while others are at work.
+   * @param written what rows before them took; null: the first batch tells
+   */
+  *leave(batchRows: number, written: Written | null): Generator<BatchData> {
     if (this.#pool.faults.leavesPieces !== true) {
-      const [first] = this.#operators;
-      const start = performance.now();
-      const more = first!.pullHere(batchRows, BATCH_BYTES);
-      const written = performance.now();
-      const batch = first!.taken();
-      const isSlow = written - start >= SHARE_RATIO * (performance.now() - written);
-      if (batch !== null) yield batch;
-      if (!isSlow || !more) {
+      let took = written;
+      let more = true;
+      if (took === null) {
+        const [first] = this.#operators;
+        const start = performance.now();
+        more = first!.pullHere(batchRows, BATCH_BYTES);
+        const copying = performance.now();
+        const batch = first!.taken();
+        took = { writingMs: copying - start, copyingMs: performance.now() - copying };
+        if (batch !== null) yield batch;
+      }
+      if (took.writingMs < SHARE_RATIO * took.copyingMs || !more) {
         for (const operator of this.#operators) yield* operator.finish(batchRows);
         return;
       }

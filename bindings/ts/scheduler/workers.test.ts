@@ -593,6 +593,105 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
   });
 });
 
+describe("results of one operator", () => {
+  const plans: Readonly<Record<string, Plan>> = {
+    ...Object.fromEntries(
+      ["few groups", "texts", "by order", "grouping sets"].map((name) => [name, PLANS[name]!]),
+    ),
+    "integers of a range, and what is made of their results": t
+      .groupBy("n")
+      .aggregate({ s: sum("x"), l: min("text"), k: topK("x", 2) })
+      .select({ n: "n", twice: col("s").mul(2), l: "l", k: "k" }) as Plan,
+    "medians, which are not shared": t.groupBy("n").aggregate({ m: median("x"), c: count() }) as Plan,
+  };
+  const faults = { jitterUs: 200, lookRows: 3 };
+
+  it.each(Object.entries(plans))(
+    "%s: are the bits of one thread, in batches and in the kernel",
+    async (_name, plan) => {
+      const one = await openReady({ workers: 1 });
+      const expected = text(resultRows(await one.collect(plan, { t: batches })));
+      await one.close();
+      for (const [workers, leavesPieces] of [
+        [2, false],
+        [2, true],
+        [5, false],
+      ] as const) {
+        const engine = await openReady({ workers, faults: { ...faults, leavesPieces } });
+        const before = engine.stats().usedBytes;
+        const table = await engine.load(batches);
+        for (const data of [batches, table]) {
+          expect(text(resultRows(await engine.collect(plan, { t: data })))).toEqual(expected);
+          const kept = await engine.collect(plan, { t: data }, { result: "kernel" });
+          expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+          kept.free();
+        }
+        const streamed = [];
+        for await (const some of engine.stream(plan, { t: batches }, { batchRows: 7 })) {
+          expect(some.numRows).toBeLessThanOrEqual(7);
+          streamed.push(...resultRows(some));
+        }
+        expect(text(streamed)).toEqual(expected);
+        table.free();
+        expect(engine.stats().usedBytes).toBe(before);
+        await engine.close();
+      }
+    },
+  );
+
+  it("leave the kernel by all threads, in parts", async () => {
+    const engine = await openReady({ workers: 2, faults: { lookRows: 3, leavesPieces: true } });
+    const plan = plans["texts"]!;
+    const before = morselsOf(engine);
+    const kept = await engine.collect(plan, { t: batches }, { result: "kernel" });
+    // All morsels but the first, and the results in four parts.
+    expect(morselsOf(engine) - before).toBe(batches.length - 1 + 4);
+    kept.free();
+    await engine.close();
+  });
+
+  it("a profile counts them once", async () => {
+    const engine = await openReady({ workers: 2, faults });
+    const { result, profile } = await engine.profile(plans["few groups"]!, { t: batches });
+    expect(profile.plan).toMatchObject({
+      rowsOut: result.numRows,
+      groups: result.numRows,
+      rowsSelected: ROWS,
+    });
+    await engine.close();
+  });
+
+  it("memory that ends at any point is an error, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2, faults: { ...faults, jitterUs: 10 } });
+    await memoryEnds(engine, plans["texts"]!, text, batches);
+    await memoryEnds(engine, plans["texts"]!, text, batches, "kernel");
+    await engine.close();
+  });
+
+  it("a signal at any moment ends it, and its memory is back", async () => {
+    const engine = await openReady({
+      workers: 3,
+      faults: { jitterUs: 1000, lookRows: 3, leavesPieces: true },
+    });
+    const before = engine.stats().usedBytes;
+    for (const ms of [0, 10, 20, 30, 40, 50, 60, 80]) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("enough")), ms);
+      const run = engine.collect(
+        plans["texts"]!,
+        { t: batches },
+        { signal: controller.signal, result: "kernel" },
+      );
+      await run.then(
+        (table) => table.free(),
+        (error) => expect(error.message).toBe("enough"),
+      );
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+    await engine.close();
+  });
+});
+
 describe("results of many groups", () => {
   const length = 300_000;
   const keys = BigInt64Array.from({ length }, (_, row) => BigInt(row) * 1_000_003n);
