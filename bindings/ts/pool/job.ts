@@ -209,24 +209,29 @@ export class Job {
    * must not sleep (a page's) it returns at once.
    */
   sleep(completed: number): void {
-    // Where all are done it is for workers to leave that one waits.
-    if (this.#spins && completed < this.filled && this.#completesSoon(completed)) return;
-    if (!canSleep) return;
+    if (this.#spins && soon(() => this.completed !== completed)) return;
     Atomics.store(this.#words, JobWord.WAITING, 1);
-    try {
-      Atomics.wait(this.#words, JobWord.COMPLETED, completed, 1);
-    } catch {
-      canSleep = false;
-    }
+    this.#wait(JobWord.COMPLETED, completed);
     Atomics.store(this.#words, JobWord.WAITING, 0);
   }
 
-  #completesSoon(completed: number): boolean {
-    const until = performance.now() + Spin.MS;
-    for (let round = 0; round < Spin.ROUNDS && performance.now() < until; round++) {
-      for (let look = 0; look < Spin.LOOKS; look++) if (this.completed !== completed) return true;
+  /**
+   * Sleeps until a worker that is inside has left, a millisecond at most: by its own word, which says so to whoever
+   * looks too late to be woken. All is done then, and it leaves at once.
+   */
+  sleepUntilLeft(): void {
+    const worker = Array.from({ length: this.workers }, (_, at) => at).find((at) => this.isInside(at));
+    if (worker === undefined || (this.#spins && soon(() => !this.isInside(worker)))) return;
+    this.#wait(this.#worker(worker, WorkerWord.INSIDE), 1);
+  }
+
+  #wait(word: number, value: number): void {
+    if (!canSleep) return;
+    try {
+      Atomics.wait(this.#words, word, value, 1);
+    } catch {
+      canSleep = false;
     }
-    return false;
   }
 
   #signal(): void {
@@ -236,3 +241,11 @@ export class Job {
 }
 
 let canSleep = true;
+
+function soon(isSo: () => boolean): boolean {
+  const until = performance.now() + Spin.MS;
+  for (let round = 0; round < Spin.ROUNDS && performance.now() < until; round++) {
+    for (let look = 0; look < Spin.LOOKS; look++) if (isSo()) return true;
+  }
+  return false;
+}

@@ -65,12 +65,21 @@ export class QueryWorkers {
 
   /** The calling thread sleeps until somebody has finished a piece, as `Job.sleep` says. */
   sleep(job: Job): void {
+    this.#slept(() => job.sleep(job.completed));
+  }
+
+  /** The same until a worker has left, as `Job.sleepUntilLeft` says. */
+  sleepUntilLeft(job: Job): void {
+    this.#slept(() => job.sleepUntilLeft());
+  }
+
+  #slept(sleep: () => void): void {
     if (this.#tracer === null) {
-      job.sleep(job.completed);
+      sleep();
       return;
     }
     const start = performance.now();
-    job.sleep(job.completed);
+    sleep();
     this.#tracer.slept(performance.now() - start);
   }
 

@@ -243,6 +243,10 @@ export function runWorker(port: WorkerPort): void {
     const workers = (words.length - job.WORKERS - 2 * ring) / own.SIZE;
     const addresses = job.WORKERS + workers * own.SIZE;
     const isStopped = () => Atomics.load(words, job.STOP) !== 0;
+    const leave = () => {
+      Atomics.store(words, mine + own.INSIDE, 0);
+      Atomics.notify(words, mine + own.INSIDE);
+    };
     Atomics.store(words, mine + own.INSIDE, 1);
     Atomics.store(words, mine + own.ASKED, 0);
     for (;;) {
@@ -257,7 +261,7 @@ export function runWorker(port: WorkerPort): void {
         Atomics.sub(words, job.SLEEPING, 1);
         if (woken) continue;
         // Who offers a morsel after this sees nobody inside, and calls.
-        Atomics.store(words, mine + own.INSIDE, 0);
+        leave();
         if (Atomics.load(words, job.NEXT) >= Atomics.load(words, job.FILLED)) return;
         Atomics.store(words, mine + own.INSIDE, 1);
         continue;
@@ -291,8 +295,7 @@ export function runWorker(port: WorkerPort): void {
       Atomics.add(words, job.COMPLETED, 1);
       if (Atomics.load(words, job.WAITING) !== 0) Atomics.notify(words, job.COMPLETED);
     }
-    Atomics.store(words, mine + own.INSIDE, 0);
-    Atomics.add(words, job.COMPLETED, 0);
+    leave();
     Atomics.notify(words, job.COMPLETED);
   }
 

@@ -100,7 +100,7 @@ export class SharedWork {
     job.close();
     while (job.isBusy) {
       this.#pool.check(job);
-      this.#pool.sleep(job);
+      this.#pool.sleepUntilLeft(job);
       yield;
     }
     this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
@@ -111,7 +111,7 @@ export class SharedWork {
   *#fail(own: { number: number; error: unknown } | null = null): Generator<void, never> {
     const { job } = this;
     while (job.isBusy) {
-      this.#pool.sleep(job);
+      this.#pool.sleepUntilLeft(job);
       yield;
     }
     this.#pool.check(job);
