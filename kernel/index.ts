@@ -99,6 +99,14 @@ export function op_combine(ctx: usize, handle: u32, source: u32): i32 {
   return operators.combine(ctx, handle, source);
 }
 
+export function op_fold(ctx: usize, handle: u32, source: u32): i32 {
+  return operators.fold(ctx, handle, source);
+}
+
+export function op_fold_part(ctx: usize, handle: u32, source: u32, part: u32): i32 {
+  return operators.foldPart(ctx, handle, source, part);
+}
+
 export function op_alike(ctx: usize, handle: u32, source: u32): i32 {
   return operators.alike(ctx, handle, source);
 }

@@ -533,9 +533,10 @@ export function sumExactMerged(self: Accumulator, rows: u32): void {
  * enough, and passes carries on where too many would come together. False when out of memory.
  */
 export function sumExactCombineBegin(target: Accumulator, source: Accumulator): bool {
-  const rows = source.rows + 1;
+  if (source.rows + 1 > NORMALISE_ROWS >> 1) look(source);
   // unreached: takes a million rows of a group, and memory that ends just then
-  if (rows > NORMALISE_ROWS >> 1 && !normalise(source)) return false;
+  if (source.rows + 1 > NORMALISE_ROWS >> 1 && !normalise(source)) return false;
+  if (target.rows + source.rows + 1 > NORMALISE_ROWS) look(target);
   // unreached: takes a million rows of a group, and memory that ends just then
   if (target.rows + source.rows + 1 > NORMALISE_ROWS && !normalise(target)) return false;
   target.rows += source.rows + 1;
@@ -551,20 +552,19 @@ export function sumExactSettle(self: Accumulator): bool {
   return self.rows == 0 || normalise(self);
 }
 
-/** Adds groups of `source`; false, with nothing done, where their limbs do not all lie in the target's window. */
-export function sumExactCombine(
-  target: Accumulator,
-  source: Accumulator,
-  list: usize,
-  numbers: usize,
-  count: u32,
-): bool {
+/** Whether all limbs of a source lie in the target's window, one after the other. */
+export function sumExactHolds(target: Accumulator, source: Accumulator): bool {
   if (source.sideCount != 0) return false;
   if (source.limbs == 0) return true;
-  if (source.lowLimb < target.lowLimb || source.lowLimb + source.limbs > target.lowLimb + target.limbs) return false;
-  // unreached: takes a million rows of a group, and memory that ends just then
-  if (target.rows + <u64>count > NORMALISE_ROWS && !normalise(target)) return false;
-  target.rows += count;
+  return source.lowLimb >= target.lowLimb && source.lowLimb + source.limbs <= target.lowLimb + target.limbs;
+}
+
+/** Adds limbs of a source that the target holds, after `sumExactCombineBegin`, of listed groups to the same ones. */
+export function sumExactFold(target: Accumulator, source: Accumulator, list: usize, count: u32): void {
+  if (source.limbs != 0) addLimbs(target, source, list, list, count);
+}
+
+function addLimbs(target: Accumulator, source: Accumulator, list: usize, numbers: usize, count: u32): void {
   const shift = target.values + ((<usize>(source.lowLimb - target.lowLimb)) << 3);
   const bytes: usize = source.stride;
   const stride: usize = target.stride;
@@ -573,5 +573,21 @@ export function sumExactCombine(
     const to = shift + <usize>load<u32>(numbers + index) * stride;
     for (let at: usize = 0; at < bytes; at += 8) store<i64>(to + at, load<i64>(to + at) + load<i64>(from + at));
   }
+}
+
+/** Adds groups of `source`; false, with nothing done, where their limbs do not all lie in the target's window. */
+export function sumExactCombine(
+  target: Accumulator,
+  source: Accumulator,
+  list: usize,
+  numbers: usize,
+  count: u32,
+): bool {
+  if (!sumExactHolds(target, source)) return false;
+  if (source.limbs == 0) return true;
+  // unreached: takes a million rows of a group, and memory that ends just then
+  if (target.rows + <u64>count > NORMALISE_ROWS && !normalise(target)) return false;
+  target.rows += count;
+  addLimbs(target, source, list, numbers, count);
   return true;
 }

@@ -548,6 +548,24 @@ export function sumIntegerCombine(
   return true;
 }
 
+/** Whether the lanes of a source can be added one to each of the target's: then that is accounted for. */
+export function sumIntegerTakesAll(self: Accumulator, source: Accumulator): bool {
+  if (self.wide != 0 || source.wide != 0) return false;
+  if (self.bound + source.bound >= BOUND_MAX) self.bound = lanesBound(self);
+  if (self.bound + source.bound >= BOUND_MAX) return false;
+  self.bound += source.bound;
+  return true;
+}
+
+/** Adds lanes of a source that the target takes (`sumIntegerTakesAll`), of listed groups to the same ones. */
+export function sumIntegerFold(self: Accumulator, source: Accumulator, list: usize, count: u32): void {
+  for (let index: usize = 0; index < (<usize>count) << 2; index += 4) {
+    const group = load<u32>(list + index);
+    const at = laneOf(self, group);
+    store<i64>(at, load<i64>(at) + load<i64>(laneOf(source, group)));
+  }
+}
+
 /** Whether `count` lanes no larger than `bound` still fit, should they all be one group's. */
 function takesLanes(self: Accumulator, bound: u64, count: u32): bool {
   if (bound >= BOUND_MAX >> 12) return false;

@@ -106,6 +106,17 @@ export function copyIsAlike(target: Groups, source: Groups): bool {
   return target.tier == <u32>Tier.NONE || (sharesLayout(target, source) && copyTextsAgree(target, source));
 }
 
+/** Whether both compute the same numbers, as far as texts agree, and the target has all that the source has. */
+export function copyIsAligned(target: Groups, source: Groups): bool {
+  return source.extra == 0 && source.count <= target.count && sharesLayout(target, source);
+}
+
+/** Gives a target that is alike, as `copyIsAlike` says, all numbers that the source has. False when out of memory. */
+export function copyAlign(target: Groups, source: Groups): bool {
+  widenRanges(target, source);
+  return growDirect(target);
+}
+
 /**
  * Makes `target` ready for `count` groups of `source` that are listed at `list`: afterwards `copySpan` bounds their
  * numbers. `agree` says what `copyTextsAgree` does; `bitmaps` is scratch, BITMAP_BYTES a key.

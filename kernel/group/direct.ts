@@ -187,6 +187,17 @@ export function directEnd(groups: Groups): u32 {
   return first <= last ? min(groups.count, last + 1) : groups.count;
 }
 
+/** Where part `part` of `parts` begins among the group numbers from `from` on: those that cannot have rows are not counted. */
+export function directBoundary(groups: Groups, from: u32, part: u32, parts: u32): u32 {
+  const gap = directGap(groups);
+  const gapStart = max(from, min(<u32>gap, groups.count));
+  const gapEnd = max(gapStart, <u32>(gap >> 32));
+  const last = max(gapEnd, directEnd(groups));
+  const below = gapStart - from;
+  const rank = <u32>((<u64>(below + (last - gapEnd)) * <u64>part) / <u64>parts);
+  return rank < below || part == 0 ? from + rank : gapEnd + (rank - below);
+}
+
 /** Makes `count` and `occupied` follow the span; false when out of memory. */
 export function growDirect(groups: Groups): bool {
   const span = directSpan(groups);

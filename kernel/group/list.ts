@@ -1,6 +1,14 @@
 // Listing groups that have rows, in the order of their numbers: no branch depends on which have.
 
+import { directGap } from "./direct";
 import { Groups, RowCounts } from "./state";
+
+/** As `groupsListBetween` from the first one on, but goes past the numbers that cannot have rows. */
+export function groupsListFrom(groups: Groups, list: usize, limit: u32, from: u32, to: u32): u32 {
+  const gap = directGap(groups);
+  const rows = groupsListBetween(groups, list, 0, limit, from, min(<u32>gap, to));
+  return groupsListBetween(groups, list, rows, limit, max(from, <u32>(gap >> 32)), to);
+}
 
 /**
  * Lists those of the groups [from, to) that have rows, u32 each, behind `rows` that are listed already, until there are

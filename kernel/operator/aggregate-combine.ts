@@ -19,6 +19,7 @@ import { sumIntegerTighten } from "../aggregate/sum-integer";
 import { regrow } from "../column/builder";
 import { BITMAP_BYTES } from "../column/vector";
 import { Copying, copyAssign, copyIsAlike, copyPrepare, copySpan, copyTextsAgree } from "../group/copy";
+import { groupsListFrom } from "../group/list";
 import { NO_GROUP, groupsIsOccupied } from "../group/state";
 import { contextRoot, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut, regionFree } from "../memory/region";
@@ -186,6 +187,10 @@ export function combineStep(context: usize, region: usize, work: Combination, ta
   const numbers = scratchTake(context, (<usize>ROWS) << 2);
   let count: u32 = 0;
   let group = work.group;
+  if (work.order == 0 && groups.nullGroup == NO_GROUP) {
+    count = groupsListFrom(groups, list, ROWS, group, work.end);
+    group = count < ROWS ? work.end : load<u32>(list + ((<usize>(ROWS - 1)) << 2)) + 1;
+  }
   for (; group < work.end && count < ROWS; group++) {
     const number = work.order == 0 ? group : load<u32>(work.order + ((<usize>group) << 2));
     // A null without a mask goes by itself, so that the others can go packed.

@@ -17,8 +17,8 @@ import {
 } from "../column/builder";
 
 import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
-import { directEnd, directGap } from "../group/direct";
-import { groupsListBetween } from "../group/list";
+import { directEnd } from "../group/direct";
+import { groupsListFrom } from "../group/list";
 import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogRows, backlogWork } from "./aggregate-backlog";
@@ -165,11 +165,7 @@ function listGroups(self: Aggregation, list: usize, limit: u32, bytes: u64, scra
 
 /** Lists groups that have rows, from `from` on; no branch depends on which have. */
 function listOccupied(groups: Groups, list: usize, limit: u32, from: u32): u32 {
-  const gap = directGap(groups);
-  const gapStart = <u32>gap;
-  const gapEnd = <u32>(gap >> 32);
-  const rows = groupsListBetween(groups, list, 0, limit, from, min(gapStart, groups.count));
-  return groupsListBetween(groups, list, rows, limit, max(from, gapEnd), directEnd(groups));
+  return groupsListFrom(groups, list, limit, from, directEnd(groups));
 }
 
 /** Whether `rows` rows of results may have more than `bytes` of texts. */

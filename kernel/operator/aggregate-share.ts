@@ -10,7 +10,7 @@
 
 import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family } from "../aggregate/accumulator";
-import { directEnd, directGap } from "../group/direct";
+import { directBoundary } from "../group/direct";
 import { KEY_COLUMN_SIZE } from "../group/key-column";
 import { GROUPS_SIZE, groupsKey } from "../group/state";
 import { contextRoot, fail } from "../memory/context";
@@ -56,23 +56,11 @@ export function aggregateShare(context: usize, operator: usize, source: usize, h
   for (let index: u32 = 0; index < self.accumulatorCount; index++) copyAccumulator(self, owner, index);
   copyGroups(self, owner);
   self.reserved = owner.reserved;
-  self.cursor = boundary(owner, part, parts);
-  groupsOf(self).count = boundary(owner, part + 1, parts);
+  self.cursor = directBoundary(groupsOf(owner), owner.cursor, part, parts);
+  groupsOf(self).count = directBoundary(groupsOf(owner), owner.cursor, part + 1, parts);
   self.owner = handle;
   head.ended = 1;
   return Status.NEED_INPUT;
-}
-
-/** The group number where a part begins: numbers that cannot have rows are not counted. */
-function boundary(owner: Aggregation, part: u32, parts: u32): u32 {
-  const groups = groupsOf(owner);
-  const gap = directGap(groups);
-  const gapStart = max(owner.cursor, min(<u32>gap, groups.count));
-  const gapEnd = max(gapStart, <u32>(gap >> 32));
-  const last = max(gapEnd, directEnd(groups));
-  const below = gapStart - owner.cursor;
-  const rank = <u32>((<u64>(below + (last - gapEnd)) * <u64>part) / <u64>parts);
-  return rank < below || part == 0 ? owner.cursor + rank : gapEnd + (rank - below);
 }
 
 function copyAccumulator(self: Aggregation, owner: Aggregation, index: u32): void {

@@ -24,6 +24,7 @@ import {
   partialHasLeft,
   partialMustRestart,
 } from "./aggregate-partial";
+import { FOLD_PARTS, aggregateFoldBegin, aggregateFoldPart, aggregateFolds } from "./aggregate-fold";
 import { aggregateIsSound, aggregateReads, aggregateShare } from "./aggregate-share";
 import { READY_PARTS, aggregateReadyBegin, aggregateReadyPart } from "./aggregate-ready";
 import { aggregateSnapshot } from "./aggregate-snapshot";
@@ -536,6 +537,41 @@ export function combine(context: usize, handle: u32, other: u32): i32 {
   if (begun && changetype<Combination>(aggregationOf(operator).combination).source != other)
     return fail(context, Status.BUSY, Reason.NONE);
   return aggregateCombine(context, operator, source, other);
+}
+
+/** Begins to fold another operator in by parts; how many that has, 0 where it is to be combined. */
+export function fold(context: usize, handle: u32, other: u32): i32 {
+  const source = enterKind(context, other, OperatorKind.HASH_AGGREGATE);
+  if (source == 0) return status(context);
+  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
+  if (operator == 0) return status(context);
+  const refused = refuseFold(context, operator, source);
+  return refused < 0 ? refused : aggregateFoldBegin(context, operator, source);
+}
+
+/** Folds one of these parts in; several threads may be at it, each with its own. */
+export function foldPart(context: usize, handle: u32, other: u32, part: u32): i32 {
+  const source = enterKind(context, other, OperatorKind.HASH_AGGREGATE);
+  if (source == 0) return status(context);
+  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
+  if (operator == 0) return status(context);
+  const refused = refuseFold(context, operator, source);
+  if (refused < 0) return refused;
+  if (part >= FOLD_PARTS || !aggregateFolds(operator, source)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  aggregateFoldPart(context, operator, source, part);
+  return Status.NEED_INPUT;
+}
+
+function refuseFold(context: usize, operator: usize, source: usize): i32 {
+  if (operator == source) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  const head = changetype<Operator>(operator);
+  const otherHead = changetype<Operator>(source);
+  if (head.ended || otherHead.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.snapshotOpen || otherHead.snapshotOpen || merging(operator) || merging(source))
+    return fail(context, Status.BUSY, Reason.NONE);
+  return 0;
 }
 
 /** Two aggregations of one configuration: 1 where they number their groups alike, and 2 more where packed rows mean the same. */

@@ -32,6 +32,8 @@ export interface KernelExports {
   ): number;
   op_merge(context: number, handle: number, batch: number): number;
   op_combine(context: number, handle: number, source: number): number;
+  op_fold(context: number, handle: number, source: number): number;
+  op_fold_part(context: number, handle: number, source: number, part: number): number;
   op_alike(context: number, handle: number, source: number): number;
   op_pass(context: number, handle: number, batch: number): number;
   op_divide(context: number, handle: number, parts: number, like: number): number;

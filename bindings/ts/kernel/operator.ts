@@ -607,6 +607,19 @@ export class Operator {
     }
   }
 
+  /**
+   * Begins to take in what another aggregation of the same configuration holds in parts (`foldPart`, by any thread), all of
+   * which are to be done: how many there are. 0: there is little, or `absorb` is to do it.
+   */
+  fold(other: Operator): number {
+    return this.#run((exports, context) => exports.op_fold(context, this.#handle, other.#handle));
+  }
+
+  /** Does a part of what `fold` has begun. */
+  foldPart(other: Operator, part: number): void {
+    this.#run((exports, context) => exports.op_fold_part(context, this.#handle, other.#handle, part));
+  }
+
   /** Whether `absorb` can take what another operator of the same configuration holds without going through batches. */
   combines(): boolean {
     return this.kernel.call((exports, context) => exports.op_combine(context, this.#handle, 0)) >= 0;

@@ -49,6 +49,8 @@ export type Task =
   | { readonly kind: "divide"; readonly parts: number; readonly like: number }
   /** A part: that of all these operators is folded into the worker's own. */
   | { readonly kind: "combine"; readonly sources: readonly number[] }
+  /** A part: that of all these operators, which number their groups alike, is folded into the target. */
+  | { readonly kind: "fold"; readonly target: number; readonly sources: readonly number[] }
   /** A part: that of the results of this aggregation is readied. */
   | { readonly kind: "ready"; readonly operator: number }
   /** A sort's handle: the ranges of its columns are learnt. */
@@ -229,7 +231,11 @@ export function runWorker(port: WorkerPort): void {
     }
     let status = 0;
     for (let at = 0; at < task.sources.length && status >= 0; at++) {
-      status = exports.op_combine_part(context, handle, task.sources[at]!, value);
+      const source = task.sources[at]!;
+      status =
+        task.kind === "fold"
+          ? exports.op_fold_part(context, task.target, source, value)
+          : exports.op_combine_part(context, handle, source, value);
     }
     return status;
   }

@@ -130,7 +130,7 @@ export class ParallelPush {
     if (this.#operators.length > 1) {
       this.merged = this.#operators.length;
       if (this.#isDivided()) yield* this.#divide();
-      else yield* this.#push.fold();
+      else yield* this.#push.fold(yield* this.#foldParts());
     }
     for (const operator of this.#operators) yield* this.#ready(operator);
   }
@@ -178,6 +178,29 @@ export class ParallelPush {
     for (const source of this.#sources.splice(0)) source.destroy();
   }
 
+  /** Folds operators into the first one whose groups are many, and numbered alike, by parts that are claimed: which. */
+  *#foldParts(): Generator<void, Operator[]> {
+    const [first, ...others] = this.#operators;
+    if (first!.kind !== OperatorKind.HASH_AGGREGATE) return [];
+    let parts = 0;
+    const sources = others.filter((other) => {
+      const here = first!.fold(other);
+      parts = Math.max(parts, here);
+      return here > 0;
+    });
+    if (sources.length === 0) return [];
+    const task = {
+      kind: "fold",
+      target: first!.handle,
+      sources: sources.map(({ handle }) => handle),
+    } as const;
+    const none = Array.from({ length: this.#pool.threads }, () => 0);
+    yield* this.#share(task, none, [...Array(parts).keys()], (part) => {
+      for (const source of sources) first!.foldPart(source, part);
+    });
+    return sources;
+  }
+
   /** Readies results that take long: no more rows come. */
   *#ready(operator: Operator): Generator<void> {
     if (operator.kind !== OperatorKind.HASH_AGGREGATE) return;
@@ -195,7 +218,8 @@ export class ParallelPush {
     const [operator] = this.#operators;
     let written: Written | null = null;
     if (this.#operators.length === 1) {
-      if (this.#mayShare(operator!)) {
+      const groups = this.#groupsToShare(operator!);
+      if (groups > 0) {
         const start = performance.now();
         const more = operator!.pullHere(Math.min(this.#lookRows, batchRows), BATCH_BYTES);
         const copying = performance.now();
@@ -204,7 +228,7 @@ export class ParallelPush {
         const rows = batch?.length ?? 0;
         if (batch !== null) yield batch;
         if (!more) return;
-        if (!this.#makeReaders(operator!, rows, written.writingMs)) written = null;
+        if (!this.#makeReaders(operator!, groups, rows, written.writingMs)) written = null;
       }
       if (written === null) {
         yield* operator!.finish(batchRows);
@@ -218,16 +242,18 @@ export class ParallelPush {
   /** Writes the results into the operators' memory, where they are shared; else they are still to be asked for. */
   *keep(): Generator<void> {
     const [operator] = this.#operators;
+    let rows: number;
     if (this.#operators.length === 1) {
-      if (!this.#mayShare(operator!)) return;
+      rows = this.#groupsToShare(operator!);
+      if (rows === 0) return;
       const start = performance.now();
       const more = operator!.pullHere(this.#lookRows, ALL_BYTES);
       this.#first = operator!.takenResident();
-      if (!more || !this.#makeReaders(operator!, this.#first?.rows ?? 0, performance.now() - start)) return;
-    }
+      const ms = performance.now() - start;
+      if (!more || !this.#makeReaders(operator!, rows, this.#first?.rows ?? 0, ms)) return;
+    } else rows = this.#operators.reduce((sum, one) => sum + one.stats().rowsSelected, 0);
     const readers = this.#readers.length > 0;
     this.#results = new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
-    const rows = this.#operators.reduce((sum, one) => sum + one.stats().rowsSelected, 0);
     yield* this.#finishing(this.#results.keep(rows));
   }
 
@@ -240,10 +266,11 @@ export class ParallelPush {
     return first === null ? null : [first, ...operator!.finishResident()];
   }
 
-  /** Whether the results of the one operator are so many that sharing them may pay. */
-  #mayShare(operator: Operator): boolean {
-    if (operator.kind !== OperatorKind.HASH_AGGREGATE || this.#pool.threads === 0) return false;
-    return operator.stats().groups > this.#lookRows;
+  /** The groups of the one operator, where they are so many that sharing their results may pay; else 0. */
+  #groupsToShare(operator: Operator): number {
+    if (operator.kind !== OperatorKind.HASH_AGGREGATE) return 0;
+    const { groups } = operator.stats();
+    return groups > this.#lookRows ? groups : 0;
   }
 
   get #lookRows(): number {
@@ -252,10 +279,10 @@ export class ParallelPush {
 
   /**
    * Makes operators that give what `operator` has not given yet, a part each, if that would take long.
-   * @param rows those that it has given, and what that took
+   * @param rows those of `groups` that it has given, and what that took
    */
-  #makeReaders(operator: Operator, rows: number, ms: number): boolean {
-    const left = operator.stats().groups - rows;
+  #makeReaders(operator: Operator, groups: number, rows: number, ms: number): boolean {
+    const left = groups - rows;
     const { lookRows, leavesPieces } = this.#pool.faults;
     const isForced = lookRows !== undefined || leavesPieces === true;
     if (!isForced && (ms * left) / Math.max(1, rows) < SHARE_MS) return false;

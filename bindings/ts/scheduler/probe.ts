@@ -69,6 +69,7 @@ const CALLS: Readonly<Record<Task["kind"], Slice["call"]>> = {
   process: "push",
   divide: "divide",
   combine: "combine",
+  fold: "combine",
   ready: "finish",
   measure: "divide",
   divideBy: "divide",

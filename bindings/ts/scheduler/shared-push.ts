@@ -18,7 +18,7 @@ const RING = 64;
 const STAGED_AHEAD = 3;
 
 /** Rows of a first batch from which on its first morsel is shared, too. */
-const LONG_ROWS = 16 * Abi.MORSEL_ROWS;
+const LONG_ROWS = 8 * Abi.MORSEL_ROWS;
 
 /**
  * Whether sharing would not pay, by what the first morsel has brought: it would, it would not, or as long as texts are of
@@ -203,11 +203,14 @@ export class SharedPush<T extends Target = Operator> {
     for (const slot of this.#free.splice(0)) slot.free();
   }
 
-  /** Folds what all operators hold into the first one, the only one from then on. After `finish`. */
-  *fold(this: SharedPush): Generator<void> {
+  /**
+   * Folds what all operators hold into the first one, the only one from then on. After `finish`.
+   * @param folded those whose share it has already
+   */
+  *fold(this: SharedPush, folded: readonly Operator[] = []): Generator<void> {
     const [first, ...others] = this.operators;
     for (const other of others) {
-      yield* first!.absorb(other);
+      if (!folded.includes(other)) yield* first!.absorb(other);
       other.destroy();
     }
     this.operators.length = 1;

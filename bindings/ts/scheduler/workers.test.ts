@@ -641,7 +641,7 @@ describe("results of one operator", () => {
 
   it("leave the kernel by all threads, in parts", async () => {
     const engine = await openReady({ workers: 2, faults: { lookRows: 3, leavesPieces: true } });
-    const plan = plans["texts"]!;
+    const plan = plans.texts!;
     const before = morselsOf(engine);
     const kept = await engine.collect(plan, { t: batches }, { result: "kernel" });
     // All morsels but the first, and the results in four parts.
@@ -663,8 +663,8 @@ describe("results of one operator", () => {
 
   it("memory that ends at any point is an error, and nothing stays behind", async () => {
     const engine = await openReady({ workers: 2, faults: { ...faults, jitterUs: 10 } });
-    await memoryEnds(engine, plans["texts"]!, text, batches);
-    await memoryEnds(engine, plans["texts"]!, text, batches, "kernel");
+    await memoryEnds(engine, plans.texts!, text, batches);
+    await memoryEnds(engine, plans.texts!, text, batches, "kernel");
     await engine.close();
   });
 
@@ -678,11 +678,86 @@ describe("results of one operator", () => {
       const controller = new AbortController();
       setTimeout(() => controller.abort(new Error("enough")), ms);
       const run = engine.collect(
-        plans["texts"]!,
+        plans.texts!,
         { t: batches },
         { signal: controller.signal, result: "kernel" },
       );
       await run.then(
+        (table) => table.free(),
+        (error) => expect(error.message).toBe("enough"),
+      );
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+    await engine.close();
+  });
+});
+
+describe("many groups that all workers number alike", () => {
+  const length = 60_000;
+  const fields = [
+    { name: "k", type: int32, nullable: true },
+    { name: "x", type: float64, nullable: true },
+    { name: "n", type: int32, nullable: false },
+  ];
+  const rows = Array.from({ length }, (_, row): Value[] => {
+    const mixed = Math.imul(row, 0x9e3779b1) >>> 0;
+    const x = mixed % 83 === 0 ? null : (mixed - 2 ** 31) * 10 ** (mixed % 5);
+    return [mixed % 1009 === 0 ? null : BigInt(mixed % 20_011), x, BigInt(mixed % 1000)];
+  });
+  const data = Array.from({ length: 30 }, (_, at) =>
+    writeBatch(fields, rows.slice((at * length) / 30, ((at + 1) * length) / 30)),
+  );
+  const plan = t.groupBy("k").aggregate({
+    s: sum("x"),
+    a: avg("x"),
+    c: count("x"),
+    n: sum("n"),
+    m: max("x"),
+    top: topK("x", 2),
+  }) as Plan;
+  const kept = t.groupBy("k").aggregate({ s: sum("x"), m: median("x"), l: min("n") }) as Plan;
+
+  it("are folded by all of them: the bits of one thread", async () => {
+    const one = await openReady({ workers: 1 });
+    for (const [name, of] of Object.entries({ plan, kept })) {
+      const expected = text(resultRows(await one.collect(of, { t: data })));
+      for (const workers of [2, 3, 7]) {
+        const engine = await openReady({ workers, faults: { jitterUs: 50 } });
+        const before = engine.stats().usedBytes;
+        expect(text(resultRows(await engine.collect(of, { t: data }))), name).toEqual(expected);
+        const table = await engine.collect(of, { t: data }, { result: "kernel" });
+        expect(text(resultRows(table.toArrow())), name).toEqual(expected);
+        table.free();
+        expect(engine.stats().usedBytes).toBe(before);
+        await engine.close();
+      }
+    }
+    await one.close();
+  });
+
+  it("by parts that the others claim", async () => {
+    const engine = await openReady({ workers: 2, faults: { leavesPieces: true } });
+    const before = morselsOf(engine);
+    const table = await engine.collect(plan, { t: data }, { result: "kernel" });
+    // All morsels but the first, 64 parts of the groups, and four of the results.
+    expect(morselsOf(engine) - before).toBe(data.length - 1 + 64 + 4);
+    table.free();
+    await engine.close();
+  });
+
+  it("memory that ends at any point is an error, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 10 } });
+    await memoryEnds(engine, plan, text, data, "kernel");
+    await engine.close();
+  });
+
+  it("a signal at any moment ends it, and its memory is back", async () => {
+    const engine = await openReady({ workers: 3, faults: { jitterUs: 500, leavesPieces: true } });
+    const before = engine.stats().usedBytes;
+    for (const ms of [0, 10, 20, 30, 40, 60, 80]) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(new Error("enough")), ms);
+      await engine.collect(plan, { t: data }, { signal: controller.signal, result: "kernel" }).then(
         (table) => table.free(),
         (error) => expect(error.message).toBe("enough"),
       );
