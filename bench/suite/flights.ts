@@ -3,7 +3,7 @@
 import { avg, col, count, from, max, median, min, quantile, sum } from "../../bindings/ts/index.js";
 import type { BenchCase, Suite } from "./case.js";
 import { valuesByGroup } from "./column-loops.js";
-import { codes, columnOf, integersAsFloat64, occupied, pick } from "./typed-loops.js";
+import { codes, columnOf, integersAsFloat64, mapped, occupied, pick } from "./typed-loops.js";
 
 const flights = (columns: readonly string[]) => ({ t: { fixture: "flights", columns } });
 
@@ -57,7 +57,7 @@ const busiestRoutes: BenchCase = {
         origin: { values: routes.map((route) => Math.floor(route / width)), dictionary: origin.texts },
         destination: { values: routes.map((route) => route % width), dictionary: destination.texts },
         flights: { values: pick(counts, routes) },
-        delay: { values: Float64Array.from(routes, (route) => delays[route]! / counts[route]!) },
+        delay: { values: mapped(routes, (route) => delays[route]! / counts[route]!) },
         miles: { values: pick(miles, routes) },
       };
       return { rows: routes.length, columns };
@@ -128,7 +128,7 @@ const delayByMonth: BenchCase = {
         flights: { values: pick(counts, groups) },
         least: { values: pick(lows, groups) },
         greatest: { values: pick(highs, groups) },
-        mean: { values: Float64Array.from(groups, (group) => sums[group]! / counts[group]!) },
+        mean: { values: mapped(groups, (group) => sums[group]! / counts[group]!) },
       };
       return { rows: groups.length, columns };
     };

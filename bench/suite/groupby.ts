@@ -11,6 +11,7 @@ import {
   directSize,
   float64,
   int32,
+  mapped,
   occupied,
   pick,
   WordPairGroups,
@@ -159,14 +160,17 @@ const q4: BenchCase = {
     t!.groupby("id4").rollup({ v1: aq.op.mean("v1"), v2: aq.op.mean("v2"), v3: aq.op.mean("v3") }),
   javascript: ({ t }) => {
     const [id4, v1, v2, v3] = [int32(t!, "id4"), int32(t!, "v1"), int32(t!, "v2"), float64(t!, "v3")];
+    const size = directSize(id4);
     return () => {
-      const { groups, counts, a, b, c } = threeSums(id4, v1, v2, v3);
-      for (const sums of [a, b, c]) for (let key = 0; key < sums.length; key++) sums[key]! /= counts[key]!;
+      const sums = threeSums(id4, v1, v2, v3, size);
+      const groups = occupied(sums, 4);
+      const mean = (index: number) =>
+        mapped(groups, (group) => sums[4 * group + index]! / sums[4 * group + 3]!);
       const columns = {
         id4: { values: groups },
-        v1: { values: pick(a, groups) },
-        v2: { values: pick(b, groups) },
-        v3: { values: pick(c, groups) },
+        v1: { values: mean(0) },
+        v2: { values: mean(1) },
+        v3: { values: mean(2) },
       };
       return { rows: groups.length, columns };
     };
@@ -196,13 +200,15 @@ const q5: BenchCase = {
     t!.groupby("id6").rollup({ v1: aq.op.sum("v1"), v2: aq.op.sum("v2"), v3: aq.op.sum("v3") }),
   javascript: ({ t }) => {
     const [id6, v1, v2, v3] = [int32(t!, "id6"), int32(t!, "v1"), int32(t!, "v2"), float64(t!, "v3")];
+    const size = directSize(id6);
     return () => {
-      const { groups, a, b, c } = threeSums(id6, v1, v2, v3);
+      const sums = threeSums(id6, v1, v2, v3, size);
+      const groups = occupied(sums, 4);
       const columns = {
         id6: { values: groups },
-        v1: { values: pick(a, groups) },
-        v2: { values: pick(b, groups) },
-        v3: { values: pick(c, groups) },
+        v1: { values: pick(sums, groups, 4, 0) },
+        v2: { values: pick(sums, groups, 4, 1) },
+        v3: { values: pick(sums, groups, 4, 2) },
       };
       return { rows: groups.length, columns };
     };
@@ -356,7 +362,7 @@ const q9: BenchCase = {
         yy[key]! += b * b;
       }
       const groups = occupied(counts);
-      const squares = Float64Array.from(groups, (group) => {
+      const squares = mapped(groups, (group) => {
         const [n, sx, sy] = [counts[group]!, x[group]!, y[group]!];
         const both = n * xy[group]! - sx * sy;
         return both ** 2 / ((n * xx[group]! - sx * sx) * (n * yy[group]! - sy * sy));
@@ -454,8 +460,8 @@ const intSum: BenchCase = {
   arquero: (aq, { t }) => t!.groupby("id4").rollup({ v1: aq.op.sum("v1") }),
   javascript: ({ t }) => {
     const [id4, v1] = [int32(t!, "id4"), int32(t!, "v1")];
+    const size = directSize(id4);
     return () => {
-      const size = directSize(id4);
       const [sums, counts] = [new Float64Array(size), new Uint32Array(size)];
       for (let row = 0; row < id4.length; row++) {
         const key = id4[row]!;
@@ -533,19 +539,23 @@ function sixKeyPacking(
   return { width2, width4, width5, narrowBits, bits3, spareBits, spareMask: (1 << spareBits) - 1 };
 }
 
-/** Sums of two integer columns and a float one by a small non-negative integer key. */
-function threeSums(keys: Int32Array, v1: Int32Array, v2: Int32Array, v3: Float64Array) {
-  const size = directSize(keys);
-  const [a, b, c] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
-  const counts = new Uint32Array(size);
+/** Sums of two integer columns and a float one, and the count, by a small non-negative integer key, side by side. */
+function threeSums(
+  keys: Int32Array,
+  v1: Int32Array,
+  v2: Int32Array,
+  v3: Float64Array,
+  size: number,
+): Float64Array {
+  const sums = new Float64Array(4 * size);
   for (let row = 0; row < keys.length; row++) {
-    const key = keys[row]!;
-    a[key]! += v1[row]!;
-    b[key]! += v2[row]!;
-    c[key]! += v3[row]!;
-    counts[key]! += 1;
+    const at = keys[row]! << 2;
+    sums[at]! += v1[row]!;
+    sums[at + 1]! += v2[row]!;
+    sums[at + 2]! += v3[row]!;
+    sums[at + 3]! += 1;
   }
-  return { groups: occupied(counts), counts, a, b, c };
+  return sums;
 }
 
 const QUESTIONS = [q1, q2, q3, q4, q5, q6, q7, q8, q9, q10, intSum, distinctKeys];

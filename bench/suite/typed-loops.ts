@@ -57,20 +57,33 @@ export function directSize(values: Int32Array): number {
   return max + 1;
 }
 
-/** Numbers of the groups that `counts` says have rows. */
-export function occupied(counts: ArrayLike<number>): Int32Array {
+/** Numbers of the groups that have rows: their counts are the last of `width` figures a group. */
+export function occupied(counts: ArrayLike<number>, width = 1): Int32Array {
   let groups = 0;
-  for (let group = 0; group < counts.length; group++) if (counts[group] !== 0) groups += 1;
+  for (let at = width - 1; at < counts.length; at += width) if (counts[at] !== 0) groups += 1;
   const out = new Int32Array(groups);
-  let at = 0;
-  for (let group = 0; group < counts.length; group++) if (counts[group] !== 0) out[at++] = group;
+  let next = 0;
+  for (let at = width - 1, group = 0; at < counts.length; at += width, group++)
+    if (counts[at] !== 0) out[next++] = group;
   return out;
 }
 
-/** `values` at `groups`, in that order. */
-export function pick(values: Float64Array, groups: Int32Array): Float64Array {
+/** Figure `index` of `width` a group, of these groups in that order. */
+export function pick(
+  values: Float64Array | Int32Array,
+  groups: Int32Array,
+  width = 1,
+  index = 0,
+): Float64Array {
   const out = new Float64Array(groups.length);
-  for (let at = 0; at < groups.length; at++) out[at] = values[groups[at]!]!;
+  for (let at = 0; at < groups.length; at++) out[at] = values[groups[at]! * width + index]!;
+  return out;
+}
+
+/** What `of` makes of each value: Float64Array.from takes ten times as long, for it asks for an iterator. */
+export function mapped(values: ArrayLike<number>, of: (value: number) => number): Float64Array {
+  const out = new Float64Array(values.length);
+  for (let at = 0; at < values.length; at++) out[at] = of(values[at]!);
   return out;
 }
 
@@ -138,8 +151,9 @@ function hashPair(low: number, high: number): number {
   return hash ^ (hash >>> 13);
 }
 
-function lengthened(values: Int32Array, length: number): Int32Array {
-  const out = new Int32Array(length);
+/** A longer copy. */
+export function lengthened<T extends Int32Array | Float64Array>(values: T, length: number): T {
+  const out = new (values.constructor as new (length: number) => T)(length);
   out.set(values);
   return out;
 }

@@ -20,7 +20,7 @@ import { EVENTS_START_MS } from "../../fixtures/events.js";
 import type { PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawResult } from "../result/canonical.js";
 import type { BenchCase, PolarsQuery, Suite } from "./case.js";
-import { codes, columnOf, int32, integersAsFloat64, occupied, pick } from "./typed-loops.js";
+import { codes, columnOf, int32, integersAsFloat64, mapped, occupied, pick } from "./typed-loops.js";
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
@@ -47,7 +47,7 @@ function slices(t: PlainTable, key: string, keys: number, sliceMs: number) {
     run() {
       const [totals, counts] = [new Float64Array(count * keys), new Float64Array(count * keys)];
       for (let row = 0; row < ids.length; row++) {
-        const at = Math.floor((ts[row]! - EVENTS_START_MS) / sliceMs) * keys + ids[row]!;
+        const at = (((ts[row]! - EVENTS_START_MS) / sliceMs) | 0) * keys + ids[row]!;
         totals[at]! += value[row]!;
         counts[at]! += 1;
       }
@@ -60,13 +60,16 @@ function slices(t: PlainTable, key: string, keys: number, sliceMs: number) {
 function windowed(
   key: string,
   keys: number,
-  totals: Float64Array,
-  counts: Float64Array,
+  totals: Float64Array | Int32Array,
+  counts: Float64Array | Int32Array,
   boundsOf: (window: number) => readonly [start: number, end: number],
 ): RawResult {
   const cells = occupied(counts);
-  const micros = (side: 0 | 1) =>
-    Float64Array.from(cells, (cell) => (EVENTS_START_MS + boundsOf(Math.floor(cell / keys))[side]) * 1000);
+  const bounds = Array.from({ length: counts.length / keys }, (_, window) => boundsOf(window));
+  const micros = (side: 0 | 1) => {
+    const times = Float64Array.from(bounds, (both) => (EVENTS_START_MS + both[side]) * 1000);
+    return mapped(cells, (cell) => times[(cell / keys) | 0]!);
+  };
   const columns = {
     window_start: { values: micros(0) },
     window_end: { values: micros(1) },
@@ -157,16 +160,12 @@ const ysb: BenchCase = {
       );
   },
   javascript: ({ t }) => {
-    const type = codes(t!, "event_type");
-    const view = type.texts.indexOf("view");
+    const { codes: types, texts } = codes(t!, "event_type");
+    const view = texts.indexOf("view");
     const [ts, campaign] = [integersAsFloat64(t!, "ts"), int32(t!, "campaign")];
     const size = 10 * SECOND_MS;
     return () => {
-      const views = new Float64Array((HOUR_MS / size) * 100);
-      for (let row = 0; row < campaign.length; row++) {
-        if (type.codes[row] !== view) continue;
-        views[Math.floor((ts[row]! - EVENTS_START_MS) / size) * 100 + campaign[row]!]! += 1;
-      }
+      const views = countViews(ts, types, view, campaign, size);
       const { rows, columns } = windowed("campaign", 100, views, views, (at) => [at * size, (at + 1) * size]);
       const { window_start, window_end, campaign: campaigns, n } = columns;
       return {
@@ -182,6 +181,22 @@ const ysb: BenchCase = {
   },
   quick: "fast",
 };
+
+/** Rows of the type `view` in each slice of time by campaign; without a branch, which every third row would take. */
+function countViews(
+  ts: Float64Array,
+  types: Int32Array,
+  view: number,
+  campaign: Int32Array,
+  sliceMs: number,
+): Int32Array {
+  const views = new Int32Array((HOUR_MS / sliceMs) * 100);
+  for (let row = 0; row < campaign.length; row++) {
+    const at = (((ts[row]! - EVENTS_START_MS) / sliceMs) | 0) * 100 + campaign[row]!;
+    views[at]! += Number(types[row] === view);
+  }
+  return views;
+}
 
 const HOP_SLICES = 100;
 const HOP_SLIDE_MS = 10 * SECOND_MS;
@@ -359,10 +374,10 @@ const flightsHourly: BenchCase = {
       const cells = occupied(counts);
       const hourOf = (cell: number) => (start + Math.floor(cell / width)) * 3_600_000_000;
       const columns = {
-        window_start: { values: Float64Array.from(cells, hourOf) },
+        window_start: { values: mapped(cells, hourOf) },
         origin: { values: cells.map((cell) => cell % width), dictionary: origin.texts },
         flights: { values: pick(counts, cells) },
-        delay: { values: Float64Array.from(cells, (cell) => sums[cell]! / counts[cell]!) },
+        delay: { values: mapped(cells, (cell) => sums[cell]! / counts[cell]!) },
       };
       return { rows: cells.length, columns };
     };
