@@ -136,6 +136,8 @@ export class Accumulator {
   /** The set that feeds it when results are read, and how far it has: see from-set.ts. 0 = rows do. */
   set: usize;
   fed: u64;
+  /** Whether its lanes may be beside others' while a push is applied: see operator/push-sums.ts. */
+  beside: u32;
 }
 
 // @ts-ignore: decorator

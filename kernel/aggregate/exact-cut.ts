@@ -6,7 +6,7 @@ import { DIGIT_BITS } from "./round";
 /** M of limb `limb`: 1.5 * 2^(52 + 40 limb - 1074). */
 // @ts-ignore: decorator
 @inline
-function magic(limb: u32): f64 {
+export function magic(limb: u32): f64 {
   return reinterpret<f64>(((<u64>(limb * DIGIT_BITS + 1)) << 52) | (1 << 51));
 }
 

@@ -195,11 +195,20 @@ export function groupsAssignRows(groups: Groups, rows: u32, numbers: usize): boo
 
 /** The same for keys that `keyLoad` has brought to normal form. */
 export function groupsPrepareLoaded(groups: Groups, rows: u32, batchRows: u32): bool {
+  return groupsPrepareFitted(groups, rows, batchRows, groupsFit(groups, rows, batchRows));
+}
+
+/** Whether the loaded keys can be numbered as those before them; where not, preparing them looks at which groups there are. */
+export function groupsFit(groups: Groups, rows: u32, batchRows: u32): bool {
+  return groups.tier != <u32>Tier.DIRECT || rows == 0 || fits(groups, rows, batchRows);
+}
+
+/** `groupsPrepareLoaded` after `groupsFit` has said `fit`. */
+export function groupsPrepareFitted(groups: Groups, rows: u32, batchRows: u32, fit: bool): bool {
   if (groups.tier == <u32>Tier.NONE || rows == 0) return true;
   if (groups.tier == <u32>Tier.UNDECIDED) return decide(groups, rows, batchRows);
-  if (groups.tier == <u32>Tier.HASH || fits(groups, rows, batchRows))
-    return groups.tier == <u32>Tier.HASH || growDirect(groups);
-  return toHash(groups, batchRows);
+  if (groups.tier == <u32>Tier.HASH) return true;
+  return fit ? growDirect(groups) : toHash(groups, batchRows);
 }
 
 /** One more than the largest group number that assigning `rows` prepared rows can give. */

@@ -58,6 +58,8 @@ export class Aggregation {
   division: usize;
   /** The handle of the aggregation whose results it gives: see aggregate-share.ts. 0: its own. */
   owner: u32;
+  /** Sums side by side while a push is applied: see push-sums.ts; 0 where there are none. */
+  pushSums: usize;
 }
 
 /** Bytes behind the head that an aggregation takes. */

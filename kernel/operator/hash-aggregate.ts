@@ -48,8 +48,10 @@ import {
 import {
   groupsAssign,
   groupsDefer,
+  groupsFit,
   groupsInit,
-  groupsPrepare,
+  groupsLoad,
+  groupsPrepareFitted,
   groupsProbes,
   groupsSlots,
   groupsSpan,
@@ -59,7 +61,7 @@ import { groupsOccupied } from "../group/list";
 import { GROUPS_SIZE, MAX_KEYS, NO_GROUP, Tier, groupsIsOccupied, groupsKey } from "../group/state";
 import { KEY_COLUMN_SIZE, KeyColumn } from "../group/key-column";
 import { hashBytes } from "../hash/hash";
-import { fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { clearError, fail, failMemory, refuseConfig, refuseMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionClear, regionCut } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, fedAt, groupsOf, resultAt } from "./aggregation";
 import {
@@ -111,6 +113,7 @@ import {
   partialRestarted,
 } from "./aggregate-partial";
 import { OPERATOR_BODY, Operator } from "./operator";
+import { pushSumsAdd, pushSumsBegin, pushSumsCreate, pushSumsFlush, pushSumsYield } from "./push-sums";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
@@ -718,6 +721,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     if (!readyAccumulator(operator, accumulator)) return refuseMemory(context);
     accumulator.tracking = 1;
   }
+  if (!pushSumsCreate(operator)) return refuseMemory(context);
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || refuseMemory(context);
@@ -822,7 +826,12 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (bound < 0) return bound;
   programAhead(self.program, aggregateIsLarge(operator));
   const before = groupsOf(self).count;
-  const reserved = aggregateReservePush(context, operator, rows);
+  pushSumsBegin(operator, rows);
+  let reserved = aggregateReservePush(context, operator, rows);
+  if (reserved == <i32>Status.OUT_OF_MEMORY && pushSumsYield(operator)) {
+    clearError(context);
+    reserved = aggregateReservePush(context, operator, rows);
+  }
   if (reserved < 0) return reserved;
   if (backlogIsOpen(operator)) return setAside(context, operator, rows);
   if (self.changelog != 0) changelogTouchFirst(operator);
@@ -832,7 +841,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     let status = selected;
     if (selected > 0) {
       status = aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
-      if (status == 0 && !applied && !aggregateHasRoom(operator, rows - start)) status = failMemory(context, 0);
+      if (status == 0 && !applied && !hasRoom(operator, rows - start)) status = failMemory(context, 0);
       if (status < 0 && !applied) return status;
       if (status == 0) {
         applied = true;
@@ -845,9 +854,15 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     }
     changetype<Operator>(operator).rowsSelected += selected;
   }
+  pushSumsFlush(operator);
   if (isPartial(operator)) return partialPushed(operator);
   if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+/** Whether there is room for what `rows` rows may need, where need be without sums side by side. */
+function hasRoom(operator: usize, rows: u32): bool {
+  return aggregateHasRoom(operator, rows) || (pushSumsYield(operator) && aggregateHasRoom(operator, rows));
 }
 
 /** Whether a batch's rows meet groups that are not in the cache as they come. */
@@ -946,8 +961,12 @@ export function aggregateApplyValues(context: usize, operator: usize, numbers: u
 export function aggregatePrepareVector(context: usize, operator: usize, rows: u32, left: u32, batchRows: u32): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
+  if (!groupsLoad(groups, self.program, rows)) return failMemory(context, 0);
+  const fit = groupsFit(groups, rows, batchRows);
+  // Which groups there are is seen by what accumulators hold.
+  if (!fit) pushSumsFlush(operator);
   if (
-    !groupsPrepare(groups, self.program, rows, batchRows) ||
+    !groupsPrepareFitted(groups, rows, batchRows, fit) ||
     !aggregateReserveSpan(operator, groupsSpan(groups, left))
   ) {
     return failMemory(context, 0);
@@ -968,8 +987,11 @@ function applyVector(context: usize, operator: usize, rows: u32): i32 {
   if (!groupsAssign(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
   if (self.changelog != 0) changelogTouch(operator, self.numbers, rows);
   const one = groupsOf(self).tier == <u32>Tier.NONE;
+  let beside = false;
+  if (ASC_FEATURE_SIMD) beside = self.pushSums != 0 && pushSumsAdd(operator, rows);
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
+    if (beside && accumulator.beside != 0) continue;
     if (!accumulatorUpdate(accumulator, context, self.program, self.numbers, rows, one, plus))
       return failMemory(context, 0);
     if (

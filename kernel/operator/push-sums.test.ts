@@ -1,0 +1,249 @@
+// Sums side by side (push-sums.ts): long pushes of few groups come to what the twin says and to the very state that sums
+// apart leave, whatever a vector of them has that must go the usual way.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
+import type { DataType } from "../../bindings/ts/type/data-type.js";
+import { bool, float32, float64, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
+import type { Value } from "../../twin/values.js";
+import { AggregateFault } from "../abi/operator.js";
+import {
+  type Aggregate,
+  BUILDS,
+  expected,
+  multiset,
+  open,
+  pulled,
+  pushAll,
+  type Query,
+  rowsOf,
+  slice,
+  type Table,
+} from "./testing.js";
+import { failEach, Retries, SMALL_TOO } from "./testing-retries.js";
+
+const [INT_KEY, TEXT_KEY, FLAG_KEY, FLOAT, SMALL, LARGE, OTHER, NARROW, FILTER] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const TYPES: readonly DataType[] = [int32, utf8, bool, float64, int32, int64, float64, float32, bool];
+
+const SHAPES: readonly (readonly Aggregate[])[] = [
+  [{ name: "avg", of: FLOAT }],
+  [{ name: "sum", of: FLOAT }, { name: "count" }],
+  [
+    { name: "sum", of: FLOAT },
+    { name: "sum", of: SMALL },
+  ],
+  [
+    { name: "sum", of: LARGE },
+    { name: "sum", of: FLOAT },
+  ],
+  [
+    { name: "sum", of: SMALL },
+    { name: "avg", of: FLOAT },
+  ],
+  [
+    { name: "avg", of: LARGE },
+    { name: "sum", of: FLOAT },
+  ],
+  [
+    { name: "sum", of: SMALL },
+    { name: "sum", of: NARROW },
+    { name: "sum", of: FLOAT },
+  ],
+  [
+    { name: "sum", of: SMALL },
+    { name: "sum", of: LARGE },
+    { name: "sum", of: FLOAT },
+  ],
+  [
+    { name: "avg", of: SMALL },
+    { name: "avg", of: LARGE },
+    { name: "avg", of: FLOAT },
+  ],
+  [
+    { name: "avg", of: LARGE },
+    { name: "sum", of: LARGE },
+    { name: "variance", of: SMALL },
+    { name: "avg", of: FLOAT },
+  ],
+  [
+    { name: "sum", of: FLOAT },
+    { name: "sum", of: OTHER },
+    { name: "sum", of: SMALL, filter: FILTER },
+    { name: "count" },
+  ],
+  [
+    { name: "sum", of: FLOAT, filter: FILTER },
+    { name: "sum", of: OTHER },
+    { name: "min", of: SMALL },
+    { name: "count", of: SMALL },
+  ],
+];
+
+/** What a stretch of rows is like; a stretch is shorter than a vector, so that most vectors have some of several. */
+type Kind = "plain" | "nulls" | "huge" | "special" | "tiny" | "zeros" | "wide" | "new" | "far" | "null keys";
+
+const KINDS: readonly Kind[] = [
+  "plain",
+  "nulls",
+  "huge",
+  "special",
+  "tiny",
+  "zeros",
+  "wide",
+  "new",
+  "far",
+  "null keys",
+];
+const SPECIAL = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e308, -1e308];
+
+function rowOf(kind: Kind, row: number): Value[] {
+  const key = kind === "far" ? 1_000_000_000 + (row % 3) : kind === "new" ? 40 + (row % 9) : row % 7;
+  const isNull = kind === "nulls" && row % 5 === 0;
+  const plain = ((row * 7919) % 10_007) / 64 - 50;
+  const float =
+    kind === "huge"
+      ? plain * 2 ** ((row % 40) * 20)
+      : kind === "special" && row % 11 === 0
+        ? SPECIAL[row % 5]!
+        : kind === "tiny"
+          ? plain * 2 ** -1060
+          : kind === "zeros"
+            ? row % 2 === 0
+              ? 0
+              : -0
+            : plain;
+  const large =
+    kind === "wide" ? ((1n << 50n) - BigInt(row)) * (row % 2 === 0 ? 1n : -1n) : BigInt(row % 1000) - 500n;
+  const isKeyNull = kind === "null keys" && row % 2 === 0;
+  return [
+    isKeyNull ? null : BigInt(key),
+    isKeyNull ? null : `key ${key}`,
+    row % 3 === 0,
+    isNull ? null : float,
+    isNull ? null : BigInt(row % 3000) - 1500n,
+    row % 13 === 0 && kind === "nulls" ? null : large,
+    plain / 3,
+    Math.fround(plain),
+    row % 4 !== 0,
+  ];
+}
+
+function tableOf(kinds: readonly Kind[], stretch: number): Table {
+  const rows = kinds.flatMap((kind, at) =>
+    Array.from({ length: stretch }, (_, row) => rowOf(kind, at * stretch + row)),
+  );
+  return TYPES.map((_, column) => rows.map((row) => row[column]!));
+}
+
+const shape = fc.record({
+  keys: fc.constantFrom([INT_KEY], [TEXT_KEY], [INT_KEY, FLAG_KEY], [FLAG_KEY]),
+  aggregates: fc.constantFrom(...SHAPES),
+  where: fc.constantFrom(undefined, undefined, FILTER),
+});
+
+function outcome(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]) {
+  const operator = open(kernel, query);
+  try {
+    pushAll(operator, query, table, sizes);
+    const state = rowsOf(operator.snapshot());
+    operator.watermark(END_OF_INPUT);
+    return { rows: multiset(rowsOf(pulled(operator))), state: multiset(state) };
+  } finally {
+    operator.destroy();
+  }
+}
+
+/** The same without sums side by side. */
+function apart(query: Query): Query {
+  return { ...query, faults: AggregateFault.NORMALISE_ALWAYS };
+}
+
+const SHORT = Array.from({ length: 2000 }, () => 20);
+
+describe.each(BUILDS)("sums side by side, %s build", (build) => {
+  test("are the twin's, and leave the state of sums apart", async () => {
+    const kernel = await Kernel.open({ build });
+    const before = kernel.usedBytes;
+    fc.assert(
+      fc.property(
+        shape,
+        fc.array(fc.constantFrom<Kind>("plain", "plain", "plain", ...KINDS), { minLength: 6, maxLength: 10 }),
+        fc.constantFrom(389, 700),
+        fc.array(fc.integer({ min: 600, max: 4500 }), { minLength: 2, maxLength: 6 }),
+        ({ keys, aggregates, where }, kinds, stretch, sizes) => {
+          const query: Query = { types: TYPES, keys, aggregates, where };
+          const table = tableOf(kinds, stretch);
+          const long = outcome(kernel, query, table, sizes);
+          expect(long.rows).toEqual(multiset(expected(query, table)));
+          expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+          expect(kernel.usedBytes).toBe(before);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test.each(SHAPES.map((aggregates, at) => [at, aggregates] as const))(
+    "shape %i, of vectors of every kind",
+    async (_, aggregates) => {
+      const kernel = await Kernel.open({ build });
+      const query: Query = { types: TYPES, keys: [INT_KEY], aggregates };
+      const table = tableOf(["plain", "plain", ...KINDS.flatMap((kind): Kind[] => ["plain", kind])], 2100);
+      const sizes = [2100, 9001, 14_000];
+      const long = outcome(kernel, query, table, sizes);
+      expect(long.rows).toEqual(multiset(expected(query, table)));
+      expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+    },
+  );
+
+  test("more rows than a table may hold in one push", async () => {
+    const kernel = await Kernel.open({ build });
+    const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[8]! };
+    const table = tableOf(["plain"], 150_001);
+    expect(outcome(kernel, query, table, [1000]).rows).toEqual(multiset(expected(query, table)));
+  });
+
+  test.runIf(build !== "scalar")(
+    "a table is made for a long push of few groups, and only for such",
+    async () => {
+      const kernel = await Kernel.open({ build });
+      const stateOf = (query: Query, sizes: readonly number[]) => {
+        const operator = open(kernel, query);
+        pushAll(operator, query, tableOf(["plain"], 6000), sizes);
+        const { stateBytes } = operator.stats();
+        operator.destroy();
+        return stateBytes;
+      };
+      const query: Query = { types: TYPES, keys: [TEXT_KEY], aggregates: SHAPES[8]! };
+      const bytes = stateOf(query, [3000]) - stateOf(apart(query), [3000]);
+      expect(bytes).toBeGreaterThanOrEqual(8 * 48);
+      expect(bytes).toBeLessThan(1000);
+      expect(stateOf(query, SHORT) - stateOf(apart(query), SHORT)).toBe(0);
+      const other: Query = { ...query, aggregates: SHAPES[8]!.slice(0, 2) };
+      expect(stateOf(other, [3000])).toBe(stateOf(apart(other), [3000]));
+    },
+  );
+
+  test("where an allocation fails the push is made again, or does without a table", async () => {
+    const kernel = await Kernel.open({ build });
+    const before = kernel.usedBytes;
+    const query: Query = { types: TYPES, keys: [TEXT_KEY], aggregates: SHAPES[8]! };
+    const table = tableOf(["plain"], 3000);
+    const rows = multiset(expected(query, table));
+    const [start, rest] = [slice(table, 0, 1000), slice(table, 1000, 3000)];
+    failEach(kernel, 1, 1, (nth) => {
+      kernel.failAllocation(0);
+      const operator = open(kernel, query);
+      pushAll(operator, query, start);
+      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+      const retries = new Retries(kernel);
+      retries.again(() => pushAll(operator, query, rest));
+      retries.again(() => operator.watermark(END_OF_INPUT));
+      expect(multiset(rowsOf(retries.pulls(operator, 100)))).toEqual(rows);
+      operator.destroy();
+      expect(kernel.usedBytes).toBe(before);
+    });
+  });
+});
