@@ -60,6 +60,8 @@ export class Aggregation {
   owner: u32;
   /** Sums side by side while a push is applied: see push-sums.ts; 0 where there are none. */
   pushSums: usize;
+  /** One integer sum by one key: see keyed-sums.ts. */
+  keyedSum: usize;
 }
 
 /** Bytes behind the head that an aggregation takes. */

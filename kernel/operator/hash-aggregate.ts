@@ -112,6 +112,7 @@ import {
   partialPushed,
   partialRestarted,
 } from "./aggregate-partial";
+import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind } from "./keyed-sums";
 import { OPERATOR_BODY, Operator } from "./operator";
 import { pushSumsAdd, pushSumsBegin, pushSumsCreate, pushSumsFlush, pushSumsYield } from "./push-sums";
 
@@ -721,7 +722,8 @@ function createAccumulators(context: usize, operator: usize): bool {
     if (!readyAccumulator(operator, accumulator)) return refuseMemory(context);
     accumulator.tracking = 1;
   }
-  if (!pushSumsCreate(operator)) return refuseMemory(context);
+  self.keyedSum = regionCut(operator, KEYED_SUM_SIZE);
+  if (self.keyedSum == 0 || !pushSumsCreate(operator)) return refuseMemory(context);
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || refuseMemory(context);
@@ -836,16 +838,21 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (backlogIsOpen(operator)) return setAside(context, operator, rows);
   if (self.changelog != 0) changelogTouchFirst(operator);
   let applied = false;
+  let keyed = keyedSumFind(self);
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
-    if (selected > 0) {
+    if (keyed && selected > 0 && addKeyed(self, <u32>selected)) {
+      applied = true;
+    } else if (selected > 0) {
       status = aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
       if (status == 0 && !applied && !hasRoom(operator, rows - start)) status = failMemory(context, 0);
       if (status < 0 && !applied) return status;
       if (status == 0) {
         applied = true;
-        status = applyVector(context, operator, <u32>selected);
+        status = applyVector(context, operator, <u32>selected, keyed);
+        // A key that is new may not have its place, or its mark, yet.
+        keyed = keyed && keyedSumFind(self);
       }
     }
     if (status < 0) {
@@ -858,6 +865,11 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (isPartial(operator)) return partialPushed(operator);
   if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+function addKeyed(self: Aggregation, rows: u32): bool {
+  if (ASC_FEATURE_SIMD) return keyedSumAddNew(self, rows);
+  return false;
 }
 
 /** Whether there is room for what `rows` rows may need, where need be without sums side by side. */
@@ -974,8 +986,12 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
   return aggregateTrack(context, operator);
 }
 
-function applyVector(context: usize, operator: usize, rows: u32): i32 {
+/** Applies rows whose keys are ready; `keyed` says that one sum by one key may be added by itself. */
+function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = false): i32 {
   const self = aggregationOf(operator);
+  if (ASC_FEATURE_SIMD) {
+    if (keyed && keyedSumAdd(self, rows)) return 0;
+  }
   const mark = scratchMark(context);
   let plus: usize = 0;
   if (isRetracting(self)) {

@@ -5,9 +5,6 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
-import type { DataType } from "../../bindings/ts/type/data-type.js";
-import { bool, float32, float64, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
-import type { Value } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
 import {
   type Aggregate,
@@ -23,9 +20,21 @@ import {
   type Table,
 } from "./testing.js";
 import { failEach, Retries, SMALL_TOO } from "./testing-retries.js";
-
-const [INT_KEY, TEXT_KEY, FLAG_KEY, FLOAT, SMALL, LARGE, OTHER, NARROW, FILTER] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
-const TYPES: readonly DataType[] = [int32, utf8, bool, float64, int32, int64, float64, float32, bool];
+import {
+  FILTER,
+  FLAG_KEY,
+  FLOAT,
+  INT_KEY,
+  KINDS,
+  type Kind,
+  LARGE,
+  NARROW,
+  OTHER,
+  SMALL,
+  TEXT_KEY,
+  TYPES,
+  tableOf,
+} from "./testing-stretches.js";
 
 const SHAPES: readonly (readonly Aggregate[])[] = [
   [{ name: "avg", of: FLOAT }],
@@ -80,62 +89,6 @@ const SHAPES: readonly (readonly Aggregate[])[] = [
     { name: "count", of: SMALL },
   ],
 ];
-
-/** What a stretch of rows is like; a stretch is shorter than a vector, so that most vectors have some of several. */
-type Kind = "plain" | "nulls" | "huge" | "special" | "tiny" | "zeros" | "wide" | "new" | "far" | "null keys";
-
-const KINDS: readonly Kind[] = [
-  "plain",
-  "nulls",
-  "huge",
-  "special",
-  "tiny",
-  "zeros",
-  "wide",
-  "new",
-  "far",
-  "null keys",
-];
-const SPECIAL = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 1e308, -1e308];
-
-function rowOf(kind: Kind, row: number): Value[] {
-  const key = kind === "far" ? 1_000_000_000 + (row % 3) : kind === "new" ? 40 + (row % 9) : row % 7;
-  const isNull = kind === "nulls" && row % 5 === 0;
-  const plain = ((row * 7919) % 10_007) / 64 - 50;
-  const float =
-    kind === "huge"
-      ? plain * 2 ** ((row % 40) * 20)
-      : kind === "special" && row % 11 === 0
-        ? SPECIAL[row % 5]!
-        : kind === "tiny"
-          ? plain * 2 ** -1060
-          : kind === "zeros"
-            ? row % 2 === 0
-              ? 0
-              : -0
-            : plain;
-  const large =
-    kind === "wide" ? ((1n << 50n) - BigInt(row)) * (row % 2 === 0 ? 1n : -1n) : BigInt(row % 1000) - 500n;
-  const isKeyNull = kind === "null keys" && row % 2 === 0;
-  return [
-    isKeyNull ? null : BigInt(key),
-    isKeyNull ? null : `key ${key}`,
-    row % 3 === 0,
-    isNull ? null : float,
-    isNull ? null : BigInt(row % 3000) - 1500n,
-    row % 13 === 0 && kind === "nulls" ? null : large,
-    plain / 3,
-    Math.fround(plain),
-    row % 4 !== 0,
-  ];
-}
-
-function tableOf(kinds: readonly Kind[], stretch: number): Table {
-  const rows = kinds.flatMap((kind, at) =>
-    Array.from({ length: stretch }, (_, row) => rowOf(kind, at * stretch + row)),
-  );
-  return TYPES.map((_, column) => rows.map((row) => row[column]!));
-}
 
 const shape = fc.record({
   keys: fc.constantFrom([INT_KEY], [TEXT_KEY], [INT_KEY, FLAG_KEY], [FLAG_KEY]),
