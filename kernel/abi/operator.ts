@@ -429,5 +429,7 @@ export const enum OperatorStats {
    * does not carry it.
    */
   PARTLY_LATE_ROWS = 120,
-  SIZE = 128,
+  /** SORT: 1 while all rows have come in the order of a numeric first key, or in reverse, no two of them equal. */
+  IN_ORDER = 128,
+  SIZE = 136,
 }

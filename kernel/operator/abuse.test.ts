@@ -321,8 +321,8 @@ describe.each(RAW_BUILDS)("abuse of the ABI, %s build", (_build, file, shared, b
       expect(raw.status("op_snapshot", handle, bad, 1)).toBe(-1);
       expect(raw.status("op_stats", handle, bad)).toBe(-1);
     }
-    expect(raw.status("op_stats", handle, raw.size - 120)).toBe(-1);
-    expect(raw.status("op_stats", handle, raw.size - 128)).toBe(0);
+    expect(raw.status("op_stats", handle, raw.size - 128)).toBe(-1);
+    expect(raw.status("op_stats", handle, raw.size - 136)).toBe(0);
     expect(raw.status("op_destroy", handle)).toBe(0);
     for (const stale of [handle, 0, 0xffff_ffff, handle ^ 0x400])
       expect(raw.status("op_destroy", stale)).toBe(-1);

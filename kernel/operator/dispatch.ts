@@ -97,7 +97,7 @@ import { windowSnapshot, windowStateRelease } from "./window-snapshot";
 import { windowHasState, windowMergeOpen } from "./window-state";
 import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
-import { sortCreate, sortParts, sortPull, sortPush } from "./sort";
+import { sortCreate, sortIsInOrder, sortParts, sortPull, sortPush } from "./sort";
 import { sortIsSound } from "./sort-range";
 import { sortCombine, sortDivideBy, sortIsCombining, sortIsShared, sortMeasure, sortSplit, sortTakeParts } from "./sort-share";
 
@@ -775,7 +775,10 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
   store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
   store<u64>(out, aggregate && backlogIsOpen(operator) ? BACKLOG_PARTITIONS : 0, <usize>OperatorStats.PARTITIONS);
-  if (head.kind == <u32>OperatorKind.SORT) store<u64>(out, sortParts(operator), <usize>OperatorStats.PARTITIONS);
+  if (head.kind == <u32>OperatorKind.SORT) {
+    store<u64>(out, sortParts(operator), <usize>OperatorStats.PARTITIONS);
+    store<u64>(out, sortIsInOrder(operator) ? 1 : 0, <usize>OperatorStats.IN_ORDER);
+  }
   if (isAggregate) partialCount(operator, out);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowStats(operator, out);
   if (head.kind == <u32>OperatorKind.JOIN) joinStats(operator, out);

@@ -327,6 +327,11 @@ export function sortParts(operator: usize): u32 {
   return self.state != 0 && sorter.divided ? sorter.parts : 0;
 }
 
+/** Whether it is known that its rows come in order, or in reverse. */
+export function sortIsInOrder(operator: usize): bool {
+  return sortOf(operator).course != <u32>Course.NONE;
+}
+
 // ---- pull
 
 /** Writes the next rows in order to `out`, see `op_pull`. */

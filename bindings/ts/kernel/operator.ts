@@ -87,6 +87,8 @@ export interface OperatorCounts {
    * watermark that begin one, or move its beginning. A state does not carry it.
    */
   readonly partlyLateRows: number;
+  /** A sort: whether all rows so far have come in order, or in reverse, by a numeric first key. */
+  readonly isInOrder: boolean;
   /** Parts that rows were divided into: of an aggregation's backlog, of a sort; 0 where they were not. */
   readonly partitions: number;
 }
@@ -793,6 +795,7 @@ export class Operator {
       backwardWatermarks: number(OperatorStats.BACKWARD_WATERMARKS),
       partitions: number(OperatorStats.PARTITIONS),
       partlyLateRows: number(OperatorStats.PARTLY_LATE_ROWS),
+      isInOrder: number(OperatorStats.IN_ORDER) !== 0,
     };
   }
 

@@ -317,6 +317,37 @@ describe("results", () => {
     }
   });
 
+  it.each([null, 0, 1, 3000, 5998])(
+    "a sort of rows that come in order, but for row %s: shared as soon as they do not",
+    async (odd) => {
+      const fields = [
+        { name: "id", type: int64, nullable: false },
+        { name: "x", type: float64, nullable: true },
+      ];
+      const ordered = Array.from({ length: 40 }, (_, at) => {
+        const rows = Array.from({ length: ROWS / 40 }, (_, place): Value[] => {
+          const row = (at * ROWS) / 40 + place;
+          return [BigInt(row === odd ? 2 * ROWS : row), row % 9 === 0 ? null : row / 7];
+        });
+        return writeBatch(fields, rows);
+      });
+      for (const plan of [t.orderBy("id") as Plan, t.orderBy(desc("id")) as Plan]) {
+        const expected = inOrder(resultRows(await engines[0]!.collect(plan, { t: ordered })));
+        expect(expected.length).toBe(ROWS);
+        for (const engine of engines.slice(1)) {
+          const before = morselsOf(engine);
+          const table = await engine.load(ordered);
+          for (const data of [table, ordered]) {
+            expect(inOrder(resultRows(await engine.collect(plan, { t: data })))).toEqual(expected);
+          }
+          table.free();
+          if (odd === null) expect(morselsOf(engine)).toBe(before);
+          if (odd === 0) expect(morselsOf(engine)).toBeGreaterThan(before);
+        }
+      }
+    },
+  );
+
   it("grouping sets of texts whose dictionaries change with every batch: the bits of one thread", async () => {
     const fields = SCHEMA.fields.map((field) =>
       field.name === "text" ? { ...field, type: dictionary(utf8, int16) } : field,
