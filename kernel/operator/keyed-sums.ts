@@ -12,7 +12,7 @@
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
-import { sumIntegerLargest, sumIntegerMakeRoom } from "../aggregate/sum-integer";
+import { isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { KeyColumn } from "../group/key-column";
@@ -46,7 +46,7 @@ export function keyedSumFind(self: Aggregation): bool {
     const counts = accumulator.family == <u32>Family.COUNT || accumulator.family == <u32>Family.SEEN;
     if (counts && accumulator.tracking == 0) continue;
     if (counts && changetype<usize>(accumulator) == self.rowsCounter && accumulator.pair != 0) continue;
-    if (sum != 0 || !isSum(accumulator)) return false;
+    if (sum != 0 || accumulator.wide != 0 || !isWholeIntegerSum(accumulator)) return false;
     sum = changetype<usize>(accumulator);
   }
   if (sum == 0) return false;
@@ -60,16 +60,6 @@ function takesKeys(groups: Groups): bool {
   if (groups.counts == 0 && groups.full == 0) return false;
   const key = groupsKey(groups, 0);
   return key.codes == 0 && (key.interner != 0 || key.type == <u32>Type.I32 || key.type == <u32>Type.U32);
-}
-
-function isSum(self: Accumulator): bool {
-  return (
-    self.family == <u32>Family.SUM_INTEGER &&
-    (self.type == <u32>Type.I32 || self.type == <u32>Type.I64) &&
-    self.power == 0 &&
-    self.filter < 0 &&
-    self.wide == 0
-  );
 }
 
 /** Adds a vector by an integer key that nobody has looked at yet; false where it has to go the usual way. */
@@ -95,13 +85,9 @@ export function keyedSumAdd(self: Aggregation, rows: u32): bool {
   return true;
 }
 
-/** The sum's values, for which there is room; 0 where something is null, or a lane might wrap. */
+/** The sum's values where all rows have keys and values, and there is room for them; else 0. */
 function valuesOf(self: Aggregation, validity: usize, rows: u32): usize {
-  const sum = changetype<Accumulator>(changetype<KeyedSum>(self.keyedSum).sum);
-  const vector = changetype<Vector>(programOutput(self.program, <u32>sum.argument));
-  if (validity != 0 || vector.validity != 0 || sum.wide != 0) return 0;
-  const largest = sumIntegerLargest(sum.type, vector.values, rows);
-  return sumIntegerMakeRoom(sum, largest, rows) ? vector.values : 0;
+  return validity != 0 ? 0 : wholeIntegers(changetype<Accumulator>(changetype<KeyedSum>(self.keyedSum).sum), self.program, rows);
 }
 
 /** `K` is the type of integer keys, whose range is looked at, or u8 for codes that need not be. False where a key is new. */

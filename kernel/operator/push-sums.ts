@@ -17,12 +17,12 @@
 // and the count packed into 16 bytes (no faster); records that stay, for many groups (1.0 of the time for 100,000, 0.75 for a
 // million, and a second layout for all that reads accumulators); lines of the columns' next pages read ahead (no gain).
 
-import { Abi, Type } from "../abi/layout";
+import { Type } from "../abi/layout";
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { magic, reach } from "../aggregate/exact-cut";
 import { sumExactAdded } from "../aggregate/sum-exact";
-import { sumIntegerLargest, sumIntegerMakeRoom } from "../aggregate/sum-integer";
+import { isWhole, isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { directEnd, directGap } from "../group/direct";
@@ -107,8 +107,8 @@ export function pushSumsCreate(operator: usize): bool {
     const accumulator = accumulatorAt(self, index);
     const address = changetype<usize>(accumulator);
     if (exact == 0 && isFloatSum(accumulator)) exact = address;
-    if (first != 0 || !isIntegerSum(accumulator)) continue;
-    if (accumulator.pair != 0 && !isIntegerSum(changetype<Accumulator>(accumulator.pair)) && accumulator.pair != self.rowsCounter)
+    if (first != 0 || !isWholeIntegerSum(accumulator)) continue;
+    if (accumulator.pair != 0 && !isWholeIntegerSum(changetype<Accumulator>(accumulator.pair)) && accumulator.pair != self.rowsCounter)
       continue;
     first = address;
     second = accumulator.pair;
@@ -154,19 +154,8 @@ function mark(accumulator: usize): void {
   if (accumulator != 0) changetype<Accumulator>(accumulator).beside = 1;
 }
 
-/** Whether every row's argument goes into the sum as it is. */
-// @ts-ignore: decorator
-@inline
-function isWhole(self: Accumulator): bool {
-  return self.power == 0 && self.filter < 0 && self.second < 0;
-}
-
 function isFloatSum(self: Accumulator): bool {
   return self.family == <u32>Family.SUM_EXACT && self.type == <u32>Type.F64 && isWhole(self);
-}
-
-function isIntegerSum(self: Accumulator): bool {
-  return self.family == <u32>Family.SUM_INTEGER && (self.type == <u32>Type.I32 || self.type == <u32>Type.I64) && isWhole(self);
 }
 
 function laneOf(accumulator: usize): Lane {
@@ -266,10 +255,7 @@ function takesVector(self: Aggregation, sums: PushSums, rows: u32): bool {
 function valuesFor(self: Aggregation, address: usize, rows: u32): usize {
   const accumulator = changetype<Accumulator>(address);
   if (accumulator.family == <u32>Family.COUNT) return self.numbers;
-  const vector = changetype<Vector>(programOutput(self.program, <u32>accumulator.argument));
-  if (vector.validity != 0 || accumulator.wide != 0) return 0;
-  const largest = sumIntegerLargest(accumulator.type, vector.values, rows);
-  return sumIntegerMakeRoom(accumulator, largest, rows) ? vector.values : 0;
+  return wholeIntegers(accumulator, self.program, rows);
 }
 
 /** Adds `rows` rows (an even number); false where a float did not fit, which has counted as zero where it was too large. */
