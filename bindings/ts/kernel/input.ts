@@ -117,6 +117,7 @@ export class Stage {
     this.#capacity = 0;
     for (const { block } of this.#dictionaries.values()) this.kernel.free(block);
     this.#dictionaries.clear();
+    this.kernel.retire(this);
   }
 }
 

@@ -809,6 +809,7 @@ export class Operator {
     this.#stage?.free();
     this.kernel.call((exports, context) => exports.op_destroy(context, handle));
     this.kernel.free(this.#out);
+    this.kernel.retire(this);
   }
 
   [Symbol.dispose](): void {

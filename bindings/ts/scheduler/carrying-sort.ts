@@ -154,5 +154,6 @@ export class CarryingSortStep implements Step {
   free(): void {
     this.#sort.free();
     this.#stage.free();
+    this.#held = [];
   }
 }

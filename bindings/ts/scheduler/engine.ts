@@ -231,6 +231,8 @@ export class Engine {
     this.#meter = meter === null ? null : new Meter(meter, levels);
     this.#log = new QueryLog(this.#meter);
     this.#memory = new MemoryQueue(kernel, () => this.#runs.size);
+    // A run's own may be asked for as long as the caller has the run.
+    kernel.retire(new Boundary());
   }
 
   /**
@@ -546,6 +548,7 @@ export class Engine {
         share.close();
         engine.#runs.delete(controller);
         engine.#log.end(record, isComplete);
+        for (const done of [share, record]) base.retire(done);
         await opened?.pipeline.abandon();
         if (opened !== null) engine.#pipelines.delete(opened.pipeline);
         if (opened !== null && kernel.isAlive) last = withGone({ ...opened.pipeline.state, stateBytes: 0 });
@@ -650,6 +653,7 @@ export class Engine {
       share.close();
       this.#runs.delete(run);
       this.#log.end(record, isComplete);
+      for (const done of [share, record]) this.#kernel.retire(done);
       this.#memory.look();
     }
   }

@@ -141,6 +141,9 @@ class Feed {
 
   close(): Promise<void> {
     this.#present?.return(undefined);
+    this.#present = null;
+    this.#input = null;
+    this.#answer = null;
     return settledSoon(this.#later.return(undefined));
   }
 }
@@ -192,8 +195,13 @@ export async function* morsels(
       }
     }
   } finally {
+    const { kernel } = readers[0]!.source;
     aborting?.end();
-    for (const feed of feeds) await feed.close();
+    if (aborting !== null) kernel.retire(aborting);
+    for (const feed of feeds) {
+      await feed.close();
+      kernel.retire(feed);
+    }
   }
 }
 

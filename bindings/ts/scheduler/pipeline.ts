@@ -435,10 +435,12 @@ export class Pipeline {
     for (const { steps, stages, join } of this.#chains) {
       for (const step of steps) {
         if (!step.operators.some((operator) => keep.includes(operator))) step.free();
+        this.#kernel.retire(step);
       }
       for (const stage of stages) stage.free();
       join?.stage.free();
     }
+    this.#kernel.retire(this);
   }
 }
 

@@ -177,6 +177,7 @@ export class SharedMap {
   free(): void {
     this.#work?.free();
     this.#work = null;
+    this.#offered.length = 0;
     for (const { stage, order } of this.#places.splice(0)) {
       stage.free();
       this.#options.kernel.free(order);

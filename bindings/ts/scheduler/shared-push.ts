@@ -196,6 +196,7 @@ export class SharedPush<T extends Target = Operator> {
 
   /** Finishes what was offered. Afterwards no other thread is at work here. */
   *finish(): Generator<void> {
+    this.#seen = null;
     if (this.#work === null) return;
     yield* this.#work.finish(this.#own);
     this.#collect(this.#work.job);

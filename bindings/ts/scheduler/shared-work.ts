@@ -136,5 +136,6 @@ export class SharedWork {
     this.#pool.forget(this.job);
     this.#kernel.free(this.#records);
     this.#records = 0;
+    this.#kernel.retire(this);
   }
 }

@@ -31,7 +31,7 @@ export class Source {
   /** Whether all of it is there from the beginning: it is no stream. */
   readonly isTable: boolean;
   readonly #stage: Stage;
-  readonly #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
+  #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
   #needed: ReadonlySet<number> = new Set();
   #first: readonly (BatchData | KernelTable)[];
   #conform: Conform | null = null;
@@ -68,6 +68,11 @@ export class Source {
       );
     }
     return new Source(name, stage, declared, opened);
+  }
+
+  /** Where its batches are read to. */
+  get kernel(): Kernel {
+    return this.#stage.kernel;
   }
 
   /**
@@ -107,7 +112,10 @@ export class Source {
     this.#stage.free();
     for (const table of this.#pinned.splice(0)) table.unpin();
     this.#first = [];
-    await settledSoon(ended(this.#items));
+    const items = this.#items;
+    this.#items = [].values();
+    this.kernel.retire(this);
+    await settledSoon(ended(items));
   }
 }
 

@@ -33,9 +33,11 @@ export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | n
   }
 }
 
+const NOBODYS = new AbortController().signal;
+
 /** Waits of one caller, one after the other, that a signal puts an end to: it is listened to once for all of them. */
 export class Waits {
-  readonly #signal: AbortSignal;
+  #signal: AbortSignal;
   #reject: ((reason: unknown) => void) | null = null;
   readonly #abort = () => this.#reject?.(this.#signal.reason);
 
@@ -55,6 +57,8 @@ export class Waits {
 
   end(): void {
     this.#signal.removeEventListener("abort", this.#abort);
+    this.#signal = NOBODYS;
+    this.#reject = null;
   }
 }
 
