@@ -23,6 +23,7 @@ import {
   KINDS,
   type Kind,
   LARGE,
+  OTHER,
   SMALL,
   TEXT_KEY,
   TYPES,
@@ -40,6 +41,10 @@ const SHAPES: readonly (readonly Aggregate[])[] = [
     { name: "sum", of: LARGE },
   ],
   [{ name: "sum", of: SMALL, filter: FILTER }],
+  [
+    { name: "sum", of: SMALL },
+    { name: "count", of: OTHER },
+  ],
 ];
 const KEYS = [[INT_KEY], [UNSIGNED_KEY], [TEXT_KEY]] as const;
 

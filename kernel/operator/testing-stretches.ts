@@ -26,6 +26,7 @@ export const TYPES: readonly DataType[] = [
 export type Kind =
   | "plain"
   | "nulls"
+  | "lone nulls"
   | "huge"
   | "special"
   | "tiny"
@@ -38,6 +39,7 @@ export type Kind =
 export const KINDS: readonly Kind[] = [
   "plain",
   "nulls",
+  "lone nulls",
   "huge",
   "special",
   "tiny",
@@ -69,13 +71,13 @@ function rowOf(kind: Kind, row: number): Value[] {
     kind === "wide" ? ((1n << 50n) - BigInt(row)) * (row % 2 === 0 ? 1n : -1n) : BigInt(row % 1000) - 500n;
   const isKeyNull = kind === "null keys" && row % 2 === 0;
   return [
-    isKeyNull ? null : BigInt(key),
+    isKeyNull ? null : BigInt(key - 3),
     isKeyNull ? null : `key ${key}`,
     row % 3 === 0,
     isNull ? null : float,
     isNull ? null : BigInt(row % 3000) - 1500n,
     row % 13 === 0 && kind === "nulls" ? null : large,
-    plain / 3,
+    kind === "lone nulls" && row % 5 === 0 ? null : plain / 3,
     Math.fround(plain),
     row % 4 !== 0,
     isKeyNull ? null : BigInt(key + 3_000_000_000),
