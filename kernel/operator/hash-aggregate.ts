@@ -114,7 +114,15 @@ import {
 } from "./aggregate-partial";
 import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind } from "./keyed-sums";
 import { OPERATOR_BODY, Operator } from "./operator";
-import { pushSumsAdd, pushSumsBegin, pushSumsCreate, pushSumsFlush, pushSumsYield } from "./push-sums";
+import {
+  pushSumsAdd,
+  pushSumsAddNew,
+  pushSumsBegin,
+  pushSumsByKey,
+  pushSumsCreate,
+  pushSumsFlush,
+  pushSumsYield,
+} from "./push-sums";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
@@ -839,10 +847,11 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (self.changelog != 0) changelogTouchFirst(operator);
   let applied = false;
   let keyed = keyedSumFind(self);
+  let beside = pushSumsByKey(self);
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
-    if (keyed && selected > 0 && addKeyed(self, <u32>selected)) {
+    if (selected > 0 && (keyed || beside) && (applied || hasRoom(operator, rows - start)) && addByKey(operator, <u32>selected, keyed)) {
       applied = true;
     } else if (selected > 0) {
       status = aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
@@ -853,6 +862,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
         status = applyVector(context, operator, <u32>selected, keyed);
         // A key that is new may not have its place, or its mark, yet.
         keyed = keyed && keyedSumFind(self);
+        beside = beside && pushSumsByKey(self);
       }
     }
     if (status < 0) {
@@ -867,8 +877,9 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
-function addKeyed(self: Aggregation, rows: u32): bool {
-  if (ASC_FEATURE_SIMD) return keyedSumAddNew(self, rows);
+/** Adds rows whose keys nobody has looked at: to one sum, or else to sums side by side. False where they go the usual way. */
+function addByKey(operator: usize, rows: u32, isOne: bool): bool {
+  if (ASC_FEATURE_SIMD) return isOne ? keyedSumAddNew(aggregationOf(operator), rows) : pushSumsAddNew(operator, rows);
   return false;
 }
 

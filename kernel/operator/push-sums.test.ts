@@ -34,6 +34,7 @@ import {
   TEXT_KEY,
   TYPES,
   tableOf,
+  UNSIGNED_KEY,
 } from "./testing-stretches.js";
 
 const SHAPES: readonly (readonly Aggregate[])[] = [
@@ -83,6 +84,11 @@ const SHAPES: readonly (readonly Aggregate[])[] = [
     { name: "count" },
   ],
   [
+    { name: "avg", of: FLOAT },
+    { name: "sum", of: SMALL },
+    { name: "count", of: OTHER },
+  ],
+  [
     { name: "sum", of: FLOAT, filter: FILTER },
     { name: "sum", of: OTHER },
     { name: "min", of: SMALL },
@@ -91,7 +97,7 @@ const SHAPES: readonly (readonly Aggregate[])[] = [
 ];
 
 const shape = fc.record({
-  keys: fc.constantFrom([INT_KEY], [TEXT_KEY], [INT_KEY, FLAG_KEY], [FLAG_KEY]),
+  keys: fc.constantFrom([INT_KEY], [UNSIGNED_KEY], [TEXT_KEY], [INT_KEY, FLAG_KEY], [FLAG_KEY]),
   aggregates: fc.constantFrom(...SHAPES),
   where: fc.constantFrom(undefined, undefined, FILTER),
 });

@@ -9,13 +9,18 @@
 //
 //   record: i64 two limbs of the exact sum (exact-cut.ts)   i64 two lanes   i64 a third lane, where there is one   padding
 //
-// A vector that has nulls, whose floats do not fit the two limbs, or whose integers might make a sum wrap goes the usual
-// way. What such a vector had added to records is taken back: floats that are out of reach had counted as zeros there.
+// Where nothing else is to be added, and one small integer is the key, rows go from the key to the record in that loop, too:
+// a record is within the table whatever the key, and the range is looked at on the way (as in keyed-sums.ts).
+//
+// A vector that has nulls, whose floats do not fit the two limbs, whose integers might make a sum wrap, or whose keys have not
+// been there before goes the usual way. What such a vector had added to records is taken back: floats that are out of reach had
+// counted as zeros there.
 //
 // Measured: means of two integers and a float by 100 keys take 0.76 of the time over 10 million rows, 0.87 over one million,
-// which are in a cache. Tried and lost: one loop over the lanes where accumulators have them (a tenth less); both integers
-// and the count packed into 16 bytes (no faster); records that stay, for many groups (1.0 of the time for 100,000, 0.75 for a
-// million, and a second layout for all that reads accumulators); lines of the columns' next pages read ahead (no gain).
+// which are in a cache; by the key itself 0.8 more. Tried and lost: one loop over the lanes where accumulators have them (a
+// tenth less); both integers and the count packed into 16 bytes (no faster); records that stay, for many groups (1.0 of the
+// time for 100,000, 0.75 for a million, and a second layout for all that reads accumulators); lines of the columns' next pages
+// read ahead (no gain).
 
 import { Type } from "../abi/layout";
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
@@ -26,10 +31,11 @@ import { isWhole, isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-in
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { directEnd, directGap } from "../group/direct";
-import { Tier } from "../group/state";
+import { Tier, groupsKey } from "../group/state";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { isRetracting } from "./aggregate-retract";
+import { countsByKey, isUntracked } from "./keyed-sums";
 import { Operator } from "./operator";
 
 /** Group numbers that a table may span, and rows of a push for each that can have some. */
@@ -77,10 +83,16 @@ class PushSums {
   floats: usize;
   firstValues: usize;
   secondValues: usize;
+  /** Group numbers or keys (u32 each), what is taken of them, and the record of those of which that is 0. */
   numbers: usize;
+  mask: u32;
+  base: usize;
+  /** The least of them, and how far above it the others may lie. */
+  low: u32;
+  span: u32;
 }
 
-const PUSH_SUMS_SIZE: usize = 80;
+const PUSH_SUMS_SIZE: usize = 96;
 /** Most vectors that are left out after one that did not fit. */
 const PAUSE_MOST: u32 = 256;
 
@@ -202,6 +214,44 @@ export function pushSumsYield(operator: usize): bool {
   return true;
 }
 
+/** Whether all that a push adds goes into the table, by one small integer: then its keys need not be looked at before. */
+export function pushSumsByKey(self: Aggregation): bool {
+  if (!ASC_FEATURE_SIMD || self.pushSums == 0 || self.changelog != 0) return false;
+  const sums = pushSumsOf(self);
+  const groups = groupsOf(self);
+  if (sums.isOpen == 0 || !countsByKey(groups) || groupsKey(groups, 0).interner != 0) return false;
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    const isTold = isUntracked(accumulator) && isArgument(sums, accumulator.argument);
+    if (accumulator.beside == 0 && !isTold) return false;
+  }
+  return true;
+}
+
+function isArgument(sums: PushSums, argument: i32): bool {
+  return argumentOf(sums.exact) == argument || argumentOf(sums.first) == argument || argumentOf(sums.second) == argument;
+}
+
+function argumentOf(accumulator: usize): i32 {
+  return accumulator == 0 ? -1 : changetype<Accumulator>(accumulator).argument;
+}
+
+/** Adds a vector of `rows` rows by keys that nobody has looked at yet; false where it has to go the usual way. */
+export function pushSumsAddNew(operator: usize, rows: u32): bool {
+  const self = aggregationOf(operator);
+  const sums = pushSumsOf(self);
+  const key = groupsKey(groupsOf(self), 0);
+  const keys = changetype<Vector>(programOutput(self.program, key.output));
+  if (sums.pause != 0 || keys.validity != 0 || key.low > key.high || !takesVector(self, sums, rows)) return false;
+  sums.numbers = keys.values;
+  sums.mask = key.mask;
+  // Number 0 is null's.
+  sums.base = sums.table + <usize>sums.stride;
+  sums.low = <u32>key.low;
+  sums.span = <u32>(key.high - key.low);
+  return addVector(operator, sums, rows);
+}
+
 /**
  * Adds a vector of `rows` rows, whose groups are numbered, to the accumulators that are marked. False where that has to go the
  * usual way.
@@ -210,38 +260,45 @@ export function pushSumsAdd(operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
   const sums = pushSumsOf(self);
   if (sums.isOpen == 0) return false;
-  if (!takesVector(self, sums, rows)) {
+  const isPaused = sums.pause != 0;
+  if (isPaused) sums.pause--;
+  if (isPaused || !takesVector(self, sums, rows)) {
     pushSumsFlush(operator);
     return false;
   }
-  if (sums.rows + rows > ROWS_MOST) pushSumsFlush(operator);
-  const exact = changetype<Accumulator>(sums.exact);
-  sums.lowLimb = exact.lowLimb;
-  sums.rows += rows;
-  const even = rows & ~1;
-  let fine = addPairs(sums, even);
-  if (even != rows) fine = addOne(sums, even, 1) && fine;
-  if (fine) {
-    sums.patience = 1;
-    return true;
-  }
-  for (let row: u32 = 0; row < rows; row++) addOne(sums, row, -1);
+  sums.numbers = self.numbers;
+  sums.mask = -1;
+  sums.base = sums.table;
+  sums.low = 0;
+  sums.span = -1;
+  if (addVector(operator, sums, rows)) return true;
   pushSumsFlush(operator);
   sums.pause = sums.patience;
   sums.patience = min(PAUSE_MOST, sums.patience << 1);
   return false;
 }
 
+/** Adds a vector that the table takes; false, with nothing added, where a float or a key does not fit. */
+function addVector(operator: usize, sums: PushSums, rows: u32): bool {
+  if (sums.rows + rows > ROWS_MOST) pushSumsFlush(operator);
+  sums.lowLimb = changetype<Accumulator>(sums.exact).lowLimb;
+  const whole = rows & ~3;
+  let fits = whole == 0 || addWhole(sums, whole);
+  for (let row = whole; row < rows; row++) fits = addOne(sums, row, 1) && fits;
+  if (fits) {
+    sums.rows += rows;
+    sums.patience = 1;
+    return true;
+  }
+  for (let row: u32 = 0; row < rows; row++) addOne(sums, row, -1);
+  return false;
+}
+
 /** Whether a vector may go into the table, as far as can be told before; where its values are. */
 function takesVector(self: Aggregation, sums: PushSums, rows: u32): bool {
-  if (sums.pause != 0) {
-    sums.pause--;
-    return false;
-  }
   const groups = groupsOf(self);
   const exact = changetype<Accumulator>(sums.exact);
   if (groups.tier != <u32>Tier.DIRECT || groups.count > sums.capacity || exact.limbs != LIMBS) return false;
-  sums.numbers = self.numbers;
   const floats = changetype<Vector>(programOutput(self.program, <u32>exact.argument));
   sums.floats = floats.values;
   if (floats.validity != 0) return false;
@@ -258,31 +315,31 @@ function valuesFor(self: Aggregation, address: usize, rows: u32): usize {
   return wholeIntegers(accumulator, self.program, rows);
 }
 
-/** Adds `rows` rows (an even number); false where a float did not fit, which has counted as zero where it was too large. */
-function addPairs(sums: PushSums, rows: u32): bool {
+/** Adds `rows` rows, a multiple of four and not 0; false where one did not fit (a float that is too large has counted as zero). */
+function addWhole(sums: PushSums, rows: u32): bool {
   switch ((sums.firstLane << 3) | (sums.secondLane << 1) | <u32>(sums.third != 0)) {
     case (Lane.ROWS << 3) | (Lane.NONE << 1):
-      return addTwo<u16, u8, u8>(sums, rows);
+      return addRows<u16, u8, u8>(sums, rows);
     case (Lane.I32 << 3) | (Lane.NONE << 1):
-      return addTwo<i32, u8, u8>(sums, rows);
+      return addRows<i32, u8, u8>(sums, rows);
     case (Lane.I64 << 3) | (Lane.NONE << 1):
-      return addTwo<i64, u8, u8>(sums, rows);
+      return addRows<i64, u8, u8>(sums, rows);
     case (Lane.I32 << 3) | (Lane.ROWS << 1):
-      return addTwo<i32, u16, u8>(sums, rows);
+      return addRows<i32, u16, u8>(sums, rows);
     case (Lane.I64 << 3) | (Lane.ROWS << 1):
-      return addTwo<i64, u16, u8>(sums, rows);
+      return addRows<i64, u16, u8>(sums, rows);
     case (Lane.I32 << 3) | (Lane.I32 << 1):
-      return addTwo<i32, i32, u8>(sums, rows);
+      return addRows<i32, i32, u8>(sums, rows);
     case (Lane.I64 << 3) | (Lane.I32 << 1):
-      return addTwo<i64, i32, u8>(sums, rows);
+      return addRows<i64, i32, u8>(sums, rows);
     case (Lane.I64 << 3) | (Lane.I64 << 1):
-      return addTwo<i64, i64, u8>(sums, rows);
+      return addRows<i64, i64, u8>(sums, rows);
     case (Lane.I32 << 3) | (Lane.I32 << 1) | 1:
-      return addTwo<i32, i32, u16>(sums, rows);
+      return addRows<i32, i32, u16>(sums, rows);
     case (Lane.I64 << 3) | (Lane.I32 << 1) | 1:
-      return addTwo<i64, i32, u16>(sums, rows);
+      return addRows<i64, i32, u16>(sums, rows);
     default:
-      return addTwo<i64, i64, u16>(sums, rows);
+      return addRows<i64, i64, u16>(sums, rows);
   }
 }
 
@@ -290,59 +347,74 @@ function addPairs(sums: PushSums, rows: u32): bool {
 
 // @ts-ignore: decorator
 @inline
-function addTwo<A, B, C>(sums: PushSums, rows: u32): bool {
+function addRows<A, B, C>(sums: PushSums, rows: u32): bool {
   const low = sums.lowLimb;
   const M0 = f64x2.splat(magic(low));
   const M1 = f64x2.splat(magic(low + 1));
   const limits = f64x2.splat(reach(low, LIMBS));
-  const table = sums.table;
+  const masks = i32x4.splat(sums.mask);
+  const bases = i32x4.splat(<u32>sums.base);
+  const lows = i32x4.splat(sums.low);
   const numbers = sums.numbers;
   const x = sums.floats;
   const a = sums.firstValues;
   const b = sums.secondValues;
   let good = i64x2.splat(-1);
-  for (let row: u32 = 0; row < rows; row += 2) {
-    const value = v128.load(x + ((<usize>row) << 3));
-    const inside = f64x2.lt(f64x2.abs(value), limits);
-    good = v128.and(good, inside);
-    let r = v128.and(value, inside);
-    const q = f64x2.add(r, M1);
-    r = f64x2.sub(r, f64x2.sub(q, M1));
-    const p = f64x2.add(r, M0);
-    good = v128.and(good, f64x2.eq(f64x2.sub(p, M0), r));
-    const upper = i64x2.sub(q, M1);
-    const lower = i64x2.sub(p, M0);
-    const left = lanesOf<A>(a, row);
-    const right = lanesOf<B>(b, row);
-    const pair = load<u64>(numbers + ((<usize>row) << 2));
-    addRecord<C>(
-      recordAt<C>(table, <u32>pair),
-      v128.shuffle<i64>(lower, upper, 0, 2),
-      v128.shuffle<i64>(left, right, 0, 2),
-    );
-    addRecord<C>(
-      recordAt<C>(table, <u32>(pair >> 32)),
-      v128.shuffle<i64>(lower, upper, 1, 3),
-      v128.shuffle<i64>(left, right, 1, 3),
+  let distances = i32x4.splat(0);
+  for (let row: u32 = 0; row < rows; row += 4) {
+    const four = v128.load(numbers + ((<usize>row) << 2));
+    distances = i32x4.max_u(distances, i32x4.sub(four, lows));
+    const records = i32x4.add(bases, recordsOf<C>(v128.and(four, masks)));
+    const left = a + <usize>row * sizeof<A>();
+    const right = b + <usize>row * sizeof<B>();
+    const floats = x + ((<usize>row) << 3);
+    good = v128.and(good, addTwo<C>(i64x2.extract_lane(records, 0), v128.load(floats), lanesOf<A>(left), lanesOf<B>(right), M0, M1, limits));
+    good = v128.and(
+      good,
+      addTwo<C>(
+        i64x2.extract_lane(records, 1),
+        v128.load(floats, 16),
+        lanesOf<A>(left + 2 * sizeof<A>()),
+        lanesOf<B>(right + 2 * sizeof<B>()),
+        M0,
+        M1,
+        limits,
+      ),
     );
   }
-  return i64x2.all_true(good);
+  return i64x2.all_true(good) && i32x4.all_true(i32x4.le_u(distances, i32x4.splat(sums.span)));
+}
+
+/** Adds two rows to the records at both halves of `records`; whether their floats fit. */
+// @ts-ignore: decorator
+@inline
+function addTwo<C>(records: u64, value: v128, left: v128, right: v128, M0: v128, M1: v128, limits: v128): v128 {
+  const inside = f64x2.lt(f64x2.abs(value), limits);
+  let r = v128.and(value, inside);
+  const q = f64x2.add(r, M1);
+  r = f64x2.sub(r, f64x2.sub(q, M1));
+  const p = f64x2.add(r, M0);
+  const upper = i64x2.sub(q, M1);
+  const lower = i64x2.sub(p, M0);
+  addRecord<C>(<u32>records, v128.shuffle<i64>(lower, upper, 0, 2), v128.shuffle<i64>(left, right, 0, 2));
+  addRecord<C>(<u32>(records >> 32), v128.shuffle<i64>(lower, upper, 1, 3), v128.shuffle<i64>(left, right, 1, 3));
+  return v128.and(inside, f64x2.eq(f64x2.sub(p, M0), r));
 }
 
 // @ts-ignore: decorator
 @inline
-function lanesOf<T>(values: usize, row: u32): v128 {
+function lanesOf<T>(values: usize): v128 {
   if (sizeof<T>() == 1) return i64x2.splat(0);
   if (sizeof<T>() == 2) return i64x2.splat(1);
-  return sizeof<T>() == 4
-    ? v128.load32x2_s(values + ((<usize>row) << 2))
-    : v128.load(values + ((<usize>row) << 3));
+  return sizeof<T>() == 4 ? v128.load32x2_s(values) : v128.load(values);
 }
 
+/** How far the records of four numbers lie from the first: 32 or 48 bytes each. */
 // @ts-ignore: decorator
 @inline
-function recordAt<C>(table: usize, group: u32): usize {
-  return sizeof<C>() == 1 ? table + ((<usize>group) << 5) : table + <usize>group * 48;
+function recordsOf<C>(numbers: v128): v128 {
+  const most = i32x4.shl(numbers, 5);
+  return sizeof<C>() == 1 ? most : i32x4.add(most, i32x4.shl(numbers, 4));
 }
 
 // @ts-ignore: decorator
@@ -353,9 +425,10 @@ function addRecord<C>(at: usize, limbs: v128, lanes: v128): void {
   if (sizeof<C>() == 2) store<i64>(at, load<i64>(at, THIRD) + 1, THIRD);
 }
 
-/** Adds a row `times` 1 or -1, just as `addTwo` does. */
+/** Adds a row `times` 1 or -1, just as `addRows` does. */
 function addOne(sums: PushSums, row: u32, times: i64): bool {
-  const at = sums.table + <usize>load<u32>(sums.numbers + ((<usize>row) << 2)) * <usize>sums.stride;
+  const number = load<u32>(sums.numbers + ((<usize>row) << 2));
+  const at = sums.base + <usize>(number & sums.mask) * <usize>sums.stride;
   const m0 = magic(sums.lowLimb);
   const m1 = magic(sums.lowLimb + 1);
   const value = load<f64>(sums.floats + ((<usize>row) << 3));
@@ -369,7 +442,7 @@ function addOne(sums: PushSums, row: u32, times: i64): bool {
   addTo(at + LANES, laneAt(sums.firstLane, sums.firstValues, row) * times);
   addTo(at + LANES + 8, laneAt(sums.secondLane, sums.secondValues, row) * times);
   if (sums.third != 0) addTo(at + THIRD, times);
-  return inside && p - m0 == r;
+  return inside && p - m0 == r && number - sums.low <= sums.span;
 }
 
 function laneAt(lane: Lane, values: usize, row: u32): i64 {
