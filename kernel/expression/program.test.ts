@@ -539,6 +539,7 @@ describe.each(BUILDS)("malformed batches, %s build", async (build) => {
       describe: () => batch,
       source: () => null,
       view: () => null,
+      bytesOf: () => 0,
     };
     let failed = false;
     try {

@@ -40,7 +40,7 @@ export {
   type ProgramAggregateSpec,
   ROW_KIND_FIELD,
 } from "./hash-aggregate.js";
-export { checkHeld, checkHeldRows, type InputBatch, Stage, StagedBatch } from "./input.js";
+export { bytesRead, checkHeld, checkHeldRows, type InputBatch, Stage, StagedBatch } from "./input.js";
 export { Kernel, type KernelOptions, type KernelShare } from "./kernel.js";
 export type { KernelMemory } from "./memory.js";
 export {

@@ -5,6 +5,7 @@
 
 import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
+import { columnBytes } from "../type/column-bytes.js";
 import { type Field, physicalType, type Schema } from "../type/data-type.js";
 import { ArgumentError, MalformedArrowError } from "../type/error.js";
 import { type ColumnDescriptor, writeBatch, writeColumn } from "./descriptor.js";
@@ -26,6 +27,8 @@ export interface InputBatch {
   accepted?(columns: readonly number[], start: number, rows: number): void;
   /** A column that the kernel does not read, as it came; null when it is not at hand. */
   source(column: number): ColumnData | null;
+  /** Bytes of rows [start, start + rows) of a column (type/column-bytes.ts); 0 when it is not at hand. */
+  bytesOf(column: number, start: number, rows: number): number;
   /** A column where it lies, in the host's memory or the kernel's (then valid until that grows); null when it is not at hand. */
   view(column: number): ColumnData | null;
 }
@@ -190,6 +193,24 @@ export class StagedBatch implements InputBatch {
   view(column: number): ColumnData | null {
     return this.source(column);
   }
+
+  bytesOf(column: number, start: number, rows: number): number {
+    const source = this.source(column);
+    return source === null ? 0 : columnBytes(source, start, rows);
+  }
+}
+
+/** Bytes of rows [start, start + rows) of some of a batch's columns; null: of all. */
+export function bytesRead(
+  input: InputBatch,
+  columns: readonly number[] | null,
+  start: number,
+  rows: number,
+): number {
+  const read = columns ?? input.schema.fields.map((_, index) => index);
+  let bytes = 0;
+  for (const column of read) bytes += input.bytesOf(column, start, rows);
+  return bytes;
 }
 
 /** Refuses a batch whose columns do not fit its schema and length. */

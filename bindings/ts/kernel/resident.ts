@@ -6,6 +6,7 @@
 
 import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
+import { columnBytes } from "../type/column-bytes.js";
 import { byteWidth, type DataType, physicalType, type Schema, valueType } from "../type/data-type.js";
 import { ArgumentError, UnknownColumnError } from "../type/error.js";
 import { decodeTexts } from "./decode.js";
@@ -34,6 +35,8 @@ export class ResidentBatch implements InputBatch {
   readonly #owned: number[];
   /** Columns of texts that lie here as codes, as the host reads them. */
   readonly #decoded = new Map<number, ColumnData>();
+  /** Bytes of all rows of columns that were asked for: every query does. */
+  readonly #bytes = new Map<number, number>();
   /** The description of some rows, with room for so many columns; and those that it is of, while they are unchanged. */
   #selection = 0;
   #selectionColumns = -1;
@@ -155,6 +158,16 @@ export class ResidentBatch implements InputBatch {
     const decoded = decodeTexts(this.kernel.memory, descriptor, type, 0, this.rows);
     this.#decoded.set(column, decoded);
     return decoded;
+  }
+
+  bytesOf(column: number, start: number, rows: number): number {
+    const isWhole = start === 0 && rows === this.rows;
+    const known = isWhole ? this.#bytes.get(column) : undefined;
+    if (known !== undefined) return known;
+    const view = this.view(column);
+    const bytes = view === null ? 0 : columnBytes(view, start, rows);
+    if (isWhole) this.#bytes.set(column, bytes);
+    return bytes;
   }
 
   /** A copy in kernel memory that lives until it is freed. Dictionaries stay where they are. */

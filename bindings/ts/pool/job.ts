@@ -84,9 +84,13 @@ export class Job {
     return this.#load(JobWord.FILLED);
   }
 
+  get claimed(): number {
+    return this.#load(JobWord.NEXT);
+  }
+
   /** Morsels offered that nobody has claimed. */
   get waiting(): number {
-    return this.filled - this.#load(JobWord.NEXT);
+    return this.filled - this.claimed;
   }
 
   get completed(): number {

@@ -200,18 +200,18 @@ export class WorkerPool {
       running.rests = false;
       this.#holdWhileBusy();
     }
-    running.parts.forEach((part, worker) => {
+    for (let worker = 0; worker < running.parts.length; worker++) {
       const { thread, context } = this.#members[worker]!;
-      if (thread === null || context === 0 || !job.asks(worker)) return;
+      if (thread === null || context === 0 || !job.asks(worker)) continue;
       thread.post({
         kind: "job",
         words: job.buffer,
         task: running.task,
-        ...part,
+        ...running.parts[worker]!,
         endAt: this.faults.endAt ?? -1,
         trace: running.trace?.buffer ?? null,
       });
-    });
+    }
   }
 
   /** All that was offered is done: until more is, the job keeps nobody. */

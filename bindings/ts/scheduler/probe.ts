@@ -5,12 +5,19 @@
 // kernel itself. What other threads do they note themselves (pool/job-trace.ts), and it is read when the run is over.
 // Runs that are not profiled have no probe and pay for none of this.
 
-import type { InputBatch, Kernel, Operator, OperatorCounts, ResidentBatch } from "../kernel/index.js";
+import {
+  bytesRead,
+  type InputBatch,
+  type Kernel,
+  type Operator,
+  type OperatorCounts,
+  type ResidentBatch,
+} from "../kernel/index.js";
 import { type Stage, stageTitle } from "../plan/index.js";
 import { JobTrace, type JobTracer, type QueryWorkers, type Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
+import { columnBytes } from "../type/column-bytes.js";
 import type { Schema } from "../type/data-type.js";
-import { bytesRead, columnBytes } from "./column-bytes.js";
 import type { OperatorProfile, RunProfile, Slice } from "./profile.js";
 import type { Step } from "./step.js";
 

@@ -7,12 +7,11 @@
 
 import type { RecordBatch } from "apache-arrow";
 import { toRecordBatch } from "../arrow/index.js";
-import type { InputBatch } from "../kernel/index.js";
+import { bytesRead, type InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { ClosedError, type MillraceError } from "../type/error.js";
 import { AT_BOUNDARY, type Boundary, type Position } from "./boundary.js";
 import type { Counts } from "./checkpoint.js";
-import { bytesRead } from "./column-bytes.js";
 import { ENDED, IDLE, type Morsel, morsels, type Reader } from "./feed.js";
 import type { Pipeline } from "./pipeline.js";
 import type { ChainPrint } from "./plan-print.js";

@@ -239,9 +239,11 @@ export class SharedPush<T extends Target = Operator> {
     this.#active[0]!.pushDescribed(address, schema, firstRow);
   };
 
-  /** Takes slots back whose morsels are done. */
+  /** Takes slots back whose morsels are done; there are none among those that nobody has claimed. */
   #collect(job: Job): void {
+    const { claimed } = job;
     for (const { number, slot, accepted } of this.#offered.values()) {
+      if (number >= claimed) return;
       if (!job.isDone(number)) continue;
       accepted?.();
       this.#offered.delete(number);

@@ -295,4 +295,8 @@ class Reordered implements InputBatch {
   view(column: number): ColumnData | null {
     return this.#input.view(this.#columns[column]!);
   }
+
+  bytesOf(column: number, start: number, rows: number): number {
+    return this.#input.bytesOf(this.#columns[column]!, start, rows);
+  }
 }

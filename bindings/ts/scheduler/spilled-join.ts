@@ -35,9 +35,9 @@ import {
 import type { JoinStage } from "../plan/index.js";
 import type { Extent, SpillFile } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
+import { columnBytes } from "../type/column-bytes.js";
 import type { Schema } from "../type/data-type.js";
 import { MemoryLimitError } from "../type/error.js";
-import { columnBytes } from "./column-bytes.js";
 import type { Relief } from "./relief.js";
 import { concatBatches } from "./rows.js";
 import { atWork, drainAsFits, drainOrRelieve, fittingRows, rowBytes } from "./step.js";

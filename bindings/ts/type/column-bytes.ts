@@ -1,9 +1,8 @@
 // How many bytes a column's rows take: their values or indices, offsets, and the validity bitmap where there is one.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import type { InputBatch } from "../kernel/index.js";
-import type { ColumnData } from "../type/column.js";
-import { byteWidth, isCarried, physicalType } from "../type/data-type.js";
+import type { ColumnData } from "./column.js";
+import { byteWidth, isCarried, physicalType } from "./data-type.js";
 
 /** Bytes of rows [start, start + rows). Of a dictionary column the indices: values are read once. Lists count as none. */
 export function columnBytes(column: ColumnData, start: number, rows: number): number {
@@ -27,18 +26,4 @@ function textBytes({ offsets, offset }: ColumnData, start: number, rows: number,
   const at = (row: number) =>
     isWide ? Number(view.getBigInt64((offset + row) * 8, true)) : view.getInt32((offset + row) * 4, true);
   return at(start + rows) - at(start);
-}
-
-/** Bytes of rows [start, start + rows) of some of a batch's columns; null: of all. */
-export function bytesRead(
-  input: InputBatch,
-  columns: readonly number[] | null,
-  start: number,
-  rows: number,
-): number {
-  const read = columns ?? input.schema.fields.map((_, index) => index);
-  return read.reduce((sum, index) => {
-    const column = input.view(index);
-    return column === null ? sum : sum + columnBytes(column, start, rows);
-  }, 0);
 }
