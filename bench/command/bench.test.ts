@@ -69,6 +69,21 @@ test("a measured case: table on stdout, nothing on stderr, the report as JSON", 
   expect(code).toBe(0);
 }, 120_000);
 
+test("two threads beside one: what they gain, and what they could read", async () => {
+  const json = join(folder, "scaling.json");
+  const flags = ["--rows", "20k", "--mode", "batch", "--workers", "1,2", "--peers", "none", "--json", json];
+  const { code, stdout } = await millrace("bench", "groupby/int-sum", "--runs", "1", ...flags);
+  expect(code).toBe(0);
+  const { scaling, memory }: Report = JSON.parse(readFileSync(json, "utf8"));
+  expect(scaling).toMatchObject([{ suite: "groupby", case: "int-sum", mode: "batch", threads: 2 }]);
+  expect(memory!.map(({ threads }) => threads)).toEqual([1, 2]);
+  for (const { bytesPerSec } of memory!) expect(bytesPerSec).toBeGreaterThan(1e8);
+  expect(stdout).toMatch(/groupby, batch, 20,000 rows: 2 threads do [\d.]+ times as much as one\n/);
+  expect(stdout).toMatch(
+    /memory: one thread reads [\d.]+ GB\/s, 2 read [\d.]+ GB\/s, [\d.]+ times as much\n/,
+  );
+}, 120_000);
+
 test("a missed target exits with 3, bad usage with 2", async () => {
   const flags = ["--rows", "2k", "--peers", "js", "--runs", "1", "--fail-below", "1000000"];
   const [missed, usage] = await Promise.all([

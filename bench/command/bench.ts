@@ -16,6 +16,7 @@ import {
   type Report,
   type ResultRow,
 } from "../report/report.js";
+import { type MemorySpeed, scalingOf } from "../report/scaling.js";
 import { reportText } from "../report/table.js";
 import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
@@ -117,6 +118,8 @@ export async function benchReport(
   const { cases, budget } = await measureAll(selection, options, workshop, progress, signal, seconds);
   const results = cases.flatMap((measured) => measured.rows);
   const ratios = caseRatios(results);
+  const scaling = scalingOf(results);
+  const memory = scaling.length === 0 || signal?.aborted ? [] : await memorySpeeds(options, workshop);
   const averaged = SUITES.filter((suite) => suite.geometricMean).map((suite) => suite.name);
   const { workers, build, runs, seed, target, modes, peers, rows } = options;
   return {
@@ -129,10 +132,20 @@ export async function benchReport(
     caseSeconds: cases.map(caseSeconds),
     results,
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
+    ...(scaling.length === 0 ? {} : { scaling, memory }),
     exactness: exactnessOf(results),
     overhead: overheadOf(results),
     double11: double11Verdict(results, machine.cores, target ?? undefined),
   };
+}
+
+/** Of one thread, and of each number that was asked for. */
+async function memorySpeeds({ workers }: BenchOptions, { readMemory }: Workshop): Promise<MemorySpeed[]> {
+  const speeds: MemorySpeed[] = [];
+  for (const threads of new Set([1, ...workers])) {
+    speeds.push({ threads, bytesPerSec: Math.round(await readMemory(threads)) });
+  }
+  return speeds;
 }
 
 /**

@@ -11,14 +11,7 @@ import {
   type ResultRow,
   reproduction,
 } from "../report/report.js";
-import {
-  double11Lines,
-  exactnessLine,
-  leftOutLine,
-  meanLine,
-  overheadLine,
-  sizedName,
-} from "../report/table.js";
+import { double11Lines, leftOutLine, sizedName, summaryLines } from "../report/table.js";
 import { caseName } from "../suite/index.js";
 import {
   type Bar,
@@ -57,7 +50,7 @@ export function reportPage(report: Report): string {
     report.interrupted ? html`<p class="bad">Interrupted: the cases that were complete by then.</p>` : null,
     leftOut === null ? null : html`<p class="soft">${leftOut}</p>`,
     report.double11 === null ? null : verdict(report.double11, machine.cores),
-    means(report),
+    summary(report),
     ratioSection(report),
     speedSection(queries, results),
     growthSection(queries),
@@ -81,12 +74,8 @@ function verdict(double11: Double11, cores: number): Markup {
 ${double11Lines(double11, cores).map((line) => html`<p>${line}</p>`)}</div>`;
 }
 
-function means({ ratios, exactness, overhead }: Report): Content {
-  const lines = [
-    ...ratios.filter(isGeometricMean).map(meanLine),
-    ...exactness.map(exactnessLine),
-    ...(overhead ? [overheadLine(overhead)] : []),
-  ];
+function summary(report: Report): Content {
+  const lines = summaryLines(report);
   return lines.length === 0 ? null : html`<ul>${lines.map((line) => html`<li>${line}</li>`)}</ul>`;
 }
 

@@ -182,3 +182,10 @@ export async function prepareInChild(request: DataRequest): Promise<DataFolder> 
   const child = new Child(`the generator of ${request.fixture}`, {});
   return child.call({ method: "prepare", request }, OPEN_LIMIT_MS) as Promise<DataFolder>;
 }
+
+/** Bytes a second that so many processes read from memory at the same time, each for `ms`. */
+export async function readMemoryInChildren(processes: number, ms: number): Promise<number> {
+  const children = Array.from({ length: processes }, () => new Child("a reader of memory", {}));
+  const speeds = await Promise.all(children.map((child) => child.call({ method: "readMemory", ms })));
+  return (speeds as number[]).reduce((sum, speed) => sum + speed, 0);
+}

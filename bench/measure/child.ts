@@ -1,14 +1,16 @@
 // The child process of a contender, or of several: waits for calls from the parent, one at a time, and answers them.
 //
 // The first call about a contender makes it, the end of the last one is that of the process. `prepare` generates a data
-// file instead (in a process of its own, so that the generator's memory is given back).
+// file instead (in a process of its own, so that the generator's memory is given back), `readMemory` reads memory.
 
 import { UnavailableError } from "../engine/engine.js";
 import { type DataRequest, prepareData } from "../input/data-file.js";
 import { type ContenderSpec, LocalContender } from "./contender.js";
+import { readingSpeed } from "./memory-speed.js";
 
 export type Call =
   | { readonly id: number; readonly method: "prepare"; readonly request: DataRequest }
+  | { readonly id: number; readonly method: "readMemory"; readonly ms: number }
   | ContenderCall;
 
 /** About the contender of that number. */
@@ -27,6 +29,7 @@ const contenders = new Map<number, LocalContender>();
 
 async function answer(call: Call): Promise<unknown> {
   if (call.method === "prepare") return prepareData(call.request);
+  if (call.method === "readMemory") return readingSpeed(call.ms);
   if (call.method === "open") contenders.set(call.contender, new LocalContender(call.spec));
   const contender = contenders.get(call.contender)!;
   if (call.method === "run") return contender.run(call.leastMs);
@@ -44,5 +47,6 @@ process.on("message", async (call: Call) => {
     message = { id: call.id, error: text, unavailable: error instanceof UnavailableError };
   }
   process.send!(message);
-  if ((call.method === "close" && contenders.size === 0) || call.method === "prepare") process.disconnect();
+  const isOnly = call.method === "prepare" || call.method === "readMemory";
+  if (isOnly || (call.method === "close" && contenders.size === 0)) process.disconnect();
 });

@@ -7,6 +7,7 @@ import type { Verdict } from "../measure/verify.js";
 import type { BenchCase, Mode } from "../suite/case.js";
 import { grouped } from "./grouped.js";
 import type { Machine } from "./machine.js";
+import type { MemorySpeed, Scaling } from "./scaling.js";
 
 export interface ResultRow {
   readonly suite: string;
@@ -115,6 +116,10 @@ export interface Report {
   readonly caseSeconds?: readonly CaseSeconds[];
   readonly results: readonly ResultRow[];
   readonly ratios: readonly Ratio[];
+  /** Of more threads, where there are figures of one. */
+  readonly scaling?: readonly Scaling[];
+  /** Where there is `scaling`: what as many threads read from memory. */
+  readonly memory?: readonly MemorySpeed[];
   readonly exactness: readonly Exactness[];
   /** The bench's own part of the times; null where no row has one. */
   readonly overhead?: Overhead | null;
@@ -282,7 +287,7 @@ function rounded(value: number, digits = 3): number {
 }
 
 /** A row whose figure counts. */
-function counts(
+export function counts(
   row: ResultRow,
 ): row is ResultRow & { rowsPerSec: number; rowsPerSecPerCore: number; medianMs: number } {
   return row.verified && row.rowsPerSec !== undefined;

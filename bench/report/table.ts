@@ -5,6 +5,7 @@ import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName } from "../suite/index.js";
 import type { Double11, Exactness, Overhead, Ratio, Report, ResultRow } from "./report.js";
 import { fastestPeer, isGeometricMean, ratioTo, variantOf } from "./report.js";
+import { scalingLines } from "./scaling.js";
 
 type Colours = ReturnType<typeof picocolors.createColors>;
 
@@ -227,12 +228,20 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
     const rows = rowsOf(form);
     if (rows.length > 0) parts.push(table(rows, colours));
   }
-  const means = report.ratios.filter(isGeometricMean);
-  const overhead = report.overhead ? [overheadLine(report.overhead)] : [];
-  const summary = [...means.map(meanLine), ...report.exactness.map(exactnessLine), ...overhead];
+  const summary = summaryLines(report);
   if (summary.length > 0) parts.push(summary.join("\n"));
   if (report.double11 !== null) parts.push(double11Lines(report.double11, machine.cores).join("\n"));
   return `${parts.join("\n\n")}\n`;
+}
+
+/** What all rows say together, a sentence each. */
+export function summaryLines({ ratios, scaling = [], memory = [], exactness, overhead }: Report): string[] {
+  return [
+    ...ratios.filter(isGeometricMean).map(meanLine),
+    ...scalingLines(scaling, memory),
+    ...exactness.map(exactnessLine),
+    ...(overhead ? [overheadLine(overhead)] : []),
+  ];
 }
 
 /** What there was no time for; null when nothing was left out. */
@@ -242,18 +251,18 @@ export function leftOutLine({ budgetSeconds, leftOut = [] }: Report): string | n
 }
 
 /** A geometric mean in words. */
-export function meanLine({ suite, case: name, mode, threads, size, ratio, cases }: Ratio): string {
+function meanLine({ suite, case: name, mode, threads, size, ratio, cases }: Ratio): string {
   const on = threads === 1 ? "1 thread" : `${threads} threads`;
   const variant = variantOf(name);
   const of = size === undefined ? "" : `, ${size.toLocaleString("en-US")} rows`;
   return `${suite}${variant === null ? "" : `@${variant}`}, ${mode}, ${on}${of}: ${times(ratio)} the fastest peer (geometric mean of ${cases === 1 ? "1 case" : `${cases} cases`})`;
 }
 
-export function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
+function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
   return `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`;
 }
 
-export function overheadLine({ share, largest, case: name, engine }: Overhead): string {
+function overheadLine({ share, largest, case: name, engine }: Overhead): string {
   const percent = (of: number) => `${(100 * of).toPrecision(2)} %`;
   return `the bench's own part of the times (its clock, taking results over): ${percent(share)}, and ${percent(largest)} at most (${name}, ${engine})`;
 }
