@@ -6,6 +6,10 @@
 // lengths are as good as random, and a branch on them costs more than the copy. Where results keep codes, texts that
 // came by dictionary are four bytes like any others.
 //
+// Texts that came by dictionary take two loops: their codes are gathered to where their offsets are to stand, then each code
+// makes way for an offset as its text is copied. In one loop each row went through ten addresses, and a million rows of five
+// texts took 1.1 of the time.
+//
 // Tried and lost: runs of rows whose texts lie one after the other copied as one piece. Where a tenth of the rows has
 // no match runs are ten rows long, and where each ends is a branch that is as good as random. Left columns compressed four
 // lanes at a time by shuffles (1.00 of the loop over the list of rows), and texts copied as one 16-byte vector (0.95 to
@@ -17,7 +21,7 @@ import { bitmapGet, bitmapTail } from "../column/bitmap";
 import { Builder, builderSetBit, builderSetNulls } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
-import { Interner, internedAddress, internedLength } from "../group/interner";
+import { Interner, NO_ID, internedLength } from "../group/interner";
 import { copyBytes } from "../memory/copy";
 import {
   CHUNK_MASK,
@@ -92,7 +96,7 @@ export function gatherFrom(self: Store, cells: usize, index: u32, rows: usize, c
   }
   if (builder.dictionary != 0) gatherFixed<u32>(self, offset, cells, count, builder.offsets + ((<usize>start) << 2), padded);
   else if (column.type == <u32>Type.BYTES) {
-    if (column.coded) gatherIds(self, column, cells, count, builder);
+    if (column.coded) gatherIds(self, column, cells, count, builder, padded);
     else gatherTexts(self, offset, cells, count, builder);
   } else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, cells, count, builder);
   else {
@@ -237,24 +241,31 @@ function gatherTexts(self: Store, offset: usize, rows: usize, count: u32, builde
   builder.bytes = <u32>(to - base);
 }
 
-/** Texts whose ids lie in the rows. */
-function gatherIds(self: Store, column: StoreColumn, rows: usize, count: u32, builder: Builder): void {
-  const interner = column.interner;
-  const offset: usize = column.offset;
+/** Texts whose ids lie in the rows; NO_ROW, among others where `padded`, has none. */
+function gatherIds(self: Store, column: StoreColumn, rows: usize, count: u32, builder: Builder, padded: bool): void {
+  const interner = changetype<Interner>(column.interner);
+  const slots = builder.offsets + ((<usize>builder.length + 1) << 2);
+  gatherFixed<u32>(self, column.offset, rows, count, slots, padded);
+  if (padded) {
+    for (let at: usize = 0; at < (<usize>count) << 2; at += 4)
+      if (load<u32>(rows + at) == NO_ROW) store<u32>(slots + at, NO_ID);
+  }
+  const entries = interner.entries;
+  const known = interner.count;
   const base = builder.values;
   const limit = wordLimit();
-  let offsets = builder.offsets + ((<usize>builder.length) << 2);
+  const end = slots + ((<usize>count) << 2);
   let to = base + <usize>builder.bytes;
-  for (let at: u32 = 0; at < count; at++) {
-    const row = load<u32>(rows + ((<usize>at) << 2));
-    if (row != NO_ROW) {
-      const id = load<u32>(storeRow(self, row) + offset);
-      const length: usize = idBytes(interner, id);
-      if (length != 0) copyText(to, internedAddress(interner, id), length, limit);
+  for (let slot = slots; slot < end; slot += 4) {
+    const id = load<u32>(slot);
+    // A null has none.
+    if (id < known) {
+      const entry = load<u64>(entries + ((<usize>id) << 3));
+      const length = <usize>(entry >> 32);
+      copyText(to, <usize>(<u32>entry), length, limit);
       to += length;
     }
-    offsets += 4;
-    store<u32>(offsets, <u32>(to - base));
+    store<u32>(slot, <u32>(to - base));
   }
   builder.bytes = <u32>(to - base);
 }
@@ -402,6 +413,30 @@ function appendViews(builder: Builder, vector: Vector, rows: usize, count: u32):
 }
 
 function appendCodes(builder: Builder, vector: Vector, rows: usize, count: u32): void {
+  const dictionary = vector.dictionary;
+  if (vector.validity != 0 || load<u32>(dictionary) == <u32>Type.LARGE_BYTES) return appendSomeCodes(builder, vector, rows, count);
+  const texts: usize = load<u32>(dictionary, <usize>Column.VALUES);
+  const first =
+    <usize>load<u32>(dictionary, <usize>Column.OFFSETS) + ((<usize>load<u32>(dictionary, <usize>Column.OFFSET)) << 2);
+  const slots = builder.offsets + ((<usize>builder.length + 1) << 2);
+  takeFixed<u32>(vector.values, rows, count, slots);
+  const base = builder.values;
+  const limit = wordLimit();
+  const end = slots + ((<usize>count) << 2);
+  let to = base + <usize>builder.bytes;
+  for (let slot = slots; slot < end; slot += 4) {
+    const pair = load<u64>(first + ((<usize>load<u32>(slot)) << 2));
+    const start = <u32>pair;
+    const length = <usize>(<u32>(pair >> 32) - start);
+    copyText(to, texts + <usize>start, length, limit);
+    to += length;
+    store<u32>(slot, <u32>(to - base));
+  }
+  builder.bytes = <u32>(to - base);
+}
+
+/** The same of codes some of which may be of nulls, or of a dictionary with long offsets. */
+function appendSomeCodes(builder: Builder, vector: Vector, rows: usize, count: u32): void {
   const dictionary = vector.dictionary;
   const validity = vector.validity;
   const base = builder.values;

@@ -437,6 +437,14 @@ function boundTable<T>(self: Keys, bounds: usize): void {
   store<i64>(bounds, high, 8);
 }
 
+/** Widens the bounds by the keys in the table whose head (u32 each at `heads`, `count` of them) is of a row. */
+export function keysBoundsHeld(self: Keys, heads: usize, count: u32, bounds: usize): void {
+  const end = min(changetype<Groups>(self.groups).count, count);
+  for (let group: u32 = 0; group < end; group++) {
+    if (load<u32>(heads + ((<usize>group) << 2)) != 0) keysBoundsOf(self, group, bounds);
+  }
+}
+
 /** Widens the bounds by the value of a number that a row has. */
 export function keysBoundsOf(self: Keys, number: u32, bounds: usize): void {
   let group = number;
@@ -487,7 +495,7 @@ export function keysGreatest(self: Keys): i64 {
 
 /**
  * Copies a head (u32) a number, `count` of them by the numbers that there are, to `fresh`, by those that `keysRange` of
- * these values would give; all keys lie in the range.
+ * these values would give, where all heads are of no row; keys whose head is of one lie in the range.
  */
 export function keysMove(self: Keys, heads: usize, count: u32, fresh: usize, low: i64, range: u32): void {
   let first: u32 = 0;
@@ -508,9 +516,11 @@ export function keysMove(self: Keys, heads: usize, count: u32, fresh: usize, low
 
 function moveTable<T>(groups: Groups, heads: usize, end: u32, fresh: usize, low: i64, range: u32): void {
   for (let group: u32 = 0; group < end; group++) {
+    const head = load<u32>(heads + ((<usize>group) << 2));
+    if (head == 0) continue;
     const value = <i64>load<T>(rowTableRow(groups.table, group));
     const number = isNull(groups, group) ? range : <u32>(value - low);
-    store<u32>(fresh + ((<usize>number) << 2), load<u32>(heads + ((<usize>group) << 2)));
+    store<u32>(fresh + ((<usize>number) << 2), head);
   }
 }
 
@@ -523,11 +533,18 @@ export function keysRange(self: Keys, low: i64, range: u32, keys: u32): void {
   groupsRestart(changetype<Groups>(self.groups));
 }
 
+/** The same of a side that has ended: what is not in the range has no number. */
+export function keysSettle(self: Keys, low: i64, range: u32): void {
+  groupsRestart(changetype<Groups>(self.groups));
+  keysDense(self, low, range);
+}
+
 /** The numbers of a loaded vector; keys outside of the range are looked up, and added where `adds`. False when out of memory. */
 function rangeNumbers(self: Keys, rows: u32, numbers: usize, adds: bool): bool {
   const key = keyColumn(self, 0);
   findDense(self, key, rows, numbers);
-  if (!hasNone(numbers, rows)) return true;
+  const lacks = !adds && changetype<Groups>(self.groups).count == 0;
+  if (lacks || !hasNone(numbers, rows)) return true;
   if (self.elsewhere == 0) {
     self.elsewhere = regionBlock(self.region, ELSEWHERE_SIZE);
     if (self.elsewhere == 0) return false;

@@ -11,6 +11,9 @@
 // A key that lies far from the others (0 for none, say, among numbers from a million on) when the range is made keeps all of
 // them looked up; one that comes afterwards is looked up alone.
 //
+// When one side has ended, and rows of the other still come, all keys that can be met are known. If they are in the table then,
+// be they too few to have been looked at or scattered among the other side's, they are numbered as in a batch.
+//
 // A join by time, which keeps the number of each row, computes them from the next generation on (join-compact.ts).
 //
 // Measured with two streams of 5 million rows, each key once a side, in batches of 65,536: 0.45 of the time of looking
@@ -22,16 +25,19 @@ import {
   Keys,
   keysAreMany,
   keysBounds,
+  keysBoundsHeld,
   keysGreatest,
   keysLeast,
   keysLookLater,
   keysLooked,
+  keysMayRange,
   keysMove,
   keysRange,
+  keysSettle,
 } from "../join/keys";
 import { Store } from "../join/store";
 import { regionBlock, regionFree } from "../memory/region";
-import { DENSE_MOST, DENSE_PER_ROW, Join, joinBounds, joinBoundsBegin, joinHeadCount, joinHeads } from "./join-state";
+import { DENSE_MOST, DENSE_PER_ROW, Join, joinBounds, joinBoundsBegin, joinDenseRange, joinHeadCount, joinHeads } from "./join-state";
 
 /** Between two pushes that keep rows: computes the numbers of keys from now on, where that pays and memory allows. */
 export function joinTighten(self: Join): void {
@@ -57,6 +63,24 @@ export function joinBeginRange(self: Join, known: u32): void {
   if (range != 0) keysRange(keys, self.low0, range, known);
 }
 
+/** A side has ended, and all its rows are indexed: computes the numbers of its keys, where they lie close together and memory allows. */
+export function joinSettle(self: Join, port: u32): void {
+  const keys = changetype<Keys>(self.keys);
+  if (keys.tier != <u32>KeyTier.HASH || !keysMayRange(keys)) return;
+  const bounds = joinBounds(self, port);
+  joinBoundsBegin(self, port);
+  keysBoundsHeld(keys, joinHeads(self, port), joinHeadCount(self, port), bounds);
+  const low = load<i64>(bounds);
+  // No row has a key that anything equals, or null alone.
+  if (load<i64>(bounds, 8) < low) return;
+  const range = joinDenseRange(self, port);
+  const fresh: usize = range == 0 ? 0 : freshHeads(self, range);
+  if (fresh == 0) return;
+  move(self, keys, port, fresh, low, range);
+  keysSettle(keys, low, range);
+  setHeads(self, port, fresh, range);
+}
+
 /** How many values a range takes in which `known` keys lie as bounded, with some room; `low0` is its least then. 0: too many. */
 function chosenRange(self: Join, keys: Keys, known: u32): u32 {
   const most = min<u64>(DENSE_MOST, <u64>known * DENSE_PER_ROW);
@@ -79,27 +103,39 @@ function used(self: Join, range: u32): u32 {
 
 /** Numbers the keys by their distance from `low`. False when out of memory, with nothing changed. */
 function lay(self: Join, keys: Keys, low: i64, range: u32, known: u32): bool {
-  const region = changetype<Store>(self.store0).region;
-  // One for null, and one behind the last (see joinHead).
-  const bytes = (<usize>range + 2) << 2;
-  const fresh0 = regionBlock(region, bytes);
-  const fresh1: usize = fresh0 == 0 ? 0 : regionBlock(region, bytes);
+  const fresh0 = freshHeads(self, range);
+  const fresh1: usize = fresh0 == 0 ? 0 : freshHeads(self, range);
   if (fresh1 == 0) {
-    regionFree(region, fresh0);
+    regionFree(changetype<Store>(self.store0).region, fresh0);
     return false;
   }
   move(self, keys, 0, fresh0, low, range);
   move(self, keys, 1, fresh1, low, range);
   keysRange(keys, low, range, known);
-  self.heads0 = fresh0;
-  self.heads1 = fresh1;
-  self.headCount0 = range + 1;
-  self.headCount1 = range + 1;
+  setHeads(self, 0, fresh0, range);
+  setHeads(self, 1, fresh1, range);
   return true;
 }
 
+/** Heads for a range, null and one behind the last (see joinHead), all of no row; 0 when out of memory. */
+function freshHeads(self: Join, range: u32): usize {
+  const bytes = (<usize>range + 2) << 2;
+  const fresh = regionBlock(changetype<Store>(self.store0).region, bytes);
+  if (fresh != 0) memory.fill(fresh, 0, bytes);
+  return fresh;
+}
+
+function setHeads(self: Join, port: u32, fresh: usize, range: u32): void {
+  if (port == 0) {
+    self.heads0 = fresh;
+    self.headCount0 = range + 1;
+  } else {
+    self.heads1 = fresh;
+    self.headCount1 = range + 1;
+  }
+}
+
 function move(self: Join, keys: Keys, port: u32, fresh: usize, low: i64, range: u32): void {
-  memory.fill(fresh, 0, (<usize>range + 2) << 2);
   const heads = joinHeads(self, port);
   keysMove(keys, heads, joinHeadCount(self, port), fresh, low, range);
   regionFree(changetype<Store>(self.store0).region, heads);

@@ -61,6 +61,7 @@ import {
   joinStore,
   joinTier,
 } from "./join-state";
+import { joinSettle } from "./join-range";
 import { timeAdvance } from "./join-time";
 import { joinPending } from "./join";
 import { Operator } from "./operator";
@@ -414,6 +415,7 @@ function index(context: usize, self: Join): i32 {
     if (joinTier(self) == <u32>KeyTier.UNDECIDED) joinDecide(self, port);
     if (!joinReserveHeads(self, port, keysSpan(keys)) || !joinIndexSome(self, port)) return failMemory(context, 0);
     if (joinIndexed(self, port) < joinStore(self, port).rows) return 0;
+    joinSettle(self, port);
   }
   if (port == 0) self.closed0 = 1;
   else self.closed1 = 1;

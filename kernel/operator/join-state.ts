@@ -319,14 +319,19 @@ export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers:
 
 /** Ends the wait: a port has ended and the other is empty, so its keys may take the dense index. */
 export function joinDecide(self: Join, port: u32): void {
-  const keys = changetype<Keys>(self.keys);
+  const range = joinDenseRange(self, port);
+  if (range != 0) keysDense(changetype<Keys>(self.keys), port == 0 ? self.low0 : self.low1, range);
+  else keysHash(changetype<Keys>(self.keys));
+}
+
+/** Numbers of a dense index of the port's keys, whose bounds were collected; 0: it would take too many. */
+export function joinDenseRange(self: Join, port: u32): u32 {
   const low = port == 0 ? self.low0 : self.low1;
   const high = port == 0 ? self.high0 : self.high1;
   const rows: u64 = joinStore(self, port).rows;
   const distance: u64 = high < low ? 0 : <u64>(high - low);
-  if (distance < min<u64>(DENSE_MOST, max<u64>(DENSE_ALWAYS, rows * DENSE_PER_ROW))) {
-    keysDense(keys, low, <u32>distance + 1);
-  } else keysHash(keys);
+  const fits = distance < min<u64>(DENSE_MOST, max<u64>(DENSE_ALWAYS, rows * DENSE_PER_ROW));
+  return fits ? <u32>distance + 1 : 0;
 }
 
 /** Indexes kept rows of a port, at most INDEX_ROWS of them; false when out of memory, with what is done kept. */
