@@ -42,7 +42,7 @@ export class RowWindow {
   /** Bits of a row's number in which those of a part differ. */
   shift: u32;
   rows: usize;
-  /** The store of copies, and, u32 each, where it has each row. */
+  /** The store of copies, and, u32 each, where the copy of each row lies. */
   copies: usize;
   cells: usize;
   /** Where rows lie, and where their copies will, in the order of parts, u32 each; u32 a part. */
@@ -89,11 +89,12 @@ export function windowCopy(self: RowWindow, kept: Store, count: u32): void {
   const end = (<usize>count) << 2;
   const bytes = kept.rowBytes;
   const target: usize = load<u32>(changetype<Store>(self.copies).rowChunks);
+  // What is read of a row that is not there is made null later.
+  const none = <u32>storeRow(kept, 0);
   for (let at: usize = 0; at < end; at += 4) {
     const row = load<u32>(rows + at);
-    const there = row != NO_ROW;
-    store<u32>(self.cells + at, there ? <u32>(at >> 2) : NO_ROW);
-    if (!there) continue;
+    store<u32>(self.cells + at, row == NO_ROW ? none : <u32>(target + (at >> 2) * bytes));
+    if (row == NO_ROW) continue;
     const part = parts + ((<usize>(row >> shift)) << 2);
     store<u32>(part, load<u32>(part) + 1);
   }

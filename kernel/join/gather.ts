@@ -1,7 +1,7 @@
 // Gathering: rows of a store, in any order, or of the vector at hand, to the end of a result column.
 //
 // One column at a time, so that the loop is over one type and the rows of a step (2,048) stay in the cache
-// from column to column, as the kept rows themselves do. A store of one chunk needs no look at the table of chunks.
+// from column to column, as the kept rows themselves do. Where each row lies is found once for all columns.
 // Texts of up to 16 bytes are copied as two words whatever their length, where memory goes on far enough: their
 // lengths are as good as random, and a branch on them costs more than the copy. Where results keep codes, texts that
 // came by dictionary are four bytes like any others.
@@ -74,50 +74,86 @@ export function gatherBound(self: Store, index: u32, count: u32): u64 {
   return <u64>longest * <u64>count;
 }
 
-/**
- * Appends `count` rows to a builder that has room for them and for their texts (and TEXT_SLACK). Where `padded`,
- * some may be NO_ROW, whose values are null. A builder with a dictionary has that of the column (storeDictionary).
- */
-export function gather(self: Store, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
-  gatherFrom(self, rows, index, rows, count, builder, padded);
+/** Where the listed rows lie, u32 each to `cells`, as every column's loop wants it; row 0's place for NO_ROW, which is read in vain. */
+export function gatherCells(self: Store, rows: usize, count: u32, cells: usize): void {
+  const end = rows + ((<usize>count) << 2);
+  const chunks = self.rowChunks;
+  const stride = self.rowBytes;
+  if (self.rowFirst > CHUNK_MASK) {
+    for (; rows < end; rows += 4) {
+      const row = readable(load<u32>(rows));
+      const chunk: usize = load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2));
+      store<u32>(cells, <u32>(chunk + <usize>(row & CHUNK_MASK) * stride));
+      cells += 4;
+    }
+    return;
+  }
+  if (self.rows == 0) return;
+  const first = load<u32>(chunks);
+  if (ASC_FEATURE_SIMD) {
+    const begin = i32x4.splat(<i32>first);
+    const bytes = i32x4.splat(<i32>stride);
+    const none = i32x4.splat(<i32>NO_ROW);
+    for (; rows + 16 <= end; rows += 16) {
+      const four = v128.load(rows);
+      v128.store(cells, i32x4.add(begin, i32x4.mul(v128.andnot(four, i32x4.eq(four, none)), bytes)));
+      cells += 16;
+    }
+  }
+  for (; rows < end; rows += 4) {
+    store<u32>(cells, first + readable(load<u32>(rows)) * <u32>stride);
+    cells += 4;
+  }
 }
 
 /**
- * The same of rows that were copied beside each other (gather-rows.ts): `cells` lists them in the store of copies, `rows`
- * in that which they are from, whose validity it is.
+ * Appends `count` rows to a builder that has room for them and for their texts (and TEXT_SLACK): `cells` says where they
+ * lie (`gatherCells`), `rows` which they are. Where `padded`, some may be NO_ROW, whose values are null. A builder with a
+ * dictionary has that of the column (storeDictionary). Rows that were copied beside each other (gather-rows.ts) lie
+ * there, but have the validity of those that they are from.
  */
-export function gatherFrom(self: Store, cells: usize, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
+export function gather(self: Store, cells: usize, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
   const column = storeColumn(self, index);
   const offset: usize = column.offset;
-  const start = builder.length;
   if (padded && self.rows == 0) {
     appendNulls(builder, count);
     return;
   }
-  if (builder.dictionary != 0) gatherFixed<u32>(self, offset, cells, count, builder.offsets + ((<usize>start) << 2), padded);
+  if (builder.dictionary != 0) gatherFixed<u32>(offset, cells, count, gatherTarget(builder, 4));
   else if (column.type == <u32>Type.BYTES) {
-    if (column.coded) gatherIds(self, column, cells, count, builder, padded);
-    else gatherTexts(self, offset, cells, count, builder);
-  } else if (column.type == <u32>Type.BOOL) gatherBits(self, offset, cells, count, builder);
+    if (column.coded) gatherIds(column, cells, rows, count, builder, padded);
+    else gatherTexts(offset, cells, rows, count, builder, padded);
+  } else if (column.type == <u32>Type.BOOL) gatherBits(offset, cells, count, builder);
   else {
-    const target = builder.values + <usize>start * <usize>column.width;
+    const target = gatherTarget(builder, column.width);
     switch (column.width) {
       case 1:
-        gatherFixed<u8>(self, offset, cells, count, target, padded);
+        gatherFixed<u8>(offset, cells, count, target);
         break;
       case 2:
-        gatherFixed<u16>(self, offset, cells, count, target, padded);
+        gatherFixed<u16>(offset, cells, count, target);
         break;
       case 4:
-        gatherFixed<u32>(self, offset, cells, count, target, padded);
+        gatherFixed<u32>(offset, cells, count, target);
         break;
       case 8:
-        gatherFixed<u64>(self, offset, cells, count, target, padded);
+        gatherFixed<u64>(offset, cells, count, target);
         break;
       default:
-        gatherWide(self, offset, cells, count, target);
+        gatherWide(offset, cells, count, target);
     }
   }
+  gatherFinish(column, rows, count, builder, padded);
+}
+
+/** Where the next words of `width` bytes of a column go: values, or codes. */
+export function gatherTarget(builder: Builder, width: u32): usize {
+  return (builder.dictionary != 0 ? builder.offsets : builder.values) + <usize>builder.length * <usize>width;
+}
+
+/** The listed rows' values are there: says so, and which are null. */
+export function gatherFinish(column: StoreColumn, rows: usize, count: u32, builder: Builder, padded: bool): void {
+  const start = builder.length;
   builder.length = start + count;
   if (column.nullable || padded) gatherNulls(column, rows, count, builder, start);
 }
@@ -144,89 +180,46 @@ function readable(row: u32): u32 {
   return row == NO_ROW ? 0 : row;
 }
 
-function gatherFixed<T>(
-  self: Store,
-  offset: usize,
-  rows: usize,
-  count: u32,
-  target: usize,
-  padded: bool,
-): void {
-  const chunks = self.rowChunks;
-  const stride = self.rowBytes;
+function gatherFixed<T>(offset: usize, cells: usize, count: u32, target: usize): void {
   const end = target + <usize>count * sizeof<T>();
-  if (self.rowFirst <= CHUNK_MASK) {
-    const values = <usize>load<u32>(chunks) + offset;
-    const fours = target + <usize>(count & ~3) * sizeof<T>();
-    if (padded) {
-      for (; target < fours; target += 4 * sizeof<T>()) {
-        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows)) * stride));
-        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows, 4)) * stride), sizeof<T>());
-        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows, 8)) * stride), 2 * sizeof<T>());
-        store<T>(target, load<T>(values + <usize>readable(load<u32>(rows, 12)) * stride), 3 * sizeof<T>());
-        rows += 16;
-      }
-    } else {
-      for (; target < fours; target += 4 * sizeof<T>()) {
-        store<T>(target, load<T>(values + <usize>load<u32>(rows) * stride));
-        store<T>(target, load<T>(values + <usize>load<u32>(rows, 4) * stride), sizeof<T>());
-        store<T>(target, load<T>(values + <usize>load<u32>(rows, 8) * stride), 2 * sizeof<T>());
-        store<T>(target, load<T>(values + <usize>load<u32>(rows, 12) * stride), 3 * sizeof<T>());
-        rows += 16;
-      }
-    }
-    for (; target < end; target += sizeof<T>()) {
-      store<T>(target, load<T>(values + <usize>readable(load<u32>(rows)) * stride));
-      rows += 4;
-    }
-    return;
-  }
-  if (!padded) {
-    const pairs = target + <usize>(count & ~1) * sizeof<T>();
-    for (; target < pairs; target += 2 * sizeof<T>()) {
-      const first = load<u32>(rows);
-      const second = load<u32>(rows, 4);
-      const one = <usize>load<u32>(chunks + ((<usize>(first >> CHUNK_SHIFT)) << 2)) + offset;
-      const two = <usize>load<u32>(chunks + ((<usize>(second >> CHUNK_SHIFT)) << 2)) + offset;
-      store<T>(target, load<T>(one + <usize>(first & CHUNK_MASK) * stride));
-      store<T>(target, load<T>(two + <usize>(second & CHUNK_MASK) * stride), sizeof<T>());
-      rows += 8;
-    }
+  const fours = target + <usize>(count & ~3) * sizeof<T>();
+  for (; target < fours; target += 4 * sizeof<T>()) {
+    store<T>(target, load<T>(<usize>load<u32>(cells) + offset));
+    store<T>(target, load<T>(<usize>load<u32>(cells, 4) + offset), sizeof<T>());
+    store<T>(target, load<T>(<usize>load<u32>(cells, 8) + offset), 2 * sizeof<T>());
+    store<T>(target, load<T>(<usize>load<u32>(cells, 12) + offset), 3 * sizeof<T>());
+    cells += 16;
   }
   for (; target < end; target += sizeof<T>()) {
-    const row = readable(load<u32>(rows));
-    const chunk = <usize>load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2)) + offset;
-    store<T>(target, load<T>(chunk + <usize>(row & CHUNK_MASK) * stride));
-    rows += 4;
+    store<T>(target, load<T>(<usize>load<u32>(cells) + offset));
+    cells += 4;
   }
 }
 
-function gatherWide(self: Store, offset: usize, rows: usize, count: u32, target: usize): void {
+function gatherWide(offset: usize, cells: usize, count: u32, target: usize): void {
   for (let at: u32 = 0; at < count; at++) {
-    const from = storeRow(self, readable(load<u32>(rows + ((<usize>at) << 2)))) + offset;
+    const from = <usize>load<u32>(cells + ((<usize>at) << 2)) + offset;
     store<u64>(target, load<u64>(from));
     store<u64>(target, load<u64>(from, 8), 8);
     target += 16;
   }
 }
 
-function gatherBits(self: Store, offset: usize, rows: usize, count: u32, builder: Builder): void {
+function gatherBits(offset: usize, cells: usize, count: u32, builder: Builder): void {
   const start = builder.length;
-  for (let at: u32 = 0; at < count; at++) {
-    const row = readable(load<u32>(rows + ((<usize>at) << 2)));
-    builderSetBit(builder, start + at, load<u8>(storeRow(self, row) + offset));
-  }
+  for (let at: u32 = 0; at < count; at++)
+    builderSetBit(builder, start + at, load<u8>(<usize>load<u32>(cells + ((<usize>at) << 2)) + offset));
 }
 
-function gatherTexts(self: Store, offset: usize, rows: usize, count: u32, builder: Builder): void {
+function gatherTexts(offset: usize, cells: usize, rows: usize, count: u32, builder: Builder, padded: bool): void {
   const base = builder.values;
   const limit = wordLimit();
+  const end = cells + ((<usize>count) << 2);
   let offsets = builder.offsets + ((<usize>builder.length) << 2);
   let to = base + <usize>builder.bytes;
-  for (let at: u32 = 0; at < count; at++) {
-    const row = load<u32>(rows + ((<usize>at) << 2));
-    if (row != NO_ROW) {
-      const cell = storeRow(self, row) + offset;
+  for (; cells < end; cells += 4) {
+    if (!padded || load<u32>(rows) != NO_ROW) {
+      const cell = <usize>load<u32>(cells) + offset;
       const length = load<u32>(cell);
       if (length <= SHORT_TEXT) {
         const tail = load<u64>(cell, 12);
@@ -235,6 +228,7 @@ function gatherTexts(self: Store, offset: usize, rows: usize, count: u32, builde
       } else copyText(to, load<u32>(cell, 8), length, limit);
       to += <usize>length;
     }
+    rows += 4;
     offsets += 4;
     store<u32>(offsets, <u32>(to - base));
   }
@@ -242,10 +236,10 @@ function gatherTexts(self: Store, offset: usize, rows: usize, count: u32, builde
 }
 
 /** Texts whose ids lie in the rows; NO_ROW, among others where `padded`, has none. */
-function gatherIds(self: Store, column: StoreColumn, rows: usize, count: u32, builder: Builder, padded: bool): void {
+function gatherIds(column: StoreColumn, cells: usize, rows: usize, count: u32, builder: Builder, padded: bool): void {
   const interner = changetype<Interner>(column.interner);
   const slots = builder.offsets + ((<usize>builder.length + 1) << 2);
-  gatherFixed<u32>(self, column.offset, rows, count, slots, padded);
+  gatherFixed<u32>(column.offset, cells, count, slots);
   if (padded) {
     for (let at: usize = 0; at < (<usize>count) << 2; at += 4)
       if (load<u32>(rows + at) == NO_ROW) store<u32>(slots + at, NO_ID);

@@ -323,7 +323,16 @@ function findTexts(key: KeyColumn, vector: Vector, rows: u32): bool {
 function textNumbers(self: Keys, rows: u32, numbers: usize): void {
   const key = keyColumn(self, 0);
   const none: u32 = self.nullsEqual ? 0 : NO_KEY;
-  for (let row: u32 = 0; row < rows; row++) {
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD && key.validity == 0) {
+    const absent = i32x4.splat(<i32>NO_ID);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const ids = v128.load(key.values + ((<usize>row) << 2));
+      const number = v128.or(i32x4.add(ids, i32x4.splat(1)), i32x4.eq(ids, absent));
+      v128.store(numbers + ((<usize>row) << 2), number);
+    }
+  }
+  for (; row < rows; row++) {
     const at: usize = (<usize>row) << 2;
     const id = load<u32>(key.values + at);
     let number = id == NO_ID ? NO_KEY : id + 1;

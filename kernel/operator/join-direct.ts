@@ -35,7 +35,8 @@ import {
   programRun,
 } from "../expression/program";
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
-import { ROUGH_BYTES, TEXT_SLACK, appendRows, gatherBound, gatherBytes, gatherFrom } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendRows, gatherBound, gatherBytes, gatherCells } from "../join/gather";
+import { gatherColumns } from "../join/gather-together";
 import { LARGE_STORE, RowWindow, windowCopy, windowCreate } from "../join/gather-rows";
 import { Keys, keysFind } from "../join/keys";
 import { Store, storeColumn, storeDictionary, storeMatched } from "../join/store";
@@ -220,7 +221,11 @@ export function joinDirectAppend(self: Join, port: u32, program: usize, count: u
     if (found == count && (vector.dictionary == 0 || builder.dictionary != 0)) builderAppendVector(builder, vector, count);
     else appendRows(builder, vector, mine, found);
   }
-  if (window == 0) return appendKept(self, 1 - port, joinStore(self, 1 - port), theirs, theirs, found);
+  if (window == 0) {
+    const kept = joinStore(self, 1 - port);
+    gatherCells(kept, theirs, found, self.cells);
+    return appendKept(self, 1 - port, kept, self.cells, theirs, found);
+  }
   const rows = changetype<RowWindow>(window);
   memory.copy(rows.rows + ((<usize>rows.count) << 2), theirs, (<usize>found) << 2);
   rows.count += found;
@@ -235,7 +240,7 @@ function appendWindow(self: Join, port: u32, window: RowWindow): bool {
   return appendKept(self, 1 - port, changetype<Store>(window.copies), window.cells, window.rows, count);
 }
 
-/** Writes the columns of a side's rows, which are listed at `rows`, and as `cells` of a store at hand. False when out of memory. */
+/** Writes the columns of a side's rows, which are listed at `rows`, and lie where `cells` says. False when out of memory. */
 function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usize, count: u32): bool {
   if (count == 0) return true;
   const padded = joinPreserves(self, 1 - side);
@@ -246,12 +251,12 @@ function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usiz
     const at = load<u32>(column, 4);
     if (builder.type == <u32>Type.BYTES && builder.dictionary == 0 && kept.rows != 0) {
       let bytes = gatherBound(kept, at, count);
-      if (bytes > ROUGH_BYTES) bytes = gatherBytes(kept, at, cells, count);
+      if (bytes > ROUGH_BYTES) bytes = gatherBytes(joinStore(self, side), at, rows, count);
       bytes += <u64>TEXT_SLACK;
       if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
     }
-    gatherFrom(kept, cells, at, rows, count, builder, padded);
   }
+  gatherColumns(kept, side, self.columns, self.columnCount, self.output, cells, rows, count, padded);
   return true;
 }
 

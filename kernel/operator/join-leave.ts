@@ -14,7 +14,7 @@ import { Abi, Type } from "../abi/layout";
 import { JoinFlag } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { Builder, builderReserveBytes, builderSetBit, outputColumn, outputCreate, outputDescribe, outputReset } from "../column/builder";
-import { TEXT_SLACK, gather, gatherBytes } from "../join/gather";
+import { TEXT_SLACK, gather, gatherBytes, gatherCells } from "../join/gather";
 import { Store, storeColumn, storeMatched } from "../join/store";
 import { fail, failMemory } from "../memory/context";
 import { Join, Phase, STEP, joinClosed, joinFilters, joinOf, joinStore } from "./join-state";
@@ -102,19 +102,20 @@ function fill(self: Join, port: u32, output: usize, most: u32): i64 {
       store<u32>(rows + ((<usize>found) << 2), row);
       found += skips && load<u8>(storeMatched(kept, row)) ? 0 : 1;
     }
-    if (found != 0 && !append(kept, rows, found, output, matched)) return -1;
+    if (found != 0 && !append(kept, self.cells, rows, found, output, matched)) return -1;
   }
   return <i64>row;
 }
 
-function append(kept: Store, rows: usize, count: u32, output: usize, matched: Builder): bool {
+function append(kept: Store, cells: usize, rows: usize, count: u32, output: usize, matched: Builder): bool {
+  gatherCells(kept, rows, count, cells);
   for (let index: u32 = 0; index < kept.columnCount; index++) {
     const builder = outputColumn(output, index);
     if (builder.type == <u32>Type.BYTES) {
       const bytes = gatherBytes(kept, index, rows, count) + <u64>TEXT_SLACK;
       if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(output), builder, <usize>bytes)) return false;
     }
-    gather(kept, index, rows, count, builder, false);
+    gather(kept, cells, index, rows, count, builder, false);
   }
   for (let at: u32 = 0; at < count; at++)
     builderSetBit(matched, matched.length + at, load<u8>(storeMatched(kept, load<u32>(rows + ((<usize>at) << 2)))));

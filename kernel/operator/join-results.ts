@@ -21,7 +21,8 @@ import {
 } from "../column/builder";
 import { Vector } from "../column/vector";
 import { programBind, programOutput, programRun } from "../expression/program";
-import { ROUGH_BYTES, TEXT_SLACK, appendNulls, gather, gatherBound, gatherBytes } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendNulls, gatherBound, gatherBytes, gatherCells } from "../join/gather";
+import { gatherColumns } from "../join/gather-together";
 import { KeyTier, Keys, NO_KEY, keysSpan } from "../join/keys";
 import { ledgerClose } from "../join/ledger";
 import { Store, storeColumn, storeFree, storeMatched, storeNext } from "../join/store";
@@ -507,13 +508,21 @@ function reserveTexts(self: Join, output: usize, columns: usize, count: u32, fro
 }
 
 function append(self: Join, output: usize, columns: usize, count: u32, from: u32, rows: u32): void {
-  const skip: usize = (<usize>from) << 2;
-  const lacks = self.changes != 0 && self.type != <u32>JoinType.INNER;
+  appendSide(self, 0, output, columns, count, from, rows);
+  appendSide(self, 1, output, columns, count, from, rows);
+}
+
+/** The columns of one side. */
+function appendSide(self: Join, side: u32, output: usize, columns: usize, count: u32, from: u32, rows: u32): void {
+  const kept = joinStore(self, side);
+  if (((self.sides >> side) & 1) != 0) {
+    const listed = (side == 0 ? self.found0 : self.found1) + ((<usize>from) << 2);
+    const lacks = self.changes != 0 && self.type != <u32>JoinType.INNER;
+    gatherCells(kept, listed, rows, self.cells);
+    gatherColumns(kept, side, columns, count, output, self.cells, listed, rows, lacks || (side == 1 && self.padded != 0));
+    return;
+  }
   for (let index: u32 = 0; index < count; index++) {
-    const column = columns + <usize>index * 8;
-    const port = load<u32>(column);
-    const builder = outputColumn(output, index);
-    if (((self.sides >> port) & 1) == 0) appendNulls(builder, rows);
-    else gather(joinStore(self, port), load<u32>(column, 4), (port == 0 ? self.found0 : self.found1) + skip, rows, builder, lacks || (port == 1 && self.padded != 0));
+    if (load<u32>(columns + <usize>index * 8) == side) appendNulls(outputColumn(output, index), rows);
   }
 }

@@ -90,6 +90,8 @@ export class Join {
   /** Rows found, of port 0 and of port 1: u32 each. */
   found0: usize;
   found1: usize;
+  /** Where the rows of one side lie that are being gathered: u32 each. */
+  cells: usize;
   /** Pairs that the residual and the flags have not seen. */
   candidates: u32;
   /** Rows of the step that are ready, and how many of them have left; bit p: port p takes part. */

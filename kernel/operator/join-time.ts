@@ -295,18 +295,32 @@ function sweepBackward(self: Join, time: TimeJoin): u32 {
 
 /** Right rows up to a time become the latest of their keys. */
 export function timeTake(self: Join, time: TimeJoin, until: i64): void {
-  const other = joinStore(self, 1);
-  for (; time.at1 < time.dueCount1; time.at1++) {
-    const row = rowAt(time.due1, time.at1);
-    const moment = timeAt(time.times1, row);
-    if (moment > until) return;
+  const times = time.times1;
+  const due = time.due1;
+  const end = time.dueCount1;
+  const heads = self.heads1;
+  let at = time.at1;
+  // Rows of one time follow each other; what came before the first of a sweep is not known here.
+  let last = at == 0 ? NO_TIME : timeAt(times, rowAt(due, at - 1));
+  for (let first = at == 0; at < end; at++) {
+    const row = rowAt(due, at);
+    const moment = timeAt(times, row);
+    if (moment > until) break;
     // Right rows without a key match nothing and never leave: none of them has waited.
-    const head = self.heads1 + ((<usize>rowAt(time.numbers1, row)) << 2);
-    const before = load<u32>(head);
+    const head = heads + ((<usize>rowAt(time.numbers1, row)) << 2);
     // Of rows of one time the last by content counts.
-    if (before != 0 && timeAt(time.times1, before - 1) == moment && storeCompare(other, before - 1, row) > 0) continue;
-    store<u32>(head, row + 1);
+    if ((moment != last && !first) || !isOutdone(self, time, head, row)) store<u32>(head, row + 1);
+    last = moment;
+    first = false;
   }
+  time.at1 = at;
+}
+
+/** Whether the row at the head is of the same time, and counts before this one. */
+function isOutdone(self: Join, time: TimeJoin, head: usize, row: u32): bool {
+  const before = load<u32>(head);
+  if (before == 0 || timeAt(time.times1, before - 1) != timeAt(time.times1, row)) return false;
+  return storeCompare(joinStore(self, 1), before - 1, row) > 0;
 }
 
 /** The time of the right row that `timeTake` takes next; END when there is none. */

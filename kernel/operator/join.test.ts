@@ -302,6 +302,37 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     if (!kept) expect(copies.bytes).toBeGreaterThan(plain.bytes);
   }
 
+  test("columns beside each other in a row, of any widths and in any order", { timeout: 60_000 }, () => {
+    const type = fc.constantFrom<DataType>(int32, int64, float64, int16, utf8, dictionary(utf8, int32));
+    const side = fc
+      .tuple(fc.array(type, { maxLength: 10, size: "max" }), fc.integer({ min: 1, max: 60 }), fc.boolean())
+      .map(([others, rows, repeats]) => {
+        const values = (of: DataType, seed: number) => fc.sample(valuesOf(of), { numRuns: rows, seed });
+        const keys = Array.from({ length: rows }, (_, row) => BigInt((row * 7) % (repeats ? 9 : 61)));
+        return { types: [int32, ...others], table: [keys, ...others.map(values)] as Table };
+      });
+    fc.assert(
+      fc.property(
+        side,
+        side,
+        feedsOf,
+        fc.constantFrom(...HOWS),
+        fc.boolean(),
+        fc.boolean(),
+        (a, b, feeds, how, kept, buildFirst) => {
+          const query: JoinQuery = { types: [a.types, b.types], keys: 1, how, kept, buildFirst };
+          const tables = [a.table, b.table] as [Table, Table];
+          const first = { port: 1, rows: -1 };
+          for (const order of [feeds, [{ port: 1, rows: 65536 }, first]]) {
+            const got = run({ query, tables, feeds: order, maxRows: 65536 });
+            expect(multiset(got)).toEqual(multiset(expectedJoin(query, tables)));
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
   test("rows of every width are copied before their columns are gathered", () => {
     for (let columns = 0; columns <= 18; columns++) {
       const types = Array.from({ length: columns }, () => int32);

@@ -236,9 +236,10 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   const numbered = self.time == 0 && self.changes == 0 ? STEP : <u32>Abi.MORSEL_ROWS;
   self.numbers = regionBlock(operator, (<usize>numbered) << 2);
   const found = self.changes != 0 ? FOUND_ROWS : STEP;
-  self.found0 = regionBlock(operator, <usize>found * 8);
+  self.found0 = regionBlock(operator, <usize>found * 12);
   if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
   self.found1 = self.found0 + <usize>found * 4;
+  self.cells = self.found0 + <usize>found * 8;
   const types = regionCut(operator, <usize>self.keyCount * 4 + 4);
   if (types == 0) return false;
   for (let key: u32 = 0; key < self.keyCount; key++)
