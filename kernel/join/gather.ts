@@ -8,7 +8,7 @@
 //
 // Texts that came by dictionary take two loops: their codes are gathered to where their offsets are to stand, then each code
 // makes way for an offset as its text is copied. In one loop each row went through ten addresses, and a million rows of five
-// texts took 1.1 of the time.
+// texts took 1.06 of the time.
 //
 // Tried and lost: runs of rows whose texts lie one after the other copied as one piece. Where a tenth of the rows has
 // no match runs are ten rows long, and where each ends is a branch that is as good as random. Left columns compressed four
@@ -275,6 +275,14 @@ function copyText(to: usize, from: usize, length: usize, limit: usize): void {
     store<u64>(to, load<u64>(from));
     store<u64>(to, tail, 8);
   } else copyBytes(to, from, length);
+}
+
+/** Whether any of the listed rows is not there. */
+export function gatherLacks(rows: usize, count: u32): bool {
+  for (let at: u32 = 0; at < count; at += 64) {
+    if (missing(rows + ((<usize>at) << 2), min<u32>(64, count - at)) != 0) return true;
+  }
+  return false;
 }
 
 function gatherNulls(column: StoreColumn, rows: usize, count: u32, builder: Builder, start: u32): void {

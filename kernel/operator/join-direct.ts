@@ -35,7 +35,7 @@ import {
   programRun,
 } from "../expression/program";
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
-import { ROUGH_BYTES, TEXT_SLACK, appendRows, gatherBound, gatherBytes, gatherCells } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendRows, gatherBound, gatherBytes, gatherCells, gatherLacks } from "../join/gather";
 import { gatherColumns } from "../join/gather-together";
 import { LARGE_STORE, RowWindow, windowCopy, windowCreate } from "../join/gather-rows";
 import { Keys, keysFind } from "../join/keys";
@@ -243,7 +243,7 @@ function appendWindow(self: Join, port: u32, window: RowWindow): bool {
 /** Writes the columns of a side's rows, which are listed at `rows`, and lie where `cells` says. False when out of memory. */
 function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usize, count: u32): bool {
   if (count == 0) return true;
-  const padded = joinPreserves(self, 1 - side);
+  const padded = joinPreserves(self, 1 - side) && gatherLacks(rows, count);
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     if (load<u32>(column) != side) continue;
