@@ -347,6 +347,7 @@ export class Kernel {
   }
 
   /**
+   * @internal
    * Keeps an object that is done, the last one of its class. With the last object of a class V8 forgets what such objects
    * look like when it collects garbage, and drops all optimised code that has read them: without this the next query
    * begins in the interpreter, and the compiler takes the cores that its workers are to have (two of them on two cores took
