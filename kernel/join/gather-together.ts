@@ -37,8 +37,7 @@ export function gatherColumns(
     if (load<u32>(columns + <usize>index * 8) == side) start = min(start, outputColumn(output, index).length);
   }
   if (ASC_FEATURE_SIMD && self.rows != 0 && self.rowBytes >= 16 && count >= 4) {
-    gatherEights(self, side, columns, columnCount, output, start, cells, rows, count, padded);
-    gatherFours(self, side, columns, columnCount, output, start, cells, rows, count, padded);
+    gatherNeighbours(self, side, columns, columnCount, output, start, cells, rows, count, padded);
   }
   for (let index: u32 = 0; index < columnCount; index++) {
     const column = columns + <usize>index * 8;
@@ -72,30 +71,8 @@ function target(output: usize, index: u32, width: u32): usize {
   return index == NONE ? 0 : gatherTarget(outputColumn(output, index), width);
 }
 
-function gatherEights(
-  self: Store,
-  side: u32,
-  columns: usize,
-  columnCount: u32,
-  output: usize,
-  start: u32,
-  cells: usize,
-  rows: usize,
-  count: u32,
-  padded: bool,
-): void {
-  for (let offset: u32 = 0; offset + 16 <= <u32>self.rowBytes; offset += 8) {
-    const first = find(self, side, columns, columnCount, output, start, 8, offset);
-    if (first == NONE) continue;
-    const second = find(self, side, columns, columnCount, output, start, 8, offset + 8);
-    if (second == NONE) continue;
-    takeEights(offset, cells, count, target(output, first, 8), target(output, second, 8));
-    finish(self, columns, output, first, rows, count, padded);
-    finish(self, columns, output, second, rows, count, padded);
-  }
-}
-
-function gatherFours(
+/** Those whose words of eight bytes, or of four, are neighbours: each pair of the former, and two to four of the latter. */
+function gatherNeighbours(
   self: Store,
   side: u32,
   columns: usize,
@@ -108,6 +85,15 @@ function gatherFours(
   padded: bool,
 ): void {
   const last = <u32>self.rowBytes - 16;
+  for (let offset: u32 = 0; offset <= last; offset += 8) {
+    const first = find(self, side, columns, columnCount, output, start, 8, offset);
+    if (first == NONE) continue;
+    const second = find(self, side, columns, columnCount, output, start, 8, offset + 8);
+    if (second == NONE) continue;
+    takeEights(offset, cells, count, target(output, first, 8), target(output, second, 8));
+    finish(self, columns, output, first, rows, count, padded);
+    finish(self, columns, output, second, rows, count, padded);
+  }
   for (let from: u32 = 0; from < <u32>self.rowBytes; from += 4) {
     if (find(self, side, columns, columnCount, output, start, 4, from) == NONE) continue;
     const offset = min(from, last);
