@@ -545,10 +545,7 @@ export class Engine {
         throw engine.#explained(error, opened?.pipeline ?? null, kernel);
       } finally {
         if (!isComplete) boundary.close(new ClosedError("the run is over: there is nothing to save"));
-        share.close();
-        engine.#runs.delete(controller);
-        engine.#log.end(record, isComplete);
-        for (const done of [share, record]) base.retire(done);
+        engine.#leave(controller, share, record, isComplete);
         await opened?.pipeline.abandon();
         if (opened !== null) engine.#pipelines.delete(opened.pipeline);
         if (opened !== null && kernel.isAlive) last = withGone({ ...opened.pipeline.state, stateBytes: 0 });
@@ -650,12 +647,18 @@ export class Engine {
       isComplete = true;
       return result;
     } finally {
-      share.close();
-      this.#runs.delete(run);
-      this.#log.end(record, isComplete);
-      for (const done of [share, record]) this.#kernel.retire(done);
+      this.#leave(run, share, record, isComplete);
       this.#memory.look();
     }
+  }
+
+  /** A run is over: it takes no more turns, and counts as one that has been. */
+  #leave(run: AbortController, share: Share, record: QueryRecord, isComplete: boolean): void {
+    share.close();
+    this.#runs.delete(run);
+    this.#log.end(record, isComplete);
+    this.#kernel.retire(share);
+    this.#kernel.retire(record);
   }
 
   async #open(kernel: Kernel, plan: Plan<unknown>, inputs: Inputs, options: OpenOptions): Promise<Opened> {
