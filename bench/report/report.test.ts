@@ -7,17 +7,10 @@ import {
   geometricMeans,
   median,
   overheadOf,
-  type ResultRow,
   ratioTo,
   resultRow,
 } from "./report.js";
-
-function row(over: Partial<ResultRow>): ResultRow {
-  const base = { suite: "groupby", case: "q1", engine: "millrace", mode: "batch", threads: 1 } as const;
-  const figures = { rows: 1000, size: 900, medianMs: 10, verified: true, verifiedBy: ["js"] };
-  const rowsPerSec = over.rowsPerSec ?? 100;
-  return { ...base, ...figures, rowsPerSec, rowsPerSecPerCore: rowsPerSec, ...over };
-}
+import { row } from "./testing-row.js";
 
 describe("ratios", () => {
   test("are to the fastest verified peer of the same case, size and threads", () => {

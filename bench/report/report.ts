@@ -341,6 +341,10 @@ export function quietTime(times: readonly number[]): number {
   return fastest.reduce((sum, ms) => sum + ms, 0) / fastest.length;
 }
 
+export function geometricMean(values: readonly number[]): number {
+  return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+}
+
 /** Geometric means of the case ratios of each of `suites`, by variant, mode, threads and size. */
 export function geometricMeans(ratios: readonly Ratio[], suites: readonly string[]): Ratio[] {
   const of = ratios.filter(({ suite }) => suites.includes(suite));
@@ -352,8 +356,7 @@ export function geometricMeans(ratios: readonly Ratio[], suites: readonly string
     const { suite, mode, threads, size, case: first } = group[0];
     const variant = variantOf(first);
     const name = variant === null ? GEOMETRIC_MEAN : `${GEOMETRIC_MEAN}@${variant}`;
-    const meanLog = group.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / group.length;
-    const ratio = rounded(Math.exp(meanLog));
+    const ratio = rounded(geometricMean(group.map((of) => of.ratio)));
     return {
       suite,
       case: name,

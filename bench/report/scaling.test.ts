@@ -1,12 +1,6 @@
 import { expect, test } from "vitest";
-import type { ResultRow } from "./report.js";
 import { scalingLines, scalingOf } from "./scaling.js";
-
-function row(over: Partial<ResultRow>): ResultRow {
-  const base = { suite: "groupby", case: "q1", engine: "millrace", mode: "batch", threads: 1 } as const;
-  const figures = { rows: 1000, size: 900, medianMs: 10, verified: true, verifiedBy: ["js"] };
-  return { ...base, ...figures, rowsPerSec: 100, rowsPerSecPerCore: 100, ...over };
-}
+import { row } from "./testing-row.js";
 
 test("several threads are held against one, of the same case, mode and size", () => {
   const results = [

@@ -2,7 +2,7 @@
 // they read from memory. Where the second figure is low, threads that do little more than read cannot gain more either.
 
 import { grouped } from "./grouped.js";
-import { counts, type ResultRow, ratioTo } from "./report.js";
+import { counts, geometricMean, type ResultRow, ratioTo } from "./report.js";
 
 export interface Scaling {
   readonly suite: string;
@@ -40,7 +40,7 @@ export function scalingLines(scaling: readonly Scaling[], memory: readonly Memor
   const lines = [...groups.values()].map((group) => {
     const { suite, mode, threads, size } = group[0];
     const of = size === undefined ? "" : `, ${size.toLocaleString("en-US")} rows`;
-    const mean = Math.exp(group.reduce((sum, { speedup }) => sum + Math.log(speedup), 0) / group.length);
+    const mean = geometricMean(group.map(({ speedup }) => speedup));
     const bySpeedup = [...group].sort((a, b) => a.speedup - b.speedup);
     const from = (one: Scaling) => `${one.speedup.toFixed(2)} (${one.case})`;
     const range = group.length === 1 ? "" : `, from ${from(bySpeedup[0]!)} to ${from(bySpeedup.at(-1)!)}`;
