@@ -22,6 +22,7 @@ import {
   slotsPiece,
   slotsPieceMask,
   slotsPieces,
+  slotsRelease,
   slotsReserve,
   slotsRestart,
   tagOf,
@@ -182,6 +183,11 @@ export function rowTableTags(table: usize, rows: usize, count: u32, tags: usize)
  */
 export function rowTablePartitionReserve(table: usize, partition: u32, more: u32, likely: u32): bool {
   return slotsReserve(table, partition, more, likely);
+}
+
+/** Gives back the slots of entries whose tags have `partition` as their top byte, of which none is looked up any more. */
+export function rowTablePartitionRelease(table: usize, partition: u32): void {
+  slotsRelease(table, partition);
 }
 
 function hashRows(rows: usize, count: u32, width: usize, tags: usize, hash: SlotHash): void {

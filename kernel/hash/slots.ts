@@ -217,6 +217,23 @@ export function slotsReserve(slots: usize, top: u32, more: u32, likely: u32): bo
   return true;
 }
 
+/**
+ * Gives back the slots for tags with `top` as their top byte, none of which will be looked for or added any more. The next
+ * ones that are asked for get the memory while it is in the cache. Nothing happens where all tags share one piece.
+ */
+export function slotsRelease(slots: usize, top: u32): void {
+  if (load<u32>(slots, 4) == 1) return;
+  const piece = slotsPiece(slots, top << 24);
+  if (load<u32>(piece) == 0) return;
+  store<u32>(slots, slotsCount(slots) - (load<u32>(piece, 4) + 1), 16);
+  regionFree(load<u32>(slots), load<u32>(piece));
+  store<u32>(piece, 0);
+  store<u32>(piece, 0, 4);
+  store<u32>(piece, 0, 8);
+  // Never due to grow.
+  store<u32>(piece, u32.MAX_VALUE, 12);
+}
+
 /** Gives an index without entries the size that `entries` of them will want, where memory allows. */
 export function slotsExpect(slots: usize, entries: u32): void {
   const piece: usize = load<u32>(slots, 8);

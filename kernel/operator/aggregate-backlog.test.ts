@@ -106,6 +106,17 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
     expect(raw.view.getBigUint64(raw.out + OperatorStats.PARTITIONS, true)).toBe(256n);
     raw.status("op_watermark", handle, 0, END);
     const sums = new Map<number, number>();
+    eachGroup(handle, (key, small, least) => {
+      const push = Math.floor(key / MORSEL);
+      if (small !== push - 3 || least !== (key % MORSEL) % 100) throw new Error(`${key}`);
+      sums.set(push, (sums.get(push) ?? 0) + 1);
+    });
+    expect([...sums].sort(([a], [b]) => a - b)).toEqual(taken.map((push) => [push, MORSEL]));
+    expect(raw.status("op_destroy", handle)).toBe(0);
+  });
+
+  /** Pulls all results: the key's number, the sum and the maximum of each group. */
+  function eachGroup(handle: number, take: (key: number, small: number, least: number) => void): void {
     for (let status: number = Status.HAS_MORE; status === Status.HAS_MORE; ) {
       status = raw.status("op_pull", handle, raw.out, MORSEL, 0);
       expect(status).toBeGreaterThanOrEqual(0);
@@ -117,15 +128,39 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
       const keys = new BigInt64Array(raw.memory.buffer, values(0), rows);
       const small = new BigInt64Array(raw.memory.buffer, values(1), rows);
       const least = new Int8Array(raw.memory.buffer, values(2), rows);
-      for (let row = 0; row < rows; row++) {
-        const number = Number(keys[row]! / 1_000_003n);
-        const push = Math.floor(number / MORSEL);
-        if (Number(small[row]) !== push - 3 || least[row] !== (number % MORSEL) % 100)
-          throw new Error(`${number}`);
-        sums.set(push, (sums.get(push) ?? 0) + 1);
-      }
+      for (let row = 0; row < rows; row++)
+        take(Number(keys[row]! / 1_000_003n), Number(small[row]), least[row]!);
     }
-    expect([...sums].sort(([a], [b]) => a - b)).toEqual(taken.map((push) => [push, MORSEL]));
+  }
+
+  function tableSlots(handle: number): bigint {
+    expect(raw.status("op_stats", handle, raw.out)).toBe(0);
+    return raw.view.getBigUint64(raw.out + OperatorStats.TABLE_SLOTS, true);
+  }
+
+  test("partitions that wait for the end are met once each, and leave no slots behind", () => {
+    const bytes = config();
+    const at = writeConfig(raw, bytes);
+    const handle = raw.call("op_create", raw.context, OperatorKind.HASH_AGGREGATE, at, bytes.length) >>> 0;
+    const input = batch();
+    // The last pushes bring keys of others once more: of some that were looked up as they came, and of some that wait.
+    const pushes = [0, 1, 2, 3, 4, 5, 6, 7, 2, 6, 6];
+    for (const push of pushes) {
+      input.fill(push);
+      expect(raw.status("op_push", handle, 0, input.at)).toBe(Status.NEED_INPUT);
+    }
+    const before = tableSlots(handle);
+    raw.status("op_watermark", handle, 0, END);
+    const groups = new Set<number>();
+    eachGroup(handle, (key, small, least) => {
+      const push = Math.floor(key / MORSEL);
+      const times = pushes.filter((other) => other === push).length;
+      if (small !== (push - 3) * times || least !== (key % MORSEL) % 100) throw new Error(`${key}`);
+      groups.add(key);
+    });
+    expect(groups.size).toBe(8 * MORSEL);
+    expect(before).toBeGreaterThan(0n);
+    expect(tableSlots(handle)).toBe(0n);
     expect(raw.status("op_destroy", handle)).toBe(0);
   });
 });
