@@ -9,6 +9,7 @@
 
 import { Batch, Column, ColumnFlag, Type } from "../abi/layout";
 import { bitmapAppend, bitmapBytes, bitmapClearTail, bitmapTail } from "./bitmap";
+import { copyRun } from "../memory/copy";
 import { regionBlock, regionCapacity, regionCut, regionFree } from "../memory/region";
 import { dictionaryAddress, dictionaryLength } from "./dictionary";
 import { typeWidth } from "./type";
@@ -413,7 +414,7 @@ function appendAdjacent(builder: Builder, views: usize, rows: u32): u32 {
 /** Codes as they are; those of null rows become zero. */
 function keepCodes(builder: Builder, vector: Vector, rows: u32): void {
   const target = builder.offsets + ((<usize>builder.length) << 2);
-  memory.copy(target, vector.values, (<usize>rows) << 2);
+  copyRun(target, vector.values, (<usize>rows) << 2);
   clearNulls(target, 4, vector, rows);
 }
 
@@ -434,11 +435,11 @@ function appendCodes(builder: Builder, vector: Vector, rows: u32): void {
   builder.bytes = <u32>(to - base);
 }
 
-/** memory.copy, with a short way for short texts: overlapping words, never beyond either end. */
+/** Copies a text: a short one by overlapping words, never beyond either end. */
 // @ts-ignore: decorator
 @inline
 export function copyBytes(to: usize, from: usize, length: usize): void {
-  if (length > 32) memory.copy(to, from, length);
+  if (length > 32) copyRun(to, from, length);
   else if (length >= 8) {
     const last = length - 8;
     for (let at: usize = 0; at < last; at += 8) store<u64>(to + at, load<u64>(from + at));
@@ -461,7 +462,7 @@ export function builderSetBit(builder: Builder, row: u32, bit: u8): void {
 function appendFixed(builder: Builder, vector: Vector, rows: u32): void {
   const width = typeWidth(vector.type);
   const target = builder.values + <usize>builder.length * width;
-  memory.copy(target, vector.values, <usize>rows * width);
+  copyRun(target, vector.values, <usize>rows * width);
   clearNulls(target, width, vector, rows);
 }
 

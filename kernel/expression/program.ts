@@ -430,7 +430,20 @@ export function programValues(address: usize, output: u32): usize {
   return bound.values + <usize>bound.offset * typeWidth(bound.type);
 }
 
-/** The validity of an output that `programValues` knows, whose first bit may be that of another row; 0 where none is null. */
+/**
+ * The same of a column of texts by dictionary whose codes lie there as u32 (or i32): where these lie; else 0. No code is
+ * checked here for a null value of the dictionary.
+ */
+export function programCodes(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return 0;
+  const bound = loadedColumn(program, address, output);
+  const whole = bound.codes == <u32>Type.I32 || bound.codes == <u32>Type.U32;
+  if (bound.dictionary == 0 || bound.type != <u32>Type.BYTES || !whole || bound.dictionaryValidity != 0) return 0;
+  return bound.values + ((<usize>bound.offset) << 2);
+}
+
+/** The validity of an output that `programValues` or `programCodes` knows, whose first bit may be that of another row; 0 where none is null. */
 export function programValidity(address: usize, output: u32): usize {
   return loadedColumn(changetype<Program>(address), address, output).validity;
 }

@@ -10,6 +10,7 @@
 import { Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
 import { lanes32 } from "../column/keep";
+import { copyRun } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
 import { Interner } from "./interner";
 import { KeyColumn } from "./key-column";
@@ -376,7 +377,7 @@ export function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     nulls = nulls || key.validity != 0;
-    if (key.codes != 0) memory.copy(numbers, key.codes, (<usize>rows) << 2);
+    if (key.codes != 0) copyRun(numbers, key.codes, (<usize>rows) << 2);
     else if (key.width == 8) addCodes<u64>(key, 0, rows, numbers, index == 0);
     else if (key.validity != 0) nullableCodes(key, rows, numbers, index == 0);
     else if (index == 0) firstCodes(key, rows, numbers);

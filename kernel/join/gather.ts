@@ -11,14 +11,13 @@
 // texts took 1.06 of the time.
 //
 // Tried and lost: runs of rows whose texts lie one after the other copied as one piece. Where a tenth of the rows has
-// no match runs are ten rows long, and where each ends is a branch that is as good as random. Left columns compressed four
-// lanes at a time by shuffles (1.00 of the loop over the list of rows), and texts copied as one 16-byte vector (0.95 to
-// 1.03): of the 15 ns that a row of q2 takes at a million rows six are waiting for memory, and a column of four bytes
-// costs 0.4.
+// no match runs are ten rows long, and where each ends is a branch that is as good as random. Texts copied as one 16-byte
+// vector (0.95 to 1.03).
 
 import { Column, Type } from "../abi/layout";
 import { bitmapGet, bitmapTail } from "../column/bitmap";
 import { Builder, builderSetBit, builderSetNulls } from "../column/builder";
+import { pack32, pack64 } from "../column/pack";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import { Interner, NO_ID, internedLength } from "../group/interner";
@@ -327,12 +326,24 @@ function nullsOf(column: StoreColumn, rows: usize, count: u32): u64 {
 
 /**
  * Appends the `count` rows of a vector that are listed at `rows` (u32 each, ascending) to a builder that has
- * room for them and for their texts (and TEXT_SLACK). A builder with a dictionary has a copy of the vector's.
+ * room for as many as the vector has (`all`), and for their texts (and TEXT_SLACK). A builder with a dictionary has a copy
+ * of the vector's. Where `bits` are not 0, they are those of the listed rows, and numbers are packed by `packing`.
  */
-export function appendRows(builder: Builder, vector: Vector, rows: usize, count: u32): void {
+export function appendRows(
+  builder: Builder,
+  vector: Vector,
+  rows: usize,
+  count: u32,
+  bits: usize,
+  all: u32,
+  packing: usize,
+): void {
   const start = builder.length;
   const values = vector.values;
-  if (builder.dictionary != 0) takeFixed<u32>(values, rows, count, builder.offsets + ((<usize>start) << 2));
+  const width: u32 = builder.dictionary != 0 ? 4 : <u32>typeWidth(vector.type);
+  if (ASC_FEATURE_SIMD && bits != 0 && width == 4) pack32(values, bits, all, packing, gatherTarget(builder, 4));
+  else if (ASC_FEATURE_SIMD && bits != 0 && width == 8) pack64(values, bits, all, packing, gatherTarget(builder, 8));
+  else if (builder.dictionary != 0) takeFixed<u32>(values, rows, count, gatherTarget(builder, 4));
   else if (vector.type == <u32>Type.BYTES) {
     if (vector.dictionary == 0) appendViews(builder, vector, rows, count);
     else appendCodes(builder, vector, rows, count);
@@ -340,9 +351,8 @@ export function appendRows(builder: Builder, vector: Vector, rows: usize, count:
     for (let at: u32 = 0; at < count; at++)
       builderSetBit(builder, start + at, <u8>bitmapGet(values, load<u32>(rows + ((<usize>at) << 2))));
   } else {
-    const width = typeWidth(vector.type);
-    const target = builder.values + <usize>start * width;
-    switch (<u32>width) {
+    const target = builder.values + <usize>start * <usize>width;
+    switch (width) {
       case 1:
         takeFixed<u8>(values, rows, count, target);
         break;

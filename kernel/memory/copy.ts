@@ -1,15 +1,44 @@
-// Copies of a few bytes. The bulk instruction is a call into the host's C library: for the short keys and
-// texts that tables and builders copy one by one, it costs more than the rest of the row.
+// Copies of bytes, short or long, without the bulk instruction where SIMD is there.
+//
+// That instruction is a call into the host's C library. For the short keys and texts that tables and builders copy one
+// by one the call costs more than the rest of the row. For the 8 KB that a vector has of a column, the library chooses the
+// processor's string copy, which is slow to begin with and does not bear addresses that lie differently (texts): on an
+// EPYC 7 GB/s, and 3 GB/s so, where a loop of four vectors of 16 bytes has 13 to 15 GB/s at every length from 2 KB on and
+// wherever the bytes lie. For megabytes both take the same.
 
-/** Past this the bulk instruction wins. */
+/** Past this whole vectors are copied. */
 const SHORT: usize = 64;
 
 /** Copies `length` bytes; the ranges do not overlap. */
 // @ts-ignore: decorator
 @inline
 export function copyBytes(to: usize, from: usize, length: usize): void {
-  if (length > SHORT) memory.copy(to, from, length);
+  if (length > SHORT) copyRun(to, from, length);
   else copyShort(to, from, length);
+}
+
+/** The same, for where mostly more than a few bytes are copied. */
+export function copyRun(to: usize, from: usize, length: usize): void {
+  if (!ASC_FEATURE_SIMD) {
+    memory.copy(to, from, length);
+    return;
+  }
+  if (length < 16) return copyShort(to, from, length);
+  // The last 16 bytes overlap what the loop has copied.
+  const last = from + length - 16;
+  const tail = to + length - 16;
+  for (; from + 48 <= last; from += 64) {
+    v128.store(to, v128.load(from));
+    v128.store(to, v128.load(from, 16), 16);
+    v128.store(to, v128.load(from, 32), 32);
+    v128.store(to, v128.load(from, 48), 48);
+    to += 64;
+  }
+  for (; from < last; from += 16) {
+    v128.store(to, v128.load(from));
+    to += 16;
+  }
+  v128.store(tail, v128.load(last));
 }
 
 function copyShort(to: usize, from: usize, length: usize): void {

@@ -23,7 +23,7 @@ import { Vector } from "../column/vector";
 import { programOutput, programRun } from "../expression/program";
 import { Keys, NO_KEY, keysAssign, keysReserve, keysSpan } from "../join/keys";
 import { failMemory } from "../memory/context";
-import { joinDirectAppend, joinDirectReserve } from "./join-direct";
+import { joinDirectAppend, joinDirectReserve, joinDirectRest } from "./join-direct";
 import { Join, Phase, joinIsSmall, joinReserveHeads } from "./join-state";
 import { timeNext, timePrepareRight, timeTake } from "./join-time";
 import { Direct, END, NO_TIME, TimeJoin, distance, timeOf, timePush, timeRewind } from "./join-time-state";
@@ -44,6 +44,8 @@ export function asOfPush(context: usize, operator: usize, self: Join, program: u
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   if (time.direct == <u32>Direct.NOT_YET && !timePrepareRight(context, self, time)) return failMemory(context, 0);
   if (!joinDirectReserve(self, 0, program, rows) || !keysReserve(keys, program, rows)) return undo(context, self, time);
+  // All left rows leave, or columns are written by a list.
+  const rests = self.padded != 0;
   let selected: u32 = 0;
   let leaving: u32 = 0;
   let start: u32 = 0;
@@ -56,10 +58,11 @@ export function asOfPush(context: usize, operator: usize, self: Join, program: u
     if (!keysAssign(keys, 0, program, count, self.numbers)) return undo(context, self, time);
     if (!joinReserveHeads(self, 1, keysSpan(keys))) return undo(context, self, time);
     const found = sweep(self, time, moments, count);
-    if (!joinDirectAppend(self, 0, program, count, found, 0)) return undo(context, self, time);
+    if (!joinDirectAppend(self, 0, program, count, found, 0, rests, 0)) return undo(context, self, time);
     selected += count;
     leaving += found;
   }
+  if (rests) joinDirectRest(self, 0, program, leaving, leaving);
   if (start < rows) {
     timeRewind(self, time, Direct.GIVEN_UP);
     const status = timePush(context, operator, self, 0, program, batch, start);

@@ -126,6 +126,9 @@ export class Join {
   leavingRow: u32;
   /** What rows of a large side go through on their way to results (join/gather-rows.ts); 0 until they do. */
   window: usize;
+  /** Bitmap of a push's rows that leave with it, and how they are packed (column/pack.ts). */
+  leave: usize;
+  packing: usize;
 }
 
 // @ts-ignore: decorator

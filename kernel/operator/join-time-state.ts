@@ -20,6 +20,7 @@ import { programOutput, programRun } from "../expression/program";
 import { Keys, NO_KEY, keysAssign, keysReserve, keysSpan } from "../join/keys";
 import { storeAppend, storeCommit, storeReserve } from "../join/store";
 import { failMemory } from "../memory/context";
+import { copyRun } from "../memory/copy";
 import { REGION_SIZE, regionBytes, regionCut, regionDestroy, regionInitLike } from "../memory/region";
 import { Join, Phase, joinPreserves, joinReserveHeads, joinStore } from "./join-state";
 import { Operator } from "./operator";
@@ -272,7 +273,7 @@ export function timePush(
 
 /** A row without a time matches nothing, and need not wait. */
 function keepTimes(vector: Vector, times: usize, numbers: usize, count: u32): void {
-  memory.copy(times, vector.values, (<usize>count) << 3);
+  copyRun(times, vector.values, (<usize>count) << 3);
   if (vector.validity == 0) return;
   for (let row: u32 = 0; row < count; row++) {
     if (bitmapGet(vector.validity, row)) continue;

@@ -66,6 +66,64 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     );
   });
 
+  test("rows of several vectors that leave with their push, all, some and none", { timeout: 120_000 }, () => {
+    const types: [DataType[], DataType[]] = [
+      [int32, int32, float64, int16, utf8, dictionary(utf8, int32), dictionary(utf8, int16), int64],
+      [int32, int64, utf8, dictionary(utf8, int32)],
+    ];
+    const sizes = fc.constantFrom(1, 7, 8, 63, 2047, 2048, 2049, 2055, 4096, 5003);
+    const one = fc.record({
+      rows: sizes,
+      // Of a hundred keys so many are on the right side; of a hundred values so many are null.
+      known: fc.constantFrom(0, 1, 50, 90, 100),
+      nulls: fc.constantFrom(0, 0, 30),
+      how: fc.constantFrom(...HOWS),
+      kept: fc.boolean(),
+      push: fc.constantFrom(65536, 3000),
+      seed: fc.nat(),
+    });
+    fc.assert(
+      fc.property(one, ({ rows, known, nulls, how, kept, push, seed }) => {
+        let state = seed;
+        const below = (n: number) => {
+          state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+          return (state >>> 8) % n;
+        };
+        const some = (value: Value) => (below(100) < nulls ? null : value);
+        const word = () => ["", "a", "seven77", "twelve bytes", "more than twelve bytes"][below(5)]!;
+        const left = Array.from({ length: rows }, () => [
+          some(BigInt(below(100))),
+          some(BigInt(below(1000))),
+          some(below(1000) / 8),
+          some(BigInt(below(100))),
+          some(word()),
+          some(word()),
+          some(word()),
+          some(BigInt(below(1e9))),
+        ]);
+        const right = Array.from({ length: known }, (_, k) => [
+          BigInt(k),
+          BigInt(k) << 40n,
+          some(word()),
+          some(word()),
+        ]);
+        const columns = (table: readonly (readonly Value[])[], count: number) =>
+          Array.from({ length: count }, (_, column) => table.map((row) => row[column]!));
+        const tables = [columns(left, types[0].length), columns(right, types[1].length)] as [Table, Table];
+        const query: JoinQuery = { types, keys: 1, how, buildFirst: true, kept };
+        const feeds = [
+          { port: 1, rows: 65536 },
+          { port: 1, rows: -1 },
+          ...Array.from({ length: 2 }, () => ({ port: 0, rows: push })),
+        ];
+        expect(multiset(run({ query, tables, feeds, maxRows: 65536 }))).toEqual(
+          multiset(expectedJoin(query, tables)),
+        );
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   test.each([int32, uint32, int64, uint64])("one integer key of type %j, built first", (type) => {
     const extremes: bigint[] = [
       0n,

@@ -12,6 +12,7 @@ import { JoinColumn, JoinConfig, JoinFlag, JoinTime, JoinType } from "../abi/ope
 import { Status } from "../abi/status";
 import { bitmapGet } from "../column/bitmap";
 import { outputColumn, outputCreate, regrow } from "../column/builder";
+import { PACK_TABLE_SIZE, packTable } from "../column/pack";
 import { Vector } from "../column/vector";
 import {
   programBind,
@@ -96,6 +97,8 @@ import { Operator } from "./operator";
 
 const MAX_COLUMNS: u32 = 4096;
 const NO_COLUMN: u32 = 0xffffffff;
+/** A bit for each row of a push. */
+const LEAVE_BYTES: usize = (<usize>Abi.MORSEL_ROWS) >> 3;
 const MATCHED: u32 = <u32>JoinFlag.MATCHED_LEFT | <u32>JoinFlag.MATCHED_RIGHT;
 
 /** Reads the configuration (abi/operator.ts, JoinConfig); false with the error recorded. */
@@ -240,6 +243,10 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
   self.found1 = self.found0 + <usize>found * 4;
   self.cells = self.found0 + <usize>found * 8;
+  self.leave = regionCut(operator, LEAVE_BYTES + PACK_TABLE_SIZE);
+  if (self.leave == 0) return false;
+  self.packing = self.leave + LEAVE_BYTES;
+  packTable(self.packing);
   const types = regionCut(operator, <usize>self.keyCount * 4 + 4);
   if (types == 0) return false;
   for (let key: u32 = 0; key < self.keyCount; key++)

@@ -7,6 +7,7 @@
 import { Type } from "../abi/layout";
 import { Builder, builderReserveBytes, builderSetBit, builderSetNull, copyBytes } from "../column/builder";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { copyRun } from "../memory/copy";
 import { CHUNK_MASK, CHUNK_ROWS, StoreColumn, storeIsValid, storeValue } from "./row-store";
 
 /** Rows of a block. */
@@ -54,7 +55,7 @@ function copyRows(column: StoreColumn, row: u32, count: u32, target: usize): voi
   const width: usize = column.width;
   while (count != 0) {
     const some = min(count, CHUNK_ROWS - (row & CHUNK_MASK));
-    memory.copy(target, storeValue(column, row, width), <usize>some * width);
+    copyRun(target, storeValue(column, row, width), <usize>some * width);
     target += <usize>some * width;
     row += some;
     count -= some;

@@ -14,6 +14,7 @@ import { textAddressAt, textLengthAt } from "../column/text";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
+import { copyRun } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 
 export const CHUNK_SHIFT: u32 = 16;
@@ -208,7 +209,7 @@ function appendValues(kept: RowStore, index: u32, vector: Vector, from: u32, cou
   const width: usize = column.width;
   const target = storeValue(column, row, width);
   if (column.type != <u32>Type.BOOL) {
-    memory.copy(target, vector.values + <usize>from * width, <usize>count * width);
+    copyRun(target, vector.values + <usize>from * width, <usize>count * width);
     return;
   }
   for (let at: u32 = 0; at < count; at++) {
@@ -327,7 +328,7 @@ export function storeAppendRows(kept: RowStore, from: RowStore, row: u32, count:
       const here = row + done;
       const there = kept.rows + done;
       const some = min(count - done, CHUNK_ROWS - max(here & CHUNK_MASK, there & CHUNK_MASK));
-      memory.copy(storeValue(target, there, width), storeValue(source, here, width), <usize>some * width);
+      copyRun(storeValue(target, there, width), storeValue(source, here, width), <usize>some * width);
       if (source.nulls != 0) copyNulls(target, there, storeBitmap(source, here), here & CHUNK_MASK, some);
       done += some;
     }
