@@ -1,14 +1,15 @@
 // Keys of groups, on their way out: to results and to state.
 
 import { builderAppendFixed } from "../column/append";
-import { Builder, builderSetNull } from "../column/builder";
+import { Builder, builderSetNull, outputColumn } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { KeyColumn } from "./key-column";
+import { copyText, groupsAreRun, groupsEmitRun } from "./emit-run";
 import { directCode, directValue } from "./direct";
 import { Interner, internedAddress, internedLength } from "./interner";
 import { RowTable, rowTableRow } from "./row-table";
-import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
+import { Groups, NO_GROUP, Tier, groupsKey, groupsOwnKeys } from "./state";
 
 /** Whether key `index` of a group is null; else its normal form is at `value` (16 bytes of room). */
 export function groupKeyValue(groups: Groups, index: u32, group: u32, value: usize): bool {
@@ -47,6 +48,23 @@ export function groupsKeyBound(groups: Groups, index: u32): u32 {
   return interner == 0 ? 0 : changetype<Interner>(interner).longest;
 }
 
+/** Appends all keys, but an ordinal, of the `count` groups listed at `list` (u32 each) to the columns from `first` on. */
+export function groupsEmitKeys(
+  groups: Groups,
+  list: usize,
+  count: u32,
+  output: usize,
+  first: u32,
+  scratch: usize,
+): void {
+  const isRun = groupsAreRun(groups, list, count);
+  for (let index: u32 = 0; index < groupsOwnKeys(groups); index++) {
+    const builder = outputColumn(output, first + index);
+    if (isRun && groupsEmitRun(groups, index, load<u32>(list), count, builder)) continue;
+    groupsEmitKey(groups, index, list, count, builder, scratch);
+  }
+}
+
 /** Appends key `index` of the `count` groups listed at `list` (u32 each) to a builder with room for them. */
 export function groupsEmitKey(
   groups: Groups,
@@ -80,23 +98,6 @@ export function groupsEmitKey(
     }
     builderAppendFixed(builder, scratch);
   }
-}
-
-/** Copies a text of a length that is common among keys without a call. */
-// @ts-ignore: decorator
-@inline
-function copyText(to: usize, from: usize, length: u32): void {
-  if (length >= 8 && length <= 16) {
-    const last: usize = <usize>length - 8;
-    const tail = load<u64>(from + last);
-    store<u64>(to, load<u64>(from));
-    store<u64>(to + last, tail);
-  } else if (length >= 4 && length < 8) {
-    const last: usize = <usize>length - 4;
-    const tail = load<u32>(from + last);
-    store<u32>(to, load<u32>(from));
-    store<u32>(to + last, tail);
-  } else copyBytes(to, from, length);
 }
 
 /** Texts of the HASH tier, whose rows always have a mask: ids are 4 bytes. */

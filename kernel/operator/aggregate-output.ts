@@ -16,7 +16,7 @@ import {
   regrow,
 } from "../column/builder";
 
-import { groupTextBytes, groupsEmitKey, groupsKeyBound, groupsTextBound } from "../group/emit";
+import { groupTextBytes, groupsEmitKeys, groupsKeyBound, groupsTextBound } from "../group/emit";
 import { directEnd } from "../group/direct";
 import { groupsListFrom } from "../group/list";
 import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
@@ -123,9 +123,7 @@ function emitListed(context: usize, operator: usize, list: usize, rows: u32, scr
 function emitGroups(context: usize, operator: usize, list: usize, rows: u32, scratch: usize): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  for (let index: u32 = 0; index < groupsOwnKeys(groups); index++) {
-    groupsEmitKey(groups, index, list, rows, outputColumn(self.output, self.firstColumn + index), scratch);
-  }
+  groupsEmitKeys(groups, list, rows, self.output, self.firstColumn, scratch);
   for (let index: u32 = 0; index < self.resultCount; index++) {
     const mark = scratchMark(context);
     const status = emitResult(context, operator, index, list, rows, scratch);
