@@ -33,8 +33,9 @@ export function executeLoad(program: Program, instruction: usize): void {
   const target = targetVector(program, instruction);
   loadValidity(program, bound, target, targetValidity(program, instruction));
   if (bound.dictionary != 0) loadCodes(program, bound, target, targetValidity(program, instruction));
-  else if (bound.type == <u32>Type.BYTES) loadTexts(program, bound, target);
-  else if (bound.type == <u32>Type.BOOL) loadBits(program, bound.values, bound.offset, target.values);
+  else if (bound.type == <u32>Type.BYTES) {
+    if (!program.unviewed) loadTexts(program, bound, target);
+  } else if (bound.type == <u32>Type.BOOL) loadBits(program, bound.values, bound.offset, target.values);
   else loadFixed(program, bound, target);
 }
 

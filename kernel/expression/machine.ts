@@ -66,9 +66,11 @@ export class Program {
   /** 1: columns are brought into the cache before they are read; see load.ts. What that has read is kept for no one. */
   ahead: u32;
   brought: u32;
+  /** 1: columns of plain texts are not loaded; who reads them looks where they lie. */
+  unviewed: u32;
 }
 
-export const PROGRAM_SIZE: usize = 172;
+export const PROGRAM_SIZE: usize = 176;
 
 /** What an instruction keeps from vector to vector. */
 // @ts-ignore: decorator

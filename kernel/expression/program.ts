@@ -443,7 +443,28 @@ export function programCodes(address: usize, output: u32): usize {
   return bound.values + ((<usize>bound.offset) << 2);
 }
 
-/** The validity of an output that `programValues` or `programCodes` knows, whose first bit may be that of another row; 0 where none is null. */
+/**
+ * The same of a column of plain texts with offsets of 32 bits: where the first row's offset lies; else 0. `programTextBase`
+ * says where offset 0 would point.
+ */
+export function programOffsets(address: usize, output: u32): usize {
+  const program = changetype<Program>(address);
+  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return 0;
+  const bound = loadedColumn(program, address, output);
+  if (bound.dictionary != 0 || bound.type != <u32>Type.BYTES || bound.large != 0) return 0;
+  return bound.offsets + ((<usize>bound.offset) << 2);
+}
+
+export function programTextBase(address: usize, output: u32): usize {
+  return loadedColumn(changetype<Program>(address), address, output).values;
+}
+
+/** Whether runs of a program that only loads columns leave plain texts where they lie, without views of them, from now on. */
+export function programLeavesTexts(address: usize, leaves: bool): void {
+  changetype<Program>(address).unviewed = leaves ? 1 : 0;
+}
+
+/** The validity of an output that `programValues` or its like knows, whose first bit may be that of another row; 0 where none is null. */
 export function programValidity(address: usize, output: u32): usize {
   return loadedColumn(changetype<Program>(address), address, output).validity;
 }

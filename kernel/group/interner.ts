@@ -527,6 +527,16 @@ function learnCode(interner: usize, dictionary: usize, code: u32, at: usize): u3
   return id;
 }
 
+/** Learns all values of the dictionary in use: the ids of its codes, u32 each; 0 when out of memory. */
+export function internerLearnCodes(interner: usize, dictionary: usize): usize {
+  const remap = changetype<Interner>(interner).remap;
+  const length = load<u32>(dictionary, <usize>Column.LENGTH);
+  for (let code: u32 = 0; code < length; code++) {
+    if (internCode(interner, dictionary, code) == NO_ID) return 0;
+  }
+  return remap;
+}
+
 /** In `remap`: a code whose text was looked for and is not there. */
 const ABSENT: u32 = 0xfffffffe;
 
@@ -553,6 +563,7 @@ export function internFindCodes(
   ids: usize,
 ): void {
   const remap = changetype<Interner>(interner).remap;
+  if (validity == 0 && foundCodes(remap, codes, rows, ids)) return;
   for (let row: u32 = 0; row < rows; row++) {
     let id = NO_ID;
     if (isValid(validity, row)) {
@@ -568,6 +579,28 @@ export function internFindCodes(
     }
     store<u32>(ids + ((<usize>row) << 2), id);
   }
+}
+
+/** The same of codes that have been looked for before; false where one has not. Whether a text is there is as good as random. */
+function foundCodes(remap: usize, codes: usize, rows: u32, ids: usize): bool {
+  let fresh: u32 = 0;
+  const end = codes + ((<usize>rows) << 2);
+  const pairs = codes + ((<usize>(rows & ~1)) << 2);
+  for (; codes < pairs; codes += 8) {
+    const pair = load<u64>(codes);
+    const first = load<u32>(remap + ((<usize>(<u32>pair)) << 2));
+    const second = load<u32>(remap + ((<usize>(<u32>(pair >> 32))) << 2));
+    fresh |= <u32>(first == NO_ID) | <u32>(second == NO_ID);
+    store<u32>(ids, first | (0 - <u32>(first == ABSENT)));
+    store<u32>(ids, second | (0 - <u32>(second == ABSENT)), 4);
+    ids += 8;
+  }
+  if (codes < end) {
+    const id = load<u32>(remap + ((<usize>load<u32>(codes)) << 2));
+    fresh |= <u32>(id == NO_ID);
+    store<u32>(ids, id | (0 - <u32>(id == ABSENT)));
+  }
+  return fresh == 0;
 }
 
 /** Forgets every text: ids begin at 0 again. */

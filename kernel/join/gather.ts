@@ -424,6 +424,49 @@ function appendViews(builder: Builder, vector: Vector, rows: usize, count: u32):
   builder.bytes = <u32>(to - base);
 }
 
+/**
+ * The texts of `rows` rows, whose offsets (i32) from `base` are at `offsets`: all, or those in `bits`. The builder has room
+ * for all of them, and TEXT_SLACK; its length is the caller's to set.
+ */
+export function appendTexts(builder: Builder, base: usize, offsets: usize, rows: u32, bits: usize): void {
+  let slot = builder.offsets + ((<usize>builder.length + 1) << 2);
+  const values = builder.values;
+  let to = values + <usize>builder.bytes;
+  let start = load<u32>(offsets);
+  if (bits == 0) {
+    const bytes = load<u32>(offsets + ((<usize>rows) << 2)) - start;
+    copyBytes(to, base + <usize>start, bytes);
+    const less = start - builder.bytes;
+    let row: u32 = 1;
+    if (ASC_FEATURE_SIMD) {
+      for (; row + 3 <= rows; row += 4) {
+        v128.store(slot, i32x4.sub(v128.load(offsets + ((<usize>row) << 2)), i32x4.splat(<i32>less)));
+        slot += 16;
+      }
+    }
+    for (; row <= rows; row++) {
+      store<u32>(slot, load<u32>(offsets + ((<usize>row) << 2)) - less);
+      slot += 4;
+    }
+    builder.bytes += bytes;
+    return;
+  }
+  const limit = wordLimit();
+  for (let row: u32 = 0; row < rows; row++) {
+    const end = load<u32>(offsets + ((<usize>row) << 2), 4);
+    const length = <usize>(end - start);
+    const leaves = <usize>bitmapGet(bits, row);
+    const from = base + <usize>start;
+    // A short text that stays is copied, too, and the next one goes over it.
+    copyText(to, from, length <= TEXT_SLACK ? length : length & (0 - leaves), limit);
+    to += length & (0 - leaves);
+    store<u32>(slot, <u32>(to - values));
+    slot += leaves << 2;
+    start = end;
+  }
+  builder.bytes = <u32>(to - values);
+}
+
 function appendCodes(builder: Builder, vector: Vector, rows: usize, count: u32): void {
   const dictionary = vector.dictionary;
   if (vector.validity != 0 || load<u32>(dictionary) == <u32>Type.LARGE_BYTES) return appendSomeCodes(builder, vector, rows, count);

@@ -13,12 +13,19 @@
 //
 // `keysAssign` gives new keys numbers; `keysFind` adds nothing: it serves the side that is not kept.
 
-import { Abi, Type } from "../abi/layout";
+import { Abi, Column, Type } from "../abi/layout";
 import { AggregateFault, JoinFault } from "../abi/operator";
 import { bitmapGet } from "../column/bitmap";
 import { vectorIsValid } from "../column/builder";
 import { BITMAP_BYTES, VECTOR_SIZE, Vector } from "../column/vector";
-import { programOutput, programOutputDistinctBytes } from "../expression/program";
+import {
+  programCodes,
+  programOutput,
+  programOutputDictionary,
+  programOutputDictionaryId,
+  programOutputDistinctBytes,
+  programValidity,
+} from "../expression/program";
 import { GROUPS_SIZE, Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
 import {
   groupsAssign,
@@ -34,6 +41,7 @@ import {
   NO_ID,
   internFind,
   internFindCodes,
+  internerLearnCodes,
   internerReserve,
   internerUseDictionary,
 } from "../group/interner";
@@ -206,6 +214,22 @@ export function keysAssign(self: Keys, port: u32, program: usize, rows: u32, num
     if (!keyLoad(key, changetype<Vector>(programOutput(program, key.output)), rows)) return false;
   }
   return assignLoaded(self, rows, numbers);
+}
+
+/**
+ * Where the number of each code of a batch's dictionary stands, less one (u32 each), after `keysReserve`: of one key, a
+ * text by dictionary without nulls that lies in the batch, where there are many rows to a text. Texts that no row has may
+ * get numbers. 0 where it is not so, or memory is short.
+ */
+export function keysOfCodes(self: Keys, port: u32, program: usize, rows: u32): usize {
+  if (self.tier != <u32>KeyTier.TEXT) return 0;
+  const key = keyColumn(self, 0);
+  if (programCodes(program, key.output) == 0 || programValidity(program, key.output) != 0) return 0;
+  const dictionary = programOutputDictionary(program, key.output);
+  if (load<u32>(dictionary, <usize>Column.LENGTH) > rows >> 3) return 0;
+  usePort(self, port);
+  const id = programOutputDictionaryId(program, key.output);
+  return internerUseDictionary(key.interner, dictionary, id, rows) ? internerLearnCodes(key.interner, dictionary) : 0;
 }
 
 /** The same for kept rows, at the end of one side: the one key's values lie `stride` bytes apart. */

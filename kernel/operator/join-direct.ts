@@ -12,7 +12,7 @@
 // What a vector has of a column is two pages. A loop over one column of it after the other reads and writes as many places at
 // once as there are columns, two pages each, which memory does not bear: from 26 places on such a copy goes at 7 GB/s, where
 // long ones go at 14. So columns that lie in the batch wait until the whole push is looked up, and are then written one by
-// one, by the bitmap of the rows that leave (column/pack.ts).
+// one, by the bitmap of the rows that leave (column/pack.ts); the other side's are written for eight vectors at a time.
 //
 // Where the other side is large its rows are copied before their columns are gathered (join/gather-rows.ts), which takes
 // 0.74 of the time for q5 of 10 million rows.
@@ -37,21 +37,26 @@ import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import {
   programCodes,
+  programLeavesTexts,
+  programOffsets,
   programOutput,
   programOutputDictionary,
   programOutputDictionaryId,
   programOutputTextBytes,
+  programOutputType,
   programRun,
+  programTextBase,
   programValidity,
   programValues,
 } from "../expression/program";
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
-import { ROUGH_BYTES, TEXT_SLACK, appendRows, gatherBound, gatherBytes, gatherCells, gatherLacks, gatherTarget } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendRows, appendTexts, gatherBound, gatherBytes, gatherCells, gatherLacks, gatherTarget } from "../join/gather";
 import { gatherColumns } from "../join/gather-together";
 import { LARGE_STORE, RowWindow, windowCopy, windowCreate } from "../join/gather-rows";
 import { Keys, keysFind } from "../join/keys";
 import { Store, storeColumn, storeDictionary, storeMatched } from "../join/store";
 import { failMemory } from "../memory/context";
+import { regionBlock } from "../memory/region";
 import { copyRun } from "../memory/copy";
 import {
   Join,
@@ -70,6 +75,9 @@ import {
   joinStore,
 } from "./join-state";
 import { Operator } from "./operator";
+
+/** Rows of the other side that are written together. */
+const FAR_ROWS: u32 = STEP << 3;
 
 /** Whether a push on this port may go the short way. */
 export function joinIsDirect(self: Join, port: u32): bool {
@@ -106,8 +114,15 @@ export function joinHandOut(self: Join, out: usize, from: u32, rows: u32): void 
 export function joinPushDirect(context: usize, operator: usize, self: Join, port: u32, rows: u32): i32 {
   const program = joinProgram(self, port);
   if (!joinDirectReserve(self, port, program, rows)) return failMemory(context, 0);
-  const window = windowFor(self, port);
   const packs = ASC_FEATURE_SIMD && !joinIsNullAware(self);
+  programLeavesTexts(program, packs && leavesTexts(self, port, program));
+  const status = writeRows(context, operator, self, port, program, rows, packs);
+  programLeavesTexts(program, false);
+  return status;
+}
+
+function writeRows(context: usize, operator: usize, self: Join, port: u32, program: usize, rows: u32, packs: bool): i32 {
+  const window = windowFor(self, port);
   let selected: u32 = 0;
   let leaving: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
@@ -121,7 +136,8 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
     selected += count;
     leaving += found;
   }
-  if (window != 0 && !appendWindow(self, port, changetype<RowWindow>(window))) return failMemory(context, 0);
+  const all = window == 0 ? joinDirectFlush(self, port, false) : appendWindow(self, port, changetype<RowWindow>(window));
+  if (!all) return failMemory(context, 0);
   if (packs) joinDirectRest(self, port, program, rows, leaving);
   changetype<Operator>(operator).rowsSelected += selected;
   self.written = leaving;
@@ -131,6 +147,7 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
 
 /** Empties the result and makes room for a push of so many rows. False when out of memory. */
 export function joinDirectReserve(self: Join, port: u32, program: usize, rows: u32): bool {
+  reserveFar(self, port, rows);
   if (!joinFreshOutput(self, rows)) return false;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const builder = outputColumn(self.output, index);
@@ -148,6 +165,16 @@ export function joinDirectReserve(self: Join, port: u32, program: usize, rows: u
     if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
   }
   return true;
+}
+
+/** Room for the other side's rows of some vectors, where the push has several and there is memory; else of one. */
+function reserveFar(self: Join, port: u32, rows: u32): void {
+  if (rows > STEP && self.farBlock == 0) self.farBlock = regionBlock(outputRegion(self.output), (<usize>FAR_ROWS) << 3);
+  const long = rows > STEP && self.farBlock != 0;
+  self.farCount = 0;
+  self.farMost = long ? FAR_ROWS : STEP;
+  self.far = long ? self.farBlock : port == 0 ? self.found1 : self.found0;
+  self.farCells = long ? self.farBlock + ((<usize>FAR_ROWS) << 2) : self.cells;
 }
 
 /** The dictionary that a column of the pushed side may leave as codes of; 0 where its texts leave. */
@@ -174,13 +201,20 @@ function find(self: Join, port: u32, program: usize, count: u32, bits: usize): u
   const keys = joinHeadCount(self, 1 - port);
   const numbers = self.numbers;
   const mine = port == 0 ? self.found0 : self.found1;
-  const theirs = port == 0 ? self.found1 : self.found0;
+  const theirs = self.far + ((<usize>self.farCount) << 2);
   const outer = joinPreserves(self, port) ? 1 : 0;
   // ANTI wants the rows without a match, all others those with one.
   const turned: u32 = self.type == <u32>JoinType.ANTI ? 1 : 0;
   // Each of these may be a miss, and more of them are on their way at once while no place hangs on what they find.
   const end = numbers + ((<usize>count) << 2);
-  for (let at = numbers; at < end; at += 4) store<u32>(at, joinHead(heads, keys, load<u32>(at)));
+  let at = numbers;
+  for (; at + 8 <= end; at += 8) {
+    const pair = load<u64>(at);
+    const first = joinHead(heads, keys, <u32>pair);
+    const second = joinHead(heads, keys, <u32>(pair >> 32));
+    store<u64>(at, <u64>first | (<u64>second << 32));
+  }
+  if (at < end) store<u32>(at, joinHead(heads, keys, load<u32>(at)));
   let found: u32 = 0;
   let row: u32 = 0;
   if (ASC_FEATURE_SIMD) {
@@ -262,8 +296,36 @@ export function joinDirectAppend(
   window: usize,
 ): bool {
   if (found == 0) return true;
+  appendOwn(self, port, program, count, found, bits, rests);
+  if (window == 0) {
+    self.farCount += found;
+    return self.farCount + STEP <= self.farMost || joinDirectFlush(self, port, false);
+  }
+  const rows = changetype<RowWindow>(window);
+  copyRun(rows.rows + ((<usize>rows.count) << 2), self.far, (<usize>found) << 2);
+  rows.count += found;
+  return rows.count < rows.most || appendWindow(self, port, rows);
+}
+
+/** The same of rows of port 0 where it is known already where the other side's lie (`farCells`). */
+export function joinDirectAppendFound(self: Join, program: usize, count: u32, found: u32, rests: bool): bool {
+  if (found == 0) return true;
+  appendOwn(self, 0, program, count, found, 0, rests);
+  self.farCount += found;
+  return self.farCount + STEP <= self.farMost || joinDirectFlush(self, 0, true);
+}
+
+/** Writes the other side's columns of the rows that wait; `known`: it is said where they lie. False when out of memory. */
+export function joinDirectFlush(self: Join, port: u32, known: bool): bool {
+  const count = self.farCount;
+  const kept = joinStore(self, 1 - port);
+  self.farCount = 0;
+  if (!known) gatherCells(kept, self.far, count, self.farCells);
+  return appendKept(self, 1 - port, kept, self.farCells, self.far, count);
+}
+
+function appendOwn(self: Join, port: u32, program: usize, count: u32, found: u32, bits: usize, rests: bool): void {
   const mine = port == 0 ? self.found0 : self.found1;
-  const theirs = port == 0 ? self.found1 : self.found0;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     if (load<u32>(column) != port) continue;
@@ -274,27 +336,38 @@ export function joinDirectAppend(
     if (found == count && (vector.dictionary == 0 || builder.dictionary != 0)) builderAppendVector(builder, vector, count);
     else appendRows(builder, vector, mine, found, bits, count, self.packing);
   }
-  if (window == 0) {
-    const kept = joinStore(self, 1 - port);
-    gatherCells(kept, theirs, found, self.cells);
-    return appendKept(self, 1 - port, kept, self.cells, theirs, found);
-  }
-  const rows = changetype<RowWindow>(window);
-  copyRun(rows.rows + ((<usize>rows.count) << 2), theirs, (<usize>found) << 2);
-  rows.count += found;
-  return rows.count < rows.most || appendWindow(self, port, rows);
 }
 
 /**
  * Where an own column lies for the whole push, if its rows can be written all at once: without nulls, of four or eight
- * bytes, in the batch. 0 where they cannot.
+ * bytes or (its offsets) plain texts, in the batch. 0 where they cannot.
  */
 function wholeColumn(builder: Builder, program: usize, output: u32): usize {
   const isCode = builder.dictionary != 0;
+  const isText = builder.type == <u32>Type.BYTES && !isCode;
   const width: u32 = isCode ? 4 : <u32>typeWidth(builder.type);
-  if (width != 4 && width != 8) return 0;
-  const values = isCode ? programCodes(program, output) : programValues(program, output);
-  return values == 0 || programValidity(program, output) != 0 ? 0 : values;
+  if (width != 4 && width != 8 && !isText) return 0;
+  const at = isText
+    ? programOffsets(program, output)
+    : isCode
+      ? programCodes(program, output)
+      : programValues(program, output);
+  return at == 0 || programValidity(program, output) != 0 ? 0 : at;
+}
+
+/** Whether nobody reads a view of the push's plain texts: no key is one, and columns of them are written all at once. */
+function leavesTexts(self: Join, port: u32, program: usize): bool {
+  for (let key: u32 = 0; key < self.keyCount; key++) {
+    if (programOutputType(program, key) == <u32>Type.BYTES && programOutputDictionary(program, key) == 0) return false;
+  }
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = self.columns + <usize>index * 8;
+    const builder = outputColumn(self.output, index);
+    if (load<u32>(column) != port || builder.type != <u32>Type.BYTES) continue;
+    const output = storeColumn(joinStore(self, port), load<u32>(column, 4)).output;
+    if (programOutputDictionary(program, output) == 0 && wholeColumn(builder, program, output) == 0) return false;
+  }
+  return true;
 }
 
 /**
@@ -303,20 +376,29 @@ function wholeColumn(builder: Builder, program: usize, output: u32): usize {
  */
 export function joinDirectRest(self: Join, port: u32, program: usize, rows: u32, leaving: u32): void {
   if (leaving == 0) return;
+  const bits: usize = leaving == rows ? 0 : self.leave;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     if (load<u32>(column) != port) continue;
     const builder = outputColumn(self.output, index);
-    const values = wholeColumn(builder, program, storeColumn(joinStore(self, port), load<u32>(column, 4)).output);
-    if (values == 0) continue;
-    const width: u32 = builder.dictionary != 0 ? 4 : <u32>typeWidth(builder.type);
-    const target = gatherTarget(builder, width);
-    if (leaving == rows) copyRun(target, values, <usize>rows * <usize>width);
-    else if (ASC_FEATURE_SIMD) {
-      if (width == 4) pack32(values, self.leave, rows, self.packing, target);
-      else pack64(values, self.leave, rows, self.packing, target);
-    }
+    const output = storeColumn(joinStore(self, port), load<u32>(column, 4)).output;
+    const at = wholeColumn(builder, program, output);
+    if (at == 0) continue;
+    if (builder.type == <u32>Type.BYTES && builder.dictionary == 0) {
+      appendTexts(builder, programTextBase(program, output), at, rows, bits);
+    } else writeNumbers(self, builder, at, rows, bits);
     builder.length += leaving;
+  }
+}
+
+/** Numbers, or codes, of all rows, or of those in `bits`. */
+function writeNumbers(self: Join, builder: Builder, values: usize, rows: u32, bits: usize): void {
+  const width: u32 = builder.dictionary != 0 ? 4 : <u32>typeWidth(builder.type);
+  const target = gatherTarget(builder, width);
+  if (bits == 0) copyRun(target, values, <usize>rows * <usize>width);
+  else if (ASC_FEATURE_SIMD) {
+    if (width == 4) pack32(values, bits, rows, self.packing, target);
+    else pack64(values, bits, rows, self.packing, target);
   }
 }
 

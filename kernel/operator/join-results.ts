@@ -435,6 +435,8 @@ function drop(self: Join, port: u32): void {
   regionFree(kept.region, joinHeads(self, port));
   regionFree(outputRegion(self.output), self.window);
   self.window = 0;
+  regionFree(outputRegion(self.output), self.farBlock);
+  self.farBlock = 0;
   if (port == 0) {
     self.heads0 = 0;
     self.headCount0 = 0;

@@ -129,6 +129,15 @@ export class Join {
   /** Bitmap of a push's rows that leave with it, and how they are packed (column/pack.ts). */
   leave: usize;
   packing: usize;
+  /**
+   * The other side's rows that a push has found and not written yet: which, and where they lie, u32 each; how many there are,
+   * and room for. They are in lists of a vector, or in a block of their own; 0 until a push is longer.
+   */
+  far: usize;
+  farCells: usize;
+  farCount: u32;
+  farMost: u32;
+  farBlock: usize;
 }
 
 // @ts-ignore: decorator

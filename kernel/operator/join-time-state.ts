@@ -21,7 +21,7 @@ import { Keys, NO_KEY, keysAssign, keysReserve, keysSpan } from "../join/keys";
 import { storeAppend, storeCommit, storeReserve } from "../join/store";
 import { failMemory } from "../memory/context";
 import { copyRun } from "../memory/copy";
-import { REGION_SIZE, regionBytes, regionCut, regionDestroy, regionInitLike } from "../memory/region";
+import { REGION_SIZE, regionBytes, regionCut, regionDestroy, regionFree, regionInitLike } from "../memory/region";
 import { Join, Phase, joinPreserves, joinReserveHeads, joinStore } from "./join-state";
 import { Operator } from "./operator";
 
@@ -91,6 +91,10 @@ export class TimeJoin {
   /** Whether left rows leave with their push (join-asof-direct.ts), and the time of the last one that has. */
   direct: u32;
   last0: i64;
+  /** By key number the latest right row and where it lies, for `latestCount` of them (join-asof-direct.ts); 0: not looked after. */
+  latest: usize;
+  latestCount: u32;
+  latestRoom: u32;
 }
 
 export const enum Direct {
@@ -327,6 +331,10 @@ export function timeRewind(self: Join, time: TimeJoin, direct: Direct): void {
   time.least1 = least;
   time.dueCount1 = 0;
   time.at1 = 0;
+  regionFree(timeGeneration(self), time.latest);
+  time.latest = 0;
+  time.latestRoom = 0;
+  time.latestCount = 0;
   time.direct = direct;
 }
 

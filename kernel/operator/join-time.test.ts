@@ -171,6 +171,70 @@ describe.each(BUILDS)("join by time, %s build", async (build) => {
     );
   });
 
+  test("left rows of several vectors by codes, whose right side has ended", { timeout: 120_000 }, () => {
+    const one = fc.record({
+      rows: fc.constantFrom(1, 9, 2047, 2048, 2049, 4100),
+      rights: fc.constantFrom(0, 1, 300),
+      how: fc.constantFrom("inner" as const, "left" as const),
+      strict: fc.boolean(),
+      tolerance: fc.constantFrom(null, null, 40n),
+      kept: fc.boolean(),
+      /** Some rows whose time, or key, is null; one that goes back. */
+      nulls: fc.constantFrom("none", "none", "keys", "times"),
+      back: fc.constantFrom(false, false, true),
+      push: fc.constantFrom(65536, 2500),
+      seed: fc.nat(),
+    });
+    fc.assert(
+      fc.property(one, ({ rows, rights, how, strict, tolerance, kept, nulls, back, push, seed }) => {
+        let state = seed;
+        const below = (n: number) => {
+          state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+          return (state >>> 8) % n;
+        };
+        let now = 0;
+        const left = Array.from({ length: rows }, (_, row): Value[] => {
+          now += below(3);
+          const time = BigInt(back && row === rows - 3 ? 5 : now);
+          const key = nulls === "keys" && below(9) === 0 ? null : `left or both ${below(40)}`;
+          return [key, nulls === "times" && below(9) === 0 ? null : time, `row ${row}`];
+        });
+        const right = Array.from({ length: rights }, (_, row): Value[] => [
+          `${below(4) === 0 ? "right" : "left or both"} ${below(30)}`,
+          BigInt(below(2 * rows + 9)),
+          below(7) === 0 ? null : row / 4,
+        ]);
+        const columns = (table: readonly (readonly Value[])[]) =>
+          Array.from({ length: 3 }, (_, column) => table.map((row) => row[column]!));
+        const tables = [columns(left), columns(right)] as [Table, Table];
+        const coded = dictionary(utf8, int32);
+        const query: JoinQuery = {
+          types: [
+            [coded, int64, utf8],
+            [coded, int64, float64],
+          ],
+          keys: 1,
+          how,
+          kept,
+          time: { mode: JoinTime.BACKWARD, strict, tolerance },
+        };
+        const feeds = [
+          { port: 1, rows: 65536 },
+          { port: 1, rows: -1 },
+          { port: 0, rows: push },
+        ];
+        const operator = openJoin(kernel, query);
+        try {
+          const got = rowsOf(runJoin(operator, query, tables, feeds));
+          expect(multiset(got)).toEqual(multiset(expectedJoin(query, tables)));
+        } finally {
+          operator.destroy();
+        }
+      }),
+      { numRuns: 80 },
+    );
+  });
+
   const ids: readonly JoinTimeSpec[] = [
     { mode: JoinTime.WITHIN, low: -9n, high: 4n },
     { mode: JoinTime.BACKWARD, tolerance: 12n, strict: false },

@@ -309,7 +309,7 @@ export function timeTake(self: Join, time: TimeJoin, until: i64): void {
     // Right rows without a key match nothing and never leave: none of them has waited.
     const head = heads + ((<usize>rowAt(time.numbers1, row)) << 2);
     // Of rows of one time the last by content counts.
-    if ((moment != last && !first) || !isOutdone(self, time, head, row)) store<u32>(head, row + 1);
+    if ((moment != last && !first) || !timeIsOutdone(self, time, head, row)) store<u32>(head, row + 1);
     last = moment;
     first = false;
   }
@@ -317,7 +317,7 @@ export function timeTake(self: Join, time: TimeJoin, until: i64): void {
 }
 
 /** Whether the row at the head is of the same time, and counts before this one. */
-function isOutdone(self: Join, time: TimeJoin, head: usize, row: u32): bool {
+export function timeIsOutdone(self: Join, time: TimeJoin, head: usize, row: u32): bool {
   const before = load<u32>(head);
   if (before == 0 || timeAt(time.times1, before - 1) != timeAt(time.times1, row)) return false;
   return storeCompare(joinStore(self, 1), before - 1, row) > 0;
