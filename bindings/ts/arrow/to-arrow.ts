@@ -1,4 +1,7 @@
 // From `BatchData` to ordinary apache-arrow objects, which share its buffers.
+//
+// What is called for each batch makes no functions (loops instead of `map`): V8 drops the compiled code of those that are
+// made anew each time with the next collection, and compiles them again.
 
 import {
   type Schema as ArrowOutSchema,
@@ -33,7 +36,9 @@ export function toRecordBatch(batch: BatchData): RecordBatch {
 }
 
 function recordBatch(batch: BatchData, schema: ArrowOutSchema): RecordBatch {
-  const children = batch.columns.map((column, i) => toArrowData(column, schema.fields[i]!.type));
+  const children: Data[] = [];
+  for (let i = 0; i < batch.columns.length; i++)
+    children.push(toArrowData(batch.columns[i]!, schema.fields[i]!.type));
   const buffers = [undefined, undefined, NO_BITS, undefined] as never;
   return new RecordBatch(schema, new Data(structOf(schema), 0, batch.length, 0, buffers, children));
 }
@@ -149,4 +154,33 @@ function offsetWidth(type: DataType): 0 | 4 | 8 {
 /** The bytes where typed arrays of `width`-byte elements can view them: themselves, or a copy. */
 function aligned(bytes: Uint8Array, width: number): Uint8Array {
   return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+}
+
+const SHAPES: Schema = {
+  fields: [
+    { name: "number", type: { kind: "int", bits: 32, signed: true }, nullable: false },
+    { name: "text", type: { kind: "utf8" }, nullable: false },
+  ],
+};
+
+/**
+ * A table of one column of numbers and one of texts, without rows. V8 drops the code that makes such objects with the last
+ * of them, when a result is let go, and compiles it again for the next one (`Kernel.retire`): so these stay.
+ */
+export const KEPT_SHAPES: Table = toTable(SHAPES, [
+  { schema: SHAPES, length: 0, columns: SHAPES.fields.map(({ type }) => emptyColumn(type)) },
+]);
+
+function emptyColumn(type: DataType): ColumnData {
+  const values = new Uint8Array(0);
+  return {
+    type,
+    length: 0,
+    offset: 0,
+    nullCount: 0,
+    validity: null,
+    offsets: null,
+    values,
+    dictionary: null,
+  };
 }

@@ -152,12 +152,16 @@ class ResultSchema extends ArrowOutSchema {
   override assign(...fields: (ArrowOutField | ArrowOutField[])[]): ArrowOutSchema;
   override assign(...args: readonly unknown[]): ArrowOutSchema {
     const [fields] = args;
-    const isOwn =
-      Array.isArray(fields) &&
-      fields.length === this.fields.length &&
-      this.fields.every((field, index) => field === fields[index]);
+    const isOwn = Array.isArray(fields) && haveSame(this.fields, fields);
     return isOwn ? this : super.assign(...(args as ArrowOutField[]));
   }
+}
+
+/** For each batch: no function is made here, as in to-arrow.ts. */
+function haveSame(some: readonly unknown[], others: readonly unknown[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let at = 0; at < some.length; at++) if (some[at] !== others[at]) return false;
+  return true;
 }
 
 const outSchemas = new WeakMap<Schema, ArrowOutSchema>();

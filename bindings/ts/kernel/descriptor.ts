@@ -45,23 +45,31 @@ export function writeColumn(view: DataView, at: number, column: ColumnDescriptor
 }
 
 export function readColumn(view: DataView, at: number): ColumnDescriptor {
-  const u32 = (field: Column) => view.getUint32(at + field, true);
   return {
-    type: u32(Column.TYPE),
-    trusted: (u32(Column.FLAGS) & ColumnFlag.TRUSTED) !== 0,
-    length: u32(Column.LENGTH),
-    offset: u32(Column.OFFSET),
+    type: u32(view, at + Column.TYPE),
+    trusted: (u32(view, at + Column.FLAGS) & ColumnFlag.TRUSTED) !== 0,
+    length: u32(view, at + Column.LENGTH),
+    offset: u32(view, at + Column.OFFSET),
     nullCount: view.getInt32(at + Column.NULL_COUNT, true),
-    validity: u32(Column.VALIDITY),
-    validityBytes: u32(Column.VALIDITY_BYTES),
-    values: u32(Column.VALUES),
-    valuesBytes: u32(Column.VALUES_BYTES),
-    offsets: u32(Column.OFFSETS),
-    offsetsBytes: u32(Column.OFFSETS_BYTES),
-    base: u32(Column.BASE) + view.getUint32(at + Column.BASE + 4, true) * 2 ** 32,
-    dictionary: u32(Column.DICTIONARY),
-    dictionaryId: u32(Column.DICTIONARY_ID),
+    validity: u32(view, at + Column.VALIDITY),
+    validityBytes: u32(view, at + Column.VALIDITY_BYTES),
+    values: u32(view, at + Column.VALUES),
+    valuesBytes: u32(view, at + Column.VALUES_BYTES),
+    offsets: u32(view, at + Column.OFFSETS),
+    offsetsBytes: u32(view, at + Column.OFFSETS_BYTES),
+    base: readU64(view, at + Column.BASE),
+    dictionary: u32(view, at + Column.DICTIONARY),
+    dictionaryId: u32(view, at + Column.DICTIONARY_ID),
   };
+}
+
+function u32(view: DataView, at: number): number {
+  return view.getUint32(at, true);
+}
+
+/** A number of eight bytes, which is below 2^53. */
+export function readU64(view: DataView, at: number): number {
+  return u32(view, at) + u32(view, at + 4) * 2 ** 32;
 }
 
 export interface BatchDescriptor {
@@ -88,11 +96,11 @@ export function writeBatch(view: DataView, at: number, batch: BatchDescriptor): 
 
 export function readBatch(view: DataView, at: number): Required<BatchDescriptor> {
   return {
-    rows: view.getUint32(at + Batch.ROWS, true),
-    offset: view.getUint32(at + Batch.OFFSET, true),
-    columns: view.getUint32(at + Batch.COLUMNS, true),
-    descriptors: view.getUint32(at + Batch.DESCRIPTORS, true),
-    section: view.getUint32(at + Batch.SECTION, true),
-    partition: view.getUint32(at + Batch.PARTITION, true),
+    rows: u32(view, at + Batch.ROWS),
+    offset: u32(view, at + Batch.OFFSET),
+    columns: u32(view, at + Batch.COLUMNS),
+    descriptors: u32(view, at + Batch.DESCRIPTORS),
+    section: u32(view, at + Batch.SECTION),
+    partition: u32(view, at + Batch.PARTITION),
   };
 }

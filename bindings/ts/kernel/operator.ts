@@ -15,7 +15,7 @@ import {
   type MillraceError,
   SchemaMismatchError,
 } from "../type/error.js";
-import { type BatchDescriptor, readBatch, readColumn } from "./descriptor.js";
+import { type BatchDescriptor, readBatch, readColumn, readU64 } from "./descriptor.js";
 import type { KernelExports } from "./exports.js";
 import { type FailureContext, failureError, readFailure } from "./failure.js";
 import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
@@ -775,27 +775,25 @@ export class Operator {
     const at = this.#out + OUT_BYTES;
     this.#run((exports, context) => exports.op_stats(context, this.#handle, at));
     const { view } = this.kernel.memory;
-    const number = (field: OperatorStats) =>
-      view.getUint32(at + field, true) + view.getUint32(at + field + 4, true) * 2 ** 32;
     const watermark = view.getBigInt64(at + OperatorStats.WATERMARK, true);
     return {
-      rowsIn: number(OperatorStats.ROWS_IN),
-      rowsSelected: number(OperatorStats.ROWS_SELECTED),
-      rowsOut: number(OperatorStats.ROWS_OUT),
-      batchesIn: number(OperatorStats.BATCHES_IN),
-      groups: number(OperatorStats.GROUPS),
-      stateBytes: number(OperatorStats.STATE_BYTES),
-      tableSlots: number(OperatorStats.TABLE_SLOTS),
-      keyTier: number(OperatorStats.KEY_TIER),
-      probes: number(OperatorStats.PROBES),
-      lateRows: number(OperatorStats.LATE_ROWS),
-      nullTimes: number(OperatorStats.NULL_TIMES),
+      rowsIn: readU64(view, at + OperatorStats.ROWS_IN),
+      rowsSelected: readU64(view, at + OperatorStats.ROWS_SELECTED),
+      rowsOut: readU64(view, at + OperatorStats.ROWS_OUT),
+      batchesIn: readU64(view, at + OperatorStats.BATCHES_IN),
+      groups: readU64(view, at + OperatorStats.GROUPS),
+      stateBytes: readU64(view, at + OperatorStats.STATE_BYTES),
+      tableSlots: readU64(view, at + OperatorStats.TABLE_SLOTS),
+      keyTier: readU64(view, at + OperatorStats.KEY_TIER),
+      probes: readU64(view, at + OperatorStats.PROBES),
+      lateRows: readU64(view, at + OperatorStats.LATE_ROWS),
+      nullTimes: readU64(view, at + OperatorStats.NULL_TIMES),
       watermark: watermark === NO_WATERMARK ? null : watermark,
-      openWindows: number(OperatorStats.OPEN_WINDOWS),
-      backwardWatermarks: number(OperatorStats.BACKWARD_WATERMARKS),
-      partitions: number(OperatorStats.PARTITIONS),
-      partlyLateRows: number(OperatorStats.PARTLY_LATE_ROWS),
-      isInOrder: number(OperatorStats.IN_ORDER) !== 0,
+      openWindows: readU64(view, at + OperatorStats.OPEN_WINDOWS),
+      backwardWatermarks: readU64(view, at + OperatorStats.BACKWARD_WATERMARKS),
+      partitions: readU64(view, at + OperatorStats.PARTITIONS),
+      partlyLateRows: readU64(view, at + OperatorStats.PARTLY_LATE_ROWS),
+      isInOrder: readU64(view, at + OperatorStats.IN_ORDER) !== 0,
     };
   }
 

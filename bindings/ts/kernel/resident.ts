@@ -2,7 +2,7 @@
 // Batches in kernel memory: tables loaded once and read many times, and results that stay where they are.
 //
 // Operators read them without a copy: `describe` writes descriptors only, and says by the batch's OFFSET
-// where a morsel begins.
+// where a morsel begins. What is done for each batch makes no functions, as in arrow/to-arrow.ts.
 
 import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
@@ -60,10 +60,11 @@ export class ResidentBatch implements InputBatch {
 
   /** An operator's output where it lies. */
   static borrow(kernel: Kernel, schema: Schema, batch: BatchDescriptor): ResidentBatch {
-    const columns = schema.fields.map((_, i) => {
+    const columns: ColumnDescriptor[] = [];
+    for (let i = 0; i < schema.fields.length; i++) {
       const column = readColumn(kernel.memory.view, batch.descriptors + i * Column.SIZE);
-      return { ...column, offset: column.offset + batch.offset };
-    });
+      columns.push({ ...column, offset: column.offset + batch.offset });
+    }
     return new ResidentBatch(kernel, schema, batch.rows, columns);
   }
 
@@ -75,10 +76,11 @@ export class ResidentBatch implements InputBatch {
     dictionaryId: (address: number) => number,
   ): ResidentBatch {
     const kept = ResidentBatch.borrow(kernel, schema, batch);
-    kept.#columns.forEach((column, index) => {
-      if (column === null || column.dictionary === 0) return;
+    for (let index = 0; index < kept.#columns.length; index++) {
+      const column = kept.#columns[index]!;
+      if (column === null || column.dictionary === 0) continue;
       kept.#columns[index] = { ...column, dictionaryId: dictionaryId(column.dictionary) };
-    });
+    }
     return kept;
   }
 
@@ -98,14 +100,13 @@ export class ResidentBatch implements InputBatch {
 
   /** Describes the columns; which rows of them is said morsel by morsel. */
   #select(columns: readonly number[]): void {
-    const chosen = columns.map((column) => {
-      const descriptor = this.#columns[column];
-      if (descriptor) return descriptor;
+    for (const column of columns) {
+      if (this.#columns[column]) continue;
       const { name } = fieldAt(this.schema, column);
       throw new ArgumentError(`column "${name}" is not in kernel memory: load it with the table`, {
         column: name,
       });
-    });
+    }
     this.#selected = null;
     if (this.#selectionColumns < columns.length) {
       this.kernel.free(this.#selection);
@@ -116,9 +117,8 @@ export class ResidentBatch implements InputBatch {
     }
     const { view } = this.kernel.memory;
     const descriptors = this.#selection + padded(Batch.SIZE);
-    chosen.forEach((descriptor, i) => {
-      writeColumn(view, descriptors + i * Column.SIZE, descriptor);
-    });
+    for (let i = 0; i < columns.length; i++)
+      writeColumn(view, descriptors + i * Column.SIZE, this.#columns[columns[i]!]!);
     writeBatch(view, this.#selection, {
       rows: 0,
       offset: 0,
@@ -191,16 +191,21 @@ export class ResidentBatch implements InputBatch {
 
   /** The batch in the host's memory, texts that lie here as codes decoded. Only for batches of results. */
   toHost(): BatchData {
-    const { memory } = this.kernel;
-    const isHere = (index: number) => this.#columns[index] != null;
-    const isCoded = (index: number) =>
-      isHere(index) && isCodes(this.#columns[index]!, fieldAt(this.schema, index).type);
-    const plain = this.schema.fields.flatMap((_, index) => (isHere(index) && !isCoded(index) ? [index] : []));
+    const { fields } = this.schema;
+    const plain: number[] = [];
+    for (let index = 0; index < fields.length; index++) {
+      const column = this.#columns[index];
+      if (column && !isCodes(column, fields[index]!.type)) plain.push(index);
+    }
     const copied = this.#hostColumns(plain);
-    const columns = this.schema.fields.map(({ type }, index) => {
-      if (isCoded(index)) return decodeTexts(memory, this.#columns[index]!, type, 0, this.rows);
-      return isHere(index) ? copied[plain.indexOf(index)]! : this.#sources[index]!;
-    });
+    const columns: ColumnData[] = [];
+    let next = 0;
+    for (let index = 0; index < fields.length; index++) {
+      const column = this.#columns[index];
+      if (!column) columns.push(this.#sources[index]!);
+      else if (index === plain[next]) columns.push(copied[next++]!);
+      else columns.push(decodeTexts(this.kernel.memory, column, fields[index]!.type, 0, this.rows));
+    }
     return { schema: this.schema, length: this.rows, columns };
   }
 

@@ -213,7 +213,7 @@ export class Job {
    * must not sleep (a page's) it returns at once.
    */
   sleep(completed: number): void {
-    if (this.#spins && soon(() => this.completed !== completed)) return;
+    if (this.#changesSoon(JobWord.COMPLETED, completed)) return;
     Atomics.store(this.#words, JobWord.WAITING, 1);
     this.#wait(JobWord.COMPLETED, completed);
     Atomics.store(this.#words, JobWord.WAITING, 0);
@@ -225,8 +225,19 @@ export class Job {
    */
   sleepUntilLeft(): void {
     const worker = Array.from({ length: this.workers }, (_, at) => at).find((at) => this.isInside(at));
-    if (worker === undefined || (this.#spins && soon(() => !this.isInside(worker)))) return;
-    this.#wait(this.#worker(worker, WorkerWord.INSIDE), 1);
+    if (worker === undefined) return;
+    const inside = this.#worker(worker, WorkerWord.INSIDE);
+    if (!this.#changesSoon(inside, 1)) this.#wait(inside, 1);
+  }
+
+  /** Looks at a word for a while, where there is a core for each thread: whether it is not `value` any more. */
+  #changesSoon(word: number, value: number): boolean {
+    if (!this.#spins) return false;
+    const until = performance.now() + Spin.MS;
+    for (let round = 0; round < Spin.ROUNDS && performance.now() < until; round++) {
+      for (let look = 0; look < Spin.LOOKS; look++) if (this.#load(word) !== value) return true;
+    }
+    return false;
   }
 
   #wait(word: number, value: number): void {
@@ -245,11 +256,3 @@ export class Job {
 }
 
 let canSleep = true;
-
-function soon(isSo: () => boolean): boolean {
-  const until = performance.now() + Spin.MS;
-  for (let round = 0; round < Spin.ROUNDS && performance.now() < until; round++) {
-    for (let look = 0; look < Spin.LOOKS; look++) if (isSo()) return true;
-  }
-  return false;
-}

@@ -15,14 +15,11 @@ import {
   type WasmSource,
 } from "../kernel/index.js";
 import {
-  asChangelog,
   bind,
   chainsIn,
-  checkOnClose,
   GroupedPlan,
   type JoinStage,
   type LoweredPlan,
-  lower,
   Plan,
   sourcesOf,
 } from "../plan/index.js";
@@ -43,6 +40,7 @@ import { MemoryQueue } from "./memory-queue.js";
 import { Meter, type MetricsMeter } from "./metrics.js";
 import { Pipeline, type PipelineOptions } from "./pipeline.js";
 import { checkPrint, planPrint } from "./plan-print.js";
+import { prepare } from "./prepared.js";
 import { Probe } from "./probe.js";
 import type { RunProfile } from "./profile.js";
 import {
@@ -213,6 +211,10 @@ export class Engine {
   /** Bytes of tables that `load` holds. */
   #loadedBytes = 0;
   #closed = false;
+  /** A function of the engine, and not of each run: V8 drops what it has compiled of those that are gone. */
+  readonly #check = (): void => {
+    if (this.#closed) throw new ClosedError("the engine is closed");
+  };
 
   private constructor(
     kernel: Kernel,
@@ -344,7 +346,7 @@ export class Engine {
         };
         let kept: readonly Operator[] = [];
         try {
-          const driving = { signal: signals, check: () => this.#check(), share, probe };
+          const driving = { signal: signals, check: this.#check, share, probe };
           const options =
             progress === undefined ? driving : { ...driving, progress: teller(opened, progress) };
           if (result === "kernel") {
@@ -535,7 +537,7 @@ export class Engine {
           yield* drive(opened, counters, {
             boundary: { at: boundary, positions },
             signal: signals,
-            check: () => engine.#check(),
+            check: engine.#check,
             share,
             late: () => (late === "drop" || waiting.length === 0 ? null : handOver(waiting, late)),
             probe,
@@ -627,10 +629,6 @@ export class Engine {
     });
   }
 
-  #check(): void {
-    if (this.#closed) throw new ClosedError("the engine is closed");
-  }
-
   async #track<T>(
     run: AbortController,
     share: Share,
@@ -679,13 +677,11 @@ export class Engine {
       const named = nodes.flatMap(({ name, data }, index) =>
         data === null || Object.hasOwn(inputs, name) ? [[name, sources[index]!.schema] as const] : [],
       );
-      const bound = bind(plan, Object.fromEntries(named));
-      if (options.emit === "onClose") checkOnClose(bound);
-      const physical = lower(asChangelog(bound, options.emit === "onUpdate"));
+      const physical = prepare(plan, named, options.emit);
       refuseUnread(options.watermarks, nodes);
       const chains = chainsIn(physical);
-      const print = planPrint(physical, options.watermarks);
-      if (restored !== null) checkPrint(restored.plan, print);
+      const print = () => planPrint(physical, options.watermarks);
+      if (restored !== null) checkPrint(restored.plan, print());
       const clocks = sources.map((source, index) => {
         const clock = clockOf(source, options.watermarks);
         if (clock !== null) checkClock(clock, chains[index]!, joinOver(physical, chains[index]!));
@@ -753,7 +749,7 @@ export class Engine {
     }
     const since = performance.now();
     const count = (batches: readonly { readonly rows: number }[]) => {
-      counters.runningMs += performance.now() - since;
+      counters.worked(since);
       counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
       counters.batchesOut += batches.length;
     };
@@ -860,7 +856,7 @@ function saverOf(
       schema: source.schema,
     }));
     return writeCheckpoint({
-      plan: print,
+      plan: print(),
       sources,
       counts: { rowsIn, batchesIn, rowsOut, batchesOut, backwardWatermarks },
       ended,

@@ -54,7 +54,7 @@ export interface Opened {
   readonly order: readonly (readonly number[])[];
   readonly pipeline: Pipeline;
   /** What tells the plan from others. */
-  readonly print: readonly ChainPrint[];
+  readonly print: () => readonly ChainPrint[];
 }
 
 export interface ClockedReader extends Reader {
@@ -88,20 +88,23 @@ export class Counters {
   runningMs = 0;
   backwardWatermarks = 0;
   watermark: bigint | null = null;
+
+  /** The calling thread has been at work since then (of `performance.now()`). */
+  worked(since: number): void {
+    this.runningMs += performance.now() - since;
+  }
 }
 
 /** Runs to the end; yields results as they become ready. The caller frees. */
 export async function* drive(
   { readers, order, pipeline }: Opened,
   counters: Counters,
-  options: DriveOptions,
+  { signal, check, share, boundary, late, progress, probe }: DriveOptions,
 ): AsyncGenerator<BatchData> {
-  const pause = pauseOf(options);
-  await pause();
-  const { probe, share, boundary } = options;
+  await pause(signal, check, share, probe);
   const clocks = readers.flatMap(({ clock }) => clock ?? []);
   if (boundary?.at.rest()) yield* atBoundary(share);
-  for await (const morsel of morsels(readers, order, options.signal, share, probe)) {
+  for await (const morsel of morsels(readers, order, signal, share, probe)) {
     const { index, input, start, rows } = morsel;
     boundary?.at.leave();
     if (input !== null) probe?.read(index, rows, start === 0);
@@ -116,7 +119,7 @@ export async function* drive(
       continue;
     }
     // Awaiting nothing is not free.
-    const before = pause();
+    const before = pause(signal, check, share, probe);
     if (before !== null) await before;
     const results =
       rows === IDLE
@@ -126,37 +129,34 @@ export async function* drive(
           : pushed(pipeline, readers, morsel, input);
     if (input !== null) counters.morsels += 1;
     let since = performance.now();
-    const rests = () => {
-      counters.runningMs += performance.now() - since;
-    };
     for (const batch of results) {
       // An empty batch is a step that is still at work: time to look up.
       if (batch.length > 0) {
         counted(counters, batch);
-        rests();
+        counters.worked(since);
         const handed = performance.now();
         yield batch;
         share.waitedSince(handed);
         since = performance.now();
       }
-      const pausing = pause();
+      const pausing = pause(signal, check, share, probe);
       if (pausing === null) continue;
-      rests();
+      counters.worked(since);
       await pausing;
       since = performance.now();
     }
-    rests();
+    counters.worked(since);
     // The end of a source is no watermark of its rows.
     if (input !== null) {
       counters.watermark = watermarkOf(clocks);
       counters.backwardWatermarks = clocks.reduce((sum, { backward }) => sum + backward, 0);
     }
-    if (input !== null) options.progress?.(rows, false);
-    const handing = options.late?.() ?? null;
+    if (input !== null) progress?.(rows, false);
+    const handing = late?.() ?? null;
     if (handing !== null) await handing;
     if (boundary?.at.rest()) yield* atBoundary(share);
   }
-  options.progress?.(0, true);
+  progress?.(0, true);
   boundary?.at.end();
 }
 
@@ -209,18 +209,28 @@ function watermarkOf(clocks: readonly SourceClock[]): bigint | null {
 }
 
 /** Between morsels: throws when the run is to stop; a promise when it must give way to others. */
-function pauseOf({ signal, check, probe, share }: DriveOptions): () => Promise<void> | null {
-  const stop = () => {
-    signal?.throwIfAborted();
-    check();
-  };
-  return () => {
-    stop();
-    const due = share.due();
-    if (due === null) return null;
-    const granted = unlessAborted(due, signal);
-    return (probe === null ? granted : probe.waiting(granted)).then(stop);
-  };
+function pause(
+  signal: AbortSignal | null,
+  check: () => void,
+  share: Share,
+  probe: Probe | null,
+): Promise<void> | null {
+  signal?.throwIfAborted();
+  check();
+  const due = share.due();
+  return due === null ? null : giveWay(due, signal, check, probe);
+}
+
+async function giveWay(
+  due: Promise<void>,
+  signal: AbortSignal | null,
+  check: () => void,
+  probe: Probe | null,
+): Promise<void> {
+  const granted = unlessAborted(due, signal);
+  await (probe === null ? granted : probe.waiting(granted));
+  signal?.throwIfAborted();
+  check();
 }
 
 function counted(counters: Counters, batch: BatchData): void {

@@ -62,19 +62,19 @@ export class SharedWork {
       this.#pool.sleep(job);
     } else {
       let ms = 0;
-      const timed = <T>(step: () => T): T => {
-        const begin = performance.now();
-        const result = step();
-        ms += performance.now() - begin;
-        return result;
-      };
+      let begin = performance.now();
       try {
-        const steps = timed(() => work(job.address(number), number))?.[Symbol.iterator]();
-        while (steps !== undefined && timed(() => steps.next()).done !== true) yield;
+        const steps = work(job.address(number), number)?.[Symbol.iterator]();
+        while (steps !== undefined && steps.next().done !== true) {
+          ms += performance.now() - begin;
+          yield;
+          begin = performance.now();
+        }
       } catch (error) {
         job.stop();
         yield* this.#fail({ number, error });
       }
+      ms += performance.now() - begin;
       this.#pool.count(ms);
       job.done(number);
     }
