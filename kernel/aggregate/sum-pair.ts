@@ -79,10 +79,10 @@ function countLanes<T>(lanes: usize, numbers: usize, values: usize, rows: u32, c
     const far = load<u64>(groups, 8);
     const x = twoOf<T>(values, row);
     addLanes(lanes, <u32>near, countFirst ? v128.shuffle<i64>(ones, x, 0, 2) : v128.shuffle<i64>(x, ones, 0, 2));
-    addLanes(lanes, <u32>(near >> 32), countFirst ? v128.shuffle<i64>(ones, x, 0, 3) : v128.shuffle<i64>(x, ones, 1, 3));
+    addLanes(lanes, <u32>(near >> 32), countFirst ? v128.shuffle<i64>(ones, x, 1, 3) : v128.shuffle<i64>(x, ones, 1, 3));
     const y = twoOf<T>(values, row + 2);
     addLanes(lanes, <u32>far, countFirst ? v128.shuffle<i64>(ones, y, 0, 2) : v128.shuffle<i64>(y, ones, 0, 2));
-    addLanes(lanes, <u32>(far >> 32), countFirst ? v128.shuffle<i64>(ones, y, 0, 3) : v128.shuffle<i64>(y, ones, 1, 3));
+    addLanes(lanes, <u32>(far >> 32), countFirst ? v128.shuffle<i64>(ones, y, 1, 3) : v128.shuffle<i64>(y, ones, 1, 3));
   }
   for (; row < rows; row++) {
     const value = <i64>load<T>(values + <usize>row * sizeof<T>());

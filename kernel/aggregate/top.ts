@@ -5,13 +5,21 @@
 // minmax.ts; those of BOTTOM are inverted, so that everything below knows only the greatest. Arrays begin full of
 // the least key there is, which spares the loop a test for how many came: that the count of values knows.
 //
+// Rows of a vector that beat their group's front key are found first, without a branch, and put in then: a branch that is
+// foreseen wrongly, one in ten of where each group has a hundred rows, waits for a key that is far away. With that, and two
+// keys put in order as a vector, 10 million rows by 100,000 groups take 19 ms instead of 29 for two keys, 23 for others.
+// Tried and lost: each row by itself as a vector, without a branch (26: all lines are written); lines touched before.
+//
 // The state, and the result, is a list (BYTES): the values as they are, best first.
 
-import { Type } from "../abi/layout";
+import { Abi, Type } from "../abi/layout";
 import { regionBlock } from "../memory/region";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
 import { itemWidth, orderKey, storeOrdered } from "../column/order";
+
+/** Bytes of a vector's 64-bit keys. Behind them a buffer has room for as many again. */
+const KEYS_BYTES: usize = <usize>Abi.VECTOR_ROWS << 3;
 
 // @ts-ignore: decorator
 @inline
@@ -57,19 +65,73 @@ export function topUpdate(
       store<i64>(buffer + ((<usize>row) << 3), orderKey(self.type, values + <usize>row * width) ^ invert);
     }
   }
-  fold(self, numbers, buffer, mask, rows);
+  fold(self, numbers, buffer, mask, rows, buffer + KEYS_BYTES);
 }
 
-function fold(self: Accumulator, numbers: usize, keys: usize, mask: usize, rows: u32): void {
+/** `list` has room for the number of each row (u16). */
+function fold(self: Accumulator, numbers: usize, keys: usize, mask: usize, rows: u32, list: usize): void {
   const kept = self.values;
   const stride: usize = self.stride;
   const limit = self.limit;
-  for (let row: u32 = 0; row < rows; row++) {
+  const end = findGreater(self, numbers, keys, rows, list);
+  for (let entry = list; entry < end; entry += 2) {
+    const row: u32 = load<u16>(entry);
+    if (mask != 0 && maskBit(mask, row) == 0) continue;
     const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * stride;
-    const key = load<i64>(keys + ((<usize>row) << 3));
-    if (key <= load<i64>(at)) continue;
-    if (mask == 0 || maskBit(mask, row) != 0) put(at, limit, key);
+    const from = keys + ((<usize>row) << 3);
+    // The group may have had another row meanwhile.
+    if (ASC_FEATURE_SIMD && limit == 2) putOfTwo(at, v128.load64_splat(from));
+    else if (load<i64>(from) > load<i64>(at)) put(at, limit, load<i64>(from));
   }
+}
+
+/** Lists the rows whose keys are greater than the front one of their group; where the list ends. */
+function findGreater(self: Accumulator, numbers: usize, keys: usize, rows: u32, list: usize): usize {
+  const kept = self.values;
+  const stride = self.stride;
+  let row: u32 = 0;
+  let end = list;
+  if (ASC_FEATURE_SIMD) {
+    const bases = i32x4.splat(<u32>kept);
+    const strides = i32x4.splat(stride);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const places = i32x4.add(bases, i32x4.mul(v128.load(numbers + ((<usize>row) << 2)), strides));
+      const near = i64x2.extract_lane(places, 0);
+      const far = i64x2.extract_lane(places, 1);
+      const first = v128.load64_lane(<usize>(near >> 32), v128.load64_zero(<u32>near), 1);
+      const second = v128.load64_lane(<usize>(far >> 32), v128.load64_zero(<u32>far), 1);
+      const from = keys + ((<usize>row) << 3);
+      const one = i64x2.bitmask(i64x2.gt_s(v128.load(from), first));
+      const other = i64x2.bitmask(i64x2.gt_s(v128.load(from, 16), second));
+      store<u16>(end, <u16>row);
+      end += (one & 1) << 1;
+      store<u16>(end, <u16>(row + 1));
+      end += one & 2;
+      store<u16>(end, <u16>(row + 2));
+      end += (other & 1) << 1;
+      store<u16>(end, <u16>(row + 3));
+      end += other & 2;
+    }
+  }
+  for (; row < rows; row++) {
+    const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * <usize>stride;
+    store<u16>(end, <u16>row);
+    end += <usize>(load<i64>(keys + ((<usize>row) << 3)) > load<i64>(at)) << 1;
+  }
+  return end;
+}
+
+/** Puts a key, in both halves of `key`, among two, of which the lesser comes first. */
+// @ts-ignore: decorator
+@inline
+function putOfTwo(at: usize, key: v128): void {
+  const two = v128.load(at);
+  const greater = i64x2.gt_s(key, two);
+  const put = v128.bitselect(key, two, greater);
+  // The greatest of all goes behind, and what was there to the front.
+  const turned = v128.shuffle<i64>(two, two, 1, 0);
+  const turns = v128.shuffle<i64>(greater, i64x2.splat(0), 1, 2);
+  v128.store(at, v128.bitselect(turned, put, turns));
 }
 
 function foldWide(
