@@ -17,6 +17,8 @@ import { OPERATOR_BODY } from "./operator";
 
 /** Rows, or pairs of rows, that are found and handed on together. */
 export const STEP: u32 = 2048;
+/** Heads that lie beyond the second-level cache. */
+const MANY_HEADS: u32 = 1 << 18;
 /** Rows that one pull indexes at most. */
 const INDEX_ROWS: u32 = 1 << 18;
 /** A dense index takes at most this many numbers for each row, or this many on any input, and no more than that. */
@@ -138,6 +140,8 @@ export class Join {
   farCount: u32;
   farMost: u32;
   farBlock: usize;
+  /** What reading heads ahead has read, kept for no one. */
+  touched: u32;
 }
 
 // @ts-ignore: decorator
@@ -304,8 +308,11 @@ export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers:
   // Of rows that only tell whether a key is there, the first does.
   const once = port == 1 && joinFilters(self) && self.residual == 0;
   let duplicates: u32 = 0;
+  const large = joinHeadCount(self, port) > MANY_HEADS;
   for (let done: u32 = 0; done < count; ) {
-    const some = min<u32>(count - done, CHUNK_MASK + 1 - ((first + done) & CHUNK_MASK));
+    const some = min<u32>(min<u32>(count - done, STEP), CHUNK_MASK + 1 - ((first + done) & CHUNK_MASK));
+    // Each of these may be a miss, and more of them are on their way at once while nothing is done with what they find.
+    if (large) self.touched = touch(heads, numbers + ((<usize>done) << 2), some);
     let link = storeNext(kept, first + done);
     for (let row: u32 = 0; row < some; row++) {
       const number = load<u32>(numbers + ((<usize>(done + row)) << 2));
@@ -329,6 +336,17 @@ export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers:
     self.indexed1 = first + count;
     if (duplicates) self.duplicates1 = 1;
   }
+}
+
+/** Reads the heads of key numbers, so that they are in the cache. */
+function touch(heads: usize, numbers: usize, count: u32): u32 {
+  let sum: u32 = 0;
+  const end = numbers + ((<usize>count) << 2);
+  for (; numbers < end; numbers += 4) {
+    const number = load<u32>(numbers);
+    sum += load<u32>(heads + ((<usize>(number == NO_KEY ? 0 : number)) << 2));
+  }
+  return sum;
 }
 
 /** Ends the wait: a port has ended and the other is empty, so its keys may take the dense index. */

@@ -69,7 +69,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
   test("rows of several vectors that leave with their push, all, some and none", { timeout: 120_000 }, () => {
     const types: [DataType[], DataType[]] = [
       [int32, int32, float64, int16, utf8, dictionary(utf8, int32), dictionary(utf8, int16), int64],
-      [int32, int64, utf8, dictionary(utf8, int32)],
+      [int32, int64, utf8, dictionary(utf8, int32), uint32, int32, int32, dictionary(utf8, int16)],
     ];
     const sizes = fc.constantFrom(1, 7, 8, 63, 2047, 2048, 2049, 2055, 4096, 5003);
     const one = fc.record({
@@ -106,12 +106,17 @@ describe.each(BUILDS)("join, %s build", async (build) => {
           BigInt(k) << 40n,
           some(word()),
           some(word()),
+          BigInt(below(1e9)),
+          some(BigInt(below(1e9))),
+          BigInt(below(1e9)),
+          some(word()),
         ]);
         const columns = (table: readonly (readonly Value[])[], count: number) =>
           Array.from({ length: count }, (_, column) => table.map((row) => row[column]!));
         const tables = [columns(left, types[0].length), columns(right, types[1].length)] as [Table, Table];
         const query: JoinQuery = { types, keys: 1, how, buildFirst: true, kept };
         const feeds = [
+          { port: 1, rows: 37 },
           { port: 1, rows: 65536 },
           { port: 1, rows: -1 },
           ...Array.from({ length: 2 }, () => ({ port: 0, rows: push })),
@@ -450,12 +455,13 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     const rows = 70_000;
     const ids = Array.from({ length: rows }, (_, row) => BigInt((row * 7919) % rows));
     const texts = ids.map((id) => (id % 11n === 0n ? null : `text ${id}`));
-    const left: Table = [ids, texts];
+    const numbers = [1n, 2n, 3n, 5n].map((times) => ids.map((id) => id * times));
+    const left: Table = [ids, texts, ...numbers];
     const right: Table = [ids.map((id) => id + 100n), ids.map((id) => id % 2n === 0n)];
     for (const buildFirst of [true, false]) {
       const query: JoinQuery = {
         types: [
-          [int64, utf8],
+          [int64, utf8, int32, int32, uint32, int32],
           [int64, TYPES[0]!],
         ],
         keys: 1,
@@ -466,10 +472,17 @@ describe.each(BUILDS)("join, %s build", async (build) => {
       for (const feeds of buildFirst ? [[]] : [steps]) {
         let matched = 0;
         let lonely = 0;
-        for (const [a, text, b, flag] of run({ query, tables: [left, right], feeds, maxRows: 65536 })) {
+        for (const [a, text, p, q, r, s, b, flag] of run({
+          query,
+          tables: [left, right],
+          feeds,
+          maxRows: 65536,
+        })) {
           if (a === null || b === null) lonely += 1;
           else if (
             a === b &&
+            p === a &&
+            [q, r, s].every((value, at) => value === (a as bigint) * [2n, 3n, 5n][at]!) &&
             text === ((a as bigint) % 11n === 0n ? null : `text ${a}`) &&
             flag === ((b as bigint) % 2n === 0n)
           )
