@@ -167,14 +167,14 @@ function foldRows<N>(low: u32, x: usize, sums: usize, numbers: usize, count: u32
     const first = sums + groupOffset<N>(<u32>pair);
     const second = sums + groupOffset<N>(<u32>(pair >> 32));
     if (limbsOf<N>() == 1) {
-      addLane(first, i64x2.extract_lane(d0, 0), back);
-      addLane(second, i64x2.extract_lane(d0, 1), back);
+      addFirst(first, d0, back);
+      addSecond(second, d0, back);
     } else {
       addPair(first, v128.shuffle<i64>(d0, d1, 0, 2), back);
-      if (limbsOf<N>() == 3) addLane(first + 16, i64x2.extract_lane(d2, 0), back);
+      if (limbsOf<N>() == 3) addFirst(first + 16, d2, back);
       if (limbsOf<N>() == 4) addPair(first + 16, v128.shuffle<i64>(d2, d3, 0, 2), back);
       addPair(second, v128.shuffle<i64>(d0, d1, 1, 3), back);
-      if (limbsOf<N>() == 3) addLane(second + 16, i64x2.extract_lane(d2, 1), back);
+      if (limbsOf<N>() == 3) addSecond(second + 16, d2, back);
       if (limbsOf<N>() == 4) addPair(second + 16, v128.shuffle<i64>(d2, d3, 1, 3), back);
     }
   }
@@ -189,8 +189,16 @@ function groupOffset<N>(group: u32): usize {
 
 // @ts-ignore: decorator
 @inline
-function addLane(at: usize, limb: i64, back: bool): void {
-  store<i64>(at, back ? load<i64>(at) - limb : load<i64>(at) + limb);
+function addFirst(at: usize, limbs: v128, back: bool): void {
+  const sum = v128.load64_zero(at);
+  v128.store64_lane(at, back ? i64x2.sub(sum, limbs) : i64x2.add(sum, limbs), 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function addSecond(at: usize, limbs: v128, back: bool): void {
+  const sum = v128.load64_splat(at);
+  v128.store64_lane(at, back ? i64x2.sub(sum, limbs) : i64x2.add(sum, limbs), 1);
 }
 
 /**

@@ -422,7 +422,7 @@ function recordsOf<C>(numbers: v128): v128 {
 function addRecord<C>(at: usize, limbs: v128, lanes: v128): void {
   v128.store(at, i64x2.add(v128.load(at), limbs));
   v128.store(at, i64x2.add(v128.load(at, LANES), lanes), LANES);
-  if (sizeof<C>() == 2) store<i64>(at, load<i64>(at, THIRD) + 1, THIRD);
+  if (sizeof<C>() == 2) v128.store64_lane(at, i64x2.add(v128.load64_zero(at, THIRD), i64x2.splat(1)), 0, THIRD);
 }
 
 /** Adds a row `times` 1 or -1, just as `addRows` does. */
