@@ -3,10 +3,10 @@
 
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { getBit } from "../../bindings/ts/arrow/index.js";
 import type { JoinTimeSpec } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import { getBit } from "../../bindings/ts/type/bits.js";
 import {
   dictionary,
   float64,

@@ -1,9 +1,9 @@
 // Chunks of one type in one column: what a chunked dictionary needs, as codes count through all chunks.
 
 import { Type } from "../../../kernel/abi/layout.js";
+import { copyBits } from "../type/bits.js";
 import type { ColumnData } from "../type/column.js";
 import { byteWidth, type DataType, physicalType } from "../type/data-type.js";
-import { copyBits } from "./bits.js";
 
 /** One column with the rows of all of them. Their types must be `type`, without dictionaries. */
 export function concatColumns(type: DataType, columns: readonly ColumnData[]): ColumnData {

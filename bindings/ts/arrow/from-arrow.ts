@@ -7,10 +7,10 @@
 // someone gave to `makeData`), the bitmap is shifted: the one case in which something is copied here.
 
 import { RecordBatchReader } from "apache-arrow";
+import { getBit, shiftBits } from "../type/bits.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema, typeName } from "../type/data-type.js";
 import { ArgumentError, MalformedArrowError, MillraceError, TypeMismatchError } from "../type/error.js";
-import { getBit, shiftBits } from "./bits.js";
 import { fromArrowDictionary } from "./dictionary.js";
 import { checkIpc } from "./ipc-check.js";
 import {

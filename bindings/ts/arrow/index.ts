@@ -1,6 +1,5 @@
 // The bridge between apache-arrow and `BatchData`: the only part of the bindings that knows apache-arrow.
 
-export { getBit } from "./bits.js";
 export { concatColumns } from "./concat.js";
 export { type ArrowBatches, fromArrow, fromIpc, fromRecordBatch, isArrow, listItems } from "./from-arrow.js";
 export { ChunkSink, IpcStreamWriter, joinInto } from "./ipc-stream.js";

@@ -2,10 +2,10 @@
 // unions and whatever else apache-arrow has. Works on any nesting, chunk by chunk, without decoding values.
 
 import { type DataType as ArrowOutType, Data, Vector } from "apache-arrow";
+import { getBit, setBit } from "../type/bits.js";
 import type { ColumnData } from "../type/column.js";
 import { ArgumentError } from "../type/error.js";
 import { adoptData } from "./adopt.js";
-import { getBit, setBit } from "./bits.js";
 import { TypeId } from "./shape.js";
 import { toArrowData } from "./to-arrow.js";
 import { toArrowType } from "./type.js";

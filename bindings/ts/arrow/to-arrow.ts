@@ -15,7 +15,7 @@ import {
   Table,
   Vector,
 } from "apache-arrow";
-import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
+import { type BatchData, type ColumnData, type DictionaryData, emptyBatch } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema } from "../type/data-type.js";
 import { adoptData } from "./adopt.js";
 import type { ArrowData } from "./shape.js";
@@ -167,20 +167,4 @@ const SHAPES: Schema = {
  * A table of one column of numbers and one of texts, without rows. V8 drops the code that makes such objects with the last
  * of them, when a result is let go, and compiles it again for the next one (`Kernel.retire`): so these stay.
  */
-export const KEPT_SHAPES: Table = toTable(SHAPES, [
-  { schema: SHAPES, length: 0, columns: SHAPES.fields.map(({ type }) => emptyColumn(type)) },
-]);
-
-function emptyColumn(type: DataType): ColumnData {
-  const values = new Uint8Array(0);
-  return {
-    type,
-    length: 0,
-    offset: 0,
-    nullCount: 0,
-    validity: null,
-    offsets: null,
-    values,
-    dictionary: null,
-  };
-}
+export const KEPT_SHAPES: Table = toTable(SHAPES, [emptyBatch(SHAPES)]);

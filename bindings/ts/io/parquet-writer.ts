@@ -5,6 +5,7 @@
 // type for. Time zones survive as "UTC or not".
 
 import type { SchemaElement } from "hyparquet";
+import { getBit } from "../type/bits.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type DataType, type Field, type Schema, typeName, valueType } from "../type/data-type.js";
 import { TypeMismatchError } from "../type/error.js";
@@ -137,7 +138,7 @@ function readerOf(column: ColumnData): (row: number) => unknown {
       return (row) => entries[Number(code(row))];
     }
     case "bool":
-      return (row) => ((values[(offset + row) >> 3]! >> ((offset + row) & 7)) & 1) === 1;
+      return (row) => getBit(values, offset + row);
     case "int":
       return integerReader(column, type);
     case "float":

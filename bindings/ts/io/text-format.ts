@@ -6,6 +6,7 @@
 // a time zone (Arrow keeps such timestamps in UTC); times as HH:MM:SS; durations as a number of their unit;
 // binary as lower-case hexadecimal.
 
+import { getBit } from "../type/bits.js";
 import type { ColumnData } from "../type/column.js";
 import { type DataType, type TimeUnit, typeName } from "../type/data-type.js";
 import { TypeMismatchError } from "../type/error.js";
@@ -27,7 +28,7 @@ export function rowText(name: string, column: ColumnData, style: TextStyle): Row
   const { type, offset } = column;
   if (type.kind === "dictionary") return dictionaryText(name, column, style);
   if (type.kind === "bool") {
-    return (row) => String(((column.values[(offset + row) >> 3]! >> ((offset + row) & 7)) & 1) === 1);
+    return (row) => String(getBit(column.values, offset + row));
   }
   if (type.kind === "utf8" || type.kind === "largeUtf8") {
     const range = ranges(column);
@@ -99,8 +100,7 @@ function fixedText(name: string, type: DataType, column: ColumnData, style: Text
 }
 
 export function isValid(column: ColumnData, row: number): boolean {
-  const at = column.offset + row;
-  return column.validity === null || ((column.validity[at >> 3]! >> (at & 7)) & 1) === 1;
+  return column.validity === null || getBit(column.validity, column.offset + row);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,6 +1,7 @@
 // Texts of a result that lie in kernel memory as codes of a dictionary, copied out as texts: a result's columns have
 // the types that its schema names, however they lie.
 
+import { getBit } from "../type/bits.js";
 import type { ColumnData } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
 import { type ColumnDescriptor, readColumn } from "./descriptor.js";
@@ -56,7 +57,7 @@ function addUp(
   let total = 0;
   for (let row = 0; row < codes.length; row++) {
     const code = codes[row]!;
-    if (validity === null || isSet(validity, row)) total += ends[code + 1]! - ends[code]!;
+    if (validity === null || getBit(validity, row)) total += ends[code + 1]! - ends[code]!;
     offsets[(row + 1) * width] = total;
   }
   return total;
@@ -75,8 +76,4 @@ function copyTexts(
     let to = offsets[row * width]!;
     for (let from = ends[codes[row]!]!; to < end; from++) values[to++] = texts[from]!;
   }
-}
-
-function isSet(bits: Uint8Array, row: number): boolean {
-  return ((bits[row >> 3]! >> (row & 7)) & 1) === 1;
 }

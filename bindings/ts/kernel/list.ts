@@ -7,7 +7,7 @@
 // such a column becomes Arrow's form, offsets that count items and a column of them.
 
 import { Type } from "../../../kernel/abi/layout.js";
-import type { ColumnData } from "../type/column.js";
+import { type ColumnData, validColumn } from "../type/column.js";
 import { byteWidth, type DataType, physicalType } from "../type/data-type.js";
 
 const LENGTH_BYTES = 4;
@@ -34,7 +34,7 @@ function fixed(column: ColumnData, type: DataType, width: number) {
   const items = column.values.length / width;
   const offsets = new Uint8Array(ends(column).map((end) => end / width).buffer);
   const values = type.kind === "bool" ? packBits(column.values) : column.values;
-  return { offsets, items: itemColumn(type, items, null, values) };
+  return { offsets, items: validColumn(type, items, values) };
 }
 
 function packBits(bytes: Uint8Array): Uint8Array {
@@ -64,20 +64,11 @@ function texts(column: ColumnData, type: DataType, width: 4 | 8) {
     offsets[row + 1] = starts.length - 1;
   }
   const itemOffsets = width === 4 ? Uint32Array.from(starts) : BigUint64Array.from(starts, BigInt);
-  const items = itemColumn(
+  const items = validColumn(
     type,
     starts.length - 1,
-    new Uint8Array(itemOffsets.buffer),
     bytes.slice(0, length),
+    new Uint8Array(itemOffsets.buffer),
   );
   return { offsets: new Uint8Array(offsets.buffer), items };
-}
-
-function itemColumn(
-  type: DataType,
-  length: number,
-  offsets: Uint8Array | null,
-  values: Uint8Array,
-): ColumnData {
-  return { type, length, offset: 0, nullCount: 0, validity: null, offsets, values, dictionary: null };
 }

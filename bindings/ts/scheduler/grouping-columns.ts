@@ -3,7 +3,7 @@
 
 import { Type } from "../../../kernel/abi/layout.js";
 import type { GroupingSetStage } from "../plan/index.js";
-import type { BatchData, ColumnData } from "../type/column.js";
+import { type BatchData, type ColumnData, validColumn } from "../type/column.js";
 import { byteWidth, type DataType, int64, physicalType, type Schema } from "../type/data-type.js";
 
 /** The batch with the columns of `schema`, in their order. */
@@ -39,15 +39,5 @@ function nulls(type: DataType, length: number, zeros: Uint8Array): ColumnData {
 }
 
 function repeated(value: bigint, length: number): ColumnData {
-  const values = new Uint8Array(new BigInt64Array(length).fill(value).buffer);
-  return {
-    type: int64,
-    length,
-    offset: 0,
-    nullCount: 0,
-    validity: null,
-    offsets: null,
-    values,
-    dictionary: null,
-  };
+  return validColumn(int64, length, new Uint8Array(new BigInt64Array(length).fill(value).buffer));
 }

@@ -21,12 +21,11 @@ import {
 } from "../kernel/index.js";
 import { type JoinSide, type JoinStage, ticksOfWatermark, watermarkOf } from "../plan/index.js";
 import type { QueryWorkers } from "../pool/index.js";
-import type { BatchData } from "../type/column.js";
+import { type BatchData, emptyBatch } from "../type/column.js";
 import type { DataType } from "../type/data-type.js";
 import { MemoryLimitError, SpillError } from "../type/error.js";
 import { lateRows } from "./late-rows.js";
 import type { Relief, Spillable } from "./relief.js";
-import { emptyBatch } from "./rows.js";
 import { SharedMap } from "./shared-map.js";
 import { joinSpills, SpilledJoin } from "./spilled-join.js";
 import { atWork, drain, drainOrRelieve, LEAST_ROWS, OperatorStep } from "./step.js";

@@ -1,7 +1,8 @@
 // Late rows as they came, for whoever wants to have them: copies, dictionaries turned into their values.
 
-import { concatColumns, getBit, takeOpaque } from "../arrow/index.js";
+import { concatColumns, takeOpaque } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
+import { getBit } from "../type/bits.js";
 import type { BatchData, ColumnData } from "../type/column.js";
 import { type DataType, type Schema, valueType } from "../type/data-type.js";
 import { indicesOf } from "./time-column.js";

@@ -1,30 +1,9 @@
 // Rows on the host: views of batches, for what runs between two operators.
 
-import { Type } from "../../../kernel/abi/layout.js";
 import { concatColumns } from "../arrow/index.js";
 import type { InputBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
-import { physicalType, type Schema } from "../type/data-type.js";
-
-/** A batch without rows. An opaque column has no data then, only its type. */
-export function emptyBatch(schema: Schema): BatchData {
-  const nothing = new Uint8Array(0);
-  const columns = schema.fields.map(({ type }) => {
-    const texts = physicalType(type) === Type.BYTES || physicalType(type) === Type.LARGE_BYTES;
-    const offsets = texts ? new Uint8Array(8) : null;
-    return {
-      type,
-      length: 0,
-      offset: 0,
-      nullCount: 0,
-      validity: null,
-      offsets,
-      values: nothing,
-      dictionary: null,
-    };
-  });
-  return { schema, length: 0, columns };
-}
+import type { Schema } from "../type/data-type.js";
 
 /** Rows `start` to `end` of `batch`: views, nothing is copied. */
 export function sliceRows(batch: BatchData, start: number, end: number): BatchData {

@@ -9,9 +9,8 @@
 
 import { type InputBatch, type Kernel, type Operator, Stage } from "../kernel/index.js";
 import type { QueryWorkers } from "../pool/index.js";
-import type { BatchData } from "../type/column.js";
+import { type BatchData, emptyBatch } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
-import { emptyBatch } from "./rows.js";
 import { SharedWork } from "./shared-work.js";
 
 /** Places for each thread: one at work, one waiting to be taken, one that the next morsel goes to. */

@@ -14,8 +14,7 @@ import { Batch } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
 import type { Kernel, Operator, ResidentBatch } from "../kernel/index.js";
 import { PullOrder, type QueryWorkers } from "../pool/index.js";
-import type { BatchData } from "../type/column.js";
-import { emptyBatch } from "./rows.js";
+import { type BatchData, emptyBatch } from "../type/column.js";
 import { SharedWork } from "./shared-work.js";
 
 /** Rows of a batch of results, whatever is asked for. */

@@ -3,7 +3,7 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import { type Kernel, loadAll, type Operator } from "../kernel/index.js";
 import type { ProjectStage } from "../plan/index.js";
-import type { BatchData } from "../type/column.js";
+import { type BatchData, validColumn } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema, uint32 } from "../type/data-type.js";
 
 export interface Limit {
@@ -90,16 +90,7 @@ export function withNumbers(
   numbers: Uint32Array<ArrayBuffer>,
   schema: Schema,
 ): BatchData {
-  const column = {
-    type: uint32,
-    length,
-    offset: 0,
-    nullCount: 0,
-    validity: null,
-    offsets: null,
-    values: new Uint8Array(numbers.buffer),
-    dictionary: null,
-  };
+  const column = validColumn(uint32, length, new Uint8Array(numbers.buffer));
   return { schema, length, columns: [...columns, column] };
 }
 

@@ -7,10 +7,9 @@
 
 import { fromArrow, fromRecordBatch, isArrow, isArrowBatch } from "../arrow/index.js";
 import type { InputBatch, Kernel, Stage } from "../kernel/index.js";
-import type { BatchData, ColumnData } from "../type/column.js";
+import { type BatchData, type ColumnData, emptyBatch } from "../type/column.js";
 import { type Schema, sameType, typeName, valueType } from "../type/data-type.js";
 import { ArgumentError, PlanError, SchemaMismatchError } from "../type/error.js";
-import { emptyBatch } from "./rows.js";
 import { KernelTable } from "./table.js";
 import { settledSoon, unlessAborted } from "./yield.js";
 

@@ -8,10 +8,9 @@
 //   booleans  false < true                       nulls           as the key says, last otherwise
 
 import { Type } from "../../../kernel/abi/layout.js";
-import type { BatchData, ColumnData } from "../type/column.js";
+import { type BatchData, type ColumnData, emptyBatch } from "../type/column.js";
 import { byteWidth, physicalType, type Schema } from "../type/data-type.js";
 import { INTEGER_ARRAYS } from "../type/integer-array.js";
-import { emptyBatch } from "./rows.js";
 import { concatBatches, isSet, offsetsOf, takeRows } from "./testing-rows.js";
 
 export interface SortKey {

@@ -1,7 +1,7 @@
 // Times of a morsel as 64-bit ticks, each a pair of 32-bit words (low, high): a scan over words takes a
 // nanosecond a row where one over bigints takes ten.
 
-import { getBit } from "../arrow/index.js";
+import { getBit } from "../type/bits.js";
 import type { ColumnData } from "../type/column.js";
 import { byteWidth, physicalType } from "../type/data-type.js";
 import { NARROW_ARRAYS } from "../type/integer-array.js";

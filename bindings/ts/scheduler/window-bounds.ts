@@ -5,7 +5,7 @@
 
 import { Type } from "../../../kernel/abi/layout.js";
 import { leastStep, type TimeScale, timeOf } from "../plan/index.js";
-import type { ColumnData } from "../type/column.js";
+import { type ColumnData, validColumn } from "../type/column.js";
 import { byteWidth, physicalType, typeName } from "../type/data-type.js";
 import { OverflowError } from "../type/error.js";
 import { INTEGER_ARRAYS } from "../type/integer-array.js";
@@ -22,8 +22,8 @@ export function windowBounds(
   const step = leastStep(scale.type);
   if (scale.kind === "ticks" && physicalType(scale.type) === Type.I64 && step === 1n) {
     return [
-      filled(scale, start.length, bytesOf(from)),
-      filled(scale, end.length, bytesOf(to)),
+      validColumn(scale.type, start.length, bytesOf(from)),
+      validColumn(scale.type, end.length, bytesOf(to)),
       last(scale, to),
     ];
   }
@@ -46,14 +46,10 @@ function bytesOf(array: ArrayBufferView): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
-function filled({ type }: TimeScale, length: number, values: Uint8Array): ColumnData {
-  return { type, length, offset: 0, nullCount: 0, validity: null, offsets: null, values, dictionary: null };
-}
-
 function nulls(scale: TimeScale, length: number): ColumnData {
   const values = new Uint8Array(length * byteWidth(physicalType(scale.type)));
   const validity = new Uint8Array(Math.ceil(length / 64) * 8);
-  return { ...filled(scale, length, values), nullCount: length, validity };
+  return { ...validColumn(scale.type, length, values), nullCount: length, validity };
 }
 
 /** The last tick before each end. */
@@ -64,7 +60,7 @@ function last(scale: TimeScale, to: Int32Array): ColumnData {
     out[at] = low - 1;
     out[at + 1] = to[at + 1]! - (low === 0 ? 1 : 0);
   }
-  return filled(scale, to.length / 2, bytesOf(out));
+  return validColumn(scale.type, to.length / 2, bytesOf(out));
 }
 
 function converted(
@@ -87,7 +83,7 @@ function converted(
     }
     out[row] = value;
   }
-  return filled(scale, rows, bytesOf(out));
+  return validColumn(scale.type, rows, bytesOf(out));
 }
 
 function overflow({ type }: TimeScale, column: string, value: bigint): OverflowError {

@@ -3,7 +3,8 @@
 // The buffers are Arrow's (validity LSB first, 1 = valid; offsets; values), always as bytes, so that a
 // view of any element type over any memory fits. Neither apache-arrow nor the kernel is needed to make one.
 
-import type { DataType, Schema } from "./data-type.js";
+import { Type } from "../../../kernel/abi/layout.js";
+import { type DataType, physicalType, type Schema } from "./data-type.js";
 
 export interface ColumnData {
   readonly type: DataType;
@@ -45,4 +46,24 @@ let lastDictionaryId = 0;
 export function nextDictionaryId(): number {
   lastDictionaryId += 1;
   return lastDictionaryId;
+}
+
+/** A column of which no row is null, from the first of its buffers' rows on. */
+export function validColumn(
+  type: DataType,
+  length: number,
+  values: Uint8Array,
+  offsets: Uint8Array | null = null,
+): ColumnData {
+  return { type, length, offset: 0, nullCount: 0, validity: null, offsets, values, dictionary: null };
+}
+
+/** A batch without rows. An opaque column has no data then, only its type. */
+export function emptyBatch(schema: Schema): BatchData {
+  const nothing = new Uint8Array(0);
+  const columns = schema.fields.map(({ type }) => {
+    const texts = physicalType(type) === Type.BYTES || physicalType(type) === Type.LARGE_BYTES;
+    return validColumn(type, 0, nothing, texts ? new Uint8Array(8) : null);
+  });
+  return { schema, length: 0, columns };
 }
