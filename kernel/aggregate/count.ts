@@ -30,15 +30,16 @@ export function countUpdate(self: Accumulator, numbers: usize, mask: usize, rows
         addToTwo(i64x2.extract_lane(places, 0), ones);
         addToTwo(i64x2.extract_lane(places, 1), ones);
       }
-    }
-    // Two group numbers a load, and four rows a turn.
-    for (const whole = rows & ~3; row < whole; row += 4) {
-      const first = load<u64>(numbers + ((<usize>row) << 2));
-      const second = load<u64>(numbers + ((<usize>row) << 2), 8);
-      increment(counts, <u32>first);
-      increment(counts, <u32>(first >> 32));
-      increment(counts, <u32>second);
-      increment(counts, <u32>(second >> 32));
+    } else {
+      // Two group numbers a load, and four rows a turn.
+      for (const whole = rows & ~3; row < whole; row += 4) {
+        const first = load<u64>(numbers + ((<usize>row) << 2));
+        const second = load<u64>(numbers + ((<usize>row) << 2), 8);
+        increment(counts, <u32>first);
+        increment(counts, <u32>(first >> 32));
+        increment(counts, <u32>second);
+        increment(counts, <u32>(second >> 32));
+      }
     }
     for (; row < rows; row++) increment(counts, load<u32>(numbers + ((<usize>row) << 2)));
     return;

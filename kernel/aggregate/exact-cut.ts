@@ -1,6 +1,7 @@
 // Cutting float64 values into limbs: see sum-exact.ts for how and why.
 
 import { Accumulator } from "./accumulator";
+import { addBoth, addFirst, addSecond } from "./lanes";
 import { DIGIT_BITS } from "./round";
 
 /** M of limb `limb`: 1.5 * 2^(52 + 40 limb - 1074). */
@@ -167,15 +168,21 @@ function foldRows<N>(low: u32, x: usize, sums: usize, numbers: usize, count: u32
     const first = sums + groupOffset<N>(<u32>pair);
     const second = sums + groupOffset<N>(<u32>(pair >> 32));
     if (limbsOf<N>() == 1) {
-      addFirst(first, d0, back);
-      addSecond(second, d0, back);
+      const lone = signed(d0, back);
+      addFirst(first, lone);
+      addSecond(second, lone);
     } else {
-      addPair(first, v128.shuffle<i64>(d0, d1, 0, 2), back);
-      if (limbsOf<N>() == 3) addFirst(first + 16, d2, back);
-      if (limbsOf<N>() == 4) addPair(first + 16, v128.shuffle<i64>(d2, d3, 0, 2), back);
-      addPair(second, v128.shuffle<i64>(d0, d1, 1, 3), back);
-      if (limbsOf<N>() == 3) addSecond(second + 16, d2, back);
-      if (limbsOf<N>() == 4) addPair(second + 16, v128.shuffle<i64>(d2, d3, 1, 3), back);
+      addBoth(first, signed(v128.shuffle<i64>(d0, d1, 0, 2), back));
+      addBoth(second, signed(v128.shuffle<i64>(d0, d1, 1, 3), back));
+      if (limbsOf<N>() == 3) {
+        const odd = signed(d2, back);
+        addFirst(first + 16, odd);
+        addSecond(second + 16, odd);
+      }
+      if (limbsOf<N>() == 4) {
+        addBoth(first + 16, signed(v128.shuffle<i64>(d2, d3, 0, 2), back));
+        addBoth(second + 16, signed(v128.shuffle<i64>(d2, d3, 1, 3), back));
+      }
     }
   }
   return i64x2.all_true(good);
@@ -183,22 +190,14 @@ function foldRows<N>(low: u32, x: usize, sums: usize, numbers: usize, count: u32
 
 // @ts-ignore: decorator
 @inline
+function signed(limbs: v128, back: bool): v128 {
+  return back ? i64x2.neg(limbs) : limbs;
+}
+
+// @ts-ignore: decorator
+@inline
 function groupOffset<N>(group: u32): usize {
   return <usize>group * (<usize>limbsOf<N>() << 3);
-}
-
-// @ts-ignore: decorator
-@inline
-function addFirst(at: usize, limbs: v128, back: bool): void {
-  const sum = v128.load64_zero(at);
-  v128.store64_lane(at, back ? i64x2.sub(sum, limbs) : i64x2.add(sum, limbs), 0);
-}
-
-// @ts-ignore: decorator
-@inline
-function addSecond(at: usize, limbs: v128, back: bool): void {
-  const sum = v128.load64_splat(at);
-  v128.store64_lane(at, back ? i64x2.sub(sum, limbs) : i64x2.add(sum, limbs), 1);
 }
 
 /**
@@ -263,13 +262,6 @@ function totalRows<N>(low: u32, x: usize, sums: usize, count: u32): bool {
 @inline
 function addTotal(at: usize, sums: v128): void {
   store<i64>(at, load<i64>(at) + i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1));
-}
-
-// @ts-ignore: decorator
-@inline
-function addPair(at: usize, limbs: v128, back: bool): void {
-  const sum = v128.load(at);
-  v128.store(at, back ? i64x2.sub(sum, limbs) : i64x2.add(sum, limbs));
 }
 
 /** Writes the limb of `r` on M's grid, and answers what is left of `r`. */

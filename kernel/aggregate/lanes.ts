@@ -9,10 +9,37 @@
 // @ts-ignore: decorator
 @inline
 export function addToTwo(places: u64, two: v128): void {
-  const first = <usize>(<u32>places);
-  const second = <usize>(places >> 32);
-  v128.store64_lane(first, i64x2.add(v128.load64_zero(first), two), 0);
-  v128.store64_lane(second, i64x2.add(v128.load64_splat(second), two), 1);
+  addFirst(<u32>places, two);
+  addSecond(<usize>(places >> 32), two);
+}
+
+/** Adds the first half of `two` to the lane at `at`. */
+// @ts-ignore: decorator
+@inline
+export function addFirst(at: usize, two: v128): void {
+  v128.store64_lane(at, i64x2.add(v128.load64_zero(at), two), 0);
+}
+
+/** Adds the second half of `two` to the lane at `at`. */
+// @ts-ignore: decorator
+@inline
+export function addSecond(at: usize, two: v128): void {
+  v128.store64_lane(at, i64x2.add(v128.load64_splat(at), two), 1);
+}
+
+/** Adds both halves to the two lanes at `at`. */
+// @ts-ignore: decorator
+@inline
+export function addBoth(at: usize, two: v128): void {
+  v128.store(at, i64x2.add(v128.load(at), two));
+}
+
+/** Two values from `from` on, of four or eight bytes each, as lanes. */
+// @ts-ignore: decorator
+@inline
+export function twoOf<T>(from: usize): v128 {
+  if (sizeof<T>() == 8) return v128.load(from);
+  return isSigned<T>() ? v128.load32x2_s(from) : v128.load32x2_u(from);
 }
 
 /** Where the lanes of four groups lie, whose numbers (u32 each) are at `numbers`: those of group 0 at `lanes`. */

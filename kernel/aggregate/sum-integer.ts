@@ -17,7 +17,7 @@ import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
-import { addToTwo, lanesOfFour } from "./lanes";
+import { addToTwo, lanesOfFour, twoOf } from "./lanes";
 
 const LANE: u32 = 8;
 const WIDE: u32 = 24;
@@ -322,14 +322,6 @@ function add<T>(
     const keep: i64 = -(<i64>maskBit(mask, row));
     store<i64>(at, load<i64>(at) + (<i64>load<T>(values + ((<usize>row) << shift)) & keep));
   }
-}
-
-/** Two values from `from` on as lanes of 64 bits. */
-// @ts-ignore: decorator
-@inline
-function twoOf<T>(from: usize): v128 {
-  if (sizeof<T>() == 8) return v128.load(from);
-  return isSigned<T>() ? v128.load32x2_s(from) : v128.load32x2_u(from);
 }
 
 // @ts-ignore: decorator

@@ -9,6 +9,7 @@
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "./accumulator";
 import { countUpdate, countUpdateOne } from "./count";
+import { addBoth, twoOf } from "./lanes";
 import { sumIntegerAdd, sumIntegerMakeRoom, sumIntegerPair } from "./sum-integer";
 
 /** One vector of an accumulator of a pair: values as they are to be added, none of which is masked. */
@@ -77,10 +78,11 @@ function countLanes<T>(lanes: usize, numbers: usize, values: usize, rows: u32, c
     const groups = numbers + ((<usize>row) << 2);
     const near = load<u64>(groups);
     const far = load<u64>(groups, 8);
-    const x = twoOf<T>(values, row);
+    const from = values + <usize>row * sizeof<T>();
+    const x = twoOf<T>(from);
     addLanes(lanes, <u32>near, countFirst ? v128.shuffle<i64>(ones, x, 0, 2) : v128.shuffle<i64>(x, ones, 0, 2));
     addLanes(lanes, <u32>(near >> 32), countFirst ? v128.shuffle<i64>(ones, x, 1, 3) : v128.shuffle<i64>(x, ones, 1, 3));
-    const y = twoOf<T>(values, row + 2);
+    const y = twoOf<T>(from + 2 * sizeof<T>());
     addLanes(lanes, <u32>far, countFirst ? v128.shuffle<i64>(ones, y, 0, 2) : v128.shuffle<i64>(y, ones, 0, 2));
     addLanes(lanes, <u32>(far >> 32), countFirst ? v128.shuffle<i64>(ones, y, 1, 3) : v128.shuffle<i64>(y, ones, 1, 3));
   }
@@ -138,12 +140,14 @@ function addRows<A, B>(lanes: usize, numbers: usize, a: usize, b: usize, rows: u
       addLanes(lanes, <u32>far, i64x2.extend_low_i32x4_s(high));
       addLanes(lanes, <u32>(far >> 32), i64x2.extend_high_i32x4_s(high));
     } else {
-      const x = twoOf<A>(a, row);
-      const y = twoOf<B>(b, row);
+      const left = a + <usize>row * sizeof<A>();
+      const right = b + <usize>row * sizeof<B>();
+      const x = twoOf<A>(left);
+      const y = twoOf<B>(right);
       addLanes(lanes, <u32>near, v128.shuffle<i64>(x, y, 0, 2));
       addLanes(lanes, <u32>(near >> 32), v128.shuffle<i64>(x, y, 1, 3));
-      const z = twoOf<A>(a, row + 2);
-      const w = twoOf<B>(b, row + 2);
+      const z = twoOf<A>(left + 2 * sizeof<A>());
+      const w = twoOf<B>(right + 2 * sizeof<B>());
       addLanes(lanes, <u32>far, v128.shuffle<i64>(z, w, 0, 2));
       addLanes(lanes, <u32>(far >> 32), v128.shuffle<i64>(z, w, 1, 3));
     }
@@ -158,18 +162,8 @@ function addRows<A, B>(lanes: usize, numbers: usize, a: usize, b: usize, rows: u
   }
 }
 
-/** Two values from `row` on as i64s. */
-// @ts-ignore: decorator
-@inline
-function twoOf<T>(values: usize, row: u32): v128 {
-  return sizeof<T>() == 4
-    ? i64x2.extend_low_i32x4_s(v128.load64_zero(values + ((<usize>row) << 2)))
-    : v128.load(values + ((<usize>row) << 3));
-}
-
 // @ts-ignore: decorator
 @inline
 function addLanes(lanes: usize, group: u32, pair: v128): void {
-  const at = lanes + ((<usize>group) << 4);
-  v128.store(at, i64x2.add(v128.load(at), pair));
+  addBoth(lanes + ((<usize>group) << 4), pair);
 }

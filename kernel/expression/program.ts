@@ -418,14 +418,19 @@ export function programLoads(address: usize, output: u32): bool {
   return load<u16>(writer, <usize>Instruction.OPCODE) == <u16>Opcode.LOAD;
 }
 
+/** Whether an output is a column of the batch as it lies there: the program does nothing but load columns. */
+function programHandsOn(address: usize, output: u32): bool {
+  const program = changetype<Program>(address);
+  return program.filtered == 0 && program.loadsOnly != 0 && programLoads(address, output);
+}
+
 /**
  * Where the values of an output lie for the whole bound batch, when it is a column of it of a fixed width of bytes, and the
  * program does nothing but load columns; else 0.
  */
 export function programValues(address: usize, output: u32): usize {
-  const program = changetype<Program>(address);
-  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return 0;
-  const bound = loadedColumn(program, address, output);
+  if (!programHandsOn(address, output)) return 0;
+  const bound = loadedColumn(changetype<Program>(address), address, output);
   if (bound.dictionary != 0 || bound.type == <u32>Type.BYTES || bound.type == <u32>Type.BOOL) return 0;
   return bound.values + <usize>bound.offset * typeWidth(bound.type);
 }
@@ -435,9 +440,8 @@ export function programValues(address: usize, output: u32): usize {
  * checked here for a null value of the dictionary.
  */
 export function programCodes(address: usize, output: u32): usize {
-  const program = changetype<Program>(address);
-  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return 0;
-  const bound = loadedColumn(program, address, output);
+  if (!programHandsOn(address, output)) return 0;
+  const bound = loadedColumn(changetype<Program>(address), address, output);
   const whole = bound.codes == <u32>Type.I32 || bound.codes == <u32>Type.U32;
   if (bound.dictionary == 0 || bound.type != <u32>Type.BYTES || !whole || bound.dictionaryValidity != 0) return 0;
   return bound.values + ((<usize>bound.offset) << 2);
@@ -448,9 +452,8 @@ export function programCodes(address: usize, output: u32): usize {
  * says where offset 0 would point.
  */
 export function programOffsets(address: usize, output: u32): usize {
-  const program = changetype<Program>(address);
-  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return 0;
-  const bound = loadedColumn(program, address, output);
+  if (!programHandsOn(address, output)) return 0;
+  const bound = loadedColumn(changetype<Program>(address), address, output);
   if (bound.dictionary != 0 || bound.type != <u32>Type.BYTES || bound.large != 0) return 0;
   return bound.offsets + ((<usize>bound.offset) << 2);
 }

@@ -5,7 +5,7 @@
 
 import { Builder } from "../column/builder";
 import { typeWidth } from "../column/type";
-import { copyBytes } from "../memory/copy";
+import { copyBytes, copyRun } from "../memory/copy";
 import { Interner } from "./interner";
 import { KeyColumn } from "./key-column";
 import { RowTable, rowTableRow } from "./row-table";
@@ -48,7 +48,7 @@ export function groupsEmitRun(groups: Groups, index: u32, first: u32, count: u32
 function emitValues<T>(from: usize, width: usize, count: u32, builder: Builder): void {
   let to = builder.values + <usize>builder.length * sizeof<T>();
   if (width == sizeof<T>()) {
-    memory.copy(to, from, <usize>count * sizeof<T>());
+    copyRun(to, from, <usize>count * sizeof<T>());
     return;
   }
   for (const end = to + <usize>count * sizeof<T>(); to < end; to += sizeof<T>()) {

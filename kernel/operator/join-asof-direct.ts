@@ -13,7 +13,8 @@
 // them, from 0.85 to 1.3 times Polars' speed.
 //
 // Where the key is a text by dictionary, too, it is looked up in the same loop, from code to id to the latest row and where
-// that lies, which stand side by side for each key: no numbers, and no places, that a loop of its own would write.
+// that lies, which stand side by side for each key: no numbers, and no places, that a loop of its own would write. It takes right
+// rows itself: by `timeTake`, and a look at what that has taken, the whole join takes 1.05 of the time.
 //
 // Where no time is null and no right row too old, left rows up to the next right one's time are a run: they look up the
 // latest row of their key, and no time but their own. That took 0.74 of the time for 10 million rows beside a million.
@@ -30,7 +31,7 @@ import { storeRow } from "../join/store";
 import { failMemory } from "../memory/context";
 import { regionBlock, regionFree } from "../memory/region";
 import { joinDirectAppend, joinDirectAppendFound, joinDirectFlush, joinDirectReserve, joinDirectRest } from "./join-direct";
-import { Join, Phase, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
+import { Join, Phase, joinFar, joinIsSmall, joinReserveHeads, joinStore } from "./join-state";
 import { timeIsOutdone, timeNext, timePrepareRight, timeTake } from "./join-time";
 import { Direct, END, NO_TIME, TimeJoin, distance, timeGeneration, timeOf, timePush, timeRewind } from "./join-time-state";
 import { Operator } from "./operator";
@@ -175,7 +176,7 @@ function sweep(self: Join, time: TimeJoin, moments: Vector, count: u32): u32 {
   const outer: u32 = self.padded;
   const bound = time.bounded ? time.high : END;
   const validity = moments.validity;
-  const theirs = self.far + ((<usize>self.farCount) << 2);
+  const theirs = joinFar(self);
   let found: u32 = 0;
   for (let row: u32 = 0; row < count; row++) {
     let link: u32 = 0;
@@ -204,7 +205,7 @@ function sweepWhole(self: Join, time: TimeJoin, moments: usize, count: u32): u32
   const outer: u32 = self.padded;
   const numbers = self.numbers;
   const mine = self.found0;
-  const theirs = self.far + ((<usize>self.farCount) << 2);
+  const theirs = joinFar(self);
   const early: i64 = time.strict ? 1 : 0;
   let found: u32 = 0;
   let row: u32 = 0;
@@ -228,7 +229,7 @@ function sweepWhole(self: Join, time: TimeJoin, moments: usize, count: u32): u32
 /** The same again, of keys that are codes whose ids stand at `ids`; where the right rows lie is said, too. */
 function sweepCodes(self: Join, time: TimeJoin, moments: usize, codes: usize, ids: usize, count: u32): u32 {
   const kept = joinStore(self, 1);
-  const theirs = self.far + ((<usize>self.farCount) << 2);
+  const theirs = joinFar(self);
   const cells = self.farCells + ((<usize>self.farCount) << 2);
   const early: i64 = time.strict ? 1 : 0;
   const latest = time.latest;

@@ -61,6 +61,7 @@ import { copyRun } from "../memory/copy";
 import {
   Join,
   STEP,
+  joinFar,
   joinClosed,
   joinDuplicates,
   joinFilters,
@@ -201,7 +202,7 @@ function find(self: Join, port: u32, program: usize, count: u32, bits: usize): u
   const keys = joinHeadCount(self, 1 - port);
   const numbers = self.numbers;
   const mine = port == 0 ? self.found0 : self.found1;
-  const theirs = self.far + ((<usize>self.farCount) << 2);
+  const theirs = joinFar(self);
   const outer = joinPreserves(self, port) ? 1 : 0;
   // ANTI wants the rows without a match, all others those with one.
   const turned: u32 = self.type == <u32>JoinType.ANTI ? 1 : 0;

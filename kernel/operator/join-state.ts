@@ -338,6 +338,13 @@ export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers:
   }
 }
 
+/** Where the next row of the other side goes that a push has found and not written yet. */
+// @ts-ignore: decorator
+@inline
+export function joinFar(self: Join): usize {
+  return self.far + ((<usize>self.farCount) << 2);
+}
+
 /** Reads the heads of key numbers, so that they are in the cache. */
 function touch(heads: usize, numbers: usize, count: u32): u32 {
   let sum: u32 = 0;

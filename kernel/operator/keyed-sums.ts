@@ -16,7 +16,7 @@
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
-import { addToTwo } from "../aggregate/lanes";
+import { addBoth, addToTwo, twoOf } from "../aggregate/lanes";
 import { isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
@@ -164,20 +164,14 @@ function addRows<T, C>(lanes: usize, mask: u32, keys: usize, values: usize, rows
 // @ts-ignore: decorator
 @inline
 function addTwo<T, C>(places: u64, values: usize): void {
-  const two = sizeof<T>() == 4 ? v128.load32x2_s(values) : v128.load(values);
+  const two = twoOf<T>(values);
   if (sizeof<C>() == 1) {
     addToTwo(places, two);
     return;
   }
   const ones = i64x2.splat(1);
-  addPair(<u32>places, sizeof<C>() == 4 ? v128.shuffle<i64>(ones, two, 0, 2) : v128.shuffle<i64>(two, ones, 0, 2));
-  addPair(<usize>(places >> 32), sizeof<C>() == 4 ? v128.shuffle<i64>(ones, two, 1, 3) : v128.shuffle<i64>(two, ones, 1, 3));
-}
-
-// @ts-ignore: decorator
-@inline
-function addPair(at: usize, pair: v128): void {
-  v128.store(at, i64x2.add(v128.load(at), pair));
+  addBoth(<u32>places, sizeof<C>() == 4 ? v128.shuffle<i64>(ones, two, 0, 2) : v128.shuffle<i64>(two, ones, 0, 2));
+  addBoth(<usize>(places >> 32), sizeof<C>() == 4 ? v128.shuffle<i64>(ones, two, 1, 3) : v128.shuffle<i64>(two, ones, 1, 3));
 }
 
 // @ts-ignore: decorator

@@ -26,6 +26,7 @@ import { Type } from "../abi/layout";
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { magic, reach } from "../aggregate/exact-cut";
+import { twoOf } from "../aggregate/lanes";
 import { sumExactAdded } from "../aggregate/sum-exact";
 import { isWhole, isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
@@ -406,7 +407,7 @@ function addTwo<C>(records: u64, value: v128, left: v128, right: v128, M0: v128,
 function lanesOf<T>(values: usize): v128 {
   if (sizeof<T>() == 1) return i64x2.splat(0);
   if (sizeof<T>() == 2) return i64x2.splat(1);
-  return sizeof<T>() == 4 ? v128.load32x2_s(values) : v128.load(values);
+  return twoOf<T>(values);
 }
 
 /** How far the records of four numbers lie from the first: 32 or 48 bytes each. */
