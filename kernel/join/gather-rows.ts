@@ -25,7 +25,7 @@ import { NO_ROW } from "./gather";
 /** Bytes of rows from which on they are copied. */
 export const LARGE_STORE: u64 = 16 << 20;
 /** Rows of a window, and bytes that their copies should not pass. */
-const WINDOW_ROWS: u32 = 1 << 14;
+export const WINDOW_ROWS: u32 = 1 << 14;
 const WINDOW_BYTES: u32 = 1 << 20;
 /** Parts at most, and bits of a row's number in which those of a part differ where these do. */
 const PARTS: u32 = 256;
@@ -39,8 +39,8 @@ export class RowWindow {
   most: u32;
   /** Rows so far, u32 each at `rows`; NO_ROW stands for none. */
   count: u32;
-  /** Bits of a row's number in which those of a part differ. */
-  shift: u32;
+  /** Bits of a row's number in which those of a part differ, at least. */
+  least: u32;
   rows: usize;
   /** The store of copies, and, u32 each, where the copy of each row lies. */
   copies: usize;
@@ -61,18 +61,13 @@ export function windowCreate(region: usize, kept: Store, step: u32, small: bool)
   const self = changetype<RowWindow>(block);
   self.most = most;
   self.count = 0;
-  self.shift = small ? 0 : PART_SHIFT;
-  while (kept.rows >> self.shift >= PARTS) self.shift++;
+  self.least = small ? 0 : PART_SHIFT;
   self.copies = block + HEAD;
   const table = self.copies + STORE_SIZE;
   self.pairs = table + 8;
   self.rows = self.pairs + rows * 8;
   self.cells = self.rows + rows * 4;
   self.parts = self.cells + rows * 4;
-  const copies = changetype<Store>(self.copies);
-  memory.copy(self.copies, changetype<usize>(kept), STORE_SIZE);
-  copies.rowChunks = table;
-  copies.rowFirst = <u32>rows;
   store<u32>(table, <u32>(self.parts + ((<usize>PARTS) << 2)));
   return block;
 }
@@ -84,11 +79,18 @@ const SLACK: usize = 16;
 export function windowCopy(self: RowWindow, kept: Store, count: u32): void {
   const rows = self.rows;
   const parts = self.parts;
-  const shift = self.shift;
+  // The store may have grown since the last time.
+  const copies = changetype<Store>(self.copies);
+  const table = self.copies + STORE_SIZE;
+  memory.copy(self.copies, changetype<usize>(kept), STORE_SIZE);
+  copies.rowChunks = table;
+  copies.rowFirst = self.most;
+  let shift = self.least;
+  while (kept.rows >> shift >= PARTS) shift++;
   memory.fill(parts, 0, (<usize>PARTS) << 2);
   const end = (<usize>count) << 2;
   const bytes = kept.rowBytes;
-  const target: usize = load<u32>(changetype<Store>(self.copies).rowChunks);
+  const target: usize = load<u32>(table);
   // What is read of a row that is not there is made null later.
   const none = <u32>storeRow(kept, 0);
   for (let at: usize = 0; at < end; at += 4) {

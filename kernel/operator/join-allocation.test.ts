@@ -377,6 +377,30 @@ const STORIES: readonly (readonly [string, Story])[] = [
     },
   ],
   [
+    "copied rows, keys of several rows, both sides open",
+    {
+      query: {
+        types: [
+          [int32, utf8],
+          [int32, utf8, int64],
+        ],
+        keys: 1,
+        how: "full",
+        faults: JoinFault.COPY_ROWS,
+      },
+      tables: [
+        table(1500, [(row) => (row % 7 === 3 ? null : BigInt(row % 720)), (row) => `left ${row}`]),
+        table(1400, [
+          (row) => BigInt((row * 37) % 700),
+          (row) => (row % 9 === 4 ? null : `text ${row}`),
+          (row) => BigInt(row),
+        ]),
+      ],
+      feeds: BOTH,
+      maxRows: 65_536,
+    },
+  ],
+  [
     "a long text among many",
     {
       query: {

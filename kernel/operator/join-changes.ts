@@ -49,6 +49,7 @@ import {
   ledgerTouch,
   stateWeight,
 } from "../join/ledger";
+import { linkOf } from "../join/links";
 import { storeAppend, storeClear, storeCommit, storeNext, storeReserve } from "../join/store";
 import { fail, failMemory, failValue } from "../memory/context";
 import { REGION_SIZE, regionBlock, regionBytes, regionCut, regionDestroy, regionInitLike } from "../memory/region";
@@ -59,7 +60,6 @@ import {
   STEP,
   joinClosed,
   joinFilters,
-  joinHead,
   joinHeadCount,
   joinHeads,
   joinIsNullAware,
@@ -188,7 +188,7 @@ function leavesByKey(self: Join, number: u32): bool {
 /** The sum of the rows of port 1 that have a key. */
 function countOf(self: Join, number: u32): i32 {
   if (self.heads1 == 0) return 0;
-  const link = joinHead(self.heads1, self.headCount1, number);
+  const link = linkOf(self.heads1, self.headCount1, number);
   return link == 0 ? 0 : load<i32>(ledgerMatches(changesLedger(self, 1), link - 1));
 }
 
@@ -437,7 +437,7 @@ export function changesFindPairs(self: Join): void {
   for (; at < end && found < most && meet; at++) {
     const row = load<u32>(changes.rows + ((<usize>at) << 2));
     if (row == NO_ROW) continue;
-    if (link == 0) link = joinHead(heads, keys, load<u32>(self.numbers + ((<usize>at) << 2)));
+    if (link == 0) link = linkOf(heads, keys, load<u32>(self.numbers + ((<usize>at) << 2)));
     if (counts) {
       const turned = isAlone(self, countOf(self, load<u32>(self.numbers + ((<usize>at) << 2)))) ? 1 : -1;
       for (; link != 0 && found < most; found++) {

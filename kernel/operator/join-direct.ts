@@ -32,7 +32,7 @@ import {
   outputReset,
   outputShrink,
 } from "../column/builder";
-import { pack32, pack64, packFour } from "../column/pack";
+import { pack32, pack64 } from "../column/pack";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import {
@@ -52,8 +52,9 @@ import {
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
 import { ROUGH_BYTES, TEXT_SLACK, appendRows, appendTexts, gatherBound, gatherBytes, gatherCells, gatherLacks, gatherTarget } from "../join/gather";
 import { gatherColumns } from "../join/gather-together";
-import { LARGE_STORE, RowWindow, windowCopy, windowCreate } from "../join/gather-rows";
+import { RowWindow, windowCopy } from "../join/gather-rows";
 import { Keys, keysFind } from "../join/keys";
+import { Listed, linksFind, linksList } from "../join/links";
 import { Store, storeColumn, storeDictionary, storeMatched } from "../join/store";
 import { failMemory } from "../memory/context";
 import { regionBlock } from "../memory/region";
@@ -65,7 +66,6 @@ import {
   joinClosed,
   joinDuplicates,
   joinFilters,
-  joinHead,
   joinHeadCount,
   joinHeads,
   joinIsMarked,
@@ -75,6 +75,7 @@ import {
   joinProgram,
   joinStore,
 } from "./join-state";
+import { joinWindow } from "./join-window";
 import { Operator } from "./operator";
 
 /** Rows of the other side that are written together. */
@@ -123,7 +124,7 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
 }
 
 function writeRows(context: usize, operator: usize, self: Join, port: u32, program: usize, rows: u32, packs: bool): i32 {
-  const window = windowFor(self, port);
+  const window = joinWindow(self, port);
   let selected: u32 = 0;
   let leaving: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
@@ -200,60 +201,13 @@ function keptDictionary(self: Join, kept: Store, at: u32): usize {
 function find(self: Join, port: u32, program: usize, count: u32, bits: usize): u32 {
   const heads = joinHeads(self, 1 - port);
   const keys = joinHeadCount(self, 1 - port);
-  const numbers = self.numbers;
   const mine = port == 0 ? self.found0 : self.found1;
   const theirs = joinFar(self);
-  const outer = joinPreserves(self, port) ? 1 : 0;
   // ANTI wants the rows without a match, all others those with one.
-  const turned: u32 = self.type == <u32>JoinType.ANTI ? 1 : 0;
-  // Each of these may be a miss, and more of them are on their way at once while no place hangs on what they find.
-  const end = numbers + ((<usize>count) << 2);
-  let at = numbers;
-  for (; at + 8 <= end; at += 8) {
-    const pair = load<u64>(at);
-    const first = joinHead(heads, keys, <u32>pair);
-    const second = joinHead(heads, keys, <u32>(pair >> 32));
-    store<u64>(at, <u64>first | (<u64>second << 32));
-  }
-  if (at < end) store<u32>(at, joinHead(heads, keys, load<u32>(at)));
-  let found: u32 = 0;
-  let row: u32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    const table = self.packing;
-    // Which of eight rows leave: all, those without a link, or those with one.
-    const all: u32 = outer ? 255 : 0;
-    const others: u32 = turned ? 0 : 255;
-    const one = i32x4.splat(1);
-    const zero = i32x4.splat(0);
-    let rows = i32x4(0, 1, 2, 3);
-    for (; row + 8 <= count; row += 8) {
-      const low = v128.load(numbers + ((<usize>row) << 2));
-      const high = v128.load(numbers + ((<usize>row) << 2), 16);
-      const empty = <u32>i32x4.bitmask(i32x4.eq(low, zero)) | (<u32>i32x4.bitmask(i32x4.eq(high, zero)) << 4);
-      const set = (empty ^ others) | all;
-      store<u8>(bits + <usize>(row >> 3), <u8>set);
-      v128.store(theirs + ((<usize>found) << 2), packFour(i32x4.sub(low, one), set & 15, table));
-      v128.store(mine + ((<usize>found) << 2), packFour(rows, set & 15, table));
-      found += popcnt<u32>(set & 15);
-      rows = i32x4.add(rows, i32x4.splat(4));
-      v128.store(theirs + ((<usize>found) << 2), packFour(i32x4.sub(high, one), set >> 4, table));
-      v128.store(mine + ((<usize>found) << 2), packFour(rows, set >> 4, table));
-      found += popcnt<u32>(set >> 4);
-      rows = i32x4.add(rows, i32x4.splat(4));
-    }
-    if (row < count) store<u8>(bits + <usize>(row >> 3), 0);
-  }
-  for (; row < count; row++) {
-    const link = load<u32>(numbers + ((<usize>row) << 2));
-    const leaves: u32 = ((link != 0 ? 1 : 0) ^ turned) | outer;
-    store<u32>(mine + ((<usize>found) << 2), row);
-    store<u32>(theirs + ((<usize>found) << 2), link - 1);
-    if (ASC_FEATURE_SIMD) {
-      const byte = bits + <usize>(row >> 3);
-      store<u8>(byte, load<u8>(byte) | <u8>(leaves << (row & 7)));
-    }
-    found += leaves;
-  }
+  const others = self.type == <u32>JoinType.ANTI ? Listed.UNLINKED : Listed.LINKED;
+  const listed = joinPreserves(self, port) ? Listed.ALL : others;
+  linksFind(heads, keys, self.numbers, count, self.numbers);
+  const found = linksList(self.numbers, count, 0, listed, mine, theirs, bits, self.packing);
   if (joinPreserves(self, 1 - port)) mark(self, 1 - port, theirs, found);
   return joinIsNullAware(self) ? withKeys(self, program, found) : found;
 }
@@ -429,24 +383,6 @@ function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usiz
   }
   gatherColumns(kept, side, self.columns, self.columnCount, self.output, cells, rows, count, padded);
   return true;
-}
-
-/** What rows of the other side go through where that side is large; 0 where they do not, or memory is short. */
-function windowFor(self: Join, port: u32): usize {
-  const kept = joinStore(self, 1 - port);
-  const least = (self.fault & <u32>JoinFault.COPY_ROWS) != 0 ? 1 : LARGE_STORE;
-  if (<u64>kept.rows * <u64>kept.rowBytes < least || !takesFrom(self, 1 - port)) return 0;
-  if (self.window == 0) self.window = windowCreate(outputRegion(self.output), kept, STEP, (self.fault & <u32>JoinFault.COPY_ROWS) != 0);
-  // One that memory ended in holds rows of another push.
-  if (self.window != 0) changetype<RowWindow>(self.window).count = 0;
-  return self.window;
-}
-
-function takesFrom(self: Join, side: u32): bool {
-  for (let index: u32 = 0; index < self.columnCount; index++) {
-    if (load<u32>(self.columns + <usize>index * 8) == side) return true;
-  }
-  return false;
 }
 
 /** Hands out what a push has written: see op_pull. */

@@ -1,6 +1,6 @@
 // What leaves a join: the work of its pulls, step by step.
 //
-// A step finds at most 2,048 rows (or pairs of rows), drops what the residual refuses, marks who was matched,
+// A step finds at most 2,048 rows (or pairs of rows; 16,384 where those of a large side go through a window), drops what the residual refuses, marks who was matched,
 // and is then handed on column by column, as far as the caller's limits allow. Between steps, and within one that
 // is only half handed on, everything is in `Join`: a pull can stop anywhere, and be called again when memory
 // was short.
@@ -22,11 +22,14 @@ import {
 import { Vector } from "../column/vector";
 import { programBind, programOutput, programRun } from "../expression/program";
 import { ROUGH_BYTES, TEXT_SLACK, appendNulls, gatherBound, gatherBytes, gatherCells } from "../join/gather";
+import { RowWindow, windowCopy } from "../join/gather-rows";
 import { gatherColumns } from "../join/gather-together";
 import { KeyTier, Keys, NO_KEY, keysSpan } from "../join/keys";
 import { ledgerClose } from "../join/ledger";
+import { Listed, linksFind, linksList } from "../join/links";
 import { Store, storeColumn, storeFree, storeMatched, storeNext } from "../join/store";
 import { clearError, failMemory, scratchTake } from "../memory/context";
+import { copyRun } from "../memory/copy";
 import { regionFree } from "../memory/region";
 import {
   CANDIDATES,
@@ -47,7 +50,6 @@ import {
   joinEnded,
   joinClosed,
   joinFilters,
-  joinHead,
   joinHeadCount,
   joinHeads,
   joinIndexSome,
@@ -64,6 +66,7 @@ import {
 } from "./join-state";
 import { joinSettle } from "./join-range";
 import { timeAdvance } from "./join-time";
+import { joinPairStep, joinWindowDrop, joinWindowFor } from "./join-window";
 import { joinPending } from "./join";
 import { Operator } from "./operator";
 
@@ -181,28 +184,24 @@ function findPairs(self: Join): void {
 
 /** Where the other side has each key once at most: no chains to walk, and no branch on whether it is there. */
 function lookUp(self: Join): void {
-  const heads = joinHeads(self, 1 - self.port);
-  const keys = joinHeadCount(self, 1 - self.port);
-  const mine = self.port == 0 ? self.found0 : self.found1;
-  const theirs = self.port == 0 ? self.found1 : self.found0;
-  const end = self.at + min<u32>(self.rows - self.at, joinStep(self));
-  let found: u32 = 0;
-  for (let row = self.at; row < end; row++) {
-    const link = joinHead(heads, keys, load<u32>(self.numbers + ((<usize>row) << 2)));
-    store<u32>(mine + ((<usize>found) << 2), self.first + row);
-    store<u32>(theirs + ((<usize>found) << 2), link - 1);
-    found += link != 0 ? 1 : 0;
-  }
-  self.at = end;
-  self.candidates = found;
+  const port = self.port;
+  const rows = min<u32>(self.rows - self.at, joinPairStep(self));
+  const mine = port == 0 ? self.found0 : self.found1;
+  const theirs = port == 0 ? self.found1 : self.found0;
+  // Nothing is being gathered now.
+  const links = self.cells;
+  const numbers = self.numbers + ((<usize>self.at) << 2);
+  linksFind(joinHeads(self, 1 - port), joinHeadCount(self, 1 - port), numbers, rows, links);
+  self.candidates = linksList(links, rows, self.first + self.at, Listed.LINKED, mine, theirs, 0, self.packing);
+  self.at += rows;
 }
 
 function walkChains(self: Join): void {
+  const most = joinPairStep(self);
   const heads = joinHeads(self, 1 - self.port);
   const other = joinStore(self, 1 - self.port);
   const mine = self.port == 0 ? self.found0 : self.found1;
   const theirs = self.port == 0 ? self.found1 : self.found0;
-  const most = joinStep(self);
   const end = self.at + min<u32>(self.rows - self.at, SCAN_ROWS);
   let found: u32 = 0;
   let row = self.at;
@@ -433,8 +432,7 @@ function drop(self: Join, port: u32): void {
   storeFree(kept);
   if (self.changes != 0) ledgerClose(changesLedger(self, port));
   regionFree(kept.region, joinHeads(self, port));
-  regionFree(outputRegion(self.output), self.window);
-  self.window = 0;
+  joinWindowDrop(self, port);
   regionFree(outputRegion(self.output), self.farBlock);
   self.farBlock = 0;
   if (port == 0) {
@@ -520,8 +518,20 @@ function appendSide(self: Join, side: u32, output: usize, columns: usize, count:
   if (((self.sides >> side) & 1) != 0) {
     const listed = (side == 0 ? self.found0 : self.found1) + ((<usize>from) << 2);
     const lacks = self.changes != 0 && self.type != <u32>JoinType.INNER;
-    gatherCells(kept, listed, rows, self.cells);
-    gatherColumns(kept, side, columns, count, output, self.cells, listed, rows, lacks || (side == 1 && self.padded != 0));
+    const padded = lacks || (side == 1 && self.padded != 0);
+    const window = joinWindowFor(self, side, rows);
+    if (window == 0) {
+      gatherCells(kept, listed, rows, self.cells);
+      gatherColumns(kept, side, columns, count, output, self.cells, listed, rows, padded);
+      return;
+    }
+    const through = changetype<RowWindow>(window);
+    for (let done: u32 = 0; done < rows; done += through.most) {
+      const some = min(rows - done, through.most);
+      copyRun(through.rows, listed + ((<usize>done) << 2), (<usize>some) << 2);
+      windowCopy(through, kept, some);
+      gatherColumns(changetype<Store>(through.copies), side, columns, count, output, through.cells, through.rows, some, padded);
+    }
     return;
   }
   for (let index: u32 = 0; index < count; index++) {

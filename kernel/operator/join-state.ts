@@ -126,8 +126,11 @@ export class Join {
   leaving1: usize;
   leavingPort: u32;
   leavingRow: u32;
-  /** What rows of a large side go through on their way to results (join/gather-rows.ts); 0 until they do. */
-  window: usize;
+  /** What rows of a side, where that is large, go through on their way to results (join/gather-rows.ts); 0 until they do. */
+  window0: usize;
+  window1: usize;
+  /** `found0`, `found1` and `cells` for as many rows as a window takes; 0 until a side is large. */
+  wide: usize;
   /** Bitmap of a push's rows that leave with it, and how they are packed (column/pack.ts). */
   leave: usize;
   packing: usize;
@@ -257,16 +260,6 @@ export function joinBounds(self: Join, port: u32): usize {
 export function joinBoundsBegin(self: Join, port: u32): void {
   store<i64>(joinBounds(self, port), i64.MAX_VALUE);
   store<i64>(joinBounds(self, port), i64.MIN_VALUE, 8);
-}
-
-/**
- * The last row of a key number, plus one; 0 where there is none. A row without a number meets the head behind the last
- * one, which is always 0: whether a row has a number is as good as random, and no branch hangs on it.
- */
-// @ts-ignore: decorator
-@inline
-export function joinHead(heads: usize, count: u32, number: u32): u32 {
-  return load<u32>(heads + ((<usize>min<u32>(number, count)) << 2));
 }
 
 // @ts-ignore: decorator

@@ -419,6 +419,34 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     copied([utf8, int64], 45_000, 5000, "left", false, 1);
   });
 
+  test.each([true, false])(
+    "copied rows of two open sides, more than a window takes, each key once: %s",
+    (unique) => {
+      const types = [int32, utf8, int64];
+      const rows = 40_000;
+      const side = (salt: number): Table => [
+        Array.from({ length: rows }, (_, row) => BigInt((row * salt) % (unique ? rows : rows >> 1))),
+        Array.from({ length: rows }, (_, row) => (row % 13 === 4 ? null : `é ${row % 900}`)),
+        Array.from({ length: rows }, (_, row) => BigInt(row)),
+      ];
+      const tables = [side(7919), side(4801)] as const;
+      // Both sides come at once but for the last rows of the left one, which then finds a window's rows in one step.
+      const feeds = [
+        { port: 0, rows: 500 },
+        { port: 1, rows: 30_000 },
+        { port: 0, rows: 39_000 },
+        { port: 1, rows: 10_000 },
+      ];
+      const results = [JoinFault.NONE, JoinFault.COPY_ROWS].map((faults) => {
+        const query: JoinQuery = { types: [types, types], keys: 1, how: "inner", faults };
+        return run({ query, tables: [...tables], feeds, maxRows: 65536 });
+      });
+      expect(results[0]).toHaveLength(unique ? rows : 2 * rows);
+      expect(results[1]).toEqual(results[0]);
+      for (const [a, , , b] of results[1]!) expect(a).toBe(b);
+    },
+  );
+
   test.each([false, true])("a text of thousands of bytes among short ones, built first: %s", (buildFirst) => {
     const text = (row: number) =>
       row === 7 ? "x".repeat(3000) : row % 5 === 0 ? null : `${row % 3} and more than fits`;
@@ -458,7 +486,11 @@ describe.each(BUILDS)("join, %s build", async (build) => {
     const numbers = [1n, 2n, 3n, 5n].map((times) => ids.map((id) => id * times));
     const left: Table = [ids, texts, ...numbers];
     const right: Table = [ids.map((id) => id + 100n), ids.map((id) => id % 2n === 0n)];
-    for (const buildFirst of [true, false]) {
+    for (const [buildFirst, faults] of [
+      [true, JoinFault.NONE],
+      [false, JoinFault.NONE],
+      [false, JoinFault.COPY_ROWS],
+    ] as const) {
       const query: JoinQuery = {
         types: [
           [int64, utf8, int32, int32, uint32, int32],
@@ -467,6 +499,7 @@ describe.each(BUILDS)("join, %s build", async (build) => {
         keys: 1,
         how: "full",
         buildFirst,
+        faults,
       };
       const steps = Array.from({ length: 10 }, (_, step) => ({ port: step % 2, rows: 14_001 }));
       for (const feeds of buildFirst ? [[]] : [steps]) {
