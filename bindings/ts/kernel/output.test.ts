@@ -7,15 +7,22 @@ import { binary, largeBinary, largeUtf8, typeName, utf8 } from "../type/data-typ
 import { MillraceError } from "../type/error.js";
 import { arbitraryColumn, bitsOf, oneColumn, PLAIN_TYPES } from "../type/testing.js";
 import { readBatch } from "./descriptor.js";
+import { freshBuffer } from "./fresh-buffer.js";
 import { Kernel } from "./kernel.js";
 import { BatchRoom, copyBatch, countBits } from "./output.js";
 import { ResidentBatch } from "./resident.js";
+import { padded } from "./slice.js";
 
 let kernel: Kernel;
 beforeAll(async () => {
   kernel = await Kernel.open({ build: "scalar", base: 0x8000_0000 });
 });
 afterAll(() => kernel.close());
+
+/** What lies between a buffer of a copy and the next one. */
+function paddingOf({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset + length, padded(length) - length);
+}
 
 describe.each(PLAIN_TYPES.map((type) => [typeName(type), type] as const))("%s", (_, type) => {
   test("any rows", () => {
@@ -31,7 +38,10 @@ describe.each(PLAIN_TYPES.map((type) => [typeName(type), type] as const))("%s", 
         const copy = copyBatch(kernel.memory, batch, table.schema).columns[0]!;
         const borrowed = ResidentBatch.borrow(kernel, table.schema, batch);
         const kept = borrowed.copy();
+        new Uint8Array(room.take(0)).fill(0xff);
         const lent = copyBatch(kernel.memory, batch, table.schema, room).columns[0]!;
+        for (const buffer of [lent.validity, lent.values, lent.offsets])
+          if (buffer !== null) expect(paddingOf(buffer).every((byte) => byte === 0)).toBe(true);
         expect(lent.values.buffer).toBe(room.take(0));
         expect(lent.offsets?.slice()).toEqual(copy.offsets?.slice());
         for (const result of [copy, lent, borrowed.toHost().columns[0]!, kept.toHost().columns[0]!]) {
@@ -81,3 +91,13 @@ test("columns that were not declared so are refused", () => {
   expect(() => copyBatch(kernel.memory, batch, { fields: [field, field] })).toThrow(MillraceError);
   table.free();
 });
+
+test.each([0, 1, 100, 1 << 18, 5_000_001])(
+  "%i bytes of fresh memory are as many, and nobody else's",
+  (bytes) => {
+    const buffer = freshBuffer(bytes);
+    expect(buffer).toBeInstanceOf(ArrayBuffer);
+    expect(buffer.byteLength).toBe(bytes);
+    expect(structuredClone(buffer, { transfer: [buffer] }).byteLength).toBe(bytes);
+  },
+);

@@ -14,6 +14,7 @@ import {
 } from "../type/data-type.js";
 import { MillraceError } from "../type/error.js";
 import { type BatchDescriptor, type ColumnDescriptor, readColumn, readU64 } from "./descriptor.js";
+import { freshBuffer } from "./fresh-buffer.js";
 import { listColumn } from "./list.js";
 import type { KernelMemory } from "./memory.js";
 import { padded } from "./slice.js";
@@ -71,7 +72,7 @@ export function copyBatch(
     plans.push(plan);
     total += padded(plan.validity) + padded(plan.values) + padded(plan.offsets);
   }
-  const target = { buffer: room === null ? new ArrayBuffer(total) : room.take(total), used: 0 };
+  const target = { buffer: room === null ? freshBuffer(total) : room.take(total), used: 0 };
   const columns: ColumnData[] = [];
   for (const plan of plans) {
     const column = copyColumn(memory, plan, target);
@@ -88,7 +89,10 @@ interface Target {
 
 function take(target: Target, bytes: number): Uint8Array {
   const view = new Uint8Array(target.buffer, target.used, bytes);
-  target.used += padded(bytes);
+  const end = target.used + padded(bytes);
+  const padding = end - target.used - bytes;
+  if (padding > 0) new Uint8Array(target.buffer, target.used + bytes, padding).fill(0);
+  target.used = end;
   return view;
 }
 
