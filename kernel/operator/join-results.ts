@@ -1,9 +1,9 @@
 // What leaves a join: the work of its pulls, step by step.
 //
-// A step finds at most 2,048 rows (or pairs of rows; 16,384 where those of a large side go through a window), drops what the residual refuses, marks who was matched,
-// and is then handed on column by column, as far as the caller's limits allow. Between steps, and within one that
-// is only half handed on, everything is in `Join`: a pull can stop anywhere, and be called again when memory
-// was short.
+// A step finds at most 2,048 rows, or pairs of rows (16,384 where those of a large side go through a window), drops what
+// the residual refuses, marks who was matched, and is then handed on column by column, as far as the caller's limits
+// allow. Between steps, and within one that is only half handed on, everything is in `Join`: a pull can stop anywhere, and
+// be called again when memory was short.
 //
 // How long texts are is looked up only where the longest of the column, for each row, might pass the limits: the look
 // is a cache miss a row. Without it a stream of two large sides takes 0.9 of the time (CPU time of the whole run, 400,000

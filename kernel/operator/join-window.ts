@@ -34,7 +34,7 @@ export function joinWindow(self: Join, port: u32): usize {
 /** The window that a side has, or 0. */
 // @ts-ignore: decorator
 @inline
-export function joinWindowOf(self: Join, side: u32): usize {
+function joinWindowOf(self: Join, side: u32): usize {
   return side == 0 ? self.window0 : self.window1;
 }
 
@@ -55,8 +55,8 @@ export function joinWindowDrop(self: Join, side: u32): void {
 }
 
 /**
- * Pairs that a step of the push at hand may find. More than others where they go through a window; and where none is used
- * up in pieces, which a residual and changes do. The lists of what is found may move.
+ * Pairs that a step of the push at hand may find: as many as a window takes, where they go through one. A residual and
+ * changes look at the usual few at once. The lists of what is found may move.
  */
 export function joinPairStep(self: Join): u32 {
   if (self.residual != 0 || self.changes != 0 || joinIsSmall(self)) return joinStep(self);
