@@ -542,7 +542,8 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
   });
 
   it("stays on the calling thread from the first batch on that has another dictionary", async () => {
-    const engine = await openReady({ workers: 2, faults: { jitterUs: 300 } });
+    // Results are not shared either, however long the first of them take to write.
+    const engine = await openReady({ workers: 2, faults: { jitterUs: 300, lookRows: 2 * LONG } });
     const one = await openReady({ workers: 1 });
     const morsels = () => morselsOf(engine);
     const wide = (length: number) => ({
