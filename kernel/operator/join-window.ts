@@ -38,10 +38,11 @@ function joinWindowOf(self: Join, side: u32): usize {
   return side == 0 ? self.window0 : self.window1;
 }
 
-/** The window for so many listed rows of a side; 0 where they are few, or those of the push at hand. */
+/** The window for so many listed rows of a side; 0 where they are few, those of the push at hand, or, not in pairs, in order. */
 export function joinWindowFor(self: Join, side: u32, rows: u32): usize {
   const always = (self.fault & <u32>JoinFault.COPY_ROWS) != 0;
-  return side == self.port || (rows < FEW_ROWS && !always) ? 0 : joinWindowOf(self, side);
+  if (self.sides != 3 || side == self.port || (rows < FEW_ROWS && !always)) return 0;
+  return joinWindowOf(self, side);
 }
 
 function setWindow(self: Join, side: u32, window: usize): void {
