@@ -71,6 +71,11 @@ export const enum ColumnFlag {
   DICTIONARY = 1,
   /** The host vouches for the buffers (it wrote them): the kernel does not check them again. */
   TRUSTED = 2,
+  /**
+   * Of an input: the host keeps the buffers for as long as results live that stay in kernel memory, which may lie in them.
+   * Of such a result: it does.
+   */
+  SHARED = 4,
 }
 
 /** A batch descriptor. 32 bytes. */

@@ -33,9 +33,12 @@ export class Builder {
   bytesCapacity: u32;
   /** BYTES: descriptor of the dictionary that the rows are codes of, where they are: u32 each, in the place of offsets. */
   dictionary: usize;
+  /** Whether values, codes or texts with their offsets lie in buffers of others (builderLend), and offset of the first text's first byte. */
+  lent: u32;
+  first: u32;
 }
 
-const BUILDER_SIZE: usize = 40;
+const BUILDER_SIZE: usize = 48;
 
 /**
  * A set of builders and the batch they make:
@@ -68,6 +71,7 @@ export function outputReset(output: usize, rows: u32): bool {
   const columns = load<u32>(output, 4);
   for (let column: u32 = 0; column < columns; column++) {
     const builder = outputColumn(output, column);
+    if (builder.lent) forget(builder);
     builder.length = 0;
     builder.nulls = 0;
     builder.bytes = 0;
@@ -119,15 +123,21 @@ export function outputDetach(output: usize): bool {
   store<u32>(output, <u32>descriptors, 12);
   for (let column: u32 = 0; column < columns; column++) {
     const builder = outputColumn(output, column);
-    builder.values = 0;
+    forget(builder);
     builder.validity = 0;
-    builder.offsets = 0;
-    builder.capacity = 0;
-    builder.bytesCapacity = 0;
     builder.length = 0;
     builder.bytes = 0;
   }
   return true;
+}
+
+/** Leaves the buffers, but that of the validity, where they are. */
+function forget(builder: Builder): void {
+  builder.values = 0;
+  builder.offsets = 0;
+  builder.capacity = 0;
+  builder.bytesCapacity = 0;
+  builder.lent = 0;
 }
 
 /** Moves what the builders hold to buffers of its size. False when out of memory, and nothing is lost then. */
@@ -143,6 +153,7 @@ export function outputShrink(output: usize): bool {
     const validity = moved(region, builder.validity, bitmap);
     if (validity == 0) return false;
     builder.validity = validity;
+    if (builder.lent) continue;
     const bytes: usize = text ? <usize>builder.bytes : width == 0 ? bitmap : <usize>rows * width;
     const values = moved(region, builder.values, bytes);
     if (values == 0) return false;
@@ -165,7 +176,7 @@ export function outputTrim(output: usize): void {
   const columns = load<u32>(output, 4);
   for (let column: u32 = 0; column < columns; column++) {
     const builder = outputColumn(output, column);
-    if (builder.type != <u32>Type.BYTES || builder.bytes >= builder.bytesCapacity - (builder.bytesCapacity >> 2)) continue;
+    if (builder.type != <u32>Type.BYTES || builder.lent || builder.bytes >= builder.bytesCapacity - (builder.bytesCapacity >> 2)) continue;
     const values = moved(region, builder.values, builder.bytes);
     if (values == 0) return;
     builder.values = values;
@@ -255,6 +266,27 @@ export function regrowZeroed(region: usize, old: usize, used: usize, bytes: u64)
   return fresh;
 }
 
+/**
+ * Makes an empty builder's column `rows` rows, none of them null, that lie elsewhere, and gives its own room for them back:
+ * values or codes at `at`, or i32 offsets, from `base` on. They stay as they are for as long as what is described is read.
+ */
+export function builderLend(region: usize, builder: Builder, at: usize, base: usize, rows: u32): void {
+  const text = builder.type == <u32>Type.BYTES;
+  regionFree(region, builder.offsets);
+  regionFree(region, builder.values);
+  forget(builder);
+  builder.lent = 1;
+  builder.length = rows;
+  builder.capacity = rows;
+  if (text) builder.offsets = at;
+  else builder.values = at;
+  if (!text || builder.dictionary != 0) return;
+  builder.first = load<u32>(at);
+  builder.values = base + <usize>builder.first;
+  builder.bytes = load<u32>(at + ((<usize>rows) << 2)) - builder.first;
+  builder.bytesCapacity = builder.bytes;
+}
+
 /** Marks `row` null. Its value stays whatever the caller wrote: write zero. */
 // @ts-ignore: decorator
 @inline
@@ -269,11 +301,16 @@ export function builderSetNull(builder: Builder, row: u32): void {
  * of them become zero, so that equal results have equal bytes.
  */
 export function builderSetNulls(builder: Builder, row: u32, nulls: u64): void {
-  builder.nulls += <u32>popcnt<u64>(nulls);
-  clearBits(builder.validity, row, nulls);
+  builderMarkNulls(builder, row, nulls);
   if (builder.type == <u32>Type.BOOL) clearBits(builder.values, row, nulls);
   else if (builder.dictionary != 0) clearValues<u32>(builder.offsets, row, nulls);
   else if (builder.type != <u32>Type.BYTES) clearFixed(builder.values, typeWidth(builder.type), row, nulls);
+}
+
+/** The same of rows whose values are zero. */
+export function builderMarkNulls(builder: Builder, row: u32, nulls: u64): void {
+  builder.nulls += <u32>popcnt<u64>(nulls);
+  clearBits(builder.validity, row, nulls);
 }
 
 function clearFixed(values: usize, width: usize, row: u32, rows: u64): void {
@@ -479,7 +516,8 @@ export function builderDescribe(builder: Builder, column: usize): void {
   const rows = builder.length;
   memory.fill(column, 0, <usize>Column.SIZE);
   store<u32>(column, builder.type, <usize>Column.TYPE);
-  store<u32>(column, <u32>ColumnFlag.TRUSTED, <usize>Column.FLAGS);
+  const flags = <u32>ColumnFlag.TRUSTED | (builder.lent ? <u32>ColumnFlag.SHARED : 0);
+  store<u32>(column, flags, <usize>Column.FLAGS);
   store<u32>(column, rows, <usize>Column.LENGTH);
   store<u32>(column, builder.nulls, <usize>Column.NULL_COUNT);
   if (builder.nulls != 0) {
@@ -489,7 +527,7 @@ export function builderDescribe(builder: Builder, column: usize): void {
   }
   if (builder.dictionary != 0) {
     store<u32>(column, <u32>Type.U32, <usize>Column.TYPE);
-    store<u32>(column, <u32>ColumnFlag.TRUSTED | <u32>ColumnFlag.DICTIONARY, <usize>Column.FLAGS);
+    store<u32>(column, flags | <u32>ColumnFlag.DICTIONARY, <usize>Column.FLAGS);
     store<u32>(column, <u32>builder.offsets, <usize>Column.VALUES);
     store<u32>(column, rows << 2, <usize>Column.VALUES_BYTES);
     store<u32>(column, <u32>builder.dictionary, <usize>Column.DICTIONARY);
@@ -501,6 +539,7 @@ export function builderDescribe(builder: Builder, column: usize): void {
     store<u32>(column, builder.bytes, <usize>Column.VALUES_BYTES);
     store<u32>(column, <u32>builder.offsets, <usize>Column.OFFSETS);
     store<u32>(column, (rows + 1) << 2, <usize>Column.OFFSETS_BYTES);
+    if (builder.lent) store<u64>(column, builder.first, <usize>Column.BASE);
   } else if (width == 0) {
     bitmapClearTail(builder.values, rows);
     store<u32>(column, <u32>bitmapBytes(rows), <usize>Column.VALUES_BYTES);

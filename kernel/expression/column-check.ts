@@ -46,9 +46,11 @@ export class BoundColumn {
   totalBytes: u64;
   vectorBytes: u64;
   checkedBase: i64;
+  /** Whether results that stay may lie in the buffers (ColumnFlag.SHARED). */
+  shared: u32;
 }
 
-export const BOUND_COLUMN_SIZE: usize = 88;
+export const BOUND_COLUMN_SIZE: usize = 96;
 
 // @ts-ignore: decorator
 @inline
@@ -101,6 +103,7 @@ function bindColumn(context: usize, bound: BoundColumn, type: u32, column: usize
   bound.codes = coded ? own : <u32>Type.NONE;
   bound.offset = <u32>first;
   bound.measured = 0;
+  bound.shared = flags & <u32>ColumnFlag.SHARED;
   const reason = bindBuffers(context, bound, column, own, <u32>first, rows);
   if (reason != <u32>Reason.NONE) return reason;
   if (!coded) {

@@ -462,6 +462,11 @@ export function programTextBase(address: usize, output: u32): usize {
   return loadedColumn(changetype<Program>(address), address, output).values;
 }
 
+/** Whether results that stay may lie in the buffers of an output that `programValues` or its like knows. */
+export function programShares(address: usize, output: u32): bool {
+  return loadedColumn(changetype<Program>(address), address, output).shared != 0;
+}
+
 /** Whether runs of a program that only loads columns leave plain texts where they lie, without views of them, from now on. */
 export function programLeavesTexts(address: usize, leaves: bool): void {
   changetype<Program>(address).unviewed = leaves ? 1 : 0;

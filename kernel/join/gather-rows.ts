@@ -91,8 +91,7 @@ export function windowCopy(self: RowWindow, kept: Store, count: u32): void {
   const end = (<usize>count) << 2;
   const bytes = kept.rowBytes;
   const target: usize = load<u32>(table);
-  // What is read of a row that is not there is made null later.
-  const none = <u32>storeRow(kept, 0);
+  const none = <u32>kept.none;
   for (let at: usize = 0; at < end; at += 4) {
     const row = load<u32>(rows + at);
     store<u32>(self.cells + at, row == NO_ROW ? none : <u32>(target + (at >> 2) * bytes));

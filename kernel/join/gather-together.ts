@@ -29,7 +29,7 @@ export function gatherColumns(
   cells: usize,
   rows: usize,
   count: u32,
-  padded: bool,
+  missing: usize,
 ): void {
   // A column that is longer has had its rows.
   let start: u32 = NONE;
@@ -37,12 +37,12 @@ export function gatherColumns(
     if (load<u32>(columns + <usize>index * 8) == side) start = min(start, outputColumn(output, index).length);
   }
   if (ASC_FEATURE_SIMD && self.rows != 0 && self.rowBytes >= 16 && count >= 4) {
-    gatherNeighbours(self, side, columns, columnCount, output, start, cells, rows, count, padded);
+    gatherNeighbours(self, side, columns, columnCount, output, start, cells, rows, count, missing);
   }
   for (let index: u32 = 0; index < columnCount; index++) {
     const column = columns + <usize>index * 8;
     if (load<u32>(column) != side || outputColumn(output, index).length != start) continue;
-    gather(self, cells, load<u32>(column, 4), rows, count, outputColumn(output, index), padded);
+    gather(self, cells, load<u32>(column, 4), rows, count, outputColumn(output, index), missing);
   }
 }
 
@@ -62,9 +62,9 @@ function isWord(type: u32, builder: Builder): bool {
   return type != <u32>Type.BYTES || builder.dictionary != 0;
 }
 
-function finish(self: Store, columns: usize, output: usize, index: u32, rows: usize, count: u32, padded: bool): void {
+function finish(self: Store, columns: usize, output: usize, index: u32, rows: usize, count: u32, missing: usize): void {
   if (index == NONE) return;
-  gatherFinish(storeColumn(self, load<u32>(columns + <usize>index * 8, 4)), rows, count, outputColumn(output, index), padded);
+  gatherFinish(storeColumn(self, load<u32>(columns + <usize>index * 8, 4)), rows, count, outputColumn(output, index), missing);
 }
 
 function target(output: usize, index: u32, width: u32): usize {
@@ -82,7 +82,7 @@ function gatherNeighbours(
   cells: usize,
   rows: usize,
   count: u32,
-  padded: bool,
+  missing: usize,
 ): void {
   const last = <u32>self.rowBytes - 16;
   for (let offset: u32 = 0; offset <= last; offset += 8) {
@@ -91,8 +91,8 @@ function gatherNeighbours(
     const second = find(self, side, columns, columnCount, output, start, 8, offset + 8);
     if (second == NONE) continue;
     takeEights(offset, cells, count, target(output, first, 8), target(output, second, 8));
-    finish(self, columns, output, first, rows, count, padded);
-    finish(self, columns, output, second, rows, count, padded);
+    finish(self, columns, output, first, rows, count, missing);
+    finish(self, columns, output, second, rows, count, missing);
   }
   for (let from: u32 = 0; from < <u32>self.rowBytes; from += 4) {
     if (find(self, side, columns, columnCount, output, start, 4, from) == NONE) continue;
@@ -104,10 +104,10 @@ function gatherNeighbours(
     const some: u32 = (a != NONE ? 1 : 0) + (b != NONE ? 1 : 0) + (c != NONE ? 1 : 0) + (d != NONE ? 1 : 0);
     if (some < 2) continue;
     takeFours(offset, cells, count, target(output, a, 4), target(output, b, 4), target(output, c, 4), target(output, d, 4));
-    finish(self, columns, output, a, rows, count, padded);
-    finish(self, columns, output, b, rows, count, padded);
-    finish(self, columns, output, c, rows, count, padded);
-    finish(self, columns, output, d, rows, count, padded);
+    finish(self, columns, output, a, rows, count, missing);
+    finish(self, columns, output, b, rows, count, missing);
+    finish(self, columns, output, c, rows, count, missing);
+    finish(self, columns, output, d, rows, count, missing);
   }
 }
 

@@ -10,13 +10,14 @@
 // makes way for an offset as its text is copied. In one loop each row went through ten addresses, and a million rows of five
 // texts took 1.06 of the time.
 //
-// Tried and lost: runs of rows whose texts lie one after the other copied as one piece. Where a tenth of the rows has
-// no match runs are ten rows long, and where each ends is a branch that is as good as random. Texts copied as one 16-byte
-// vector (0.95 to 1.03).
+// A row that is not there is read where zeros lie, as any other: no loop over a column asks. Which those are is found once
+// for all columns.
+//
+// Tried and lost: texts copied as one 16-byte vector (0.95 to 1.03).
 
 import { Column, Type } from "../abi/layout";
 import { bitmapGet, bitmapTail } from "../column/bitmap";
-import { Builder, builderSetBit, builderSetNulls } from "../column/builder";
+import { Builder, builderMarkNulls, builderSetBit, builderSetNulls } from "../column/builder";
 import { pack32, pack64 } from "../column/pack";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
@@ -73,55 +74,58 @@ export function gatherBound(self: Store, index: u32, count: u32): u64 {
   return <u64>longest * <u64>count;
 }
 
-/** Where the listed rows lie, u32 each to `cells`, as every column's loop wants it; row 0's place for NO_ROW, which is read in vain. */
+/** Where the listed rows lie, u32 each to `cells`, as every column's loop wants it; of NO_ROW where zeros do. */
 export function gatherCells(self: Store, rows: usize, count: u32, cells: usize): void {
   const end = rows + ((<usize>count) << 2);
   const chunks = self.rowChunks;
   const stride = self.rowBytes;
   if (self.rowFirst > CHUNK_MASK) {
     for (; rows < end; rows += 4) {
-      const row = readable(load<u32>(rows));
-      const chunk: usize = load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2));
-      store<u32>(cells, <u32>(chunk + <usize>(row & CHUNK_MASK) * stride));
+      const row = load<u32>(rows);
+      // The table's first chunk, in place of one that is not there.
+      const known = row == NO_ROW ? 0 : row;
+      const chunk: usize = load<u32>(chunks + ((<usize>(known >> CHUNK_SHIFT)) << 2));
+      store<u32>(cells, <u32>(row == NO_ROW ? self.none : chunk + <usize>(row & CHUNK_MASK) * stride));
       cells += 4;
     }
     return;
   }
-  if (self.rows == 0) return;
-  const first = load<u32>(chunks);
+  const first = self.rows == 0 ? 0 : load<u32>(chunks);
   if (ASC_FEATURE_SIMD) {
     const begin = i32x4.splat(<i32>first);
     const bytes = i32x4.splat(<i32>stride);
-    const none = i32x4.splat(<i32>NO_ROW);
+    const zeros = i32x4.splat(<i32>self.none);
     for (; rows + 16 <= end; rows += 16) {
       const four = v128.load(rows);
-      v128.store(cells, i32x4.add(begin, i32x4.mul(v128.andnot(four, i32x4.eq(four, none)), bytes)));
+      const place = i32x4.add(begin, i32x4.mul(four, bytes));
+      v128.store(cells, v128.bitselect(zeros, place, i32x4.eq(four, i32x4.splat(<i32>NO_ROW))));
       cells += 16;
     }
   }
   for (; rows < end; rows += 4) {
-    store<u32>(cells, first + readable(load<u32>(rows)) * <u32>stride);
+    const row = load<u32>(rows);
+    store<u32>(cells, row == NO_ROW ? <u32>self.none : first + row * <u32>stride);
     cells += 4;
   }
 }
 
 /**
  * Appends `count` rows to a builder that has room for them and for their texts (and TEXT_SLACK): `cells` says where they
- * lie (`gatherCells`), `rows` which they are. Where `padded`, some may be NO_ROW, whose values are null. A builder with a
- * dictionary has that of the column (storeDictionary). Rows that were copied beside each other (gather-rows.ts) lie
- * there, but have the validity of those that they are from.
+ * lie (`gatherCells`), `rows` which they are. Where `missing` is not 0, some are NO_ROW, whose values are null
+ * (`gatherMissing`). A builder with a dictionary has that of the column (storeDictionary). Rows that were copied beside each
+ * other (gather-rows.ts) lie there, but have the validity of those that they are from.
  */
-export function gather(self: Store, cells: usize, index: u32, rows: usize, count: u32, builder: Builder, padded: bool): void {
+export function gather(self: Store, cells: usize, index: u32, rows: usize, count: u32, builder: Builder, missing: usize): void {
   const column = storeColumn(self, index);
   const offset: usize = column.offset;
-  if (padded && self.rows == 0) {
+  if (missing != 0 && self.rows == 0) {
     appendNulls(builder, count);
     return;
   }
   if (builder.dictionary != 0) gatherFixed<u32>(offset, cells, count, gatherTarget(builder, 4));
   else if (column.type == <u32>Type.BYTES) {
-    if (column.coded) gatherIds(column, cells, rows, count, builder, padded);
-    else gatherTexts(offset, cells, rows, count, builder, padded);
+    if (column.coded) gatherIds(column, cells, rows, count, builder, missing != 0);
+    else gatherTexts(offset, cells, count, builder);
   } else if (column.type == <u32>Type.BOOL) gatherBits(offset, cells, count, builder);
   else {
     const target = gatherTarget(builder, column.width);
@@ -142,7 +146,7 @@ export function gather(self: Store, cells: usize, index: u32, rows: usize, count
         gatherWide(offset, cells, count, target);
     }
   }
-  gatherFinish(column, rows, count, builder, padded);
+  gatherFinish(column, rows, count, builder, missing);
 }
 
 /** Where the next words of `width` bytes of a column go: values, or codes. */
@@ -151,10 +155,11 @@ export function gatherTarget(builder: Builder, width: u32): usize {
 }
 
 /** The listed rows' values are there: says so, and which are null. */
-export function gatherFinish(column: StoreColumn, rows: usize, count: u32, builder: Builder, padded: bool): void {
+export function gatherFinish(column: StoreColumn, rows: usize, count: u32, builder: Builder, missing: usize): void {
   const start = builder.length;
   builder.length = start + count;
-  if (column.nullable || padded) gatherNulls(column, rows, count, builder, start);
+  if (column.nullable) gatherNulls(column, rows, count, builder, start);
+  else if (missing != 0) markMissing(missing, count, builder, start);
 }
 
 /** Appends `count` nulls. */
@@ -170,13 +175,6 @@ export function appendNulls(builder: Builder, count: u32): void {
     builderSetNulls(builder, start + row, bitmapTail(min<u32>(64, count - row)));
   }
   builder.length = start + count;
-}
-
-/** The row, or the first one in the place of NO_ROW: its value is read and made null later. */
-// @ts-ignore: decorator
-@inline
-function readable(row: u32): u32 {
-  return row == NO_ROW ? 0 : row;
 }
 
 function gatherFixed<T>(offset: usize, cells: usize, count: u32, target: usize): void {
@@ -210,24 +208,21 @@ function gatherBits(offset: usize, cells: usize, count: u32, builder: Builder): 
     builderSetBit(builder, start + at, load<u8>(<usize>load<u32>(cells + ((<usize>at) << 2)) + offset));
 }
 
-function gatherTexts(offset: usize, cells: usize, rows: usize, count: u32, builder: Builder, padded: bool): void {
+function gatherTexts(offset: usize, cells: usize, count: u32, builder: Builder): void {
   const base = builder.values;
   const limit = wordLimit();
   const end = cells + ((<usize>count) << 2);
   let offsets = builder.offsets + ((<usize>builder.length) << 2);
   let to = base + <usize>builder.bytes;
   for (; cells < end; cells += 4) {
-    if (!padded || load<u32>(rows) != NO_ROW) {
-      const cell = <usize>load<u32>(cells) + offset;
-      const length = load<u32>(cell);
-      if (length <= SHORT_TEXT) {
-        const tail = load<u64>(cell, 12);
-        store<u64>(to, load<u64>(cell, 4));
-        store<u64>(to, tail, 8);
-      } else copyText(to, load<u32>(cell, 8), length, limit);
-      to += <usize>length;
-    }
-    rows += 4;
+    const cell = <usize>load<u32>(cells) + offset;
+    const length = load<u32>(cell);
+    if (length <= SHORT_TEXT) {
+      const tail = load<u64>(cell, 12);
+      store<u64>(to, load<u64>(cell, 4));
+      store<u64>(to, tail, 8);
+    } else copyText(to, load<u32>(cell, 8), length, limit);
+    to += <usize>length;
     offsets += 4;
     store<u32>(offsets, <u32>(to - base));
   }
@@ -276,31 +271,43 @@ function copyText(to: usize, from: usize, length: usize, limit: usize): void {
   } else copyBytes(to, from, length);
 }
 
-/** Whether any of the listed rows is not there. */
-export function gatherLacks(rows: usize, count: u32): bool {
+/** Writes a bit for each of the listed rows, which is set where it is not there; whether any is. */
+export function gatherMissing(rows: usize, count: u32, bits: usize): bool {
+  let any: u64 = 0;
   for (let at: u32 = 0; at < count; at += 64) {
-    if (missing(rows + ((<usize>at) << 2), min<u32>(64, count - at)) != 0) return true;
+    const word = missingOf(rows + ((<usize>at) << 2), min<u32>(64, count - at));
+    store<u64>(bits + <usize>(at >> 3), word);
+    any |= word;
   }
-  return false;
+  return any != 0;
 }
 
 function gatherNulls(column: StoreColumn, rows: usize, count: u32, builder: Builder, start: u32): void {
   for (let at: u32 = 0; at < count; at += 64) {
-    const some = min<u32>(64, count - at);
-    const list = rows + ((<usize>at) << 2);
-    const nulls = column.nullable ? nullsOf(column, list, some) : missing(list, some);
+    const nulls = nullsOf(column, rows + ((<usize>at) << 2), min<u32>(64, count - at));
     if (nulls != 0) builderSetNulls(builder, start + at, nulls);
   }
 }
 
+/** Makes rows null that are not there, whose values are zero. */
+function markMissing(missing: usize, count: u32, builder: Builder, start: u32): void {
+  for (let at: u32 = 0; at < count; at += 64) {
+    const nulls = load<u64>(missing + <usize>(at >> 3));
+    if (nulls != 0) builderMarkNulls(builder, start + at, nulls);
+  }
+}
+
 /** A bit for each of at most 64 listed rows that is not there. */
-function missing(rows: usize, count: u32): u64 {
+function missingOf(rows: usize, count: u32): u64 {
   let bits: u64 = 0;
   let at: u32 = 0;
   if (ASC_FEATURE_SIMD) {
-    for (const whole = count & ~3; at < whole; at += 4) {
-      const none = i32x4.eq(v128.load(rows + ((<usize>at) << 2)), i32x4.splat(<i32>NO_ROW));
-      bits |= (<u64>i32x4.bitmask(none)) << (<u64>at);
+    const none = i32x4.splat(<i32>NO_ROW);
+    for (const whole = count & ~15; at < whole; at += 16) {
+      const four = rows + ((<usize>at) << 2);
+      const low = i16x8.narrow_i32x4_s(i32x4.eq(v128.load(four), none), i32x4.eq(v128.load(four, 16), none));
+      const high = i16x8.narrow_i32x4_s(i32x4.eq(v128.load(four, 32), none), i32x4.eq(v128.load(four, 48), none));
+      bits |= (<u64>(<u32>i8x16.bitmask(i8x16.narrow_i16x8_s(low, high)))) << (<u64>at);
     }
   }
   for (; at < count; at++) bits |= (<u64>(load<u32>(rows + ((<usize>at) << 2)) == NO_ROW)) << (<u64>at);
@@ -425,46 +432,27 @@ function appendViews(builder: Builder, vector: Vector, rows: usize, count: u32):
 }
 
 /**
- * The texts of `rows` rows, whose offsets (i32) from `base` are at `offsets`: all, or those in `bits`. The builder has room
- * for all of them, and TEXT_SLACK; its length is the caller's to set.
+ * The texts of `rows` rows, whose offsets (i32) from `base` are at `offsets`. The builder has room for all of them; its length
+ * is the caller's to set.
  */
-export function appendTexts(builder: Builder, base: usize, offsets: usize, rows: u32, bits: usize): void {
+export function appendTexts(builder: Builder, base: usize, offsets: usize, rows: u32): void {
   let slot = builder.offsets + ((<usize>builder.length + 1) << 2);
-  const values = builder.values;
-  let to = values + <usize>builder.bytes;
-  let start = load<u32>(offsets);
-  if (bits == 0) {
-    const bytes = load<u32>(offsets + ((<usize>rows) << 2)) - start;
-    copyBytes(to, base + <usize>start, bytes);
-    const less = start - builder.bytes;
-    let row: u32 = 1;
-    if (ASC_FEATURE_SIMD) {
-      for (; row + 3 <= rows; row += 4) {
-        v128.store(slot, i32x4.sub(v128.load(offsets + ((<usize>row) << 2)), i32x4.splat(<i32>less)));
-        slot += 16;
-      }
+  const start = load<u32>(offsets);
+  const bytes = load<u32>(offsets + ((<usize>rows) << 2)) - start;
+  copyBytes(builder.values + <usize>builder.bytes, base + <usize>start, bytes);
+  const less = start - builder.bytes;
+  let row: u32 = 1;
+  if (ASC_FEATURE_SIMD) {
+    for (; row + 3 <= rows; row += 4) {
+      v128.store(slot, i32x4.sub(v128.load(offsets + ((<usize>row) << 2)), i32x4.splat(<i32>less)));
+      slot += 16;
     }
-    for (; row <= rows; row++) {
-      store<u32>(slot, load<u32>(offsets + ((<usize>row) << 2)) - less);
-      slot += 4;
-    }
-    builder.bytes += bytes;
-    return;
   }
-  const limit = wordLimit();
-  for (let row: u32 = 0; row < rows; row++) {
-    const end = load<u32>(offsets + ((<usize>row) << 2), 4);
-    const length = <usize>(end - start);
-    const leaves = <usize>bitmapGet(bits, row);
-    const from = base + <usize>start;
-    // A short text that stays is copied, too, and the next one goes over it.
-    copyText(to, from, length <= TEXT_SLACK ? length : length & (0 - leaves), limit);
-    to += length & (0 - leaves);
-    store<u32>(slot, <u32>(to - values));
-    slot += leaves << 2;
-    start = end;
+  for (; row <= rows; row++) {
+    store<u32>(slot, load<u32>(offsets + ((<usize>row) << 2)) - less);
+    slot += 4;
   }
-  builder.bytes = <u32>(to - values);
+  builder.bytes += bytes;
 }
 
 function appendCodes(builder: Builder, vector: Vector, rows: usize, count: u32): void {

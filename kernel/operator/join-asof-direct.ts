@@ -120,13 +120,13 @@ function listLatest(self: Join, time: TimeJoin): bool {
   return true;
 }
 
-/** Notes the latest row of a key number (u32 row, or NO_ROW) and, behind it, where that lies, or any other. */
+/** Notes the latest row of a key number (u32 row, or NO_ROW) and, behind it, where that lies. */
 // @ts-ignore: decorator
 @inline
 function noteLatest(self: Join, time: TimeJoin, number: u32): void {
   const row = load<u32>(self.heads1 + ((<usize>number) << 2)) - 1;
   const kept = joinStore(self, 1);
-  const cell: usize = kept.rows == 0 ? 0 : storeRow(kept, row == NO_ROW ? 0 : row);
+  const cell = row == NO_ROW ? kept.none : storeRow(kept, row);
   store<u64>(time.latest + ((<usize>number) << 3), ((<u64>cell) << 32) | <u64>row);
 }
 

@@ -24,6 +24,7 @@ import { bitmapGet } from "../column/bitmap";
 import {
   Builder,
   builderAppendVector,
+  builderLend,
   builderReserveBytes,
   outputColumn,
   outputDescribe,
@@ -33,6 +34,7 @@ import {
   outputShrink,
 } from "../column/builder";
 import { pack32, pack64 } from "../column/pack";
+import { PIECE, packTexts } from "../column/pack-texts";
 import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import {
@@ -45,12 +47,13 @@ import {
   programOutputTextBytes,
   programOutputType,
   programRun,
+  programShares,
   programTextBase,
   programValidity,
   programValues,
 } from "../expression/program";
 import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
-import { ROUGH_BYTES, TEXT_SLACK, appendRows, appendTexts, gatherBound, gatherBytes, gatherCells, gatherLacks, gatherTarget } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendRows, appendTexts, gatherBound, gatherBytes, gatherCells, gatherMissing, gatherTarget } from "../join/gather";
 import { gatherColumns } from "../join/gather-together";
 import { RowWindow, windowCopy } from "../join/gather-rows";
 import { Keys, keysFind } from "../join/keys";
@@ -161,7 +164,7 @@ export function joinDirectReserve(self: Join, port: u32, program: usize, rows: u
     builder.dictionary = side == port ? ownDictionary(self, index, program, rows) : keptDictionary(self, kept, at);
     if (builder.dictionary != 0) continue;
     // Once for the push, where that is not much: builders that grow step by step copy what they have.
-    let bytes = <u64>TEXT_SLACK;
+    let bytes = <u64>max(TEXT_SLACK, PIECE);
     if (side == port) bytes += <u64>programOutputTextBytes(program, storeColumn(kept, at).output);
     else if (kept.rows != 0) bytes += min<u64>(gatherBound(kept, at, rows), ROUGH_BYTES);
     if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
@@ -332,6 +335,7 @@ function leavesTexts(self: Join, port: u32, program: usize): bool {
 export function joinDirectRest(self: Join, port: u32, program: usize, rows: u32, leaving: u32): void {
   if (leaving == 0) return;
   const bits: usize = leaving == rows ? 0 : self.leave;
+  const lends = (self.flags & <u32>JoinFlag.KEEP_RESULTS) != 0;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     if (load<u32>(column) != port) continue;
@@ -339,8 +343,13 @@ export function joinDirectRest(self: Join, port: u32, program: usize, rows: u32,
     const output = storeColumn(joinStore(self, port), load<u32>(column, 4)).output;
     const at = wholeColumn(builder, program, output);
     if (at == 0) continue;
+    if (lends && bits == 0 && programShares(program, output)) {
+      builderLend(outputRegion(self.output), builder, at, programTextBase(program, output), leaving);
+      continue;
+    }
     if (builder.type == <u32>Type.BYTES && builder.dictionary == 0) {
-      appendTexts(builder, programTextBase(program, output), at, rows, bits);
+      if (bits == 0) appendTexts(builder, programTextBase(program, output), at, rows);
+      else packTexts(builder, programTextBase(program, output), at, rows, bits);
     } else writeNumbers(self, builder, at, rows, bits);
     builder.length += leaving;
   }
@@ -368,7 +377,7 @@ function appendWindow(self: Join, port: u32, window: RowWindow): bool {
 /** Writes the columns of a side's rows, which are listed at `rows`, and lie where `cells` says. False when out of memory. */
 function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usize, count: u32): bool {
   if (count == 0) return true;
-  const padded = joinPreserves(self, 1 - side) && gatherLacks(rows, count);
+  const lacks = joinPreserves(self, 1 - side) && gatherMissing(rows, count, self.missing);
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     if (load<u32>(column) != side) continue;
@@ -381,7 +390,7 @@ function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usiz
       if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
     }
   }
-  gatherColumns(kept, side, self.columns, self.columnCount, self.output, cells, rows, count, padded);
+  gatherColumns(kept, side, self.columns, self.columnCount, self.output, cells, rows, count, lacks ? self.missing : 0);
   return true;
 }
 

@@ -115,7 +115,7 @@ function append(kept: Store, cells: usize, rows: usize, count: u32, output: usiz
       const bytes = gatherBytes(kept, index, rows, count) + <u64>TEXT_SLACK;
       if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(output), builder, <usize>bytes)) return false;
     }
-    gather(kept, cells, index, rows, count, builder, false);
+    gather(kept, cells, index, rows, count, builder, 0);
   }
   for (let at: u32 = 0; at < count; at++)
     builderSetBit(matched, matched.length + at, load<u8>(storeMatched(kept, load<u32>(rows + ((<usize>at) << 2)))));

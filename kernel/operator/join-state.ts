@@ -134,6 +134,8 @@ export class Join {
   /** Bitmap of a push's rows that leave with it, and how they are packed (column/pack.ts). */
   leave: usize;
   packing: usize;
+  /** Bitmap of listed rows of one side that are not there. */
+  missing: usize;
   /**
    * The other side's rows that a push has found and not written yet: which, and where they lie, u32 each; how many there are,
    * and room for. They are in lists of a vector, or in a block of their own; 0 until a push is longer.

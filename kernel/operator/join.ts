@@ -39,6 +39,7 @@ import {
   keysSlots,
   keysSpan,
 } from "../join/keys";
+import { WINDOW_ROWS } from "../join/gather-rows";
 import {
   Coded,
   STORE_SIZE,
@@ -99,6 +100,8 @@ const MAX_COLUMNS: u32 = 4096;
 const NO_COLUMN: u32 = 0xffffffff;
 /** A bit for each row of a push. */
 const LEAVE_BYTES: usize = (<usize>Abi.MORSEL_ROWS) >> 3;
+/** Of the most rows that are listed at once. */
+const MISSING_BYTES: usize = (<usize>WINDOW_ROWS + <usize>STEP) >> 3;
 const MATCHED: u32 = <u32>JoinFlag.MATCHED_LEFT | <u32>JoinFlag.MATCHED_RIGHT;
 
 /** Reads the configuration (abi/operator.ts, JoinConfig); false with the error recorded. */
@@ -243,9 +246,10 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
   if (self.keys == 0 || self.numbers == 0 || self.found0 == 0) return false;
   self.found1 = self.found0 + <usize>found * 4;
   self.cells = self.found0 + <usize>found * 8;
-  self.leave = regionCut(operator, LEAVE_BYTES + PACK_TABLE_SIZE);
+  self.leave = regionCut(operator, LEAVE_BYTES + PACK_TABLE_SIZE + MISSING_BYTES);
   if (self.leave == 0) return false;
   self.packing = self.leave + LEAVE_BYTES;
+  self.missing = self.packing + PACK_TABLE_SIZE;
   packTable(self.packing);
   const types = regionCut(operator, <usize>self.keyCount * 4 + 4);
   if (types == 0) return false;

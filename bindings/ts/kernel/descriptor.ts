@@ -6,6 +6,8 @@ import { Batch, Column, ColumnFlag, type Type } from "../../../kernel/abi/layout
 export interface ColumnDescriptor {
   readonly type: Type;
   readonly trusted: boolean;
+  /** Of an input: results that stay may lie in its buffers; of such a result: it does. Left out for no. */
+  readonly shared?: boolean;
   readonly length: number;
   readonly offset: number;
   readonly nullCount: number;
@@ -25,7 +27,8 @@ export interface ColumnDescriptor {
 export function writeColumn(view: DataView, at: number, column: ColumnDescriptor): void {
   const flags =
     (column.dictionary === 0 ? ColumnFlag.NONE : ColumnFlag.DICTIONARY) |
-    (column.trusted ? ColumnFlag.TRUSTED : ColumnFlag.NONE);
+    (column.trusted ? ColumnFlag.TRUSTED : ColumnFlag.NONE) |
+    (column.shared ? ColumnFlag.SHARED : ColumnFlag.NONE);
   view.setUint32(at + Column.TYPE, column.type, true);
   view.setUint32(at + Column.FLAGS, flags, true);
   view.setUint32(at + Column.LENGTH, column.length, true);
@@ -48,6 +51,7 @@ export function readColumn(view: DataView, at: number): ColumnDescriptor {
   return {
     type: u32(view, at + Column.TYPE),
     trusted: (u32(view, at + Column.FLAGS) & ColumnFlag.TRUSTED) !== 0,
+    shared: (u32(view, at + Column.FLAGS) & ColumnFlag.SHARED) !== 0,
     length: u32(view, at + Column.LENGTH),
     offset: u32(view, at + Column.OFFSET),
     nullCount: view.getInt32(at + Column.NULL_COUNT, true),

@@ -37,6 +37,7 @@ export class ResidentBatch implements InputBatch {
   readonly #decoded = new Map<number, ColumnData>();
   /** Bytes of all rows of columns that were asked for: every query does. */
   readonly #bytes = new Map<number, number>();
+  #isLasting = false;
   /** The description of some rows, with room for so many columns; and those that it is of, while they are unchanged. */
   #selection = 0;
   #selectionColumns = -1;
@@ -84,6 +85,17 @@ export class ResidentBatch implements InputBatch {
     return kept;
   }
 
+  /** From now on results that stay in kernel memory may lie in its buffers: whoever frees them sees to it that none does. */
+  outlive(): void {
+    this.#isLasting = true;
+    this.#selected = null;
+  }
+
+  /** Whether this is a result some of which lies in its input. */
+  get liesInInput(): boolean {
+    return this.#columns.some((column) => column?.shared);
+  }
+
   /** Descriptor of a column; null when it was not loaded. Addresses are in kernel memory. */
   column(index: number): ColumnDescriptor | null {
     return this.#columns[index] ?? null;
@@ -117,8 +129,9 @@ export class ResidentBatch implements InputBatch {
     }
     const { view } = this.kernel.memory;
     const descriptors = this.#selection + padded(Batch.SIZE);
+    const shared = this.#isLasting;
     for (let i = 0; i < columns.length; i++)
-      writeColumn(view, descriptors + i * Column.SIZE, this.#columns[columns[i]!]!);
+      writeColumn(view, descriptors + i * Column.SIZE, { ...this.#columns[columns[i]!]!, shared });
     writeBatch(view, this.#selection, {
       rows: 0,
       offset: 0,

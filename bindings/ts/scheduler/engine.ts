@@ -109,7 +109,10 @@ export interface CollectOptions {
    * "wait" begins when so much is free, and promised to no other run.
    */
   readonly whenFull?: "fail" | "wait";
-  /** "arrow" (the default): a copy that outlives the engine. "kernel": the result stays in the kernel's memory. */
+  /**
+   * "arrow" (the default): a copy that outlives the engine. "kernel": the result stays in the kernel's memory. Of a join it
+   * may lie in a table that was loaded, whose memory is then given back when both have been freed.
+   */
   readonly result?: "arrow" | "kernel";
   /** Is told how far the run is: when it begins, about ten times a second, and when its input is done. The run fails if it throws. */
   readonly progress?: (progress: Progress) => void;
@@ -738,7 +741,7 @@ export class Engine {
       for await (const batch of drive(opened, counters, options)) batches.push(batch);
       if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
-        return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches);
+        return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches, tablesOf(opened));
       return loaded(kernel, pipeline.schema, batches);
     }
     pipeline.leaveLast();
@@ -758,7 +761,7 @@ export class Engine {
       try {
         const kept = pipeline.finishResident();
         count(kept);
-        return owned(pipeline.schema, pipeline.lastOperators, kept);
+        return owned(pipeline.schema, pipeline.lastOperators, kept, tablesOf(opened));
       } catch (error) {
         spilled = error instanceof MemoryLimitError ? pipeline.finishInPieces() : null;
         if (spilled === null) throw error;
@@ -803,15 +806,26 @@ function teller({ readers }: Opened, progress: (progress: Progress) => void): Dr
   };
 }
 
-/** A table of batches that live as long as their operators do. */
+function tablesOf({ readers }: Opened): readonly KernelTable[] {
+  return readers.flatMap(({ source }) => source.tables);
+}
+
+/**
+ * A table of batches that live as long as their operators do and, where they lie in what these have read, as long as that.
+ * @param read tables that the run has read
+ */
 function owned(
   schema: Schema,
   operators: readonly Operator[],
   batches: readonly ResidentBatch[],
+  read: readonly KernelTable[],
 ): { table: KernelTable; operators: readonly Operator[] } {
+  const lenders = batches.some(({ liesInInput }) => liesInInput) ? read : [];
+  for (const lender of lenders) lender.pin();
   const release = () => {
     for (const batch of batches) batch.free();
     for (const operator of operators) operator.destroy();
+    for (const lender of lenders) lender.unpin();
   };
   return { table: new KernelTable(schema, batches, release), operators };
 }

@@ -69,6 +69,11 @@ export class Source {
     return new Source(name, stage, declared, opened);
   }
 
+  /** Tables in the kernel's memory that it has come to. */
+  get tables(): readonly KernelTable[] {
+    return this.#pinned;
+  }
+
   /** Where its batches are read to. */
   get kernel(): Kernel {
     return this.#stage.kernel;

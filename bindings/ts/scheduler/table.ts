@@ -12,7 +12,7 @@ export class KernelTable {
   readonly #batches: readonly ResidentBatch[];
   readonly #release: () => void;
   #open = true;
-  /** Runs that are reading. */
+  /** Runs that are reading, and results that lie in its memory. */
   #readers = 0;
 
   /** @internal */
@@ -21,9 +21,10 @@ export class KernelTable {
     this.rows = batches.reduce((sum, batch) => sum + batch.rows, 0);
     this.#batches = batches;
     this.#release = release;
+    for (const batch of batches) batch.outlive();
   }
 
-  /** @internal The batches, for a run that reads them until it calls `unpin`. */
+  /** @internal The batches, for whoever reads them until he calls `unpin`. */
   pin(): readonly InputBatch[] {
     this.#check();
     this.#readers += 1;
@@ -45,7 +46,10 @@ export class KernelTable {
     );
   }
 
-  /** Gives the memory back, once the runs that are reading the table have ended. Safe to call twice. */
+  /**
+   * Gives the memory back, once the runs that are reading the table have ended, and results that lie in it have been freed.
+   * Safe to call twice.
+   */
   free(): void {
     if (!this.#open) return;
     this.#open = false;
