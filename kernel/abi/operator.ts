@@ -64,6 +64,8 @@ export const enum AggregateFlag {
   ASIDE = 32,
   /** Batches of results stay valid until the operator is destroyed, and not just until its next call. */
   KEEP_RESULTS = 64,
+  /** Once its input has ended the operator is asked for nothing but results: groups may be forgotten as theirs leave. */
+  DRAINS = 128,
 }
 
 /**

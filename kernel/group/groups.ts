@@ -135,6 +135,16 @@ export function groupsClear(groups: Groups): void {
   groups.count = 0;
 }
 
+/**
+ * HASH: forgets groups from `count` on, which nobody looks for any more. Slots that they have stay taken: what is looked up
+ * afterwards differs in the tag.
+ */
+export function groupsForget(groups: Groups, count: u32): void {
+  changetype<RowTable>(groups.table).entries = count;
+  groups.count = count;
+  if (groups.nullGroup != NO_GROUP && groups.nullGroup >= count) groups.nullGroup = NO_GROUP;
+}
+
 /** HASH over keys that are no texts: the same, and gives the memory back. */
 export function groupsRestart(groups: Groups): void {
   rowTableRestart(groups.table);

@@ -2,7 +2,7 @@
 // refused again and again while rows wait. A push is applied or it is not, and the sums are those of the pushes that were.
 
 import { beforeAll, describe, expect, test } from "vitest";
-import { encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
+import { asDraining, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { Batch, Column, Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind, OperatorStats } from "../abi/operator.js";
@@ -24,16 +24,16 @@ const TYPES = [
   { type: Type.I8, width: 1 },
 ];
 
-function config(): Uint8Array {
+const EXTREME = { function: AggregateFunction.MAX, argument: 2, type: Type.I8 };
+const SUM = { function: AggregateFunction.SUM, argument: 2, type: Type.I8 };
+
+function config(second = EXTREME): Uint8Array {
   const builder = new ProgramBuilder();
   for (const { type } of TYPES) builder.output(builder.load(builder.column(type)));
   return encodeAggregateConfig({
     program: builder.encode(),
     keys: [{ output: 0, type: Type.I64 }],
-    aggregates: [
-      { function: AggregateFunction.SUM, argument: 1, type: Type.I16 },
-      { function: AggregateFunction.MAX, argument: 2, type: Type.I8 },
-    ],
+    aggregates: [{ function: AggregateFunction.SUM, argument: 1, type: Type.I16 }, second],
   });
 }
 
@@ -116,9 +116,20 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
   });
 
   /** Pulls all results: the key's number, the sum and the maximum of each group. */
-  function eachGroup(handle: number, take: (key: number, small: number, least: number) => void): void {
-    for (let status: number = Status.HAS_MORE; status === Status.HAS_MORE; ) {
-      status = raw.status("op_pull", handle, raw.out, MORSEL, 0);
+  function eachGroup(
+    handle: number,
+    take: (key: number, small: number, second: number) => void,
+    { second = EXTREME, maxRows = MORSEL, fails = false } = {},
+  ): void {
+    let pulls = 0;
+    for (let status: number = Status.HAS_MORE; status === Status.HAS_MORE; pulls++) {
+      if (fails && pulls % 3 !== 0) raw.call("mem_fail", raw.context, ((pulls % 7) + 1) | SMALL_TOO);
+      status = raw.status("op_pull", handle, raw.out, maxRows, 0);
+      raw.call("mem_fail", raw.context, 0);
+      if (fails && status === Status.OUT_OF_MEMORY) {
+        status = Status.HAS_MORE;
+        continue;
+      }
       expect(status).toBeGreaterThanOrEqual(0);
       const rows = raw.view.getUint32(raw.out + Batch.ROWS, true);
       if (rows === 0) continue;
@@ -127,9 +138,12 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
         raw.view.getUint32(columns + index * Column.SIZE + Column.VALUES, true);
       const keys = new BigInt64Array(raw.memory.buffer, values(0), rows);
       const small = new BigInt64Array(raw.memory.buffer, values(1), rows);
-      const least = new Int8Array(raw.memory.buffer, values(2), rows);
+      const others =
+        second === EXTREME
+          ? new Int8Array(raw.memory.buffer, values(2), rows)
+          : new BigInt64Array(raw.memory.buffer, values(2), rows);
       for (let row = 0; row < rows; row++)
-        take(Number(keys[row]! / 1_000_003n), Number(small[row]), least[row]!);
+        take(Number(keys[row]! / 1_000_003n), Number(small[row]), Number(others[row]));
     }
   }
 
@@ -161,6 +175,42 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
     expect(groups.size).toBe(8 * MORSEL);
     expect(before).toBeGreaterThan(0n);
     expect(tableSlots(handle)).toBe(0n);
+    expect(raw.status("op_destroy", handle)).toBe(0);
+  });
+
+  test.each([
+    { maxRows: MORSEL, fails: false },
+    { maxRows: 1000, fails: false },
+    { maxRows: MORSEL, fails: true },
+    { maxRows: 5000, fails: true },
+  ])("sums leave partition by partition, each group once: $maxRows rows, memory fails: $fails", (how) => {
+    const bytes = asDraining(config(SUM));
+    const at = writeConfig(raw, bytes);
+    const handle = raw.call("op_create", raw.context, OperatorKind.HASH_AGGREGATE, at, bytes.length) >>> 0;
+    const input = batch();
+    const pushes = [0, 1, 2, 3, 4, 5, 6, 7, 2, 6, 6, 9];
+    for (const push of pushes) {
+      input.fill(push);
+      expect(raw.status("op_push", handle, 0, input.at)).toBe(Status.NEED_INPUT);
+    }
+    raw.status("op_watermark", handle, 0, END);
+    const groups = new Set<number>();
+    const order: number[] = [];
+    const take = (key: number, small: number, second: number) => {
+      const push = Math.floor(key / MORSEL);
+      const times = pushes.filter((other) => other === push).length;
+      if (small !== (push - 3) * times || second !== ((key % MORSEL) % 100) * times)
+        throw new Error(`${key}`);
+      if (groups.has(key)) throw new Error(`twice: ${key}`);
+      groups.add(key);
+      if (push !== order.at(-1)) order.push(push);
+    };
+    eachGroup(handle, take, { second: SUM, ...how });
+    expect(groups.size).toBe(9 * MORSEL);
+    // Groups from before the end come last, in the order in which they came.
+    expect(order.slice(-4)).toEqual([0, 1, 2, 3]);
+    expect(raw.status("op_stats", handle, raw.out)).toBe(0);
+    expect(raw.view.getBigUint64(raw.out + OperatorStats.GROUPS, true)).toBe(BigInt(9 * MORSEL));
     expect(raw.status("op_destroy", handle)).toBe(0);
   });
 });

@@ -127,9 +127,17 @@ export class Backlog {
   worthwhile: u32;
   /** Rows that waited when that was last looked at; 0: never. */
   judged: u32;
+  /**
+   * While results leave partition by partition (aggregate-drain.ts): 1; the groups from before that, how many others have
+   * left, and whether the next partition's rows are half worked off.
+   */
+  drains: u32;
+  kept: u32;
+  left: u32;
+  half: u32;
 }
 
-const BACKLOG_SIZE: usize = 96;
+const BACKLOG_SIZE: usize = 112;
 
 /** An argument: an output of the program. */
 // @ts-ignore: decorator
@@ -478,6 +486,32 @@ export function backlogWork(context: usize, operator: usize, all: bool): i32 {
   return Status.NEED_INPUT;
 }
 
+/** Works off the next partition that has rows, or `most` rows of it and a few: `half` says which. 0, or an error. */
+export function backlogWorkPartition(context: usize, operator: usize, most: u32): i32 {
+  const backlog = backlogOf(operator);
+  const stop = backlog.rows - min(backlog.rows, most);
+  do {
+    const status = workChunk(context, operator);
+    if (status < 0) return status;
+    backlog.half = <u32>(load<u32>(backlog.partitions + <usize>backlog.next * PARTITION) != 0);
+  } while (backlog.half != 0 && backlog.rows > stop);
+  if (backlog.rows == 0) dropSlabs(operator, backlog);
+  return 0;
+}
+
+/** Rows of the next partition that has any. */
+export function backlogNextRows(operator: usize): u32 {
+  const backlog = backlogOf(operator);
+  skipEmpty(backlog);
+  return load<u32>(backlog.partitions + <usize>backlog.next * PARTITION, 12);
+}
+
+/** Goes on to a partition that has rows; there is one. */
+function skipEmpty(backlog: Backlog): void {
+  while (load<u32>(backlog.partitions + <usize>backlog.next * PARTITION) == 0)
+    backlog.next = (backlog.next + 1) % PARTITIONS;
+}
+
 function dropSlabs(operator: usize, backlog: Backlog): void {
   while (backlog.slabs != 0) {
     const slab = backlog.slabs;
@@ -491,11 +525,8 @@ function dropSlabs(operator: usize, backlog: Backlog): void {
 /** Applies the first chunk of the next partition that has one: all of it, or OUT_OF_MEMORY and none. */
 function workChunk(context: usize, operator: usize): i32 {
   const backlog = backlogOf(operator);
-  let partition = backlog.partitions + <usize>backlog.next * PARTITION;
-  while (load<u32>(partition) == 0) {
-    backlog.next = (backlog.next + 1) % PARTITIONS;
-    partition = backlog.partitions + <usize>backlog.next * PARTITION;
-  }
+  skipEmpty(backlog);
+  const partition = backlog.partitions + <usize>backlog.next * PARTITION;
   const chunk: usize = load<u32>(partition);
   const rows = chunkLength(backlog, partition, chunk);
   const status = applyChunk(context, operator, backlog.next, chunk, rows, load<u32>(partition, 12), backlog.rows);
@@ -569,7 +600,8 @@ function makeRoom(operator: usize, top: u32, rows: u32, inPartition: u32, waitin
   const groups = groupsOf(self);
   const backlog = backlogOf(operator);
   const need = groups.count + rows + 1;
-  const likely = (<u64>backlog.share * <u64>waiting) >> 8;
+  // While results leave, a partition's groups get the numbers of those before.
+  const likely = (<u64>backlog.share * <u64>(backlog.drains != 0 ? inPartition : waiting)) >> 8;
   const spread: u64 = isLast(operator) ? 2 : 1;
   const likelyHere = (<u64>backlog.share * <u64>inPartition * spread) >> 8;
   const table = groups.table;

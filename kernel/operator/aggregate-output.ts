@@ -23,6 +23,7 @@ import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
+import { aggregateDrains, drainEnd, drainWork } from "./aggregate-drain";
 import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
 import { aggregateReady } from "./aggregate-ready";
@@ -48,7 +49,9 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
   if (backlogRows(operator) == 0 && self.cursor >= groupsOf(self).count) return Status.FINISHED;
   if (!freshOutput(self)) return failMemory(context, 0);
-  const waiting = backlogWork(context, operator, false);
+  const limit = min(maxRows, PULL_ROWS);
+  const drains = aggregateDrains(operator);
+  const waiting = drains ? drainWork(context, operator, limit) : backlogWork(context, operator, false);
   if (waiting < 0) return waiting;
   if (waiting == <i32>Status.HAS_MORE) {
     outputDescribe(self.output, out, 0, 0);
@@ -56,14 +59,15 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   }
   const readied = aggregateReady(context, operator);
   if (readied < 0) return readied;
-  const rows = aggregateEmit(context, operator, min(maxRows, PULL_ROWS), aggregateTextLimit(maxBytes));
+  const rows = aggregateEmit(context, operator, limit, aggregateTextLimit(maxBytes));
   if (rows < 0) {
     if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
     return rows;
   }
   if ((self.flags & <u32>AggregateFlag.KEEP_RESULTS) != 0) outputTrim(self.output);
   outputDescribe(self.output, out, rows, 0);
-  return self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
+  if (drains) drainEnd(operator);
+  return backlogRows(operator) != 0 || self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
 }
 
 /** Empties the output or, where it has results that stay, begins another one. False when out of memory. */

@@ -16,6 +16,7 @@ import { GROUPS_SIZE, groupsKey } from "../group/state";
 import { contextRoot, fail } from "../memory/context";
 import { backlogRows } from "./aggregate-backlog";
 import { aggregateCombines } from "./aggregate-combine";
+import { aggregateIsDraining } from "./aggregate-drain";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator, handleAt } from "./operator";
 
@@ -23,7 +24,7 @@ import { Operator, handleAt } from "./operator";
 export function aggregateShares(operator: usize): bool {
   const self = aggregationOf(operator);
   if (groupsOf(self).keyCount == 0 || self.fedCount != 0 || self.division != 0 || self.owner != 0) return false;
-  if (!aggregateCombines(operator)) return false;
+  if (!aggregateCombines(operator) || aggregateIsDraining(operator)) return false;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     if (!isRead(accumulatorAt(self, index).family)) return false;
   }

@@ -212,7 +212,7 @@ const REFUSED: [OperatorKind, [what: string, config: Uint8Array][]][] = [
       ["kinds of an output that is not", sums({ retract: MISSING })],
       ["an output of kinds without need", patched(sums(), [AggregateConfig.FLAGS, I8! << 16])],
       ["partial and a changelog", patched(sums(), [AggregateConfig.FLAGS, 3])],
-      ["flags that are not known", patched(sums(), [AggregateConfig.FLAGS, 128])],
+      ["flags that are not known", patched(sums(), [AggregateConfig.FLAGS, 8192])],
       ["a changelog whose results stay", patched(sums(), [AggregateConfig.FLAGS, 65])],
       ["a partial one whose results stay", patched(sums(), [AggregateConfig.FLAGS, 66])],
       ["a changelog whose rows leave", patched(sums(), [AggregateConfig.FLAGS, 17])],

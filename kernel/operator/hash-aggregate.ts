@@ -93,6 +93,7 @@ import {
   retractTakes,
   takesDistinct,
 } from "./aggregate-retract";
+import { aggregateDrained } from "./aggregate-drain";
 import { aggregateHasRoom, aggregateHeadroom } from "./aggregate-headroom";
 import { rowsMayLeave } from "./aggregate-leave";
 import {
@@ -249,12 +250,14 @@ function checkHeader(config: usize, length: u32): bool {
   if ((flags & <u32>AggregateFlag.KEEP_RESULTS) != 0 && (flags & both) != 0) return false;
   const leaves = (flags & <u32>AggregateFlag.LEAVES) != 0;
   if (leaves ? (flags & (both | <u32>AggregateFlag.RETRACT)) != 0 : (flags & <u32>AggregateFlag.ASIDE) != 0) return false;
+  const others = both | <u32>AggregateFlag.RETRACT | <u32>AggregateFlag.SHARED;
+  if ((flags & <u32>AggregateFlag.DRAINS) != 0 && (flags & others) != 0) return false;
   const end: u64 =
     <u64>AggregateConfig.SIZE + <u64>keys * <u64>KeyConfig.SIZE + <u64>results * <u64>AggregateEntry.SIZE;
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
-const ALL_FLAGS: u32 = 127;
+const ALL_FLAGS: u32 = 255;
 const EXPECTED: u32 = <u32>AggregateExpected.MOST << <u32>AggregateExpected.SHIFT;
 /** Flags that say nothing about the state. */
 const IRRELEVANT: u32 = (ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT)) | EXPECTED;
@@ -1038,11 +1041,11 @@ export function aggregatePending(operator: usize): bool {
   return partialPending(operator) || (aggregationOf(operator).changelog != 0 && changelogPending(operator));
 }
 
-/** Groups that have rows. */
+/** Groups that have rows, those that have left included. */
 export function aggregateGroups(operator: usize): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!isRetracting(self)) return groupsOccupied(groups);
+  if (!isRetracting(self)) return groupsOccupied(groups) + aggregateDrained(operator);
   let count: u64 = 0;
   for (let group: u32 = 0; group < groups.count; group++)
     count += <u64>(groupsIsOccupied(groups, group) && groupIsThere(self, group));

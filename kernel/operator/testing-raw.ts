@@ -6,6 +6,7 @@ import { expect } from "vitest";
 import {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
+  asDraining,
   asKeeping,
   asLeaving,
   asShared,
@@ -535,6 +536,12 @@ function sums(keys: readonly number[], faults = AggregateFault.NONE): AggregateC
   };
 }
 
+/** The same without an extreme: results may leave while other rows still wait. */
+function onlySums(keys: readonly number[]): AggregateConfigSpec {
+  const spec = sums(keys, SMALL_TABLES);
+  return { ...spec, aggregates: spec.aggregates.filter(({ function: fn }) => fn !== AggregateFunction.MAX) };
+}
+
 /** A few aggregates of each kind that keeps more than a number, by a text. */
 function lists(keys: readonly number[] = [4]): AggregateConfigSpec {
   return {
@@ -631,6 +638,7 @@ export const FURTHER_CONFIGURATIONS = [
   [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([1, 0], SMALL_TABLES)), false)] as const,
   [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), true)] as const,
   [OperatorKind.HASH_AGGREGATE, asKeeping(encodeAggregateConfig(sums([4, 0])))] as const,
+  [OperatorKind.HASH_AGGREGATE, asDraining(encodeAggregateConfig(onlySums([1, 0])))] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([]))] as const,
   [OperatorKind.FRAMES, framesThatForget()] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(onlyPairs())] as const,

@@ -171,7 +171,12 @@ export function asKeeping(config: Uint8Array): Uint8Array {
   return flagged(config, AggregateFlag.KEEP_RESULTS);
 }
 
-/** Whether an aggregation of this configuration can be one `asLeaving`. */
+/** The configuration of an aggregation that gives its results once, and is asked for nothing else afterwards. */
+export function asDraining(config: Uint8Array): Uint8Array {
+  return flagged(config, AggregateFlag.DRAINS);
+}
+
+/** Whether an aggregation of this configuration can be one `asLeaving`, or `asDraining`. */
 export function mayLeave(config: Uint8Array): boolean {
   const flags = new DataView(config.buffer, config.byteOffset).getUint32(AggregateConfig.FLAGS, true);
   return (flags & (AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL | AggregateFlag.RETRACT)) === 0;

@@ -10,6 +10,7 @@ export type { ColumnSpec } from "./column-loader.js";
 export {
   type AggregateConfigSpec,
   type AggregateEntrySpec,
+  asDraining,
   asExpecting,
   asKeeping,
   asLeaving,

@@ -10,6 +10,7 @@ import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
 import {
+  asDraining,
   asExpecting,
   asKeeping,
   asLeaving,
@@ -627,8 +628,11 @@ class AggregateStep extends OperatorStep implements Spillable {
     // What may leave for files takes memory while it does, and is not to be kept in it.
     const keepsResults = keepResults && relief === null && !changelog;
     const config = keepsResults ? asKeeping(stage.config) : stage.config;
+    // Where memory ends while the first results are written, all that was pushed goes to files.
+    const drains = !spills && !isShared && mayLeave(stage.config);
     const configOf = (aside: boolean) => {
       if (leaves) return asLeaving(config, aside);
+      if (drains) return asDraining(config);
       return isShared ? asShared(config) : config;
     };
     const create = (aside = false) =>
