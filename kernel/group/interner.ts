@@ -12,7 +12,7 @@
 //   entry: u32 address, u32 length (dense by id)
 
 import { regionCut, regionFree } from "../memory/region";
-import { copyBytes } from "../memory/copy";
+import { copyBytes, copyRun } from "../memory/copy";
 import { Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { bytesEqual } from "../hash/hash";
 import { SlotHash, slotHashBytes, slotHashInit } from "../hash/slot-hash";
@@ -485,6 +485,11 @@ export function internCodes(
 ): bool {
   const remap = changetype<Interner>(interner).remap;
   let worst: u32 = 0;
+  // Codes of a dictionary that was learnt whole are ids.
+  if (validity == 0 && changetype<Interner>(interner).identity != 0) {
+    copyRun(ids, codes, (<usize>rows) << 2);
+    return true;
+  }
   if (validity == 0) {
     // Optimistic: most codes are known. Two of them a load.
     let row: u32 = 0;

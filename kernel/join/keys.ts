@@ -343,6 +343,23 @@ function findTexts(key: KeyColumn, vector: Vector, rows: u32): bool {
   return true;
 }
 
+/** TEXT: the numbers of all `length` codes of a port's dictionary, u32 each; no text is added. False when out of memory. */
+export function keysFindCodes(self: Keys, port: u32, dictionary: usize, id: u32, length: u32, numbers: usize): bool {
+  usePort(self, port);
+  const key = keyColumn(self, 0);
+  if (!internerUseDictionary(key.interner, dictionary, id, 0)) return false;
+  for (let first: u32 = 0; first < length; first += <u32>Abi.VECTOR_ROWS) {
+    const some = min<u32>(<u32>Abi.VECTOR_ROWS, length - first);
+    const codes = numbers + ((<usize>first) << 2);
+    for (let code: u32 = 0; code < some; code++) store<u32>(codes + ((<usize>code) << 2), first + code);
+    internFindCodes(key.interner, dictionary, codes, 0, some, key.buffer);
+    key.values = key.buffer;
+    key.validity = 0;
+    textNumbers(self, some, codes);
+  }
+  return true;
+}
+
 /** TEXT: 0 is null, ids count from 1. */
 function textNumbers(self: Keys, rows: u32, numbers: usize): void {
   const key = keyColumn(self, 0);
@@ -400,6 +417,17 @@ function findDense(self: Keys, key: KeyColumn, rows: u32, numbers: usize): void 
     if (bitmapGet(key.validity, row)) continue;
     store<u32>(numbers + ((<usize>row) << 2), none);
   }
+}
+
+/**
+ * Where the values of the first `rows` rows lie (four bytes each), if their numbers are no more than what they are above the
+ * smallest: a dense index, no nulls. 0 where they are not.
+ */
+export function keysDistances(self: Keys, program: usize): usize {
+  if (self.tier != <u32>KeyTier.DENSE || self.nullsEqual) return 0;
+  const key = keyColumn(self, 0);
+  const vector = changetype<Vector>(programOutput(program, key.output));
+  return key.width == 4 && vector.validity == 0 ? vector.values : 0;
 }
 
 /** Distances wrap for values far away, but never into the range. */

@@ -30,6 +30,19 @@ export function linksFind(heads: usize, count: u32, numbers: usize, rows: u32, l
   if (numbers < end) store<u32>(links, linkOf(heads, count, load<u32>(numbers)));
 }
 
+/** The same of values of four bytes, whose key numbers are their distances from `low`. */
+export function linksFindFrom(heads: usize, count: u32, low: u32, values: usize, rows: u32, links: usize): void {
+  const end = values + ((<usize>rows) << 2);
+  for (; values + 8 <= end; values += 8) {
+    const pair = load<u64>(values);
+    const first = linkOf(heads, count, <u32>pair - low);
+    const second = linkOf(heads, count, <u32>(pair >> 32) - low);
+    store<u64>(links, <u64>first | (<u64>second << 32));
+    links += 8;
+  }
+  if (values < end) store<u32>(links, linkOf(heads, count, load<u32>(values) - low));
+}
+
 /** Which rows a list takes: those with a link, those without, or all. */
 export const enum Listed {
   LINKED = 0,

@@ -56,8 +56,9 @@ import { CODES_SIZE, Codes, codesCopy } from "../join/codes";
 import { ROUGH_BYTES, TEXT_SLACK, appendRows, appendTexts, gatherBound, gatherBytes, gatherCells, gatherMissing, gatherTarget } from "../join/gather";
 import { gatherColumns } from "../join/gather-together";
 import { RowWindow, windowCopy } from "../join/gather-rows";
-import { Keys, keysFind } from "../join/keys";
-import { Listed, linksFind, linksList } from "../join/links";
+import { CodeLinks, codeLinks } from "../join/code-links";
+import { Keys, keysDistances, keysFind } from "../join/keys";
+import { Listed, linksFind, linksFindFrom, linksList } from "../join/links";
 import { Store, storeColumn, storeDictionary, storeMatched } from "../join/store";
 import { failMemory } from "../memory/context";
 import { regionBlock } from "../memory/region";
@@ -128,13 +129,14 @@ export function joinPushDirect(context: usize, operator: usize, self: Join, port
 
 function writeRows(context: usize, operator: usize, self: Join, port: u32, program: usize, rows: u32, packs: bool): i32 {
   const window = joinWindow(self, port);
+  const byCode = linksOfCodes(self, port, program, rows);
   let selected: u32 = 0;
   let leaving: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));
     if (count < 0) return count;
     if (count == 0) continue;
-    if (!keysFind(changetype<Keys>(self.keys), port, program, count, self.numbers)) return failMemory(context, 0);
+    if (!findLinks(self, port, program, count, byCode)) return failMemory(context, 0);
     const bits = self.leave + <usize>(start >> 3);
     const found = find(self, port, program, count, bits);
     if (!joinDirectAppend(self, port, program, count, found, packs ? bits : 0, packs, window)) return failMemory(context, 0);
@@ -197,19 +199,45 @@ function keptDictionary(self: Join, kept: Store, at: u32): usize {
   return self.codes != 0 && kept.rows != 0 && storeColumn(kept, at).coded ? storeDictionary(kept, at) : 0;
 }
 
+/** Where the links of the key's codes stand (code-links.ts); 0 where rows go the long way. */
+function linksOfCodes(self: Join, port: u32, program: usize, rows: u32): usize {
+  const known = changetype<CodeLinks>(self.codeLinks);
+  const keys = changetype<Keys>(self.keys);
+  return codeLinks(known, outputRegion(self.output), keys, port, program, rows, joinHeads(self, 1 - port), joinHeadCount(self, 1 - port));
+}
+
+/** The links of the vector's rows, in the place of their numbers; `byCode`: see `linksOfCodes`. False when out of memory. */
+function findLinks(self: Join, port: u32, program: usize, count: u32, byCode: usize): bool {
+  const keys = changetype<Keys>(self.keys);
+  const heads = joinHeads(self, 1 - port);
+  const headCount = joinHeadCount(self, 1 - port);
+  if (byCode != 0) {
+    const vector = changetype<Vector>(programOutput(program, 0));
+    if (vector.validity == 0) {
+      linksFind(byCode, changetype<CodeLinks>(self.codeLinks).length, vector.values, count, self.numbers);
+      return true;
+    }
+  }
+  const values = keysDistances(keys, program);
+  if (values != 0) {
+    linksFindFrom(heads, headCount, <u32>keys.low, values, count, self.numbers);
+    return true;
+  }
+  if (!keysFind(keys, port, program, count, self.numbers)) return false;
+  linksFind(heads, headCount, self.numbers, count, self.numbers);
+  return true;
+}
+
 /**
  * Lists the vector's rows that leave, and beside each its row of the other side (NO_ROW where it has none); SIMD: also as
  * a bitmap (at `bits`), but for NULL_AWARE.
  */
 function find(self: Join, port: u32, program: usize, count: u32, bits: usize): u32 {
-  const heads = joinHeads(self, 1 - port);
-  const keys = joinHeadCount(self, 1 - port);
   const mine = port == 0 ? self.found0 : self.found1;
   const theirs = joinFar(self);
   // ANTI wants the rows without a match, all others those with one.
   const others = self.type == <u32>JoinType.ANTI ? Listed.UNLINKED : Listed.LINKED;
   const listed = joinPreserves(self, port) ? Listed.ALL : others;
-  linksFind(heads, keys, self.numbers, count, self.numbers);
   const found = linksList(self.numbers, count, 0, listed, mine, theirs, bits, self.packing);
   if (joinPreserves(self, 1 - port)) mark(self, 1 - port, theirs, found);
   return joinIsNullAware(self) ? withKeys(self, program, found) : found;

@@ -114,6 +114,8 @@ export class Join {
   padded: u32;
   /** Per result column the dictionaries of its batches (join/codes.ts); 0 where texts leave as they are. */
   codes: usize;
+  /** The links of the key's codes (join/code-links.ts). */
+  codeLinks: usize;
   /** NULL_AWARE: 1 once a row has come on port 1, and once one without a key has. */
   some1: u32;
   nulls1: u32;

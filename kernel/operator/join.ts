@@ -39,6 +39,7 @@ import {
   keysSlots,
   keysSpan,
 } from "../join/keys";
+import { CODE_LINKS_SIZE } from "../join/code-links";
 import { WINDOW_ROWS } from "../join/gather-rows";
 import {
   Coded,
@@ -267,6 +268,8 @@ function allocate(self: Join, operator: usize, columns: usize, seed: u32): bool 
     self.codes = regionCut(operator, <usize>self.columnCount * CODES_SIZE + 8);
     if (self.codes == 0) return false;
   }
+  self.codeLinks = regionCut(operator, CODE_LINKS_SIZE);
+  if (self.codeLinks == 0) return false;
   if (!makeStores(self, operator, region, columns, seed)) return false;
   if (self.changes != 0 && !changesLedgers(self, region, seed)) return false;
   self.columns = regionCut(operator, <usize>(self.columnCount + self.residualCount) * 8 + 8);
