@@ -737,12 +737,14 @@ export class Engine {
   ): Promise<{ table: KernelTable; operators: readonly Operator[] }> {
     const { pipeline } = opened;
     if (pipeline.lastOperators === null) {
-      const batches: BatchData[] = [];
-      for await (const batch of drive(opened, counters, options)) batches.push(batch);
+      const coming = drive(opened, counters, options);
+      const taken = await (pipeline.maySpill
+        ? loadedAtTheEnd(kernel, coming)
+        : loadedAsTheyCome(kernel, coming));
       if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
       if (pipeline.kept !== null)
         return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches, tablesOf(opened));
-      return loaded(kernel, pipeline.schema, batches);
+      return owned(pipeline.schema, [], taken, []);
     }
     pipeline.leaveLast();
     for await (const batch of drive(opened, counters, options)) {
@@ -777,6 +779,27 @@ export class Engine {
     count(batches.map(({ length }) => ({ rows: length })));
     return loaded(kernel, pipeline.schema, batches);
   }
+}
+
+/** Copies of batches in the kernel's memory, made before the next one comes: they need last no longer. */
+async function loadedAsTheyCome(kernel: Kernel, batches: AsyncIterable<BatchData>): Promise<ResidentBatch[]> {
+  const taken: ResidentBatch[] = [];
+  try {
+    for await (const batch of batches) if (batch.length > 0) taken.push(...kernel.load([batch]).batches);
+  } catch (error) {
+    for (const batch of taken) batch.free();
+    throw error;
+  }
+  return taken;
+}
+
+async function loadedAtTheEnd(
+  kernel: Kernel,
+  coming: AsyncIterable<BatchData>,
+): Promise<readonly ResidentBatch[]> {
+  const batches: BatchData[] = [];
+  for await (const batch of coming) batches.push(batch);
+  return kernel.load(batches).batches;
 }
 
 function loaded(

@@ -5,7 +5,7 @@
 // Steps are generators, so a consumer that stops pulling stops the work, and `return()` ends it anywhere.
 // Dropping a pipeline (`free`) gives back all kernel memory of its steps.
 
-import { Abi } from "../../../kernel/abi/layout.js";
+import { Abi, Type } from "../../../kernel/abi/layout.js";
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import { Status } from "../../../kernel/abi/status.js";
 import { takeOpaque } from "../arrow/index.js";
@@ -39,7 +39,7 @@ import {
 import type { QueryWorkers } from "../pool/index.js";
 import type { SpillFolder } from "../spill/index.js";
 import type { BatchData, ColumnData } from "../type/column.js";
-import { isCarried, type Schema, uint32, valueType } from "../type/data-type.js";
+import { isCarried, physicalType, type Schema, uint32, valueType } from "../type/data-type.js";
 import { CheckpointError, CorruptStateError, type MemoryHolder, MemoryLimitError } from "../type/error.js";
 import { CarryingSortStep } from "./carrying-sort.js";
 import type { SavedChain, SavedStep } from "./checkpoint.js";
@@ -346,6 +346,11 @@ export class Pipeline {
     return this.#results(last, "finish", () => last.finish());
   }
 
+  /** Whether rows may leave for files, which results in the kernel's memory would leave less room for. */
+  get maySpill(): boolean {
+    return this.#relief !== null;
+  }
+
   /** From now on the end of input does not reach the last step: the caller pulls `lastOperators` himself. */
   leaveLast(): void {
     this.#leavesLast = true;
@@ -474,12 +479,16 @@ function* stepsOf(
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
-    const keepsResults = options.keepResults === true && isResult && index === stages.length - 1;
-    const lends = index + 1 < stages.length && takesAtOnce(stages, index + 1, prompt.pool);
+    const isLast = index === stages.length - 1;
+    const keepsResults = options.keepResults === true && isResult && isLast;
+    // What does not stay where it was made is loaded as it comes.
+    const lends = isLast
+      ? keepsResults && options.relief === null && isPlain(stage.schema)
+      : takesAtOnce(stages, index + 1, prompt.pool);
     if (stage.kind === "aggregate") {
       const told = index === 0 ? expecting(stage, rows) : stage;
       const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults });
-      if (lends) step.operator.lendResults();
+      if (lends && !isLast) step.operator.lendResults();
       yield { ...alone, step };
     } else if (stage.kind === "groupingSets")
       yield { ...alone, step: new GroupingSetsStep(kernel, stage, { ...prompt, keepResults: false }) };
@@ -501,8 +510,11 @@ function* stepsOf(
     } else if (stage.kind === "limit" && stage.ordered) yield { ...alone, step: new SliceStep(stage) };
     else {
       const order = orderAt(stages, index, timing !== null);
-      if (order === null) yield { ...alone, step: new ProjectStep(kernel, stage as ProjectStage, prompt) };
-      else {
+      if (order === null) {
+        const step = new ProjectStep(kernel, stage as ProjectStage, prompt);
+        if (lends) step.operator.lendResults();
+        yield { ...alone, step };
+      } else {
         const covered = { stages: stages.slice(index, index + order.stages) };
         if (order.timed) yield { ...covered, step: new TimedSortStep(kernel, order, options) };
         else if (hasOpaque(stage.schema))
@@ -567,6 +579,11 @@ function maySpill(plan: LoweredPlan, isTimed: boolean, inTurn: boolean): boolean
 function titleOf(stages: readonly PhysicalStage[]): string {
   const { name, detail } = stageTitle(stages.at(-1)!);
   return `${name} ${detail}`;
+}
+
+/** Whether all columns lie in the kernel's memory where a batch is loaded. */
+function isPlain({ fields }: Schema): boolean {
+  return fields.every(({ type }) => physicalType(valueType(type)) !== Type.NONE);
 }
 
 function hasOpaque(schema: Schema): boolean {
