@@ -3,6 +3,7 @@
 import { contextAccount, contextCharge, contextCreate, contextError, contextRoot } from "./memory/context";
 import { accountClose, accountIsOpen, accountOpen, heapAllocate, heapFail, heapFree } from "./memory/heap";
 import { Root } from "./abi/layout";
+import { codesBytes, codesSpell } from "./join/codes";
 import * as operators from "./operator/dispatch";
 
 export function ctx_init(base: usize, length: usize, flags: u32): usize {
@@ -173,4 +174,20 @@ export function op_time(ctx: usize, handle: u32): i64 {
 
 export function op_late(ctx: usize, handle: u32, out: usize): i32 {
   return operators.late(ctx, handle, out);
+}
+
+export function codes_bytes(ctx: usize, dictionary: usize, codes: usize, rows: u32, validity: usize, first: u32): u64 {
+  return codesBytes(dictionary, codes, rows, validity, first);
+}
+
+export function codes_spell(
+  ctx: usize,
+  dictionary: usize,
+  codes: usize,
+  rows: u32,
+  validity: usize,
+  first: u32,
+  before: u32,
+): usize {
+  return codesSpell(ctx, dictionary, codes, rows, validity, first, before);
 }

@@ -97,6 +97,17 @@ export const enum Batch {
   SIZE = 32,
 }
 
+/** Texts of codes, as they lie in scratch (`codes_spell`). */
+export const enum Spelled {
+  /** u32 rows. */
+  ROWS = 0,
+  /** u32 a row: where its text ends. */
+  ENDS = 64,
+  /** The texts, one behind the other. */
+  TEXTS = 32832,
+  SIZE = 163904,
+}
+
 /** The error record of a context. Numbers only; the host finds the words. 64 bytes. */
 export const enum ErrorRecord {
   /** i32 `Status`. */

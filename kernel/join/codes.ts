@@ -6,14 +6,24 @@
 // one, texts leave as they are.
 //
 //   copy:  descriptor (a BYTES column)   i32 offsets   bytes
+//
+// Such results leave kernel memory as texts all the same. These are written to scratch, which is always there, a stretch of
+// rows at a time, and the host copies them from the cache: a quarter of the time that its own loops over bytes take.
 
-import { Column, ColumnFlag, Type } from "../abi/layout";
+import { Column, ColumnFlag, Spelled, Type } from "../abi/layout";
+import { bitmapGet } from "../column/bitmap";
 import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
 import { Interner, internedAddress, internedLength } from "../group/interner";
+import { contextEnter, scratchTake } from "../memory/context";
 import { copyBytes } from "../memory/copy";
 import { regionBlock } from "../memory/region";
+import { TEXT_SLACK, copyText } from "./gather";
+import { wordLimit } from "./store";
 
 const ALL_BYTES: u64 = 0x7fffffff;
+/** What is spelled at once: so much that the host's call is nothing, and so little that it stays in the cache. */
+const SPELLED_ROWS: u32 = 8192;
+const SPELLED_BYTES: u32 = 1 << 17;
 
 /** What is known of the dictionaries that one result column's batches have. */
 // @ts-ignore: decorator
@@ -77,6 +87,62 @@ export function codesOfInterner(region: usize, interner: usize): usize {
   }
   store<u32>(offsets + ((<usize>count) << 2), at);
   return copy;
+}
+
+/** Bytes of the texts of `rows` codes (u32), without those that are null by `validity`, from its bit `first` on. */
+export function codesBytes(dictionary: usize, codes: usize, rows: u32, validity: usize, first: u32): u64 {
+  const offsets: usize = load<u32>(dictionary, <usize>Column.OFFSETS);
+  const known = load<u32>(dictionary, <usize>Column.LENGTH);
+  let bytes: u64 = 0;
+  for (let row: u32 = 0; row < rows; row++) {
+    const code = load<u32>(codes + ((<usize>row) << 2));
+    if (code < known && (validity == 0 || bitmapGet(validity, first + row))) {
+      const pair = load<u64>(offsets + ((<usize>code) << 2));
+      bytes += <u64>(<u32>(pair >> 32) - <u32>pair);
+    }
+  }
+  return bytes;
+}
+
+/**
+ * The texts of up to `rows` codes (u32), and where each ends when the first one begins at `before`, as `Spelled` says. Ends
+ * early where their room does. Rows that are null by `validity`, from its bit `first` on, have none.
+ */
+export function codesSpell(
+  context: usize,
+  dictionary: usize,
+  codes: usize,
+  rows: u32,
+  validity: usize,
+  first: u32,
+  before: u32,
+): usize {
+  contextEnter(context);
+  const spelled = scratchTake(context, <usize>Spelled.SIZE + TEXT_SLACK);
+  const offsets: usize = load<u32>(dictionary, <usize>Column.OFFSETS);
+  const values: usize = load<u32>(dictionary, <usize>Column.VALUES);
+  const known = load<u32>(dictionary, <usize>Column.LENGTH);
+  const most = min<u32>(rows, SPELLED_ROWS);
+  const texts = spelled + <usize>Spelled.TEXTS;
+  const limit = wordLimit();
+  let slot = spelled + <usize>Spelled.ENDS;
+  let bytes: u32 = 0;
+  let row: u32 = 0;
+  for (; row < most; row++) {
+    const code = load<u32>(codes + ((<usize>row) << 2));
+    if (code < known && (validity == 0 || bitmapGet(validity, first + row))) {
+      const pair = load<u64>(offsets + ((<usize>code) << 2));
+      const start = <u32>pair;
+      const length = <u32>(pair >> 32) - start;
+      if (length > SPELLED_BYTES - bytes) break;
+      copyText(texts + <usize>bytes, values + <usize>start, length, limit);
+      bytes += length;
+    }
+    store<u32>(slot, before + bytes);
+    slot += 4;
+  }
+  store<u32>(spelled, row);
+  return spelled;
 }
 
 /** A descriptor with room for its values; 0 when out of memory, or past 2 GiB. */

@@ -263,7 +263,7 @@ export const TEXT_SLACK: usize = 16;
 
 // @ts-ignore: decorator
 @inline
-function copyText(to: usize, from: usize, length: usize, limit: usize): void {
+export function copyText(to: usize, from: usize, length: usize, limit: usize): void {
   if (length <= TEXT_SLACK && from <= limit) {
     const tail = load<u64>(from, 8);
     store<u64>(to, load<u64>(from));

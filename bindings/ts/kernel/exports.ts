@@ -51,4 +51,21 @@ export interface KernelExports {
   op_stats(context: number, handle: number, out: number): number;
   op_time(context: number, handle: number): bigint;
   op_late(context: number, handle: number, out: number): number;
+  codes_bytes(
+    context: number,
+    dictionary: number,
+    codes: number,
+    rows: number,
+    validity: number,
+    first: number,
+  ): bigint;
+  codes_spell(
+    context: number,
+    dictionary: number,
+    codes: number,
+    rows: number,
+    validity: number,
+    first: number,
+    before: number,
+  ): number;
 }

@@ -374,7 +374,7 @@ export class Operator {
   }
 
   #copied(batch: BatchDescriptor): BatchData {
-    return copyBatch(this.kernel.memory, batch, this.output, this.#resultRoom ?? this.#room);
+    return copyBatch(this.kernel, batch, this.output, this.#resultRoom ?? this.#room);
   }
 
   /** The next batch and its section: of a partition operator, the partition. */
@@ -382,16 +382,15 @@ export class Operator {
     const batch = this.#pull(maxRows, maxBytes);
     return batch === null
       ? null
-      : { ...copyBatch(this.kernel.memory, batch, this.output, this.#room), section: batch.section };
+      : { ...copyBatch(this.kernel, batch, this.output, this.#room), section: batch.section };
   }
 
   /** The next batch of the state of a partial aggregation, which leaves; null when there is none (now). */
   pullState(maxRows = DEFAULT_MAX_ROWS): StateBatch | null {
     const batch = this.#pull(maxRows, DEFAULT_MAX_BYTES);
     if (batch === null) return null;
-    const { memory } = this.kernel;
     return {
-      ...copyBatch(memory, batch, physicalSchema(memory.view, batch), this.#room),
+      ...copyBatch(this.kernel, batch, physicalSchema(this.kernel.memory.view, batch), this.#room),
       section: batch.section,
     };
   }
@@ -509,7 +508,7 @@ export class Operator {
         if (batch.columns === 0) continue;
         const { section, partition } = batch;
         const schema = physicalSchema(memory.view, batch);
-        yield { ...copyBatch(memory, batch, schema, this.#room), section, partition };
+        yield { ...copyBatch(this.kernel, batch, schema, this.#room), section, partition };
       }
     } finally {
       this.#releaseIf(open);

@@ -35,11 +35,11 @@ describe.each(PLAIN_TYPES.map((type) => [typeName(type), type] as const))("%s", 
         const expected = values.slice(start, start + rows);
         const table = kernel.load([oneColumn(column)]);
         const batch = readBatch(kernel.memory.view, table.batches[0]!.describe([0], start, rows));
-        const copy = copyBatch(kernel.memory, batch, table.schema).columns[0]!;
+        const copy = copyBatch(kernel, batch, table.schema).columns[0]!;
         const borrowed = ResidentBatch.borrow(kernel, table.schema, batch);
         const kept = borrowed.copy();
         new Uint8Array(room.take(0)).fill(0xff);
-        const lent = copyBatch(kernel.memory, batch, table.schema, room).columns[0]!;
+        const lent = copyBatch(kernel, batch, table.schema, room).columns[0]!;
         for (const buffer of [lent.validity, lent.values, lent.offsets])
           if (buffer !== null) expect(paddingOf(buffer).every((byte) => byte === 0)).toBe(true);
         expect(lent.values.buffer).toBe(room.take(0));
@@ -76,7 +76,7 @@ test.each([
   const used = new BatchRoom();
   new Uint8Array(used.take(4096)).fill(0xff);
   for (const room of [null, used]) {
-    const { columns } = copyBatch(kernel.memory, batch, schema, room);
+    const { columns } = copyBatch(kernel, batch, schema, room);
     expect(columns[0]!.offsets).toHaveLength(4 * 8);
     expect(valuesOf(columns[0]!)).toEqual(values.slice(1));
   }
@@ -87,8 +87,8 @@ test("columns that were not declared so are refused", () => {
   const table = kernel.load([oneColumn(writeColumn(utf8, ["a"]))]);
   const batch = readBatch(kernel.memory.view, table.batches[0]!.describe([0], 0, 1));
   const field = { name: "x", type: { kind: "bool" }, nullable: true } as const;
-  expect(() => copyBatch(kernel.memory, batch, { fields: [field] })).toThrow(/declared as bool/);
-  expect(() => copyBatch(kernel.memory, batch, { fields: [field, field] })).toThrow(MillraceError);
+  expect(() => copyBatch(kernel, batch, { fields: [field] })).toThrow(/declared as bool/);
+  expect(() => copyBatch(kernel, batch, { fields: [field, field] })).toThrow(MillraceError);
   table.free();
 });
 

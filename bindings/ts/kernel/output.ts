@@ -13,8 +13,10 @@ import {
   typeName,
 } from "../type/data-type.js";
 import { MillraceError } from "../type/error.js";
+import { decodedBytes, decodeTexts } from "./decode.js";
 import { type BatchDescriptor, type ColumnDescriptor, readColumn, readU64 } from "./descriptor.js";
 import { freshBuffer } from "./fresh-buffer.js";
+import type { Kernel } from "./kernel.js";
 import { listColumn } from "./list.js";
 import type { KernelMemory } from "./memory.js";
 import { padded } from "./slice.js";
@@ -32,7 +34,7 @@ interface Plan {
   readonly validity: number;
   readonly values: number;
   readonly offsets: number;
-  /** Texts: the first byte of the values in kernel memory, and the offset that it has. */
+  /** Texts that lie as such: the first byte of the values in kernel memory, and the offset that it has. */
   readonly from: number;
   readonly first: number;
 }
@@ -53,7 +55,7 @@ export class BatchRoom {
  * @param room where to, without padding; null for fresh memory
  */
 export function copyBatch(
-  memory: KernelMemory,
+  kernel: Kernel,
   batch: BatchDescriptor,
   schema: Schema,
   room: BatchRoom | null = null,
@@ -64,21 +66,36 @@ export function copyBatch(
       `the operator gave ${batch.columns} columns where ${schema.fields.length} were declared`,
     );
   }
+  const sources: ColumnDescriptor[] = [];
+  for (let i = 0; i < schema.fields.length; i++)
+    sources.push(readColumn(kernel.memory.view, batch.descriptors + i * Column.SIZE));
+  const columns = copyColumns(kernel, sources, schema.fields, batch.offset, batch.rows, room);
+  return { schema, length: batch.rows, columns };
+}
+
+/** Copies rows [start, start + rows) of columns out, as `copyBatch` those of a batch. */
+export function copyColumns(
+  kernel: Kernel,
+  sources: readonly ColumnDescriptor[],
+  fields: readonly Field[],
+  start: number,
+  rows: number,
+  room: BatchRoom | null = null,
+): readonly ColumnData[] {
   const plans: Plan[] = [];
   let total = 0;
-  for (let i = 0; i < schema.fields.length; i++) {
-    const source = readColumn(memory.view, batch.descriptors + i * Column.SIZE);
-    const plan = planColumn(memory, source, schema.fields[i]!, batch);
+  for (let i = 0; i < fields.length; i++) {
+    const plan = planColumn(kernel, sources[i]!, fields[i]!, start, rows);
     plans.push(plan);
     total += padded(plan.validity) + padded(plan.values) + padded(plan.offsets);
   }
   const target = { buffer: room === null ? freshBuffer(total) : room.take(total), used: 0 };
   const columns: ColumnData[] = [];
   for (const plan of plans) {
-    const column = copyColumn(memory, plan, target);
+    const column = copyColumn(kernel, plan, target);
     columns.push(plan.field.type.kind === "list" ? listColumn(column, plan.field.type) : column);
   }
-  return { schema, length: batch.rows, columns };
+  return columns;
 }
 
 /** Memory that columns are copied to, one behind the other. */
@@ -105,23 +122,33 @@ function readOffset(view: DataView, { type, offsets }: ColumnDescriptor, row: nu
   return readU64(view, offsets + row * 8);
 }
 
+/** Whether a result's texts lie as codes of a dictionary. */
+export function isCodes({ dictionary }: ColumnDescriptor): boolean {
+  return dictionary !== 0;
+}
+
 function isLarge(type: DataType): boolean {
   return type.kind === "largeUtf8" || type.kind === "largeBinary";
 }
 
 function planColumn(
-  memory: KernelMemory,
+  kernel: Kernel,
   source: ColumnDescriptor,
   field: Field,
-  batch: BatchDescriptor,
+  offset: number,
+  rows: number,
 ): Plan {
   checkType(source, field);
-  const { rows } = batch;
-  const start = source.offset + batch.offset;
+  const start = source.offset + offset;
   const validity = source.validity === 0 ? 0 : Math.ceil(rows / 8);
+  if (isCodes(source)) {
+    const values = decodedBytes(kernel, source, start, rows);
+    const offsets = (rows + 1) * (isLarge(field.type) ? 8 : 4);
+    return { field, source, rows, start, validity, values, offsets, from: 0, first: 0 };
+  }
   if (isBytes(source.type)) {
-    const first = rows === 0 ? 0 : readOffset(memory.view, source, start);
-    const last = rows === 0 ? 0 : readOffset(memory.view, source, start + rows);
+    const first = rows === 0 ? 0 : readOffset(kernel.memory.view, source, start);
+    const last = rows === 0 ? 0 : readOffset(kernel.memory.view, source, start + rows);
     return {
       field,
       source,
@@ -151,11 +178,12 @@ function planColumn(
 
 function checkType(source: ColumnDescriptor, field: Field): void {
   const declared = physicalType(field.type);
-  const fits =
-    (field.type.kind === "list" && source.type === Type.BYTES) ||
-    source.type === declared ||
-    (source.type === Type.BYTES && declared === Type.LARGE_BYTES);
-  if (!fits || source.dictionary !== 0) {
+  const fits = isCodes(source)
+    ? source.type === Type.U32 && isBytes(declared)
+    : (field.type.kind === "list" && source.type === Type.BYTES) ||
+      source.type === declared ||
+      (source.type === Type.BYTES && declared === Type.LARGE_BYTES);
+  if (!fits) {
     throw new MillraceError(
       "ARGUMENT",
       `result "${field.name}" was declared as ${typeName(field.type)}, but the operator gives another type`,
@@ -164,7 +192,8 @@ function checkType(source: ColumnDescriptor, field: Field): void {
   }
 }
 
-function copyColumn(memory: KernelMemory, plan: Plan, target: Target): ColumnData {
+function copyColumn(kernel: Kernel, plan: Plan, target: Target): ColumnData {
+  const { memory } = kernel;
   const { field, source, rows, start } = plan;
   let validity: Uint8Array | null = null;
   let nullCount = 0;
@@ -175,9 +204,15 @@ function copyColumn(memory: KernelMemory, plan: Plan, target: Target): ColumnDat
     if (nullCount === 0) validity = null;
   }
   const values = take(target, plan.values);
-  if (source.type === Type.BOOL) copyBits(memory.bytes, source.values, start, rows, values);
-  else copyBytes(memory.bytes, plan.from, values);
-  const offsets = isBytes(source.type) ? copyOffsets(memory, plan, take(target, plan.offsets)) : null;
+  const offsets = plan.offsets === 0 ? null : take(target, plan.offsets);
+  if (isCodes(source)) {
+    const words = new Uint32Array(target.buffer, offsets!.byteOffset, plan.offsets / 4);
+    decodeTexts(kernel, source, start, rows, words, isLarge(field.type) ? 2 : 1, values);
+  } else {
+    if (source.type === Type.BOOL) copyBits(memory.bytes, source.values, start, rows, values);
+    else copyBytes(memory.bytes, plan.from, values);
+    if (offsets !== null) copyOffsets(memory, plan, offsets);
+  }
   return {
     type: field.type,
     length: rows,
@@ -200,14 +235,17 @@ function copyBytes(source: Uint8Array, from: number, target: Uint8Array): void {
 }
 
 /** Offsets from 0 on, as wide as the field's type has them. */
-function copyOffsets(memory: KernelMemory, plan: Plan, target: Uint8Array): Uint8Array {
+function copyOffsets(memory: KernelMemory, plan: Plan, target: Uint8Array): void {
   const { rows, first } = plan;
-  if (rows === 0) return target.fill(0);
+  if (rows === 0) {
+    target.fill(0);
+    return;
+  }
   const width = plan.source.type === Type.BYTES ? 4 : 8;
   const source = plan.source.offsets + plan.start * width;
   if (first === 0 && target.length === (rows + 1) * width) {
     target.set(memory.bytes.subarray(source, source + target.length));
-    return target;
+    return;
   }
   const from = new Uint32Array(memory.memory.buffer, source, ((rows + 1) * width) / 4);
   const to = new Uint32Array(target.buffer, target.byteOffset, target.length / 4);
@@ -216,7 +254,6 @@ function copyOffsets(memory: KernelMemory, plan: Plan, target: Uint8Array): Uint
   // Differences are below 2^32, as the bytes are in kernel memory: the low words are enough.
   const low = first >>> 0;
   for (let row = 0; row <= rows; row++) to[row * step] = from[row * stride]! - low;
-  return target;
 }
 
 /** `rows` bits from bit `start` of the bitmap at `address`; bits of `target` past the last row are 0. */

@@ -9,7 +9,6 @@ import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
 import { columnBytes } from "../type/column-bytes.js";
 import { byteWidth, type DataType, physicalType, type Schema, valueType } from "../type/data-type.js";
 import { ArgumentError, UnknownColumnError } from "../type/error.js";
-import { decodeTexts } from "./decode.js";
 import {
   type BatchDescriptor,
   type ColumnDescriptor,
@@ -20,7 +19,7 @@ import {
 import { checkBatch, checkRange, dictionaryField, fieldAt, type InputBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
 import type { KernelMemory } from "./memory.js";
-import { copyBatch } from "./output.js";
+import { copyColumns, isCodes } from "./output.js";
 import { padded, placeSlice, sliceColumn } from "./slice.js";
 
 /** A batch in kernel memory, as an operator's input. */
@@ -165,10 +164,11 @@ export class ResidentBatch implements InputBatch {
     const descriptor = this.#columns[column] ?? null;
     if (descriptor === null) return this.source(column);
     const { type } = fieldAt(this.schema, column);
-    if (!isCodes(descriptor, type)) return columnView(this.kernel.memory, descriptor, type, this.rows);
+    if (!isCodes(descriptor) || type.kind === "dictionary")
+      return columnView(this.kernel.memory, descriptor, type, this.rows);
     const known = this.#decoded.get(column);
     if (known !== undefined) return known;
-    const decoded = decodeTexts(this.kernel.memory, descriptor, type, 0, this.rows);
+    const decoded = this.#hostColumns([column])[0]!;
     this.#decoded.set(column, decoded);
     return decoded;
   }
@@ -202,32 +202,23 @@ export class ResidentBatch implements InputBatch {
     return new ResidentBatch(this.kernel, this.schema, this.rows, columns, [block], this.#sources);
   }
 
-  /** The batch in the host's memory, texts that lie here as codes decoded. Only for batches of results. */
+  /** The batch in the host's memory. Only for batches of results. */
   toHost(): BatchData {
     const { fields } = this.schema;
-    const plain: number[] = [];
-    for (let index = 0; index < fields.length; index++) {
-      const column = this.#columns[index];
-      if (column && !isCodes(column, fields[index]!.type)) plain.push(index);
-    }
-    const copied = this.#hostColumns(plain);
-    const columns: ColumnData[] = [];
+    const here: number[] = [];
+    for (let index = 0; index < fields.length; index++) if (this.#columns[index]) here.push(index);
+    const copied = this.#hostColumns(here);
     let next = 0;
-    for (let index = 0; index < fields.length; index++) {
-      const column = this.#columns[index];
-      if (!column) columns.push(this.#sources[index]!);
-      else if (index === plain[next]) columns.push(copied[next++]!);
-      else columns.push(decodeTexts(this.kernel.memory, column, fields[index]!.type, 0, this.rows));
-    }
+    const columns = fields.map((_, index) =>
+      index === here[next] ? copied[next++]! : this.#sources[index]!,
+    );
     return { schema: this.schema, length: this.rows, columns };
   }
 
   #hostColumns(columns: readonly number[]): readonly ColumnData[] {
-    const batch = this.describe(columns, 0, this.rows);
-    const descriptors = batch + padded(Batch.SIZE);
-    const descriptor = { rows: this.rows, offset: 0, columns: columns.length, descriptors, section: 0 };
+    const sources = columns.map((column) => this.#columns[column]!);
     const fields = columns.map((column) => fieldAt(this.schema, column));
-    return copyBatch(this.kernel.memory, descriptor, { fields }).columns;
+    return copyColumns(this.kernel, sources, fields, 0, this.rows);
   }
 
   /** Bytes of the loaded columns, dictionaries not included. */
@@ -246,11 +237,6 @@ export class ResidentBatch implements InputBatch {
     this.#selected = null;
     for (const block of this.#owned.splice(0)) this.kernel.free(block);
   }
-}
-
-/** Whether a result's texts lie as codes of a dictionary. */
-function isCodes({ dictionary }: ColumnDescriptor, type: DataType): boolean {
-  return dictionary !== 0 && type.kind !== "dictionary";
 }
 
 function columnView(
