@@ -193,6 +193,9 @@ export async function runWay(
   const { engine, kernel } = faulty;
   const { budgetBytes } = kernel;
   const loaded: { free(): void }[] = [];
+  const free = () => {
+    for (const table of loaded.splice(0)) table.free();
+  };
   const stop = new Stop(isSaved(way, node, disturbance) ? way.checkpoint : Number.POSITIVE_INFINITY);
   const from = async (read: Readonly<Record<string, number>>, before: Disturbance["before"]) => {
     const inputs: Record<string, object> = {};
@@ -206,10 +209,10 @@ export async function runWay(
     leavePieces(way.shy);
     if (way.spill !== null && way.spill.room !== null && way.spill.own !== true)
       kernel.setBudget(kernel.usedBytes + 1024 * way.spill.room);
-    return await resultOf(engine, new Plan(node, null), from, way, watermarks, disturbance, stop);
+    return await resultOf(engine, new Plan(node, null), from, free, way, watermarks, disturbance, stop);
   } finally {
     leavePieces(0);
-    for (const table of loaded) table.free();
+    free();
     if (kernel.isAlive) kernel.setBudget(budgetBytes);
   }
 }
@@ -255,6 +258,7 @@ async function resultOf(
   engine: Engine,
   plan: Plan<unknown>,
   inputs: Inputs,
+  free: () => void,
   { mode, batchRows, clock, spill }: Way,
   watermarks: Record<string, WatermarkOptions>,
   { signal, leaveAfter = Number.POSITIVE_INFINITY, before, saved: changed }: Disturbance,
@@ -271,6 +275,8 @@ async function resultOf(
   if (mode === "profile") return folded((await engine.profile(plan, given, aborting)).result);
   if (mode === "kernel") {
     const table = await engine.collect(plan, given, { ...aborting, result: "kernel" });
+    // The result may lie in the inputs, and must outlive them.
+    free();
     try {
       return folded(table.toArrow());
     } finally {
