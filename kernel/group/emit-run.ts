@@ -8,6 +8,7 @@ import { typeWidth } from "../column/type";
 import { copyBytes, copyRun } from "../memory/copy";
 import { Interner } from "./interner";
 import { KeyColumn } from "./key-column";
+import { packingRead } from "./packing";
 import { RowTable, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
 
@@ -39,6 +40,20 @@ export function groupsEmitRun(groups: Groups, index: u32, first: u32, count: u32
   else if (typeWidth(key.type) != key.width || key.width == 16) return false;
   else if (key.width == 8) emitValues<u64>(from, width, count, builder);
   else emitValues<u32>(from, width, count, builder);
+  builder.length += count;
+  return true;
+}
+
+/** The same for keys that are words (packing.ts), at most EMIT_ROWS of them. */
+export function emitWordRun(groups: Groups, index: u32, first: u32, count: u32, builder: Builder): bool {
+  const key = groupsKey(groups, index);
+  if (key.interner == 0) {
+    if (typeWidth(key.type) != key.width) return false;
+    packingRead(groups, index, first, count, builder.values + <usize>builder.length * <usize>key.width);
+  } else {
+    packingRead(groups, index, first, count, key.buffer);
+    emitTexts(key, key.buffer, 4, count, builder);
+  }
   builder.length += count;
   return true;
 }

@@ -5,9 +5,10 @@ import { Builder, builderSetNull, outputColumn } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { KeyColumn } from "./key-column";
-import { copyText, groupsAreRun, groupsEmitRun } from "./emit-run";
+import { copyText, emitWordRun, groupsAreRun, groupsEmitRun } from "./emit-run";
 import { directCode, directValue } from "./direct";
 import { Interner, internedAddress, internedLength } from "./interner";
+import { packingRun, packingValue } from "./packing";
 import { RowTable, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey, groupsOwnKeys } from "./state";
 
@@ -20,6 +21,7 @@ export function groupKeyValue(groups: Groups, index: u32, group: u32, value: usi
     store<i64>(value, directValue(key, code));
     return true;
   }
+  if (groups.packing != 0) return packingValue(groups, index, group, value);
   const row = rowTableRow(groups.table, group);
   if (groups.maskOffset == NO_GROUP) {
     if (group == groups.nullGroup) return false;
@@ -57,11 +59,26 @@ export function groupsEmitKeys(
   first: u32,
   scratch: usize,
 ): void {
+  if (groups.packing != 0) return emitWords(groups, list, count, output, first, scratch);
   const isRun = groupsAreRun(groups, list, count);
   for (let index: u32 = 0; index < groupsOwnKeys(groups); index++) {
     const builder = outputColumn(output, first + index);
     if (isRun && groupsEmitRun(groups, index, load<u32>(list), count, builder)) continue;
     groupsEmitKey(groups, index, list, count, builder, scratch);
+  }
+}
+
+/** The same for keys that are words: runs of such as have all that they are in them, and the others one by one. */
+function emitWords(groups: Groups, list: usize, count: u32, output: usize, first: u32, scratch: usize): void {
+  for (let start: u32 = 0; start < count; ) {
+    const from = list + ((<usize>start) << 2);
+    const run = packingRun(groups, from, count - start);
+    for (let index: u32 = 0; index < groups.keyCount; index++) {
+      const builder = outputColumn(output, first + index);
+      if (run == 0 || !emitWordRun(groups, index, load<u32>(from), run, builder))
+        groupsEmitKey(groups, index, from, max<u32>(1, run), builder, scratch);
+    }
+    start += max<u32>(1, run);
   }
 }
 
@@ -76,11 +93,12 @@ export function groupsEmitKey(
 ): void {
   const key = groupsKey(groups, index);
   if (key.interner != 0) {
-    if (groups.tier == <u32>Tier.HASH) emitPackedTexts(groups, index, list, count, builder);
+    if (groups.tier == <u32>Tier.HASH && groups.packing == 0) emitPackedTexts(groups, index, list, count, builder);
     else emitTexts(groups, index, list, count, builder, scratch);
     return;
   }
-  if (groups.tier == <u32>Tier.HASH && typeWidth(key.type) == key.width && key.width != 16) {
+  const isWide = groups.tier == <u32>Tier.HASH && groups.packing == 0;
+  if (isWide && typeWidth(key.type) == key.width && key.width != 16) {
     if (key.width == 8) emitPacked<u64>(groups, index, list, count, builder);
     else emitPacked<u32>(groups, index, list, count, builder);
     return;

@@ -19,6 +19,7 @@ import { directCode, directFits, directSpan, directValue, fits, growDirect, layo
 import { INTERNER_SIZE, Interner, internerClear, internerDefer, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
+import { packingReserve, packingWords } from "./packing";
 import {
   ROW_TABLE_SCRATCH,
   ROW_TABLE_SIZE,
@@ -90,7 +91,8 @@ export function groupsDefer(groups: Groups): void {
  * keys are reserved by the caller, who knows their bytes). False when out of memory, with nothing lost.
  */
 export function groupsReserve(groups: Groups, rows: u32): bool {
-  return groups.tier != <u32>Tier.HASH || rowTableReserve(groups.table, rows + 1);
+  if (groups.tier != <u32>Tier.HASH) return true;
+  return rowTableReserve(groups.table, rows + 1) && (groups.packing == 0 || packingReserve(groups, rows));
 }
 
 /**
@@ -180,8 +182,9 @@ export function groupsToHash(groups: Groups): bool {
   return true;
 }
 
-/** Packed rows of the loaded keys (a lone 8-byte key: its values; nulls are told by its validity). */
+/** Packed rows of the loaded keys (a lone 8-byte key: its values; nulls are told by its validity). 0 when out of memory. */
 export function groupsRows(groups: Groups, rows: u32): usize {
+  if (groups.packing != 0) return packingWords(groups, rows);
   if (groups.maskOffset == NO_GROUP) return groupsKey(groups, 0).values;
   pack(groups, rows);
   return groups.packed;
@@ -301,8 +304,8 @@ function mapHash(groups: Groups, rows: u32, numbers: usize): bool {
         ? lookUp(groups, only.values, rows, numbers)
         : mapNullable(groups, only, rows, numbers);
   } else {
-    pack(groups, rows);
-    mapped = lookUp(groups, groups.packed, rows, numbers);
+    const packed = groupsRows(groups, rows);
+    mapped = packed != 0 && lookUp(groups, packed, rows, numbers);
   }
   groups.count = changetype<RowTable>(table).entries;
   return mapped;

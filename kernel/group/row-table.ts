@@ -18,6 +18,7 @@ import {
   slotsCount,
   slotsFeed,
   slotsFill,
+  slotsFree,
   slotsInit,
   slotsPiece,
   slotsPieceMask,
@@ -81,6 +82,20 @@ export function rowTableInit(
   self.hashZero = hashZero ? 1 : 0;
   slotHashInit(table + HASH, seed);
   return slotsInit(table, region, tiny);
+}
+
+/** Makes an empty table at `table` of rows of another width, hashed as those of `other`; false when out of memory. */
+export function rowTableLike(table: usize, other: usize, width: usize): bool {
+  const like = changetype<RowTable>(other);
+  if (!rowTableInit(table, like.region, width, like.hashZero != 0, false)) return false;
+  memory.copy(table + HASH, other + HASH, SLOT_HASH_SIZE);
+  return true;
+}
+
+/** Gives all memory back; the table is of no use any more. */
+export function rowTableFree(table: usize): void {
+  slotsFree(table);
+  regionFree(changetype<RowTable>(table).region, changetype<RowTable>(table).rows);
 }
 
 /** Room for `more` further entries; false when out of memory. Nothing is lost then. */

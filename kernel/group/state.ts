@@ -67,9 +67,11 @@ export class Groups {
   expected: u32;
   /** What a group can take of memory, with what is kept for it; 0 where nothing is expected, or nobody asks. */
   bytes: u32;
+  /** HASH: how keys lie in one word each (packing.ts); 0: as pack.ts lays them out. */
+  packing: usize;
 }
 
-export const GROUPS_SIZE: usize = 120;
+export const GROUPS_SIZE: usize = 128;
 
 /** Where an accumulator has the rows of each group (i64 each), and the distance from group to group: part of it. */
 // @ts-ignore: decorator

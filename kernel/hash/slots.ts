@@ -73,6 +73,15 @@ export function slotsClear(slots: usize): void {
   }
 }
 
+/** Gives every slot back, for good. */
+export function slotsFree(slots: usize): void {
+  const region: usize = load<u32>(slots);
+  const pieces = load<u32>(slots, 4);
+  const first: usize = load<u32>(slots, 8);
+  for (let index: u32 = 0; index < pieces; index++) regionFree(region, load<u32>(first + <usize>index * PIECE));
+  if (pieces != 1) regionFree(region, first);
+}
+
 /** Makes it as it was at first, its memory given back. False when out of memory, with nothing changed. */
 export function slotsRestart(slots: usize): bool {
   const region: usize = load<u32>(slots);

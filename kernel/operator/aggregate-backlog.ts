@@ -35,7 +35,7 @@
 //   partition: +0 first chunk  +4 end of its last one's rows  +8 room left there, in rows  +12 rows
 
 import { Abi } from "../abi/layout";
-import { AggregateFault, AggregateFlag } from "../abi/operator";
+import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { Family } from "../aggregate/accumulator";
 import { accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
@@ -52,6 +52,7 @@ import {
   groupsToHash,
 } from "../group/groups";
 import { copyLearntOne } from "../group/copy";
+import { packingBegin, packingEnd, packingIsSpent, packingReserve } from "../group/packing";
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
 import { fail, failMemory } from "../memory/context";
 import { copyBytes } from "../memory/copy";
@@ -195,7 +196,16 @@ export function backlogConsider(operator: usize, rows: u32, before: u32): void {
   const share = shared ? NEW_SHARED_SHARE : NEW_SHARE;
   if (!fault && (groups.count < begin || groups.count - before < rows / share || rows == 0)) return;
   if (!mayBeSetAside(self)) self.backlogRefused = 1;
-  else createBacklog(operator, fault);
+  else {
+    if (mayPack(operator)) packingBegin(groups, fault);
+    createBacklog(operator, fault);
+  }
+}
+
+/** Whether keys may be words: where nothing but results leaves, nobody has to know how they lie. */
+function mayPack(operator: usize): bool {
+  const isAlone = changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE;
+  return isAlone && (aggregationOf(operator).flags & <u32>AggregateFlag.DRAINS) != 0;
 }
 
 export function mayBeSetAside(self: Aggregation): bool {
@@ -234,7 +244,7 @@ export function createBacklog(operator: usize, fault: bool): void {
   backlog.keyBits = regionCut(operator, ROWS >> 3);
   backlog.columns = regionCut(operator, <usize>max<u32>(1, self.accumulatorCount) * COLUMN_SIZE);
   if (backlog.partitions == 0 || backlog.places == 0 || backlog.keyBits == 0 || backlog.columns == 0) return;
-  backlog.keyWidth = max<u32>(8, groups.rowWidth);
+  backlog.keyWidth = <u32>changetype<RowTable>(groups.table).width;
   let offset = backlog.keyWidth;
   for (let width: u32 = 16; width >= 1; width >>= 1) {
     for (let index: u32 = 0; index < self.accumulatorCount; index++) {
@@ -302,6 +312,14 @@ export function backlogReserve(context: usize, operator: usize, rows: u32): i32 
   return 0;
 }
 
+/** Room for keys that have no place in their words, of `rows` rows; where there are too many, there are no words any more. */
+export function backlogReserveKeys(context: usize, operator: usize, rows: u32): i32 {
+  const groups = groupsOf(aggregationOf(operator));
+  if (groups.packing == 0) return 0;
+  if (packingIsSpent(groups, groups.count + backlogOf(operator).rows)) return min<i32>(0, backlogSettle(context, operator));
+  return packingReserve(groups, rows) ? 0 : failMemory(context, 0);
+}
+
 /** Chunks that `rows` rows can take: each partition may begin one of its own. */
 function chunksFor(backlog: Backlog, rows: u32): u32 {
   return rows / backlog.chunkRows + min(rows, PARTITIONS);
@@ -351,6 +369,7 @@ export function backlogAppend(context: usize, operator: usize, rows: u32): bool 
   const backlog = backlogOf(operator);
   if (!groupsLoad(groups, self.program, rows)) return false;
   const keys = groupsRows(groups, rows);
+  if (keys == 0) return false;
   const tags = groupsRowTags(groups, keys, rows);
   if (groups.maskOffset == NO_GROUP) nullTags(tags, groupsKey(groups, 0).validity, rows);
   place(backlog, tags, rows);
@@ -510,6 +529,18 @@ export function backlogNextRows(operator: usize): u32 {
 function skipEmpty(backlog: Backlog): void {
   while (load<u32>(backlog.partitions + <usize>backlog.next * PARTITION) == 0)
     backlog.next = (backlog.next + 1) % PARTITIONS;
+}
+
+/** Works all of it off and lays keys out for whoever reads their rows. NEED_INPUT, or an error. */
+export function backlogSettle(context: usize, operator: usize): i32 {
+  const status = backlogWork(context, operator, true);
+  const self = aggregationOf(operator);
+  if (status < 0 || groupsOf(self).packing == 0) return status;
+  if (!packingEnd(groupsOf(self))) return failMemory(context, 0);
+  // Rows that wait have another width from now on.
+  aggregationOf(operator).backlog = 0;
+  createBacklog(operator, (self.fault & <u32>AggregateFault.SET_ASIDE) != 0);
+  return status;
 }
 
 function dropSlabs(operator: usize, backlog: Backlog): void {

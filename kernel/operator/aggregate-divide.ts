@@ -23,7 +23,7 @@ import { groupsByMark } from "../group/order";
 import { groupsTops } from "../group/tops";
 import { fail, failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
-import { BACKLOG_PARTITIONS, backlogCombine, backlogWorkLarge } from "./aggregate-backlog";
+import { BACKLOG_PARTITIONS, backlogCombine, backlogSettle, backlogWorkLarge } from "./aggregate-backlog";
 import {
   COMBINATION_SIZE,
   Combination,
@@ -66,7 +66,7 @@ export function aggregateDivide(context: usize, operator: usize, byIds: bool): i
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   const hashed = groupsHaveTexts(groups) && !byIds;
-  const worked = backlogWorkLarge(context, operator, hashed);
+  const worked = groups.packing != 0 ? backlogSettle(context, operator) : backlogWorkLarge(context, operator, hashed);
   if (worked < 0) return worked;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
@@ -100,6 +100,7 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
   const other = changetype<Operator>(source);
   if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
   let status = self.combination == 0 ? failMemory(context, 0) : 0;
+  if (status == 0 && groupsOf(self).packing != 0) status = min<i32>(0, backlogSettle(context, operator));
   if (status == 0) status = learnTexts(context, operator, source);
   if (status == 0) status = combineGroups(context, operator, source, part);
   if (status == 0) status = backlogCombine(context, operator, source, part);

@@ -23,6 +23,7 @@ import {
   backlogIsOpen,
   backlogOf,
   backlogRows,
+  backlogSettle,
   chunkLength,
   createBacklog,
   mayBeSetAside,
@@ -142,6 +143,10 @@ export function rowsPrepare(context: usize, operator: usize): i32 {
   if (groups.keyCount == 0 || groupsHaveTexts(groups) || !mayBeSetAside(self))
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
   if (groups.tier != <u32>Tier.HASH && !groupsToHash(groups)) return failMemory(context, 0);
+  if (groups.packing != 0) {
+    const settled = backlogSettle(context, operator);
+    if (settled < 0) return settled;
+  }
   if (!backlogIsOpen(operator)) createBacklog(operator, false);
   return backlogIsOpen(operator) ? 0 : failMemory(context, 0);
 }

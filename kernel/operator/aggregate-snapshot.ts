@@ -40,7 +40,7 @@ import { KeyColumn } from "../group/key-column";
 import { groupsIsOccupied } from "../group/state";
 import { fail, failMemory, scratchTake } from "../memory/context";
 import { regionBlock, regionFree } from "../memory/region";
-import { backlogWork } from "./aggregate-backlog";
+import { backlogSettle } from "./aggregate-backlog";
 import { changelogEmitted } from "./aggregate-changelog";
 import {
   Division,
@@ -91,7 +91,7 @@ export function aggregateSnapshot(
   const state = changetype<State>(address);
   // Rows that leave by themselves are no part of a divided state.
   if (parts == 0 || !rowsLeave(operator)) {
-    const waiting = backlogWork(context, operator, true);
+    const waiting = backlogSettle(context, operator);
     if (waiting < 0) return waiting;
   }
   if (state.open || (self.changelog != 0 && changelogEmitted(operator) < 0))

@@ -80,6 +80,7 @@ import {
   backlogIsOpen,
   backlogOpen,
   backlogReserve,
+  backlogReserveKeys,
   backlogRows,
   backlogWork,
 } from "./aggregate-backlog";
@@ -908,6 +909,8 @@ export function aggregateReservePush(context: usize, operator: usize, rows: u32)
   // No room to set any aside from the first row on: they are looked up as they come.
   if ((self.flags & <u32>AggregateFlag.ASIDE) != 0 && backlogIsOpen(operator) && !backlogBegins(operator, rows))
     backlogClose(operator);
+  const words = backlogReserveKeys(context, operator, rows);
+  if (words < 0) return words;
   if (backlogIsOpen(operator)) return reserveAside(context, operator, rows);
   if (self.changelog != 0 && !changelogReserve(operator, rows, aggregateNeed(self, rows)))
     return failMemory(context, 0);

@@ -1,0 +1,200 @@
+// Keys in one word (packing.ts), beside the twin: with few groups when it begins, and no bit to spare, so that many keys have
+// no place in theirs, and soon too many.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { asDraining, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import {
+  bool,
+  type DataType,
+  date32,
+  dictionary,
+  float32,
+  int8,
+  int32,
+  int64,
+  uint32,
+  uint64,
+  utf8,
+} from "../../bindings/ts/type/data-type.js";
+import { ClosedError } from "../../bindings/ts/type/error.js";
+import type { Value } from "../../twin/values.js";
+import { AggregateFault, OperatorKind } from "../abi/operator.js";
+import {
+  BUILDS,
+  batchOf,
+  expected,
+  multiset,
+  pushAll,
+  type Query,
+  rowsOf,
+  slice,
+  specOf,
+  type Table,
+} from "../operator/testing.js";
+import { hasFailed, Retries, SMALL_TOO } from "../operator/testing-retries.js";
+
+/** A key: its type, how far its values lie from each other at first, and where, and what comes seldom. */
+interface Key {
+  readonly type: DataType;
+  readonly spread: number;
+  readonly from: bigint;
+  readonly far: readonly bigint[];
+}
+
+const signed = (bits: bigint): bigint[] => [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n, 0n, -1n];
+const unsigned = (bits: bigint): bigint[] => [0n, (1n << bits) - 1n, 1n << (bits - 1n)];
+const KINDS: readonly { type: DataType; from: readonly bigint[]; far: readonly bigint[] }[] = [
+  { type: int32, from: [0n, 5n, -7n, -(2n ** 31n)], far: signed(32n) },
+  { type: int64, from: [0n, 2n ** 40n, -(2n ** 63n), 2n ** 62n], far: signed(64n) },
+  { type: uint32, from: [0n, 2n ** 31n - 3n, 2n ** 32n - 40n], far: unsigned(32n) },
+  { type: uint64, from: [0n, 2n ** 63n - 3n], far: unsigned(64n) },
+  { type: int8, from: [-20n], far: signed(8n) },
+  { type: date32, from: [19_000n], far: [0n, -3n] },
+  { type: utf8, from: [0n], far: [99n, 1000n] },
+  { type: dictionary(utf8, int32), from: [0n], far: [99n, 1000n] },
+  { type: bool, from: [0n], far: [1n] },
+  { type: float32, from: [0n], far: [77n] },
+];
+
+const key: fc.Arbitrary<Key> = fc
+  .record({ kind: fc.constantFrom(...KINDS), spread: fc.constantFrom(1, 2, 5, 30), at: fc.nat(3) })
+  .map(({ kind: { type, from, far }, spread, at }) => ({ type, spread, from: from[at % from.length]!, far }));
+
+function drawn({ type, from, spread, far }: Key, draw: number, isFar: boolean): Value {
+  const number = isFar ? far[draw % far.length]! : from + BigInt(draw % spread);
+  if (type.kind === "bool") return number % 2n !== 0n;
+  if (type.kind === "float") return [0, -0, 1.5, Number.NaN][Number(number % 4n)]!;
+  return type === utf8 || type.kind === "dictionary" ? `text ${number}` : number;
+}
+
+interface Case {
+  readonly query: Query;
+  readonly table: Table;
+  readonly cuts: number[];
+}
+
+const cases: fc.Arbitrary<Case> = fc
+  .record({
+    keys: fc.array(key, { minLength: 2, maxLength: 4 }),
+    // Of so many rows one has a key that is far, or null.
+    seldom: fc.constantFrom(2, 9, 40, 1000),
+    draws: fc.array(fc.nat({ max: 99_999 }), { minLength: 40, maxLength: 260 }),
+    cuts: fc.array(fc.integer({ min: 1, max: 90 }), { maxLength: 6 }),
+    faults: fc.constantFrom(0, AggregateFault.TINY_TABLES, AggregateFault.HASH_ZERO),
+  })
+  .map(({ keys, seldom, draws, cuts, faults }) => {
+    const types = [...keys.map(({ type }) => type), int64];
+    const columns = keys.map((key, index) =>
+      draws.map((draw, row): Value => {
+        const other = Math.floor(draw / (7 * index + 3)) + row;
+        // The first rows say what range there is.
+        const isOdd = row > 20 && (draw + index * 3) % seldom === 0;
+        return isOdd && draw % 3 === 0 ? null : drawn(key, other, isOdd);
+      }),
+    );
+    const aggregates: Query["aggregates"] = [{ name: "count" }, { name: "sum", of: keys.length }];
+    const table = [...columns, draws.map((draw): Value => (draw % 11 === 0 ? null : BigInt(draw)))];
+    const aside = AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT | faults;
+    return { query: { types, keys: keys.map((_, index) => index), aggregates, faults: aside }, table, cuts };
+  });
+
+function open(kernel: Kernel, query: Query): Operator {
+  const spec = specOf(query);
+  return kernel.operator({
+    kind: OperatorKind.HASH_AGGREGATE,
+    config: asDraining(encodeAggregateConfig(spec)),
+    columns: spec.columns,
+    output: spec.output,
+  });
+}
+
+describe.each(BUILDS)("keys in one word, %s build", (build) => {
+  test("agree with the twin, whatever comes", async () => {
+    const kernel = await Kernel.open({ build });
+    fc.assert(
+      fc.property(cases, fc.constantFrom(1, 7, 65_536), ({ query, table, cuts }, maxRows) => {
+        const operator = open(kernel, query);
+        pushAll(operator, query, table, [20, ...cuts]);
+        expect(multiset(rowsOf(operator.finish(maxRows)))).toEqual(multiset(expected(query, table)));
+        operator.destroy();
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  test("are keys of several columns again for whoever saves, merges or brings together", async () => {
+    const kernel = await Kernel.open({ build });
+    fc.assert(
+      fc.property(cases, fc.nat(2), fc.boolean(), ({ query, table, cuts }, how, goesOn) => {
+        const rows = table[0]!.length;
+        const [first, second] = [Math.floor(rows / 3), Math.floor((2 * rows) / 3)];
+        const operators = [0, 1].map(() => open(kernel, query));
+        const [whole, part] = operators as [Operator, Operator];
+        pushAll(whole, query, slice(table, 0, first), [20, ...cuts]);
+        pushAll(part, query, slice(table, first, second), cuts);
+        if (how === 0) for (const state of part.snapshot(30)) whole.merge(state);
+        else if (how === 1) for (const _ of whole.absorb(part));
+        else for (const state of part.snapshotParts(4, 30)) whole.merge(state);
+        const rest = slice(table, second, rows);
+        if (goesOn) pushAll(whole, query, rest, cuts);
+        else {
+          const other = open(kernel, query);
+          operators.push(other);
+          pushAll(other, query, rest, cuts);
+          for (const state of whole.snapshot(30)) other.merge(state);
+        }
+        const results = (goesOn ? whole : operators[2]!).finish(50);
+        expect(multiset(rowsOf(results))).toEqual(multiset(expected(query, table)));
+        for (const operator of operators) operator.destroy();
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test("a push for which an allocation fails is made again", async () => {
+    const kernel = await Kernel.open({ build });
+    const rows = 240;
+    const column = (value: (row: number) => Value) => Array.from({ length: rows }, (_, row) => value(row));
+    const table: Table = [
+      column((row) => BigInt(row % 30)),
+      column((row) => (row > 150 ? BigInt(row) * 2n ** 40n : BigInt(row % 50))),
+      column((row) => (row % 60 === 59 ? null : `text ${row % 20}`)),
+      column((row) => BigInt(row)),
+    ];
+    const query: Query = {
+      types: [int32, int64, utf8, int64],
+      keys: [0, 1, 2],
+      aggregates: [{ name: "count" }, { name: "sum", of: 3 }],
+      faults: AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT | AggregateFault.TINY_TABLES,
+    };
+    const wanted = multiset(expected(query, table));
+    const batches = [0, 40, 80, 120, 160, 200].map((from) =>
+      batchOf(query.types, slice(table, from, from + 40)),
+    );
+    let failures = 0;
+    let ends = 0;
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      const operator = open(kernel, query);
+      const retries = new Retries(kernel);
+      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+      try {
+        for (const batch of batches) retries.again(() => operator.push(batch));
+        isOver = !hasFailed(kernel);
+        kernel.failAllocation(0);
+        expect([nth, multiset(rowsOf(operator.finish()))]).toEqual([nth, wanted]);
+      } catch (error) {
+        // In the midst of a push small pieces are not to be had without failing for good.
+        expect(error).toBeInstanceOf(ClosedError);
+        ends++;
+      }
+      kernel.failAllocation(0);
+      failures += retries.failures;
+      operator.destroy();
+    }
+    expect(failures).toBeGreaterThan(10);
+    expect(ends).toBeLessThan(3);
+  });
+});
