@@ -10,6 +10,7 @@
 //
 // Tried and lost: runs copied by loops over as much as each has, where the end of each loop is guessed wrong as often as not.
 
+import { readLimit } from "../memory/bounds";
 import { copyRun } from "../memory/copy";
 import { bitmapGet } from "./bitmap";
 import { Builder } from "./builder";
@@ -29,7 +30,7 @@ export function packTexts(builder: Builder, base: usize, offsets: usize, rows: u
   let to = values + <usize>builder.bytes;
   let row: u32 = 0;
   if (ASC_FEATURE_SIMD) {
-    const limit = <usize>(((<u64>memory.size()) << 16) - <u64>PIECE);
+    const limit = readLimit(PIECE);
     // As long as a piece's offsets are there.
     for (; row + 64 + PIECE_ROWS <= rows; row += 64) {
       let word = load<u64>(bits + <usize>(row >> 3));

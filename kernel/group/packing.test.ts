@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { asDraining, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
+import { asDraining } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import {
@@ -21,17 +21,17 @@ import {
 } from "../../bindings/ts/type/data-type.js";
 import { ClosedError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
-import { AggregateFault, OperatorKind } from "../abi/operator.js";
+import { AggregateFault } from "../abi/operator.js";
 import {
   BUILDS,
   batchOf,
   expected,
   multiset,
+  openAs,
   pushAll,
   type Query,
   rowsOf,
   slice,
-  specOf,
   type Table,
 } from "../operator/testing.js";
 import { hasFailed, Retries, SMALL_TOO } from "../operator/testing-retries.js";
@@ -101,22 +101,12 @@ const cases: fc.Arbitrary<Case> = fc
     return { query: { types, keys: keys.map((_, index) => index), aggregates, faults: aside }, table, cuts };
   });
 
-function open(kernel: Kernel, query: Query): Operator {
-  const spec = specOf(query);
-  return kernel.operator({
-    kind: OperatorKind.HASH_AGGREGATE,
-    config: asDraining(encodeAggregateConfig(spec)),
-    columns: spec.columns,
-    output: spec.output,
-  });
-}
-
 describe.each(BUILDS)("keys in one word, %s build", (build) => {
   test("agree with the twin, whatever comes", async () => {
     const kernel = await Kernel.open({ build });
     fc.assert(
       fc.property(cases, fc.constantFrom(1, 7, 65_536), ({ query, table, cuts }, maxRows) => {
-        const operator = open(kernel, query);
+        const operator = openAs(kernel, query, asDraining);
         pushAll(operator, query, table, [20, ...cuts]);
         expect(multiset(rowsOf(operator.finish(maxRows)))).toEqual(multiset(expected(query, table)));
         operator.destroy();
@@ -131,7 +121,7 @@ describe.each(BUILDS)("keys in one word, %s build", (build) => {
       fc.property(cases, fc.nat(2), fc.boolean(), ({ query, table, cuts }, how, goesOn) => {
         const rows = table[0]!.length;
         const [first, second] = [Math.floor(rows / 3), Math.floor((2 * rows) / 3)];
-        const operators = [0, 1].map(() => open(kernel, query));
+        const operators = [0, 1].map(() => openAs(kernel, query, asDraining));
         const [whole, part] = operators as [Operator, Operator];
         pushAll(whole, query, slice(table, 0, first), [20, ...cuts]);
         pushAll(part, query, slice(table, first, second), cuts);
@@ -141,7 +131,7 @@ describe.each(BUILDS)("keys in one word, %s build", (build) => {
         const rest = slice(table, second, rows);
         if (goesOn) pushAll(whole, query, rest, cuts);
         else {
-          const other = open(kernel, query);
+          const other = openAs(kernel, query, asDraining);
           operators.push(other);
           pushAll(other, query, rest, cuts);
           for (const state of whole.snapshot(30)) other.merge(state);
@@ -177,7 +167,7 @@ describe.each(BUILDS)("keys in one word, %s build", (build) => {
     let failures = 0;
     let ends = 0;
     for (let nth = 1, isOver = false; !isOver; nth++) {
-      const operator = open(kernel, query);
+      const operator = openAs(kernel, query, asDraining);
       const retries = new Retries(kernel);
       kernel.failAllocation((nth | SMALL_TOO) >>> 0);
       try {

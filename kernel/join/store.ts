@@ -45,6 +45,7 @@ import {
   internerReserve,
   internerUseDictionary,
 } from "../group/interner";
+import { readLimit } from "../memory/bounds";
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
@@ -577,7 +578,7 @@ function appendValidity(
 // @ts-ignore: decorator
 @inline
 export function wordLimit(): usize {
-  return <usize>min<u64>((<u64>memory.size() << 16) - 16, 0xffffffff);
+  return readLimit(16);
 }
 
 /** Writes a text's cell: the text itself where it is short, else its address. */

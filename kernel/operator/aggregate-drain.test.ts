@@ -2,13 +2,13 @@
 // it has otherwise, however few rows a pull takes and wherever memory ends.
 
 import { describe, expect, test } from "vitest";
-import { asDraining, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
+import { asDraining } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
+import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
 import { decimal, float64, int32, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
-import { AggregateFault, OperatorKind } from "../abi/operator.js";
-import { BUILDS, expected, multiset, pushAll, type Query, rowsOf, specOf, type Table } from "./testing.js";
+import { AggregateFault } from "../abi/operator.js";
+import { BUILDS, expected, multiset, openAs, pushAll, type Query, rowsOf, type Table } from "./testing.js";
 import { failEach, Retries } from "./testing-retries.js";
 
 const ROWS = 500;
@@ -63,16 +63,6 @@ const QUERIES: readonly Query[] = [
 ];
 const CUTS = [20, 60, 61, 200, 440];
 
-function open(kernel: Kernel, query: Query): Operator {
-  const spec = specOf(query);
-  return kernel.operator({
-    kind: OperatorKind.HASH_AGGREGATE,
-    config: asDraining(encodeAggregateConfig(spec)),
-    columns: spec.columns,
-    output: spec.output,
-  });
-}
-
 describe.each(BUILDS)("results that leave partition by partition, %s build", (build) => {
   test.each([...QUERIES.keys()])("query %i: every group leaves once", async (at) => {
     const query = QUERIES[at]!;
@@ -80,7 +70,7 @@ describe.each(BUILDS)("results that leave partition by partition, %s build", (bu
     const before = kernel.usedBytes;
     const rows = multiset(expected(query, TABLE));
     for (const maxRows of [1, 7, 64, 65_536]) {
-      const operator = open(kernel, query);
+      const operator = openAs(kernel, query, asDraining);
       pushAll(operator, query, TABLE, CUTS);
       expect(multiset(rowsOf(operator.finish(maxRows)))).toEqual(rows);
       expect(operator.stats().groups).toBe(rows.length);
@@ -109,7 +99,7 @@ describe.each(BUILDS)("results that leave partition by partition, %s build", (bu
       let failures = 0;
       const pulls = (nth: number) => {
         kernel.failAllocation(0);
-        const operator = open(kernel, query);
+        const operator = openAs(kernel, query, asDraining);
         pushAll(operator, query, TABLE, CUTS);
         operator.watermark(END_OF_INPUT);
         const retries = new Retries(kernel);

@@ -2,14 +2,14 @@
 // any key tier, and where memory ends in between.
 
 import { describe, expect, test } from "vitest";
-import { asKeeping, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
+import { asKeeping } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import type { ResidentBatch } from "../../bindings/ts/kernel/resident.js";
 import { float64, int64, utf8 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
-import { AggregateFault, OperatorKind } from "../abi/operator.js";
-import { BUILDS, expected, multiset, pushAll, type Query, rowsOf, specOf, type Table } from "./testing.js";
+import { AggregateFault } from "../abi/operator.js";
+import { BUILDS, expected, multiset, openAs, pushAll, type Query, rowsOf, type Table } from "./testing.js";
 import { failEach, Retries } from "./testing-retries.js";
 
 const ROWS = 400;
@@ -34,17 +34,6 @@ const QUERIES: readonly Query[] = [
   },
 ];
 
-function open(kernel: Kernel, query: Query): Operator {
-  const spec = specOf(query);
-  return kernel.operator({
-    kind: OperatorKind.HASH_AGGREGATE,
-    config: asKeeping(encodeAggregateConfig(spec)),
-    columns: spec.columns,
-    output: spec.output,
-    keepsResults: true,
-  });
-}
-
 /** All results in batches of `maxRows` at most, none of which is read before the last has come. */
 function kept(operator: Operator, maxRows: number, again = <T>(call: () => T): T => call()): Value[][] {
   const batches: ResidentBatch[] = [];
@@ -66,7 +55,7 @@ describe.each(BUILDS)("results that stay, %s build", (build) => {
     const before = kernel.usedBytes;
     const rows = multiset(expected(query, TABLE));
     for (const maxRows of [1, 7, 64, 65_536]) {
-      const operator = open(kernel, query);
+      const operator = openAs(kernel, query, asKeeping, { keepsResults: true });
       pushAll(operator, query, TABLE, [50, 150]);
       expect(multiset(kept(operator, maxRows))).toEqual(rows);
       operator.destroy();
@@ -82,7 +71,7 @@ describe.each(BUILDS)("results that stay, %s build", (build) => {
     let failures = 0;
     failEach(kernel, 1, 3, (nth) => {
       kernel.failAllocation(0);
-      const operator = open(kernel, query);
+      const operator = openAs(kernel, query, asKeeping, { keepsResults: true });
       pushAll(operator, query, TABLE);
       const retries = new Retries(kernel);
       kernel.failAllocation((nth | 0x8000_0000) >>> 0);
@@ -104,7 +93,7 @@ describe.each(BUILDS)("results that stay, %s build", (build) => {
       faults: AggregateFault.NO_DIRECT,
     };
     const table: Table = [texts, texts.map((_, row): Value => BigInt(row) << 40n)];
-    const operator = open(kernel, query);
+    const operator = openAs(kernel, query, asKeeping, { keepsResults: true });
     pushAll(operator, query, table);
     const { stateBytes } = operator.stats();
     operator.watermark(END_OF_INPUT);

@@ -407,7 +407,7 @@ function appendWindow(self: Join, port: u32, window: RowWindow): bool {
 /** Writes the columns of a side's rows, which are listed at `rows`, and lie where `cells` says. False when out of memory. */
 function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usize, count: u32): bool {
   if (count == 0) return true;
-  const lacks = joinPreserves(self, 1 - side) && gatherMissing(rows, count, self.missing);
+  const missing = joinMissing(self, joinPreserves(self, 1 - side), rows, count);
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     if (load<u32>(column) != side) continue;
@@ -420,8 +420,13 @@ function appendKept(self: Join, side: u32, kept: Store, cells: usize, rows: usiz
       if (bytes > 0x7fffffff || !builderReserveBytes(load<u32>(self.output), builder, <usize>bytes)) return false;
     }
   }
-  gatherColumns(kept, side, self.columns, self.columnCount, self.output, cells, rows, count, lacks ? self.missing : 0);
+  gatherColumns(kept, side, self.columns, self.columnCount, self.output, cells, rows, count, missing);
   return true;
+}
+
+/** The bitmap of the listed rows that are not there, where there may be such; 0 where all are. */
+export function joinMissing(self: Join, padded: bool, rows: usize, count: u32): usize {
+  return padded && gatherMissing(rows, count, self.missing) ? self.missing : 0;
 }
 
 /** Hands out what a push has written: see op_pull. */

@@ -21,7 +21,7 @@ import {
 } from "../column/builder";
 import { Vector } from "../column/vector";
 import { programBind, programOutput, programRun } from "../expression/program";
-import { ROUGH_BYTES, TEXT_SLACK, appendNulls, gatherBound, gatherBytes, gatherCells, gatherMissing } from "../join/gather";
+import { ROUGH_BYTES, TEXT_SLACK, appendNulls, gatherBound, gatherBytes, gatherCells } from "../join/gather";
 import { RowWindow, windowCopy } from "../join/gather-rows";
 import { gatherColumns } from "../join/gather-together";
 import { KeyTier, Keys, NO_KEY, keysSpan } from "../join/keys";
@@ -41,7 +41,7 @@ import {
   changesScan,
   changesSettle,
 } from "./join-changes";
-import { joinFreshOutput, joinGive, joinHandOut } from "./join-direct";
+import { joinFreshOutput, joinGive, joinHandOut, joinMissing } from "./join-direct";
 import {
   Join,
   Phase,
@@ -522,7 +522,7 @@ function appendSide(self: Join, side: u32, output: usize, columns: usize, count:
     const window = joinWindowFor(self, side, rows);
     if (window == 0) {
       gatherCells(kept, listed, rows, self.cells);
-      gatherColumns(kept, side, columns, count, output, self.cells, listed, rows, missing(self, padded, listed, rows));
+      gatherColumns(kept, side, columns, count, output, self.cells, listed, rows, joinMissing(self, padded, listed, rows));
       return;
     }
     const through = changetype<RowWindow>(window);
@@ -531,16 +531,11 @@ function appendSide(self: Join, side: u32, output: usize, columns: usize, count:
       copyRun(through.rows, listed + ((<usize>done) << 2), (<usize>some) << 2);
       windowCopy(through, kept, some);
       const copies = changetype<Store>(through.copies);
-      gatherColumns(copies, side, columns, count, output, through.cells, through.rows, some, missing(self, padded, through.rows, some));
+      gatherColumns(copies, side, columns, count, output, through.cells, through.rows, some, joinMissing(self, padded, through.rows, some));
     }
     return;
   }
   for (let index: u32 = 0; index < count; index++) {
     if (load<u32>(columns + <usize>index * 8) == side) appendNulls(outputColumn(output, index), rows);
   }
-}
-
-/** The bitmap of the listed rows that are not there, where there may be such; 0 where all are. */
-function missing(self: Join, padded: bool, rows: usize, count: u32): usize {
-  return padded && gatherMissing(rows, count, self.missing) ? self.missing : 0;
 }

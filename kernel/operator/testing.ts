@@ -1,10 +1,10 @@
 // What the tests of aggregation share: a hash aggregation over plain columns, and its twin.
 
 import fc from "fast-check";
-import type { AggregateConfigSpec } from "../../bindings/ts/kernel/config.js";
+import { type AggregateConfigSpec, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
 import type { ProgramAggregateSpec } from "../../bindings/ts/kernel/hash-aggregate.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import type { Operator } from "../../bindings/ts/kernel/operator.js";
+import type { Operator, OperatorSpec } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { BUILDS } from "../../bindings/ts/kernel/testing.js";
 import {
@@ -46,6 +46,7 @@ import { OverflowError } from "../../bindings/ts/type/error.js";
 import { aggregateTwin, TwinOverflow, valueName } from "../../twin/aggregate.js";
 import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Type } from "../abi/layout.js";
+import { OperatorKind } from "../abi/operator.js";
 
 export { BUILDS };
 
@@ -86,6 +87,23 @@ export interface Query {
 
 export function open(kernel: Kernel, query: Query): Operator {
   return kernel.hashAggregate(specOf(query));
+}
+
+/** The same by a configuration with more flags: `asKeeping`, `asDraining`, ... */
+export function openAs(
+  kernel: Kernel,
+  query: Query,
+  flagged: (config: Uint8Array) => Uint8Array,
+  more: Partial<OperatorSpec> = {},
+): Operator {
+  const spec = specOf(query);
+  return kernel.operator({
+    kind: OperatorKind.HASH_AGGREGATE,
+    config: flagged(encodeAggregateConfig(spec)),
+    columns: spec.columns,
+    output: spec.output,
+    ...more,
+  });
 }
 
 export function specOf(query: Query): ProgramAggregateSpec {
@@ -165,6 +183,12 @@ export function batchOf(types: readonly DataType[], table: Table, offset = 0, bi
   const columns: ColumnData[] = types.map((type, i) => writeColumn(type, table[i]!, { offset, bitmap }));
   const fields = types.map((type, i) => ({ name: `c${i}`, type, nullable: true }));
   return { schema: { fields }, length: table[0]?.length ?? 0, columns };
+}
+
+/** A batch under other names of its columns. */
+export function named(names: readonly string[], batch: BatchData): BatchData {
+  const fields = batch.schema.fields.map((field, index) => ({ ...field, name: names[index]! }));
+  return { ...batch, schema: { fields } };
 }
 
 export function slice(table: Table, start: number, end: number): Table {

@@ -6,7 +6,7 @@ import { Batch, Column, ColumnFlag, type Type } from "../../../kernel/abi/layout
 export interface ColumnDescriptor {
   readonly type: Type;
   readonly trusted: boolean;
-  /** Of an input: results that stay may lie in its buffers; of such a result: it does. Left out for no. */
+  /** Of a result that stays: it lies in its input's buffers. Left out for no. */
   readonly shared?: boolean;
   readonly length: number;
   readonly offset: number;
@@ -24,11 +24,12 @@ export interface ColumnDescriptor {
   readonly dictionaryId: number;
 }
 
-export function writeColumn(view: DataView, at: number, column: ColumnDescriptor): void {
+/** @param isLasting whether results that stay may lie in the column's buffers */
+export function writeColumn(view: DataView, at: number, column: ColumnDescriptor, isLasting = false): void {
   const flags =
     (column.dictionary === 0 ? ColumnFlag.NONE : ColumnFlag.DICTIONARY) |
     (column.trusted ? ColumnFlag.TRUSTED : ColumnFlag.NONE) |
-    (column.shared ? ColumnFlag.SHARED : ColumnFlag.NONE);
+    (isLasting ? ColumnFlag.SHARED : ColumnFlag.NONE);
   view.setUint32(at + Column.TYPE, column.type, true);
   view.setUint32(at + Column.FLAGS, flags, true);
   view.setUint32(at + Column.LENGTH, column.length, true);

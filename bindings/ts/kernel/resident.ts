@@ -128,9 +128,8 @@ export class ResidentBatch implements InputBatch {
     }
     const { view } = this.kernel.memory;
     const descriptors = this.#selection + padded(Batch.SIZE);
-    const shared = this.#isLasting;
     for (let i = 0; i < columns.length; i++)
-      writeColumn(view, descriptors + i * Column.SIZE, { ...this.#columns[columns[i]!]!, shared });
+      writeColumn(view, descriptors + i * Column.SIZE, this.#columns[columns[i]!]!, this.#isLasting);
     writeBatch(view, this.#selection, {
       rows: 0,
       offset: 0,

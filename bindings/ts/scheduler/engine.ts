@@ -738,13 +738,12 @@ export class Engine {
     const { pipeline } = opened;
     if (pipeline.lastOperators === null) {
       const coming = drive(opened, counters, options);
-      const taken = await (pipeline.maySpill
-        ? loadedAtTheEnd(kernel, coming)
-        : loadedAsTheyCome(kernel, coming));
-      if (pipeline.kept !== null) options.probe?.keep(pipeline.kept.batches);
-      if (pipeline.kept !== null)
-        return owned(pipeline.schema, pipeline.kept.operators, pipeline.kept.batches, tablesOf(opened));
-      return owned(pipeline.schema, [], taken, []);
+      const load = pipeline.maySpill ? loadedAtTheEnd : loadedAsTheyCome;
+      const taken = await load(kernel, coming);
+      const { kept } = pipeline;
+      if (kept === null) return owned(pipeline.schema, [], taken, []);
+      options.probe?.keep(kept.batches);
+      return owned(pipeline.schema, kept.operators, kept.batches, tablesOf(opened));
     }
     pipeline.leaveLast();
     for await (const batch of drive(opened, counters, options)) {
@@ -777,7 +776,7 @@ export class Engine {
     // Files and the block kept aside make room for the result.
     pipeline.free();
     count(batches.map(({ length }) => ({ rows: length })));
-    return loaded(kernel, pipeline.schema, batches);
+    return owned(pipeline.schema, [], kernel.load(batches).batches, []);
   }
 }
 
@@ -800,15 +799,6 @@ async function loadedAtTheEnd(
   const batches: BatchData[] = [];
   for await (const batch of coming) batches.push(batch);
   return kernel.load(batches).batches;
-}
-
-function loaded(
-  kernel: Kernel,
-  schema: Schema,
-  batches: readonly BatchData[],
-): { table: KernelTable; operators: readonly Operator[] } {
-  const resident = kernel.load(batches);
-  return { table: new KernelTable(schema, resident.batches, () => resident.free()), operators: [] };
 }
 
 /** Adds up rows for `progress`, and speaks now and then. */

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { batchOf } from "../../../kernel/operator/testing.js";
+import { batchOf, named } from "../../../kernel/operator/testing.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import type { Value } from "../../../twin/values.js";
 import { Engine, from, type Plan } from "../index.js";
@@ -15,13 +15,6 @@ afterAll(() => engine.close());
 
 const TEXTS = ["", "a", "b", "ab", "é", "\u{1f600}", "a text that is longer than sixteen bytes", "A"];
 const OTHERS = Array.from({ length: 40 }, (_, at) => `other ${at}`);
-
-function named(batch: BatchData, names: readonly string[]): BatchData {
-  return {
-    ...batch,
-    schema: { fields: batch.schema.fields.map((field, i) => ({ ...field, name: names[i]! })) },
-  };
-}
 
 /** Rows [start, end) of a batch: its buffers, and its dictionaries, stay. */
 function slice(batch: BatchData, start: number, end: number): BatchData {
@@ -70,19 +63,19 @@ test("codes find what texts find", async () => {
         some.map((row) => row[1]!),
       ];
       const types = [dictionary(utf8, index), int64];
-      const whole = named(batchOf(types, columns(rows)), ["k", "v"]);
+      const whole = named(["k", "v"], batchOf(types, columns(rows)));
       const l: BatchData[] = [];
       for (let at = 0; at < rows.length; at += size) {
         const end = Math.min(rows.length, at + size);
-        if (batches === "own") l.push(named(batchOf(types, columns(rows.slice(at, end))), ["k", "v"]));
+        if (batches === "own") l.push(named(["k", "v"], batchOf(types, columns(rows.slice(at, end)))));
         else if (batches === "sliced") l.push(slice(whole, at, end));
         else {
           const known = new Set(texts.slice(0, end).filter((text) => text !== null)).size;
           l.push(earlier(slice(whole, at, end), known));
         }
       }
-      const plain = [named(batchOf([utf8, int64], columns(rows)), ["k", "v"])];
-      const r = [named(batchOf([utf8, int64], [right, right.map((_, at) => BigInt(at))]), ["k", "n"])];
+      const plain = [named(["k", "v"], batchOf([utf8, int64], columns(rows)))];
+      const r = [named(["k", "n"], batchOf([utf8, int64], [right, right.map((_, at) => BigInt(at))]))];
       const plan = (from("l") as Plan).join(from("r") as Plan, { on: "k", how, nullsEqual } as never) as Plan;
       const want = fingerprint(resultRows(await engine.collect(plan, { l: plain, r })));
       expect(fingerprint(resultRows(await engine.collect(plan, { l, r })))).toEqual(want);
@@ -102,11 +95,11 @@ test("a dictionary that takes its time is no worse than none", async () => {
   const codes = Array.from({ length: 3000 }, (_, row) => (row < 2000 ? (row * 7) % 500 : (row * 11) % 550));
   const ordered = [...texts.map((_, code) => code), ...codes];
   const whole = named(
+    ["k", "v"],
     batchOf(
       [dictionary(utf8, int32), int64],
       [ordered.map((code) => texts[code]!), ordered.map((_, at) => BigInt(at))],
     ),
-    ["k", "v"],
   );
   const l: BatchData[] = [];
   for (let at = 0; at < codes.length; at += 10) {
@@ -114,7 +107,7 @@ test("a dictionary that takes its time is no worse than none", async () => {
     l.push(at < 2000 ? earlier(part, 500) : part);
   }
   const some = texts.filter((_, at) => at % 3 !== 0);
-  const r = [named(batchOf([utf8, int64], [some, some.map((_, at) => BigInt(at))]), ["k", "n"])];
+  const r = [named(["k", "n"], batchOf([utf8, int64], [some, some.map((_, at) => BigInt(at))]))];
   for (const how of ["inner", "left", "anti"] as const) {
     const plan = (from("l") as Plan).join(from("r") as Plan, { on: "k", how } as never) as Plan;
     const want = codes.flatMap((code, at): Value[][] => {

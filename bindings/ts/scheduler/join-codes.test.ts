@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { batchOf } from "../../../kernel/operator/testing.js";
+import { batchOf, named } from "../../../kernel/operator/testing.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import type { Value } from "../../../twin/values.js";
 import { col, count, Engine, from, type Plan } from "../index.js";
@@ -17,11 +17,6 @@ const RIGHT = ["k", "label", "note"];
 
 const LEFT_TYPES = [int32, dictionary(utf8, int16), utf8, dictionary(largeUtf8, int32), int64];
 const RIGHT_TYPES = [int32, dictionary(utf8, int16), utf8];
-
-function named(names: readonly string[], batch: BatchData): BatchData {
-  const fields = batch.schema.fields.map((field, index) => ({ ...field, name: names[index]! }));
-  return { ...batch, schema: { fields } };
-}
 
 /** Batches, each with dictionaries of its own; every other one has plain texts where `mixed`. */
 function batches(

@@ -3,7 +3,8 @@
 
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { batchOf } from "../../../kernel/operator/testing.js";
+import { RowRandom } from "../../../fixtures/random.js";
+import { batchOf, named } from "../../../kernel/operator/testing.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import type { Value } from "../../../twin/values.js";
 import { Engine, from, type KernelTable, type Plan } from "../index.js";
@@ -67,22 +68,13 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
 
 const ALL: Omit<Shape, "rows" | "seed"> = { matched: 0.9, length: 8, nulls: false, size: 0, offset: 0 };
 
-/** Numbers in [0, 1) that look random. */
-function random(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x9e3779b9) | 0;
-    let mixed = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
-    mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
-    return ((mixed ^ (mixed >>> 16)) >>> 0) / 2 ** 32;
-  };
-}
-
 const KEYS = 50;
 
 /** Left rows; keys below KEYS have a match. */
 function leftRows({ rows, matched, length, nulls, seed }: Shape): Value[][] {
-  const next = random(seed);
+  const draws = new RowRandom(seed >>> 0, "own columns");
+  let drawn = 0;
+  const next = () => draws.unit(drawn++);
   const text = () => {
     const count = next() < 0.01 ? 300 : Math.floor(next() * (length + 1));
     return Array.from({ length: count }, () => ALPHABET[Math.floor(next() * ALPHABET.length)]).join("");
@@ -119,9 +111,7 @@ function batches(
   for (let at = 0; at === 0 || at < rows.length; at += size) {
     const some = rows.slice(at, at + size);
     const columns = types.map((_, column) => some.map((row) => row[column]!));
-    const batch = batchOf(types, columns, offset);
-    const fields = batch.schema.fields.map((field, index) => ({ ...field, name: names[index]! }));
-    made.push({ ...batch, schema: { fields } });
+    made.push(named(names, batchOf(types, columns, offset)));
   }
   return made;
 }

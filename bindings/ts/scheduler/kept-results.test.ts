@@ -1,7 +1,7 @@
 // Results that stay in kernel memory though their last step does not keep them there: loaded as they come, batch by batch.
 
 import { afterAll, describe, expect, test } from "vitest";
-import { batchOf } from "../../../kernel/operator/testing.js";
+import { batchOf, named } from "../../../kernel/operator/testing.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import type { Value } from "../../../twin/values.js";
 import {
@@ -31,19 +31,14 @@ function cells(row: number): Value[] {
   return [BigInt((row * 7919) % 1000), row / 3, BigInt(row), name];
 }
 
-function named(rows: readonly (readonly Value[])[]): BatchData {
+function batch(rows: readonly (readonly Value[])[]): BatchData {
   const types = [int32, float64, timestamp("ms"), utf8];
   const columns = types.map((_, column) => rows.map((row) => row[column]!));
-  const batch = batchOf(types, columns);
-  const names = ["k", "v", "at", "name"];
-  return {
-    ...batch,
-    schema: { fields: batch.schema.fields.map((field, i) => ({ ...field, name: names[i]! })) },
-  };
+  return named(["k", "v", "at", "name"], batchOf(types, columns));
 }
 
 const all = Array.from({ length: ROWS }, (_, row) => cells(row));
-const t = [named(all.slice(0, 90_000)), named(all.slice(90_000))];
+const t = [batch(all.slice(0, 90_000)), batch(all.slice(90_000))];
 
 // biome-ignore lint/suspicious/noExplicitAny: columns of a source that declares none
 const rows = () => from("t") as Plan<any>;

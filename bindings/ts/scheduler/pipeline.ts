@@ -481,20 +481,19 @@ function* stepsOf(
     const alone = { stages: [stage] };
     const isLast = index === stages.length - 1;
     const keepsResults = options.keepResults === true && isResult && isLast;
+    const lends = !isLast && takesAtOnce(stages, index + 1, prompt.pool);
     // What does not stay where it was made is loaded as it comes.
-    const lends = isLast
-      ? keepsResults && options.relief === null && isPlain(stage.schema)
-      : takesAtOnce(stages, index + 1, prompt.pool);
+    const isLoaded = keepsResults && options.relief === null && isPlain(stage.schema);
     if (stage.kind === "aggregate") {
       const told = index === 0 ? expecting(stage, rows) : stage;
       const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults });
-      if (lends && !isLast) step.operator.lendResults();
+      if (lends) step.operator.lendResults();
       yield { ...alone, step };
     } else if (stage.kind === "groupingSets")
       yield { ...alone, step: new GroupingSetsStep(kernel, stage, { ...prompt, keepResults: false }) };
     else if (stage.kind === "window") {
       const step = new WindowStep(kernel, stage, { ...options, bound: index === 0 ? bound : null });
-      if (lends) step.operator.lendResults();
+      if (lends || isLoaded) step.operator.lendResults();
       yield { ...alone, step };
     } else if (stage.kind === "over")
       yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
@@ -512,7 +511,7 @@ function* stepsOf(
       const order = orderAt(stages, index, timing !== null);
       if (order === null) {
         const step = new ProjectStep(kernel, stage as ProjectStage, prompt);
-        if (lends) step.operator.lendResults();
+        if (isLoaded) step.operator.lendResults();
         yield { ...alone, step };
       } else {
         const covered = { stages: stages.slice(index, index + order.stages) };
