@@ -169,6 +169,34 @@ describe.each(BUILDS)("moments, %s build", async (build) => {
     expect(run(asked, table, 777, 2)).toEqual(wanted);
   });
 
+  // Windows of two, three and four limbs, and rows among theirs that do not fit, or are not split.
+  const ODD = [0, -0, 1e-9, 2 ** -60, 1e-70, -1e-250, 1e40, -1e100, 1e200, Number.NaN, Infinity, null];
+  test.each([
+    ["whole numbers", () => Math.floor(random() * 2000) - 1000],
+    ["quarters", () => Math.floor(random() * 4e6) / 4 - 5e5],
+    ["six decimals", () => Math.round(random() * 1e8) / 1e6],
+    ["large and small by turns", () => (random() - 0.5) * (random() < 0.5 ? 1e30 : 1e-30)],
+  ])("many %s, with a few that are unlike them", (_, next) => {
+    const n = 3000;
+    const groups = 40;
+    const column = (every: number): Value[] =>
+      Array.from({ length: n }, (_, i) =>
+        i > 500 && i % groups < 30 && random() < 1 / every ? ODD[Math.floor(random() * ODD.length)]! : next(),
+      );
+    for (const every of [4, 100]) {
+      const table: Table = [
+        Array.from({ length: n }, (_, i) => BigInt(i % groups)),
+        column(every),
+        column(every),
+        Array.from({ length: n }, (_, i) => i % 3 !== 0),
+      ];
+      const asked = query(types.float64, types.float64, [0]);
+      const wanted = multiset(expected(asked, table));
+      expect(run(asked, table, n, 1)).toEqual(wanted);
+      expect(run(asked, table, 301, 2)).toEqual(wanted);
+    }
+  });
+
   test("where sums of floats cancel, nothing is lost", () => {
     const asked: Query = {
       types: [types.float64],

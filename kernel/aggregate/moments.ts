@@ -6,7 +6,8 @@
 //              uint64, cubes of int64, decimals) the digits of the product -> the limbs of SUM_EXACT
 //   floats     float64 values whose exact sum is the product -> SUM_EXACT, a value after the other.
 //              x y = p + e by Dekker's and Veltkamp's splitting (1971): two values for products and squares,
-//              four for x^3 = (p + e) x, six for x^4 = (p + e)^2
+//              four for x^3 = (p + e) x, six for x^4 = (p + e)^2; p and e are added as they are made where the
+//              sums are dense (exact-product.ts)
 //
 // The splitting is exact only where nothing overflows or falls below 2^-1074; rows with a magnitude outside
 // [2^-200, 2^200] go one at a time by integers, to limbs that cover the fourth powers of all floats.
@@ -18,6 +19,7 @@ import { multiplyHigh } from "../expression/arithmetic";
 import { Accumulator, Family } from "./accumulator";
 import { maskBit, typeIsSigned } from "./argument";
 import { NAN } from "./exact-limbs";
+import { EXPONENTS, LEAST_EXPONENT, SPLITTER, addProducts, takesProducts } from "./exact-product";
 import { Power, powerDegree, powerPlanes } from "./power";
 import { addChunk, addLimb, negateFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
 import { sumIntegerAdd, sumIntegerKeep, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
@@ -28,12 +30,9 @@ import { DIGIT_BITS } from "./round";
 const CHUNK: u32 = 256;
 const PLANE: usize = 2048;
 
-/** Biased exponents of 2^-200 and 2^200. */
-const LEAST_EXPONENT: u32 = 823;
-const EXPONENTS: u32 = 400;
-
-/** 2^27 + 1: Veltkamp's constant. */
-const SPLITTER: f64 = 134217729;
+/** What `addFloats` lists of a chunk, in its buffer: rows that are left, their groups. */
+const LEFT: usize = PLANE * 8;
+const LEFT_GROUPS: usize = PLANE * 9;
 
 // ---- types
 
@@ -315,37 +314,91 @@ function addFloats(
   buffer: usize,
   minus: bool,
 ): bool {
-  const planes = powerPlanes(self.power);
-  const a = buffer;
-  const product = self.power == <u32>Power.PRODUCT;
-  const b = product ? buffer + PLANE : a;
-  const p = buffer + PLANE * 2;
+  const fused = self.power <= <u32>Power.SQUARE && !one && !minus;
   for (let start: u32 = 0; start < rows; start += CHUNK) {
     const count = min(CHUNK, rows - start);
     const groups = numbers + ((<usize>start) << 2);
-    loadFloats(self.sourceType, x, mask, start, count, a);
-    if (product) loadFloats(self.secondType, y, mask, start, count, b);
-    if (!(areTame(a, count) && (!product || areTame(b, count))) && !addWild(self, groups, a, b, count, p, minus))
-      return false;
-    expand(self.power, a, b, p, count);
-    for (let plane: u32 = 0; plane < planes; plane++) {
-      const values = p + <usize>plane * PLANE;
-      // unreached: NaNs and infinities, which alone take memory there, were taken out before
-      if (minus && !negateFloats(self, groups, values, count)) return false;
-      if (!addChunk(self, groups, values, count, one)) return false;
-    }
+    const a = loadFloats(self.sourceType, x, mask, start, count, buffer);
+    let b = a;
+    if (self.power == <u32>Power.PRODUCT)
+      b = loadFloats(self.secondType, y, mask, start, count, buffer + PLANE);
+    let ok: bool;
+    if (ASC_FEATURE_SIMD && fused && takesProducts(self)) ok = addTogether(self, groups, a, b, count, buffer);
+    else ok = addPlanes(self, groups, a, b, count, one, buffer, minus);
+    if (!ok) return false;
   }
-  return sumExactAdded(self, rows * planes);
+  return sumExactAdded(self, rows * powerPlanes(self.power));
 }
 
-function loadFloats(type: u32, values: usize, mask: usize, start: u32, count: u32, out: usize): void {
+/** Adds the products of a chunk as they are made, and those that do not fit by planes. False when out of memory. */
+function addTogether(self: Accumulator, groups: usize, a: usize, b: usize, count: u32, buffer: usize): bool {
+  const even = count & ~1;
+  const left = buffer + LEFT;
+  let pairs = addProducts(self, a, b, groups, even, left);
+  if (even < count) {
+    store<u32>(left + ((<usize>pairs) << 2), even);
+    pairs++;
+  }
+  if (pairs == 0) return true;
+  // Rows move to the front only.
+  const from = buffer + LEFT_GROUPS;
+  let rows: u32 = 0;
+  for (let pair: u32 = 0; pair < pairs; pair++) {
+    const row = load<u32>(left + ((<usize>pair) << 2));
+    for (let at = row; at < min(row + 2, count); at++) {
+      store<u32>(from + ((<usize>rows) << 2), load<u32>(groups + ((<usize>at) << 2)));
+      const to = (<usize>rows) << 3;
+      store<u64>(buffer + to, load<u64>(a + ((<usize>at) << 3)));
+      if (a != b) store<u64>(buffer + PLANE + to, load<u64>(b + ((<usize>at) << 3)));
+      rows++;
+    }
+  }
+  return addPlanes(self, from, buffer, a == b ? buffer : buffer + PLANE, rows, false, buffer, false);
+}
+
+/** Adds the powers of a chunk plane by plane; values that are not split are zeroed in `buffer`. False when out of memory. */
+function addPlanes(
+  self: Accumulator,
+  groups: usize,
+  a: usize,
+  b: usize,
+  count: u32,
+  one: bool,
+  buffer: usize,
+  minus: bool,
+): bool {
+  const p = buffer + PLANE * 2;
+  if (!areTame(a, count) || (a != b && !areTame(b, count))) {
+    const x = ownCopy(a, buffer, count);
+    b = a == b ? x : ownCopy(b, buffer + PLANE, count);
+    a = x;
+    if (!addWild(self, groups, a, b, count, p, minus)) return false;
+  }
+  expand(self.power, a, b, p, count);
+  for (let plane: u32 = 0; plane < powerPlanes(self.power); plane++) {
+    const values = p + <usize>plane * PLANE;
+    // unreached: NaNs and infinities, which alone take memory there, were taken out before
+    if (minus && !negateFloats(self, groups, values, count)) return false;
+    if (!addChunk(self, groups, values, count, one)) return false;
+  }
+  return true;
+}
+
+function ownCopy(values: usize, own: usize, count: u32): usize {
+  if (values != own) memory.copy(own, values, (<usize>count) << 3);
+  return own;
+}
+
+/** Where a chunk's values lie as float64, those that do not count as zeros: in `out` unless they are so already. */
+function loadFloats(type: u32, values: usize, mask: usize, start: u32, count: u32, out: usize): usize {
   let from = values + ((<usize>start) << 3);
   if (type == <u32>Type.F32) {
     widenFloats(values + ((<usize>start) << 2), out, count);
     from = out;
   }
-  if (mask != 0) keep64(from, mask, start, count, out);
-  else if (from != out) memory.copy(out, from, (<usize>count) << 3);
+  if (mask == 0) return from;
+  keep64(from, mask, start, count, out);
+  return out;
 }
 
 // @ts-ignore: decorator
