@@ -241,6 +241,10 @@ export function keysAssignKept(
   rows: u32,
   numbers: usize,
 ): bool {
+  if (self.tier == <u32>KeyTier.DENSE) {
+    keysNumberKept(self, cells, stride, validity, rows, numbers);
+    return true;
+  }
   const key = keyColumn(self, 0);
   key.values = key.buffer;
   key.validity = validity;
@@ -249,9 +253,7 @@ export function keysAssignKept(
     else store<u32>(key.buffer + ((<usize>row) << 2), load<u32>(cells));
     cells += stride;
   }
-  if (self.tier != <u32>KeyTier.DENSE) return assignLoaded(self, rows, numbers);
-  findDense(self, key, rows, numbers);
-  return true;
+  return assignLoaded(self, rows, numbers);
 }
 
 /** Room for the keys of kept rows `first` to `first + rows`, which are the first columns of their store. */
@@ -411,11 +413,35 @@ function findDense(self: Keys, key: KeyColumn, rows: u32, numbers: usize): void 
   if (key.width == 8) denseNumbers<i64>(self, key, rows, numbers);
   else if (key.type == <u32>Type.U32) denseNumbers<u32>(self, key, rows, numbers);
   else denseNumbers<i32>(self, key, rows, numbers);
-  if (key.validity == 0) return;
+  numberNulls(self, key.validity, rows, numbers);
+}
+
+/** DENSE: the numbers of kept rows, as of `keysAssignKept`. Changes nothing else: several threads may ask at once. */
+export function keysNumberKept(self: Keys, cells: usize, stride: usize, validity: usize, rows: u32, numbers: usize): void {
+  const key = keyColumn(self, 0);
+  if (key.width == 8) spacedNumbers<i64>(self, cells, stride, rows, numbers);
+  else if (key.type == <u32>Type.U32) spacedNumbers<u32>(self, cells, stride, rows, numbers);
+  else spacedNumbers<i32>(self, cells, stride, rows, numbers);
+  numberNulls(self, validity, rows, numbers);
+}
+
+function numberNulls(self: Keys, validity: usize, rows: u32, numbers: usize): void {
+  if (validity == 0) return;
   const none: u32 = self.nullsEqual ? self.range : NO_KEY;
   for (let row: u32 = 0; row < rows; row++) {
-    if (bitmapGet(key.validity, row)) continue;
+    if (bitmapGet(validity, row)) continue;
     store<u32>(numbers + ((<usize>row) << 2), none);
+  }
+}
+
+function spacedNumbers<T>(self: Keys, cells: usize, stride: usize, rows: u32, numbers: usize): void {
+  const low = <u64>self.low;
+  const range: u64 = self.range;
+  const end = numbers + ((<usize>rows) << 2);
+  for (; numbers < end; numbers += 4) {
+    const distance = <u64>(<i64>load<T>(cells)) - low;
+    store<u32>(numbers, distance < range ? <u32>distance : NO_KEY);
+    cells += stride;
   }
 }
 

@@ -70,6 +70,7 @@ import { framesPush } from "./frames-push";
 import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
 import { joinAttach, joinIsSound, joinReads } from "./join-attach";
 import { joinLeave, joinLeaves } from "./join-leave";
+import { joinReadyBegin, joinReadyPart } from "./join-ready";
 import {
   DIVISION_PARTS,
   aggregateCombinePart,
@@ -634,22 +635,33 @@ export function combinePart(context: usize, handle: u32, other: u32, part: u32):
   return aggregateCombinePart(context, operator, source, part);
 }
 
-/** Begins to ready the results of an aggregation that has ended; how many parts that has, 0 where it takes no time. */
+/**
+ * Begins to ready the results of an aggregation that has ended, or the index of a join's side that has; how many parts that
+ * has, 0 where it takes no time.
+ */
 export function ready(context: usize, handle: u32): i32 {
-  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
+  const operator = enterReadied(context, handle);
   if (operator == 0) return status(context);
   if (changetype<Operator>(operator).snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN) return joinReadyBegin(context, operator);
   if (aggregateReads(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateReadyBegin(context, operator);
 }
 
 /** Does one of these parts; several threads may be at it, each with its own. */
 export function readyPart(context: usize, handle: u32, part: u32): i32 {
-  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
+  const operator = enterReadied(context, handle);
   if (operator == 0) return status(context);
   if (part >= READY_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  aggregateReadyPart(context, operator, part);
+  if (changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN) joinReadyPart(context, operator, part);
+  else aggregateReadyPart(context, operator, part);
   return Status.NEED_INPUT;
+}
+
+function enterReadied(context: usize, handle: u32): usize {
+  const operator = enter(context, handle);
+  if (operator == 0 || changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN) return operator;
+  return enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
 }
 
 /** Makes an aggregation without rows give a part of the results of one that has ended. */

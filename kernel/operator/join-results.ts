@@ -65,6 +65,7 @@ import {
   joinTier,
 } from "./join-state";
 import { joinSettle } from "./join-range";
+import { joinReadyDrop, joinReadyEnd } from "./join-ready";
 import { timeAdvance } from "./join-time";
 import { joinPairStep, joinWindowDrop, joinWindowFor } from "./join-window";
 import { joinPending } from "./join";
@@ -413,6 +414,7 @@ function index(context: usize, self: Join): i32 {
   if (!joinEnded(self, other) && self.changes == 0) {
     const keys = changetype<Keys>(self.keys);
     if (joinTier(self) == <u32>KeyTier.UNDECIDED) joinDecide(self, port);
+    joinReadyEnd(context, self);
     if (!joinReserveHeads(self, port, keysSpan(keys)) || !joinIndexSome(self, port)) return failMemory(context, 0);
     if (joinIndexed(self, port) < joinStore(self, port).rows) return 0;
     joinSettle(self, port);
@@ -429,6 +431,7 @@ function index(context: usize, self: Join): i32 {
 
 function drop(self: Join, port: u32): void {
   const kept = joinStore(self, port);
+  joinReadyDrop(self, port);
   storeFree(kept);
   if (self.changes != 0) ledgerClose(changesLedger(self, port));
   regionFree(kept.region, joinHeads(self, port));

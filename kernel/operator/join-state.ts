@@ -149,6 +149,8 @@ export class Join {
   farBlock: usize;
   /** What reading heads ahead has read, kept for no one. */
   touched: u32;
+  /** What several threads index a side by (join-ready.ts); 0 where nothing has begun. */
+  readying: usize;
 }
 
 // @ts-ignore: decorator
@@ -300,10 +302,26 @@ export function joinReserveHeads(self: Join, port: u32, count: u32): bool {
 
 /** Puts rows `first` to `first + count` of a side, whose key numbers are at `numbers`, into their chains. */
 export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers: usize): void {
+  const duplicates = joinLinkRows(self, port, first, count, numbers);
+  if (port == 0) {
+    self.indexed0 = first + count;
+    if (duplicates) self.duplicates0 = 1;
+  } else {
+    self.indexed1 = first + count;
+    if (duplicates) self.duplicates1 = 1;
+  }
+}
+
+/** Of rows that only tell whether a key is there, the first does. */
+export function joinLinksOnce(self: Join, port: u32): bool {
+  return port == 1 && joinFilters(self) && self.residual == 0;
+}
+
+/** The same, but that they do not count as indexed yet: not 0 where a key had a row. */
+export function joinLinkRows(self: Join, port: u32, first: u32, count: u32, numbers: usize): u32 {
   const heads = joinHeads(self, port);
   const kept = joinStore(self, port);
-  // Of rows that only tell whether a key is there, the first does.
-  const once = port == 1 && joinFilters(self) && self.residual == 0;
+  const once = joinLinksOnce(self, port);
   let duplicates: u32 = 0;
   const large = joinHeadCount(self, port) > MANY_HEADS;
   for (let done: u32 = 0; done < count; ) {
@@ -326,13 +344,7 @@ export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers:
     }
     done += some;
   }
-  if (port == 0) {
-    self.indexed0 = first + count;
-    if (duplicates) self.duplicates0 = 1;
-  } else {
-    self.indexed1 = first + count;
-    if (duplicates) self.duplicates1 = 1;
-  }
+  return duplicates;
 }
 
 /** Where the next row of the other side goes that a push has found and not written yet. */

@@ -671,8 +671,9 @@ export class Operator {
   }
 
   /**
-   * Begins to ready the results of this aggregation, which has ended: how many parts of that there are to be done
-   * (`readyPart`, by any thread); 0 where results do not take long. What is not done the first pull does.
+   * Begins to ready the results of this aggregation, which has ended, or the index of the side of this join that has: how
+   * many parts of that there are to be done (`readyPart`, by any thread); 0 where it does not take long. What is not done the
+   * first pull does.
    */
   ready(): number {
     return this.#run((exports, context) => exports.op_ready(context, this.#handle));

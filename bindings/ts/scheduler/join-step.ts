@@ -4,7 +4,7 @@
 // results come at the end.
 //
 // In a batch, rows that come once the other side is complete are shared by workers (shared-map.ts), each with a join that
-// reads what this one has kept (op_attach).
+// reads what this one has kept (op_attach). Where much is kept, they index it together before (op_ready).
 //
 // Watermarks end here, but for joins by time, and those whose right side is complete before the left one begins: a row
 // that another join gives may be as old as the oldest that it keeps.
@@ -27,6 +27,7 @@ import { MemoryLimitError, SpillError } from "../type/error.js";
 import { lateRows } from "./late-rows.js";
 import type { Relief, Spillable } from "./relief.js";
 import { SharedMap } from "./shared-map.js";
+import { SharedWork } from "./shared-work.js";
 import { joinSpills, SpilledJoin } from "./spilled-join.js";
 import { atWork, drain, drainOrRelieve, LEAST_ROWS, OperatorStep } from "./step.js";
 import { indicesOf, ticksAt, timesOf } from "./time-column.js";
@@ -69,6 +70,8 @@ export class JoinStep extends OperatorStep implements Spillable {
   /** Morsels so far since one side is complete, and what shares them. */
   #probed = 0;
   #map: SharedMap | null = null;
+  /** What several threads index a side by. */
+  #index: SharedWork | null = null;
   /** What has left for files, where rows may. */
   readonly #spilled: SpilledJoin | null;
   #hasSpilled = false;
@@ -294,9 +297,31 @@ export class JoinStep extends OperatorStep implements Spillable {
     this.#ended[port] = true;
     // The side that ends first is only indexed where the other one comes after it.
     const mayGive = this.#ended[1 - port]!;
-    if (!this.#hasSpilled && this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE)
+    if (!this.#hasSpilled && this.operator.watermark(END_OF_INPUT, port) === Status.HAS_MORE) {
+      if (this.#pool !== null && !mayGive) yield* this.#indexed(this.#pool);
       yield* this.#pulled(this.operator, mayGive);
+    }
     if (this.#spilled !== null && this.#ended[1 - port]) yield* this.#finished(this.#spilled);
+  }
+
+  /** Lets everybody index what one side has kept, where it is much. */
+  *#indexed(pool: QueryWorkers): Generator<BatchData> {
+    const { operator } = this;
+    const parts = operator.ready();
+    if (parts === 0) return;
+    const work = new SharedWork(operator.kernel, pool, {
+      task: { kind: "ready", operator: operator.handle },
+      handles: Array.from({ length: pool.threads }, () => 0),
+      ring: parts,
+      failure: (_, record) => operator.errorAt(record),
+    });
+    this.#index = work;
+    for (let part = 0; part < parts; part++) work.offer(part);
+    yield* atWork(
+      work.finish((part) => operator.readyPart(part)),
+      operator.output,
+    );
+    this.#index = null;
   }
 
   /** Both sides have ended: the results of what was written. */
@@ -344,10 +369,13 @@ export class JoinStep extends OperatorStep implements Spillable {
   }
 
   async abandon(): Promise<void> {
+    await this.#index?.abandon();
     await this.#map?.abandon();
   }
 
   override free(): void {
+    this.#index?.free();
+    this.#index = null;
     this.#map?.free();
     this.#map = null;
     for (const reader of this.#readers.splice(0)) reader.destroy();

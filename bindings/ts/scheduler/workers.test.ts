@@ -317,6 +317,48 @@ describe("results", () => {
     }
   });
 
+  it.each([0, 1, 100])(
+    "a join that keeps many rows, %s keys of which come again: indexed by all, the rows of one thread in its order",
+    async (again) => {
+      const rows = 300_000;
+      const keyed = (column: string, key: (row: number) => number): BatchData => ({
+        schema: {
+          fields: [
+            { name: column, type: int64, nullable: false },
+            { name: `${column}_row`, type: int32, nullable: false },
+          ],
+        },
+        length: rows,
+        columns: [
+          writeColumn(
+            int64,
+            Array.from({ length: rows }, (_, row) => BigInt(key(row))),
+          ),
+          writeColumn(
+            int32,
+            Array.from({ length: rows }, (_, row) => BigInt(row)),
+          ),
+        ],
+      });
+      const inputs = {
+        t: keyed("k", (row) => (row * 7) % 299_993),
+        u: keyed("l", (row) => (row < again ? (row * 2999 + 1) * 7919 : row * 7919) % 300_007),
+      };
+      const plan = (from("t") as Plan).join(from("u") as Plan, { on: { k: "l" } as never }) as Plan;
+      const columns = async (engine: Engine) => {
+        const result = await engine.collect(plan, inputs);
+        return ["k_row", "l_row"].map((name) => Buffer.from(result.getChild(name)!.toArray().buffer));
+      };
+      const [one, ...others] = engines;
+      const expected = await columns(one!);
+      expect(expected[0]!.length).toBeGreaterThan(4 * 299_000);
+      for (const engine of others) {
+        const found = await columns(engine);
+        expect(found.map((column, at) => column.equals(expected[at]!))).toEqual([true, true]);
+      }
+    },
+  );
+
   it.each([null, 0, 1, 3000, 5998])(
     "a sort of rows that come in order, but for row %s: shared as soon as they do not",
     async (odd) => {
