@@ -1,45 +1,55 @@
 // A large LOG in parts: value-log.ts once a log is too large to be copied when it grows, and to be sorted at one go.
 //
-// A value goes to the part of its group when it comes: to the end of a chain of blocks, so that growth never copies.
+// A value goes to the part of its group when it comes: to the part's open block, and once that is full, as a whole to a
+// block that stays, at the end of a chain, so that growth never copies. The open blocks are always the same, which stay in
+// the second-level cache: written where they stay, values of 64 parts would each wait for a line of memory.
 // Which part that is, some bits of the group's number say: those that divide the groups seen when the log was divided
 // into ranges. Later groups begin with the first part again, so that a part is a few ranges.
 //
-// Before results are read the parts are settled, one at a time, while each is in the cache: its values are counted by
-// group and moved, a group's side by side, to where they stay. What comes later waits in blocks again, and moves
+// Before results are read the parts are settled, one at a time, while each is in the cache: its values are moved, a
+// group's side by side, to where they stay. How many a group has was counted as blocks filled; groups that the parts were
+// not made for are counted then, with all others. What comes later waits in blocks again, and moves
 // together with what lies settled. Where a part's values will be is known before any has moved, so threads may settle
 // parts at the same time; until all are, nothing of what was there before has changed.
 //
 // Two logs that are divided alike, of operators that number their groups alike, become one by their chains: a part's
-// full blocks are put in front of the other's, and only the values of its last one move.
+// full blocks are put in front of the other's, and only the values of its open one move.
 //
 //   entry:    +0 i64 order key   +8 u32 group
-//   block:    341 entries, and at +4092 the address of the part's next block; 4096 bytes, aligned
-//   slab:     +0 u32 next slab   +4 u32 end of its blocks, which begin at the next multiple of 4096
+//   block:    682 entries, and behind them the address of the part's next block, the open one last; 8192 bytes, aligned
+//   slab:     +0 u32 next slab   +4 u32 end of its blocks, which begin at the next multiple of 8192
 //   settled:  `values` of the accumulator, part by part and in a part by group; `heads` likewise, `span` groups a part
 //
 // Entries are numbered: first those that lie settled, in their order, then the waiting ones, part by part.
 //
 // Tried and lost, by processor time of a median and a deviation of 10 million values: 128 parts for 64 (5 to 10 % more, for
 // 10,000 groups) and 32 (2 %); the last bits of the group's number as its part (5 % more for a million groups, whose
-// results then leave from everywhere); loading the next block's lines while one is counted (no gain).
+// results then leave from everywhere); loading the next block's lines while one is counted (no gain) or moved (10 % more);
+// blocks of 4 KiB (2 % more).
 
+import { copyRun } from "../memory/copy";
 import { regionAdopt, regionBlock, regionFree } from "../memory/region";
 import { Accumulator } from "./accumulator";
 
 const PART_BITS: u32 = 6;
 export const PARTS: u32 = 1 << PART_BITS;
-const BLOCK: usize = 4096;
+const BLOCK_BITS: usize = 13;
+const BLOCK: usize = 1 << BLOCK_BITS;
 const ENTRY: usize = 12;
 const GROUP: usize = 8;
 /** Where a block's entries end. A part's cursor that stands here has no room left. */
-const LINK: usize = BLOCK - 4;
-const BLOCK_ENTRIES: u32 = <u32>(LINK / ENTRY);
+const BLOCK_ENTRIES: u32 = <u32>((BLOCK - 4) / ENTRY);
+const LINK: usize = <usize>BLOCK_ENTRIES * ENTRY;
 const SLAB_HEADER: usize = 8;
 const SLAB_MIN: u64 = 16;
 
 // @ts-ignore: decorator
 @unmanaged
 class Parts {
+  /** The blocks that are being filled, one a part. */
+  open: usize;
+  /** How many values each of the first groups has in blocks that are full, or 0 where these are counted when parts are settled. */
+  counts: usize;
   /** The first slab, the one that blocks are taken from, and the next block there. */
   slabs: usize;
   slab: usize;
@@ -62,14 +72,16 @@ class Parts {
   newHeads: usize;
   newValues: usize;
   newSpan: u32;
+  /** Whether values of groups without a count have come. */
+  uncounted: bool;
 }
 
-// Behind it, for each part: where its next entry goes, and its first block; once `walk` has told, the block before its
-// last (0: none) and how many there are; while parts are being settled the part's first value, and whether it is settled.
-const CURSORS: usize = 64;
+// Behind it, for each part: where its next entry goes, its first block, the last one that is full (0: none), and how many
+// are; while parts are being settled the part's first value, and whether it is settled.
+const CURSORS: usize = 72;
 const FIRSTS: usize = CURSORS + <usize>PARTS * 4;
-const BEFORES: usize = FIRSTS + <usize>PARTS * 4;
-const BLOCKS: usize = BEFORES + <usize>PARTS * 4;
+const LASTS: usize = FIRSTS + <usize>PARTS * 4;
+const BLOCKS: usize = LASTS + <usize>PARTS * 4;
 const STARTS: usize = BLOCKS + <usize>PARTS * 4;
 const SETTLED: usize = STARTS + <usize>PARTS * 4;
 const PARTS_SIZE: usize = SETTLED + <usize>PARTS * 4;
@@ -101,8 +113,14 @@ export function partsOpen(self: Accumulator, rows: u32, like: usize = 0): bool {
   let last: u32 = 0;
   for (let entry: usize = 0; entry < <usize>count; entry++) last = max(last, load<u32>(self.entries + (entry << 2)));
   parts.shift = like != 0 ? changetype<Parts>(like).shift : max(32 - clz(last), PART_BITS) - PART_BITS;
+  const open = regionBlock(self.region, ((<usize>PARTS + 1) << BLOCK_BITS) - 1);
+  parts.open = open;
+  const counted = like != 0 ? changetype<Parts>(like).counts != 0 : last < count;
+  parts.counts = counted ? regionBlock(self.region, countsBytes(parts)) : 0;
   empty(parts);
-  if (!reserve(self, parts, <u64>count + <u64>rows)) {
+  if (open == 0 || !reserve(self, parts, <u64>count + <u64>rows)) {
+    regionFree(self.region, open);
+    regionFree(self.region, parts.counts);
     regionFree(self.region, address);
     return false;
   }
@@ -124,6 +142,8 @@ export function partsOpen(self: Accumulator, rows: u32, like: usize = 0): bool {
 /** Makes it a log without values, and not divided. */
 export function partsClose(self: Accumulator): void {
   freeSlabs(self, partsOf(self));
+  regionFree(self.region, partsOf(self).open);
+  regionFree(self.region, partsOf(self).counts);
   regionFree(self.region, partsOf(self).newHeads);
   regionFree(self.region, partsOf(self).newValues);
   regionFree(self.region, self.side);
@@ -184,7 +204,20 @@ function freeSlabs(self: Accumulator, parts: Parts): void {
   empty(parts);
 }
 
-/** Makes it parts that have no blocks. */
+/** The block of a part that is being filled. */
+// @ts-ignore: decorator
+@inline
+function openOf(self: Parts, part: u32): usize {
+  return ((self.open + BLOCK - 1) & ~(BLOCK - 1)) + ((<usize>part) << BLOCK_BITS);
+}
+
+// @ts-ignore: decorator
+@inline
+function countsBytes(self: Parts): usize {
+  return ((<usize>PARTS) << self.shift) << 2;
+}
+
+/** Makes it parts that have no blocks but those that are being filled, which are empty. */
 function empty(parts: Parts): void {
   parts.slabs = 0;
   parts.slab = 0;
@@ -192,9 +225,13 @@ function empty(parts: Parts): void {
   parts.held = 0;
   parts.block = 0;
   parts.end = 0;
+  parts.uncounted = parts.counts == 0;
+  if (parts.counts != 0) memory.fill(parts.counts, 0, countsBytes(parts));
   for (let part: u32 = 0; part < PARTS; part++) {
-    store<u32>(slot(parts, CURSORS, part), <u32>LINK);
-    store<u32>(slot(parts, FIRSTS, part), 0);
+    store<u32>(slot(parts, CURSORS, part), <u32>openOf(parts, part));
+    store<u32>(slot(parts, FIRSTS, part), <u32>openOf(parts, part));
+    store<u32>(slot(parts, LASTS, part), 0);
+    store<u32>(slot(parts, BLOCKS, part), 0);
   }
 }
 
@@ -207,14 +244,14 @@ export function partsAppend(self: Accumulator, group: u32, key: i64): void {
   const part = (group >> partsOf(self).shift) & (PARTS - 1);
   const cursor = self.side + CURSORS + ((<usize>part) << 2);
   let at: usize = load<u32>(cursor);
-  if ((at & (BLOCK - 1)) == LINK) at = turn(partsOf(self), part, at);
+  if ((at & (BLOCK - 1)) == LINK) at = turn(partsOf(self), part);
   store<i64>(at, key);
   store<u32>(at, group, GROUP);
   store<u32>(cursor, <u32>(at + ENTRY));
 }
 
-/** Takes a block for the part whose cursor, at the end of the block before, if there is one, is `full`. */
-function turn(self: Parts, part: u32, full: usize): usize {
+/** Puts what fills a part's open block into one that stays, in front of it; answers where the open one begins. */
+function turn(self: Parts, part: u32): usize {
   if (self.next == <usize>load<u32>(self.slab, 4)) {
     self.slab = load<u32>(self.slab);
     self.next = blocksOf(self.slab);
@@ -222,9 +259,30 @@ function turn(self: Parts, part: u32, full: usize): usize {
   const block = self.next;
   self.next = block + BLOCK;
   self.free--;
-  if (full == LINK) store<u32>(slot(self, FIRSTS, part), <u32>block);
-  else store<u32>(full, <u32>block);
-  return block;
+  const open = openOf(self, part);
+  copyRun(block, open, LINK);
+  if (!self.uncounted) countFull(self, open);
+  store<u32>(block, <u32>open, LINK);
+  const before: usize = load<u32>(slot(self, LASTS, part));
+  if (before == 0) store<u32>(slot(self, FIRSTS, part), <u32>block);
+  else store<u32>(before, <u32>block, LINK);
+  store<u32>(slot(self, LASTS, part), <u32>block);
+  store<u32>(slot(self, BLOCKS, part), load<u32>(slot(self, BLOCKS, part)) + 1);
+  return open;
+}
+
+/** Counts the values of a block that is full. */
+function countFull(self: Parts, block: usize): void {
+  const counts = self.counts;
+  const first = (PARTS << self.shift) - 1;
+  let any: u32 = 0;
+  for (let at = block; at < block + LINK; at += ENTRY) {
+    const group = load<u32>(at, GROUP);
+    any |= group;
+    const counter = counts + ((<usize>(group & first)) << 2);
+    store<u32>(counter, load<u32>(counter) + 1);
+  }
+  if (any > first) self.uncounted = true;
 }
 
 /** Values have been appended. */
@@ -238,32 +296,6 @@ export function partsAppended(self: Accumulator, count: u32): void {
 // ---- values that come all at once
 
 /**
- * Tells how many blocks each part has, and which is the one before the last. Chains are followed side by side: each
- * step of one is a cache miss, which many can have at the same time.
- */
-function walk(self: Parts): void {
-  for (let part: u32 = 0; part < PARTS; part++) {
-    store<u32>(slot(self, BEFORES, part), 0);
-    store<u32>(slot(self, STARTS, part), load<u32>(slot(self, FIRSTS, part)));
-    store<u32>(slot(self, BLOCKS, part), load<u32>(slot(self, FIRSTS, part)) == 0 ? 0 : 1);
-  }
-  for (let open = true; open; ) {
-    open = false;
-    for (let part: u32 = 0; part < PARTS; part++) {
-      const at = slot(self, STARTS, part);
-      const block = load<u32>(at);
-      const next = block == 0 ? 0 : <u32>blockAfter(block, load<u32>(slot(self, CURSORS, part)));
-      if (next == 0) continue;
-      open = true;
-      store<u32>(at, next);
-      store<u32>(slot(self, BEFORES, part), block);
-      const blocks = slot(self, BLOCKS, part);
-      store<u32>(blocks, load<u32>(blocks) + 1);
-    }
-  }
-}
-
-/**
  * Takes all values of another log, which has none afterwards, where both number their groups alike: 1. 0, with nothing
  * changed, where they are not divided alike, or some of the other's lie settled; -1 when out of memory, likewise.
  */
@@ -274,8 +306,8 @@ export function partsSplice(self: Accumulator, source: Accumulator): i32 {
   const parts = partsOf(self);
   if (parts.shift != from.shift) return 0;
   if (!reserve(self, parts, (<u64>PARTS) * (<u64>BLOCK_ENTRIES))) return -1;
-  walk(from);
   for (let part: u32 = 0; part < PARTS; part++) spliceChain(self, parts, from, part);
+  spliceCounts(parts, from);
   spliceSlabs(self, parts, source, from);
   self.rows += source.rows;
   parts.block = 0;
@@ -285,18 +317,24 @@ export function partsSplice(self: Accumulator, source: Accumulator): i32 {
 }
 
 function spliceChain(self: Accumulator, parts: Parts, from: Parts, part: u32): void {
-  if (load<u32>(slot(from, BLOCKS, part)) == 0) return;
-  const before: usize = load<u32>(slot(from, BEFORES, part));
-  const first = slot(parts, FIRSTS, part);
-  const behind = load<u32>(first);
-  if (behind == 0 || before != 0) store<u32>(first, load<u32>(slot(from, FIRSTS, part)));
-  if (behind == 0) {
-    store<u32>(slot(parts, CURSORS, part), load<u32>(slot(from, CURSORS, part)));
-    return;
+  const last: usize = load<u32>(slot(from, LASTS, part));
+  if (last != 0) {
+    const first = slot(parts, FIRSTS, part);
+    store<u32>(last, load<u32>(first), LINK);
+    store<u32>(first, load<u32>(slot(from, FIRSTS, part)));
+    if (load<u32>(slot(parts, LASTS, part)) == 0) store<u32>(slot(parts, LASTS, part), <u32>last);
+    const blocks = slot(parts, BLOCKS, part);
+    store<u32>(blocks, load<u32>(blocks) + load<u32>(slot(from, BLOCKS, part)));
   }
-  if (before != 0) store<u32>(before, behind, LINK);
   const end: usize = load<u32>(slot(from, CURSORS, part));
-  for (let at = end & ~(BLOCK - 1); at < end; at += ENTRY) partsAppend(self, load<u32>(at, GROUP), load<i64>(at));
+  for (let at = openOf(from, part); at < end; at += ENTRY) partsAppend(self, load<u32>(at, GROUP), load<i64>(at));
+}
+
+function spliceCounts(self: Parts, from: Parts): void {
+  if (from.uncounted) self.uncounted = true;
+  if (self.uncounted) return;
+  for (let at: usize = 0; at < countsBytes(self); at += 4)
+    store<u32>(self.counts + at, load<u32>(self.counts + at) + load<u32>(from.counts + at));
 }
 
 /** The source's slabs come to be in front, where no blocks are taken any more. */
@@ -358,7 +396,7 @@ function waiting(self: Parts, entry: u32): usize {
   }
   while (entry >= self.end) {
     const last: usize = load<u32>(slot(self, CURSORS, self.part));
-    self.block = self.block == 0 ? 0 : blockAfter(self.block, last);
+    self.block = blockAfter(self.block, last);
     if (self.block == 0) {
       self.part++;
       self.block = load<u32>(slot(self, FIRSTS, self.part));
@@ -382,10 +420,9 @@ function blockEnd(block: usize, last: usize): usize {
   return block == (last & ~(BLOCK - 1)) ? last : block + LINK;
 }
 
-/** Numbers the entries of the block at hand, 0 for a part without any. */
+/** Numbers the entries of the block at hand. */
 function begin(self: Parts): void {
   self.first = self.end;
-  if (self.block == 0) return;
   const end = blockEnd(self.block, load<u32>(slot(self, CURSORS, self.part)));
   self.end += <u32>((end - self.block) / ENTRY);
 }
@@ -431,7 +468,6 @@ export function partsSettleBegin(self: Accumulator, groups: u32): bool {
     regionFree(self.region, heads);
     return false;
   }
-  walk(parts);
   let start: u32 = 0;
   for (let part: u32 = 0; part < PARTS; part++) {
     store<u32>(slot(parts, STARTS, part), start);
@@ -462,10 +498,8 @@ function headsBytes(span: u32): usize {
 
 /** Values of a part that wait. */
 function waitingOf(self: Parts, part: u32): u32 {
-  const blocks = load<u32>(slot(self, BLOCKS, part));
-  if (blocks == 0) return 0;
-  const last: usize = load<u32>(slot(self, CURSORS, part));
-  return (blocks - 1) * BLOCK_ENTRIES + <u32>((last & (BLOCK - 1)) / ENTRY);
+  const open = load<u32>(slot(self, CURSORS, part)) - <u32>openOf(self, part);
+  return load<u32>(slot(self, BLOCKS, part)) * BLOCK_ENTRIES + open / <u32>ENTRY;
 }
 
 /** Settles a part, unless it is; the others may be settled by other threads meanwhile. True: it was not. */
@@ -478,7 +512,11 @@ export function partsSettlePart(self: Accumulator, part: u32): bool {
   memory.fill(ends, 0, (<usize>span) << 2);
   const oldSpan = self.heads == 0 ? 0 : parts.span;
   const old = self.heads + ((<usize>(part * oldSpan)) << 2);
-  countPart(parts, part, ends);
+  if (parts.uncounted) countPart(parts, part, ends);
+  else {
+    memory.copy(ends, parts.counts + ((<usize>(part << parts.shift)) << 2), (<usize>1 << parts.shift) << 2);
+    countBlock(parts, openOf(parts, part), load<u32>(slot(parts, CURSORS, part)), ends);
+  }
   for (let at: usize = 0; at < (<usize>oldSpan) << 2; at += 4)
     store<u32>(ends + at, load<u32>(ends + at) + runLength(old + at));
   const first = load<u32>(slot(parts, STARTS, part));
@@ -559,14 +597,16 @@ function runLength(head: usize): u32 {
 
 /** Counts a part's waiting values by group. */
 function countPart(self: Parts, part: u32, counts: usize): void {
-  const shift = self.shift;
   const last: usize = load<u32>(slot(self, CURSORS, part));
-  for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = blockAfter(block, last)) {
-    const end = blockEnd(block, last);
-    for (let at = block; at < end; at += ENTRY) {
-      const counter = counts + ((<usize>rest(shift, load<u32>(at, GROUP))) << 2);
-      store<u32>(counter, load<u32>(counter) + 1);
-    }
+  for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = blockAfter(block, last))
+    countBlock(self, block, blockEnd(block, last), counts);
+}
+
+function countBlock(self: Parts, block: usize, end: usize, counts: usize): void {
+  const shift = self.shift;
+  for (let at = block; at < end; at += ENTRY) {
+    const counter = counts + ((<usize>rest(shift, load<u32>(at, GROUP))) << 2);
+    store<u32>(counter, load<u32>(counter) + 1);
   }
 }
 

@@ -100,6 +100,33 @@ describe.each(BUILDS)("logs of values, %s build", async (build) => {
     );
   });
 
+  test("ranks in groups that are alike, drift apart, or are unlike the one before", () => {
+    const query: Query = { types: [int32, float64], keys: [0], aggregates: AGGREGATES };
+    let state = 1;
+    const random = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return state / 2 ** 32;
+    };
+    const shapes: readonly ((group: number) => number)[] = [
+      () => Math.round(random() * 1e8) / 1e6,
+      (group) => group + random() * 10,
+      (group) => (group % 3 === 0 ? random() : -1e6 * random()),
+      (group) => (group % 5 === 0 ? 7 : random() < 0.5 ? 7 : random()),
+      (group) => (random() - 0.5) * 10 ** (group % 40),
+    ];
+    for (const shape of shapes) {
+      const keys = Array.from({ length: 60 }, (_, group) =>
+        Array<number>([100, 101, 400, 1500][group % 4]!).fill(group),
+      ).flat();
+      const table = [keys.map(BigInt), keys.map(shape)];
+      const operator = open(kernel, query);
+      pushAll(operator, query, table);
+      const results = multiset(rowsOf(operator.finish()));
+      operator.destroy();
+      expect(results).toEqual(multiset(expected(query, table)));
+    }
+  });
+
   test("many values of many groups", () => {
     const query: Query = { types: [int32, int64], keys: [0], aggregates: AGGREGATES.slice(4, 8) };
     const rows = Array.from({ length: 70_000 }, (_, row) => row);
