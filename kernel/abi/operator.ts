@@ -342,6 +342,13 @@ export const enum JoinFlag {
   MATCHED_LEFT = 512,
   /** The same of the right side. */
   MATCHED_RIGHT = 1024,
+  /**
+   * Rows of the left side lie in buffers with ColumnFlag.SHARED, which outlast it, each 65,536 of them in one piece of each: they
+   * need not be copied whole.
+   */
+  LOADED_LEFT = 2048,
+  /** The same of the right side. */
+  LOADED_RIGHT = 4096,
 }
 
 /** How the times of both sides decide what matches; the output after the keys is the time then, an I64. */

@@ -23,6 +23,7 @@ import { typeWidth } from "../column/type";
 import { Vector } from "../column/vector";
 import { Interner, NO_ID, internedLength } from "../group/interner";
 import { copyBytes } from "../memory/copy";
+import { lentLength } from "./lent";
 import {
   CHUNK_MASK,
   CHUNK_SHIFT,
@@ -55,7 +56,8 @@ export function gatherBytes(self: Store, index: u32, rows: usize, count: u32): u
   }
   for (let at: u32 = 0; at < count; at++) {
     const row = load<u32>(rows + ((<usize>at) << 2));
-    if (row != NO_ROW) bytes += <u64>load<u32>(storeRow(self, row) + offset);
+    if (row == NO_ROW) continue;
+    bytes += <u64>(column.lent ? lentLength(column, row) : load<u32>(storeRow(self, row) + offset));
   }
   return bytes;
 }

@@ -15,6 +15,12 @@
 // Room is made before a push applies anything (`storeReserve`). Rows are appended behind the last one and count
 // once the whole push has succeeded (`storeCommit`): one that fails leaves nothing behind.
 //
+// Columns of a loaded table need not be copied: those that are lent lie where they are, and a chunk knows where its rows of them
+// begin (lent.ts). They are read by way of copies of rows that have them too (gather-rows.ts), and by nothing else.
+//
+// Two pieces of a row are made only where somebody needs them: the link to the next row of its key, once a key has two
+// (storeLink), and whether it was matched.
+//
 // Columns of four bytes, codes among them, are written four at a time, rows as vectors that shuffles make of theirs: with the
 // heads of keys read ahead (join-state.ts) 0.92 of the time of a join of 10 million rows a side.
 //
@@ -84,11 +90,16 @@ export class StoreColumn {
   coded: u32;
   dictionary: usize;
   dictionaryLength: u32;
-  /** Bytes of the longest text that lies in rows or the arena. */
+  /** Bytes of the longest text that lies in rows or the arena, or is lent. */
   longest: u32;
+  /** 1 where values lie in a loaded table; `offset` is then of copies of rows, or NOWHERE. */
+  lent: u32;
+  /** Of such per chunk u32 address of the first row's value, or its offset of a text, and of what offset 0 of texts stands for. */
+  places: usize;
+  bases: usize;
 }
 
-const COLUMN_SIZE: usize = 56;
+const COLUMN_SIZE: usize = 68;
 
 /** Pieces of fixed width a row, in chunks: rows, and what an index needs of them. */
 // @ts-ignore: decorator
@@ -109,9 +120,11 @@ export class Store {
   rowBytes: usize;
   rowFirst: u32;
   nextChunks: usize;
+  /** 0: no key has two rows so far, and no row is linked. */
   nextBytes: usize;
   nextFirst: u32;
   matchedChunks: usize;
+  /** 0: nobody asks. */
   matchedBytes: usize;
   matchedFirst: u32;
   region: usize;
@@ -135,6 +148,9 @@ export class Store {
   foursTo: u32;
   /** A row of zeros, which is read where there is none. */
   none: usize;
+  /** Columns that are lent, and bytes of a row that has those that are read, too. */
+  lent: u32;
+  fullBytes: usize;
 }
 
 /** Columns that came by dictionary and have only ids in the rows. */
@@ -148,7 +164,7 @@ export const enum Coded {
 /** Where two of seven columns are such ones (150,000 rows a side), a stream takes 0.97 of the time and a row 48 bytes instead of 72. */
 const FEW_TEXTS: u32 = 1 << 14;
 
-export const STORE_SIZE: usize = 104;
+export const STORE_SIZE: usize = 112;
 const SLABS: usize = 3;
 const SLAB_SIZE: usize = 12;
 
@@ -177,6 +193,8 @@ export function storeInit(address: usize, region: usize, columns: u32, seed: u32
   self.ones = regionCut(region, BITMAP_BYTES * 2);
   self.arena = regionCut(region, ARENA_SIZE);
   self.none = regionCut(region, <usize>columns * 16 + SLACK);
+  self.nextBytes = 4;
+  self.matchedBytes = 1;
   if (self.columns == 0 || self.ones == 0 || self.arena == 0 || self.none == 0) return false;
   memory.fill(self.none, 0, <usize>columns * 16 + SLACK);
   self.shifted = self.ones + BITMAP_BYTES;
@@ -185,25 +203,42 @@ export function storeInit(address: usize, region: usize, columns: u32, seed: u32
   return true;
 }
 
-/** Gives the columns their places in a row. */
+/** Where in a row a column lies that nobody reads from there. */
+export const NOWHERE: u32 = 0xffffffff;
+
+/** Gives the columns their places in a row: behind those that it has lie, in copies of it, those that are lent. */
 export function storeLayout(self: Store): void {
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    const text: u32 = column.coded ? 4 : 16;
+    column.width = column.type == <u32>Type.BYTES ? text : max<u32>(1, <u32>typeWidth(column.type));
+  }
   let offset: u32 = 0;
   for (let width: u32 = 16; width != 0; width >>= 1) {
     if (width == 4) self.foursFrom = offset;
     if (width == 2) self.foursTo = offset - ((offset - self.foursFrom) & 15);
-    for (let index: u32 = 0; index < self.columnCount; index++) {
-      const column = storeColumn(self, index);
-      const text: u32 = column.coded ? 4 : 16;
-      column.width = column.type == <u32>Type.BYTES ? text : max<u32>(1, <u32>typeWidth(column.type));
-      if (column.width != width) continue;
-      column.offset = offset;
-      offset += width;
-    }
+    offset = place(self, width, 0, offset);
   }
-  const align: u32 = offset >= 8 ? 7 : 3;
-  self.rowBytes = (offset + align) & ~align;
-  self.nextBytes = 4;
-  self.matchedBytes = 1;
+  self.rowBytes = aligned(offset);
+  offset = <u32>self.rowBytes;
+  for (let width: u32 = 16; width != 0; width >>= 1) offset = place(self, width, 1, offset);
+  self.fullBytes = aligned(offset);
+}
+
+/** Gives the columns of so many bytes that are lent, or are not, their places from `offset` on; what follows them. */
+function place(self: Store, width: u32, lent: u32, offset: u32): u32 {
+  for (let index: u32 = 0; index < self.columnCount; index++) {
+    const column = storeColumn(self, index);
+    if (column.width != width || column.lent != lent || (lent && column.offset == NOWHERE)) continue;
+    column.offset = offset;
+    offset += width;
+  }
+  return offset;
+}
+
+function aligned(bytes: u32): u32 {
+  const align: u32 = bytes >= 8 ? 7 : 3;
+  return (bytes + align) & ~align;
 }
 
 // ---- room
@@ -212,19 +247,24 @@ export function storeLayout(self: Store): void {
 export function storeReserve(self: Store, program: usize, more: u32): bool {
   const need: u64 = <u64>self.rows + <u64>more;
   if (need > MOST_ROWS) return false; // unreached: four thousand million rows
-  if (self.codes && self.capacity == 0) chooseCoded(self, program);
-  if (need > <u64>self.capacity && !grow(self, <u32>need)) return false;
+  if (self.capacity == 0) storeChooseCoded(self, program);
+  if (need > <u64>self.capacity && !grow(self, <u32>need)) {
+    // Rows may be laid out otherwise the next time.
+    if (self.capacity == 0) storeFree(self);
+    return false;
+  }
   let bytes: u64 = 0;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = storeColumn(self, index);
     // A dictionary's texts are interned, and reserved, when its codes come.
-    if (column.type == <u32>Type.BYTES && !column.coded) bytes += programOutputTextBytes(program, column.output);
+    if (column.type == <u32>Type.BYTES && !column.coded && !column.lent) bytes += programOutputTextBytes(program, column.output);
   }
   return bytes <= 0x7fffffff && arenaReserve(changetype<Arena>(self.arena), <usize>bytes);
 }
 
 /** Before the first row: texts that come by dictionary are kept as ids. */
-function chooseCoded(self: Store, program: usize): void {
+export function storeChooseCoded(self: Store, program: usize): void {
+  if (self.codes == <u32>Coded.NONE) return;
   const most: u32 = self.codes == <u32>Coded.ALL ? 0xffffffff : FEW_TEXTS;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = storeColumn(self, index);
@@ -275,9 +315,19 @@ function growTables(self: Store, chunks: u32): bool {
     const table = growTable(self, column.validity, count);
     if (table == 0) return false;
     column.validity = table;
+    if (column.lent && !growPlaces(self, column, count)) return false;
   }
   self.tableChunks = count;
   return true;
+}
+
+function growPlaces(self: Store, column: StoreColumn, count: u32): bool {
+  const places = growTable(self, column.places, count);
+  if (places == 0) return false;
+  column.places = places;
+  const bases = growTable(self, column.bases, count);
+  column.bases = bases;
+  return bases != 0;
 }
 
 function growTable(self: Store, table: usize, count: u32): usize {
@@ -287,6 +337,7 @@ function growTable(self: Store, table: usize, count: u32): usize {
 }
 
 function growSlab(self: Store, slab: Slab, first: u32, chunks: u32): bool {
+  if (slab.width == 0) return true;
   const table = slab.chunks;
   if (first > slab.firstRows) {
     const used = <usize>slab.firstRows * slab.width;
@@ -327,6 +378,22 @@ function growBitmap(self: Store, column: StoreColumn, first: u32, chunks: u32): 
   return true;
 }
 
+/** Makes the links of rows, none of which leads anywhere, where there are none. False when out of memory. */
+export function storeLink(self: Store): bool {
+  if (self.nextBytes != 0) return true;
+  self.nextBytes = 4;
+  const chunks = self.capacity == 0 ? 0 : ((self.capacity - 1) >> CHUNK_SHIFT) + 1;
+  const slab = slabOf(self, 1);
+  if (chunks != 0 && !growSlab(self, slab, min<u32>(self.capacity, CHUNK), chunks)) {
+    // What there is of them is found when they are asked for again.
+    self.nextBytes = 0;
+    return false;
+  }
+  for (let done: u32 = 0; done < self.rows; done += CHUNK)
+    memory.fill(storeNext(self, done), 0, (<usize>min<u32>(self.rows - done, CHUNK)) << 2);
+  return true;
+}
+
 /** Forgets the rows and keeps their room. */
 export function storeClear(self: Store): void {
   self.rows = 0;
@@ -348,6 +415,15 @@ export function storeFree(self: Store): void {
     column.validity = 0;
     column.firstRows = 0;
     column.nullable = 0;
+    regionFree(self.region, column.places);
+    regionFree(self.region, column.bases);
+    column.places = 0;
+    column.bases = 0;
+    column.lent = 0;
+  }
+  if (self.lent) {
+    self.lent = 0;
+    storeLayout(self);
   }
   self.rows = 0;
   self.capacity = 0;
@@ -390,6 +466,15 @@ export function storeMatched(self: Store, row: u32): usize {
   return pieceOf(self.matchedChunks, row, 1);
 }
 
+/** Address of a column of a row, where its next rows' lie `storeStride` bytes apart as far as the chunk goes. */
+export function storeCell(self: Store, column: StoreColumn, row: u32): usize {
+  return column.lent ? pieceOf(column.places, row, column.width) : storeRow(self, row) + <usize>column.offset;
+}
+
+export function storeStride(self: Store, column: StoreColumn): usize {
+  return column.lent ? <usize>column.width : self.rowBytes;
+}
+
 /** Whether a column of a row is null. */
 export function storeIsNull(column: StoreColumn, row: u32): bool {
   if (!column.nullable) return false;
@@ -398,30 +483,36 @@ export function storeIsNull(column: StoreColumn, row: u32): bool {
 }
 
 /**
- * Appends the `count` rows that the program holds as rows `first` and on; they do not count yet. False when
- * out of memory.
+ * Appends the `count` rows that the program holds as rows `first` and on, but for columns that are lent, of which it notes
+ * the nulls; they do not count yet. False when out of memory.
  */
 export function storeAppend(self: Store, program: usize, first: u32, count: u32): bool {
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = storeColumn(self, index);
     const vector = changetype<Vector>(programOutput(program, column.output));
-    if (vector.dictionary != 0) {
-      const distinct = programOutputDistinctBytes(program, column.output);
-      if (!internVector(self, column, vector, count, distinct)) return false;
-    } else if (column.coded && !internPlain(self, column, vector, count)) return false;
-    if (column.coded && vector.validity != 0) dropIds(column.ids, vector.validity, count);
+    if (!column.lent && !appendIds(self, program, column, vector, count)) return false;
     for (let done: u32 = 0; done < count; ) {
       const some = min<u32>(count - done, CHUNK - ((first + done) & CHUNK_MASK));
       appendValidity(self, column, vector, done, first + done, some);
       const target = storeRow(self, first + done) + <usize>column.offset;
       // unreached: texts have their room, see storeReserve
-      if (!isTogether(self, column) && !appendPart(self, column, vector, done, target, some)) return false;
+      if (!column.lent && !isTogether(self, column) && !appendPart(self, column, vector, done, target, some)) return false;
       done += some;
     }
   }
   if (ASC_FEATURE_SIMD) {
     for (let offset = self.foursFrom; offset < self.foursTo; offset += 16) appendFours(self, program, offset, first, count);
   }
+  return true;
+}
+
+/** Interns the texts of a vector that came by dictionary, or are kept as ids. False when out of memory. */
+function appendIds(self: Store, program: usize, column: StoreColumn, vector: Vector, count: u32): bool {
+  if (vector.dictionary != 0) {
+    const distinct = programOutputDistinctBytes(program, column.output);
+    if (!internVector(self, column, vector, count, distinct)) return false;
+  } else if (column.coded && !internPlain(self, column, vector, count)) return false;
+  if (column.coded && vector.validity != 0) dropIds(column.ids, vector.validity, count);
   return true;
 }
 
@@ -489,7 +580,7 @@ function dropIds(ids: usize, validity: usize, count: u32): void {
 /** The rows appended so far count. */
 export function storeCommit(self: Store, rows: u32): void {
   const first = self.rows;
-  for (let done: u32 = 0; done < rows; ) {
+  for (let done: u32 = 0; done < rows && self.matchedBytes != 0; ) {
     const some = min<u32>(rows - done, CHUNK - ((first + done) & CHUNK_MASK));
     memory.fill(storeMatched(self, first + done), 0, some);
     done += some;
@@ -584,7 +675,7 @@ export function wordLimit(): usize {
 /** Writes a text's cell: the text itself where it is short, else its address. */
 // @ts-ignore: decorator
 @inline
-function writeCell(cell: usize, address: usize, length: u32, limit: usize): void {
+export function writeCell(cell: usize, address: usize, length: u32, limit: usize): void {
   store<u32>(cell, length);
   if (length > SHORT_TEXT) store<u32>(cell, <u32>address, 8);
   else if (address <= limit) {

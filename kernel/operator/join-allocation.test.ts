@@ -23,7 +23,7 @@ import { consolidate } from "../../test/testing-result.js";
 import type { Value } from "../../twin/values.js";
 import { JoinFault, JoinTime, RowKind } from "../abi/operator.js";
 import { BUILDS, batchOf, multiset, rowsOf, slice, type Table } from "./testing.js";
-import { expectedJoin, type JoinQuery, openJoin } from "./testing-join.js";
+import { expectedJoin, type JoinQuery, loadedTable, openJoin } from "./testing-join.js";
 import { failEach, LASTING, Retries } from "./testing-retries.js";
 
 /** Every so-manieth allocation fails, of each story others; all of them, one after the other: ALLOCATION_STRIDE=2. */
@@ -130,6 +130,19 @@ function changes(how: JoinQuery["how"], change: Partial<JoinQuery> = {}, tables?
     feeds: IN_TURNS,
   };
 }
+
+/** More than rows have room for, where they lie in a loaded table. */
+const LOADED = [int32, int64, utf8, float64, coded, bool, int8];
+const loadedRows = (rows: number, keys: number): Table =>
+  table(rows, [
+    (row) => BigInt((row * 37) % keys),
+    (row) => (row % 9 === 4 ? null : BigInt(row)),
+    (row) => (row % 11 === 4 ? null : `text ${row} ${"x".repeat(row === 50 ? 20_000 : row % 30)}`),
+    (row) => row / 3,
+    (row) => `code ${row % 50}`,
+    (row) => row % 3 === 0,
+    (row) => BigInt(row % 100),
+  ]);
 
 /** Numbers far apart, nulls among them, and a text of either encoding. */
 const PLAIN = [int64, coded, int64, bool];
@@ -400,6 +413,40 @@ const STORIES: readonly (readonly [string, Story])[] = [
       maxRows: 65_536,
     },
   ],
+  ...[60, 1400].map((keys): [string, Story] => [
+    `loaded rows of ${keys} keys, right side first`,
+    {
+      query: { types: [[int32, utf8], LOADED], keys: 1, how: "full", buildFirst: true, loaded: [true, true] },
+      tables: [
+        table(900, [(row) => (row % 7 === 3 ? null : BigInt(row % 1100)), (row) => `left ${row}`]),
+        loadedRows(1400, keys),
+      ],
+      feeds: RIGHT_FIRST,
+      maxRows: 65_536,
+    },
+  ]),
+  [
+    "loaded rows of texts, both sides open",
+    {
+      query: {
+        types: [
+          [utf8, ...LOADED],
+          [utf8, ...LOADED],
+        ],
+        keys: 1,
+        how: "left",
+        residual: [2, 2],
+        loaded: [true, true],
+        kept: true,
+      },
+      tables: [0, 1].map((salt) => [
+        Array.from({ length: 300 }, (_, row) => `key ${(row * 7 + salt) % 170}`),
+        ...loadedRows(300, 300),
+      ]) as unknown as [Table, Table],
+      feeds: BOTH,
+      maxRows: 65_536,
+    },
+  ],
   [
     "a long text among many",
     {
@@ -530,6 +577,9 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
         }
       });
     };
+    const loaded = tables.map((one, port) =>
+      query.loaded?.[port] ? retries.again(() => loadedTable(kernel, query.types[port as 0 | 1], one)) : null,
+    );
     const operator = again(() => openJoin(kernel, query));
     const rows: Value[][] = [];
     const at = [0, 0];
@@ -556,8 +606,10 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
     let pushes = 0;
     const push = (port: 0 | 1, count: number) => {
       const until = Math.min(tables[port][0]!.length, at[port]! + count);
-      const batch = batchFrom(story, pushes++, port, at[port]!, until);
-      again(() => operator.push(batch, 0, undefined, 0, port));
+      const from = at[port]!;
+      const lies = loaded[port]?.batches[0];
+      const batch = lies ?? batchFrom(story, pushes++, port, from, until);
+      again(() => operator.push(batch, lies ? from : 0, until - from, 0, port));
       at[port] = until;
       drain();
       if (disorder === undefined) return;
@@ -580,6 +632,7 @@ describe.each(BUILDS.slice(0, 1))("joins while allocations fail, %s build", asyn
     } finally {
       for (const batch of kept) batch.free();
       operator.destroy();
+      for (const table of loaded) table?.free();
     }
   }
 

@@ -81,7 +81,7 @@ import {
   joinProgram,
   joinStore,
 } from "./join-state";
-import { joinWindow } from "./join-window";
+import { joinWindow, joinWindowsMake } from "./join-window";
 import { Operator } from "./operator";
 
 /** Rows of the other side that are written together. */
@@ -121,7 +121,7 @@ export function joinHandOut(self: Join, out: usize, from: u32, rows: u32): void 
 /** Writes the rows that leave because of the batch that the port's program is bound to. */
 export function joinPushDirect(context: usize, operator: usize, self: Join, port: u32, rows: u32): i32 {
   const program = joinProgram(self, port);
-  if (!joinDirectReserve(self, port, program, rows)) return failMemory(context, 0);
+  if (!joinWindowsMake(self) || !joinDirectReserve(self, port, program, rows)) return failMemory(context, 0);
   const packs = ASC_FEATURE_SIMD && !joinIsNullAware(self);
   programLeavesTexts(program, packs && leavesTexts(self, port, program));
   const status = writeRows(context, operator, self, port, program, rows, packs);
@@ -343,11 +343,17 @@ function wholeColumn(builder: Builder, program: usize, output: u32): usize {
   return at == 0 || programValidity(program, output) != 0 ? 0 : at;
 }
 
+/** Whether a key is of plain texts. */
+export function joinHasTextKey(self: Join, program: usize): bool {
+  for (let key: u32 = 0; key < self.keyCount; key++) {
+    if (programOutputType(program, key) == <u32>Type.BYTES && programOutputDictionary(program, key) == 0) return true;
+  }
+  return false;
+}
+
 /** Whether nobody reads a view of the push's plain texts: no key is one, and columns of them are written all at once. */
 function leavesTexts(self: Join, port: u32, program: usize): bool {
-  for (let key: u32 = 0; key < self.keyCount; key++) {
-    if (programOutputType(program, key) == <u32>Type.BYTES && programOutputDictionary(program, key) == 0) return false;
-  }
+  if (joinHasTextKey(self, program)) return false;
   for (let index: u32 = 0; index < self.columnCount; index++) {
     const column = self.columns + <usize>index * 8;
     const builder = outputColumn(self.output, index);

@@ -108,7 +108,14 @@ class Fed {
   constructor(kernel: Kernel, one: JoinCase, marks: readonly [boolean, boolean] = [false, false]) {
     const { query } = one;
     const types = PORTS.map((port) => [...query.types[port], ...(marks[port] ? [bool] : [])]);
-    const whole = { ...query, types: types as [DataType[], DataType[]], matched: marks, keepOutputs: true };
+    const whole = {
+      ...query,
+      types: types as [DataType[], DataType[]],
+      matched: marks,
+      keepOutputs: true,
+      // Rows that can leave are copied.
+      loaded: undefined,
+    };
     this.operator = openJoin(kernel, whole);
     this.#kernel = kernel;
     this.#case = one;

@@ -18,7 +18,7 @@
 // order. All keys are read by each, and half of the time goes into that.
 
 import { KeyTier, Keys, NO_KEY, keysNumberKept, keysSpan } from "../join/keys";
-import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeRow } from "../join/store";
+import { CHUNK_MASK, CHUNK_SHIFT, Store, storeCell, storeColumn, storeNext, storeStride } from "../join/store";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionFree } from "../memory/region";
 import {
@@ -31,7 +31,7 @@ import {
   joinHeads,
   joinIndexed,
   joinIsSmall,
-  joinLinkRows,
+  joinLinkSome,
   joinLinksOnce,
   joinOf,
   joinReserveHeads,
@@ -98,12 +98,12 @@ function doPart(context: usize, self: Join, part: u32): void {
   const at = partAt(self.readying, part);
   if (load<u32>(at) != 0) return;
   const mark = scratchMark(context);
-  const numbers = scratchTake(context, (<usize>STEP) << 2);
+  const numbers = scratchTake(context, (<usize>STEP) << 3);
   store<u32>(at, linkPart(self, changetype<Readying>(self.readying), part, numbers) + 1);
   scratchReset(context, mark);
 }
 
-/** How many rows of a part have been linked; it stops where a row meets another. */
+/** How many rows of a part have been linked; it stops where a row meets another. `numbers`: two words of four bytes for each row of a step. */
 function linkPart(self: Join, readying: Readying, part: u32, numbers: usize): u32 {
   const port = readying.port;
   const kept = joinStore(self, port);
@@ -116,8 +116,10 @@ function linkPart(self: Join, readying: Readying, part: u32, numbers: usize): u3
     const count = min<u32>(end - row, STEP);
     const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
     const validity = column.nullable ? bits + <usize>((row & CHUNK_MASK) >> 3) : 0;
-    keysNumberKept(keys, storeRow(kept, row) + <usize>column.offset, kept.rowBytes, validity, count, numbers);
-    if (joinLinkRows(self, port, row, count, numbers) != 0 && !once) readying.met = 1;
+    keysNumberKept(keys, storeCell(kept, column, row), storeStride(kept, column), validity, count, numbers);
+    // Where no row has a link so far, none will that counts.
+    const links = kept.nextBytes != 0 ? storeNext(kept, row) : numbers + ((<usize>STEP) << 2);
+    if (joinLinkSome(self, port, row, count, numbers, links) != 0 && !once) readying.met = 1;
     linked += numbered(numbers, count);
   }
   return linked;

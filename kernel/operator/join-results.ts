@@ -67,7 +67,7 @@ import {
 import { joinSettle } from "./join-range";
 import { joinReadyDrop, joinReadyEnd } from "./join-ready";
 import { timeAdvance } from "./join-time";
-import { joinPairStep, joinWindowDrop, joinWindowFor } from "./join-window";
+import { joinPairStep, joinWindowDrop, joinWindowFor, joinWindowsMake } from "./join-window";
 import { joinPending } from "./join";
 import { Operator } from "./operator";
 
@@ -87,7 +87,7 @@ export function joinPull(context: usize, operator: usize, out: usize, maxRows: u
   }
   const most = min<u32>(maxRows, <u32>Abi.MORSEL_ROWS);
   if (!joinPending(operator)) return status(operator);
-  if (!joinFreshOutput(self, most)) return failMemory(context, 0);
+  if (!joinWindowsMake(self) || !joinFreshOutput(self, most)) return failMemory(context, 0);
   let rows: u32 = 0;
   let patience: u32 = joinIsSmall(self) ? 1 : FRUITLESS_STEPS;
   while (rows < most) {

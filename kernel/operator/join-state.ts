@@ -11,8 +11,19 @@
 
 import { JoinFault, JoinFlag, JoinType } from "../abi/operator";
 import { KeyTier, Keys, NO_KEY, keysAssignKept, keysDense, keysHash, keysLooked, keysReserveKept, keysSpan } from "../join/keys";
-import { CHUNK_MASK, CHUNK_SHIFT, Store, storeColumn, storeIsNull, storeNext, storeRow } from "../join/store";
+import {
+  CHUNK_MASK,
+  CHUNK_SHIFT,
+  Store,
+  storeCell,
+  storeColumn,
+  storeIsNull,
+  storeLink,
+  storeNext,
+  storeStride,
+} from "../join/store";
 import { regrow } from "../column/builder";
+import { copyBytes } from "../memory/copy";
 import { OPERATOR_BODY } from "./operator";
 
 /** Rows, or pairs of rows, that are found and handed on together. */
@@ -203,6 +214,11 @@ export function joinDuplicates(self: Join, port: u32): bool {
   return (port == 0 ? self.duplicates0 : self.duplicates1) != 0;
 }
 
+/** Whether rows of the port come from where they can be lent (lent.ts). */
+export function joinIsLoaded(self: Join, port: u32): bool {
+  return (self.flags & (port == 0 ? <u32>JoinFlag.LOADED_LEFT : <u32>JoinFlag.LOADED_RIGHT)) != 0;
+}
+
 /** Whether rows of the port leave padded with nulls when nothing matches them. */
 export function joinPreserves(self: Join, port: u32): bool {
   if (self.type == <u32>JoinType.FULL) return true;
@@ -300,51 +316,79 @@ export function joinReserveHeads(self: Join, port: u32, count: u32): bool {
   return true;
 }
 
-/** Puts rows `first` to `first + count` of a side, whose key numbers are at `numbers`, into their chains. */
-export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers: usize): void {
-  const duplicates = joinLinkRows(self, port, first, count, numbers);
-  if (port == 0) {
-    self.indexed0 = first + count;
-    if (duplicates) self.duplicates0 = 1;
-  } else {
-    self.indexed1 = first + count;
-    if (duplicates) self.duplicates1 = 1;
-  }
-}
-
 /** Of rows that only tell whether a key is there, the first does. */
 export function joinLinksOnce(self: Join, port: u32): bool {
   return port == 1 && joinFilters(self) && self.residual == 0;
 }
 
-/** The same, but that they do not count as indexed yet: not 0 where a key had a row. */
-export function joinLinkRows(self: Join, port: u32, first: u32, count: u32, numbers: usize): u32 {
-  const heads = joinHeads(self, port);
+/**
+ * Puts rows `first` to `first + count` of a side, whose key numbers are at `numbers`, into their chains. A store without
+ * links gets them when a key has its second row; false when there is no memory for them: the rows before are in chains then.
+ */
+export function joinLink(self: Join, port: u32, first: u32, count: u32, numbers: usize): bool {
   const kept = joinStore(self, port);
-  const once = joinLinksOnce(self, port);
   let duplicates: u32 = 0;
-  const large = joinHeadCount(self, port) > MANY_HEADS;
   for (let done: u32 = 0; done < count; ) {
     const some = min<u32>(min<u32>(count - done, STEP), CHUNK_MASK + 1 - ((first + done) & CHUNK_MASK));
-    // Each of these may be a miss, and more of them are on their way at once while nothing is done with what they find.
-    if (large) self.touched = touch(heads, numbers + ((<usize>done) << 2), some);
-    let link = storeNext(kept, first + done);
-    for (let row: u32 = 0; row < some; row++) {
-      const number = load<u32>(numbers + ((<usize>(done + row)) << 2));
-      if (number != NO_KEY) {
-        const head = heads + ((<usize>number) << 2);
-        const before = load<u32>(head);
-        if (before == 0 || !once) {
-          store<u32>(link, before);
-          store<u32>(head, first + done + row + 1);
-          duplicates |= before;
-        }
+    const listed = numbers + ((<usize>done) << 2);
+    const isLinked = kept.nextBytes != 0;
+    // Nothing is being gathered now.
+    const links = isLinked ? storeNext(kept, first + done) : self.cells;
+    duplicates |= joinLinkSome(self, port, first + done, some, listed, links);
+    if (duplicates != 0 && !isLinked) {
+      if (!storeLink(kept)) {
+        unlink(joinHeads(self, port), listed, some, links);
+        setIndexed(self, port, first + done, false);
+        return false;
       }
-      link += 4;
+      copyBytes(storeNext(kept, first + done), links, (<usize>some) << 2);
     }
     done += some;
   }
+  setIndexed(self, port, first + count, duplicates != 0);
+  return true;
+}
+
+/** The same of a step's rows of one chunk at most, whose links are written to `links`; they do not count as indexed yet. Not 0 where a key had a row. */
+export function joinLinkSome(self: Join, port: u32, first: u32, count: u32, numbers: usize, links: usize): u32 {
+  const heads = joinHeads(self, port);
+  const once = joinLinksOnce(self, port);
+  let duplicates: u32 = 0;
+  // Each of these may be a miss, and more of them are on their way at once while nothing is done with what they find.
+  if (joinHeadCount(self, port) > MANY_HEADS) self.touched = touch(heads, numbers, count);
+  for (let row: u32 = 0; row < count; row++) {
+    const number = load<u32>(numbers + ((<usize>row) << 2));
+    if (number != NO_KEY) {
+      const head = heads + ((<usize>number) << 2);
+      const before = load<u32>(head);
+      if (before == 0 || !once) {
+        store<u32>(links, before);
+        store<u32>(head, first + row + 1);
+        duplicates |= before;
+      }
+    }
+    links += 4;
+  }
   return duplicates;
+}
+
+/** Takes rows out of their chains again, the last one first: what each has been put before is at `links`. */
+function unlink(heads: usize, numbers: usize, count: u32, links: usize): void {
+  for (let at: usize = (<usize>count) << 2; at != 0; ) {
+    at -= 4;
+    const number = load<u32>(numbers + at);
+    if (number != NO_KEY) store<u32>(heads + ((<usize>number) << 2), load<u32>(links + at));
+  }
+}
+
+function setIndexed(self: Join, port: u32, rows: u32, duplicates: bool): void {
+  if (port == 0) {
+    self.indexed0 = rows;
+    if (duplicates) self.duplicates0 = 1;
+  } else {
+    self.indexed1 = rows;
+    if (duplicates) self.duplicates1 = 1;
+  }
 }
 
 /** Where the next row of the other side goes that a push has found and not written yet. */
@@ -394,10 +438,9 @@ export function joinIndexSome(self: Join, port: u32): bool {
     if (keys.tier == <u32>KeyTier.HASH && !keysReserveKept(keys, count)) return false;
     const bits: usize = load<u32>(column.validity + ((<usize>(row >> CHUNK_SHIFT)) << 2));
     const validity = column.nullable ? bits + <usize>((row & CHUNK_MASK) >> 3) : 0;
-    const cells = storeRow(kept, row) + <usize>column.offset;
-    if (!keysAssignKept(keys, cells, kept.rowBytes, validity, count, self.numbers)) return false;
+    if (!keysAssignKept(keys, storeCell(kept, column, row), storeStride(kept, column), validity, count, self.numbers)) return false;
     if (!joinReserveHeads(self, port, keysSpan(keys))) return false;
-    joinLink(self, port, row, count, self.numbers);
+    if (!joinLink(self, port, row, count, self.numbers)) return false;
   }
   return true;
 }

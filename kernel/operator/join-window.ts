@@ -3,7 +3,7 @@
 // Where that side is large each of its rows is a walk of the page tables of its own, unless many are fetched at once. A
 // push whose rows find one row at most brings them by itself (join-direct.ts). Pairs of two open sides, or of keys that
 // have several rows, are found in steps: with a window, steps of as many rows as it takes. Two streams of 5 million rows,
-// each key once a side: 0.9 of the time.
+// each key once a side: 0.9 of the time. Rows of a side whose columns are lent are read by way of copies whatever finds them.
 
 import { JoinFault } from "../abi/operator";
 import { outputRegion } from "../column/builder";
@@ -20,7 +20,8 @@ export function joinWindow(self: Join, port: u32): usize {
   const kept = joinStore(self, side);
   const always = (self.fault & <u32>JoinFault.COPY_ROWS) != 0;
   const least: u64 = always ? 1 : LARGE_STORE;
-  if (<u64>kept.rows * <u64>kept.rowBytes < least || !takesFrom(self, side)) return 0;
+  const small = <u64>kept.rows * <u64>kept.rowBytes < least || !takesFrom(self, side);
+  if (kept.rows == 0 || (small && kept.lent == 0)) return 0;
   let window = joinWindowOf(self, side);
   if (window == 0) {
     window = windowCreate(outputRegion(self.output), kept, STEP, always);
@@ -31,6 +32,15 @@ export function joinWindow(self: Join, port: u32): usize {
   return window;
 }
 
+/** Makes the windows that rows of lent columns are read through. False when out of memory. */
+export function joinWindowsMake(self: Join): bool {
+  for (let side: u32 = 0; side < 2; side++) {
+    const kept = joinStore(self, side);
+    if (kept.lent != 0 && kept.rows != 0 && joinWindow(self, 1 - side) == 0) return false;
+  }
+  return true;
+}
+
 /** The window that a side has, or 0. */
 // @ts-ignore: decorator
 @inline
@@ -38,8 +48,12 @@ function joinWindowOf(self: Join, side: u32): usize {
   return side == 0 ? self.window0 : self.window1;
 }
 
-/** The window for so many listed rows of a side; 0 where they are few, those of the push at hand, or, not in pairs, in order. */
+/**
+ * The window for so many listed rows of a side; 0 where no column is lent and they are few, those of the push at hand, or,
+ * not in pairs, in order.
+ */
 export function joinWindowFor(self: Join, side: u32, rows: u32): usize {
+  if (joinStore(self, side).lent != 0) return joinWindowOf(self, side);
   const always = (self.fault & <u32>JoinFault.COPY_ROWS) != 0;
   if (self.sides != 3 || side == self.port || (rows < FEW_ROWS && !always)) return 0;
   return joinWindowOf(self, side);

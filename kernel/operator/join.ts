@@ -9,7 +9,7 @@
 
 import { Abi, Batch, Type } from "../abi/layout";
 import { JoinColumn, JoinConfig, JoinFlag, JoinTime, JoinType } from "../abi/operator";
-import { Status } from "../abi/status";
+import { Reason, Status } from "../abi/status";
 import { bitmapGet } from "../column/bitmap";
 import { outputColumn, outputCreate, regrow } from "../column/builder";
 import { PACK_TABLE_SIZE, packTable } from "../column/pack";
@@ -17,6 +17,7 @@ import { Vector } from "../column/vector";
 import {
   programBind,
   programCreate,
+  programLeavesTexts,
   programOutput,
   programOutputType,
   programOutputs,
@@ -41,8 +42,10 @@ import {
 } from "../join/keys";
 import { CODE_LINKS_SIZE } from "../join/code-links";
 import { WINDOW_ROWS } from "../join/gather-rows";
+import { lentChoose, lentFits, lentTakesTexts, lentTake } from "../join/lent";
 import {
   Coded,
+  NOWHERE,
   STORE_SIZE,
   Store,
   storeAppend,
@@ -52,11 +55,12 @@ import {
   storeInit,
   storeIsNull,
   storeLayout,
+  storeLink,
   storeMatched,
   storeReserve,
   storeRow,
 } from "../join/store";
-import { failMemory, refuseConfig } from "../memory/context";
+import { fail, failMemory, refuseConfig } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { asOfIsDirect, asOfPush } from "./join-asof-direct";
 import {
@@ -70,7 +74,7 @@ import {
   changesOf,
   changesPush,
 } from "./join-changes";
-import { joinIsDirect, joinPushDirect } from "./join-direct";
+import { joinHasTextKey, joinIsDirect, joinPushDirect } from "./join-direct";
 import { joinTighten } from "./join-range";
 import {
   Join,
@@ -83,8 +87,10 @@ import {
   joinFilters,
   joinIndexSome,
   joinIndexed,
+  joinIsLoaded,
   joinIsMarked,
   joinIsNullAware,
+  joinIsSmall,
   joinLink,
   joinOf,
   joinPreserves,
@@ -103,6 +109,7 @@ const NO_COLUMN: u32 = 0xffffffff;
 const LEAVE_BYTES: usize = (<usize>Abi.MORSEL_ROWS) >> 3;
 /** Of the most rows that are listed at once. */
 const MISSING_BYTES: usize = (<usize>WINDOW_ROWS + <usize>STEP) >> 3;
+const LOADED: u32 = <u32>JoinFlag.LOADED_LEFT | <u32>JoinFlag.LOADED_RIGHT;
 const MATCHED: u32 = <u32>JoinFlag.MATCHED_LEFT | <u32>JoinFlag.MATCHED_RIGHT;
 
 /** Reads the configuration (abi/operator.ts, JoinConfig); false with the error recorded. */
@@ -132,7 +139,9 @@ export function joinCreate(context: usize, operator: usize, config: usize, lengt
   const kinds = load<u32>(config, <usize>JoinConfig.KINDS);
   if (!changesAreSound(self, config) || (changesAreAsked(self, kinds) && mode != <u32>JoinTime.NONE)) return refuseConfig(context);
   const plain = mode == <u32>JoinTime.NONE && !changesAreAsked(self, kinds);
-  if (!plain && (self.flags & (<u32>JoinFlag.KEEP_OUTPUTS | MATCHED)) != 0) return refuseConfig(context);
+  if (!plain && (self.flags & (<u32>JoinFlag.KEEP_OUTPUTS | MATCHED | LOADED)) != 0) return refuseConfig(context);
+  const leaves = (self.flags & (<u32>JoinFlag.KEEP_OUTPUTS | MATCHED)) != 0;
+  if (leaves && (self.flags & LOADED) != 0) return refuseConfig(context);
   if (!areMarks(self, 0) || !areMarks(self, 1)) return refuseConfig(context);
   const columns = config + <usize>JoinConfig.SIZE;
   const count = load<u32>(config, <usize>JoinConfig.OUTPUTS);
@@ -321,6 +330,7 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
       column.type = programOutputType(joinProgram(self, port), output);
     }
     storeLayout(joinStore(self, port));
+    if (self.time == 0 && self.changes == 0) chooseSlabs(self, port, waits);
     // Joins by time, and those that follow changes, lay kept rows out anew, texts and all.
     const coded = self.codes != 0 ? <u32>Coded.ALL : <u32>Coded.FEW;
     joinStore(self, port).codes = self.time == 0 && self.changes == 0 ? coded : <u32>Coded.NONE;
@@ -329,6 +339,15 @@ function makeStores(self: Join, operator: usize, region: usize, columns: usize, 
   self.keyColumn0 = storedAs(joinStore(self, 0), 0);
   self.keyColumn1 = storedAs(joinStore(self, 1), 0);
   return true;
+}
+
+/** Of what rows need besides their columns only what somebody reads: whether they were matched, and at once, links. */
+function chooseSlabs(self: Join, port: u32, waits: bool): void {
+  const kept = joinStore(self, port);
+  const filters = joinFilters(self);
+  const marks = filters || joinPreserves(self, port) || (self.flags & <u32>JoinFlag.KEEP_OUTPUTS) != 0;
+  kept.matchedBytes = marks ? 1 : 0;
+  kept.nextBytes = waits && !filters && !joinIsSmall(self) ? 0 : 4;
 }
 
 /** The column of a store that holds an output of the side's program. */
@@ -417,9 +436,13 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   const numbers = regrow(operator, self.numbers, 0, (<usize>rows) << 2);
   if (numbers == 0) return failMemory(context, 0);
   self.numbers = numbers;
-  if (!storeReserve(kept, program, rows)) return failMemory(context, 0);
-  if (keeps && !joinWaits(self) && !keysReserve(changetype<Keys>(self.keys), program, rows)) return failMemory(context, 0);
   const first = kept.rows;
+  if (keeps && kept.capacity == 0 && joinIsLoaded(self, port)) lentChoose(kept, program, spareKey(self, port));
+  if (!lentFits(kept, program, first)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
+  if (!storeReserve(kept, program, rows)) return failMemory(context, 0);
+  if (keeps && !joinWaits(self) && !storeLink(kept)) return failMemory(context, 0);
+  if (keeps && !joinWaits(self) && !keysReserve(changetype<Keys>(self.keys), program, rows)) return failMemory(context, 0);
+  programLeavesTexts(program, lentTakesTexts(kept, program) && !joinHasTextKey(self, program));
   const looks = port == 1 && joinIsNullAware(self);
   let nulls = false;
   let selected: u32 = 0;
@@ -432,12 +455,14 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
     if (looks) nulls = nulls || hasNull(changetype<Vector>(programOutput(program, 0)), count);
     selected += count;
   }
+  lentTake(kept, program, first, selected);
   if (looks && selected != 0) self.some1 = 1;
   if (nulls) self.nulls1 = 1;
   storeCommit(kept, selected);
   if (joinIsMarked(self, port)) takeMarks(kept, storedAs(kept, programOutputs(program) - 1), first, selected);
   changetype<Operator>(operator).rowsSelected += selected;
   if (keeps && joinWaits(self)) return Status.NEED_INPUT;
+  // It has its links.
   if (keeps) joinLink(self, port, first, selected, self.numbers);
   if (selected == 0 || (keeps && joinStore(self, 1 - port).rows == 0)) return Status.NEED_INPUT;
   self.phase = Phase.PAIRS;
@@ -447,6 +472,17 @@ function pushBatch(context: usize, operator: usize, port: u32, batch: usize): i3
   self.at = 0;
   self.chain = 0;
   return Status.HAS_MORE;
+}
+
+/** The store column of a port's key, where only a waiting index reads it; else NOWHERE. */
+function spareKey(self: Join, port: u32): u32 {
+  const key = port == 0 ? self.keyColumn0 : self.keyColumn1;
+  let read = !joinWaits(self);
+  for (let index: u32 = 0; index < self.columnCount + self.residualCount; index++) {
+    const column = self.columns + <usize>index * 8;
+    if (load<u32>(column) == port && load<u32>(column, 4) == key) read = true;
+  }
+  return read ? NOWHERE : key;
 }
 
 /** Rows whose column `index` is true, and not null, have had a match. */

@@ -5,7 +5,7 @@ import { encodeJoinConfig, type JoinTimeSpec } from "../../bindings/ts/kernel/co
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import type { ResidentBatch } from "../../bindings/ts/kernel/resident.js";
+import type { ResidentBatch, ResidentTable } from "../../bindings/ts/kernel/resident.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import {
   type DataType,
@@ -66,6 +66,8 @@ export interface JoinQuery {
   readonly keepOutputs?: boolean | undefined;
   /** Per side whether its last column is a bool that tells which rows have had a match before; the twin knows no such rows. */
   readonly matched?: readonly [boolean, boolean] | undefined;
+  /** Per side whether its rows lie in a loaded table. */
+  readonly loaded?: readonly [boolean, boolean] | undefined;
   readonly faults?: number | undefined;
 }
 
@@ -126,6 +128,7 @@ export function openJoin(kernel: Kernel, query: JoinQuery): Operator {
       corrects: query.corrects,
       keepOutputs: query.keepOutputs,
       matched: query.matched,
+      loaded: query.loaded,
       faults: query.faults,
     }),
     columns: left.map((_, i) => i),
@@ -152,6 +155,9 @@ export function* runJoin(
 ): Generator<BatchData> {
   const at = [0, 0];
   const ended = [false, false];
+  const loaded = tables.map((table, port) =>
+    query.loaded?.[port] ? loadedTable(operator.kernel, query.types[port as 0 | 1], table) : null,
+  );
   let step = 0;
   const kept: ResidentBatch[] = [];
   function* drain() {
@@ -173,14 +179,20 @@ export function* runJoin(
       return;
     }
     const end = Math.min(table[0]?.length ?? 0, at[port]! + Math.max(rows, 0));
-    const batch = batchOf(
-      query.types[port as 0 | 1],
-      slice(table, at[port]!, end),
-      step % 9,
-      step++ % 2 === 1,
-    );
+    const start = at[port]!;
     at[port] = end;
-    if (operator.push(batch, 0, undefined, 0, port) === Status.HAS_MORE) yield* drain();
+    const lies = loaded[port]!;
+    const status =
+      lies !== null
+        ? operator.push(lies.batches[0]!, start, end - start, 0, port)
+        : operator.push(
+            batchOf(query.types[port as 0 | 1], slice(table, start, end), step % 9, step++ % 2 === 1),
+            0,
+            undefined,
+            0,
+            port,
+          );
+    if (status === Status.HAS_MORE) yield* drain();
   }
   for (const one of feeds) yield* feed(one);
   for (const port of [1, 0]) {
@@ -191,6 +203,14 @@ export function* runJoin(
     yield batch.toHost();
     batch.free();
   }
+  for (const table of loaded) table?.free();
+}
+
+/** A table in kernel memory that outlasts its operators. */
+export function loadedTable(kernel: Kernel, types: readonly DataType[], table: Table): ResidentTable {
+  const loaded = kernel.load([batchOf(types, table, 3, true)]);
+  for (const batch of loaded.batches) batch.outlive();
+  return loaded;
 }
 
 export function expectedJoin(query: JoinQuery, tables: readonly [Table, Table]): Value[][] {
@@ -307,6 +327,7 @@ export function joinCases(most: number): fc.Arbitrary<JoinCase> {
               nullsEqual: fc.boolean(),
               buildFirst: fc.boolean(),
               kept: fc.boolean(),
+              loaded: fc.tuple(fc.boolean(), fc.boolean()),
               residual: fc.option(fc.constant([keys.length, keys.length] as const), {
                 nil: undefined,
                 freq: 2,

@@ -491,6 +491,8 @@ export interface JoinConfigSpec {
   readonly keepOutputs?: boolean | undefined;
   /** Per side whether its program's last output tells of a row that it has had a match before. */
   readonly matched?: readonly [boolean, boolean] | undefined;
+  /** Per side whether its rows lie in a loaded table, where batches begin at multiples of 65,536 rows, which outlasts the join. */
+  readonly loaded?: readonly [boolean, boolean] | undefined;
   /** Fault switches for tests. */
   readonly faults?: JoinFault | undefined;
 }
@@ -533,6 +535,8 @@ export function encodeJoinConfig(spec: JoinConfigSpec): Uint8Array {
     (spec.keepOutputs ? JoinFlag.KEEP_OUTPUTS : JoinFlag.NONE) |
     (spec.matched?.[0] ? JoinFlag.MATCHED_LEFT : JoinFlag.NONE) |
     (spec.matched?.[1] ? JoinFlag.MATCHED_RIGHT : JoinFlag.NONE) |
+    (spec.loaded?.[0] ? JoinFlag.LOADED_LEFT : JoinFlag.NONE) |
+    (spec.loaded?.[1] ? JoinFlag.LOADED_RIGHT : JoinFlag.NONE) |
     timeFlags(spec.time);
   const set = (field: JoinConfig, value: number) => view.setUint32(field, value, true);
   set(JoinConfig.VERSION, Abi.VERSION);

@@ -701,7 +701,8 @@ export class Engine {
         return { bound: ownBound(clock, chain), column: clock.column, passed };
       });
       const sizes = sources.map(({ rows }) => rows);
-      const made = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing, sizes });
+      const loaded = sources.map(({ isLoaded }) => isLoaded);
+      const made = new Pipeline(kernel, physical, { ...options, spill: this.#spill, timing, sizes, loaded });
       pipeline = made;
       this.#pipelines.add(made);
       const readers = sources.map((source, index) => {
@@ -843,7 +844,7 @@ function owned(
   return { table: new KernelTable(schema, batches, release), operators };
 }
 
-interface OpenOptions extends Omit<PipelineOptions, "timing" | "sizes" | "spill"> {
+interface OpenOptions extends Omit<PipelineOptions, "timing" | "sizes" | "loaded" | "spill"> {
   /** Of a stream; null where the whole result is collected. */
   readonly emit: "onClose" | "onUpdate" | null;
   readonly watermarks: Readonly<Record<string, WatermarkOptions>>;

@@ -37,6 +37,8 @@ import type { LateRows } from "./window-step.js";
 const PULL_BYTES = 2 ** 28;
 const ALL_ROWS = 2 ** 32 - 1;
 const ALL_BYTES = 2 ** 31 - 1;
+/** Rows of a loaded side from which on memory for copies of them counts. */
+const LEAST_LENT = 2 ** 18;
 const FIRST_TICK = -(2n ** 63n);
 
 export interface JoinStepOptions {
@@ -54,6 +56,8 @@ export interface JoinStepOptions {
   readonly late: LateRows | null;
   /** Makes room when memory runs out; null where nothing can. */
   readonly relief: Relief | null;
+  /** Per side its rows, if they lie in a loaded table, and are pushed by full morsels; else 0. */
+  readonly loaded: readonly [number, number];
 }
 
 export class JoinStep extends OperatorStep implements Spillable {
@@ -93,10 +97,11 @@ export class JoinStep extends OperatorStep implements Spillable {
   constructor(
     kernel: Kernel,
     stage: JoinStage,
-    { batchRows, inTurn, keepResults = false, pool, passes, late, relief }: JoinStepOptions,
+    { batchRows, inTurn, keepResults = false, pool, passes, late, relief, loaded }: JoinStepOptions,
   ) {
     const { config, left, right, residual, schema } = stage;
     const spills = relief !== null && inTurn && joinSpills(stage);
+    const lends = inTurn && !spills && stage.time === null && stage.changes === null;
     const create = () =>
       kernel.operator({
         kind: OperatorKind.JOIN,
@@ -106,6 +111,7 @@ export class JoinStep extends OperatorStep implements Spillable {
           keepResults,
           keepCodes: keepResults && stage.changes === null,
           keepOutputs: spills,
+          loaded: [lends && loaded[0] >= LEAST_LENT, lends && loaded[1] >= LEAST_LENT],
         }),
         columns: left.columns,
         instruction: (index) => left.instructions[index],

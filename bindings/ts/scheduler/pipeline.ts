@@ -85,11 +85,13 @@ export interface Timing {
 }
 
 export type PipelineOptions = Omit<WindowStepOptions, "bound" | "relief"> &
-  Omit<JoinStepOptions, "passes" | "relief"> & {
+  Omit<JoinStepOptions, "passes" | "relief" | "loaded"> & {
     /** By the number of the source; null, or left out, for those without watermarks. */
     readonly timing: readonly (Timing | null)[];
     /** Rows of each source; null where nobody knows. */
     readonly sizes: readonly (number | null)[];
+    /** Whether each is a loaded table, whose every morsel is full but the last. */
+    readonly loaded: readonly boolean[];
     /** Measures the run; null where nobody profiles. */
     readonly probe: Probe | null;
     /**
@@ -167,17 +169,15 @@ export class Pipeline {
       join: join === null ? null : { ...join, stage: new Stage(this.#kernel) },
     };
     this.#chains.push(chain);
-    const timing = options.timing[this.#chains.length - 1] ?? null;
+    const source = knownOf(options, this.#chains.length - 1);
     // The chain that is built next.
-    const right = () => options.timing[this.#chains.length] ?? null;
-    const rows = options.sizes[this.#chains.length - 1] ?? null;
+    const right = () => knownOf(options, this.#chains.length);
     for (const { step, stages } of stepsOf(
       this.#kernel,
       plan.stages,
       options,
-      timing,
+      source,
       right,
-      rows,
       join === null,
     )) {
       const [stage] = stages as [PhysicalStage];
@@ -462,20 +462,34 @@ function finishAll(operators: readonly Operator[]): ResidentBatch[] {
   return batches;
 }
 
+/** What is known of a source before it is read. */
+interface Known {
+  readonly timing: Timing | null;
+  readonly rows: number | null;
+  readonly isLoaded: boolean;
+}
+
+function knownOf({ timing, sizes, loaded }: StepOptions, source: number): Known {
+  return {
+    timing: timing[source] ?? null,
+    rows: sizes[source] ?? null,
+    isLoaded: loaded[source] ?? false,
+  };
+}
+
 function* stepsOf(
   kernel: Kernel,
   stages: readonly PhysicalStage[],
   options: StepOptions,
-  source: Timing | null,
-  right: () => Timing | null,
-  rows: number | null,
+  source: Known,
+  right: () => Known,
   isResult: boolean,
 ): Generator<{ step: Step; stages: readonly PhysicalStage[] }> {
-  const bound = source?.bound ?? null;
+  const bound = source.timing?.bound ?? null;
   // What gives results as rows come would keep those of a stream back; grouping sets are faster together.
   const prompt = options.inTurn ? options : { ...options, pool: null };
   // Null behind a join that watermarks do not pass.
-  let timing = source;
+  let { timing } = source;
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
@@ -485,7 +499,7 @@ function* stepsOf(
     // What does not stay where it was made is loaded as it comes.
     const isLoaded = keepsResults && options.relief === null && isPlain(stage.schema);
     if (stage.kind === "aggregate") {
-      const told = index === 0 ? expecting(stage, rows) : stage;
+      const told = index === 0 ? expecting(stage, source.rows) : stage;
       const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults });
       if (lends) step.operator.lendResults();
       yield { ...alone, step };
@@ -498,14 +512,19 @@ function* stepsOf(
     } else if (stage.kind === "over")
       yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
     else if (stage.kind === "union")
-      yield { ...alone, step: new UnionStep(stage.schema, isTimedUnion(stage, timing, right())) };
+      yield { ...alone, step: new UnionStep(stage.schema, isTimedUnion(stage, timing, right().timing)) };
     else if (stage.kind === "join") {
       // Results that stay where they are made stay when rows leave for files, too, and would be in their way.
       const mayLeave = options.relief !== null && options.inTurn && joinSpills(stage);
       const keepResults = keepsResults && !mayLeave;
       const passes = timing?.passed.has(stage) ?? false;
       if (stage.time === null && !passes) timing = null;
-      yield { ...alone, step: new JoinStep(kernel, stage, { ...prompt, keepResults, passes }) };
+      const loadedRows = ({ isLoaded, rows }: Known) => (isLoaded && rows !== null ? rows : 0);
+      const loaded = [
+        index === 0 ? loadedRows(source) : 0,
+        stage.input.stages.length === 0 ? loadedRows(right()) : 0,
+      ] as const;
+      yield { ...alone, step: new JoinStep(kernel, stage, { ...prompt, keepResults, passes, loaded }) };
     } else if (stage.kind === "limit" && stage.ordered) yield { ...alone, step: new SliceStep(stage) };
     else {
       const order = orderAt(stages, index, timing !== null);

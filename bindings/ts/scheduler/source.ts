@@ -5,6 +5,7 @@
 // reads; each schema is looked at once, and a batch that lacks such a column or has it with another type is
 // an error.
 
+import { Abi } from "../../../kernel/abi/layout.js";
 import { fromArrow, fromRecordBatch, isArrow, isArrowBatch } from "../arrow/index.js";
 import type { InputBatch, Kernel, Stage } from "../kernel/index.js";
 import { type BatchData, type ColumnData, emptyBatch } from "../type/column.js";
@@ -29,6 +30,8 @@ export class Source {
   readonly rows: number | null;
   /** Whether all of it is there from the beginning: it is no stream. */
   readonly isTable: boolean;
+  /** Whether all of it is one loaded table, whose every morsel is full but the last. */
+  readonly isLoaded: boolean;
   readonly #stage: Stage;
   #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
   #needed: ReadonlySet<number> = new Set();
@@ -41,6 +44,9 @@ export class Source {
     this.schema = schema;
     this.isTable = opened.isTable;
     this.rows = opened.schema === null ? null : opened.first.reduce((sum, item) => sum + rowsOf(item), 0);
+    const [first] = opened.first;
+    this.isLoaded =
+      opened.isTable && first instanceof KernelTable && first.beginsAtMultiplesOf(Abi.MORSEL_ROWS);
     this.#stage = stage;
     this.#items = opened.rest;
     this.#first = opened.first;

@@ -24,6 +24,11 @@ export class KernelTable {
     for (const batch of batches) batch.outlive();
   }
 
+  /** @internal Whether each batch begins at a multiple of `rows` rows. */
+  beginsAtMultiplesOf(rows: number): boolean {
+    return this.#batches.slice(0, -1).every((batch) => batch.rows % rows === 0);
+  }
+
   /** @internal The batches, for whoever reads them until he calls `unpin`. */
   pin(): readonly InputBatch[] {
     this.#check();
