@@ -5,4 +5,4 @@ export { JobTrace, type JobTracer } from "./job-trace.js";
 export { type PoolFaults, RECORD_BYTES, SET_BYTES, WorkerPool, type WorkerStats } from "./pool.js";
 export { QueryWorkers } from "./query-workers.js";
 export { whyNoThreads } from "./spawn.js";
-export { PullOrder, type Task } from "./worker.js";
+export { PullOrder, PushRounds, type Task } from "./worker.js";

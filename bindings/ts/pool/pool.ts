@@ -12,7 +12,14 @@ import { WorkerError } from "../type/error.js";
 import { Job, JobWord, Spin, WorkerWord } from "./job.js";
 import { type JobTrace, TraceWord } from "./job-trace.js";
 import { coresOfHost, spawn, type Thread } from "./spawn.js";
-import { type FromWorker, PullOrder, RECORD_TEXT_BYTES, type Task, type WorkerLayout } from "./worker.js";
+import {
+  type FromWorker,
+  PullOrder,
+  PushRounds,
+  RECORD_TEXT_BYTES,
+  type Task,
+  type WorkerLayout,
+} from "./worker.js";
 
 /** What a worker has done since the engine was opened. */
 export interface WorkerStats {
@@ -60,6 +67,7 @@ export const LAYOUT: WorkerLayout = {
   textTypes: [Type.BYTES, Type.LARGE_BYTES],
   status: { OUT_OF_MEMORY: Status.OUT_OF_MEMORY, FAILED: Status.FAILED, HAS_MORE: Status.HAS_MORE },
   pull: PullOrder,
+  rounds: PushRounds,
   batchBytes: Batch.SIZE,
   setBytes: SET_BYTES,
   attach: ContextFlag.ATTACH,

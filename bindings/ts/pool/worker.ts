@@ -39,8 +39,8 @@ export type ToWorker =
 
 /** What is done with each value that a job offers. */
 export type Task =
-  /** The address of a morsel: it is pushed. */
-  | { readonly kind: "push" }
+  /** The address of a morsel: it is pushed, into an operator of its round where there are such (`PushRounds`), else 0. */
+  | { readonly kind: "push"; readonly rounds: number }
   /** The same, by the worker's projection into all aggregations of a list, one for each worker (kernel/operator/aggregate-together.ts). */
   | { readonly kind: "pushTogether"; readonly sets: readonly number[]; readonly count: number }
   /** The address of an order (u32 handle, batch, out, i32 status): the batch is pushed, and what comes of it pulled once. */
@@ -77,6 +77,18 @@ export const PullOrder = {
   SIZE: 32,
 } as const;
 
+/** Rounds of pushes, each with operators of its own: offsets of words. A round that has not begun has a FIRST beyond all. */
+export const PushRounds = {
+  /** u32 rounds so far. */
+  COUNT: 0,
+  /** For each round: */
+  ROUNDS: 8,
+  /** u32 number of its first morsel, */
+  FIRST: 0,
+  /** and for each worker u32 handle of an operator. */
+  HANDLES: 4,
+} as const;
+
 /** What a worker says. */
 export type FromWorker =
   | { readonly kind: "ready"; readonly context: number }
@@ -91,6 +103,7 @@ export interface WorkerLayout {
   readonly textTypes: readonly number[];
   readonly status: { readonly OUT_OF_MEMORY: number; readonly FAILED: number; readonly HAS_MORE: number };
   readonly pull: typeof PullOrder;
+  readonly rounds: typeof PushRounds;
   /** Bytes of a batch's description. */
   readonly batchBytes: number;
   /** Bytes of a set in a list of those that are pushed together. */
@@ -212,6 +225,17 @@ export function runWorker(port: WorkerPort): void {
     return status;
   }
 
+  /** The worker's operator for a morsel. */
+  function operatorIn(rounds: number, morsel: number, workers: number): number {
+    const { rounds: word } = layout;
+    const numbers = new DataView(memory.buffer);
+    const size = word.HANDLES + 4 * workers;
+    let at = rounds + word.ROUNDS + (numbers.getUint32(rounds + word.COUNT, true) - 1) * size;
+    // One may have begun since the morsel was claimed.
+    while (numbers.getUint32(at + word.FIRST, true) > morsel) at -= size;
+    return numbers.getUint32(at + word.HANDLES + 4 * worker, true);
+  }
+
   /** The status of the first call that fails, or the last one's. */
   function perform(task: Task, handle: number, value: number, isStopped: () => boolean): number {
     if (task.kind === "push") return exports.op_push(context, handle, 0, value);
@@ -279,7 +303,9 @@ export function runWorker(port: WorkerPort): void {
       const begin = performance.now();
       let status: number;
       try {
-        status = perform(task, handle, Atomics.load(words, addresses + (next % ring)) >>> 0, isStopped);
+        const inRounds = task.kind === "push" && task.rounds !== 0;
+        const operator = inRounds ? operatorIn(task.rounds, next, workers) : handle;
+        status = perform(task, operator, Atomics.load(words, addresses + (next % ring)) >>> 0, isStopped);
       } catch (error) {
         trapped = true;
         Atomics.store(words, job.TRAP, 1);

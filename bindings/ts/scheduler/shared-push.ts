@@ -8,7 +8,7 @@
 
 import { Abi } from "../../../kernel/abi/layout.js";
 import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
-import type { Job, QueryWorkers, Task } from "../pool/index.js";
+import { type Job, PushRounds, type QueryWorkers, type Task } from "../pool/index.js";
 import type { Schema } from "../type/data-type.js";
 import { SharedWork } from "./shared-work.js";
 
@@ -16,6 +16,9 @@ import { SharedWork } from "./shared-work.js";
 const RING = 64;
 /** Morsels that are copied ahead for each thread: they take memory, and grow cold. */
 const STAGED_AHEAD = 3;
+
+/** Rounds of one job at most; after that others wait for its end. */
+const MOST_ROUNDS = 16;
 
 /** Rows of a first batch from which on its first morsel is shared, too. */
 const LONG_ROWS = 8 * Abi.MORSEL_ROWS;
@@ -42,6 +45,8 @@ export interface Target {
 interface Offered {
   readonly number: number;
   readonly slot: Stage;
+  /** What the calling thread pushes it into. */
+  readonly target: Target;
   readonly schema: Schema;
   readonly firstRow: number;
   /** The whole batch, if that is what the morsel is. */
@@ -58,7 +63,7 @@ export class SharedPush<T extends Target = Operator> {
   readonly #pool: QueryWorkers;
   readonly #create: () => T;
   readonly #staysAlone: ((operator: T) => StaysAlone) | null;
-  readonly #task: (others: readonly T[]) => Task;
+  readonly #task: ((others: readonly T[]) => Task) | null;
   /** The calling thread's first. */
   readonly operators: T[];
   /** Those of them that morsels go to now, the calling thread's first. */
@@ -72,24 +77,31 @@ export class SharedPush<T extends Target = Operator> {
   #seen: InputBatch | null = null;
   readonly #free: Stage[] = [];
   readonly #offered = new Map<number, Offered>();
+  readonly #renews: boolean;
+  /** Address of the job's rounds (`PushRounds`), and how many there are; 0 where there are none. */
+  #rounds = 0;
+  #roundCount = 0;
 
   /**
    * @param create makes another operator like `first`
    * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
    * @param task how the others push, into these of theirs
+   * @param renews whether morsels go to other operators after a while (`renew`), as `push` tasks do
    */
   constructor(
     pool: QueryWorkers,
     first: T,
     create: () => T,
     staysAlone: ((operator: T) => StaysAlone) | null = null,
-    task: (others: readonly T[]) => Task = () => ({ kind: "push" }),
+    task: ((others: readonly T[]) => Task) | null = null,
+    renews = false,
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
     this.#staysAlone = staysAlone;
     this.#task = task;
+    this.#renews = renews;
     this.operators = [first];
     this.#active = [first];
   }
@@ -165,6 +177,7 @@ export class SharedPush<T extends Target = Operator> {
     this.#offered.set(job.filled, {
       number: job.filled,
       slot,
+      target: this.#active[0]!,
       schema: input.schema,
       firstRow: firstRow + start,
       accepted: whole ? () => input.accepted!(columns, start, rows) : null,
@@ -181,10 +194,17 @@ export class SharedPush<T extends Target = Operator> {
     this.#collect(this.#work.job);
   }
 
-  /** Finishes what was offered, and lets morsels go to other operators from now on. */
+  /** Lets morsels go to other operators from now on. */
   *renew(): Generator<void> {
-    yield* this.finish();
-    this.#active = [this.another()];
+    if (this.#rounds === 0 || this.#roundCount === MOST_ROUNDS) {
+      yield* this.finish();
+      this.#active = [this.another()];
+      return;
+    }
+    const next: T[] = [];
+    while (next.length <= this.#pool.threads) next.push(this.another());
+    this.#active = next;
+    this.#beginRound(this.#work!.job.filled);
   }
 
   /** One more operator, which is pushed into from elsewhere, or next. */
@@ -201,6 +221,7 @@ export class SharedPush<T extends Target = Operator> {
     yield* this.#work.finish(this.#own);
     this.#collect(this.#work.job);
     this.#work = null;
+    this.#endRounds();
     for (const slot of this.#free.splice(0)) slot.free();
   }
 
@@ -222,8 +243,9 @@ export class SharedPush<T extends Target = Operator> {
     const { threads } = this.#pool;
     while (this.#active.length <= threads) this.#active.push(this.another());
     const others = this.#active.slice(1);
+    if (this.#renews) this.#beginRounds();
     this.#work = new SharedWork(this.#kernel, this.#pool, {
-      task: this.#task(others),
+      task: this.#task?.(others) ?? { kind: "push", rounds: this.#rounds },
       handles: others.map(({ handle }) => handle),
       ring: RING,
       failure: (number, record) => {
@@ -235,9 +257,38 @@ export class SharedPush<T extends Target = Operator> {
   }
 
   readonly #own = (address: number, number: number): void => {
-    const { schema, firstRow } = this.#offered.get(number)!;
-    this.#active[0]!.pushDescribed(address, schema, firstRow);
+    const { target, schema, firstRow } = this.#offered.get(number)!;
+    target.pushDescribed(address, schema, firstRow);
   };
+
+  get #roundBytes(): number {
+    return PushRounds.HANDLES + 4 * this.#pool.threads;
+  }
+
+  #beginRounds(): void {
+    this.#endRounds();
+    const bytes = PushRounds.ROUNDS + MOST_ROUNDS * this.#roundBytes;
+    this.#rounds = this.#kernel.allocate(bytes);
+    this.#kernel.memory.bytes.fill(0xff, this.#rounds, this.#rounds + bytes);
+    this.#beginRound(0);
+  }
+
+  /** Morsels from number `first` on are of another round, whose operators are the active ones. */
+  #beginRound(first: number): void {
+    const { view } = this.#kernel.memory;
+    const at = this.#rounds + PushRounds.ROUNDS + this.#roundCount * this.#roundBytes;
+    for (let worker = 0; worker < this.#pool.threads; worker++)
+      view.setUint32(at + PushRounds.HANDLES + 4 * worker, this.#active[worker + 1]!.handle, true);
+    view.setUint32(at + PushRounds.FIRST, first, true);
+    this.#roundCount += 1;
+    view.setUint32(this.#rounds + PushRounds.COUNT, this.#roundCount, true);
+  }
+
+  #endRounds(): void {
+    if (this.#rounds !== 0) this.#kernel.free(this.#rounds);
+    this.#rounds = 0;
+    this.#roundCount = 0;
+  }
 
   /** Takes slots back whose morsels are done; there are none among those that nobody has claimed. */
   #collect(job: Job): void {
@@ -260,6 +311,7 @@ export class SharedPush<T extends Target = Operator> {
   free(): void {
     this.#work?.free();
     this.#work = null;
+    this.#endRounds();
     for (const { slot } of this.#offered.values()) this.#free.push(slot);
     this.#offered.clear();
     for (const slot of this.#free.splice(0)) slot.free();
