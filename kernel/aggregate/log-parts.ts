@@ -30,6 +30,7 @@
 import { copyRun } from "../memory/copy";
 import { regionAdopt, regionBlock, regionFree } from "../memory/region";
 import { Accumulator } from "./accumulator";
+import { orderOf } from "./order-key";
 
 const PART_BITS: u32 = 6;
 export const PARTS: u32 = 1 << PART_BITS;
@@ -248,6 +249,23 @@ export function partsAppend(self: Accumulator, group: u32, key: i64): void {
   store<i64>(at, key);
   store<u32>(at, group, GROUP);
   store<u32>(cursor, <u32>(at + ENTRY));
+}
+
+/** Appends a vector's values; likewise. */
+export function partsAppendRows<T>(self: Accumulator, numbers: usize, values: usize, rows: u32): void {
+  const parts = partsOf(self);
+  const shift = parts.shift;
+  const cursors = slot(parts, CURSORS, 0);
+  for (const end = numbers + ((<usize>rows) << 2); numbers < end; numbers += 4) {
+    const group = load<u32>(numbers);
+    const cursor = cursors + ((<usize>((group >> shift) & (PARTS - 1))) << 2);
+    let at: usize = load<u32>(cursor);
+    if ((at & (BLOCK - 1)) == LINK) at = turn(parts, (group >> shift) & (PARTS - 1));
+    store<i64>(at, orderOf<T>(load<T>(values)));
+    store<u32>(at, group, GROUP);
+    store<u32>(cursor, <u32>(at + ENTRY));
+    values += sizeof<T>();
+  }
 }
 
 /** Puts what fills a part's open block into one that stays, in front of it; answers where the open one begins. */
@@ -612,15 +630,25 @@ function countBlock(self: Parts, block: usize, end: usize, counts: usize): void 
 
 /** Moves a part's waiting values to where their groups' go on, which `ends` tells and follows. */
 function scatterPart(self: Parts, part: u32, ends: usize, values: usize): void {
-  const shift = self.shift;
   const last: usize = load<u32>(slot(self, CURSORS, part));
+  // Most often a part is one range.
+  const isRange = self.newSpan >> self.shift == 1;
   for (let block: usize = load<u32>(slot(self, FIRSTS, part)); block != 0; block = blockAfter(block, last)) {
-    const end = blockEnd(block, last);
-    for (let at = block; at < end; at += ENTRY) {
-      const next = ends + ((<usize>rest(shift, load<u32>(at, GROUP))) << 2);
-      const to = load<u32>(next);
-      store<u32>(next, to + 1);
-      store<i64>(values + ((<usize>to) << 3), load<i64>(at));
-    }
+    if (isRange) scatterBlock(self, block, blockEnd(block, last), ends, values, true);
+    else scatterBlock(self, block, blockEnd(block, last), ends, values, false);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function scatterBlock(self: Parts, block: usize, end: usize, ends: usize, values: usize, isRange: bool): void {
+  const shift = self.shift;
+  const mask: u32 = (1 << shift) - 1;
+  for (let at = block; at < end; at += ENTRY) {
+    const group = load<u32>(at, GROUP);
+    const next = ends + ((<usize>(isRange ? group & mask : rest(shift, group))) << 2);
+    const to = load<u32>(next);
+    store<u32>(next, to + 1);
+    store<i64>(values + ((<usize>to) << 3), load<i64>(at));
   }
 }

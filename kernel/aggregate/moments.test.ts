@@ -197,6 +197,51 @@ describe.each(BUILDS)("moments, %s build", async (build) => {
     }
   });
 
+  test.each([
+    ["correlation", [{ name: "corr", of: 1, second: 2 }]],
+    ["a deviation", [{ name: "stddev", of: 1 }]],
+    [
+      "a covariance and a variance",
+      [
+        { name: "covar", of: 2, second: 1 },
+        { name: "variance", of: 2 },
+      ],
+    ],
+    [
+      "sums and a deviation",
+      [
+        { name: "sum", of: 2 },
+        { name: "sum", of: 1 },
+        { name: "stddev", of: 1 },
+        { name: "sum", of: 3 },
+      ],
+    ],
+  ] as [string, Aggregate[]][])("products of 32-bit integers in pairs of sums: %s", (_, aggregates) => {
+    const n = 4099;
+    for (const range of [16, 2 ** 20, 2 ** 32]) {
+      for (const nulls of [false, true]) {
+        const column = (): Value[] =>
+          Array.from({ length: n }, (_, i) =>
+            nulls && i % 50 === 3 ? null : BigInt(Math.floor((random() - 0.5) * range)),
+          );
+        const table: Table = [
+          Array.from({ length: n }, (_, i) => BigInt(i % 7)),
+          column(),
+          column(),
+          column().map((x) => x ?? 0n),
+        ];
+        const asked: Query = {
+          types: [types.int32, types.int32, types.int32, types.int64],
+          keys: [0],
+          aggregates,
+        };
+        const wanted = multiset(expected(asked, table));
+        expect(run(asked, table, n, 1)).toEqual(wanted);
+        expect(run(asked, table, 777, 2)).toEqual(wanted);
+      }
+    }
+  });
+
   test("where sums of floats cancel, nothing is lost", () => {
     const asked: Query = {
       types: [types.float64],

@@ -5,6 +5,9 @@
 // they were made; one that is left over is paired with the count of rows, where there is one. The second of a pair
 // adds for both. Where that cannot be (a lane might wrap, so that one has to widen) they part for good, and each goes
 // its own way.
+//
+// Tried and lost: products of 32-bit integers multiplied as they are added, instead of going to scratch first (0.98 of the time
+// of a correlation by 10,000 groups, for twice the loops).
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "./accumulator";

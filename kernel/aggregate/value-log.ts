@@ -21,6 +21,7 @@ import { Accumulator, Family } from "./accumulator";
 import { maskBit } from "./argument";
 import {
   partsAppend,
+  partsAppendRows,
   partsAppended,
   partsClose,
   partsEntry,
@@ -124,9 +125,13 @@ function append<T>(self: Accumulator, numbers: usize, values: usize, mask: usize
 }
 
 function appendDivided<T>(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32): void {
+  if (mask == 0) {
+    partsAppendRows<T>(self, numbers, values, rows);
+    return partsAppended(self, rows);
+  }
   let count: u32 = 0;
   for (let row: u32 = 0; row < rows; row++) {
-    if (mask != 0 && !maskBit(mask, row)) continue;
+    if (!maskBit(mask, row)) continue;
     const group = load<u32>(numbers + ((<usize>row) << 2));
     partsAppend(self, group, orderOf<T>(load<T>(values + <usize>row * sizeof<T>())));
     count++;
