@@ -9,6 +9,12 @@
 // gather. The copies take lent columns chunk by chunk, like the rows themselves.
 //
 // A column that only a waiting index reads is lent, and not copied at all.
+//
+// For 10 million rows beside as many, of which two of six columns are lent, a join takes 1.26 times the time that it takes
+// with whole rows of 48 bytes, and 21.5 bytes a row instead of 59.
+//
+// Tried and lost: texts copied one by one, each a chain of two misses among other work (1.7 times the time of the whole join);
+// a text's offset and its address found in one loop (1.07). Blocks of 256 to 4,096 rows, and windows of 65,536, take the same.
 
 import { Type } from "../abi/layout";
 import {
