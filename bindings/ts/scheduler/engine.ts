@@ -835,7 +835,7 @@ function owned(
   read: readonly KernelTable[],
 ): { table: KernelTable; operators: readonly Operator[] } {
   const lenders = batches.some(({ liesInInput }) => liesInInput) ? read : [];
-  for (const lender of lenders) lender.pin();
+  for (const lender of lenders) lender.hold();
   const release = () => {
     for (const batch of batches) batch.free();
     for (const operator of operators) operator.destroy();

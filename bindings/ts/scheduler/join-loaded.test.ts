@@ -74,6 +74,27 @@ describe.each([1, 2])("%i workers", async (workers) => {
     await check(joined({ how, residual: col("v").lt(col("a").mod(5000)) }), batches(manyRows));
   });
 
+  test("tables that are freed in the midst of the run stay for it, and for a result that lies in them", async () => {
+    const right = batches(oneRow);
+    const want = await engine.collect(joined({ how: "left" }), { left, right });
+    const before = engine.stats().usedBytes;
+    const [mine, theirs] = [await engine.load(probe), await engine.load(right)];
+    let isFreed = false;
+    const progress = ({ rows }: { readonly rows: number }) => {
+      if (isFreed || rows < ROWS + 1) return;
+      isFreed = true;
+      for (const table of [mine, theirs]) table.free();
+    };
+    const inputs = { left: mine, right: theirs };
+    const kept = await engine.collect(joined({ how: "left" }), inputs, { result: "kernel", progress });
+    expect(isFreed).toBe(true);
+    // Something else takes what memory there is now.
+    const other = await engine.load(right);
+    expect(Buffer.compare(tableToIPC(kept.toArrow()), tableToIPC(want))).toBe(0);
+    for (const table of [kept, other]) table.free();
+    expect(engine.stats().usedBytes).toBe(before);
+  });
+
   test("batches that begin elsewhere, and rows that a filter lets through, are copied", async () => {
     await check(joined({ how: "full" }), batches(oneRow, 1));
     const some = rows("left").join(rows("right").where(col("a").lt(280_000)), { on: "k" } as never) as Plan;

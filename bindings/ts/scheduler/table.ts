@@ -36,6 +36,11 @@ export class KernelTable {
     return this.#batches;
   }
 
+  /** @internal The same for what a run leaves that has pinned it, and may have been overtaken by `free`. */
+  hold(): void {
+    this.#readers += 1;
+  }
+
   /** @internal */
   unpin(): void {
     this.#readers -= 1;
