@@ -72,7 +72,7 @@ function allZero(x: usize, count: u32): bool {
 
 // @ts-ignore: decorator
 @inline
-function limbsOf<N>(): u32 {
+export function limbsOf<N>(): u32 {
   return sizeof<N>() == 1 ? 1 : sizeof<N>() == 2 ? 2 : sizeof<N>() == 4 ? 3 : 4;
 }
 
@@ -196,7 +196,7 @@ function signed(limbs: v128, back: bool): v128 {
 
 // @ts-ignore: decorator
 @inline
-function groupOffset<N>(group: u32): usize {
+export function groupOffset<N>(group: u32): usize {
   return <usize>group * (<usize>limbsOf<N>() << 3);
 }
 

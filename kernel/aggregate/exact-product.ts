@@ -10,7 +10,7 @@
 // added one after the other.
 
 import { Accumulator } from "./accumulator";
-import { magic, reach } from "./exact-cut";
+import { groupOffset, limbsOf, magic, reach } from "./exact-cut";
 import { addBoth, addFirst, addSecond } from "./lanes";
 
 /** 2^27 + 1: Veltkamp's constant. */
@@ -50,12 +50,6 @@ export function addProducts(self: Accumulator, a: usize, b: usize, numbers: usiz
 
 // The first type parameter stands for the number of limbs (u16 = 2, u32 = 3, u64 = 4), the other for that of factors
 // (u8 = 1, u16 = 2).
-
-// @ts-ignore: decorator
-@inline
-function limbsOf<N>(): u32 {
-  return sizeof<N>() == 2 ? 2 : sizeof<N>() == 4 ? 3 : 4;
-}
 
 // @ts-ignore: decorator
 @inline
@@ -162,10 +156,4 @@ function fold<N, F>(low: u32, sums: usize, a: usize, b: usize, numbers: usize, c
 @inline
 function power(exponent: u32): f64 {
   return reinterpret<f64>((<u64>exponent) << 52);
-}
-
-// @ts-ignore: decorator
-@inline
-function groupOffset<N>(group: u32): usize {
-  return <usize>group * (<usize>limbsOf<N>() << 3);
 }

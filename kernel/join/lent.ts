@@ -31,6 +31,7 @@ import {
   SHORT_TEXT,
   Store,
   StoreColumn,
+  pieceOf,
   storeChooseCoded,
   storeColumn,
   storeIsNull,
@@ -139,14 +140,8 @@ function longestOf(place: usize, rows: u32): u32 {
 /** Length of a lent text. */
 export function lentLength(column: StoreColumn, row: u32): u32 {
   if (storeIsNull(column, row)) return 0;
-  const pair = load<u64>(placeAt(column, row, 4));
+  const pair = load<u64>(pieceOf(column.places, row, 4));
   return <u32>(pair >> 32) - <u32>pair;
-}
-
-// @ts-ignore: decorator
-@inline
-function placeAt(column: StoreColumn, row: u32, stride: usize): usize {
-  return <usize>load<u32>(column.places + ((<usize>(row >> CHUNK_SHIFT)) << 2)) + <usize>(row & CHUNK_MASK) * stride;
 }
 
 /** Rows whose columns are copied together, and what that takes besides: of each where it lies, where its text does and how long that is, and the text. */
@@ -180,9 +175,7 @@ function findPlaces(column: StoreColumn, rows: usize, count: u32, places: usize)
   const stride = strideOf(column);
   const end = rows + ((<usize>count) << 2);
   for (; rows < end; rows += 4) {
-    const row = load<u32>(rows);
-    const chunk: usize = load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2));
-    store<u32>(places, <u32>(chunk + <usize>(row & CHUNK_MASK) * stride));
+    store<u32>(places, <u32>pieceOf(chunks, load<u32>(rows), stride));
     places += 4;
   }
 }

@@ -439,9 +439,10 @@ function freeTable(self: Store, table: usize): void {
 
 // ---- rows
 
+/** Where a row's piece lies: `chunks` has the u32 address of each chunk's first one, and one takes `width` bytes. */
 // @ts-ignore: decorator
 @inline
-function pieceOf(chunks: usize, row: u32, width: usize): usize {
+export function pieceOf(chunks: usize, row: u32, width: usize): usize {
   return <usize>load<u32>(chunks + ((<usize>(row >> CHUNK_SHIFT)) << 2)) + <usize>(row & CHUNK_MASK) * width;
 }
 
