@@ -70,7 +70,7 @@ export const enum AggregateFlag {
 
 /**
  * Bits 8 to 12 of FLAGS: the rows that will come are at least 2 to the power of that; 0: nobody knows. Says how many groups
- * may be numbered by computing, and nothing about results.
+ * may be numbered by computing, and how long dictionaries may be learnt whole; nothing about results.
  */
 export const enum AggregateExpected {
   SHIFT = 8,

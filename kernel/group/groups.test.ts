@@ -220,6 +220,28 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
     operator.destroy();
   });
 
+  test("a long first dictionary is learnt whole where many rows are expected", () => {
+    const query = counted(types.dictionary(types.utf8, types.int32));
+    const texts = Array.from({ length: 140_000 }, (_, row) => `text ${row}`);
+    const whole = batchOf(query.types, [texts, ints(texts.length, (row) => row)]);
+    const columns = whole.columns.map((column) => ({ ...column, length: 3000 }));
+    const wanted = multiset(
+      expected(
+        query,
+        [texts, ints(3000, (row) => row)].map((column) => column.slice(0, 3000)),
+      ),
+    );
+    const learns = (rows: number) => {
+      const operator = open(kernel, { ...query, rows });
+      operator.push({ ...whole, length: 3000, columns });
+      const learnt = operator.sharesTexts(operator);
+      expect(multiset(rowsOf(operator.finish()))).toEqual(wanted);
+      operator.destroy();
+      return learnt;
+    };
+    expect([0, 2 ** 20, 2 ** 21, 2 ** 21, 2 ** 33].map(learns)).toEqual([false, false, true, true, true]);
+  });
+
   test("each allocation fails where a first dictionary is learnt whole", () => {
     const query = counted(types.dictionary(types.utf8, types.int16));
     const rows = 3000;

@@ -16,7 +16,7 @@ import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
 import { regionBlock, regionCut, regionHasRoom } from "../memory/region";
 import { directCode, directFits, directSpan, directValue, fits, growDirect, layoutDirect, mapDirect } from "./direct";
-import { INTERNER_SIZE, Interner, internerClear, internerDefer, internerInit } from "./interner";
+import { INTERNER_SIZE, Interner, internerClear, internerDefer, internerExpect, internerInit } from "./interner";
 import { KeyColumn, keyLoad } from "./key-column";
 import { layoutRow, pack } from "./pack";
 import { packingReserve, packingWords } from "./packing";
@@ -83,6 +83,15 @@ export function groupsDefer(groups: Groups): void {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const interner = groupsKey(groups, index).interner;
     if (interner != 0) internerDefer(interner);
+  }
+}
+
+/** Says that at least `rows` rows are likely to come. */
+export function groupsExpect(groups: Groups, rows: u32): void {
+  groups.expected = rows;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const interner = groupsKey(groups, index).interner;
+    if (interner != 0) internerExpect(interner, rows);
   }
 }
 

@@ -48,6 +48,7 @@ import {
 import {
   groupsAssign,
   groupsDefer,
+  groupsExpect,
   groupsFit,
   groupsInit,
   groupsLoad,
@@ -167,7 +168,7 @@ export function aggregateCreate(context: usize, operator: usize, config: usize, 
   if (!made) return false;
   const expected = (self.flags & EXPECTED) >> <u32>AggregateExpected.SHIFT;
   // A partial one hands its groups out long before so many rows have come.
-  if (expected != 0 && (self.flags & <u32>AggregateFlag.PARTIAL) == 0) groupsOf(self).expected = <u32>1 << expected;
+  if (expected != 0 && (self.flags & <u32>AggregateFlag.PARTIAL) == 0) groupsExpect(groupsOf(self), <u32>1 << expected);
   backlogOpen(operator);
   return true;
 }
