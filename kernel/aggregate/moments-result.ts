@@ -148,7 +148,8 @@ function oneValue(
   const s2 = wide(scratch, 1);
   const e1 = loadSum(accumulators, 0, group, scratch, s1);
   const e2 = loadSum(accumulators, 1, group, scratch, s2);
-  const e3 = degree >= 3 ? loadSum(accumulators, 2, group, scratch, wide(scratch, 2)) : NOTHING;
+  if (degree == 2) return momentOfSums(fn, n, scale, e1, e2, target, scratch);
+  const e3 = loadSum(accumulators, 2, group, scratch, wide(scratch, 2));
   const e4 = degree >= 4 ? loadSum(accumulators, 3, group, scratch, wide(scratch, 3)) : NOTHING;
   if (e1 == SPECIAL || e2 == SPECIAL || e3 == SPECIAL || e4 == SPECIAL) return storeNaN(target);
   let unit = min(min(e1, share(e2, 2)), min(share(e3, 3), share(e4, 4)));
@@ -159,8 +160,33 @@ function oneValue(
   lower(wide(scratch, 3), e4, unit * 4);
   const v = wide(scratch, 4);
   storeSpread(v, s1, s1, s2, n, scratch);
-  if (fn == <u32>AggregateFunction.SKEWNESS) return skewness(n, v, target, scratch);
-  if (degree == 4) return kurtosis(fn, n, v, target, scratch);
+  return degree == 3 ? skewness(n, v, target, scratch) : kurtosis(fn, n, v, target, scratch);
+}
+
+/** Where, in scratch, `momentOfSums` takes the sums of values (0) and of their squares (1) as wide numbers. */
+export function momentSum(scratch: usize, index: u32): usize {
+  return wide(scratch, index);
+}
+
+/** VAR or STDDEV of the sums, which have those exponents. True: it is never null. */
+export function momentOfSums(
+  fn: u32,
+  n: u64,
+  scale: u32,
+  exponent: i32,
+  squareExponent: i32,
+  target: usize,
+  scratch: usize,
+): bool {
+  if (exponent == SPECIAL || squareExponent == SPECIAL) return storeNaN(target);
+  const s1 = wide(scratch, 0);
+  const s2 = wide(scratch, 1);
+  let unit = min(exponent, share(squareExponent, 2));
+  if (unit == NOTHING) unit = 0;
+  lower(s1, exponent, unit);
+  lower(s2, squareExponent, unit * 2);
+  const v = wide(scratch, 4);
+  storeSpread(v, s1, s1, s2, n, scratch);
   const sample = fn == <u32>AggregateFunction.VAR_SAMPLE || fn == <u32>AggregateFunction.STDDEV_SAMPLE;
   const root = fn == <u32>AggregateFunction.STDDEV_SAMPLE || fn == <u32>AggregateFunction.STDDEV_POPULATION;
   const divisor = divisorOf(n, sample, scale, scratch);

@@ -75,6 +75,27 @@ export function wideFromDigits(big: usize, digits: usize, count: u32, negative: 
   trim(big, words + 1);
 }
 
+/** From `count` lanes (i64 each), of which each weighs 2^32 of the one before, and has less than 63 bits. */
+export function wideFromLanes(big: usize, lanes: usize, count: u32): void {
+  let carry: i64 = 0;
+  for (let index: u32 = 0; index < count; index++) {
+    const value = load<i64>(lanes + ((<usize>index) << 3)) + carry;
+    store<u32>(word(big, index), <u32>value);
+    carry = value >> 32;
+  }
+  store<u32>(word(big, count), <u32>carry);
+  store<u32>(big, carry < 0 ? 1 : 0, 4);
+  if (carry < 0) {
+    let more: u64 = 1;
+    for (let index: u32 = 0; index <= count; index++) {
+      more += <u64>load<u32>(word(big, index)) ^ 0xffffffff;
+      store<u32>(word(big, index), <u32>more);
+      more >>= 32;
+    }
+  }
+  trim(big, count + 1);
+}
+
 /** out = a * b; `out` is neither. */
 export function wideMultiply(out: usize, a: usize, b: usize): void {
   const na = load<u32>(a);

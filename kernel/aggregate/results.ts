@@ -22,6 +22,7 @@ import { quickAverage, roundAverage192 } from "./round";
 import { sumExactAverage, sumExactValue } from "./exact-read";
 import { momentsFastValue } from "./moments-fast";
 import { MOMENTS_SCRATCH, isMoment, momentLeast, momentValue } from "./moments-result";
+import { runMoment } from "./run-moments";
 import { sumIntegerLane, sumIntegerLoad } from "./sum-integer";
 import { arrayBytes, arrayReserve, arrayResult } from "./array";
 import { itemWidth } from "../column/order";
@@ -55,7 +56,7 @@ export class Result {
   counts: usize;
   /** Output column, for errors. */
   column: u32;
-  /** Moments: addresses (u32) of the accumulators that moments-result.ts reads; 0 elsewhere and when fast. */
+  /** Moments: addresses (u32) of the accumulators that moments-result.ts reads; 0 elsewhere, when fast, and over a log. */
   moments: usize;
   /** p of a quantile; ARRAY, STRING: 1 = descending. */
   parameter: f64;
@@ -166,7 +167,7 @@ export function resultValue(
     const size = logSize(values, group);
     if (self.ready == 0) return logValue(self, logBase(values, group), size, target, scratch) ? 1 : 0;
     store<u64>(target, load<u64>(self.ready + ((<usize>group) << 3)));
-    return size == 0 ? 0 : 1;
+    return <u64>size < (isMoment(self.fn) ? momentLeast(self.fn) : 1) ? 0 : 1;
   }
   if (values.family == <u32>Family.LOG_TEXT)
     return textLogResult(self.fn, self.parameter, values, group, target) ? 1 : 0;
@@ -210,8 +211,9 @@ export function resultValue(
   return 1;
 }
 
-/** The result over a log of a group whose `size` values lie at `base`, as `logResult` gives it. */
+/** The result over a log of a group whose `size` values lie at `base`, at `target` (16 bytes); false for null. */
 export function logValue(self: Result, base: usize, size: u32, target: usize, scratch: usize): bool {
+  if (isMoment(self.fn)) return runMoment(self.fn, base, size, target, scratch);
   return logResult(self.fn, self.parameter, self.scale, changetype<Accumulator>(self.values), base, size, target, scratch);
 }
 

@@ -329,7 +329,7 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
   const keys = groupsOf(self.like != 0 ? changetype<Aggregation>(self.like) : self).keyCount;
   for (let index: u32 = 0; index < count; index++) {
     const entry = config + <usize>index * <usize>AggregateEntry.SIZE;
-    if (isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION))) {
+    if (isMoment(load<u32>(entry, <usize>AggregateEntry.FUNCTION)) && !readsLog(self, config, count, entry)) {
       const moments = regionCut(operator, (<usize>MOMENT_SLOTS) << 2);
       if (moments == 0) return refuseMemory(context);
       resultAt(self, index).moments = moments;
@@ -338,6 +338,29 @@ function createResults(context: usize, operator: usize, config: usize, count: u3
     resultAt(self, index).column = self.firstColumn + keys + index;
   }
   return true;
+}
+
+/**
+ * Whether a variance or deviation of floats is computed from values that another result keeps. What it is computed from
+ * must not depend on anything but the configuration's hash, as its state does.
+ */
+function readsLog(self: Aggregation, config: usize, count: u32, entry: usize): bool {
+  const fn = load<u32>(entry, <usize>AggregateEntry.FUNCTION);
+  const type = load<u32>(entry, <usize>AggregateEntry.TYPE);
+  const flags = load<u32>(entry, <usize>AggregateEntry.FLAGS);
+  if (isPairMoment(fn) || momentDegree(fn) != 2 || !isFloat(type) || flags != 0 || isRetracting(self)) return false;
+  for (let index: u32 = 0; index < count; index++) {
+    const other = config + <usize>index * <usize>AggregateEntry.SIZE;
+    const keeps = valuesFamily(load<u32>(other, <usize>AggregateEntry.FUNCTION), type, flags) == <u32>Family.LOG;
+    if (
+      keeps &&
+      load<u32>(other, <usize>AggregateEntry.FLAGS) == 0 &&
+      load<i32>(other, <usize>AggregateEntry.ARGUMENT) == load<i32>(entry, <usize>AggregateEntry.ARGUMENT) &&
+      load<i32>(other, <usize>AggregateEntry.FILTER) == load<i32>(entry, <usize>AggregateEntry.FILTER)
+    )
+      return true;
+  }
+  return false;
 }
 
 function createResult(self: Aggregation, index: u32, entry: usize): bool {
@@ -463,7 +486,7 @@ function isFloat(type: u32): bool {
   return type == <u32>Type.F32 || type == <u32>Type.F64;
 }
 
-/** A moment reads a count and the sums of its powers, or (fast) one accumulator of moments. */
+/** A moment reads a count and the sums of its powers, or (fast) one accumulator of moments, or values that are kept. */
 function createMoment(
   self: Aggregation,
   result: Result,
@@ -488,6 +511,10 @@ function createMoment(
   const secondScale = pair ? load<u32>(entry, <usize>AggregateEntry.SECOND_SCALE) : result.scale;
   if (secondScale > 38) return false;
   result.scale = type == <u32>Type.I128 ? result.scale + secondScale : 0;
+  if (result.moments == 0) {
+    result.values = accumulatorFor(self, Family.LOG, argument, filter, type);
+    return true;
+  }
   result.counts = momentPart(self, Family.COUNT, argument, second, filter, Power.PLAIN, type, other);
   if ((flags & <u32>AggregateEntryFlag.FAST) != 0) {
     result.moments = 0;
