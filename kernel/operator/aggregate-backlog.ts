@@ -136,6 +136,8 @@ export class Backlog {
   kept: u32;
   left: u32;
   half: u32;
+  /** Whether it takes others' partitions, whose groups leave before the next one's come. */
+  takes: u32;
 }
 
 const BACKLOG_SIZE: usize = 112;
@@ -177,6 +179,11 @@ export function backlogIsOpen(operator: usize): bool {
 /** Rows that wait. */
 export function backlogRows(operator: usize): u32 {
   return backlogIsOpen(operator) ? backlogOf(operator).rows : 0;
+}
+
+/** The same of a partition. */
+export function backlogPartitionRows(operator: usize, top: u32): u32 {
+  return backlogIsOpen(operator) ? load<u32>(backlogOf(operator).partitions + <usize>top * PARTITION, 12) : 0;
 }
 
 // ---- beginning
@@ -632,8 +639,9 @@ function makeRoom(operator: usize, top: u32, rows: u32, inPartition: u32, waitin
   const backlog = backlogOf(operator);
   const need = groups.count + rows + 1;
   // While results leave, a partition's groups get the numbers of those before.
-  const likely = (<u64>backlog.share * <u64>(backlog.drains != 0 ? inPartition : waiting)) >> 8;
-  const spread: u64 = isLast(operator) ? 2 : 1;
+  const leave = (backlog.drains | backlog.takes) != 0;
+  const likely = (<u64>backlog.share * <u64>(leave ? inPartition : waiting)) >> 8;
+  const spread: u64 = isLast(operator) || leave ? 2 : 1;
   const likelyHere = (<u64>backlog.share * <u64>inPartition * spread) >> 8;
   const table = groups.table;
   if (!rowTablePartitionReserve(table, top, rows, <u32>likelyHere)) return false;
@@ -667,10 +675,18 @@ export function backlogWorkLarge(context: usize, operator: usize, all: bool): i3
 }
 
 /**
- * Applies the rows that wait in a partition of another operator of the same configuration, which stays as it is. 0, or
+ * Applies the rows that wait in a partition of another operator of the same configuration, which stays as it is. About
+ * `expected` rows of it will come, of all operators. `drains` says that its groups leave before the next partition's come. 0, or
  * an error: then some of the rows may have been applied.
  */
-export function backlogCombine(context: usize, operator: usize, source: usize, top: u32): i32 {
+export function backlogCombine(
+  context: usize,
+  operator: usize,
+  source: usize,
+  top: u32,
+  expected: u32,
+  drains: bool,
+): i32 {
   if (backlogRows(source) == 0) return 0;
   const theirs = backlogOf(source);
   const partition = theirs.partitions + <usize>top * PARTITION;
@@ -683,7 +699,8 @@ export function backlogCombine(context: usize, operator: usize, source: usize, t
   if (backlog.width != theirs.width || backlog.chunkRows != theirs.chunkRows)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   backlog.seen |= theirs.seen;
-  let left = load<u32>(partition, 12);
+  backlog.takes = drains ? 1 : 0;
+  let left = max(expected, load<u32>(partition, 12));
   for (let chunk: usize = load<u32>(partition); chunk != 0; chunk = load<u32>(chunk)) {
     const rows = chunkLength(theirs, partition, chunk);
     const status = applyChunk(context, operator, top, chunk, rows, left, left * (PARTITIONS - top));

@@ -54,9 +54,20 @@ export class Combination {
   /** Whether the source may lose its values, which are then not copied, and whether it has. */
   gives: u32;
   gave: u32;
+  /** Of `aggregateCombinePart`: one more than the part at hand, its rows that have come, and those of the part before. */
+  part: u32;
+  rows: u32;
+  rowsBefore: u32;
+  /** Whether groups may be looked for again once their part is complete: then they stay. */
+  stays: u32;
+  /** Parts that are complete (aggregate-drain.ts), a bit each. */
+  complete0: u64;
+  complete1: u64;
+  complete2: u64;
+  complete3: u64;
 }
 
-export const COMBINATION_SIZE: usize = 48;
+export const COMBINATION_SIZE: usize = 96;
 /** Groups, or pairs, that a call of `aggregateCombine` goes through. */
 const CALL_GROUPS: u32 = Abi.MORSEL_ROWS;
 

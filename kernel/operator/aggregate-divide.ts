@@ -23,7 +23,13 @@ import { groupsByMark } from "../group/order";
 import { groupsTops } from "../group/tops";
 import { fail, failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
-import { BACKLOG_PARTITIONS, backlogCombine, backlogSettle, backlogWorkLarge } from "./aggregate-backlog";
+import {
+  BACKLOG_PARTITIONS,
+  backlogCombine,
+  backlogPartitionRows,
+  backlogSettle,
+  backlogWorkLarge,
+} from "./aggregate-backlog";
 import {
   COMBINATION_SIZE,
   Combination,
@@ -32,6 +38,7 @@ import {
   combineStep,
   hasPairs,
 } from "./aggregate-combine";
+import { aggregateDrainsParts } from "./aggregate-drain";
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -101,9 +108,15 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
   if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
   let status = self.combination == 0 ? failMemory(context, 0) : 0;
   if (status == 0 && groupsOf(self).packing != 0) status = min<i32>(0, backlogSettle(context, operator));
+  if (status == 0) beginPart(operator, source, part);
   if (status == 0) status = learnTexts(context, operator, source);
   if (status == 0) status = combineGroups(context, operator, source, part);
-  if (status == 0) status = backlogCombine(context, operator, source, part);
+  const work = changetype<Combination>(self.combination);
+  if (status == 0) {
+    const expected = work.rowsBefore - min(work.rows, work.rowsBefore);
+    status = backlogCombine(context, operator, source, part, expected, aggregateDrainsParts(operator));
+    work.rows += backlogPartitionRows(source, part);
+  }
   if (status < 0) {
     head.failed = 1;
     return status;
@@ -114,6 +127,19 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
     head.rowsSelected += other.rowsSelected;
   }
   return Status.NEED_INPUT;
+}
+
+/** Goes on to a part, unless it is at hand; it will have about as many rows as the one before. */
+function beginPart(operator: usize, source: usize, part: u32): void {
+  const work = changetype<Combination>(aggregationOf(operator).combination);
+  if (work.part != part + 1) {
+    if (work.part != 0) work.rowsBefore = work.rows;
+    work.rows = 0;
+    work.part = part + 1;
+  }
+  // By hashes of texts a part's groups have any tag here.
+  const byIds = load<u32>(aggregationOf(source).division, BY_IDS) != 0;
+  if (!byIds && groupsHaveTexts(groupsOf(aggregationOf(source)))) work.stays = 1;
 }
 
 /** Where the source is divided by ids of texts they are to mean the same here. 0, or an error. */

@@ -10,16 +10,24 @@
 // first: counts, sums, moments made of sums. A pull that finds no memory loses nothing: partitions that are worked off wait
 // to leave, and one that is half worked off goes on where it was.
 //
+// The same goes for an operator that takes parts of others (aggregate-divide.ts): what a part has brought is complete when the
+// host pulls, and leaves; the next part takes its numbers and slots. Small parts wait for one another, so that batches do not
+// become small. What has not been asked for leaves at the end.
+//
 // Beside working everything off first, 10 M rows by three texts and three integers, nearly each a group: 0.93 of the time; what
 // is held when the last results leave is two thirds. By one key of 8 bytes there is nothing gained but memory. What goes on
 // costs what it did: rows set aside are written to memory and read back, results are written.
 
-import { AggregateFlag } from "../abi/operator";
+import { AggregateFault, AggregateFlag } from "../abi/operator";
 import { Status } from "../abi/status";
 import { Accumulator, Family } from "../aggregate/accumulator";
+import { bitmapGet } from "../column/bitmap";
 import { groupsForget } from "../group/groups";
+import { rowTablePartitionRelease } from "../group/row-table";
 import { backlogIsOpen, backlogNextRows, backlogOf, backlogWorkPartition } from "./aggregate-backlog";
+import { Combination } from "./aggregate-combine";
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { ENDED, Operator, PARTS_ONLY } from "./operator";
 
 /** Rows that a pull works off before it answers, at about. */
 const PULL_ROWS: u32 = 65536;
@@ -99,6 +107,47 @@ export function drainEnd(operator: usize): void {
   forget(operator);
   backlog.drains = 0;
   self.cursor = 0;
+}
+
+// ---- parts of others
+
+/** Fewer groups of parts wait for those of the next. */
+const PART_GROUPS: u32 = 16384;
+
+/** Whether groups of parts that are complete leave before the next ones come. */
+export function aggregateDrainsParts(operator: usize): bool {
+  const self = aggregationOf(operator);
+  if (self.combination == 0 || changetype<Combination>(self.combination).stays != 0) return false;
+  return changetype<Operator>(operator).ended != ENDED && mayDrain(operator);
+}
+
+/** Whether a part is complete: nobody looks for its groups any more. */
+export function aggregatePartIsComplete(operator: usize, part: u32): bool {
+  const combination = aggregationOf(operator).combination;
+  if (combination == 0 || changetype<Operator>(operator).ended != PARTS_ONLY) return false;
+  return bitmapGet(combination + offsetof<Combination>("complete0"), part) != 0;
+}
+
+/** The part at hand is complete, and the operator takes nothing but others any more: whether groups are to leave now. */
+export function drainPart(operator: usize): bool {
+  if (!aggregateDrainsParts(operator) || !backlogIsOpen(operator)) return false;
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const part = changetype<Combination>(self.combination).part - 1;
+  const complete = self.combination + offsetof<Combination>("complete0") + <usize>(part >> 3);
+  store<u8>(complete, load<u8>(complete) | (<u8>1 << <u8>(part & 7)));
+  rowTablePartitionRelease(groups.table, part);
+  changetype<Operator>(operator).ended = PARTS_ONLY;
+  const least: u32 = (self.fault & <u32>AggregateFault.SET_ASIDE) != 0 ? 1 : PART_GROUPS;
+  return self.cursor != 0 || groups.count >= least;
+}
+
+/** Groups have left: whether that were all. */
+export function drainPartEnd(operator: usize): bool {
+  const self = aggregationOf(operator);
+  if (self.cursor < groupsOf(self).count) return false;
+  forget(operator);
+  return true;
 }
 
 /** Takes the numbers of partitions' groups, which have left, back. */

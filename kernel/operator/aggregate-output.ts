@@ -23,13 +23,13 @@ import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
-import { aggregateDrains, drainEnd, drainWork } from "./aggregate-drain";
+import { aggregateDrains, drainEnd, drainPart, drainPartEnd, drainWork } from "./aggregate-drain";
 import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
 import { aggregateReady } from "./aggregate-ready";
 import { aggregatePrepareResults } from "./aggregate-reserve";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
-import { Operator } from "./operator";
+import { ENDED, Operator } from "./operator";
 
 /** Most rows of one pull, whatever the host asks for. */
 export const PULL_ROWS: u32 = 65536;
@@ -46,7 +46,7 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   const self = aggregationOf(operator);
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
   if (isPartial(operator)) return partialPull(context, operator, out, maxRows);
-  if (changetype<Operator>(operator).ended == 0) return Status.NEED_INPUT;
+  if (changetype<Operator>(operator).ended != ENDED) return pullPart(context, operator, out, maxRows, maxBytes);
   if (backlogRows(operator) == 0 && self.cursor >= groupsOf(self).count) return Status.FINISHED;
   if (!freshOutput(self)) return failMemory(context, 0);
   const limit = min(maxRows, PULL_ROWS);
@@ -59,6 +59,24 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   }
   const readied = aggregateReady(context, operator);
   if (readied < 0) return readied;
+  const emitted = emitBatch(context, operator, out, limit, maxBytes);
+  if (emitted < 0) return emitted;
+  if (drains) drainEnd(operator);
+  return backlogRows(operator) != 0 || self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
+}
+
+/** Before the end: the groups of parts that have come from others, where these leave as they are complete. */
+function pullPart(context: usize, operator: usize, out: usize, maxRows: u32, maxBytes: u32): i32 {
+  if (!drainPart(operator)) return Status.NEED_INPUT;
+  if (!freshOutput(aggregationOf(operator))) return failMemory(context, 0);
+  const emitted = emitBatch(context, operator, out, min(maxRows, PULL_ROWS), maxBytes);
+  if (emitted < 0) return emitted;
+  return drainPartEnd(operator) ? Status.NEED_INPUT : Status.HAS_MORE;
+}
+
+/** Writes the next groups to the output, which is empty. 0, or an error; out of memory changes nothing. */
+function emitBatch(context: usize, operator: usize, out: usize, limit: u32, maxBytes: u32): i32 {
+  const self = aggregationOf(operator);
   const rows = aggregateEmit(context, operator, limit, aggregateTextLimit(maxBytes));
   if (rows < 0) {
     if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
@@ -66,8 +84,7 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   }
   if ((self.flags & <u32>AggregateFlag.KEEP_RESULTS) != 0) outputTrim(self.output);
   outputDescribe(self.output, out, rows, 0);
-  if (drains) drainEnd(operator);
-  return backlogRows(operator) != 0 || self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
+  return 0;
 }
 
 /** Empties the output or, where it has results that stay, begins another one. False when out of memory. */

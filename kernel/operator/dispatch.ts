@@ -57,6 +57,7 @@ import {
 } from "./join";
 import { joinPull } from "./join-results";
 import {
+  ENDED,
   Operator,
   handleCreate,
   handleFree,
@@ -79,6 +80,7 @@ import {
   aggregateDivides,
   aggregateSharesTexts,
 } from "./aggregate-divide";
+import { aggregatePartIsComplete } from "./aggregate-drain";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import { windowCombine, windowCombines, windowIsCombining } from "./window-combine";
@@ -335,7 +337,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (head.kind == <u32>OperatorKind.FRAMES) framesWatermark(operator, time);
   if (time == END) {
     if (head.kind == <u32>OperatorKind.JOIN) joinEnd(operator, port);
-    else head.ended = 1;
+    else head.ended = ENDED;
   }
   if (head.kind == <u32>OperatorKind.HASH_AGGREGATE) partialClose(operator);
   return pending(operator) || head.ended ? Status.HAS_MORE : Status.NEED_INPUT;
@@ -630,7 +632,8 @@ export function combinePart(context: usize, handle: u32, other: u32, part: u32):
   if (aggregationOf(operator).configHash != aggregationOf(source).configHash)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   if (part >= DIVISION_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.ended == ENDED || aggregatePartIsComplete(operator, part))
+    return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
   return aggregateCombinePart(context, operator, source, part);
 }

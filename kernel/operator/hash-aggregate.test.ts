@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { asDraining } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import type { StateBatch } from "../../bindings/ts/kernel/state.js";
 import { type BatchData, type ColumnData, nextDictionaryId } from "../../bindings/ts/type/column.js";
@@ -26,6 +27,7 @@ import {
   expected,
   multiset,
   open,
+  openAs,
   pulled,
   pushAll,
   type Query,
@@ -56,6 +58,21 @@ const faults = fc.constantFrom(
   AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES | AggregateFault.NO_DIRECT,
   ALL_FAULTS,
 );
+/** Operators that take parts of others; `drains`: their groups may leave with each part. */
+const targetsOf = (kernel: Kernel, query: Query, count: number, drains: boolean): Operator[] =>
+  Array.from({ length: count }, () => openAs(kernel, query, drains ? asDraining : (config) => config));
+
+/** The results of divided operators, in targets that are asked for them after each part, and at the end. */
+function broughtTogether(sources: readonly Operator[], targets: readonly Operator[]): Value[][] {
+  const rows: Value[][] = [];
+  for (let part = 0; part < PARTS; part++) {
+    const target = targets[(part * 7) % targets.length]!;
+    for (const source of sources) target.combinePart(source, part);
+    for (let batch = target.pull(3); batch !== null; batch = target.pull(3)) rows.push(...rowsOf([batch]));
+  }
+  return [...rows, ...targets.flatMap((target) => rowsOf(target.finish()))];
+}
+
 const splits = fc.array(fc.integer({ min: 1, max: 90 }), { maxLength: 12 });
 
 /** The results, or the overflow that the twin meets. */
@@ -169,7 +186,8 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
         splits,
         faults,
         fc.integer({ min: 1, max: 3 }),
-        ({ query, table }, sizes, fault, count) => {
+        fc.boolean(),
+        ({ query, table }, sizes, fault, count, drains) => {
           const rows = table[0]!.length;
           const cuts = [0, Math.ceil(rows / 3), Math.ceil(rows / 2), rows];
           const sources = cuts.slice(1).map((end, index) => {
@@ -177,18 +195,14 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
             pushAll(source, query, slice(table, cuts[index]!, end), sizes);
             return source;
           });
-          const targets = Array.from({ length: count }, () => open(kernel, { ...query, faults: fault }));
+          const targets = targetsOf(kernel, { ...query, faults: fault }, count, drains);
           try {
             if (!sources[0]!.divides()) {
               expect(() => sources[0]!.divide(PARTS)).toThrow();
               return;
             }
             for (const source of sources) source.divide(PARTS);
-            for (let part = 0; part < PARTS; part++) {
-              for (const source of sources) targets[(part * 7) % count]!.combinePart(source, part);
-            }
-            const pulled = () => targets.flatMap((target) => rowsOf(target.finish()));
-            expect(outcome(pulled)).toEqual(oracle(query, table));
+            expect(outcome(() => broughtTogether(sources, targets))).toEqual(oracle(query, table));
           } finally {
             for (const one of [...sources, ...targets]) one.destroy();
           }
@@ -257,7 +271,8 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
           faults,
           fc.integer({ min: 1, max: 3 }),
           fc.boolean(),
-          (keys, fault, count, grows) => {
+          fc.boolean(),
+          (keys, fault, count, grows, drains) => {
             const query = queryOf(keys, fault);
             const cuts = [0, 2000, 3500, ROWS];
             const sources = cuts.slice(1).map((end, index) => {
@@ -272,17 +287,14 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
             });
             // Nobody has given this one anything.
             sources.splice(1, 0, open(kernel, query));
-            const targets = Array.from({ length: count }, () => open(kernel, query));
+            const targets = targetsOf(kernel, query, count, drains);
             try {
               const [first, ...others] = sources;
               const learnt = first!.sharesTexts(first!) && others.every((other) => first!.sharesTexts(other));
               // With so few rows at first codes are learnt one by one.
               expect(learnt).toBe(!grows);
               for (const source of sources) source.divide(PARTS, learnt ? first! : null);
-              for (let part = 0; part < PARTS; part++) {
-                for (const source of sources) targets[(part * 7) % count]!.combinePart(source, part);
-              }
-              const rows = targets.flatMap((target) => rowsOf(target.finish()));
+              const rows = broughtTogether(sources, targets);
               expect(multiset(rows)).toEqual(multiset(expected(twin(keys), table)));
             } finally {
               for (const one of [...sources, ...targets]) one.destroy();

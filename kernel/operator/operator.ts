@@ -19,6 +19,10 @@ const OPERATOR_SIZE: usize = 1024;
 const SLOT_BITS: u32 = 10;
 const SLOT_MASK: u32 = 1023;
 
+export const ENDED: u32 = 1;
+/** An aggregation whose results have begun to leave by parts, of which others may come (aggregate-drain.ts). */
+export const PARTS_ONLY: u32 = 2;
+
 // @ts-ignore: decorator
 @unmanaged
 export class Operator {
@@ -32,7 +36,7 @@ export class Operator {
   rowsSelected: u64;
   rowsOut: u64;
   batchesIn: u64;
-  /** 1 after the watermark at the end of time. */
+  /** ENDED after the watermark at the end of time; 0 before. */
   ended: u32;
   /** 1 while a snapshot is being read, 2 while rows leave. */
   snapshotOpen: u32;

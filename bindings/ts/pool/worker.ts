@@ -47,8 +47,17 @@ export type Task =
   | { readonly kind: "process"; readonly port: number; readonly maxRows: number; readonly maxBytes: number }
   /** An operator's handle: its groups are divided, by ids of texts where these are those of `like`, unless it is 0. */
   | { readonly kind: "divide"; readonly parts: number; readonly like: number }
-  /** A part: that of all these operators is folded into the worker's own. */
-  | { readonly kind: "combine"; readonly sources: readonly number[] }
+  /**
+   * A part: that of all these operators is folded into the worker's own. Where there are orders (addresses of `PullOrder`s, one
+   * for each worker), its results are pulled as far as they leave by parts.
+   */
+  | {
+      readonly kind: "combine";
+      readonly sources: readonly number[];
+      readonly orders: readonly number[];
+      readonly maxRows: number;
+      readonly maxBytes: number;
+    }
   /** A part: that of all these operators, which number their groups alike, is folded into the target. */
   | { readonly kind: "fold"; readonly target: number; readonly sources: readonly number[] }
   /** A part: that of the results of this aggregation is readied. */
@@ -200,9 +209,9 @@ export function runWorker(port: WorkerPort): void {
     return status;
   }
 
-  /** Until there are no more results, or no place for them. */
+  /** Until there are no more results (now), or no place for them. */
   function pullAll(
-    { maxRows, maxBytes }: Extract<Task, { kind: "pull" }>,
+    { maxRows, maxBytes }: Extract<Task, { kind: "pull" | "combine" }>,
     order: number,
     isStopped: () => boolean,
   ): number {
@@ -212,7 +221,8 @@ export function runWorker(port: WorkerPort): void {
       view.getUint32(order + word, true),
     );
     let status: number = known.HAS_MORE;
-    for (let count = 0; status === known.HAS_MORE && count < most! && !isStopped(); ) {
+    let count = view.getUint32(order + pull.COUNT, true);
+    while (status === known.HAS_MORE && count < most! && !isStopped()) {
       const out = batches! + count * batchBytes;
       status = exports.op_pull(context, handle!, out, maxRows, maxBytes);
       if (status < 0) break;
@@ -261,7 +271,22 @@ export function runWorker(port: WorkerPort): void {
           ? exports.op_fold_part(context, task.target, source, value)
           : exports.op_combine_part(context, handle, source, value);
     }
-    return status;
+    if (task.kind === "fold" || status < 0 || task.orders.length === 0) return status;
+    return pullPart(task, task.orders[worker]!, isStopped);
+  }
+
+  /** The results of a part; where memory ends they wait, and so do those of all parts after it. */
+  function pullPart(
+    task: Extract<Task, { kind: "combine" }>,
+    order: number,
+    isStopped: () => boolean,
+  ): number {
+    const { pull, status: known } = layout;
+    const status = pullAll(task, order, isStopped);
+    if (status !== known.OUT_OF_MEMORY) return status;
+    const view = new DataView(memory.buffer);
+    view.setUint32(order + pull.MOST, view.getUint32(order + pull.COUNT, true), true);
+    return 0;
   }
 
   function run(message: Extract<ToWorker, { kind: "job" }>): void {

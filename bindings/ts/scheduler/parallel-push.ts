@@ -6,7 +6,8 @@
 // operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
 // operators, into an operator of his own. These have no group in common and are the result.
 //
-// Then the results are written by whoever is free, an operator by one at a time (shared-results.ts). Where one operator
+// Where they are to stay in the kernel's memory, what a part has brought is written at once, and its groups are forgotten
+// (kernel/operator/aggregate-drain.ts). Else the results are written by whoever is free, an operator by one at a time (shared-results.ts). Where one operator
 // has them all, others are made that read it, each of which gives a part (kernel/operator/aggregate-share.ts), if by the
 // time that the first rows take writing the others would take long.
 //
@@ -25,7 +26,7 @@ import type { QueryWorkers, Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
-import { ALL_BYTES, BATCH_BYTES, SharedResults, type Written } from "./shared-results.js";
+import { ALL_BYTES, ALL_ROWS, BATCH_BYTES, SharedResults, type Written } from "./shared-results.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
 
@@ -62,6 +63,8 @@ export class ParallelPush {
   readonly #kernel: Kernel;
   readonly #pool: QueryWorkers;
   readonly #create: () => Operator;
+  /** Where results of parts may leave as these come together: makes operators that they stay in. */
+  readonly #createKeeping: (() => Operator) | null;
   readonly #push: SharedPush;
   /** As `SharedPush` is told. */
   readonly staysAlone: ((operator: Operator) => StaysAlone) | null;
@@ -86,6 +89,8 @@ export class ParallelPush {
    * @param create makes another operator like `first`
    * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
    * @param keepsTime of a stream: whether `first` keeps the time by the rows that it sees
+   * @param createKeeping where results stay in the kernel's memory (`keep`), and may before the last of them are known: makes
+   *   another operator that is asked for nothing else
    */
   constructor(
     pool: QueryWorkers,
@@ -93,10 +98,12 @@ export class ParallelPush {
     create: () => Operator,
     staysAlone: ((operator: Operator) => StaysAlone) | null,
     keepsTime = false,
+    createKeeping: (() => Operator) | null = null,
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
     this.#create = create;
+    this.#createKeeping = createKeeping;
     this.staysAlone = staysAlone;
     this.#push = new SharedPush(pool, first, create, staysAlone);
     this.#operators = this.#push.operators;
@@ -159,7 +166,8 @@ export class ParallelPush {
   *#divide(): Generator<void> {
     this.#sources = this.#operators;
     this.#operators = [];
-    while (this.#operators.length <= this.#pool.threads) this.#operators.push(this.#create());
+    while (this.#operators.length <= this.#pool.threads)
+      this.#operators.push((this.#createKeeping ?? this.#create)());
     const [own, ...others] = this.#operators;
     const byHandle = new Map(this.#sources.map((source) => [source.handle, source]));
     const handles = others.map(({ handle }) => handle);
@@ -171,9 +179,15 @@ export class ParallelPush {
       const source = byHandle.get(handle)!;
       source.divide(PARTS, like);
     });
+    if (this.#createKeeping !== null) this.#results = new SharedResults(this.#pool, this.#operators);
+    const results = this.#results;
+    const rows = this.#sources.reduce((sum, source) => sum + source.stats().rowsSelected, 0);
+    const [order, ...orders] = results?.place(rows, PARTS + 1) ?? [];
     const sources = [...byHandle.keys()];
-    yield* this.#share({ kind: "combine", sources }, handles, [...Array(PARTS).keys()], (part) => {
+    const combine = { kind: "combine", sources, orders, maxRows: ALL_ROWS, maxBytes: ALL_BYTES } as const;
+    yield* this.#share(combine, handles, [...Array(PARTS).keys()], (part) => {
       for (const source of this.#sources) own!.combinePart(source, part);
+      if (order !== undefined) results!.pullPart(order);
     });
     for (const source of this.#sources.splice(0)) source.destroy();
   }
@@ -253,7 +267,7 @@ export class ParallelPush {
       if (!more || !this.#makeReaders(operator!, rows, this.#first?.rows ?? 0, ms)) return;
     } else rows = this.#operators.reduce((sum, one) => sum + one.stats().rowsSelected, 0);
     const readers = this.#readers.length > 0;
-    this.#results = new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
+    this.#results ??= new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
     yield* this.#finishing(this.#results.keep(rows));
   }
 

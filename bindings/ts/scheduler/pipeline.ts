@@ -670,10 +670,10 @@ class AggregateStep extends OperatorStep implements Spillable {
       if (drains) return asDraining(config);
       return isShared ? asShared(config) : config;
     };
-    const create = (aside = false) =>
+    const operatorOf = (config: Uint8Array) =>
       kernel.operator({
         kind: OperatorKind.HASH_AGGREGATE,
-        config: configOf(aside),
+        config,
         columns,
         output: stage.schema,
         emitsPerPush: changelog,
@@ -681,13 +681,17 @@ class AggregateStep extends OperatorStep implements Spillable {
         labels: texts.map((text, index) => labelOf(text, stage.output[index]!.name)),
         instruction: (index) => instructions[index],
       });
+    const create = (aside = false) => operatorOf(configOf(aside));
+    const createKeeping = keepsResults && mayLeave(config) ? () => operatorOf(asDraining(config)) : null;
     super(create(), relief);
     this.#create = create;
     this.#changelog = changelog;
     this.#batchRows = batchRows;
     this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
     const staysAlone = aloneWhere(this.operator.divides(), hasTextKeys(stage));
-    this.#parallel = isShared ? new ParallelPush(pool, this.operator, create, staysAlone) : null;
+    this.#parallel = isShared
+      ? new ParallelPush(pool, this.operator, create, staysAlone, false, createKeeping)
+      : null;
     this.#inTurn = inTurn;
     if (spills) relief.add(this);
   }

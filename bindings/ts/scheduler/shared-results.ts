@@ -1,7 +1,8 @@
 // Results of several aggregations that have no group in common, written by all workers: each aggregation by one at a time.
 //
 // Where they stay in the kernel's memory whoever claims an aggregation pulls all that it has; no batch is copied, as the
-// aggregation keeps each where it wrote it (KEEP_RESULTS). Where they leave they are pulled a batch at a time: while the
+// aggregation keeps each where it wrote it (KEEP_RESULTS). Those of parts that the workers bring together (parallel-push.ts) may
+// be written before, each while its part's groups are in the cache (`pullPart`). Where they leave they are pulled a batch at a time: while the
 // calling thread copies one out, others write the next ones of the other aggregations.
 //
 // What another core has written takes twice as long to copy as what lies in this one's cache. So the calling thread writes
@@ -15,11 +16,12 @@ import { Status } from "../../../kernel/abi/status.js";
 import type { Kernel, Operator, ResidentBatch } from "../kernel/index.js";
 import { PullOrder, type QueryWorkers } from "../pool/index.js";
 import { type BatchData, emptyBatch } from "../type/column.js";
+import { MemoryLimitError } from "../type/error.js";
 import { SharedWork } from "./shared-work.js";
 
 /** Rows of a batch of results, whatever is asked for. */
 const BATCH_ROWS = 65_536;
-const ALL_ROWS = 2 ** 32 - 1;
+export const ALL_ROWS: number = 2 ** 32 - 1;
 export const ALL_BYTES: number = 2 ** 31 - 1;
 export const BATCH_BYTES: number = 2 ** 28;
 /** Writing is shared from so many times on that it takes of copying. */
@@ -34,9 +36,8 @@ export interface Written {
 interface Order {
   readonly operator: Operator;
   readonly address: number;
-  /** Where the descriptions of its batches go, and how many at most. */
+  /** Where the descriptions of its batches go. */
   readonly batches: number;
-  readonly most: number;
 }
 
 export class SharedResults {
@@ -46,18 +47,38 @@ export class SharedResults {
   readonly #orders = new Map<number, Order>();
   #work: SharedWork | null = null;
 
-  /** @param operators which have ended */
+  /** @param operators which have ended, or of which parts are pulled first */
   constructor(pool: QueryWorkers, operators: readonly Operator[]) {
     this.#kernel = operators[0]!.kernel;
     this.#pool = pool;
     this.#operators = operators;
   }
 
-  /** Writes all results, of `rows` rows or fewer, into the operators' memory. */
-  *keep(rows: number): Generator<void> {
+  /**
+   * Makes place for the batches of `rows` rows of results or fewer, in as many `parts`.
+   * @returns addresses of `PullOrder`s, one for each operator
+   */
+  place(rows: number, parts: number): number[] {
     // Past 2 GiB of texts there are more, which the calling thread pulls (`takeKept`).
-    const most = Math.ceil(rows / BATCH_ROWS) + 1;
-    for (const operator of this.#operators) this.#order(operator, most);
+    const most = Math.ceil(rows / BATCH_ROWS) + parts;
+    return this.#operators.map((operator) => this.#order(operator, most).address);
+  }
+
+  /** Writes the results of the calling thread's part, as a worker does (pool/worker.ts). */
+  pullPart(address: number): void {
+    try {
+      for (const _ of this.#pull(address, ALL_ROWS, ALL_BYTES));
+    } catch (error) {
+      if (!(error instanceof MemoryLimitError)) throw error;
+      // They wait, and so do those of all parts after it.
+      const { view } = this.#kernel.memory;
+      view.setUint32(address + PullOrder.MOST, view.getUint32(address + PullOrder.COUNT, true), true);
+    }
+  }
+
+  /** Writes all results that are left, of `rows` rows or fewer, into the operators' memory. */
+  *keep(rows: number): Generator<void> {
+    if (this.#orders.size === 0) this.place(rows, 1);
     const work = this.#begin(ALL_ROWS, ALL_BYTES, this.#orders.size);
     for (const address of this.#orders.keys()) work.offer(address);
     yield* work.finish((address) => this.#pull(address, ALL_ROWS, ALL_BYTES));
@@ -111,6 +132,7 @@ export class SharedResults {
     const work = this.#begin(batchRows, BATCH_BYTES, orders.length);
     const own = (address: number) => this.#pull(address, batchRows, BATCH_BYTES);
     const offer = (order: Order) => {
+      this.#kernel.memory.view.setUint32(order.address + PullOrder.COUNT, 0, true);
       const number = work.job.filled;
       work.offer(order.address);
       return { order, number };
@@ -142,13 +164,13 @@ export class SharedResults {
       operator,
       address,
       batches: most === 1 ? operator.out : address + PullOrder.SIZE,
-      most,
     };
     this.#orders.set(address, order);
     const { view } = this.#kernel.memory;
     view.setUint32(address + PullOrder.HANDLE, operator.handle, true);
     view.setUint32(address + PullOrder.BATCHES, order.batches, true);
     view.setUint32(address + PullOrder.MOST, most, true);
+    view.setUint32(address + PullOrder.COUNT, 0, true);
     return order;
   }
 
@@ -165,9 +187,10 @@ export class SharedResults {
 
   /** The calling thread's part: what a worker does (pool/worker.ts). */
   *#pull(address: number, maxRows: number, maxBytes: number): Generator<void> {
-    const { operator, batches, most } = this.#orders.get(address)!;
+    const { operator, batches } = this.#orders.get(address)!;
     const { memory } = this.#kernel;
-    let count = 0;
+    const most = memory.view.getUint32(address + PullOrder.MOST, true);
+    let count = memory.view.getUint32(address + PullOrder.COUNT, true);
     for (let more = true; more && count < most; ) {
       const out = batches + count * Batch.SIZE;
       more = operator.pullHere(maxRows, maxBytes, out);

@@ -879,6 +879,30 @@ describe("results of many groups", () => {
     await engine.close();
   });
 
+  it("that leave by parts: memory that ends at any point is an error, or lets them wait, and nothing stays behind", async () => {
+    const engine = await openReady({ workers: 2 });
+    const before = engine.stats().usedBytes;
+    let refused = 0;
+    for (let memory = 6_000_000, isDone = false; !isDone; memory = Math.ceil(memory * 1.15)) {
+      const run = engine.collect(distinct, { t: [input] }, { memory, result: "kernel" });
+      await run.then(
+        (kept) => {
+          const found = (kept.toArrow().getChild("k")!.toArray() as BigInt64Array).slice().sort();
+          expect(found).toEqual(keys);
+          kept.free();
+          isDone = true;
+        },
+        (error) => {
+          expect(error).toMatchObject({ code: "MEMORY_LIMIT" });
+          refused++;
+        },
+      );
+      expect(engine.stats().usedBytes).toBe(before);
+    }
+    expect(refused).toBeGreaterThan(2);
+    await engine.close();
+  });
+
   it("a thread that ends while it writes them is replaced, and the query told", async () => {
     // No other job has so many pieces.
     const faults: { endAt?: number; leavesPieces: boolean } = { endAt: 400, leavesPieces: true };
