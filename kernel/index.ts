@@ -120,6 +120,10 @@ export function op_divide(ctx: usize, handle: u32, parts: u32, like: u32): i32 {
   return operators.divide(ctx, handle, parts, like);
 }
 
+export function op_pack(ctx: usize, handle: u32, like: u32): i32 {
+  return operators.pack(ctx, handle, like);
+}
+
 export function op_combine_part(ctx: usize, handle: u32, source: u32, part: u32): i32 {
   return operators.combinePart(ctx, handle, source, part);
 }

@@ -25,6 +25,7 @@ import {
   internersAgree,
   internersLearntOne,
 } from "./interner";
+import { packingHasApart, packingReserve, packingTranslate } from "./packing";
 import { RowTable, rowTableMap, rowTableReserve, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey } from "./state";
 import { steppedTake } from "./stepped";
@@ -141,6 +142,7 @@ export function copyPrepare(
     return growDirect(target) ? Copying.SAME : Copying.FAILED;
   }
   if (target.tier == <u32>Tier.HASH && !rowTableReserve(target.table, count + 1)) return Copying.FAILED;
+  if (packingHasApart(source) && !packingReserve(target, count)) return Copying.FAILED;
   if (
     !unpacked &&
     target.tier == <u32>Tier.HASH &&
@@ -235,14 +237,17 @@ function widenRanges(target: Groups, source: Groups): void {
 }
 
 function mapPacked(target: Groups, source: Groups, list: usize, count: u32, numbers: usize): bool {
-  const width: usize = max<u32>(8, source.rowWidth);
+  const width = changetype<RowTable>(source.table).width;
   const first = load<u32>(list);
+  const apart = packingHasApart(source);
   let rows = rowTableRow(source.table, first);
-  if (load<u32>(list + ((<usize>(count - 1)) << 2)) - first != count - 1) {
+  if (apart || load<u32>(list + ((<usize>(count - 1)) << 2)) - first != count - 1) {
     rows = target.packed;
     for (let index: usize = 0; index < <usize>count; index++)
       copyBytes(rows + index * width, rowTableRow(source.table, load<u32>(list + (index << 2))), width);
   }
+  // unreached: there is room for what is apart
+  if (apart && !packingTranslate(target, source, rows, count)) return false;
   const mapped = rowTableMap(target.table, rows, count, numbers, target.tags);
   target.count = changetype<RowTable>(target.table).entries;
   return mapped;

@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { asDraining } from "../../bindings/ts/kernel/config.js";
+import { asDraining, asShared } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator } from "../../bindings/ts/kernel/operator.js";
 import {
@@ -19,7 +19,7 @@ import {
   uint64,
   utf8,
 } from "../../bindings/ts/type/data-type.js";
-import { ClosedError } from "../../bindings/ts/type/error.js";
+import { ClosedError, MemoryLimitError } from "../../bindings/ts/type/error.js";
 import type { Value } from "../../twin/values.js";
 import { AggregateFault } from "../abi/operator.js";
 import {
@@ -142,6 +142,141 @@ describe.each(BUILDS)("keys in one word, %s build", (build) => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  test("mean the same in operators that share rows, and come together by parts", async () => {
+    const kernel = await Kernel.open({ build });
+    let [packed, alike] = [0, 0];
+    fc.assert(
+      fc.property(cases, fc.nat(2), fc.boolean(), ({ query, table, cuts }, early, drains) => {
+        const rows = table[0]!.length;
+        const data = batchOf(query.types, table);
+        const operators = [0, 1, 2, 3].map(() => openAs(kernel, { ...query, seed: 20201111 }, asShared));
+        const [first, ...others] = operators as [Operator, ...Operator[]];
+        first.push(data, 0, 21);
+        const packs = first.pack();
+        for (const other of others) expect(other.pack(first)).toBe(packs);
+        let start = 21;
+        for (let at = 0; start < rows; at++) {
+          const some = Math.min(rows - start, 1 + ((cuts[at % (cuts.length + 1)] ?? 29) % 60));
+          // The last one has no rows.
+          operators[at % 3]!.push(data, start, some);
+          start += some;
+        }
+        const shares = operators.every((other) => first.sharesTexts(other));
+        for (const source of operators) source.divide(256, shares ? first : null);
+        const targets = [0, 1].map(() =>
+          openAs(kernel, { ...query, seed: 20201111 }, drains ? asDraining : asShared),
+        );
+        const results: Value[][] = [];
+        const order = Array.from({ length: 256 }, (_, part) => (early === 0 ? part : 255 - part));
+        for (const part of order) {
+          const target = targets[part % 2]!;
+          for (const source of operators) target.combinePart(source, part);
+          for (let batch = target.pull(5); batch !== null; batch = target.pull(5))
+            results.push(...rowsOf([batch]));
+        }
+        for (const target of targets) results.push(...rowsOf(target.finish(50)));
+        expect(multiset(results)).toEqual(multiset(expected(query, table)));
+        for (const operator of [...operators, ...targets]) operator.destroy();
+        packed += packs ? 1 : 0;
+        alike += packs && shares ? 1 : 0;
+      }),
+      { numRuns: 200 },
+    );
+    expect(packed).toBeGreaterThan(50);
+    expect(alike).toBeGreaterThan(25);
+    expect(kernel.blocks).toBeLessThan(8);
+  });
+
+  test("of operators that share rows: alike before the first of them, not after that, and not of other keys", async () => {
+    const kernel = await Kernel.open({ build });
+    const aside = AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT;
+    const query = (keys: number[], types: DataType[] = [int32, int64]): Query => ({
+      types,
+      keys,
+      aggregates: [{ name: "count" }],
+      faults: aside,
+    });
+    const table: Table = [
+      Array.from({ length: 60 }, (_, row) => BigInt(row % 20)),
+      Array.from({ length: 60 }, (_, row) => BigInt(row)),
+    ];
+    const make = (of: Query) => openAs(kernel, of, asShared);
+    const [first, late, other, lone, texts] = [
+      make(query([0, 1])),
+      make(query([0, 1])),
+      make(query([1, 0])),
+      make(query([1])),
+      make(query([0, 1], [utf8, int64])),
+    ];
+    // Nothing is set aside yet.
+    expect(first.pack()).toBe(false);
+    expect(late.pack(first)).toBe(false);
+    pushAll(first, query([0, 1]), slice(table, 0, 20), []);
+    for (const _ of [1, 2]) expect(first.pack()).toBe(true);
+    expect(() => other.pack(first)).toThrow(/configuration/);
+    pushAll(late, query([0, 1]), slice(table, 0, 20), []);
+    expect(() => late.pack(first)).toThrow();
+    // Its words are its own.
+    expect(late.pack()).toBe(true);
+    pushAll(lone, query([1]), table, [20]);
+    // One key has nothing to share a word with.
+    expect(lone.pack()).toBe(false);
+    const named: Table = [table[0]!.map((value) => `text ${value}`), table[1]!];
+    pushAll(texts, query([0, 1], [utf8, int64]), named, [20]);
+    expect(texts.pack()).toBe(false);
+    for (const operator of [first, late, other, lone, texts]) operator.destroy();
+  });
+
+  test("of operators that share rows: an allocation that fails changes nothing, or is an error", async () => {
+    const kernel = await Kernel.open({ build });
+    const rows = 300;
+    const table: Table = [
+      Array.from({ length: rows }, (_, row) => BigInt(row % 40)),
+      Array.from({ length: rows }, (_, row) => (row % 40 === 39 ? null : BigInt(row % 50))),
+      Array.from({ length: rows }, (_, row) => `text ${row % 20}`),
+    ];
+    const query: Query = {
+      types: [int32, int64, dictionary(utf8, int32)],
+      keys: [0, 1, 2],
+      aggregates: [{ name: "count" }],
+      faults: AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT | AggregateFault.TINY_TABLES,
+    };
+    const wanted = multiset(expected(query, table));
+    const data = batchOf(query.types, table);
+    let [failures, passed] = [0, 0];
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      const operators = [0, 1].map(() => openAs(kernel, query, asShared)) as [Operator, Operator];
+      const target = openAs(kernel, query, asDraining);
+      const [first, second] = operators;
+      const retries = new Retries(kernel);
+      first.push(data, 0, 60);
+      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+      try {
+        first.pack();
+        retries.again(() => second.pack(first));
+        retries.again(() => second.push(data, 60, 120));
+        retries.again(() => first.push(data, 180, 120));
+        const leads = first.sharesTexts(second) && first.sharesTexts(first);
+        for (const source of operators) retries.again(() => source.divide(256, leads ? first : null));
+        for (let part = 0; part < 256; part++)
+          for (const source of operators) target.combinePart(source, part);
+        isOver = !hasFailed(kernel);
+        kernel.failAllocation(0);
+        expect([nth, multiset(rowsOf(target.finish()))]).toEqual([nth, wanted]);
+        passed++;
+      } catch (error) {
+        const isShort = error instanceof MemoryLimitError || error instanceof ClosedError;
+        if (!isShort) throw error;
+        failures++;
+      }
+      kernel.failAllocation(0);
+      for (const operator of [...operators, target]) operator.destroy();
+      expect(kernel.blocks).toBeLessThan(8);
+    }
+    expect(failures).toBeGreaterThan(3);
+    expect(passed).toBeGreaterThan(3);
   });
 
   test("a push for which an allocation fails is made again", async () => {

@@ -8,6 +8,9 @@
 //   word: 0 | fields, the first key's lowest     a field: the value less `base`, which is below 2^bits
 //         1 | number of a row in `apart`
 //
+// Several sets may pack alike (`packingFollow`): then their words mean the same, but numbers of rows apart are each set's own.
+// For that these words' tags begin with a byte of 0, so that all of them are in one partition, wherever they are set aside.
+//
 // Bits that are left are spread over the fields, as room for values to come. Keys that have no place in their field, and
 // nulls, have rows of their own as pack.ts lays them out, in a table apart; so words and keys are one to one whatever comes,
 // and nothing that is there has to change. Once too many are apart (`packingIsSpent`) rows are wide again, for good: so they
@@ -102,6 +105,63 @@ export function packingEnd(groups: Groups): bool {
   return true;
 }
 
+/**
+ * HASH, without groups: packs keys as those of another set over the same keys, of one seed, are packed. False when out of
+ * memory, with nothing changed.
+ */
+export function packingFollow(groups: Groups, like: Groups): bool {
+  const bytes = PACKING_SIZE + <usize>groups.keyCount * FIELD_SIZE;
+  const packing = regionCut(groups.region, bytes);
+  const table = regionCut(groups.region, ROW_TABLE_SIZE);
+  const apart = regionCut(groups.region, ROW_TABLE_SIZE);
+  if (packing == 0 || table == 0 || apart == 0) return false;
+  if (!rowTableLike(apart, groups.table, groups.rowWidth)) return false;
+  if (!rowTableLike(table, groups.table, 8)) {
+    rowTableFree(apart);
+    return false;
+  }
+  memory.copy(packing, like.packing, bytes);
+  changetype<Packing>(packing).apart = apart;
+  changetype<RowTable>(table).words = 1;
+  rowTableFree(groups.table);
+  groups.table = table;
+  groups.packing = packing;
+  return true;
+}
+
+/** Whether words of two sets mean the same keys, where these are not apart, as far as texts do; or there are none in both. */
+export function packingAgrees(groups: Groups, other: Groups): bool {
+  if (groups.packing == 0 || other.packing == 0) return groups.packing == other.packing;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const mine = fieldAt(groups.packing, index);
+    const theirs = fieldAt(other.packing, index);
+    if (mine.base != theirs.base || mine.bits != theirs.bits || mine.shift != theirs.shift) return false;
+  }
+  return true;
+}
+
+/** Whether any key is apart. */
+export function packingHasApart(groups: Groups): bool {
+  return groups.packing != 0 && changetype<RowTable>(changetype<Packing>(groups.packing).apart).entries != 0;
+}
+
+/**
+ * Words of another set with which this one agrees, `count` of them, become this one's: those of keys that are apart. There must be
+ * room (`packingReserve`). False when out of memory.
+ */
+export function packingTranslate(groups: Groups, source: Groups, words: usize, count: u32): bool {
+  const own = changetype<Packing>(groups.packing).apart;
+  const theirs = changetype<Packing>(source.packing).apart;
+  const entry = groups.tags;
+  for (let at = words; at < words + ((<usize>count) << 3); at += 8) {
+    const word = load<u64>(at);
+    if ((word & APART) == 0) continue;
+    if (!rowTableMap(own, rowTableRow(theirs, <u32>word), 1, entry, entry + 64)) return false;
+    store<u64>(at, APART | <u64>load<u32>(entry));
+  }
+  return true;
+}
+
 /** Groups that have a null among their keys, or no rows. */
 function countNulls(groups: Groups): u32 {
   let nulls: u32 = 0;
@@ -176,6 +236,7 @@ function layOut(groups: Groups, packing: usize): bool {
 /** Puts the keys of all groups into a table of rows of another width, in place of the one that is there. */
 function rebuild(groups: Groups, packing: usize, table: usize, width: u32): bool {
   if (!rowTableLike(table, groups.table, width)) return false;
+  changetype<RowTable>(table).words = width == 8 ? 1 : 0;
   slotsExpect(table, groups.count);
   if (rowTableReserve(table, groups.count + 1) && fill(groups, packing, table, width)) {
     rowTableFree(groups.table);

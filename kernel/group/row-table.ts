@@ -64,6 +64,8 @@ export class RowTable {
   capacity: u32;
   /** Fault switch: every hash is 0. */
   hashZero: u32;
+  /** 1: rows are words (packing.ts), and those with the upper bit have 0 as their tags' top byte. */
+  words: u32;
 }
 
 /** Makes an empty table at `table`, hashed by `seed`; false when out of memory. */
@@ -189,7 +191,18 @@ export function rowTableAppend(table: usize, rows: usize, count: u32, entries: u
 export function rowTableTags(table: usize, rows: usize, count: u32, tags: usize): void {
   const self = changetype<RowTable>(table);
   if (self.hashZero) memory.fill(tags, 0, (<usize>count) << 2);
+  else if (self.words) hashWords(rows, count, tags, changetype<SlotHash>(table + HASH));
   else hashRows(rows, count, self.width, tags, changetype<SlotHash>(table + HASH));
+}
+
+function hashWords(rows: usize, count: u32, tags: usize, hash: SlotHash): void {
+  const add = hash.add;
+  const multiply = hash.multiply;
+  for (let row: u32 = 0; row < count; row++) {
+    const word = load<u64>(rows + ((<usize>row) << 3));
+    const top = <u32>(<i64>word >> 63) & 0xff000000;
+    store<u32>(tags + ((<usize>row) << 2), tagOf(slotHashWord(word, add, multiply)) & ~top);
+  }
 }
 
 /**

@@ -52,7 +52,14 @@ import {
   groupsToHash,
 } from "../group/groups";
 import { copyLearntOne } from "../group/copy";
-import { packingBegin, packingEnd, packingIsSpent, packingReserve } from "../group/packing";
+import {
+  packingBegin,
+  packingEnd,
+  packingHasApart,
+  packingIsSpent,
+  packingReserve,
+  packingTranslate,
+} from "../group/packing";
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
 import { fail, failMemory } from "../memory/context";
 import { copyBytes } from "../memory/copy";
@@ -323,7 +330,7 @@ export function backlogReserve(context: usize, operator: usize, rows: u32): i32 
 export function backlogReserveKeys(context: usize, operator: usize, rows: u32): i32 {
   const groups = groupsOf(aggregationOf(operator));
   if (groups.packing == 0) return 0;
-  if (packingIsSpent(groups, groups.count + backlogOf(operator).rows)) return min<i32>(0, backlogSettle(context, operator));
+  if (packingIsSpent(groups, groups.count + backlogRows(operator))) return min<i32>(0, backlogSettle(context, operator));
   return packingReserve(groups, rows) ? 0 : failMemory(context, 0);
 }
 
@@ -595,7 +602,8 @@ export function chunkLength(backlog: Backlog, partition: usize, chunk: usize): u
 
 /**
  * Applies a chunk's rows, of `top`, a partition: all of them, or OUT_OF_MEMORY and none. The chunk may be another
- * operator's of the same layout. `inPartition` and `waiting` bound the rows that will follow.
+ * operator's of the same layout, whose `others` are then the groups where any of their keys is apart. `inPartition` and
+ * `waiting` bound the rows that will follow.
  */
 export function applyChunk(
   context: usize,
@@ -605,13 +613,17 @@ export function applyChunk(
   rows: u32,
   inPartition: u32,
   waiting: u32,
+  others: usize = 0,
 ): i32 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   const backlog = backlogOf(operator);
   if (!makeRoom(operator, top, rows, inPartition, waiting)) return failMemory(context, 0);
+  if (others != 0 && !packingReserve(groups, rows)) return failMemory(context, 0);
   const before = groups.count;
   gatherKeys(backlog, groups, chunk + HEADER, rows);
+  // unreached: there is room
+  if (others != 0 && !packingTranslate(groups, changetype<Groups>(others), groups.packed, rows)) return failMemory(context, 0);
   for (let index: u32 = 0; index < backlog.columnCount; index++) {
     showColumn(self.program, backlog, columnAt(backlog, index), (<u32>1) << index, chunk + HEADER, rows);
   }
@@ -700,10 +712,13 @@ export function backlogCombine(
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   backlog.seen |= theirs.seen;
   backlog.takes = drains ? 1 : 0;
+  const from = groupsOf(aggregationOf(source));
+  const others: usize = top == 0 && packingHasApart(from) ? changetype<usize>(from) : 0;
   let left = max(expected, load<u32>(partition, 12));
   for (let chunk: usize = load<u32>(partition); chunk != 0; chunk = load<u32>(chunk)) {
     const rows = chunkLength(theirs, partition, chunk);
-    const status = applyChunk(context, operator, top, chunk, rows, left, left * (PARTITIONS - top));
+    const waiting = left * (PARTITIONS - top);
+    const status = applyChunk(context, operator, top, chunk, rows, left, waiting, others);
     if (status < 0) return status;
     left -= rows;
   }

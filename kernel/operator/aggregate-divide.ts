@@ -20,6 +20,7 @@ import { sumExactSettle } from "../aggregate/sum-exact";
 import { copyFewTextsAgree, copyFollow, copyLearntOne, copyTextsLearn } from "../group/copy";
 import { groupsHaveTexts } from "../group/groups";
 import { groupsByMark } from "../group/order";
+import { packingAgrees } from "../group/packing";
 import { groupsTops } from "../group/tops";
 import { fail, failMemory, scratchMark, scratchReset } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
@@ -39,6 +40,7 @@ import {
   hasPairs,
 } from "./aggregate-combine";
 import { aggregateDrainsParts } from "./aggregate-drain";
+import { packLike } from "./aggregate-pack";
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -60,10 +62,13 @@ export function aggregateDivided(operator: usize): bool {
 
 /**
  * Whether packed rows of two aggregations of one configuration mean the same: all texts that `other` knows of its keys are
- * of dictionaries that both have learnt whole, or there are none. Of one and itself: whether that may become so.
+ * of dictionaries that both have learnt whole, or there are none, and keys are words (aggregate-pack.ts) in both or neither. Of one and itself: whether that may become so.
  */
 export function aggregateSharesTexts(operator: usize, other: usize): bool {
-  return copyLearntOne(groupsOf(aggregationOf(operator)), groupsOf(aggregationOf(other)));
+  const mine = groupsOf(aggregationOf(operator));
+  const theirs = groupsOf(aggregationOf(other));
+  const hasRows = changetype<Operator>(other).rowsSelected != 0;
+  return copyLearntOne(mine, theirs) && (!hasRows || packingAgrees(mine, theirs));
 }
 
 /**
@@ -73,7 +78,8 @@ export function aggregateDivide(context: usize, operator: usize, byIds: bool): i
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   const hashed = groupsHaveTexts(groups) && !byIds;
-  const worked = groups.packing != 0 ? backlogSettle(context, operator) : backlogWorkLarge(context, operator, hashed);
+  const settles = groups.packing != 0 && !byIds;
+  const worked = settles ? backlogSettle(context, operator) : backlogWorkLarge(context, operator, hashed);
   if (worked < 0) return worked;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
@@ -107,9 +113,9 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
   const other = changetype<Operator>(source);
   if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
   let status = self.combination == 0 ? failMemory(context, 0) : 0;
-  if (status == 0 && groupsOf(self).packing != 0) status = min<i32>(0, backlogSettle(context, operator));
   if (status == 0) beginPart(operator, source, part);
   if (status == 0) status = learnTexts(context, operator, source);
+  if (status == 0) status = followPacking(context, operator, source);
   if (status == 0) status = combineGroups(context, operator, source, part);
   const work = changetype<Combination>(self.combination);
   if (status == 0) {
@@ -149,6 +155,16 @@ function learnTexts(context: usize, operator: usize, source: usize): i32 {
   const followed = copyFollow(groupsOf(aggregationOf(operator)), groupsOf(from));
   if (followed > 0) return 0;
   return followed < 0 ? failMemory(context, 0) : fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+}
+
+/** Packed rows are to mean the same here. 0, or an error. */
+function followPacking(context: usize, operator: usize, source: usize): i32 {
+  if (changetype<Operator>(source).rowsSelected == 0) return 0;
+  const groups = groupsOf(aggregationOf(operator));
+  const from = groupsOf(aggregationOf(source));
+  if (packingAgrees(groups, from)) return 0;
+  if (groups.packing != 0 && from.packing == 0) return min<i32>(0, backlogSettle(context, operator));
+  return groups.packing == 0 ? packLike(context, operator, from) : fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
 }
 
 function combineGroups(context: usize, operator: usize, source: usize, part: u32): i32 {

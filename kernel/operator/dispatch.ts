@@ -5,7 +5,7 @@
 // on it can only be destroyed; OUT_OF_MEMORY before any row was applied leaves it as it was.
 
 import { Abi, Batch, ErrorRecord } from "../abi/layout";
-import { OperatorKind, OperatorStats } from "../abi/operator";
+import { AggregateFlag, OperatorKind, OperatorStats } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
 import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
@@ -81,6 +81,7 @@ import {
   aggregateSharesTexts,
 } from "./aggregate-divide";
 import { aggregatePartIsComplete } from "./aggregate-drain";
+import { aggregatePack, aggregatePackLike } from "./aggregate-pack";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import { windowCombine, windowCombines, windowIsCombining } from "./window-combine";
@@ -612,6 +613,23 @@ export function divide(context: usize, handle: u32, parts: u32, like: u32): i32 
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   if (other != 0 && !aggregateSharesTexts(other, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   return aggregateDivide(context, operator, other != 0);
+}
+
+/** Lets an aggregation keep its keys in words, as `like`, another one, has them; 0: as its own groups say. */
+export function pack(context: usize, handle: u32, like: u32): i32 {
+  const other: usize = like == 0 ? 0 : enterKind(context, like, OperatorKind.HASH_AGGREGATE);
+  if (like != 0 && other == 0) return status(context);
+  const operator = enterKind(context, handle, OperatorKind.HASH_AGGREGATE);
+  if (operator == 0) return status(context);
+  const head = changetype<Operator>(operator);
+  if (operator == other) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
+  if ((aggregationOf(operator).flags & <u32>AggregateFlag.SHARED) == 0)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  if (other != 0 && aggregationOf(operator).configHash != aggregationOf(other).configHash)
+    return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (head.ended) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  return other == 0 ? aggregatePack(operator) : aggregatePackLike(context, operator, other);
 }
 
 /** Folds a partition of a divided operator in, which is only read. */

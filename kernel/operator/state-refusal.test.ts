@@ -162,6 +162,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       ["op_late", out],
       ["op_combine", handle],
       ["op_combine_part", handle, 0],
+      ["op_pack", 0],
       ["op_alike", handle],
       ["op_pass", out],
       ["op_attach", handle, 0],
@@ -170,6 +171,8 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     bad(Reason.BAD_HANDLE, "op_combine", handle, STALE);
     bad(Reason.BAD_HANDLE, "op_divide", handle, PARTS, STALE);
     bad(Reason.BAD_HANDLE, "op_combine_part", handle, STALE, 0);
+    bad(Reason.BAD_HANDLE, "op_pack", handle, STALE);
+    bad(Reason.BAD_HANDLE, "op_pack", handle, handle);
     bad(Reason.BAD_HANDLE, "op_alike", handle, STALE);
     bad(Reason.BAD_HANDLE, "op_attach", handle, STALE, 0);
     bad(Reason.BAD_HANDLE, "op_combine", handle, handle);
@@ -268,6 +271,9 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
     bad(Reason.STATE_CONFIG, "op_alike", averages, sums);
     bad(Reason.STATE_CONFIG, "op_divide", averages, PARTS, sums);
     bad(Reason.STATE_KIND, "op_divide", averages, PARTS, project);
+    bad(Reason.STATE_KIND, "op_pack", project, 0);
+    bad(Reason.STATE_KIND, "op_pack", averages, project);
+    bad(Reason.STATE_KIND, "op_pack", averages, 0);
     bad(Reason.STATE_CONFIG, "op_combine_part", averages, divided, 0);
     bad(Reason.BAD_CONFIG, "op_divide", sums, 8);
     bad(Reason.BAD_CONFIG, "op_combine_part", sums, divided, PARTS);

@@ -37,6 +37,7 @@ export interface KernelExports {
   op_alike(context: number, handle: number, source: number): number;
   op_pass(context: number, handle: number, batch: number): number;
   op_divide(context: number, handle: number, parts: number, like: number): number;
+  op_pack(context: number, handle: number, like: number): number;
   op_combine_part(context: number, handle: number, source: number, part: number): number;
   op_ready(context: number, handle: number): number;
   op_ready_part(context: number, handle: number, part: number): number;

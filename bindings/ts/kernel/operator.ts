@@ -665,6 +665,16 @@ export class Operator {
     this.#run((exports, context) => exports.op_divide(context, this.#handle, parts, lead));
   }
 
+  /**
+   * Lets an aggregation that shares rows with others (`asShared`) keep several keys in one word: as those are that it has seen, where
+   * rows are set aside; or, one that has had no rows, as another of the same configuration does. False: nothing has changed.
+   */
+  pack(like: Operator | null = null): boolean {
+    const other = like === null ? 0 : like.#handle;
+    const status = this.#run((exports, context) => exports.op_pack(context, this.#handle, other));
+    return status === Status.HAS_MORE;
+  }
+
   /** Takes in a part of another operator of the same configuration that is divided, and stays as it is. */
   combinePart(source: Operator, part: number): void {
     this.#run((exports, context) => exports.op_combine_part(context, this.#handle, source.#handle, part));

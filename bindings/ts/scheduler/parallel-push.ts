@@ -66,6 +66,8 @@ export class ParallelPush {
   /** Where results of parts may leave as these come together: makes operators that they stay in. */
   readonly #createKeeping: (() => Operator) | null;
   readonly #push: SharedPush;
+  /** Whether keys of the operators are words; null before there is a second one. */
+  #packs: boolean | null = null;
   /** As `SharedPush` is told. */
   readonly staysAlone: ((operator: Operator) => StaysAlone) | null;
   /** How rows of a stream are pushed. */
@@ -105,7 +107,8 @@ export class ParallelPush {
     this.#create = create;
     this.#createKeeping = createKeeping;
     this.staysAlone = staysAlone;
-    this.#push = new SharedPush(pool, first, create, staysAlone);
+    const another = createKeeping === null ? create : () => this.#packed(create());
+    this.#push = new SharedPush(pool, first, another, staysAlone);
     this.#operators = this.#push.operators;
     const spreadsNot = staysAlone && ((operator: Operator) => staysAlone(operator) !== false);
     this.spread = new SpreadPush(this.#push, spreadsNot, keepsTime, pool);
@@ -115,6 +118,19 @@ export class ParallelPush {
   get operators(): readonly Operator[] {
     if (this.spread.isWaiting || this.#isFinishing) return [this.#operators[0]!];
     return this.#readers.length === 0 ? this.#operators : [...this.#operators, ...this.#readers];
+  }
+
+  /** Lets another operator keep keys in the words of the first, where that has seen what comes. */
+  #packed(operator: Operator): Operator {
+    const [first] = this.#push.operators;
+    this.#packs ??= first!.pack();
+    try {
+      if (this.#packs) operator.pack(first!);
+    } catch (error) {
+      operator.destroy();
+      throw error;
+    }
+    return operator;
   }
 
   /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */

@@ -903,6 +903,43 @@ describe("results of many groups", () => {
     await engine.close();
   });
 
+  // Of so many rows one has a key far from all others: none, few for a table apart, too many.
+  it.each([length, 1000, 20])(
+    "by keys that share a word, one of %i far from the others: the bits of one thread",
+    async (seldom) => {
+      const names = writeColumn(
+        dictionary(utf8, int16),
+        Array.from({ length: 500 }, (_, row) => `name ${row}`),
+      );
+      const codes = Int16Array.from({ length }, (_, row) => (row * 7) % 500);
+      const numbers = Int32Array.from({ length }, (_, row) =>
+        row % seldom === seldom - 1 ? -row * 7001 : row >> 1,
+      );
+      const fields = [
+        { name: "a", type: dictionary(utf8, int16), nullable: false },
+        { name: "b", type: int32, nullable: false },
+      ];
+      const columns = [
+        { ...names, length, values: new Uint8Array(codes.buffer) },
+        { ...writeColumn(int32, []), length, values: new Uint8Array(numbers.buffer) },
+      ];
+      const data = [{ schema: { fields }, length, columns }];
+      const pairs = t.groupBy("a", "b").aggregate({ s: sum("b"), c: count() }) as Plan;
+      const one = await openReady({ workers: 1 });
+      const expected = text(resultRows(await one.collect(pairs, { t: data })));
+      await one.close();
+      for (const workers of [3]) {
+        const engine = await openReady({ workers, faults: { jitterUs: 100 } });
+        const before = engine.stats().usedBytes;
+        const kept = await engine.collect(pairs, { t: data }, { result: "kernel" });
+        expect(text(resultRows(kept.toArrow()))).toEqual(expected);
+        kept.free();
+        expect(engine.stats().usedBytes).toBe(before);
+        await engine.close();
+      }
+    },
+  );
+
   it("a thread that ends while it writes them is replaced, and the query told", async () => {
     // No other job has so many pieces.
     const faults: { endAt?: number; leavesPieces: boolean } = { endAt: 400, leavesPieces: true };
