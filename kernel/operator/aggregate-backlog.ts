@@ -86,8 +86,8 @@ const SLAB_CHUNKS: u32 = 32;
 const BEGIN_GROUPS: u32 = 1 << 18;
 /** ... and the part of a push's rows, one in so many, that must bring new groups. */
 const NEW_SHARE: u32 = 4;
-/** The same for SHARED operators, whose groups will be looked up once more. */
-const BEGIN_SHARED_GROUPS: u32 = 1 << 16;
+/** The same for SHARED operators, whose groups will be looked up once more: what a morsel brings where nearly each row is new. */
+const BEGIN_SHARED_GROUPS: u32 = 15 << 12;
 const NEW_SHARED_SHARE: u32 = 2;
 const BACKLOG_ROWS: u32 = 1 << 24;
 const BACKLOG_BYTES: u32 = 1 << 29;
