@@ -68,6 +68,8 @@ export class Program {
   brought: u32;
   /** 1: columns of plain texts are not loaded; who reads them looks where they lie. */
   unviewed: u32;
+  /** Whether an instruction has a text among its operands. */
+  readsTexts: u32;
 }
 
 export const PROGRAM_SIZE: usize = 176;

@@ -177,6 +177,7 @@ function checkInstructions(context: usize, program: Program, written: usize): bo
       continue;
     }
     if (opcode != <u32>Opcode.LOAD && opcode != <u32>Opcode.LITERAL) program.loadsOnly = 0;
+    if (readsTexts(program, instruction)) program.readsTexts = 1;
     noteWriter(program, load<u16>(instruction, <usize>Instruction.TARGET), opcode, index);
   }
   for (let output: u32 = 0; output < program.outputCount; output++) {
@@ -188,6 +189,15 @@ function checkInstructions(context: usize, program: Program, written: usize): bo
     }
   }
   return true;
+}
+
+/** Whether an instruction has a text among its operands. */
+function readsTexts(program: Program, instruction: usize): bool {
+  for (let operand: usize = Instruction.A; operand <= <usize>Instruction.C; operand += 2) {
+    const register = <u32>load<u16>(instruction + operand);
+    if (register < program.registerCount && registerVector(program, register).type == <u32>Type.BYTES) return true;
+  }
+  return false;
 }
 
 function noteWriter(program: Program, register: u32, opcode: u32, index: u32): void {
@@ -467,9 +477,13 @@ export function programShares(address: usize, output: u32): bool {
   return loadedColumn(changetype<Program>(address), address, output).shared != 0;
 }
 
-/** Whether runs of a program that only loads columns leave plain texts where they lie, without views of them, from now on. */
+/**
+ * Whether runs leave plain texts of columns where they lie, without views of them, from now on: asked for by whoever reads
+ * outputs without them. Where an instruction of the program reads a text views are made as ever.
+ */
 export function programLeavesTexts(address: usize, leaves: bool): void {
-  changetype<Program>(address).unviewed = leaves ? 1 : 0;
+  const program = changetype<Program>(address);
+  program.unviewed = leaves && program.readsTexts == 0 ? 1 : 0;
 }
 
 /** The validity of an output that `programValues` or its like knows, whose first bit may be that of another row; 0 where none is null. */

@@ -7,7 +7,7 @@ import { RowRandom } from "../../../fixtures/random.js";
 import { batchOf, named } from "../../../kernel/operator/testing.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import type { Value } from "../../../twin/values.js";
-import { Engine, from, type KernelTable, type Plan } from "../index.js";
+import { col, concat, Engine, from, type KernelTable, type Plan } from "../index.js";
 import type { BatchData } from "../type/column.js";
 import {
   bool,
@@ -195,6 +195,32 @@ test("a result that lies in its input outlives it, and gives all memory back", a
     ),
     { numRuns: 80 },
   );
+});
+
+test("a filter reads texts that no result shows", async () => {
+  const rows = leftRows({ ...ALL, rows: 5000, matched: 1, seed: 4 });
+  const narrow = (plan: Plan) => plan.select("k" as never, "at" as never) as Plan;
+  const plans: readonly [string, Plan, (text: string) => boolean][] = [
+    ["like", (from("l") as Plan).where(col("plain").like("a%")) as Plan, (text) => text.startsWith("a")],
+    ["equal texts", (from("l") as Plan).where(col("plain").eq(col("large"))) as Plan, () => false],
+    [
+      "texts that are made",
+      (from("l") as Plan).where(concat(col("plain"), col("plain")).startsWith("aa")) as Plan,
+      (text) => `${text}${text}`.startsWith("aa"),
+    ],
+  ];
+  const l = await engine.load(batches(LEFT, TYPES, rows, 1000, 3));
+  for (const [name, plan, passes] of plans) {
+    const want = rows.filter((row) =>
+      name === "equal texts" ? row[1] === row[8] : passes(row[1] as string),
+    );
+    const filtered = narrow(plan).join(from("r") as Plan, { on: "k" as never }) as Plan;
+    const shown = resultRows(await engine.collect(filtered, { l, r: right }));
+    expect(fingerprint(shown), name).toEqual(
+      fingerprint(want.map((row) => [row[0]!, row[5]!, ...RIGHT_ROWS[Number(row[0])]!.slice(1)])),
+    );
+  }
+  l.free();
 });
 
 test("where all rows leave, their columns take no memory again", async () => {
