@@ -27,7 +27,7 @@ import { sumIntegerLane, sumIntegerLoad } from "./sum-integer";
 import { arrayBytes, arrayReserve, arrayResult } from "./array";
 import { itemWidth } from "../column/order";
 import { tailTake } from "./tail";
-import { topLength, topList } from "./top";
+import { topHeld, topLength, topList } from "./top";
 import {
   topByLength,
   topByList,
@@ -245,6 +245,7 @@ export function isListFamily(family: u32): bool {
 export function listLength(values: Accumulator, rows: usize, group: u32): u32 {
   if (isByList(values)) return topByLength(values, group);
   if (isTextList(values)) return topTextLength(values, group);
+  if (values.presence == 0) return topHeld(values, group) * itemWidth(values.type);
   const count = <u64>countOf(changetype<Accumulator>(values.presence), rows, group);
   return topLength(values, count) * itemWidth(values.type);
 }

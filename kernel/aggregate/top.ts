@@ -3,7 +3,8 @@
 // A group is a flat array of k keys, a heap with its least key in front: a row is compared with that one key,
 // and most rows are done then. Keys are 64-bit integers (of decimals 128) in the order of the values, as in
 // minmax.ts; those of BOTTOM are inverted, so that everything below knows only the greatest. Arrays begin full of
-// the least key there is, which spares the loop a test for how many came: that the count of values knows.
+// the least key there is, which spares the loop a test for how many came. Only 64-bit integers have a value with that key:
+// of these a count of values knows how many came (`topNeedsCount`).
 //
 // Rows of a vector that beat their group's front key are found first, without a branch, and put in then: a branch that is
 // foreseen wrongly, one in ten of where each group has a hundred rows, waits for a key that is far away. With that, and two
@@ -20,6 +21,8 @@ import { itemWidth, orderKey, storeOrdered } from "../column/order";
 
 /** Bytes of a vector's 64-bit keys. Behind them a buffer has room for as many again. */
 const KEYS_BYTES: usize = <usize>Abi.VECTOR_ROWS << 3;
+/** No key, as words of 64 bits. */
+const NONE: u64 = 0x8000000000000000;
 
 // @ts-ignore: decorator
 @inline
@@ -34,9 +37,9 @@ export function topInit(self: Accumulator): bool {
   return self.buffer != 0;
 }
 
-/** No decimal reaches the key that arrays begin with; a 64-bit value may, and is the same as none then. */
+/** Keys begin as none: the least there is, of decimals one that is below any of them. */
 export function topReserve(self: Accumulator, groups: u32): bool {
-  return accumulatorReserve(self, groups, 0x8000000000000000);
+  return accumulatorReserve(self, groups, NONE);
 }
 
 /** Folds a vector in. `buffer` is VALUES_BYTES of scratch and may be where `values` are. */
@@ -218,11 +221,33 @@ function orderFloats(values: usize, rows: u32, buffer: usize, invert: i64): void
 
 // ---- reading and merging
 
+/** Whether values of the type have to be counted: one may have the key that stands for none, or they are texts. */
+export function topNeedsCount(type: u32): bool {
+  return type == <u32>Type.I64 || type == <u32>Type.U64 || type == <u32>Type.BYTES;
+}
+
 /** Values that a group holds, of which `count` came. */
 // @ts-ignore: decorator
 @inline
 export function topLength(self: Accumulator, count: u64): u32 {
   return count < <u64>self.limit ? <u32>count : self.limit;
+}
+
+/** The same where values need not be counted. */
+export function topHeld(self: Accumulator, group: u32): u32 {
+  const at = self.values + <usize>group * <usize>self.stride;
+  // The front key is the least.
+  if (!isNone(self, at)) return self.limit;
+  const width = keyWidth(self.type);
+  let held: u32 = 0;
+  for (let key = at; key < at + <usize>self.stride; key += width) held += isNone(self, key) ? 0 : 1;
+  return held;
+}
+
+// @ts-ignore: decorator
+@inline
+function isNone(self: Accumulator, key: usize): bool {
+  return load<u64>(key + keyWidth(self.type) - 8) == NONE;
 }
 
 /** Writes a group's values, best first, to the accumulator's buffer and answers where they begin. */
@@ -267,6 +292,11 @@ function sortWide(at: usize, limit: u32): void {
 /** Whether bytes are a list of a group to which `count` values came. */
 export function topStateIsValid(self: Accumulator, length: u32, count: u64): bool {
   return length == topLength(self, count) * itemWidth(self.type);
+}
+
+/** The same where values are not counted. */
+export function topHeldIsValid(self: Accumulator, length: u32): bool {
+  return length <= self.limit * itemWidth(self.type) && length % itemWidth(self.type) == 0;
 }
 
 /** Folds what another accumulator, or this one, holds for a group in. */

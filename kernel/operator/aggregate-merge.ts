@@ -20,7 +20,7 @@ import { sumExactMerge, sumExactMerged, sumExactPrepareMerge } from "../aggregat
 import { sumIntegerMerge } from "../aggregate/sum-integer";
 import { logUpdate } from "../aggregate/value-log";
 import { textLogUpdate } from "../aggregate/text-log";
-import { topMerge, topStateIsValid } from "../aggregate/top";
+import { topHeldIsValid, topMerge, topStateIsValid } from "../aggregate/top";
 import { isListFamily } from "../aggregate/results";
 import { topByMerge, topByStateIsValid } from "../aggregate/top-by";
 import { topTextMerge, topTextStateIsValid } from "../aggregate/top-text";
@@ -287,6 +287,10 @@ function isStateValid(
     for (let row: u32 = 0; row < rows; row++) {
       const view = vector.values + ((<usize>row) << 3);
       if (!topByStateIsValid(accumulator, load<u32>(view), load<u32>(view, 4))) return false;
+    }
+  } else if (isListFamily(family) && accumulator.presence == 0) {
+    for (let row: u32 = 0; row < rows; row++) {
+      if (!topHeldIsValid(accumulator, load<u32>(vector.values + ((<usize>row) << 3), 4))) return false;
     }
   } else if (isListFamily(family)) {
     const isText = accumulator.type == <u32>Type.BYTES;

@@ -32,6 +32,7 @@ import { MOMENT_SLOTS, isMoment, isPairMoment, momentDegree } from "../aggregate
 import { Power } from "../aggregate/power";
 import { RESULT_SIZE, Result, isArray, resultType } from "../aggregate/results";
 import { tailType } from "../aggregate/tail";
+import { topNeedsCount } from "../aggregate/top";
 import { outputColumn, outputCreate } from "../column/builder";
 import { Vector } from "../column/vector";
 import { typeIsKnown } from "../column/type";
@@ -444,8 +445,8 @@ function createValues(
     if (by < -1 || by >= <i32>programOutputs(self.program)) return false;
     if (by >= 0 && !isByType(programOutputType(self.program, <u32>by))) return false;
     result.values = topAccumulatorFor(self, topFamily(fn, type, by), argument, by, filter, type, limit);
-    if (by < 0) result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
-    else changetype<Accumulator>(result.values).secondType = programOutputType(self.program, <u32>by);
+    if (by >= 0) changetype<Accumulator>(result.values).secondType = programOutputType(self.program, <u32>by);
+    else if (topNeedsCount(type)) result.counts = accumulatorFor(self, Family.COUNT, argument, filter, type);
     return true;
   }
   if (fn == <u32>AggregateFunction.STRING && !readSeparator(self, result, entry)) return false;
