@@ -62,7 +62,8 @@ export function aggregateDivided(operator: usize): bool {
 
 /**
  * Whether packed rows of two aggregations of one configuration mean the same: all texts that `other` knows of its keys are
- * of dictionaries that both have learnt whole, or there are none, and keys are words (aggregate-pack.ts) in both or neither. Of one and itself: whether that may become so.
+ * of dictionaries that both have learnt whole, or there are none, and keys are words (aggregate-pack.ts) in both or neither.
+ * Of one and itself: whether that may become so.
  */
 export function aggregateSharesTexts(operator: usize, other: usize): bool {
   const mine = groupsOf(aggregationOf(operator));

@@ -1,9 +1,10 @@
 // Results of several aggregations that have no group in common, written by all workers: each aggregation by one at a time.
 //
 // Where they stay in the kernel's memory whoever claims an aggregation pulls all that it has; no batch is copied, as the
-// aggregation keeps each where it wrote it (KEEP_RESULTS). Those of parts that the workers bring together (parallel-push.ts) may
-// be written before, each while its part's groups are in the cache (`pullPart`). Where they leave they are pulled a batch at a time: while the
-// calling thread copies one out, others write the next ones of the other aggregations.
+// aggregation keeps each where it wrote it (KEEP_RESULTS). Those of parts that the workers bring together
+// (parallel-push.ts) may be written before, each while its part's groups are in the cache (`pullPart`). Where they leave
+// they are pulled a batch at a time: while the calling thread copies one out, others write the next ones of the other
+// aggregations.
 //
 // What another core has written takes twice as long to copy as what lies in this one's cache. So the calling thread writes
 // the first batch, and where that takes hardly longer than to copy it, all of them: of 10 million sums by one key
