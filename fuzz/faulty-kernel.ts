@@ -69,9 +69,11 @@ export class FaultyEngine {
       const { bits, restart, split, refuse } = this.faults;
       const faulty = { ...spec, config: withFaults(spec, bits) };
       const isFinal = spec.kind === OperatorKind.HASH_AGGREGATE && (flagsOf(spec) & CHANGELOG) === 0;
-      // Other threads know an operator by its handle; and one that is written to files is pushed again what it refused.
+      // Other threads know an operator by its handle, also one that takes parts and gives their results; and one that is
+      // written to files is pushed again what it refused.
+      const handed = pool === null ? AggregateFlag.SHARED : AggregateFlag.SHARED | AggregateFlag.DRAINS;
       const moves = isFinal
-        ? (flagsOf(spec) & AggregateFlag.SHARED) === 0 && spill === null
+        ? (flagsOf(spec) & handed) === 0 && spill === null
         : hasWindows(spec) && pool === null;
       const parts = split && isFinal;
       const operator =
