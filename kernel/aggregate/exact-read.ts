@@ -141,7 +141,7 @@ const PLAIN_HIGH_MAX: i64 = 1 << 53;
 /** 2^e for a normal float. */
 // @ts-ignore: decorator
 @inline
-function power(exponent: i32): f64 {
+export function power(exponent: i32): f64 {
   return reinterpret<f64>((<u64>(exponent + 1023)) << 52);
 }
 

@@ -49,6 +49,20 @@ export function isPairMoment(fn: u32): bool {
     <u32>AggregateFunction.CORR - <u32>AggregateFunction.COVAR_SAMPLE;
 }
 
+/** Of a variance or deviation: whether it is a sample's. */
+// @ts-ignore: decorator
+@inline
+export function isOfSample(fn: u32): bool {
+  return fn == <u32>AggregateFunction.VAR_SAMPLE || fn == <u32>AggregateFunction.STDDEV_SAMPLE;
+}
+
+/** ... and whether it is a deviation. */
+// @ts-ignore: decorator
+@inline
+export function isDeviation(fn: u32): bool {
+  return fn == <u32>AggregateFunction.STDDEV_SAMPLE || fn == <u32>AggregateFunction.STDDEV_POPULATION;
+}
+
 /** Highest power that a moment of one argument needs. */
 export function momentDegree(fn: u32): u32 {
   if (fn == <u32>AggregateFunction.SKEWNESS) return 3;
@@ -187,10 +201,8 @@ export function momentOfSums(
   lower(s2, squareExponent, unit * 2);
   const v = wide(scratch, 4);
   storeSpread(v, s1, s1, s2, n, scratch);
-  const sample = fn == <u32>AggregateFunction.VAR_SAMPLE || fn == <u32>AggregateFunction.STDDEV_SAMPLE;
-  const root = fn == <u32>AggregateFunction.STDDEV_SAMPLE || fn == <u32>AggregateFunction.STDDEV_POPULATION;
-  const divisor = divisorOf(n, sample, scale, scratch);
-  store<f64>(target, roundRatio(v, divisor, unit * 2, root, false, scratch));
+  const divisor = divisorOf(n, isOfSample(fn), scale, scratch);
+  store<f64>(target, roundRatio(v, divisor, unit * 2, isDeviation(fn), false, scratch));
   return true;
 }
 

@@ -459,16 +459,17 @@ function addWildRow(self: Accumulator, group: u32, x: u64, y: u64, work: usize, 
   );
 }
 
+/** The exponent of a float's lowest bit, from that of the least float; 2046 of what is not finite. */
 // @ts-ignore: decorator
 @inline
-function positionOf(bits: u64): u32 {
+export function positionOf(bits: u64): u32 {
   const field = <u32>(bits >> 52) & 0x7ff;
   return field == 0 ? 0 : field - 1;
 }
 
 // @ts-ignore: decorator
 @inline
-function mantissaOf(bits: u64): u64 {
+export function mantissaOf(bits: u64): u64 {
   const fraction = bits & 0xfffffffffffff;
   return ((bits >> 52) & 0x7ff) == 0 ? fraction : fraction | (1 << 52);
 }

@@ -24,6 +24,13 @@ export function orderOf<T>(value: T): i64 {
   return <i64>value;
 }
 
+/** The float64 of a key: its bits, turned but for the sign where that is set. */
+// @ts-ignore: decorator
+@inline
+export function orderFloat(key: i64): f64 {
+  return reinterpret<f64>(key ^ <i64>(<u64>(key >> 63) >> 1));
+}
+
 /** Writes the keys of `rows` values of a fixed-width type (bits for BOOL) to `target`. */
 export function orderKeys(type: u32, values: usize, rows: u32, target: usize): void {
   switch (type) {
@@ -65,10 +72,10 @@ export function orderLoad(type: u32, at: usize, target: usize): void {
   const key = load<i64>(at);
   switch (type) {
     case Type.F64:
-      store<i64>(target, key ^ <i64>(<u64>(key >> 63) >> 1));
+      store<f64>(target, orderFloat(key));
       return;
     case Type.F32: {
-      const wide = reinterpret<f64>(key ^ <i64>(<u64>(key >> 63) >> 1));
+      const wide = orderFloat(key);
       if (wide != wide) store<u32>(target, 0x7fc00000);
       else store<f32>(target, <f32>wide);
       return;

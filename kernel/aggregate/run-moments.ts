@@ -16,8 +16,11 @@
 // For the deviation of 10 million values in 10,000 groups that is a quarter of the time of sums and squares that are added
 // to their groups as rows come (exact-product.ts).
 
-import { AggregateFunction } from "../abi/operator";
-import { momentLeast, momentOfSums, momentSum } from "./moments-result";
+import { SPLITTER } from "./exact-product";
+import { power } from "./exact-read";
+import { mantissaOf, positionOf } from "./moments";
+import { isDeviation, isOfSample, momentLeast, momentOfSums, momentSum } from "./moments-result";
+import { orderFloat } from "./order-key";
 import { wideFromLanes } from "./ratio";
 
 /** Values whose sums are plain floats before they are added to the totals. */
@@ -36,18 +39,14 @@ const GRID_BITS: i32 = 22;
 const ROUNDER_BITS: i32 = 52;
 /** Exponents of ranges from which all that is computed is far from both ends of the floats. */
 const EXPONENT_MOST: i32 = 400;
-/** 2^27 + 1: Veltkamp's constant. */
-const SPLITTER: f64 = 134217729;
 
 /**
  * VAR or STDDEV of the `size` float64 values whose order keys lie at `base`, at `target` (8 bytes); false for null.
  * `scratch` is MOMENTS_SCRATCH.
  */
 export function runMoment(fn: u32, base: usize, size: u32, target: usize, scratch: usize): bool {
-  const sample = fn == <u32>AggregateFunction.VAR_SAMPLE || fn == <u32>AggregateFunction.STDDEV_SAMPLE;
-  const root = fn == <u32>AggregateFunction.STDDEV_SAMPLE || fn == <u32>AggregateFunction.STDDEV_POPULATION;
   if (<u64>size < momentLeast(fn)) return false;
-  const value = quickMoment(base, size, sample, root, scratch);
+  const value = quickMoment(base, size, isOfSample(fn), isDeviation(fn), scratch);
   if (value != value) return exactMoment(fn, base, size, target, scratch);
   store<f64>(target, value);
   return true;
@@ -55,13 +54,7 @@ export function runMoment(fn: u32, base: usize, size: u32, target: usize, scratc
 
 // @ts-ignore: decorator
 @inline
-function valueOf(key: i64): f64 {
-  return reinterpret<f64>(key ^ <i64>(<u64>(key >> 63) >> 1));
-}
-
-// @ts-ignore: decorator
-@inline
-function twoValues(at: usize): v128 {
+function twoFloats(at: usize): v128 {
   const keys = v128.load(at);
   return v128.xor(keys, i64x2.shr_u(i64x2.lt_s(keys, i64x2.splat(0)), 1));
 }
@@ -77,14 +70,14 @@ const TOTALS: usize = 32;
 /** NaN where all bits are needed. */
 function quickMoment(base: usize, size: u32, sample: bool, root: bool, totals: usize): f64 {
   const end = base + ((<usize>size) << 3);
-  let least = valueOf(load<i64>(base));
+  let least = orderFloat(load<i64>(base));
   let most = least;
   let at = base;
   if (ASC_FEATURE_SIMD) {
     let low = f64x2.splat(least);
     let high = low;
     for (const whole = end - ((<usize>size & 1) << 3); at < whole; at += 16) {
-      const x = twoValues(at);
+      const x = twoFloats(at);
       low = f64x2.pmin(low, x);
       high = f64x2.pmax(high, x);
     }
@@ -92,7 +85,7 @@ function quickMoment(base: usize, size: u32, sample: bool, root: bool, totals: u
     most = max<f64>(f64x2.extract_lane(high, 0), f64x2.extract_lane(high, 1));
   }
   for (; at < end; at += 8) {
-    const x = valueOf(load<i64>(at));
+    const x = orderFloat(load<i64>(at));
     least = x < least ? x : least;
     most = x > most ? x : most;
   }
@@ -114,7 +107,7 @@ function quickMoment(base: usize, size: u32, sample: bool, root: bool, totals: u
 function hasNaN(at: usize, end: usize): bool {
   let most = load<i64>(at);
   for (; at < end; at += 8) most = max<i64>(most, load<i64>(at));
-  return valueOf(most) != valueOf(most);
+  return orderFloat(most) != orderFloat(most);
 }
 
 /** Adds the values of a block to the totals. */
@@ -133,7 +126,7 @@ function addBlock(at: usize, end: usize, rounder: f64, centre: f64, totals: usiz
     let sumHL = f64x2.splat(0);
     let sumLL = f64x2.splat(0);
     for (const whole = end - ((end - at) & 8); at < whole; at += 16) {
-      const x = twoValues(at);
+      const x = twoFloats(at);
       const near = f64x2.sub(f64x2.add(x, rounders), rounders);
       const low = f64x2.sub(x, near);
       const high = f64x2.sub(near, centres);
@@ -150,7 +143,7 @@ function addBlock(at: usize, end: usize, rounder: f64, centre: f64, totals: usiz
     ll = sumOf(sumLL);
   }
   for (; at < end; at += 8) {
-    const x = valueOf(load<i64>(at));
+    const x = orderFloat(load<i64>(at));
     const near = x + rounder - rounder;
     const low = x - near;
     const high = near - centre;
@@ -244,13 +237,6 @@ function productError(a: f64, b: f64): f64 {
   return highA * highB - a * b + highA * lowB + lowA * highB + lowA * lowB;
 }
 
-/** 2^exponent, which is a normal float. */
-// @ts-ignore: decorator
-@inline
-function power(exponent: i32): f64 {
-  return reinterpret<f64>((<u64>(exponent + 1023)) << 52);
-}
-
 // ---- all bits
 
 // Sums in scratch, as integers in lanes (i64 each) that weigh 2^32 of the ones before: any float less the least exponent,
@@ -263,8 +249,9 @@ function exactMoment(fn: u32, base: usize, size: u32, target: usize, scratch: us
   const end = base + ((<usize>size) << 3);
   let least: u32 = 2046;
   for (let at = base; at < end; at += 8) {
-    const bits = reinterpret<u64>(valueOf(load<i64>(at)));
+    const bits = reinterpret<u64>(orderFloat(load<i64>(at)));
     const position = positionOf(bits);
+    // Not finite.
     if (position == 2046) {
       store<u64>(target, 0x7ff8000000000000);
       return true;
@@ -273,10 +260,9 @@ function exactMoment(fn: u32, base: usize, size: u32, target: usize, scratch: us
   }
   memory.fill(scratch, 0, (LANES + SQUARE_LANES) << 3);
   for (let at = base; at < end; at += 8) {
-    const bits = reinterpret<u64>(valueOf(load<i64>(at)));
+    const bits = reinterpret<u64>(orderFloat(load<i64>(at)));
     if (bits << 1 == 0) continue;
-    const fraction = bits & 0xfffffffffffff;
-    const mantissa = (bits >> 52) & 0x7ff ? fraction | (1 << 52) : fraction;
+    const mantissa = mantissaOf(bits);
     const position = positionOf(bits) - least;
     const sign: i64 = <i64>bits >> 63;
     const low = mantissa & 0xffffffff;
@@ -296,13 +282,6 @@ function exactMoment(fn: u32, base: usize, size: u32, target: usize, scratch: us
   const exponent = <i32>min<u32>(least, 2045) - 1074;
   momentOfSums(fn, size, 0, exponent, exponent << 1, target, scratch);
   return true;
-}
-
-/** The exponent of a float's lowest bit, from that of the least float; 2046 of what is not finite. */
-// @ts-ignore: decorator
-@inline
-function positionOf(bits: u64): u32 {
-  return max<u32>(<u32>(bits >> 52) & 0x7ff, 1) - 1;
 }
 
 // @ts-ignore: decorator

@@ -36,7 +36,7 @@ export class Operator {
   rowsSelected: u64;
   rowsOut: u64;
   batchesIn: u64;
-  /** ENDED after the watermark at the end of time; 0 before. */
+  /** ENDED after the watermark at the end of time, PARTS_ONLY once parts leave before that, else 0. */
   ended: u32;
   /** 1 while a snapshot is being read, 2 while rows leave. */
   snapshotOpen: u32;

@@ -51,6 +51,7 @@ export {
   type OperatorSpec,
   type PortSpec,
   type RowsAside,
+  selectedRows,
 } from "./operator.js";
 export { PartialAggregation } from "./partial.js";
 export { Partition, type PartitionBatch, type PartitionSpec } from "./partition.js";

@@ -907,3 +907,8 @@ function seedOffset({ kind, config }: OperatorSpec): number | null {
   else if (kind !== OperatorKind.HASH_AGGREGATE) return null;
   return free(at, AggregateConfig.SIZE, AggregateConfig.SEED, AggregateConfig.FAULT);
 }
+
+/** Rows that operators have taken together, those that a filter has left out not counted. */
+export function selectedRows(operators: readonly Operator[]): number {
+  return operators.reduce((sum, operator) => sum + operator.stats().rowsSelected, 0);
+}

@@ -21,6 +21,7 @@ import {
   type Kernel,
   type Operator,
   type ResidentBatch,
+  selectedRows,
 } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
@@ -197,8 +198,7 @@ export class ParallelPush {
     });
     if (this.#createKeeping !== null) this.#results = new SharedResults(this.#pool, this.#operators);
     const results = this.#results;
-    const rows = this.#sources.reduce((sum, source) => sum + source.stats().rowsSelected, 0);
-    const [order, ...orders] = results?.place(rows, PARTS + 1) ?? [];
+    const [order, ...orders] = results?.place(selectedRows(this.#sources), PARTS + 1) ?? [];
     const sources = [...byHandle.keys()];
     const combine = { kind: "combine", sources, orders, maxRows: ALL_ROWS, maxBytes: ALL_BYTES } as const;
     yield* this.#share(combine, handles, [...Array(PARTS).keys()], (part) => {
@@ -281,7 +281,7 @@ export class ParallelPush {
       this.#first = operator!.takenResident();
       const ms = performance.now() - start;
       if (!more || !this.#makeReaders(operator!, rows, this.#first?.rows ?? 0, ms)) return;
-    } else rows = this.#operators.reduce((sum, one) => sum + one.stats().rowsSelected, 0);
+    } else rows = selectedRows(this.#operators);
     const readers = this.#readers.length > 0;
     this.#results ??= new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
     yield* this.#finishing(this.#results.keep(rows));

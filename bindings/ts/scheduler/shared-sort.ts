@@ -15,7 +15,13 @@
 // moves nothing.
 
 import { Status } from "../../../kernel/abi/status.js";
-import type { InputBatch, Kernel, Operator, ResidentBatch } from "../kernel/index.js";
+import {
+  type InputBatch,
+  type Kernel,
+  type Operator,
+  type ResidentBatch,
+  selectedRows,
+} from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
@@ -123,7 +129,7 @@ export class SharedSort {
     const { operators } = this.#morsels;
     if (operators.length === 1) return;
     this.merged = operators.length;
-    this.#rows = operators.reduce((sum, operator) => sum + operator.stats().rowsSelected, 0);
+    this.#rows = selectedRows(operators);
     if (this.#isLimited || this.#rows < (this.#pool.faults.divideGroups ?? DIVIDE_ROWS))
       yield* this.#morsels.fold();
     else yield* this.#divide();
