@@ -15,11 +15,13 @@ const config = JSON.parse(readFileSync("asconfig.json", "utf8"));
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 const force = process.argv.includes("--force");
 
-const transform = "./scripts/rotate-loops.mjs";
+const transforms = ["./scripts/rotate-loops.mjs", "./scripts/order-functions.mjs"];
 const sources = readdirSync("kernel", { recursive: true })
   .filter((file) => /(?<!\.test)\.ts$/.test(file) && !/testing[^/\\]*\.ts$/.test(file))
   .map((file) => join("kernel", file));
-const newest = Math.max(...[...sources, "asconfig.json", transform].map((file) => statSync(file).mtimeMs));
+const newest = Math.max(
+  ...[...sources, "asconfig.json", ...transforms].map((file) => statSync(file).mtimeMs),
+);
 const builtAt = (file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 const compiler = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"));
 
@@ -27,7 +29,7 @@ const compiler = fileURLToPath(import.meta.resolve("assemblyscript/bin/asc.js"))
 function compile(target, outFile) {
   const started = performance.now();
   return new Promise((resolve, reject) => {
-    const options = ["--config", "asconfig.json", "--target", target, "--transform", transform];
+    const options = ["--config", "asconfig.json", "--target", target, "--transform", transforms.join(",")];
     const child = spawn(process.execPath, [compiler, ...options], {
       stdio: ["ignore", "inherit", "inherit"],
     });
