@@ -136,7 +136,7 @@ export class Accumulator {
   /** The set that feeds it when results are read, and how far it has: see from-set.ts. 0 = rows do. */
   set: usize;
   fed: u64;
-  /** Whether its lanes may be beside others' while a push is applied: see operator/push-sums.ts. */
+  /** Whether its lanes may be beside others' while pushes are applied: see operator/push-sums.ts, operator/narrow-sums.ts. */
   beside: u32;
 }
 

@@ -24,7 +24,7 @@ import { changelogReserve } from "./aggregate-changelog";
 import { failMemory } from "../memory/context";
 import { Aggregation, accumulatorAt, aggregationOf, fedAt, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
-import { pushSumsFlush } from "./push-sums";
+import { sumsSettle } from "./narrow-sums";
 
 /** Room for the worst case of a batch; false when out of memory, with nothing changed. */
 export function aggregateReserveBatch(self: Aggregation, rows: u32): bool {
@@ -146,7 +146,7 @@ export function startTracking(operator: usize, accumulator: Accumulator): bool {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   if (!accumulatorReserve(accumulator, max<u32>(self.reserved, 1), 0)) return false;
-  pushSumsFlush(operator);
+  sumsSettle(operator);
   accumulator.tracking = 1;
   if (accumulator.family == <u32>Family.COUNT) {
     const rows = changetype<Accumulator>(self.rowsCounter);

@@ -60,12 +60,14 @@ export class Aggregation {
   owner: u32;
   /** Sums side by side while a push is applied: see push-sums.ts; 0 where there are none. */
   pushSums: usize;
+  /** Sums of small integers side by side: see narrow-sums.ts; 0 where there are none. */
+  narrowSums: usize;
   /** One integer sum by one key: see keyed-sums.ts. */
   keyedSum: usize;
 }
 
 /** Bytes behind the head that an aggregation takes. */
-export const AGGREGATION_SIZE: usize = 192;
+export const AGGREGATION_SIZE: usize = 200;
 
 // @ts-ignore: decorator
 @inline

@@ -82,6 +82,7 @@ import {
 } from "./aggregate-divide";
 import { aggregatePartIsComplete } from "./aggregate-drain";
 import { aggregatePack, aggregatePackLike } from "./aggregate-pack";
+import { narrowSumsYield } from "./narrow-sums";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import { windowCombine, windowCombines, windowIsCombining } from "./window-combine";
@@ -179,8 +180,15 @@ function isAddress(address: usize, bytes: u32): bool {
   return address != 0 && (address & 7) == 0 && insideMemory(address, bytes);
 }
 
-/** Resolves the handle and refuses a failed operator; 0 with the error recorded. */
+/** Resolves the handle and refuses a failed operator; 0 with the error recorded. Its sums are where everybody looks for them. */
 function enter(context: usize, handle: u32): usize {
+  const operator = enterToPush(context, handle);
+  if (operator != 0 && changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) narrowSumsYield(operator);
+  return operator;
+}
+
+/** The same for a push, which goes on where the last one has left off. */
+function enterToPush(context: usize, handle: u32): usize {
   contextEnter(context);
   const operator = handleOperator(context, handle);
   if (operator == 0) return 0;
@@ -258,7 +266,7 @@ export function pass(context: usize, handle: u32, batch: usize): i32 {
 }
 
 export function push(context: usize, handle: u32, port: u32, batch: usize): i32 {
-  const operator = enter(context, handle);
+  const operator = enterToPush(context, handle);
   if (operator == 0) return status(context);
   const head = changetype<Operator>(operator);
   store<i32>(contextError(context), <i32>port, <usize>ErrorRecord.PORT);
@@ -320,6 +328,7 @@ export function pushTogether(context: usize, handle: u32, batch: usize, sets: us
     if (hasEnded(operator, 0)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
     if (changetype<Operator>(operator).snapshotOpen || pending(operator) || merging(operator))
       return fail(context, Status.BUSY, Reason.NONE);
+    if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) narrowSumsYield(operator);
   }
   return togetherPush(context, leader, batch, sets, count);
 }

@@ -125,8 +125,8 @@ import {
   pushSumsByKey,
   pushSumsCreate,
   pushSumsFlush,
-  pushSumsYield,
 } from "./push-sums";
+import { narrowSumsAdd, narrowSumsBegin, narrowSumsCreate, narrowSumsGroups, sumsSettle, sumsYield } from "./narrow-sums";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
@@ -764,7 +764,7 @@ function createAccumulators(context: usize, operator: usize): bool {
     accumulator.tracking = 1;
   }
   self.keyedSum = regionCut(operator, KEYED_SUM_SIZE);
-  if (self.keyedSum == 0 || !pushSumsCreate(operator)) return refuseMemory(context);
+  if (self.keyedSum == 0 || !pushSumsCreate(operator) || !narrowSumsCreate(operator)) return refuseMemory(context);
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || refuseMemory(context);
@@ -870,8 +870,9 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   programAhead(self.program, aggregateIsLarge(operator));
   const before = groupsOf(self).count;
   pushSumsBegin(operator, rows);
+  narrowSumsBegin(operator, rows);
   let reserved = aggregateReservePush(context, operator, rows);
-  if (reserved == <i32>Status.OUT_OF_MEMORY && pushSumsYield(operator)) {
+  if (reserved == <i32>Status.OUT_OF_MEMORY && sumsYield(operator)) {
     clearError(context);
     reserved = aggregateReservePush(context, operator, rows);
   }
@@ -918,7 +919,7 @@ function addByKey(operator: usize, rows: u32, isOne: bool): bool {
 
 /** Whether there is room for what `rows` rows may need, where need be without sums side by side. */
 function hasRoom(operator: usize, rows: u32): bool {
-  return aggregateHasRoom(operator, rows) || (pushSumsYield(operator) && aggregateHasRoom(operator, rows));
+  return aggregateHasRoom(operator, rows) || (sumsYield(operator) && aggregateHasRoom(operator, rows));
 }
 
 /** Whether a batch's rows meet groups that are not in the cache as they come. */
@@ -1022,7 +1023,7 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
   if (!groupsLoad(groups, self.program, rows)) return failMemory(context, 0);
   const fit = groupsFit(groups, rows, batchRows);
   // Which groups there are is seen by what accumulators hold.
-  if (!fit) pushSumsFlush(operator);
+  if (!fit) sumsSettle(operator);
   if (
     !groupsPrepareFitted(groups, rows, batchRows, fit) ||
     !aggregateReserveSpan(operator, groupsSpan(groups, left))
@@ -1050,7 +1051,10 @@ function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = f
   if (self.changelog != 0) changelogTouch(operator, self.numbers, rows);
   const one = groupsOf(self).tier == <u32>Tier.NONE;
   let beside = false;
-  if (ASC_FEATURE_SIMD) beside = self.pushSums != 0 && pushSumsAdd(operator, rows);
+  if (ASC_FEATURE_SIMD) {
+    if (self.pushSums != 0) beside = pushSumsAdd(operator, rows);
+    else if (self.narrowSums != 0) beside = narrowSumsAdd(context, operator, rows);
+  }
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
     if (beside && accumulator.beside != 0) continue;
@@ -1077,7 +1081,7 @@ export function aggregatePending(operator: usize): bool {
 export function aggregateGroups(operator: usize): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!isRetracting(self)) return groupsOccupied(groups) + aggregateDrained(operator);
+  if (!isRetracting(self)) return groupsOccupied(groups) + narrowSumsGroups(self) + aggregateDrained(operator);
   let count: u64 = 0;
   for (let group: u32 = 0; group < groups.count; group++)
     count += <u64>(groupsIsOccupied(groups, group) && groupIsThere(self, group));

@@ -1,0 +1,308 @@
+// Sums of small integers side by side (narrow-sums.ts): they come to what the twin says and to the very state that sums apart
+// leave, whatever a vector of them has that must go the usual way, and whatever is done with the operator between two pushes.
+
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Kernel } from "../../bindings/ts/kernel/kernel.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
+import { bool, type DataType, float64, int32, int64 } from "../../bindings/ts/type/data-type.js";
+import type { Value } from "../../twin/values.js";
+import { AggregateFault } from "../abi/operator.js";
+import {
+  type Aggregate,
+  BUILDS,
+  expected,
+  multiset,
+  open,
+  pulled,
+  pushAll,
+  type Query,
+  rowsOf,
+  slice,
+  type Table,
+} from "./testing.js";
+import { failEach, Retries, SMALL_TOO } from "./testing-retries.js";
+
+const [KEY, A, B, C, WIDE, FLOAT, FLAG] = [0, 1, 2, 3, 4, 5, 6] as const;
+const TYPES: readonly DataType[] = [int32, int32, int32, int32, int64, float64, bool];
+
+const SHAPES: readonly (readonly Aggregate[])[] = [
+  [{ name: "corr", of: A, second: B }],
+  [
+    { name: "avg", of: A },
+    { name: "avg", of: B },
+    { name: "sum", of: C },
+  ],
+  [{ name: "sum", of: A }, { name: "sum", of: B }, { name: "count" }],
+  [
+    { name: "variance", of: A },
+    { name: "varPop", of: B },
+    { name: "sum", of: C },
+    { name: "count", of: B },
+  ],
+  // A lane without a partner, and more of them than a record has.
+  [
+    { name: "sum", of: A },
+    { name: "sum", of: WIDE },
+    { name: "covar", of: B, second: C },
+  ],
+  [
+    { name: "corr", of: A, second: B },
+    { name: "corr", of: B, second: C },
+    { name: "variance", of: C },
+  ],
+  // Sums of other kinds beside them.
+  [
+    { name: "kurtosis", of: A },
+    { name: "covar", of: A, second: B },
+    { name: "sum", of: C, filter: FLAG },
+    { name: "max", of: FLOAT },
+    { name: "count", of: FLOAT },
+  ],
+];
+
+/** What a stretch of rows is like. */
+const KINDS = [
+  "small",
+  "thousands",
+  "large",
+  "huge",
+  "nulls",
+  "huge and nulls",
+  "null keys",
+  "new keys",
+  "far keys",
+  "floats' nulls",
+] as const;
+type Kind = (typeof KINDS)[number];
+const SIZES: Partial<Record<Kind, number>> = {
+  thousands: 5000,
+  large: 100_000,
+  huge: 2 ** 32,
+  "huge and nulls": 2 ** 32,
+};
+
+function rowOf(kind: Kind, row: number): Value[] {
+  const size = SIZES[kind] ?? 30;
+  const integer = (salt: number): bigint =>
+    BigInt((Math.imul(row + salt, 0x9e3779b1) >>> 0) % size) - BigInt(size / 2);
+  const key = (row * 7) % 11;
+  const isNull = kind.endsWith("nulls") && kind !== "floats' nulls" && row % 5 === 0;
+  return [
+    kind === "null keys" && row % 2 === 0
+      ? null
+      : BigInt(kind === "new keys" ? 40 + (row % 9) : kind === "far keys" ? 1_000_000_000 + (row % 3) : key),
+    isNull ? null : integer(1),
+    integer(20),
+    isNull && row % 2 === 0 ? null : integer(300),
+    integer(4) << 20n,
+    kind === "floats' nulls" && row % 3 === 0 ? null : row / 3,
+    row % 4 !== 0,
+  ];
+}
+
+function tableOf(kinds: readonly Kind[], stretch: number): Table {
+  const rows = kinds.flatMap((kind, at) =>
+    Array.from({ length: stretch }, (_, row) => rowOf(kind, at * stretch + row)),
+  );
+  return TYPES.map((_, column) => rows.map((row) => row[column]!));
+}
+
+/** The same without sums side by side. */
+function apart(query: Query): Query {
+  return { ...query, faults: AggregateFault.NORMALISE_ALWAYS };
+}
+
+function outcome(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]) {
+  const operator = open(kernel, query);
+  try {
+    pushAll(operator, query, table, sizes);
+    const state = multiset(rowsOf(operator.snapshot()));
+    operator.watermark(END_OF_INPUT);
+    return { rows: multiset(rowsOf(pulled(operator))), state };
+  } finally {
+    operator.destroy();
+  }
+}
+
+/** What may happen between two pushes; answers the operator that goes on. */
+const BETWEEN: Readonly<Record<string, (kernel: Kernel, query: Query, operator: Operator) => Operator>> = {
+  nothing: (_kernel, _query, operator) => operator,
+  "a watermark": (_kernel, _query, operator) => {
+    operator.watermark(0n);
+    return operator;
+  },
+  "a snapshot": (_kernel, _query, operator) => {
+    rowsOf(operator.snapshot());
+    return operator;
+  },
+  "a restore": (kernel, query, operator) => {
+    const other = open(kernel, query);
+    for (const state of operator.snapshot()) other.merge(state);
+    operator.destroy();
+    return other;
+  },
+  "that it comes into another": (kernel, query, operator) => {
+    const other = open(kernel, query);
+    for (const _ of other.absorb(operator)) void _;
+    operator.destroy();
+    return other;
+  },
+};
+
+describe.each(BUILDS)("sums of small integers, %s build", (build) => {
+  test("are the twin's, whatever comes between pushes", async () => {
+    const kernel = await Kernel.open({ build });
+    const before = kernel.usedBytes;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...SHAPES),
+        fc.array(fc.constantFrom<Kind>("small", "small", "thousands", ...KINDS), {
+          minLength: 2,
+          maxLength: 8,
+        }),
+        fc.constantFrom(389, 700, 2300),
+        fc.array(fc.tuple(fc.integer({ min: 100, max: 4500 }), fc.constantFrom(...Object.keys(BETWEEN))), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        fc.constantFrom([KEY], [KEY, FLAG]),
+        (aggregates, kinds, stretch, pushes, keys) => {
+          const query: Query = { types: TYPES, keys, aggregates };
+          const table = tableOf(kinds, stretch);
+          let operator = open(kernel, query);
+          for (let start = 0, turn = 0; start < table[0]!.length; turn++) {
+            const [size, between] = pushes[turn % pushes.length]!;
+            pushAll(operator, query, slice(table, start, start + size), [size]);
+            start += size;
+            operator = BETWEEN[between]!(kernel, query, operator);
+          }
+          operator.watermark(END_OF_INPUT);
+          expect(multiset(rowsOf(pulled(operator)))).toEqual(multiset(expected(query, table)));
+          operator.destroy();
+          expect(kernel.usedBytes).toBe(before);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test.each(SHAPES.map((aggregates, at) => [at, aggregates] as const))(
+    "shape %i, of vectors of every kind: the state of sums apart",
+    async (_, aggregates) => {
+      const kernel = await Kernel.open({ build });
+      const query: Query = { types: TYPES, keys: [KEY], aggregates };
+      const table = tableOf(
+        ["small", "thousands", ...KINDS.flatMap((kind): Kind[] => ["small", kind])],
+        2100,
+      );
+      for (const sizes of [[2100, 9001, 14_000], [60_000]]) {
+        const beside = outcome(kernel, query, table, sizes);
+        expect(beside.rows).toEqual(multiset(expected(query, table)));
+        expect(beside.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+      }
+    },
+  );
+
+  // Squares come to 2^31 after 2,100,000, 210,000, 2100 and 200 rows, and to more than that with one.
+  test.each([32, 100, 1000, 3200, 50_000, 2 ** 31])(
+    "all rows of a group at -%i, whose sums pass what 32 bits hold",
+    async (size) => {
+      const kernel = await Kernel.open({ build });
+      const query: Query = {
+        types: TYPES,
+        keys: [KEY],
+        aggregates: [{ name: "corr", of: A, second: B }, ...SHAPES[1]!],
+      };
+      const length = 300_000;
+      const column = (value: (row: number) => Value): Value[] =>
+        Array.from({ length }, (_, row) => value(row));
+      const table: Table = [
+        column((row) => (row % 1000 === 0 ? 1n : 7n)),
+        column((row) => BigInt(-size + (row % 2))),
+        column((row) => BigInt(-size + (row % 3))),
+        column(() => BigInt(-size)),
+        column(() => 0n),
+        column(() => 0),
+        column(() => true),
+      ];
+      const beside = outcome(kernel, query, table, [50_000]);
+      expect(beside).toEqual(outcome(kernel, apart(query), table, [50_000]));
+      const sum = beside.rows.some((row) => row.includes(`bigint:${-299_700n * BigInt(size)}`));
+      expect(sum).toBe(true);
+    },
+  );
+
+  test.runIf(build !== "scalar")(
+    "records are made for groups that are no more than twice a push's rows, and for sums enough",
+    async () => {
+      const kernel = await Kernel.open({ build });
+      /** What an operator holds after a push of 3000 rows, after further ones of so many, and once it has ended. */
+      const bytesOf = (query: Query, ...sizes: number[]) => {
+        const operator = open(kernel, query);
+        const table = tableOf(["small"], 4000);
+        const bytes: number[] = [];
+        pushAll(operator, query, slice(table, 0, 3000));
+        for (const size of sizes) {
+          pushAll(operator, query, slice(table, 3000, 3000 + size), [size]);
+          bytes.push(operator.stats().stateBytes);
+        }
+        operator.watermark(END_OF_INPUT);
+        bytes.push(operator.stats().stateBytes);
+        operator.destroy();
+        return bytes;
+      };
+      const query: Query = { types: TYPES, keys: [KEY], aggregates: SHAPES[0]! };
+      const without = bytesOf(apart(query), 1000)[0]!;
+      const sizes = [4, 1000, 1000, 4, 1000];
+      const more = bytesOf(query, ...sizes).map((bytes) => bytes - without);
+      expect(more.map((bytes) => bytes > 0)).toEqual([...sizes.map((size) => size === 1000), false]);
+      // The range of a small integer key has room for 4096 values, and null.
+      expect(more[1]).toBeGreaterThanOrEqual(4097 * 32);
+      expect(more[1]).toBeLessThan(4200 * 32);
+      const few: Query = { ...query, aggregates: SHAPES[2]!.slice(0, 2) };
+      expect(bytesOf(few, 1000)).toEqual(bytesOf(apart(few), 1000));
+    },
+  );
+
+  test.each(SHAPES.map((aggregates, at) => [at, aggregates] as const))(
+    "shape %i, asked how many groups there are between pushes",
+    async (_, aggregates) => {
+      const kernel = await Kernel.open({ build });
+      for (const keys of [[KEY], [KEY, FLAG]]) {
+        const query: Query = { types: TYPES, keys, aggregates };
+        const table = tableOf(["small", "small", "nulls", "new keys", "null keys", "far keys"], 1200);
+        const operator = open(kernel, query);
+        const seen = new Set<string>();
+        for (let start = 0; start < table[0]!.length; start += 600) {
+          pushAll(operator, query, slice(table, start, start + 600), [600]);
+          for (let row = start; row < start + 600; row++)
+            seen.add(keys.map((key) => table[key]![row]).join());
+          expect(operator.stats().groups).toBe(seen.size);
+        }
+        operator.destroy();
+      }
+    },
+  );
+
+  test("where an allocation fails the push is made again, or does without records", async () => {
+    const kernel = await Kernel.open({ build });
+    const before = kernel.usedBytes;
+    const query: Query = { types: TYPES, keys: [KEY], aggregates: SHAPES[0]! };
+    const table = tableOf(["small", "new keys"], 1500);
+    const rows = multiset(expected(query, table));
+    const [start, rest] = [slice(table, 0, 1000), slice(table, 1000, 3000)];
+    failEach(kernel, 1, 1, (nth) => {
+      kernel.failAllocation(0);
+      const operator = open(kernel, query);
+      pushAll(operator, query, start);
+      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
+      const retries = new Retries(kernel);
+      retries.again(() => pushAll(operator, query, rest));
+      retries.again(() => operator.watermark(END_OF_INPUT));
+      expect(multiset(rowsOf(retries.pulls(operator, 100)))).toEqual(rows);
+      operator.destroy();
+      expect(kernel.usedBytes).toBe(before);
+    });
+  });
+});

@@ -1,0 +1,424 @@
+// Sums of small integers side by side, in 32 bits: what correlations and means of several columns add up.
+//
+// Accumulators are arrays of 64-bit lanes by group, at most two of them side by side, and each goes through a vector's rows
+// by itself, products by way of scratch. Where an aggregation has several sums of 32-bit integers, of their squares and
+// products, and the count of rows, all of these are kept in one record a group: one place in the cache a row, and half the
+// bytes. The records stay from push to push. Before a sum of theirs might wrap they are added to the accumulators and are zero
+// again; before anything but a push reaches the operator the same is done, and their memory given back. All of them are
+// integers, so that it does not matter in which order that happens.
+//
+//   record: i32 a sum of each of up to 8 accumulators
+//
+// A vector that has nulls, that makes an accumulator wide, or which finds groups that there is no record of yet goes the usual
+// way. Integers so large that records would have to be added up again and again make an end of them.
+//
+// What is in records counts for the bound of an accumulator's lanes (sum-integer.ts), too, but where that looks at the lanes
+// meanwhile: it is too low then, by less than 2^31 of the 2^62 from where on a lane might wrap at 2^63.
+//
+// Correlations of 10 million rows by 10,000 groups: 0.85 of the time of the whole query. What is left is one place of the
+// second-level cache a row. Tried and lost: a loop over the table for each four lanes (1.01), all eight lanes for each row (1.03),
+// a loop for each number of lanes (0.99, for twice the code). Not the place of sum-pair.ts: that takes 64-bit integers, nulls
+// and groups of any number and kind.
+
+import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
+import { Type } from "../abi/layout";
+import { Accumulator, Family } from "../aggregate/accumulator";
+import { Power } from "../aggregate/power";
+import { sumIntegerMakeRoom, sumIntegerMerge } from "../aggregate/sum-integer";
+import { Vector } from "../column/vector";
+import { programOutput } from "../expression/program";
+import { directEnd, directGap } from "../group/direct";
+import { Groups, Tier } from "../group/state";
+import { scratchMark, scratchReset, scratchTake } from "../memory/context";
+import { regionBlock, regionCut, regionFree } from "../memory/region";
+import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
+import { isRetracting } from "./aggregate-retract";
+import { Operator } from "./operator";
+import { pushSumsFlush, pushSumsYield } from "./push-sums";
+
+/** Fewest and most sums of a record. */
+const LANES_LEAST: u32 = 3;
+const LANES_MOST: u32 = 8;
+const RECORD_SHIFT: usize = 5;
+/** Most records, and how many that groups may have there may be for each row of the push that makes them. */
+const RECORDS_MOST: u32 = 1 << 20;
+const RECORDS_EACH: u32 = 2;
+/** Rows of a group between two times that records are added up, at least. */
+const ROWS_EACH: u32 = 4;
+/** Sums stay below. */
+const BOUND_MAX: u64 = 1 << 31;
+
+// @ts-ignore: decorator
+@unmanaged
+class NarrowLane {
+  accumulator: usize;
+  /** No sum's magnitude is above. */
+  bound: u64;
+  /** A vector's largest magnitude, and where the values of its rows lie (i32 each). */
+  largest: u64;
+  values: usize;
+}
+
+const LANE_SIZE: usize = 32;
+
+// @ts-ignore: decorator
+@unmanaged
+class NarrowSums {
+  lanes: u32;
+  /** The lane of the count of rows, or as many as there are. */
+  counting: u32;
+  /** Records, and how many; those of which none has rows are zero. */
+  table: usize;
+  capacity: u32;
+  /** Rows that are in them. */
+  rows: u64;
+  /** Whether integers are too large for records to pay. */
+  isOver: u32;
+}
+
+const NARROW_SIZE: usize = 40;
+
+// @ts-ignore: decorator
+@inline
+function narrowOf(self: Aggregation): NarrowSums {
+  return changetype<NarrowSums>(self.narrowSums);
+}
+
+// @ts-ignore: decorator
+@inline
+function laneAt(self: NarrowSums, index: u32): NarrowLane {
+  return changetype<NarrowLane>(changetype<usize>(self) + NARROW_SIZE + <usize>index * LANE_SIZE);
+}
+
+/** Finds the sums that may lie side by side; false when out of memory. There need not be any. */
+export function narrowSumsCreate(operator: usize): bool {
+  const self = aggregationOf(operator);
+  const isPlain =
+    changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
+    self.like == 0 &&
+    self.pushSums == 0 &&
+    !isRetracting(self) &&
+    (self.flags & <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL)) == 0 &&
+    (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0;
+  if (!ASC_FEATURE_SIMD || !isPlain) return true;
+  let count: u32 = 0;
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    accumulator.beside = takesLane(self, accumulator, count) ? 1 : 0;
+    count += accumulator.beside;
+  }
+  if (count < LANES_LEAST) {
+    for (let index: u32 = 0; index < self.accumulatorCount; index++) accumulatorAt(self, index).beside = 0;
+    return true;
+  }
+  const bytes = NARROW_SIZE + <usize>count * LANE_SIZE;
+  const address = regionCut(operator, bytes);
+  if (address == 0) return false;
+  memory.fill(address, 0, bytes);
+  self.narrowSums = address;
+  const sums = narrowOf(self);
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    if (accumulatorAt(self, index).beside == 0) continue;
+    laneAt(sums, sums.lanes).accumulator = changetype<usize>(accumulatorAt(self, index));
+    sums.lanes++;
+  }
+  while (sums.counting < count && laneAt(sums, sums.counting).accumulator != self.rowsCounter) sums.counting++;
+  return true;
+}
+
+/**
+ * Whether an accumulator is to have a lane, after `lanes` others. Of a pair both have one, or none: two lanes are left for the
+ * second of two integers, and of a sum and the count.
+ */
+function takesLane(self: Aggregation, accumulator: Accumulator, lanes: u32): bool {
+  if (!isNarrow(self, accumulator)) return false;
+  const other = changetype<Accumulator>(accumulator.pair);
+  if (accumulator.pair != 0 && accumulator.follows) return other.beside != 0;
+  return (accumulator.pair == 0 || isNarrow(self, other)) && lanes + 2 < LANES_MOST;
+}
+
+/** Whether what a row adds is an integer of 32 bits, most often. */
+function isNarrow(self: Aggregation, accumulator: Accumulator): bool {
+  if (changetype<usize>(accumulator) == self.rowsCounter) return true;
+  if (accumulator.family != <u32>Family.SUM_INTEGER || accumulator.filter >= 0) return false;
+  if (accumulator.power == <u32>Power.PLAIN) return accumulator.type == <u32>Type.I32;
+  if (accumulator.power == <u32>Power.SQUARE) return accumulator.sourceType == <u32>Type.I32;
+  const isProduct = accumulator.power == <u32>Power.PRODUCT;
+  return isProduct && accumulator.sourceType == <u32>Type.I32 && accumulator.secondType == <u32>Type.I32;
+}
+
+/**
+ * Before a push of `rows` rows makes its room: makes records, where they should pay and there is memory for them. Where they
+ * should not, there are none: adding them up, which takes as long as groups are many, comes once in rows enough.
+ */
+export function narrowSumsBegin(operator: usize, rows: u32): void {
+  const self = aggregationOf(operator);
+  if (self.narrowSums == 0) return;
+  const sums = narrowOf(self);
+  const groups = groupsOf(self);
+  const pays =
+    sums.isOver == 0 &&
+    groups.tier == <u32>Tier.DIRECT &&
+    groups.count <= RECORDS_MOST &&
+    <u64>groupsUsed(groups) <= <u64>rows * <u64>RECORDS_EACH;
+  if (pays && groups.count <= sums.capacity) return;
+  narrowSumsYield(operator);
+  if (!pays) return;
+  const bytes = (<usize>groups.count) << RECORD_SHIFT;
+  sums.table = regionBlock(operator, bytes);
+  if (sums.table == 0) return;
+  sums.capacity = groups.count;
+  memory.fill(sums.table, 0, bytes);
+}
+
+/** Group numbers that may have rows. */
+function groupsUsed(groups: Groups): u32 {
+  const gap = directGap(groups);
+  return directEnd(groups) - (<u32>(gap >> 32) - <u32>gap);
+}
+
+/** Gives the records' memory back; whether they had any. */
+export function narrowSumsYield(operator: usize): bool {
+  const self = aggregationOf(operator);
+  if (self.narrowSums == 0 || narrowOf(self).table == 0) return false;
+  narrowSumsFlush(operator);
+  const sums = narrowOf(self);
+  regionFree(operator, sums.table);
+  sums.table = 0;
+  sums.capacity = 0;
+  return true;
+}
+
+/**
+ * Adds a vector of `rows` rows, whose groups are numbered, to the accumulators that are marked. False where that has to go the
+ * usual way.
+ */
+export function narrowSumsAdd(context: usize, operator: usize, rows: u32): bool {
+  const self = aggregationOf(operator);
+  const sums = narrowOf(self);
+  if (sums.capacity == 0) return false;
+  const mark = scratchMark(context);
+  const added = takesVector(context, operator, rows);
+  if (added) {
+    addVector(context, self, rows);
+    sums.rows += rows;
+  }
+  scratchReset(context, mark);
+  return added;
+}
+
+function addVector(context: usize, self: Aggregation, rows: u32): void {
+  const sums = narrowOf(self);
+  const columns = scratchTake(context, (<usize>LANES_MOST) << 2);
+  // Lanes that are no sum's add up what nobody reads.
+  for (let index: u32 = 0; index < LANES_MOST; index++)
+    store<u32>(columns + ((<usize>index) << 2), <u32>laneAt(sums, index < sums.lanes ? index : 0).values);
+  addRows(sums.table, self.numbers, columns, rows, sums.lanes > LANES_MOST - 2);
+}
+
+/** Whether the records take a vector: what each lane adds is ready then, and accounted for. */
+function takesVector(context: usize, operator: usize, rows: u32): bool {
+  const self = aggregationOf(operator);
+  const sums = narrowOf(self);
+  const groups = groupsOf(self);
+  if (groups.tier != <u32>Tier.DIRECT || groups.count > sums.capacity) return false;
+  let most: u64 = 0;
+  for (let index: u32 = 0; index < sums.lanes; index++) {
+    const lane = laneAt(sums, index);
+    if (changetype<Accumulator>(lane.accumulator).wide != 0) return over(operator);
+    if (!readyLane(context, self, sums, index, rows)) return false;
+    // A magnitude that is below lets its product with the rows of a vector not wrap either.
+    if (lane.largest >= BOUND_MAX || lane.largest * <u64>rows >= BOUND_MAX) return over(operator);
+    most = max(most, lane.bound + lane.largest * <u64>rows);
+  }
+  if (most >= BOUND_MAX) {
+    if (sums.rows < <u64>groupsUsed(groups) * <u64>ROWS_EACH) return over(operator);
+    narrowSumsFlush(operator);
+  }
+  for (let index: u32 = 0; index < sums.lanes; index++) {
+    const lane = laneAt(sums, index);
+    lane.bound += lane.largest * <u64>rows;
+  }
+  return true;
+}
+
+/** Integers are too large: false. */
+function over(operator: usize): bool {
+  narrowSumsYield(operator);
+  narrowOf(aggregationOf(operator)).isOver = 1;
+  return false;
+}
+
+function readyLane(context: usize, self: Aggregation, sums: NarrowSums, index: u32, rows: u32): bool {
+  const lane = laneAt(sums, index);
+  const accumulator = changetype<Accumulator>(lane.accumulator);
+  if (accumulator.family == <u32>Family.COUNT) {
+    lane.largest = 1;
+    lane.values = scratchTake(context, (<usize>rows + 3) << 2);
+    for (let at: usize = 0; at < (<usize>rows) << 2; at += 16) v128.store(lane.values + at, i32x4.splat(1));
+    return true;
+  }
+  const vector = changetype<Vector>(programOutput(self.program, <u32>accumulator.argument));
+  // A second argument that is not multiplied says which rows count, too.
+  const second = accumulator.second < 0 ? vector : changetype<Vector>(programOutput(self.program, <u32>accumulator.second));
+  if (vector.validity != 0 || second.validity != 0) return false;
+  const largest = largestOf(sums, index, vector.values, rows);
+  lane.values = vector.values;
+  lane.largest = largest;
+  if (accumulator.power != <u32>Power.PLAIN) {
+    const other = accumulator.power == <u32>Power.PRODUCT ? second : vector;
+    lane.largest *= other.values == vector.values ? largest : largestOf(sums, index, other.values, rows);
+    if (lane.largest >= BOUND_MAX) return true;
+    lane.values = scratchTake(context, (<usize>rows + 3) << 2);
+    multiply(vector.values, other.values, rows, lane.values);
+  }
+  return sumIntegerMakeRoom(accumulator, lane.largest, rows);
+}
+
+/** A bound of the magnitudes of a column, which a lane before `end` may know. */
+function largestOf(sums: NarrowSums, end: u32, values: usize, rows: u32): u64 {
+  for (let index: u32 = 0; index < end; index++) {
+    const lane = laneAt(sums, index);
+    const accumulator = changetype<Accumulator>(lane.accumulator);
+    if (accumulator.power == <u32>Power.PLAIN && lane.values == values) return lane.largest;
+  }
+  let four = i32x4.splat(0);
+  let row: u32 = 0;
+  for (const whole = rows & ~3; row < whole; row += 4) four = i32x4.max_u(four, i32x4.abs(v128.load(values + ((<usize>row) << 2))));
+  const two = i32x4.max_u(four, v128.shuffle<i32>(four, four, 2, 3, 0, 1));
+  let most = max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
+  for (; row < rows; row++) most = max<u32>(most, <u32>abs(load<i32>(values + ((<usize>row) << 2))));
+  return most;
+}
+
+function multiply(a: usize, b: usize, rows: u32, out: usize): void {
+  let at: usize = 0;
+  const end = (<usize>rows) << 2;
+  for (const whole = end & ~15; at < whole; at += 16) v128.store(out + at, i32x4.mul(v128.load(a + at), v128.load(b + at)));
+  for (; at < end; at += 4) store<i32>(out + at, load<i32>(a + at) * load<i32>(b + at));
+}
+
+/** Adds the values at the addresses listed at `columns` (u32 each). */
+function addRows(table: usize, numbers: usize, columns: usize, rows: u32, isFull: bool): void {
+  const a: usize = load<u32>(columns);
+  const b: usize = load<u32>(columns, 4);
+  const c: usize = load<u32>(columns, 8);
+  const d: usize = load<u32>(columns, 12);
+  const e: usize = load<u32>(columns, 16);
+  const f: usize = load<u32>(columns, 20);
+  const g: usize = load<u32>(columns, 24);
+  const h: usize = load<u32>(columns, 28);
+  const bases = i32x4.splat(<u32>table);
+  let row: u32 = 0;
+  for (const whole = rows & ~3; row < whole; row += 4) {
+    const at = (<usize>row) << 2;
+    const records = i32x4.add(bases, i32x4.shl(v128.load(numbers + at), <i32>RECORD_SHIFT));
+    const near = i64x2.extract_lane(records, 0);
+    const far = i64x2.extract_lane(records, 1);
+    addFour(near, far, v128.load(a + at), v128.load(b + at), v128.load(c + at), v128.load(d + at));
+    addTwo(near, far, v128.load(e + at), v128.load(f + at), 16);
+    if (isFull) addTwo(near, far, v128.load(g + at), v128.load(h + at), 24);
+  }
+  for (; row < rows; row++) {
+    const at = (<usize>row) << 2;
+    const record = table + ((<usize>load<u32>(numbers + at)) << RECORD_SHIFT);
+    for (let lane: usize = 0; lane < (<usize>LANES_MOST) << 2; lane += 4)
+      store<i32>(record + lane, load<i32>(record + lane) + load<i32>(<usize>load<u32>(columns + lane) + at));
+  }
+}
+
+/** Adds four sums each to four records, two in the halves of `near` and of `far`. */
+// @ts-ignore: decorator
+@inline
+function addFour(near: u64, far: u64, x: v128, y: v128, z: v128, w: v128): void {
+  const xy = v128.shuffle<i32>(x, y, 0, 4, 1, 5);
+  const zw = v128.shuffle<i32>(z, w, 0, 4, 1, 5);
+  addAll(<usize>(<u32>near), v128.shuffle<i64>(xy, zw, 0, 2));
+  addAll(<usize>(near >> 32), v128.shuffle<i64>(xy, zw, 1, 3));
+  const xyFar = v128.shuffle<i32>(x, y, 2, 6, 3, 7);
+  const zwFar = v128.shuffle<i32>(z, w, 2, 6, 3, 7);
+  addAll(<usize>(<u32>far), v128.shuffle<i64>(xyFar, zwFar, 0, 2));
+  addAll(<usize>(far >> 32), v128.shuffle<i64>(xyFar, zwFar, 1, 3));
+}
+
+/** Adds two sums each, `offset` bytes in. */
+// @ts-ignore: decorator
+@inline
+function addTwo(near: u64, far: u64, x: v128, y: v128, offset: usize): void {
+  addHalves(near, v128.shuffle<i32>(x, y, 0, 4, 1, 5), offset);
+  addHalves(far, v128.shuffle<i32>(x, y, 2, 6, 3, 7), offset);
+}
+
+// @ts-ignore: decorator
+@inline
+function addAll(at: usize, four: v128): void {
+  v128.store(at, i32x4.add(v128.load(at), four));
+}
+
+// @ts-ignore: decorator
+@inline
+function addHalves(records: u64, four: v128, offset: usize): void {
+  const first = <usize>(<u32>records) + offset;
+  const second = <usize>(records >> 32) + offset;
+  v128.store64_lane(first, i32x4.add(v128.load64_zero(first), four), 0);
+  v128.store64_lane(second, i32x4.add(v128.load64_splat(second), four), 1);
+}
+
+/** Adds all that lies side by side to the accumulators. */
+export function sumsSettle(operator: usize): void {
+  pushSumsFlush(operator);
+  narrowSumsFlush(operator);
+}
+
+/** Gives back what memory is taken by sums that lie side by side; whether there was any. */
+export function sumsYield(operator: usize): bool {
+  const yielded = pushSumsYield(operator);
+  return narrowSumsYield(operator) || yielded;
+}
+
+/** Adds the records to the accumulators; they are zero then. */
+export function narrowSumsFlush(operator: usize): void {
+  const self = aggregationOf(operator);
+  if (self.narrowSums == 0 || narrowOf(self).rows == 0) return;
+  const sums = narrowOf(self);
+  const groups = groupsOf(self);
+  const gap = directGap(groups);
+  for (let index: u32 = 0; index < sums.lanes; index++) {
+    laneAt(sums, index).bound = 0;
+    flushLane(sums, index, 0, min(<u32>gap, sums.capacity));
+    flushLane(sums, index, <u32>(gap >> 32), min(directEnd(groups), sums.capacity));
+  }
+  memory.fill(sums.table, 0, (<usize>sums.capacity) << RECORD_SHIFT);
+  sums.rows = 0;
+}
+
+function flushLane(sums: NarrowSums, index: u32, from: u32, to: u32): void {
+  const accumulator = changetype<Accumulator>(laneAt(sums, index).accumulator);
+  for (let group = from; group < to; group++) {
+    const more = inRecord(sums, index, group);
+    if (accumulator.wide == 0) {
+      const at = accumulator.values + <usize>group * <usize>accumulator.stride;
+      store<i64>(at, load<i64>(at) + more);
+      // Rows that went the usual way may have made it wide: it needs no memory any more.
+    } else if (more != 0) sumIntegerMerge(accumulator, group, more, more >> 63, more >> 63);
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function inRecord(sums: NarrowSums, index: u32, group: u32): i64 {
+  return <i64>load<i32>(sums.table + ((<usize>group) << RECORD_SHIFT) + ((<usize>index) << 2));
+}
+
+/** Groups whose rows are in records, all of them: nobody else knows of such a group. */
+export function narrowSumsGroups(self: Aggregation): u64 {
+  let count: u64 = 0;
+  if (self.narrowSums == 0 || narrowOf(self).counting == narrowOf(self).lanes) return 0;
+  const sums = narrowOf(self);
+  const counts = changetype<Accumulator>(self.rowsCounter);
+  for (let group: u32 = 0; group < sums.capacity; group++) {
+    const known = load<i64>(counts.values + <usize>group * <usize>counts.stride);
+    count += <u64>(known == 0 && inRecord(sums, sums.counting, group) != 0);
+  }
+  return count;
+}
