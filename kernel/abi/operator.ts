@@ -88,7 +88,7 @@ export const enum AggregateFault {
   NORMALISE_ALWAYS = 4,
   /** Hash tables start with 4 slots. */
   TINY_TABLES = 8,
-  /** Set rows aside by hash as soon as keys are hashed, and only a few. */
+  /** Set rows aside as soon as keys are hashed, or groups are computed, and only a few. */
   SET_ASIDE = 16,
   /** PARTIAL: every push is a sample. */
   FLUSH_OFTEN = 32,
@@ -430,7 +430,7 @@ export const enum OperatorStats {
   OPEN_WINDOWS = 96,
   /** Watermarks that were ignored because they went backwards. */
   BACKWARD_WATERMARKS = 104,
-  /** Parts that rows were divided into by key, so that each stays in the cache: of a backlog, of a sort; 0 where they were not. */
+  /** Parts that rows were divided into by key, so that each stays in the cache: of rows that an aggregation sets aside, of a sort; 0 where they were not. */
   PARTITIONS = 112,
   /**
    * Rows that came after some window that would have taken them, and count in the others only; of sessions, rows at or

@@ -188,6 +188,12 @@ export function directEnd(groups: Groups): u32 {
   return first <= last ? min(groups.count, last + 1) : groups.count;
 }
 
+/** Group numbers that can have rows. */
+export function directReach(groups: Groups): u32 {
+  const gap = directGap(groups);
+  return <u32>gap + (max(<u32>(gap >> 32), directEnd(groups)) - <u32>(gap >> 32));
+}
+
 /** Where part `part` of `parts` begins among the group numbers from `from` on: those that cannot have rows are not counted. */
 export function directBoundary(groups: Groups, from: u32, part: u32, parts: u32): u32 {
   const gap = directGap(groups);

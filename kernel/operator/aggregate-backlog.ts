@@ -31,18 +31,16 @@
 // window (windows.ts) has its own.
 //
 //   row:   packed key | arguments, widest first | u32 null bits, bit 31: the key, where it has no mask of its own
-//   chunk: +0 u32 next  +16 rows
+//   chunk: as aggregate-aside.ts has it
 //   partition: +0 first chunk  +4 end of its last one's rows  +8 room left there, in rows  +12 rows
 
 import { Abi } from "../abi/layout";
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { Family } from "../aggregate/accumulator";
 import { accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
 import { bitmapGet } from "../column/bitmap";
-import { typeWidth } from "../column/type";
-import { VECTOR_SIZE, Vector } from "../column/vector";
-import { programOutput, programOutputType } from "../expression/program";
+import { Vector } from "../column/vector";
+import { programOutput } from "../expression/program";
 import {
   groupsAssignRows,
   groupsHaveTexts,
@@ -63,8 +61,23 @@ import {
 import { Groups, NO_GROUP, Tier, groupsKey } from "../group/state";
 import { fail, failMemory } from "../memory/context";
 import { copyBytes } from "../memory/copy";
-import { regionBlock, regionCut, regionFree, regionHasRoom } from "../memory/region";
+import { regionCut, regionHasRoom } from "../memory/region";
 import { RowTable, rowTablePartitionRelease, rowTablePartitionReserve, rowTableReserve } from "../group/row-table";
+import {
+  Aside,
+  AsideColumn,
+  CHUNK_HEADER,
+  SLAB_CHUNKS,
+  asideAddSlab,
+  asideColumn,
+  asideCreateColumns,
+  asideDropSlabs,
+  asideGive,
+  asideHide,
+  asideMay,
+  asideShow,
+  asideTake,
+} from "./aggregate-aside";
 import { isWorthwhile, rowsLeave } from "./aggregate-leave";
 import { aggregateReserveSpan, aggregateTrack } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -74,14 +87,12 @@ const ROWS: u32 = Abi.VECTOR_ROWS;
 export const BACKLOG_PARTITIONS: u32 = 256;
 const PARTITIONS: u32 = BACKLOG_PARTITIONS;
 export const PARTITION: usize = 16;
-export const HEADER: usize = 16;
+export const HEADER: usize = CHUNK_HEADER;
 /** A chunk holds at most a vector of the narrowest rows (16 bytes). */
 const CHUNK: u32 = 32768;
 /** The same where all rows are set aside and there is no room for so many large ones: each partition has one or two. */
 const SMALL_CHUNK: u32 = 4096;
 const LARGE_ROOM: u64 = <u64>CHUNK * 1024;
-/** Chunks are made this many at a time. */
-const SLAB_CHUNKS: u32 = 32;
 /** Groups at which setting aside may begin: their slots, keys and sums are 8 MB then. */
 const BEGIN_GROUPS: u32 = 1 << 18;
 /** ... and the part of a push's rows, one in so many, that must bring new groups. */
@@ -98,29 +109,15 @@ const LARGE_SHARE: u32 = 16;
 /** Rows that a pull works off before it answers. */
 const PULL_ROWS: u32 = 65536;
 const KEY_NULL: u32 = 1 << 31;
-const MAX_COLUMNS: u32 = 31;
 
 // @ts-ignore: decorator
 @unmanaged
-export class Backlog {
-  /** Bytes of a row, of the key in it, and where its null bits are. */
-  width: u32;
-  keyWidth: u32;
+export class Backlog extends Aside {
+  /** Where a row's null bits are. */
   nulls: u32;
-  chunkRows: u32;
-  chunkBytes: u32;
-  columns: usize;
-  columnCount: u32;
   partitions: usize;
-  /** Rows waiting, and at most. */
-  rows: u32;
-  limit: u32;
   /** The partition to work off next. */
   next: u32;
-  /** Chunks that wait to be used, and the slabs that they were cut from. */
-  free: usize;
-  freeCount: u32;
-  slabs: usize;
   /** Addresses of a vector's rows. */
   places: usize;
   /** A key without a mask: its validity. */
@@ -148,27 +145,6 @@ export class Backlog {
 }
 
 const BACKLOG_SIZE: usize = 112;
-
-/** An argument: an output of the program. */
-// @ts-ignore: decorator
-@unmanaged
-class BacklogColumn {
-  output: u32;
-  width: u32;
-  offset: u32;
-  /** Values and validity of a chunk, and the output's own vector meanwhile. */
-  values: usize;
-  validity: usize;
-  saved: usize;
-}
-
-const COLUMN_SIZE: usize = 24;
-
-// @ts-ignore: decorator
-@inline
-function columnAt(backlog: Backlog, index: u32): BacklogColumn {
-  return changetype<BacklogColumn>(backlog.columns + <usize>index * COLUMN_SIZE);
-}
 
 // @ts-ignore: decorator
 @inline
@@ -223,15 +199,7 @@ function mayPack(operator: usize): bool {
 }
 
 export function mayBeSetAside(self: Aggregation): bool {
-  if (self.flags & <u32>AggregateFlag.CHANGELOG) return false;
-  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-    const accumulator = accumulatorAt(self, index);
-    if (accumulator.filter >= 0 || accumulator.family >= <u32>Family.MIN_TEXT) return false;
-    if (accumulator.argument < 0) continue;
-    // A count reads nothing but its argument's nulls, but what is set aside has a width.
-    if (typeWidth(programOutputType(self.program, accumulator.argument)) == 0) return false;
-  }
-  return true;
+  return (self.flags & <u32>AggregateFlag.CHANGELOG) == 0 && asideMay(self, false);
 }
 
 /** ASIDE: rows of a new operator are set aside from the first one on, if they can be and there is memory for it. */
@@ -256,20 +224,11 @@ export function createBacklog(operator: usize, fault: bool): void {
   backlog.partitions = regionCut(operator, <usize>PARTITIONS * PARTITION);
   backlog.places = regionCut(operator, (<usize>ROWS) << 2);
   backlog.keyBits = regionCut(operator, ROWS >> 3);
-  backlog.columns = regionCut(operator, <usize>max<u32>(1, self.accumulatorCount) * COLUMN_SIZE);
-  if (backlog.partitions == 0 || backlog.places == 0 || backlog.keyBits == 0 || backlog.columns == 0) return;
+  if (backlog.partitions == 0 || backlog.places == 0 || backlog.keyBits == 0) return;
   backlog.keyWidth = <u32>changetype<RowTable>(groups.table).width;
-  let offset = backlog.keyWidth;
-  for (let width: u32 = 16; width >= 1; width >>= 1) {
-    for (let index: u32 = 0; index < self.accumulatorCount; index++) {
-      const output = accumulatorAt(self, index).argument;
-      if (output < 0 || <u32>typeWidth(programOutputType(self.program, output)) != width) continue;
-      if (isListed(backlog, output)) continue;
-      if (backlog.columnCount == MAX_COLUMNS || !createColumn(operator, backlog, output, width, offset)) return;
-      offset += width;
-    }
-  }
-  backlog.nulls = (offset + 3) & ~3;
+  const end = asideCreateColumns(operator, backlog, true);
+  if (end == 0) return;
+  backlog.nulls = (end + 3) & ~3;
   backlog.width = (backlog.nulls + 4 + 7) & ~7;
   const isLarge = (self.flags & <u32>AggregateFlag.ASIDE) == 0 || regionHasRoom(operator, LARGE_ROOM);
   backlog.chunkBytes = isLarge ? CHUNK : SMALL_CHUNK;
@@ -277,25 +236,6 @@ export function createBacklog(operator: usize, fault: bool): void {
   backlog.limit = fault ? FAULT_ROWS : min<u32>(BACKLOG_ROWS, BACKLOG_BYTES / backlog.width);
   backlog.share = 256;
   self.backlog = address;
-}
-
-function isListed(backlog: Backlog, output: u32): bool {
-  for (let index: u32 = 0; index < backlog.columnCount; index++) {
-    if (columnAt(backlog, index).output == output) return true;
-  }
-  return false;
-}
-
-function createColumn(operator: usize, backlog: Backlog, output: u32, width: u32, offset: u32): bool {
-  const column = columnAt(backlog, backlog.columnCount);
-  column.output = output;
-  column.width = width;
-  column.offset = offset;
-  column.values = regionBlock(operator, <usize>ROWS * <usize>width);
-  column.validity = regionCut(operator, ROWS >> 3);
-  column.saved = regionCut(operator, VECTOR_SIZE);
-  backlog.columnCount++;
-  return column.values != 0 && column.validity != 0 && column.saved != 0;
 }
 
 // ---- setting aside
@@ -313,7 +253,7 @@ export function backlogReserve(context: usize, operator: usize, rows: u32): i32 
   const chunks = chunksFor(backlog, rows);
   let leaves = rowsLeave(operator);
   while (backlog.freeCount < chunks) {
-    if (addSlab(operator, backlog)) continue;
+    if (asideAddSlab(operator, backlog)) continue;
     // Short of memory: what waits goes, and its chunks serve again.
     if (backlog.rows == 0) return failMemory(context, backlog.chunkBytes * SLAB_CHUNKS);
     if (leaves) {
@@ -345,33 +285,15 @@ export function backlogBegins(operator: usize, rows: u32): bool {
   if (backlog.rows != 0) return true;
   const chunks = chunksFor(backlog, rows);
   while (backlog.freeCount < chunks) {
-    if (!addSlab(operator, backlog)) return false;
+    if (!asideAddSlab(operator, backlog)) return false;
   }
   return true;
 }
 
 /** Sets nothing aside any more; no row waits. */
 export function backlogClose(operator: usize): void {
-  dropSlabs(operator, backlogOf(operator));
+  asideDropSlabs(operator, backlogOf(operator));
   aggregationOf(operator).backlog = 0;
-}
-
-function addSlab(operator: usize, backlog: Backlog): bool {
-  const bytes: usize = backlog.chunkBytes;
-  const slab = regionBlock(operator, bytes * <usize>SLAB_CHUNKS + HEADER);
-  if (slab == 0) return false;
-  store<u32>(slab, <u32>backlog.slabs);
-  backlog.slabs = slab;
-  for (let index: usize = 0; index < <usize>SLAB_CHUNKS; index++) giveChunk(backlog, slab + HEADER + index * bytes);
-  return true;
-}
-
-// @ts-ignore: decorator
-@inline
-function giveChunk(backlog: Backlog, chunk: usize): void {
-  store<u32>(chunk, <u32>backlog.free);
-  backlog.free = chunk;
-  backlog.freeCount++;
 }
 
 /**
@@ -393,7 +315,7 @@ export function backlogAppend(context: usize, operator: usize, rows: u32): bool 
   else placeKeys<u8>(backlog, keys, rows, width);
   if (groups.maskOffset == NO_GROUP) placeNulls(backlog, groupsKey(groups, 0).validity, KEY_NULL, rows);
   for (let index: u32 = 0; index < backlog.columnCount; index++) {
-    const column = columnAt(backlog, index);
+    const column = asideColumn(backlog, index);
     const vector = changetype<Vector>(programOutput(self.program, column.output));
     const values = vector.values;
     switch (column.width) {
@@ -446,10 +368,7 @@ function place(backlog: Backlog, tags: usize, rows: u32): void {
 
 /** A fresh chunk behind the partition's last one, whose link lies before its rows. */
 function beginChunk(backlog: Backlog, partition: usize): void {
-  const chunk = backlog.free;
-  backlog.free = load<u32>(chunk);
-  backlog.freeCount--;
-  store<u32>(chunk, 0);
+  const chunk = asideTake(backlog);
   if (load<u32>(partition) == 0) store<u32>(partition, <u32>chunk);
   else {
     const last = <usize>load<u32>(partition, 4) - <usize>backlog.chunkRows * <usize>backlog.width - HEADER;
@@ -515,7 +434,7 @@ export function backlogWork(context: usize, operator: usize, all: bool): i32 {
     if (status < 0) return status;
   }
   if (backlog.rows != 0) return Status.HAS_MORE;
-  dropSlabs(operator, backlog);
+  asideDropSlabs(operator, backlog);
   return Status.NEED_INPUT;
 }
 
@@ -528,7 +447,7 @@ export function backlogWorkPartition(context: usize, operator: usize, most: u32)
     if (status < 0) return status;
     backlog.half = <u32>(load<u32>(backlog.partitions + <usize>backlog.next * PARTITION) != 0);
   } while (backlog.half != 0 && backlog.rows > stop);
-  if (backlog.rows == 0) dropSlabs(operator, backlog);
+  if (backlog.rows == 0) asideDropSlabs(operator, backlog);
   return 0;
 }
 
@@ -557,16 +476,6 @@ export function backlogSettle(context: usize, operator: usize): i32 {
   return status;
 }
 
-function dropSlabs(operator: usize, backlog: Backlog): void {
-  while (backlog.slabs != 0) {
-    const slab = backlog.slabs;
-    backlog.slabs = load<u32>(slab);
-    regionFree(operator, slab);
-  }
-  backlog.free = 0;
-  backlog.freeCount = 0;
-}
-
 /** Applies the first chunk of the next partition that has one: all of it, or OUT_OF_MEMORY and none. */
 function workChunk(context: usize, operator: usize): i32 {
   const backlog = backlogOf(operator);
@@ -579,7 +488,7 @@ function workChunk(context: usize, operator: usize): i32 {
   if (load<u32>(chunk) == 0) store<u32>(partition, 0, 8);
   store<u32>(partition, load<u32>(chunk));
   store<u32>(partition, load<u32>(partition, 12) - rows, 12);
-  giveChunk(backlog, chunk);
+  asideGive(backlog, chunk);
   backlog.rows -= rows;
   if (load<u32>(partition) == 0 && isLast(operator))
     rowTablePartitionRelease(groupsOf(aggregationOf(operator)).table, backlog.next);
@@ -625,17 +534,14 @@ export function applyChunk(
   // unreached: there is room
   if (others != 0 && !packingTranslate(groups, changetype<Groups>(others), groups.packed, rows)) return failMemory(context, 0);
   for (let index: u32 = 0; index < backlog.columnCount; index++) {
-    showColumn(self.program, backlog, columnAt(backlog, index), (<u32>1) << index, chunk + HEADER, rows);
+    showColumn(self.program, backlog, asideColumn(backlog, index), (<u32>1) << index, chunk + HEADER, rows);
   }
   let status = aggregateTrack(context, operator);
   if (status == 0) {
     status = apply(context, self, rows);
     if (status < 0) changetype<Operator>(operator).failed = 1;
   }
-  for (let index = backlog.columnCount; index > 0; index--) {
-    const column = columnAt(backlog, index - 1);
-    memory.copy(programOutput(self.program, column.output), column.saved, VECTOR_SIZE);
-  }
+  asideHide(self.program, backlog);
   if (status < 0) return status;
   backlog.share = ((groups.count - before) << 8) / rows;
   return 0;
@@ -766,13 +672,11 @@ export function packKeys(backlog: Backlog, to: usize, from: usize, rows: u32): v
 function showColumn(
   program: usize,
   backlog: Backlog,
-  column: BacklogColumn,
+  column: AsideColumn,
   bit: u32,
   from: usize,
   rows: u32,
 ): void {
-  const output = programOutput(program, column.output);
-  memory.copy(column.saved, output, VECTOR_SIZE);
   const at = from + <usize>column.offset;
   switch (column.width) {
     case 1:
@@ -791,11 +695,7 @@ function showColumn(
       for (let row: usize = 0; row < <usize>rows; row++)
         copyBytes(column.values + (row << 4), at + row * <usize>backlog.width, 16);
   }
-  const vector = changetype<Vector>(output);
-  vector.values = column.values;
-  vector.validity = gatherNulls(backlog, from, bit, rows, column.validity);
-  vector.dictionary = 0;
-  vector.constant = 0;
+  asideShow(program, column, column.values, gatherNulls(backlog, from, bit, rows, column.validity));
 }
 
 function gatherValues<T>(backlog: Backlog, to: usize, from: usize, rows: u32): void {

@@ -23,7 +23,7 @@ import { groupsListFrom } from "../group/list";
 import { NO_GROUP, groupsIsOccupied } from "../group/state";
 import { contextRoot, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionCut, regionFree } from "../memory/region";
-import { backlogSettle } from "./aggregate-backlog";
+import { waitingSettle } from "./aggregate-waiting";
 import { changelogReserve, changelogTouch } from "./aggregate-changelog";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -102,7 +102,7 @@ export function aggregateCombine(context: usize, operator: usize, source: usize,
   if (self.combination == 0) return failMemory(context, 0);
   const work = changetype<Combination>(self.combination);
   if (work.source == 0) {
-    const waiting = min(backlogSettle(context, operator), backlogSettle(context, source));
+    const waiting = min(waitingSettle(context, operator), waitingSettle(context, source));
     if (waiting < 0) return waiting;
     const other = changetype<Operator>(source);
     // Without keys there is a group before the first row.

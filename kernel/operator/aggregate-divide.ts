@@ -31,6 +31,7 @@ import {
   backlogSettle,
   backlogWorkLarge,
 } from "./aggregate-backlog";
+import { rangesClose, rangesWork } from "./aggregate-ranges";
 import {
   COMBINATION_SIZE,
   Combination,
@@ -79,6 +80,8 @@ export function aggregateDivide(context: usize, operator: usize, byIds: bool): i
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   const hashed = groupsHaveTexts(groups) && !byIds;
+  const waiting = rangesWork(context, operator, true);
+  if (waiting < 0) return waiting;
   const settles = groups.packing != 0 && !byIds;
   const worked = settles ? backlogSettle(context, operator) : backlogWorkLarge(context, operator, hashed);
   if (worked < 0) return worked;
@@ -113,7 +116,7 @@ export function aggregateCombinePart(context: usize, operator: usize, source: us
   const head = changetype<Operator>(operator);
   const other = changetype<Operator>(source);
   if (self.combination == 0) self.combination = regionCut(operator, COMBINATION_SIZE);
-  let status = self.combination == 0 ? failMemory(context, 0) : 0;
+  let status = self.combination == 0 ? failMemory(context, 0) : min<i32>(0, rangesClose(context, operator));
   if (status == 0) beginPart(operator, source, part);
   if (status == 0) status = learnTexts(context, operator, source);
   if (status == 0) status = followPacking(context, operator, source);

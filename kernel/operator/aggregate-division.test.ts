@@ -27,6 +27,7 @@ import {
 const faults = fc.constantFrom(
   AggregateFault.NONE,
   AggregateFault.HASH_ZERO | AggregateFault.NO_DIRECT,
+  AggregateFault.SET_ASIDE,
   AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES | AggregateFault.NO_DIRECT,
 );
 const numbers = fc.constantFrom(1, 2, 7, 64, 256);

@@ -20,6 +20,7 @@ import { Tier } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { backlogRows } from "./aggregate-backlog";
 import { aggregateCombines, combineAccumulators } from "./aggregate-combine";
+import { rangesWork } from "./aggregate-ranges";
 import { aggregateReserveSpan } from "./aggregate-reserve";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
@@ -41,6 +42,8 @@ export function aggregateFoldBegin(context: usize, operator: usize, source: usiz
   if (groups.tier != <u32>Tier.DIRECT || groupsOf(to).tier != <u32>Tier.DIRECT || groups.extra != 0) return 0;
   if ((groups.count < LEAST_GROUPS && !isTiny) || !aggregateCombines(operator) || !copyIsAlike(groupsOf(to), groups)) return 0;
   if (backlogRows(operator) != 0 || backlogRows(source) != 0 || !hasPlainFamilies(to)) return 0;
+  const waiting = min(rangesWork(context, operator, true), rangesWork(context, source, true));
+  if (waiting < 0) return waiting;
   const isAligned = copyAlign(groupsOf(to), groups) && aggregateReserveSpan(operator, groupsOf(to).count);
   if (!isAligned || !combineAccumulators(operator, source)) return failMemory(context, 0);
   for (let index: u32 = 0; index < to.accumulatorCount; index++) {

@@ -29,6 +29,7 @@ import {
   mayBeSetAside,
   packKeys,
 } from "./aggregate-backlog";
+import { rangesClose } from "./aggregate-ranges";
 import { aggregationOf, groupsOf } from "./aggregation";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
@@ -142,6 +143,8 @@ export function rowsPrepare(context: usize, operator: usize): i32 {
   const groups = groupsOf(self);
   if (groups.keyCount == 0 || groupsHaveTexts(groups) || !mayBeSetAside(self))
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
+  const worked = rangesClose(context, operator);
+  if (worked < 0) return worked;
   if (groups.tier != <u32>Tier.HASH && !groupsToHash(groups)) return failMemory(context, 0);
   if (groups.packing != 0) {
     const settled = backlogSettle(context, operator);

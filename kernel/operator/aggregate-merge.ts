@@ -41,7 +41,7 @@ import { groupsKey } from "../group/state";
 import { contextError, fail, failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionFree } from "../memory/region";
 import { changelogAdopt, changelogReserve, changelogTouch } from "./aggregate-changelog";
-import { backlogSettle } from "./aggregate-backlog";
+import { waitingSettle } from "./aggregate-waiting";
 import { divisionFree } from "./aggregate-division";
 import { aggregateReserveSpan, startTracking } from "./aggregate-reserve";
 import {
@@ -85,7 +85,7 @@ export function aggregateMerge(context: usize, operator: usize, batch: usize): i
   // The lender's has the programs of sections.
   if (address == 0 || stateOf(stateLender(operator)) == 0) return failMemory(context, 0);
   const state = changetype<State>(address);
-  const waiting = backlogSettle(context, operator);
+  const waiting = waitingSettle(context, operator);
   if (waiting < 0) return waiting;
   const section = load<u32>(batch, <usize>Batch.SECTION);
   const rows = load<u32>(batch, <usize>Batch.ROWS);

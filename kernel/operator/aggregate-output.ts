@@ -21,13 +21,13 @@ import { directEnd } from "../group/direct";
 import { groupsListFrom } from "../group/list";
 import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { backlogRows, backlogWork } from "./aggregate-backlog";
 import { changelogPull } from "./aggregate-changelog";
 import { aggregateDrains, drainEnd, drainPart, drainPartEnd, drainWork } from "./aggregate-drain";
 import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
 import { aggregateReady } from "./aggregate-ready";
 import { aggregatePrepareResults } from "./aggregate-reserve";
+import { waitingRows, waitingWork } from "./aggregate-waiting";
 import { Aggregation, aggregationOf, groupsHaveRows, groupsOf, resultAt } from "./aggregation";
 import { ENDED, Operator } from "./operator";
 
@@ -47,11 +47,11 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   if (self.changelog != 0) return changelogPull(context, operator, out, maxRows, maxBytes);
   if (isPartial(operator)) return partialPull(context, operator, out, maxRows);
   if (changetype<Operator>(operator).ended != ENDED) return pullPart(context, operator, out, maxRows, maxBytes);
-  if (backlogRows(operator) == 0 && self.cursor >= groupsOf(self).count) return Status.FINISHED;
+  if (waitingRows(operator) == 0 && self.cursor >= groupsOf(self).count) return Status.FINISHED;
   if (!freshOutput(self)) return failMemory(context, 0);
   const limit = min(maxRows, PULL_ROWS);
   const drains = aggregateDrains(operator);
-  const waiting = drains ? drainWork(context, operator, limit) : backlogWork(context, operator, false);
+  const waiting = drains ? drainWork(context, operator, limit) : waitingWork(context, operator);
   if (waiting < 0) return waiting;
   if (waiting == <i32>Status.HAS_MORE) {
     outputDescribe(self.output, out, 0, 0);
@@ -62,7 +62,7 @@ export function aggregatePull(context: usize, operator: usize, out: usize, maxRo
   const emitted = emitBatch(context, operator, out, limit, maxBytes);
   if (emitted < 0) return emitted;
   if (drains) drainEnd(operator);
-  return backlogRows(operator) != 0 || self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
+  return waitingRows(operator) != 0 || self.cursor < groupsOf(self).count ? Status.HAS_MORE : Status.FINISHED;
 }
 
 /** Before the end: the groups of parts that have come from others, where these leave as they are complete. */

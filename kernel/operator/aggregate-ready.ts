@@ -25,7 +25,7 @@ import { isMoment } from "../aggregate/moments-result";
 import { RESULT_SCRATCH, Result, logValue } from "../aggregate/results";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock } from "../memory/region";
-import { backlogRows } from "./aggregate-backlog";
+import { waitingRows } from "./aggregate-waiting";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf, resultAt } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -37,7 +37,7 @@ const VALUES_EACH: u64 = 4;
 /** Begins: how many parts there are to be done, 0 where results do not take long, or OUT_OF_MEMORY with nothing lost. */
 export function aggregateReadyBegin(context: usize, operator: usize): i32 {
   const self = aggregationOf(operator);
-  const results = self.changelog == 0 && changetype<Operator>(operator).ended != 0 && backlogRows(operator) == 0;
+  const results = self.changelog == 0 && changetype<Operator>(operator).ended != 0 && waitingRows(operator) == 0;
   let parts: u32 = 0;
   for (let index: u32 = 0; index < self.accumulatorCount && results; index++) {
     const log = accumulatorAt(self, index);

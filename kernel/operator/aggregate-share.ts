@@ -14,7 +14,7 @@ import { directBoundary } from "../group/direct";
 import { KEY_COLUMN_SIZE } from "../group/key-column";
 import { GROUPS_SIZE, groupsKey } from "../group/state";
 import { contextRoot, fail } from "../memory/context";
-import { backlogRows } from "./aggregate-backlog";
+import { waitingRows } from "./aggregate-waiting";
 import { aggregateCombines } from "./aggregate-combine";
 import { aggregateIsDraining } from "./aggregate-drain";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -52,7 +52,7 @@ export function aggregateShare(context: usize, operator: usize, source: usize, h
   if (self.configHash != owner.configHash) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   const head = changetype<Operator>(operator);
   const isEmpty = head.rowsIn == 0 && head.ended == 0 && self.owner == 0 && groupsOf(self).count == 0;
-  const isReady = changetype<Operator>(source).ended == ENDED && backlogRows(source) == 0;
+  const isReady = changetype<Operator>(source).ended == ENDED && waitingRows(source) == 0;
   if (!isEmpty || !isReady) return fail(context, Status.BUSY, Reason.NONE);
   for (let index: u32 = 0; index < self.accumulatorCount; index++) copyAccumulator(self, owner, index);
   copyGroups(self, owner);

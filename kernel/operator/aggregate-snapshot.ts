@@ -40,7 +40,8 @@ import { KeyColumn } from "../group/key-column";
 import { groupsIsOccupied } from "../group/state";
 import { fail, failMemory, scratchTake } from "../memory/context";
 import { regionBlock, regionFree } from "../memory/region";
-import { backlogSettle } from "./aggregate-backlog";
+import { rangesWork } from "./aggregate-ranges";
+import { waitingSettle } from "./aggregate-waiting";
 import { changelogEmitted } from "./aggregate-changelog";
 import {
   Division,
@@ -90,10 +91,9 @@ export function aggregateSnapshot(
   if (address == 0) return failMemory(context, 0);
   const state = changetype<State>(address);
   // Rows that leave by themselves are no part of a divided state.
-  if (parts == 0 || !rowsLeave(operator)) {
-    const waiting = backlogSettle(context, operator);
-    if (waiting < 0) return waiting;
-  }
+  const leave = parts != 0 && rowsLeave(operator);
+  const waiting = leave ? rangesWork(context, operator, true) : waitingSettle(context, operator);
+  if (waiting < 0) return waiting;
   if (state.open || (self.changelog != 0 && changelogEmitted(operator) < 0))
     return fail(context, Status.BUSY, Reason.NONE);
   if (first) {

@@ -37,6 +37,7 @@ const sets = fc.array(
       AggregateFault.NONE,
       AggregateFault.NO_DIRECT,
       AggregateFault.HASH_ZERO | AggregateFault.NO_DIRECT,
+      AggregateFault.SET_ASIDE,
       AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT,
       AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES | AggregateFault.NO_DIRECT,
     ),

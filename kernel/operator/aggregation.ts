@@ -46,6 +46,9 @@ export class Aggregation {
   /** Rows set aside (aggregate-backlog.ts), 0 until that begins; 1 once it was refused or has begun. */
   backlog: usize;
   backlogRefused: u32;
+  /** The same by ranges of groups (aggregate-ranges.ts). */
+  ranges: usize;
+  rangesRefused: u32;
   /** Snapshot and merge: see aggregate-state.ts. */
   state: usize;
   /** Columns of the output before the keys. */

@@ -10,7 +10,8 @@ import { Reason, Status } from "../abi/status";
 import { insideMemory } from "../memory/bounds";
 import { contextEnter, contextError, contextRoot, fail } from "../memory/context";
 import { regionBytes } from "../memory/region";
-import { BACKLOG_PARTITIONS, backlogIsOpen } from "./aggregate-backlog";
+import { BACKLOG_PARTITIONS } from "./aggregate-backlog";
+import { waitingParts } from "./aggregate-waiting";
 import { Combination, aggregateCombine, aggregateCombines, aggregateCombining, aggregateIsAlike, combineGaveUp } from "./aggregate-combine";
 import { divisionTakes } from "./aggregate-division";
 import { rowsHeld, rowsIn as aggregateRowsIn, rowsOut as aggregateRowsOut, rowsPrepare, rowsWidth } from "./aggregate-leave";
@@ -816,7 +817,7 @@ export function stats(context: usize, handle: u32, out: usize): i32 {
   store<u64>(out, aggregate ? aggregateSlots(operator) : 0, <usize>OperatorStats.TABLE_SLOTS);
   store<u64>(out, aggregate ? aggregateTier(operator) : 0, <usize>OperatorStats.KEY_TIER);
   store<u64>(out, aggregate ? aggregateProbes(operator) : 0, <usize>OperatorStats.PROBES);
-  store<u64>(out, aggregate && backlogIsOpen(operator) ? BACKLOG_PARTITIONS : 0, <usize>OperatorStats.PARTITIONS);
+  store<u64>(out, aggregate ? waitingParts(operator) : 0, <usize>OperatorStats.PARTITIONS);
   if (head.kind == <u32>OperatorKind.SORT) {
     store<u64>(out, sortParts(operator), <usize>OperatorStats.PARTITIONS);
     store<u64>(out, sortIsInOrder(operator) ? 1 : 0, <usize>OperatorStats.IN_ORDER);

@@ -54,6 +54,8 @@ const faults = fc.constantFrom(
   AggregateFault.HASH_ZERO | AggregateFault.NO_DIRECT,
   AggregateFault.TINY_TABLES,
   AggregateFault.NORMALISE_ALWAYS,
+  AggregateFault.SET_ASIDE,
+  AggregateFault.SET_ASIDE | AggregateFault.NORMALISE_ALWAYS,
   AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT,
   AggregateFault.SET_ASIDE | AggregateFault.TINY_TABLES | AggregateFault.NO_DIRECT,
   ALL_FAULTS,

@@ -116,6 +116,14 @@ import {
   partialPushed,
   partialRestarted,
 } from "./aggregate-partial";
+import {
+  rangesAppend,
+  rangesClose,
+  rangesConsider,
+  rangesMayBegin,
+  rangesReserve,
+  rangesYield,
+} from "./aggregate-ranges";
 import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind } from "./keyed-sums";
 import { OPERATOR_BODY, Operator } from "./operator";
 import {
@@ -872,16 +880,21 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   pushSumsBegin(operator, rows);
   narrowSumsBegin(operator, rows);
   let reserved = aggregateReservePush(context, operator, rows);
-  if (reserved == <i32>Status.OUT_OF_MEMORY && sumsYield(operator)) {
+  while (reserved == <i32>Status.OUT_OF_MEMORY && (sumsYield(operator) || rangesYield(context, operator))) {
     clearError(context);
     reserved = aggregateReservePush(context, operator, rows);
   }
   if (reserved < 0) return reserved;
   if (backlogIsOpen(operator)) return setAside(context, operator, rows);
+  const aside = rangesReserve(context, operator, rows);
+  if (aside < 0) return aside;
+  // Whether rows are to be set aside from now on is seen by their groups' numbers.
+  const numbered = aside != 0 || rangesMayBegin(operator);
+  let last: u32 = 0;
   if (self.changelog != 0) changelogTouchFirst(operator);
   let applied = false;
-  let keyed = keyedSumFind(self);
-  let beside = pushSumsByKey(self);
+  let keyed = !numbered && keyedSumFind(self);
+  let beside = !numbered && pushSumsByKey(self);
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
@@ -893,7 +906,8 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
       if (status < 0 && !applied) return status;
       if (status == 0) {
         applied = true;
-        status = applyVector(context, operator, <u32>selected, keyed);
+        last = selected;
+        status = applyVector(context, operator, <u32>selected, keyed, aside != 0);
         // A key that is new may not have its place, or its mark, yet.
         keyed = keyed && keyedSumFind(self);
         beside = beside && pushSumsByKey(self);
@@ -908,6 +922,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   pushSumsFlush(operator);
   if (isPartial(operator)) return partialPushed(operator);
   if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
+  else rangesConsider(context, operator, numbered ? last : 0);
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
@@ -1023,7 +1038,11 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
   if (!groupsLoad(groups, self.program, rows)) return failMemory(context, 0);
   const fit = groupsFit(groups, rows, batchRows);
   // Which groups there are is seen by what accumulators hold.
-  if (!fit) sumsSettle(operator);
+  if (!fit) {
+    sumsSettle(operator);
+    const worked = rangesClose(context, operator);
+    if (worked < 0) return worked;
+  }
   if (
     !groupsPrepareFitted(groups, rows, batchRows, fit) ||
     !aggregateReserveSpan(operator, groupsSpan(groups, left))
@@ -1033,8 +1052,11 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
   return aggregateTrack(context, operator);
 }
 
-/** Applies rows whose keys are ready; `keyed` says that one sum by one key may be added by itself. */
-function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = false): i32 {
+/**
+ * Applies rows whose keys are ready; `keyed` says that one sum by one key may be added by itself, `aside` that there is room
+ * to set them aside by ranges of their groups, as long as these are computed.
+ */
+function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = false, aside: bool = false): i32 {
   const self = aggregationOf(operator);
   if (ASC_FEATURE_SIMD) {
     if (keyed && keyedSumAdd(self, rows)) return 0;
@@ -1048,6 +1070,10 @@ function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = f
     if (taken == 0) plus = 0;
   }
   if (!groupsAssign(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
+  if (aside && self.ranges != 0) {
+    rangesAppend(self, self.numbers, rows);
+    return 0;
+  }
   if (self.changelog != 0) changelogTouch(operator, self.numbers, rows);
   const one = groupsOf(self).tier == <u32>Tier.NONE;
   let beside = false;
