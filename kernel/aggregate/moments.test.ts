@@ -169,6 +169,29 @@ describe.each(BUILDS)("moments, %s build", async (build) => {
     expect(run(asked, table, 777, 2)).toEqual(wanted);
   });
 
+  test.each([
+    ["int32", types.int32, 31],
+    ["int64", types.int64, 40],
+    ["decimal", types.decimal(20, 4), 40],
+  ] as const)("few values of %s of every size, some of them in proportion", (_, type, bits) => {
+    for (let bit = 1; bit <= bits; bit++) {
+      const rows: Value[][] = [];
+      for (let group = 0; group < 120; group++) {
+        const next = () => BigInt(Math.floor((random() * 2 - 1) * 2 ** (bit - (group % 2))));
+        const [factor, more] = [BigInt((group % 5) - 2), BigInt(group % 3)];
+        const size = 1 + (group % 12);
+        for (let row = 0; row < size; row++) {
+          const x = group % 7 === 0 ? next() / 2n : next();
+          const y = group % 7 === 0 ? (x * factor) / 2n + more : next();
+          rows.push([BigInt(group), x, y, row % 3 !== 0]);
+        }
+      }
+      const table = [0, 1, 2, 3].map((column) => rows.map((row) => row[column]!));
+      const asked = query(type, type, [0]);
+      expect(run(asked, table, 1000, 1)).toEqual(multiset(expected(asked, table)));
+    }
+  });
+
   // Windows of two, three and four limbs, and rows among theirs that do not fit, or are not split.
   const ODD = [0, -0, 1e-9, 2 ** -60, 1e-70, -1e-250, 1e40, -1e100, 1e200, Number.NaN, Infinity, null];
   test.each([

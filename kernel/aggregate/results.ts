@@ -18,6 +18,7 @@ import { logBase, logSize } from "./value-log";
 import { multisetCount, multisetExtreme, multisetExtremeBytes } from "./multiset";
 import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
+import { quickMoment } from "./quick-moments";
 import { quickAverage, roundAverage192 } from "./round";
 import { sumExactAverage, sumExactValue } from "./exact-read";
 import { momentsFastValue } from "./moments-fast";
@@ -326,9 +327,11 @@ function average(self: Result, values: Accumulator, group: u32, count: u64, scra
 function moment(self: Result, rows: usize, group: u32, target: usize, scratch: usize): bool {
   const n = <u64>countOf(changetype<Accumulator>(self.counts), rows, group);
   if (n < momentLeast(self.fn)) return false;
-  return self.moments == 0
-    ? momentsFastValue(changetype<Accumulator>(self.values), self.fn, group, target)
-    : momentValue(self.fn, self.moments, group, n, self.scale, target, scratch);
+  if (self.moments == 0) return momentsFastValue(changetype<Accumulator>(self.values), self.fn, group, target);
+  const quick = quickMoment(self.fn, self.moments, group, n, self.scale);
+  if (quick != quick) return momentValue(self.fn, self.moments, group, n, self.scale, target, scratch);
+  store<f64>(target, quick);
+  return true;
 }
 
 /** A sum of integers in its result type, or an error that names the sum. */

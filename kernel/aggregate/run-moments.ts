@@ -3,8 +3,7 @@
 // read from the cache.
 //
 // The result is V = n S2 - S1^2 over n (n - 1) or n^2, or its root, rounded once, as in moments-result.ts. To know how it
-// rounds it mostly does to know it to 65 bits (Ziv, "Fast evaluation of elementary mathematical functions with correctly
-// rounded last bit", 1991), and V is the same about any centre:
+// rounds it mostly does to know it to 65 bits (float-pair.ts), and V is the same about any centre:
 //
 //   x - c = h + l          c and h multiples of a grid g, 2^-22 of the values' range; |l| <= g / 2; without error
 //   S1 = sum h + sum l     S2 = sum h^2 + 2 sum h l + sum l^2
@@ -16,8 +15,8 @@
 // For the deviation of 10 million values in 10,000 groups that is a quarter of the time of sums and squares that are added
 // to their groups as rows come (exact-product.ts).
 
-import { SPLITTER } from "./exact-product";
 import { power } from "./exact-read";
+import { PAIR_ERROR, pairRatio, productError, sumError } from "./float-pair";
 import { mantissaOf, positionOf } from "./moments";
 import { isDeviation, isOfSample, momentLeast, momentOfSums, momentSum } from "./moments-result";
 import { orderFloat } from "./order-key";
@@ -32,8 +31,6 @@ const BLOCK: usize = 128;
 const BLOCK_ERROR: f64 = 36;
 /** Half a unit in the last place of 1. */
 const HALF_UNIT: f64 = 1.0 / 9007199254740992.0;
-/** What the arithmetic of pairs leaves of them, 2^25 blocks and more: 2^-76. */
-const PAIR_ERROR: f64 = 1.0 / (9007199254740992.0 * 8388608.0);
 /** The range is so many bits above the grid, and what rounds to the grid when it is added and taken away. */
 const GRID_BITS: i32 = 22;
 const ROUNDER_BITS: i32 = 52;
@@ -61,8 +58,7 @@ function twoFloats(at: usize): v128 {
 
 // ---- to 65 bits
 
-// A pair is the sum of two floats, the second of which is below half a unit in the last place of the first: +0, +8.
-// The totals lie in scratch.
+// Totals are pairs in scratch: +0, +8.
 const S1: usize = 0;
 const S2: usize = 16;
 const TOTALS: usize = 32;
@@ -185,23 +181,9 @@ function finish(totals: usize, n: f64, large: f64, small: f64, sample: bool, roo
   const error = n * secondError + (2 * abs<f64>(first) + firstError) * firstError + PAIR_ERROR * (whole + square);
   // NaN, too.
   if (!(error < spread * HALF_UNIT)) return NaN;
-  let relative = error / spread + PAIR_ERROR;
   // Over the divisor, which is a pair, too.
   const other = sample ? n - 1 : n;
-  const divisor = n * other;
-  let result = spread / divisor;
-  let rest = spread - result * divisor - productError(result, divisor) + low - result * productError(n, other);
-  rest /= divisor;
-  if (root) {
-    const nearest = sqrt<f64>(result);
-    rest += result - nearest * nearest - productError(nearest, nearest);
-    rest /= 2 * nearest;
-    result = nearest;
-    relative *= 0.5;
-  }
-  const bound = relative * 2 * result;
-  const rounded = result + (rest - bound);
-  return rounded == result + (rest + bound) ? rounded : NaN;
+  return pairRatio(spread, low, n * other, productError(n, other), error / spread, root);
 }
 
 /** Adds two numbers to a pair. */
@@ -214,27 +196,6 @@ function addTo(pair: usize, a: f64, b: f64): void {
   const low = load<f64>(pair, 8) + sumError(before, a, middle) + sumError(middle, b, high);
   store<f64>(pair, high + low);
   store<f64>(pair, low - (high + low - high), 8);
-}
-
-/** a + b - sum, where that is the rounded sum (Knuth). */
-// @ts-ignore: decorator
-@inline
-function sumError(a: f64, b: f64, sum: f64): f64 {
-  const part = sum - a;
-  return a - (sum - part) + (b - part);
-}
-
-/** a b - fl(a b) (Dekker). */
-// @ts-ignore: decorator
-@inline
-function productError(a: f64, b: f64): f64 {
-  const wideA = a * SPLITTER;
-  const highA = wideA - (wideA - a);
-  const lowA = a - highA;
-  const wideB = b * SPLITTER;
-  const highB = wideB - (wideB - b);
-  const lowB = b - highB;
-  return highA * highB - a * b + highA * lowB + lowA * highB + lowA * lowB;
 }
 
 // ---- all bits
