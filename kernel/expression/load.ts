@@ -87,11 +87,11 @@ function bringAhead(program: Program, bound: BoundColumn, type: u32): void {
   if (program.selection != 0 && program.count << 3 < min<u32>(rows, Abi.VECTOR_ROWS)) return;
   const width = typeWidth(type);
   const values = bound.values + (<usize>bound.offset + <usize>program.start) * width;
-  program.brought = bring(values, <usize>min(rows, AHEAD) * width);
+  program.brought = loadAhead(values, <usize>min(rows, AHEAD) * width);
 }
 
 /** Reads a byte of each line of [at, at + bytes). */
-function bring(at: usize, bytes: usize): u32 {
+export function loadAhead(at: usize, bytes: usize): u32 {
   const quarter = (bytes >> 2) & ~(LINE - 1);
   let sum: u32 = 0;
   let other: u32 = 0;
