@@ -76,7 +76,10 @@ export class Accumulator {
   tracking: u32;
   /** SUM_INTEGER: whether sums are 192 bits wide. */
   wide: u32;
-  /** SUM_INTEGER, COUNT: the other accumulator of its pair (sum-pair.ts), 0 when alone; whether this is the second. */
+  /**
+   * The other accumulator of its pair, 0 when alone; whether this is the second. SUM_INTEGER, COUNT: sum-pair.ts; MIN, MAX:
+   * extreme-pair.ts.
+   */
   pair: usize;
   follows: u32;
   /** SUM_EXACT: lowest dense limb, and dense limbs (0 to 4). */

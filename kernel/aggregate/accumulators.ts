@@ -13,6 +13,7 @@ import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } 
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { momentsIntegers, momentsUpdate } from "./moments";
 import { MOMENTS_BYTES, momentsFastUpdate } from "./moments-fast";
+import { extremePairTakes, extremePairUpdate, isExtreme } from "./extreme-pair";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
 import { multisetInit, multisetReserve, multisetUpdate } from "./multiset";
 import { textInit, textReserve, textUpdate } from "./minmax-text";
@@ -220,7 +221,14 @@ export function accumulatorUpdate(
 ): bool {
   const isCount = self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN;
   if (isCount && self.tracking == 0) return true;
-  if (self.pair != 0) return !self.follows || updatePair(self, context, program, numbers, rows, one);
+  if (self.pair != 0 && !isExtreme(self))
+    return !self.follows || updatePair(self, context, program, numbers, rows, one);
+  if (ASC_FEATURE_SIMD) {
+    if (self.pair != 0 && !one && only == 0 && extremePairTakes(self, program)) {
+      if (self.follows) extremePairUpdate(self, program, numbers, rows);
+      return true;
+    }
+  }
   const mark = scratchMark(context);
   const argument: usize = self.argument < 0 ? 0 : programOutput(program, <u32>self.argument);
   const second: usize = self.second < 0 ? 0 : programOutput(program, <u32>self.second);

@@ -3,15 +3,18 @@
 // Every type is compared as an integer. Floats become one whose order is the total order
 // -Inf .. -0 < +0 .. +Inf < NaN (so that the answer does not depend on the order of rows where zeros or
 // NaNs meet), booleans a byte. A group without a value holds the neutral element, which spares the loop a
-// test; whether a value came is another accumulator's to know.
+// test; whether a value came is another accumulator's to know. Two of 32-bit integers lie side by side (extreme-pair.ts), so that
+// a value's place goes by the stride.
 //
 // Four rows' places are computed as a vector, and a kept value goes through one: the range of two columns by 100,000 groups
 // takes 0.82 of the time of integers in general registers, between which V8 chooses by a branch.
 
 import { Type } from "../abi/layout";
+import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
+import { extremePairReserve } from "./extreme-pair";
 import { lanesOfFour } from "./lanes";
 
 /** `Type` in which values of `type` are compared and kept. */
@@ -29,6 +32,7 @@ export function minmaxType(type: u32): u32 {
 }
 
 export function minmaxReserve(self: Accumulator, groups: u32): bool {
+  if (self.pair != 0) return extremePairReserve(self, groups);
   const least = self.family == <u32>Family.MAX;
   switch (minmaxType(self.type)) {
     case Type.I8:
@@ -86,18 +90,18 @@ export function minmaxCombine(
   count: u32,
   buffer: usize,
 ): void {
-  switch (source.stride) {
+  switch (typeWidth(minmaxType(source.type))) {
     case 1:
-      gather<u8>(source.values, list, count, buffer);
+      gather<u8>(source, list, count, buffer);
       break;
     case 2:
-      gather<u16>(source.values, list, count, buffer);
+      gather<u16>(source, list, count, buffer);
       break;
     case 4:
-      gather<u32>(source.values, list, count, buffer);
+      gather<u32>(source, list, count, buffer);
       break;
     case 8:
-      gather<u64>(source.values, list, count, buffer);
+      gather<u64>(source, list, count, buffer);
       break;
     default:
       for (let index: usize = 0; index < <usize>count; index++) {
@@ -109,40 +113,43 @@ export function minmaxCombine(
   fold(self, numbers, buffer, 0, count, false);
 }
 
-function gather<T>(kept: usize, list: usize, count: u32, buffer: usize): void {
+function gather<T>(source: Accumulator, list: usize, count: u32, buffer: usize): void {
+  const kept = source.values;
+  const stride: usize = source.stride;
   for (let index: usize = 0; index < <usize>count; index++) {
-    const at = kept + <usize>load<u32>(list + (index << 2)) * sizeof<T>();
+    const at = kept + <usize>load<u32>(list + (index << 2)) * stride;
     store<T>(buffer + index * sizeof<T>(), load<T>(at));
   }
 }
 
 function fold(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): void {
   const kept = self.values;
+  const shift = <usize>ctz<u32>(self.stride);
   const least = self.family == <u32>Family.MIN;
   switch (minmaxType(self.type)) {
     case Type.I8:
-      foldRows<i8>(kept, numbers, values, mask, rows, one, least);
+      foldRows<i8>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.U8:
-      foldRows<u8>(kept, numbers, values, mask, rows, one, least);
+      foldRows<u8>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.I16:
-      foldRows<i16>(kept, numbers, values, mask, rows, one, least);
+      foldRows<i16>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.U16:
-      foldRows<u16>(kept, numbers, values, mask, rows, one, least);
+      foldRows<u16>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.I32:
-      foldRows<i32>(kept, numbers, values, mask, rows, one, least);
+      foldRows<i32>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.U32:
-      foldRows<u32>(kept, numbers, values, mask, rows, one, least);
+      foldRows<u32>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.I64:
-      foldRows<i64>(kept, numbers, values, mask, rows, one, least);
+      foldRows<i64>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     case Type.U64:
-      foldRows<u64>(kept, numbers, values, mask, rows, one, least);
+      foldRows<u64>(kept, shift, numbers, values, mask, rows, one, least);
       break;
     default:
       foldWide(kept, numbers, values, mask, rows, least);
@@ -153,6 +160,7 @@ function fold(self: Accumulator, numbers: usize, values: usize, mask: usize, row
 @inline
 function foldRows<T>(
   kept: usize,
+  shift: usize,
   numbers: usize,
   values: usize,
   mask: usize,
@@ -163,8 +171,8 @@ function foldRows<T>(
   if (one && mask == 0) {
     const so = load<T>(kept);
     store<T>(kept, least ? extreme<T>(so, values, rows, true) : extreme<T>(so, values, rows, false));
-  } else if (least) foldLoop<T>(kept, numbers, values, mask, rows, true);
-  else foldLoop<T>(kept, numbers, values, mask, rows, false);
+  } else if (least) foldLoop<T>(kept, shift, numbers, values, mask, rows, true);
+  else foldLoop<T>(kept, shift, numbers, values, mask, rows, false);
 }
 
 /** The least or greatest of `so` and the values of a vector, of four runs at a time: none waits for the one before. */
@@ -195,13 +203,13 @@ function better<T>(a: T, b: T, least: bool): T {
 
 // @ts-ignore: decorator
 @inline
-function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
+function foldLoop<T>(kept: usize, shift: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
   if (mask == 0) {
     let row: u32 = 0;
     if (ASC_FEATURE_SIMD && sizeof<T>() == 4) {
       const bases = i32x4.splat(<u32>kept);
       for (const whole = rows & ~3; row < whole; row += 4) {
-        const places = i32x4.add(bases, i32x4.shl(v128.load(numbers + ((<usize>row) << 2)), 2));
+        const places = i32x4.add(bases, i32x4.shl(v128.load(numbers + ((<usize>row) << 2)), <i32>shift));
         foldFour<T>(places, v128.load(values + ((<usize>row) << 2)), least);
       }
     }
@@ -215,7 +223,7 @@ function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, ro
       }
     }
     for (; row < rows; row++) {
-      const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * sizeof<T>();
+      const at = kept + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << shift);
       const value = load<T>(values + <usize>row * sizeof<T>());
       const old = load<T>(at);
       store<T>(at, least ? (value < old ? value : old) : value > old ? value : old);
@@ -223,7 +231,7 @@ function foldLoop<T>(kept: usize, numbers: usize, values: usize, mask: usize, ro
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
-    const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * sizeof<T>();
+    const at = kept + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << shift);
     const value = load<T>(values + <usize>row * sizeof<T>());
     const old = load<T>(at);
     const better = least ? value < old : value > old;
@@ -346,7 +354,6 @@ export function minmaxInOrder(type: u32, at: usize): void {
 
 /** Writes a group's value, as bits of `self.type` (a byte for BOOL), to `target` (16 bytes). */
 export function minmaxLoad(self: Accumulator, group: u32, target: usize): void {
-  const width: usize = self.stride;
-  copyBytes(target, self.values + <usize>group * width, width);
+  copyBytes(target, self.values + <usize>group * <usize>self.stride, typeWidth(minmaxType(self.type)));
   minmaxInOrder(self.type, target);
 }

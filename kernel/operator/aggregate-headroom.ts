@@ -114,7 +114,7 @@ function accumulatorHeadroom(self: Accumulator, span: u32, rows: u32): u64 {
       // A log grows by rows, which were all reserved for; it has no array by group.
       return 0;
     default:
-      return bytes;
+      return self.follows ? 0 : bytes;
   }
 }
 

@@ -24,6 +24,7 @@ import { Reason, Status } from "../abi/status";
 import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorUpdate } from "../aggregate/accumulators";
 import { distinctProbes } from "../aggregate/distinct";
+import { extremePairConsider } from "../aggregate/extreme-pair";
 import { sumPairConsider, sumPairCount } from "../aggregate/sum-pair";
 import { accumulatorRetract } from "../aggregate/retract";
 import { MASK_BYTES } from "../aggregate/argument";
@@ -757,12 +758,14 @@ function createAccumulators(context: usize, operator: usize): bool {
     }
   }
   let waiting: usize = 0;
+  let extreme: usize = 0;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
     accumulator.retracts = isRetracting(self) ? 1 : 0;
     if (self.like != 0) accumulator.like = changetype<usize>(accumulatorAt(changetype<Aggregation>(self.like), index));
     if (!readyAccumulator(operator, accumulator)) return refuseMemory(context);
     waiting = sumPairConsider(waiting, accumulator);
+    extreme = extremePairConsider(extreme, accumulator);
   }
   if (self.rowsCounter != 0) sumPairCount(waiting, changetype<Accumulator>(self.rowsCounter));
   for (let index: u32 = 0; index < self.fedCount; index++) {
