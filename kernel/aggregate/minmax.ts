@@ -90,35 +90,42 @@ export function minmaxCombine(
   count: u32,
   buffer: usize,
 ): void {
-  switch (typeWidth(minmaxType(source.type))) {
-    case 1:
-      gather<u8>(source, list, count, buffer);
-      break;
-    case 2:
-      gather<u16>(source, list, count, buffer);
-      break;
-    case 4:
-      gather<u32>(source, list, count, buffer);
-      break;
-    case 8:
-      gather<u64>(source, list, count, buffer);
-      break;
-    default:
-      for (let index: usize = 0; index < <usize>count; index++) {
-        const from = source.values + ((<usize>load<u32>(list + (index << 2))) << 4);
-        store<u64>(buffer + (index << 4), load<u64>(from));
-        store<u64>(buffer + (index << 4), load<u64>(from, 8), 8);
-      }
-  }
+  gatherKept(source, list, count, buffer);
   fold(self, numbers, buffer, 0, count, false);
 }
 
-function gather<T>(source: Accumulator, list: usize, count: u32, buffer: usize): void {
-  const kept = source.values;
-  const stride: usize = source.stride;
+/** What the `count` groups listed at `list` (u32 each) have, one after the other. */
+function gatherKept(self: Accumulator, list: usize, count: u32, target: usize): void {
+  switch (typeWidth(minmaxType(self.type))) {
+    case 1:
+      gather<u8>(self, list, count, target);
+      break;
+    case 2:
+      gather<u16>(self, list, count, target);
+      break;
+    case 4:
+      gather<u32>(self, list, count, target);
+      break;
+    case 8:
+      gather<u64>(self, list, count, target);
+      break;
+    default:
+      for (let index: usize = 0; index < <usize>count; index++) {
+        const from = self.values + ((<usize>load<u32>(list + (index << 2))) << 4);
+        store<u64>(target + (index << 4), load<u64>(from));
+        store<u64>(target + (index << 4), load<u64>(from, 8), 8);
+      }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function gather<T>(self: Accumulator, list: usize, count: u32, target: usize): void {
+  const kept = self.values;
+  const stride: usize = self.stride;
   for (let index: usize = 0; index < <usize>count; index++) {
     const at = kept + <usize>load<u32>(list + (index << 2)) * stride;
-    store<T>(buffer + index * sizeof<T>(), load<T>(at));
+    store<T>(target + index * sizeof<T>(), load<T>(at));
   }
 }
 
@@ -356,4 +363,13 @@ export function minmaxInOrder(type: u32, at: usize): void {
 export function minmaxLoad(self: Accumulator, group: u32, target: usize): void {
   copyBytes(target, self.values + <usize>group * <usize>self.stride, typeWidth(minmaxType(self.type)));
   minmaxInOrder(self.type, target);
+}
+
+/** Writes the values of the `count` groups listed at `list` (u32 each) likewise, but as a column has them; not for BOOL. */
+export function minmaxList(self: Accumulator, list: usize, count: u32, target: usize): void {
+  gatherKept(self, list, count, target);
+  const type = self.type;
+  if (type != <u32>Type.F32 && type != <u32>Type.F64) return;
+  const width = typeWidth(type);
+  for (const end = target + <usize>count * width; target < end; target += width) minmaxInOrder(type, target);
 }

@@ -1,4 +1,7 @@
 // Results: what an aggregate shows of the accumulators that it reads.
+//
+// What most groups have, a value for each, leaves by a loop for its kind: one by one, with all that may be asked about a
+// result, two extremes of 100,000 groups took 5 ms of the 34 that 10 million rows take, and two lists as long.
 
 import { Type } from "../abi/layout";
 import { AggregateFunction, AggregateEntryFlag } from "../abi/operator";
@@ -7,11 +10,12 @@ import { Reason, Status } from "../abi/status";
 import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { contextError, fail, failAt, failValue } from "../memory/context";
+import { copyBytes } from "../memory/copy";
 import { Accumulator, Family, isArg, isMultiset } from "./accumulator";
 import { argTextBytes, argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
 import { cardinalityEstimate } from "./cardinality";
-import { minmaxLoad } from "./minmax";
+import { minmaxList, minmaxLoad } from "./minmax";
 import { LOG_SCRATCH, logResult, textLogResult } from "./quantile";
 import { textLogLongest } from "./text-log";
 import { logBase, logSize } from "./value-log";
@@ -27,6 +31,7 @@ import { runMoment } from "./run-moments";
 import { sumIntegerLane, sumIntegerLoad } from "./sum-integer";
 import { arrayBytes, arrayReserve, arrayResult } from "./array";
 import { itemWidth } from "../column/order";
+import { typeWidth } from "../column/type";
 import { tailTake } from "./tail";
 import { topHeld, topLength, topList } from "./top";
 import {
@@ -41,6 +46,8 @@ import { topTextLength, topTextList, topTextReserveList } from "./top-text";
 /** 10^38 as two words: decimals stay below. */
 const LIMIT_LOW: u64 = 0x098a224000000000;
 const LIMIT_HIGH: u64 = 0x4b3b4ca85a86c47a;
+/** No bound of a result's bytes. */
+export const UNBOUNDED: u32 = u32.MAX_VALUE;
 
 // @ts-ignore: decorator
 @unmanaged
@@ -242,6 +249,13 @@ export function isListFamily(family: u32): bool {
   return family >= <u32>Family.TOP && family <= <u32>Family.BOTTOM_BY;
 }
 
+/** A list of values of a fixed width, and of nothing else. */
+// @ts-ignore: decorator
+@inline
+function isFixedList(family: u32): bool {
+  return family == <u32>Family.TOP || family == <u32>Family.BOTTOM;
+}
+
 /** Bytes of a group's list; 0 exactly when it has no values. */
 export function listLength(values: Accumulator, rows: usize, group: u32): u32 {
   if (isByList(values)) return topByLength(values, group);
@@ -254,6 +268,13 @@ export function listLength(values: Accumulator, rows: usize, group: u32): u32 {
 /** Bytes of a group's state. */
 export function listStateLength(values: Accumulator, rows: usize, group: u32): u32 {
   return isByList(values) ? topByStateLength(values, group) : listLength(values, rows, group);
+}
+
+/** Bytes that no group's result has more of, as `resultBytes` counts them; `UNBOUNDED` where only the groups tell. */
+export function resultBound(self: Result): u32 {
+  const values = changetype<Accumulator>(self.values);
+  if (self.type != <u32>Type.BYTES) return 0;
+  return isFixedList(values.family) ? values.limit * itemWidth(values.type) : UNBOUNDED;
 }
 
 /** Bytes of a group's result where it is a text or a list; 0 elsewhere. */
@@ -418,6 +439,17 @@ export function resultEmit(
     builder.length += count;
     return 0;
   }
+  if ((sums.family == <u32>Family.MIN || sums.family == <u32>Family.MAX) && alwaysPresent(self, hasRows)) {
+    if (sums.type != <u32>Type.BOOL) {
+      minmaxList(sums, list, count, builder.values + <usize>builder.length * typeWidth(builder.type));
+      builder.length += count;
+      return 0;
+    }
+  }
+  if (isFixedList(sums.family)) {
+    emitLists(sums, rows, list, count, builder);
+    return 0;
+  }
   for (let at: u32 = 0; at < count; at++) {
     const status = resultValue(
       context,
@@ -432,6 +464,24 @@ export function resultEmit(
     resultAppend(builder, status != 0, value);
   }
   return 0;
+}
+
+/** Appends lists of values of a fixed width. */
+function emitLists(values: Accumulator, rows: usize, list: usize, count: u32, builder: Builder): void {
+  const start = builder.values;
+  let to = start + <usize>builder.bytes;
+  let offset = builder.offsets + ((<usize>builder.length) << 2);
+  for (let at: u32 = 0; at < count; at++) {
+    const group = load<u32>(list + ((<usize>at) << 2));
+    const length: usize = listLength(values, rows, group);
+    if (length == 0) builderSetNull(builder, builder.length + at);
+    else copyBytes(to, topList(values, group), length);
+    to += length;
+    offset += 4;
+    store<u32>(offset, <u32>(to - start));
+  }
+  builder.length += count;
+  builder.bytes = <u32>(to - start);
 }
 
 /**

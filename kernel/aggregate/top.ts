@@ -14,6 +14,7 @@
 // The state, and the result, is a list (BYTES): the values as they are, best first.
 
 import { Abi, Type } from "../abi/layout";
+import { copyBytes } from "../memory/copy";
 import { regionBlock } from "../memory/region";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
@@ -253,7 +254,7 @@ function isNone(self: Accumulator, key: usize): bool {
 /** Writes a group's values, best first, to the accumulator's buffer and answers where they begin. */
 export function topList(self: Accumulator, group: u32): usize {
   const buffer = self.buffer;
-  memory.copy(buffer, self.values + <usize>group * <usize>self.stride, self.stride);
+  copyBytes(buffer, self.values + <usize>group * <usize>self.stride, self.stride);
   const invert: i64 = self.family == <u32>Family.BOTTOM ? -1 : 0;
   if (self.type == <u32>Type.I128) {
     sortWide(buffer, self.limit);

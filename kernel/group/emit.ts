@@ -7,7 +7,7 @@ import { copyBytes } from "../memory/copy";
 import { KeyColumn } from "./key-column";
 import { copyText, emitWordRun, groupsAreRun, groupsEmitRun } from "./emit-run";
 import { directCode, directValue } from "./direct";
-import { Interner, internedAddress, internedLength } from "./interner";
+import { Interner, internedLength } from "./interner";
 import { packingRun, packingValue } from "./packing";
 import { RowTable, rowTableRow } from "./row-table";
 import { Groups, NO_GROUP, Tier, groupsKey, groupsOwnKeys } from "./state";
@@ -145,6 +145,7 @@ function emitPackedTexts(groups: Groups, index: u32, list: usize, count: u32, bu
   builder.bytes = end;
 }
 
+/** Texts of the other tiers: those of a key alone whose numbers are computed have nothing to be looked up. */
 function emitTexts(
   groups: Groups,
   index: u32,
@@ -153,20 +154,25 @@ function emitTexts(
   builder: Builder,
   scratch: usize,
 ): void {
-  const interner = groupsKey(groups, index).interner;
-  let row = builder.length;
+  const key = groupsKey(groups, index);
+  const entries = changetype<Interner>(key.interner).entries;
+  const isDirect = groups.tier == <u32>Tier.DIRECT && groups.keyCount == 1;
+  const values = builder.values;
+  const length = builder.length;
+  const offsets = builder.offsets + ((<usize>length) << 2);
   let end = builder.bytes;
   for (let at: u32 = 0; at < count; at++) {
-    if (groupKeyValue(groups, index, load<u32>(list + ((<usize>at) << 2)), scratch)) {
-      const id = load<u32>(scratch);
-      const length = internedLength(interner, id);
-      copyBytes(builder.values + <usize>end, internedAddress(interner, id), length);
-      end += length;
-    } else builderSetNull(builder, row);
-    row++;
-    store<u32>(builder.offsets + ((<usize>row) << 2), end);
+    const group = load<u32>(list + ((<usize>at) << 2));
+    if (isDirect ? group != 0 : groupKeyValue(groups, index, group, scratch)) {
+      const id = isDirect ? <u32>directValue(key, group) : load<u32>(scratch);
+      const entry = load<u64>(entries + ((<usize>id) << 3));
+      const bytes = <usize>(entry >> 32);
+      copyText(values + <usize>end, <usize>(<u32>entry), bytes);
+      end += <u32>bytes;
+    } else builderSetNull(builder, length + at);
+    store<u32>(offsets + ((<usize>at) << 2), end, 4);
   }
-  builder.length = row;
+  builder.length = length + count;
   builder.bytes = end;
 }
 

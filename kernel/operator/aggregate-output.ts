@@ -3,7 +3,14 @@
 import { Type } from "../abi/layout";
 import { AggregateFlag } from "../abi/operator";
 import { Status } from "../abi/status";
-import { RESULT_SCRATCH, resultBytes, resultEmit, resultReserve } from "../aggregate/results";
+import {
+  RESULT_SCRATCH,
+  UNBOUNDED,
+  resultBound,
+  resultBytes,
+  resultEmit,
+  resultReserve,
+} from "../aggregate/results";
 import {
   builderReserveBytes,
   outputColumn,
@@ -187,16 +194,15 @@ function listOccupied(groups: Groups, list: usize, limit: u32, from: u32): u32 {
   return groupsListFrom(groups, list, limit, from, directEnd(groups));
 }
 
-/** Whether `rows` rows of results may have more than `bytes` of texts. */
+/** Whether `rows` rows of results may have more than `bytes` of texts and lists. */
 export function aggregateTextsMatter(self: Aggregation, rows: u32, bytes: u64): bool {
-  return hasTextResults(self) || groupsTextBound(groupsOf(self)) * <u64>rows > bytes;
-}
-
-function hasTextResults(self: Aggregation): bool {
+  let total = groupsTextBound(groupsOf(self));
   for (let index: u32 = 0; index < self.resultCount; index++) {
-    if (resultAt(self, index).type == <u32>Type.BYTES) return true;
+    const bound = resultBound(resultAt(self, index));
+    if (bound == UNBOUNDED) return true;
+    total += bound;
   }
-  return false;
+  return total * <u64>rows > bytes;
 }
 
 /** Bytes of texts in a group's row of results. */
@@ -222,11 +228,12 @@ function reserveRows(self: Aggregation, list: usize, rows: u32, scratch: usize):
   for (let column: u32 = 0; column < keys + self.resultCount; column++) {
     const builder = outputColumn(self.output, self.firstColumn + column);
     if (builder.type != <u32>Type.BYTES) continue;
-    const bound: u64 =
-      column < keys ? <u64>groupsKeyBound(groups, column) * <u64>rows : u64.MAX_VALUE;
-    let bytes: usize = bound <= ROUGH_BYTES ? <usize>bound : 0;
+    const each = column < keys ? groupsKeyBound(groups, column) : resultBound(resultAt(self, column - keys));
+    const bound = <u64>each * <u64>rows;
+    const isRough = each != UNBOUNDED && bound <= ROUGH_BYTES;
+    let bytes: usize = isRough ? <usize>bound : 0;
     let longest: u32 = 0;
-    for (let row: u32 = 0; row < rows && bound > ROUGH_BYTES; row++) {
+    for (let row: u32 = 0; row < rows && !isRough; row++) {
       const group = load<u32>(list + ((<usize>row) << 2));
       const length =
         column < keys

@@ -32,9 +32,10 @@ function ends(column: ColumnData): Uint32Array {
 
 function fixed(column: ColumnData, type: DataType, width: number) {
   const items = column.values.length / width;
-  const offsets = new Uint8Array(ends(column).map((end) => end / width).buffer);
+  const offsets = ends(column).slice();
+  for (let row = 0; row < offsets.length; row++) offsets[row]! /= width;
   const values = type.kind === "bool" ? packBits(column.values) : column.values;
-  return { offsets, items: validColumn(type, items, values) };
+  return { offsets: new Uint8Array(offsets.buffer), items: validColumn(type, items, values) };
 }
 
 function packBits(bytes: Uint8Array): Uint8Array {
