@@ -416,7 +416,8 @@ export function narrowSumsGroups(self: Aggregation): u64 {
   if (self.narrowSums == 0 || narrowOf(self).counting == narrowOf(self).lanes) return 0;
   const sums = narrowOf(self);
   const counts = changetype<Accumulator>(self.rowsCounter);
-  for (let group: u32 = 0; group < sums.capacity; group++) {
+  // A push that has found no memory for counts may have made records before.
+  for (let group: u32 = 0, end = min(sums.capacity, counts.capacity); group < end; group++) {
     const known = load<i64>(counts.values + <usize>group * <usize>counts.stride);
     count += <u64>(known == 0 && inRecord(sums, sums.counting, group) != 0);
   }
