@@ -47,8 +47,10 @@ export function groupsOccupied(groups: Groups): u32 {
     for (let at = groups.occupied; at < groups.occupied + <usize>holes; at++) count += <u32>(load<u8>(at) != 0);
     return count;
   }
-  const stride: usize = changetype<RowCounts>(groups.counts).stride;
-  const first = changetype<RowCounts>(groups.counts).values;
-  for (let at = first; at < first + <usize>holes * stride; at += stride) count += <u32>(load<i64>(at) != 0);
+  const counts = changetype<RowCounts>(groups.counts);
+  const stride: usize = counts.stride;
+  // A push that has found no memory for counts may have brought numbers into reach before: none of these has rows.
+  const end = counts.values + <usize>min(holes, counts.capacity) * stride;
+  for (let at = counts.values; at < end; at += stride) count += <u32>(load<i64>(at) != 0);
   return count;
 }

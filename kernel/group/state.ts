@@ -73,12 +73,13 @@ export class Groups {
 
 export const GROUPS_SIZE: usize = 128;
 
-/** Where an accumulator has the rows of each group (i64 each), and the distance from group to group: part of it. */
+/** Where an accumulator has the rows of each group (i64 each), the distance from group to group, and for how many: part of it. */
 // @ts-ignore: decorator
 @unmanaged
 export class RowCounts {
   values: usize;
   stride: u32;
+  capacity: u32;
 }
 
 // @ts-ignore: decorator
