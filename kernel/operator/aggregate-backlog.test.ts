@@ -7,7 +7,7 @@ import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { Batch, Column, Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind, OperatorStats } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { compileBuild, END, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
+import { compileBuild, END, fixedBatch, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
 import { LASTING, SMALL_TOO } from "./testing-retries.js";
 
 const MORSEL = 65_536;
@@ -45,25 +45,7 @@ describe.each(RAW_BUILDS)("rows set aside, %s build", (_build, file, shared, bas
 
   /** Room for a batch, of which `fill` writes the rows of a push. */
   function batch(): { at: number; fill: (push: number) => void } {
-    const head = Batch.SIZE + TYPES.length * Column.SIZE;
-    const bytes = head + TYPES.reduce((sum, { width }) => sum + width * MORSEL, 0);
-    const at = raw.call("mem_alloc", raw.context, bytes) >>> 0;
-    const { view } = raw;
-    raw.bytes.fill(0, at, at + head);
-    view.setUint32(at + Batch.ROWS, MORSEL, true);
-    view.setUint32(at + Batch.COLUMNS, TYPES.length, true);
-    view.setUint32(at + Batch.DESCRIPTORS, at + Batch.SIZE, true);
-    let values = at + head;
-    const places = TYPES.map(({ type, width }, index) => {
-      const column = at + Batch.SIZE + index * Column.SIZE;
-      const place = values;
-      view.setUint32(column + Column.TYPE, type, true);
-      view.setUint32(column + Column.LENGTH, MORSEL, true);
-      view.setUint32(column + Column.VALUES, place, true);
-      view.setUint32(column + Column.VALUES_BYTES, width * MORSEL, true);
-      values += width * MORSEL;
-      return place;
-    });
+    const { at, places } = fixedBatch(raw, TYPES, MORSEL);
     const fill = (push: number) => {
       const keys = new BigInt64Array(raw.memory.buffer, places[0], MORSEL);
       const small = new Int16Array(raw.memory.buffer, places[1], MORSEL);

@@ -6,7 +6,7 @@ import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { Batch, Column, Type } from "../abi/layout.js";
 import { AggregateFunction, OperatorKind, OperatorStats } from "../abi/operator.js";
 import { Status } from "../abi/status.js";
-import { compileBuild, END, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
+import { compileBuild, END, fixedBatch, RAW_BUILDS, Raw, writeConfig } from "./testing-raw.js";
 import { LASTING, SMALL_TOO } from "./testing-retries.js";
 
 const MORSEL = 65_536;
@@ -89,30 +89,12 @@ describe.each(RAW_BUILDS)("rows set aside by ranges of groups, %s build", (_buil
 
   /** Room for a batch, of which `fill` writes the rows of a push. */
   function batch(): { at: number; fill: (rows: Rows) => void } {
-    const head = Batch.SIZE + TYPES.length * Column.SIZE;
-    const bytes = head + TYPES.reduce((sum, { width }) => sum + width * MORSEL, 0) + MORSEL / 8;
-    const at = raw.call("mem_alloc", raw.context, bytes) >>> 0;
-    const { view } = raw;
-    raw.bytes.fill(0, at, at + head);
-    view.setUint32(at + Batch.ROWS, MORSEL, true);
-    view.setUint32(at + Batch.COLUMNS, TYPES.length, true);
-    view.setUint32(at + Batch.DESCRIPTORS, at + Batch.SIZE, true);
-    let values = at + head;
-    const places = TYPES.map(({ type, width }, index) => {
-      const column = at + Batch.SIZE + index * Column.SIZE;
-      const place = values;
-      view.setUint32(column + Column.TYPE, type, true);
-      view.setUint32(column + Column.LENGTH, MORSEL, true);
-      view.setUint32(column + Column.VALUES, place, true);
-      view.setUint32(column + Column.VALUES_BYTES, width * MORSEL, true);
-      values += width * MORSEL;
-      return place;
-    });
+    const { at, places, spare } = fixedBatch(raw, TYPES, MORSEL, MORSEL / 8);
     const fill = (rows: Rows) => {
       const keys = new Int32Array(raw.memory.buffer, places[0], MORSEL);
       const small = new Int16Array(raw.memory.buffer, places[1], MORSEL);
       const floats = new Float64Array(raw.memory.buffer, places[2], MORSEL);
-      const validity = raw.bytes.subarray(values, values + MORSEL / 8).fill(0);
+      const validity = raw.bytes.subarray(spare, spare + MORSEL / 8).fill(0);
       for (let row = 0; row < MORSEL; row++) {
         keys[row] = groupOf(rows, row) - 1000;
         small[row] = smallOf(rows, row);
@@ -121,7 +103,7 @@ describe.each(RAW_BUILDS)("rows set aside by ranges of groups, %s build", (_buil
       }
       const column = at + Batch.SIZE + 2 * Column.SIZE;
       raw.view.setInt32(column + Column.NULL_COUNT, rows.nulls ? -1 : 0, true);
-      raw.view.setUint32(column + Column.VALIDITY, rows.nulls ? values : 0, true);
+      raw.view.setUint32(column + Column.VALIDITY, rows.nulls ? spare : 0, true);
       raw.view.setUint32(column + Column.VALIDITY_BYTES, rows.nulls ? MORSEL / 8 : 0, true);
     };
     return { at, fill };

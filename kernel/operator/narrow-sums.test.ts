@@ -7,7 +7,6 @@ import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { bool, type DataType, float64, int32, int64 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
-import { AggregateFault } from "../abi/operator.js";
 import {
   type Aggregate,
   BUILDS,
@@ -21,7 +20,7 @@ import {
   slice,
   type Table,
 } from "./testing.js";
-import { failEach, Retries, SMALL_TOO } from "./testing-retries.js";
+import { apart, holdsWhereMemoryFails, outcome } from "./testing-apart.js";
 
 const [KEY, A, B, C, WIDE, FLOAT, FLAG] = [0, 1, 2, 3, 4, 5, 6] as const;
 const TYPES: readonly DataType[] = [int32, int32, int32, int32, int64, float64, bool];
@@ -106,23 +105,6 @@ function tableOf(kinds: readonly Kind[], stretch: number): Table {
     Array.from({ length: stretch }, (_, row) => rowOf(kind, at * stretch + row)),
   );
   return TYPES.map((_, column) => rows.map((row) => row[column]!));
-}
-
-/** The same without sums side by side. */
-function apart(query: Query): Query {
-  return { ...query, faults: AggregateFault.NORMALISE_ALWAYS };
-}
-
-function outcome(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]) {
-  const operator = open(kernel, query);
-  try {
-    pushAll(operator, query, table, sizes);
-    const state = multiset(rowsOf(operator.snapshot()));
-    operator.watermark(END_OF_INPUT);
-    return { rows: multiset(rowsOf(pulled(operator))), state };
-  } finally {
-    operator.destroy();
-  }
 }
 
 /** What may happen between two pushes; answers the operator that goes on. */
@@ -286,23 +268,7 @@ describe.each(BUILDS)("sums of small integers, %s build", (build) => {
   );
 
   test("where an allocation fails the push is made again, or does without records", async () => {
-    const kernel = await Kernel.open({ build });
-    const before = kernel.usedBytes;
     const query: Query = { types: TYPES, keys: [KEY], aggregates: SHAPES[0]! };
-    const table = tableOf(["small", "new keys"], 1500);
-    const rows = multiset(expected(query, table));
-    const [start, rest] = [slice(table, 0, 1000), slice(table, 1000, 3000)];
-    failEach(kernel, 1, 1, (nth) => {
-      kernel.failAllocation(0);
-      const operator = open(kernel, query);
-      pushAll(operator, query, start);
-      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
-      const retries = new Retries(kernel);
-      retries.again(() => pushAll(operator, query, rest));
-      retries.again(() => operator.watermark(END_OF_INPUT));
-      expect(multiset(rowsOf(retries.pulls(operator, 100)))).toEqual(rows);
-      operator.destroy();
-      expect(kernel.usedBytes).toBe(before);
-    });
+    await holdsWhereMemoryFails(build, query, tableOf(["small", "new keys"], 1500));
   });
 });

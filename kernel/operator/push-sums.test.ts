@@ -4,22 +4,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
-import { AggregateFault } from "../abi/operator.js";
-import {
-  type Aggregate,
-  BUILDS,
-  expected,
-  multiset,
-  open,
-  pulled,
-  pushAll,
-  type Query,
-  rowsOf,
-  slice,
-  type Table,
-} from "./testing.js";
-import { failEach, Retries, SMALL_TOO } from "./testing-retries.js";
+import { type Aggregate, BUILDS, expected, multiset, open, pushAll, type Query } from "./testing.js";
+import { apart, holdsWhereMemoryFails, outcome } from "./testing-apart.js";
 import {
   FILTER,
   FLAG_KEY,
@@ -102,23 +88,6 @@ const shape = fc.record({
   where: fc.constantFrom(undefined, undefined, FILTER),
 });
 
-function outcome(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]) {
-  const operator = open(kernel, query);
-  try {
-    pushAll(operator, query, table, sizes);
-    const state = rowsOf(operator.snapshot());
-    operator.watermark(END_OF_INPUT);
-    return { rows: multiset(rowsOf(pulled(operator))), state: multiset(state) };
-  } finally {
-    operator.destroy();
-  }
-}
-
-/** The same without sums side by side. */
-function apart(query: Query): Query {
-  return { ...query, faults: AggregateFault.NORMALISE_ALWAYS };
-}
-
 const SHORT = Array.from({ length: 2000 }, () => 20);
 
 describe.each(BUILDS)("sums side by side, %s build", (build) => {
@@ -186,23 +155,7 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
   );
 
   test("where an allocation fails the push is made again, or does without a table", async () => {
-    const kernel = await Kernel.open({ build });
-    const before = kernel.usedBytes;
     const query: Query = { types: TYPES, keys: [TEXT_KEY], aggregates: SHAPES[8]! };
-    const table = tableOf(["plain"], 3000);
-    const rows = multiset(expected(query, table));
-    const [start, rest] = [slice(table, 0, 1000), slice(table, 1000, 3000)];
-    failEach(kernel, 1, 1, (nth) => {
-      kernel.failAllocation(0);
-      const operator = open(kernel, query);
-      pushAll(operator, query, start);
-      kernel.failAllocation((nth | SMALL_TOO) >>> 0);
-      const retries = new Retries(kernel);
-      retries.again(() => pushAll(operator, query, rest));
-      retries.again(() => operator.watermark(END_OF_INPUT));
-      expect(multiset(rowsOf(retries.pulls(operator, 100)))).toEqual(rows);
-      operator.destroy();
-      expect(kernel.usedBytes).toBe(before);
-    });
+    await holdsWhereMemoryFails(build, query, tableOf(["plain"], 3000));
   });
 });

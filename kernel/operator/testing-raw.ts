@@ -105,6 +105,42 @@ export class Raw {
   }
 }
 
+/** A batch in the kernel's memory: its address, those of its columns' values, and of `spareBytes` behind these. */
+export interface RawBatch {
+  readonly at: number;
+  readonly places: readonly number[];
+  readonly spare: number;
+}
+
+/** Room for a batch of columns of a fixed width, described as whole and without nulls. */
+export function fixedBatch(
+  raw: Raw,
+  types: readonly { readonly type: Type; readonly width: number }[],
+  rows: number,
+  spareBytes = 0,
+): RawBatch {
+  const head = Batch.SIZE + types.length * Column.SIZE;
+  const bytes = head + types.reduce((sum, { width }) => sum + width * rows, 0) + spareBytes;
+  const at = raw.call("mem_alloc", raw.context, bytes) >>> 0;
+  const { view } = raw;
+  raw.bytes.fill(0, at, at + head);
+  view.setUint32(at + Batch.ROWS, rows, true);
+  view.setUint32(at + Batch.COLUMNS, types.length, true);
+  view.setUint32(at + Batch.DESCRIPTORS, at + Batch.SIZE, true);
+  let spare = at + head;
+  const places = types.map(({ type, width }, index) => {
+    const column = at + Batch.SIZE + index * Column.SIZE;
+    const place = spare;
+    view.setUint32(column + Column.TYPE, type, true);
+    view.setUint32(column + Column.LENGTH, rows, true);
+    view.setUint32(column + Column.VALUES, place, true);
+    view.setUint32(column + Column.VALUES_BYTES, width * rows, true);
+    spare += width * rows;
+    return place;
+  });
+  return { at, places, spare };
+}
+
 /** Draws of one round. */
 export class Draws {
   readonly #random: RowRandom;
