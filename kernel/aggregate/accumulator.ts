@@ -171,6 +171,13 @@ export function isSketch(self: Accumulator): bool {
   return self.family == <u32>Family.CARDINALITY || self.family == <u32>Family.SKETCH;
 }
 
+/** The least or greatest fixed-width values of groups. */
+// @ts-ignore: decorator
+@inline
+export function isExtreme(self: Accumulator): bool {
+  return self.family == <u32>Family.MIN || self.family == <u32>Family.MAX;
+}
+
 // @ts-ignore: decorator
 @inline
 export function isArg(self: Accumulator): bool {

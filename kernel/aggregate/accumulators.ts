@@ -4,7 +4,7 @@ import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { programOutput, programOutputTextBytes } from "../expression/program";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
-import { Accumulator, Family, accumulatorReserve, isArg, isMultiset } from "./accumulator";
+import { Accumulator, Family, accumulatorReserve, isArg, isExtreme, isMultiset } from "./accumulator";
 import { argReserve, argUpdate } from "./arg-extreme";
 import { bitsReserve, bitsUpdate } from "./bits";
 import { logInit, logReserve, logUpdate } from "./value-log";
@@ -13,7 +13,7 @@ import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } 
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { momentsIntegers, momentsUpdate } from "./moments";
 import { MOMENTS_BYTES, momentsFastUpdate } from "./moments-fast";
-import { extremePairTakes, extremePairUpdate, isExtreme } from "./extreme-pair";
+import { extremePairTakes, extremePairUpdate } from "./extreme-pair";
 import { minmaxReserve, minmaxType, minmaxUpdate } from "./minmax";
 import { multisetInit, multisetReserve, multisetUpdate } from "./multiset";
 import { textInit, textReserve, textUpdate } from "./minmax-text";

@@ -10,7 +10,7 @@
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
-import { Accumulator, Family, accumulatorReserve } from "./accumulator";
+import { Accumulator, Family, accumulatorReserve, isExtreme } from "./accumulator";
 
 const WIDTH: u32 = 4;
 
@@ -25,12 +25,6 @@ export function extremePairConsider(waiting: usize, self: Accumulator): usize {
   first.stride = WIDTH << 1;
   self.stride = WIDTH << 1;
   return 0;
-}
-
-// @ts-ignore: decorator
-@inline
-export function isExtreme(self: Accumulator): bool {
-  return self.family == <u32>Family.MIN || self.family == <u32>Family.MAX;
 }
 
 /** Room for `groups` groups of a pair, of which `self` is one. False when out of memory, with nothing lost. */

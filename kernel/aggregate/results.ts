@@ -11,7 +11,7 @@ import { builderAppendFixed } from "../column/append";
 import { Builder, builderAppendBytes, builderSetNull } from "../column/builder";
 import { contextError, fail, failAt, failValue } from "../memory/context";
 import { copyBytes } from "../memory/copy";
-import { Accumulator, Family, isArg, isMultiset } from "./accumulator";
+import { Accumulator, Family, isArg, isExtreme, isMultiset } from "./accumulator";
 import { argTextBytes, argValue } from "./arg-extreme";
 import { bitsLoad } from "./bits";
 import { cardinalityEstimate } from "./cardinality";
@@ -196,7 +196,7 @@ export function resultValue(
     return 1;
   }
   if (!isPresent(counts, rows, group, hasRows)) return 0;
-  if (values.family == <u32>Family.MIN || values.family == <u32>Family.MAX) {
+  if (isExtreme(values)) {
     minmaxLoad(values, group, target);
     return 1;
   }
@@ -439,12 +439,10 @@ export function resultEmit(
     builder.length += count;
     return 0;
   }
-  if ((sums.family == <u32>Family.MIN || sums.family == <u32>Family.MAX) && alwaysPresent(self, hasRows)) {
-    if (sums.type != <u32>Type.BOOL) {
-      minmaxList(sums, list, count, builder.values + <usize>builder.length * typeWidth(builder.type));
-      builder.length += count;
-      return 0;
-    }
+  if (isExtreme(sums) && sums.type != <u32>Type.BOOL && alwaysPresent(self, hasRows)) {
+    minmaxList(sums, list, count, builder.values + <usize>builder.length * typeWidth(builder.type));
+    builder.length += count;
+    return 0;
   }
   if (isFixedList(sums.family)) {
     emitLists(sums, rows, list, count, builder);

@@ -78,20 +78,27 @@ function emitTexts(key: KeyColumn, from: usize, width: usize, count: u32, builde
   const start = builder.values;
   let to = start + <usize>builder.bytes;
   for (const end = offset + ((<usize>count) << 2); offset < end; offset += 4) {
-    const entry = load<u64>(entries + ((<usize>load<u32>(from)) << 3));
-    const length = <usize>(entry >> 32);
-    copyText(to, <usize>(<u32>entry), length);
-    to += length;
+    to += copyInterned(to, entries, load<u32>(from));
     store<u32>(offset, <u32>(to - start), 4);
     from += width;
   }
   builder.bytes = <u32>(to - start);
 }
 
+/** Copies text `id` of an interner's `entries`; answers its length. */
+// @ts-ignore: decorator
+@inline
+export function copyInterned(to: usize, entries: usize, id: u32): usize {
+  const entry = load<u64>(entries + ((<usize>id) << 3));
+  const length = <usize>(entry >> 32);
+  copyText(to, <usize>(<u32>entry), length);
+  return length;
+}
+
 /** Copies a text of a length that is common among keys without a call. */
 // @ts-ignore: decorator
 @inline
-export function copyText(to: usize, from: usize, length: usize): void {
+function copyText(to: usize, from: usize, length: usize): void {
   if (length - 8 <= 8) {
     const tail = load<u64>(from + length - 8);
     store<u64>(to, load<u64>(from));

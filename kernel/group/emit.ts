@@ -5,7 +5,7 @@ import { Builder, builderSetNull, outputColumn } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { KeyColumn } from "./key-column";
-import { copyText, emitWordRun, groupsAreRun, groupsEmitRun } from "./emit-run";
+import { copyInterned, emitWordRun, groupsAreRun, groupsEmitRun } from "./emit-run";
 import { directCode, directValue } from "./direct";
 import { Interner, internedLength } from "./interner";
 import { packingRun, packingValue } from "./packing";
@@ -133,12 +133,7 @@ function emitPackedTexts(groups: Groups, index: u32, list: usize, count: u32, bu
   for (let at: u32 = 0; at < count; at++) {
     const row = <usize>load<u32>(list + ((<usize>at) << 2)) * width;
     if ((load<u32>(masks + row) >> index) & 1) builderSetNull(builder, length + at);
-    else {
-      const entry = entries + ((<usize>load<u32>(ids + row)) << 3);
-      const bytes = load<u32>(entry, 4);
-      copyText(values + <usize>end, load<u32>(entry), bytes);
-      end += bytes;
-    }
+    else end += <u32>copyInterned(values + <usize>end, entries, load<u32>(ids + row));
     store<u32>(offsets + ((<usize>at) << 2), end, 4);
   }
   builder.length = length + count;
@@ -165,10 +160,7 @@ function emitTexts(
     const group = load<u32>(list + ((<usize>at) << 2));
     if (isDirect ? group != 0 : groupKeyValue(groups, index, group, scratch)) {
       const id = isDirect ? <u32>directValue(key, group) : load<u32>(scratch);
-      const entry = load<u64>(entries + ((<usize>id) << 3));
-      const bytes = <usize>(entry >> 32);
-      copyText(values + <usize>end, <usize>(<u32>entry), bytes);
-      end += <u32>bytes;
+      end += <u32>copyInterned(values + <usize>end, entries, id);
     } else builderSetNull(builder, length + at);
     store<u32>(offsets + ((<usize>at) << 2), end, 4);
   }

@@ -29,6 +29,7 @@
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Status } from "../abi/status";
 import { accumulatorReserveRows, accumulatorUpdate } from "../aggregate/accumulators";
+import { bitmapBytes, bitmapClearTail, bitmapGet } from "../column/bitmap";
 import { Vector } from "../column/vector";
 import { loadAhead } from "../expression/load";
 import { programOutput } from "../expression/program";
@@ -205,17 +206,11 @@ function create(operator: usize): void {
   ranges.chunkRows = fault ? FAULT_CHUNK_ROWS : most;
   ranges.limit = fault ? FAULT_LIMIT : min<u32>(LIMIT, LIMIT_BYTES / ranges.width);
   ranges.partsMost = fault ? FAULT_PARTS : PARTS;
-  const bytes = <u32>CHUNK_HEADER + ranges.chunkRows * ranges.width + ranges.columnCount * bitmapBytes(ranges);
+  const bitmaps = ranges.columnCount * <u32>bitmapBytes(ranges.chunkRows);
+  const bytes = <u32>CHUNK_HEADER + ranges.chunkRows * ranges.width + bitmaps;
   ranges.chunkBytes = (bytes + 15) & ~15;
   ranges.shift = shiftFor(groupsOf(self).count, ranges.partsMost);
   self.ranges = address;
-}
-
-/** Validity of a chunk's column, in words. */
-// @ts-ignore: decorator
-@inline
-function bitmapBytes(ranges: Ranges): u32 {
-  return ((ranges.chunkRows + 63) >> 6) << 3;
 }
 
 // ---- setting aside
@@ -341,13 +336,13 @@ function placeBytes(places: usize, offset: usize, values: usize, rows: u32, widt
 @inline
 function bitmapAt(ranges: Ranges, chunk: usize, index: u32): usize {
   const values = CHUNK_HEADER + <usize>ranges.chunkRows * <usize>ranges.width;
-  return chunk + values + <usize>index * <usize>bitmapBytes(ranges);
+  return chunk + values + <usize>index * bitmapBytes(ranges.chunkRows);
 }
 
 function placeNulls(ranges: Ranges, index: u32, validity: usize, rows: u32): void {
   const bit: u32 = 1 << index;
   for (let row: usize = 0; row < <usize>rows; row++) {
-    if ((load<u8>(validity + (row >> 3)) >> <u8>(row & 7)) & 1) continue;
+    if (bitmapGet(validity, <u32>row)) continue;
     const at = load<u64>(ranges.places + (row << 3));
     const chunk: usize = <u32>at;
     const place = <u32>(at >> 32);
@@ -355,7 +350,7 @@ function placeNulls(ranges: Ranges, index: u32, validity: usize, rows: u32): voi
     const columns = load<u32>(chunk, 4);
     if ((columns & bit) == 0) {
       store<u32>(chunk, columns | bit, 4);
-      memory.fill(bitmap, 0xff, bitmapBytes(ranges));
+      memory.fill(bitmap, 0xff, bitmapBytes(ranges.chunkRows));
     }
     const byte = bitmap + <usize>(place >> 3);
     store<u8>(byte, load<u8>(byte) & ~(<u8>1 << (<u8>(place & 7))));
@@ -435,9 +430,6 @@ function applyChunk(context: usize, operator: usize, chunk: usize, rows: u32): i
 function validityOf(ranges: Ranges, chunk: usize, index: u32, rows: u32): usize {
   if ((load<u32>(chunk, 4) & ((<u32>1) << index)) == 0) return 0;
   const bitmap = bitmapAt(ranges, chunk, index);
-  for (let row = rows; row < bitmapBytes(ranges) << 3; row++) {
-    const byte = bitmap + <usize>(row >> 3);
-    store<u8>(byte, load<u8>(byte) & ~(<u8>1 << (<u8>(row & 7))));
-  }
+  bitmapClearTail(bitmap, rows);
   return bitmap;
 }
