@@ -25,6 +25,30 @@ export function reach(low: u32, limbs: u32): f64 {
 }
 
 /**
+ * Whether no float has bits below limb `low`, by the least of their sizes' bits less one (i64 each, of which the upper halves
+ * count): a double has none 2^52 and more below its own size. False says nothing.
+ */
+// @ts-ignore: decorator
+@inline
+export function isWholeAbove(least: v128, low: u32): bool {
+  const uppers = v128.shuffle<i32>(least, least, 1, 3, 1, 3);
+  return i32x4.all_true(i32x4.ge_u(uppers, i32x4.splat(<i32>((low * DIGIT_BITS + 1) << 20))));
+}
+
+/** The same for certain, of `count` finite values (an even number). */
+export function areWhole(x: usize, count: u32, low: u32): bool {
+  const M0 = f64x2.splat(magic(low));
+  const limit = f64x2.splat(reinterpret<f64>(<u64>(low * DIGIT_BITS + 1) << 52));
+  let good = i64x2.splat(-1);
+  for (let row: u32 = 0; row < count; row += 2) {
+    const value = v128.load(x + ((<usize>row) << 3));
+    const same = f64x2.eq(f64x2.sub(f64x2.add(value, M0), M0), value);
+    good = v128.and(good, v128.or(same, f64x2.ge(f64x2.abs(value), limit)));
+  }
+  return i64x2.all_true(good);
+}
+
+/**
  * Cuts `count` values into limbs, lowest first, `self.limbs` i64 a row; false when one does not fit (none
  * counts then). With SIMD only values that come alone, or do not fit, come here.
  */

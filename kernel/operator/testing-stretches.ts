@@ -30,7 +30,10 @@ export type Kind =
   | "huge"
   | "special"
   | "tiny"
+  | "fine"
   | "zeros"
+  | "least"
+  | "most"
   | "wide"
   | "new"
   | "far"
@@ -43,7 +46,10 @@ export const KINDS: readonly Kind[] = [
   "huge",
   "special",
   "tiny",
+  "fine",
   "zeros",
+  "least",
+  "most",
   "wide",
   "new",
   "far",
@@ -66,7 +72,11 @@ function rowOf(kind: Kind, row: number): Value[] {
             ? row % 2 === 0
               ? 0
               : -0
-            : plain;
+            : kind === "fine"
+              ? ((row % 17) - 8) * 2 ** -45
+              : plain;
+  const small =
+    kind === "least" ? -(1n << 31n) : kind === "most" ? (1n << 31n) - 1n : BigInt(row % 3000) - 1500n;
   const large =
     kind === "wide" ? ((1n << 50n) - BigInt(row)) * (row % 2 === 0 ? 1n : -1n) : BigInt(row % 1000) - 500n;
   const isKeyNull = kind === "null keys" && row % 2 === 0;
@@ -75,7 +85,7 @@ function rowOf(kind: Kind, row: number): Value[] {
     isKeyNull ? null : `key ${key}`,
     row % 3 === 0,
     isNull ? null : float,
-    isNull ? null : BigInt(row % 3000) - 1500n,
+    isNull ? null : small,
     row % 13 === 0 && kind === "nulls" ? null : large,
     kind === "lone nulls" && row % 5 === 0 ? null : plain / 3,
     Math.fround(plain),
