@@ -2,8 +2,9 @@
 //
 // Addresses of four rows are computed as a vector, and a lane goes through a vector register, too, as half of it: by
 // 100 groups that takes 0.55 ns a row, in the cache, where words of 64 bits in general registers take 0.7 to 0.8 (AMD Zen 4;
-// with sum and count in one such word as well). Tried and lost: eight rows a turn, and two tables by turns, so that rows of
-// one group wait less for each other (no gain by 100 groups; 0.85 of the time by 5).
+// with sum and count in one such word as well). What adds one lane computes addresses a turn ahead of that (lane-rows.ts).
+// Tried and lost: eight rows a turn without that, and two tables by turns, so that rows of one group wait less for each other
+// (no gain by 100 groups; 0.85 of the time by 5).
 
 /** Adds the halves of `two` to the lanes at both halves of `places`. */
 // @ts-ignore: decorator

@@ -17,7 +17,7 @@ import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
-import { addToTwo, lanesOfFour, twoOf } from "./lanes";
+import { addByNumbers } from "./lane-rows";
 
 const LANE: u32 = 8;
 const WIDE: u32 = 24;
@@ -281,16 +281,11 @@ function add<T>(
     return;
   }
   if (mask == 0) {
-    let row: u32 = 0;
     if (ASC_FEATURE_SIMD && sizeof<T>() >= 4 && (<usize>1) << shift == sizeof<T>()) {
-      const bases = i32x4.splat(<u32>lanes);
-      for (const whole = rows & ~3; row < whole; row += 4) {
-        const places = lanesOfFour(bases, numbers + ((<usize>row) << 2));
-        const from = values + ((<usize>row) << shift);
-        addToTwo(i64x2.extract_lane(places, 0), twoOf<T>(from));
-        addToTwo(i64x2.extract_lane(places, 1), twoOf<T>(from + 2 * sizeof<T>()));
-      }
+      addByNumbers<T, u8>(lanes, numbers, values, rows);
+      return;
     }
+    let row: u32 = 0;
     for (const whole = rows & ~3; row < whole; row += 4) {
       const first = load<u64>(numbers + ((<usize>row) << 2));
       const second = load<u64>(numbers + ((<usize>row) << 2), 8);

@@ -12,6 +12,7 @@
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "./accumulator";
 import { countUpdate, countUpdateOne } from "./count";
+import { addByNumbers } from "./lane-rows";
 import { addBoth, twoOf } from "./lanes";
 import { sumIntegerAdd, sumIntegerMakeRoom, sumIntegerPair } from "./sum-integer";
 
@@ -65,35 +66,12 @@ export function sumPairAddCounted(
   return true;
 }
 
-// @ts-ignore: decorator
-@inline
 function countRows(type: u32, lanes: usize, numbers: usize, values: usize, rows: u32, countFirst: bool): void {
-  if (type == <u32>Type.I32) countLanes<i32>(lanes, numbers, values, rows, countFirst);
-  else countLanes<i64>(lanes, numbers, values, rows, countFirst);
-}
-
-// @ts-ignore: decorator
-@inline
-function countLanes<T>(lanes: usize, numbers: usize, values: usize, rows: u32, countFirst: bool): void {
-  const ones = i64x2.splat(1);
-  let row: u32 = 0;
-  for (const whole = rows & ~3; row < whole; row += 4) {
-    const groups = numbers + ((<usize>row) << 2);
-    const near = load<u64>(groups);
-    const far = load<u64>(groups, 8);
-    const from = values + <usize>row * sizeof<T>();
-    const x = twoOf<T>(from);
-    addLanes(lanes, <u32>near, countFirst ? v128.shuffle<i64>(ones, x, 0, 2) : v128.shuffle<i64>(x, ones, 0, 2));
-    addLanes(lanes, <u32>(near >> 32), countFirst ? v128.shuffle<i64>(ones, x, 1, 3) : v128.shuffle<i64>(x, ones, 1, 3));
-    const y = twoOf<T>(from + 2 * sizeof<T>());
-    addLanes(lanes, <u32>far, countFirst ? v128.shuffle<i64>(ones, y, 0, 2) : v128.shuffle<i64>(y, ones, 0, 2));
-    addLanes(lanes, <u32>(far >> 32), countFirst ? v128.shuffle<i64>(ones, y, 1, 3) : v128.shuffle<i64>(y, ones, 1, 3));
-  }
-  for (; row < rows; row++) {
-    const value = <i64>load<T>(values + <usize>row * sizeof<T>());
-    const pair = countFirst ? i64x2.replace_lane(ones, 1, value) : i64x2.replace_lane(ones, 0, value);
-    addLanes(lanes, load<u32>(numbers + ((<usize>row) << 2)), pair);
-  }
+  if (type == <u32>Type.I32) {
+    if (countFirst) addByNumbers<i32, u32>(lanes, numbers, values, rows);
+    else addByNumbers<i32, u16>(lanes, numbers, values, rows);
+  } else if (countFirst) addByNumbers<i64, u32>(lanes, numbers, values, rows);
+  else addByNumbers<i64, u16>(lanes, numbers, values, rows);
 }
 
 /** Adds a vector to both; false when they have to part and memory is exhausted. */

@@ -65,7 +65,7 @@ export class Aggregation {
   pushSums: usize;
   /** Sums of small integers side by side: see narrow-sums.ts; 0 where there are none. */
   narrowSums: usize;
-  /** One integer sum by one key: see keyed-sums.ts. */
+  /** One integer sum by one key or two: see keyed-sums.ts. */
   keyedSum: usize;
 }
 

@@ -871,6 +871,8 @@ function createOutput(context: usize, operator: usize): bool {
 
 /** Groups more than these miss the cache so often that nothing hides how long a batch's own rows take. */
 const CACHED_GROUPS: u32 = 1 << 14;
+/** ... where one sum goes by its keys, these: below, bringing rows ahead takes what it saves. */
+const KEYED_GROUPS: u32 = 1 << 17;
 
 /** Applies a batch: all of its rows, or none of them and OUT_OF_MEMORY, or the operator fails. */
 export function aggregatePush(context: usize, operator: usize, batch: usize): i32 {
@@ -897,6 +899,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (self.changelog != 0) changelogTouchFirst(operator);
   let applied = false;
   let keyed = !numbered && keyedSumFind(self);
+  if (keyed && before <= KEYED_GROUPS) programAhead(self.program, false);
   let beside = !numbered && pushSumsByKey(self);
   for (let start: u32 = 0; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
@@ -1056,7 +1059,7 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
 }
 
 /**
- * Applies rows whose keys are ready; `keyed` says that one sum by one key may be added by itself, `aside` that there is room
+ * Applies rows whose keys are ready; `keyed` says that one sum may be added by its keys, `aside` that there is room
  * to set them aside by ranges of their groups, as long as these are computed.
  */
 function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = false, aside: bool = false): i32 {
