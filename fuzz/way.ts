@@ -6,6 +6,7 @@ import {
   CheckpointError,
   ClosedError,
   type Engine,
+  from,
   readCheckpoint,
   type StreamOptions,
 } from "../bindings/ts/index.js";
@@ -53,6 +54,8 @@ export interface Way {
   readonly spill: Spilling | null;
   /** `update`: the changes of a stream, folded together. `kernel`: results that stay in the kernel's memory. `profile`: a batch that is measured. */
   readonly mode: "collect" | "stream" | "update" | "kernel" | "profile";
+  /** `kernel`: what stays there is read by another plan, which gives it as it is. */
+  readonly chains: boolean;
   /** Where tables are cut into batches, in 64ths of their rows; or a batch a row. */
   readonly cuts: readonly number[] | "rows";
   /** Rows of rubbish before the first of each batch; odd ones also have a bitmap that they do not need. */
@@ -85,6 +88,7 @@ export interface Way {
 /** A batch over whole tables as they are. */
 export const PLAIN_WAY: Way = {
   mode: "collect",
+  chains: false,
   cuts: [],
   order: 0,
   offset: 0,
@@ -114,6 +118,7 @@ export function drawWay(draw: Draw, builds: number): Way {
     mode: draw.pick(
       workers > 1 ? (["collect", "kernel"] as const) : (["collect", "stream", "update", "kernel"] as const),
     ),
+    chains: spill === null && draw.chance(40),
     cuts: draw.chance(20) ? "rows" : draw.list(5, 2, () => draw.below(65)),
     order: draw.chance(50) ? 1 + draw.below(1000) : 0,
     offset: draw.pick([0, 1, 3, 8]),
@@ -197,7 +202,7 @@ export async function runWay(
     for (const table of loaded.splice(0)) table.free();
   };
   const stop = new Stop(isSaved(way, node, disturbance) ? way.checkpoint : Number.POSITIVE_INFINITY);
-  const from = async (read: Readonly<Record<string, number>>, before: Disturbance["before"]) => {
+  const inputsFrom = async (read: Readonly<Record<string, number>>, before: Disturbance["before"]) => {
     const inputs: Record<string, object> = {};
     for (const [name, table] of Object.entries(arriving)) {
       const rows = table.rows.slice(read[name] ?? 0);
@@ -209,7 +214,7 @@ export async function runWay(
     leavePieces(way.shy);
     if (way.spill !== null && way.spill.room !== null && way.spill.own !== true)
       kernel.setBudget(kernel.usedBytes + 1024 * way.spill.room);
-    return await resultOf(engine, new Plan(node, null), from, free, way, watermarks, disturbance, stop);
+    return await resultOf(engine, new Plan(node, null), inputsFrom, free, way, watermarks, disturbance, stop);
   } finally {
     leavePieces(0);
     free();
@@ -259,7 +264,7 @@ async function resultOf(
   plan: Plan<unknown>,
   inputs: Inputs,
   free: () => void,
-  { mode, batchRows, clock, spill }: Way,
+  { mode, chains, batchRows, clock, spill }: Way,
   watermarks: Record<string, WatermarkOptions>,
   { signal, leaveAfter = Number.POSITIVE_INFINITY, before, saved: changed }: Disturbance,
   stop: Stop,
@@ -278,7 +283,9 @@ async function resultOf(
     // The result may lie in the inputs, and must outlive them.
     free();
     try {
-      return folded(table.toArrow());
+      if (!chains) return folded(table.toArrow());
+      const names = table.schema.fields.map(({ name }) => name);
+      return folded(await engine.collect(from("kept").select(...names), { kept: table }, aborting));
     } finally {
       table.free();
     }

@@ -66,6 +66,8 @@ export const enum AggregateFlag {
   KEEP_RESULTS = 64,
   /** Once its input has ended the operator is asked for nothing but results: groups may be forgotten as theirs leave. */
   DRAINS = 128,
+  /** With KEEP_RESULTS: keys that are texts may leave as codes of a dictionary that stays valid as long. */
+  KEEP_CODES = 8192,
 }
 
 /**

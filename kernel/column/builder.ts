@@ -287,6 +287,13 @@ export function builderLend(region: usize, builder: Builder, at: usize, base: us
   builder.bytesCapacity = builder.bytes;
 }
 
+/** Where the next row's value of `width` bytes goes, or its code. */
+// @ts-ignore: decorator
+@inline
+export function builderPlace(builder: Builder, width: usize): usize {
+  return (builder.dictionary != 0 ? builder.offsets : builder.values) + <usize>builder.length * width;
+}
+
 /** Marks `row` null. Its value stays whatever the caller wrote: write zero. */
 // @ts-ignore: decorator
 @inline

@@ -1,7 +1,7 @@
 // Keys of groups, on their way out: to results and to state.
 
 import { builderAppendFixed } from "../column/append";
-import { Builder, builderSetNull, outputColumn } from "../column/builder";
+import { Builder, builderPlace, builderSetNull, outputColumn } from "../column/builder";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { KeyColumn } from "./key-column";
@@ -38,13 +38,7 @@ export function groupTextBytes(groups: Groups, index: u32, group: u32, scratch: 
     : 0;
 }
 
-/** Bytes of texts that no group's keys exceed, and that those of key `index` do not. */
-export function groupsTextBound(groups: Groups): u64 {
-  let total: u64 = 0;
-  for (let index: u32 = 0; index < groups.keyCount; index++) total += groupsKeyBound(groups, index);
-  return total;
-}
-
+/** Bytes of texts that key `index` of no group exceeds. */
 export function groupsKeyBound(groups: Groups, index: u32): u32 {
   const interner = groupsKey(groups, index).interner;
   return interner == 0 ? 0 : changetype<Interner>(interner).longest;
@@ -82,7 +76,7 @@ function emitWords(groups: Groups, list: usize, count: u32, output: usize, first
   }
 }
 
-/** Appends key `index` of the `count` groups listed at `list` (u32 each) to a builder with room for them. */
+/** Appends key `index` of the `count` groups listed at `list` (u32 each) to a builder with room for them: texts as codes, where it has a dictionary. */
 export function groupsEmitKey(
   groups: Groups,
   index: u32,
@@ -92,18 +86,20 @@ export function groupsEmitKey(
   scratch: usize,
 ): void {
   const key = groupsKey(groups, index);
-  if (key.interner != 0) {
+  const isCoded = builder.dictionary != 0;
+  if (key.interner != 0 && !isCoded) {
     if (groups.tier == <u32>Tier.HASH && groups.packing == 0) emitPackedTexts(groups, index, list, count, builder);
     else emitTexts(groups, index, list, count, builder, scratch);
     return;
   }
   const isWide = groups.tier == <u32>Tier.HASH && groups.packing == 0;
-  if (isWide && typeWidth(key.type) == key.width && key.width != 16) {
+  const leavesSo = isCoded || typeWidth(key.type) == key.width;
+  if (isWide && leavesSo && key.width != 16) {
     if (key.width == 8) emitPacked<u64>(groups, index, list, count, builder);
     else emitPacked<u32>(groups, index, list, count, builder);
     return;
   }
-  if (groups.tier == <u32>Tier.DIRECT && typeWidth(key.type) == key.width) {
+  if (groups.tier == <u32>Tier.DIRECT && leavesSo) {
     if (key.width == 8) emitDirect<u64>(groups, key, list, count, builder);
     else emitDirect<u32>(groups, key, list, count, builder);
     return;
@@ -114,7 +110,9 @@ export function groupsEmitKey(
       store<u64>(scratch, 0, 8);
       builderSetNull(builder, builder.length);
     }
-    builderAppendFixed(builder, scratch);
+    if (isCoded) store<u32>(builderPlace(builder, 4), load<u32>(scratch));
+    if (isCoded) builder.length++;
+    else builderAppendFixed(builder, scratch);
   }
 }
 
@@ -168,11 +166,11 @@ function emitTexts(
   builder.bytes = end;
 }
 
-/** Integers of 4 or 8 bytes whose numbers are computed. */
+/** Integers of 4 or 8 bytes, or codes, whose numbers are computed. */
 function emitDirect<T>(groups: Groups, key: KeyColumn, list: usize, count: u32, builder: Builder): void {
   const alone = groups.keyCount == 1;
   const length = builder.length;
-  const values = builder.values + <usize>length * sizeof<T>();
+  const values = builderPlace(builder, sizeof<T>());
   for (let at: u32 = 0; at < count; at++) {
     const group = load<u32>(list + ((<usize>at) << 2));
     // A lone key's number is its code.
@@ -192,7 +190,7 @@ function emitPacked<T>(groups: Groups, index: u32, list: usize, count: u32, buil
     groups.maskOffset == NO_GROUP ? 0 : changetype<RowTable>(groups.table).rows + <usize>groups.maskOffset;
   const nullGroup = groups.nullGroup;
   const length = builder.length;
-  const values = builder.values + <usize>length * sizeof<T>();
+  const values = builderPlace(builder, sizeof<T>());
   for (let at: u32 = 0; at < count; at++) {
     const group = load<u32>(list + ((<usize>at) << 2));
     const row = <usize>group * width;

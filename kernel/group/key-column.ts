@@ -43,6 +43,11 @@ export class KeyColumn {
   /** Rows of such a key so far. */
   seen: u64;
   codes: usize;
+  /** BYTES keys of results that leave as codes: their dictionary, 0 while there is none, and how many texts it has. */
+  dictionary: usize;
+  dictionaryLength: u32;
+  /** Rows of results that were known of when it was last made, or memory was short for it. */
+  dictionaryRows: u32;
 }
 
 export const KEY_COLUMN_SIZE: usize = 112;

@@ -5,22 +5,18 @@
 // have to come first: until there are half as many as it has values, and for good where each batch brings another
 // one, texts leave as they are.
 //
-//   copy:  descriptor (a BYTES column)   i32 offsets   bytes
-//
 // Such results leave kernel memory as texts all the same. These are written to scratch, which is always there, a stretch of
 // rows at a time, and the host copies them from the cache: a quarter of the time that its own loops over bytes take.
 
-import { Column, ColumnFlag, Spelled, Type } from "../abi/layout";
+import { Column, Spelled } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
 import { dictionaryAddress, dictionaryLength } from "../column/dictionary";
-import { Interner, internedAddress, internedLength } from "../group/interner";
+import { dictionaryAllocate } from "../group/codes";
 import { contextEnter, scratchTake } from "../memory/context";
 import { copyBytes } from "../memory/copy";
-import { regionBlock } from "../memory/region";
 import { TEXT_SLACK, copyText } from "./gather";
 import { wordLimit } from "./store";
 
-const ALL_BYTES: u64 = 0x7fffffff;
 /** What is spelled at once: so much that the host's call is nothing, and so little that it stays in the cache. */
 const SPELLED_ROWS: u32 = 8192;
 const SPELLED_BYTES: u32 = 1 << 17;
@@ -52,7 +48,7 @@ export function codesCopy(self: Codes, region: usize, dictionary: usize, id: u32
   if (<u64>length > <u64>self.rows << 1) return 0;
   let bytes: u64 = 0;
   for (let code: u32 = 0; code < length; code++) bytes += dictionaryLength(dictionary, code);
-  const copy = allocate(region, length, bytes);
+  const copy = dictionaryAllocate(region, length, bytes);
   if (copy == 0) return 0;
   const offsets: usize = load<u32>(copy, <usize>Column.OFFSETS);
   const values: usize = load<u32>(copy, <usize>Column.VALUES);
@@ -68,24 +64,6 @@ export function codesCopy(self: Codes, region: usize, dictionary: usize, id: u32
   self.length = length;
   self.copy = copy;
   self.rows = 0;
-  return copy;
-}
-
-/** An interner's texts as a dictionary whose codes are their ids; 0 where memory is short. */
-export function codesOfInterner(region: usize, interner: usize): usize {
-  const count = changetype<Interner>(interner).count;
-  const copy = allocate(region, count, changetype<Interner>(interner).bytes);
-  if (copy == 0) return 0;
-  const offsets: usize = load<u32>(copy, <usize>Column.OFFSETS);
-  const values: usize = load<u32>(copy, <usize>Column.VALUES);
-  let at: u32 = 0;
-  for (let id: u32 = 0; id < count; id++) {
-    const size = internedLength(interner, id);
-    store<u32>(offsets + ((<usize>id) << 2), at);
-    copyBytes(values + <usize>at, internedAddress(interner, id), size);
-    at += size;
-  }
-  store<u32>(offsets + ((<usize>count) << 2), at);
   return copy;
 }
 
@@ -143,22 +121,4 @@ export function codesSpell(
   }
   store<u32>(spelled, row);
   return spelled;
-}
-
-/** A descriptor with room for its values; 0 when out of memory, or past 2 GiB. */
-function allocate(region: usize, length: u32, bytes: u64): usize {
-  const offsetBytes = (<u64>length + 1) << 2;
-  if (bytes > ALL_BYTES || offsetBytes > ALL_BYTES) return 0; // unreached: 2 GiB of texts
-  const copy = regionBlock(region, <usize>Column.SIZE + <usize>offsetBytes + <usize>bytes);
-  if (copy == 0) return 0;
-  const offsets = copy + <usize>Column.SIZE;
-  memory.fill(copy, 0, <usize>Column.SIZE);
-  store<u32>(copy, <u32>Type.BYTES, <usize>Column.TYPE);
-  store<u32>(copy, <u32>ColumnFlag.TRUSTED, <usize>Column.FLAGS);
-  store<u32>(copy, length, <usize>Column.LENGTH);
-  store<u32>(copy, <u32>(offsets + <usize>offsetBytes), <usize>Column.VALUES);
-  store<u32>(copy, <u32>bytes, <usize>Column.VALUES_BYTES);
-  store<u32>(copy, <u32>offsets, <usize>Column.OFFSETS);
-  store<u32>(copy, <u32>offsetBytes, <usize>Column.OFFSETS_BYTES);
-  return copy;
 }

@@ -39,6 +39,7 @@ import {
   programOutputDistinctBytes,
   programOutputTextBytes,
 } from "../expression/program";
+import { codesOfInterner } from "../group/codes";
 import {
   INTERNER_SIZE,
   Interner,
@@ -55,7 +56,6 @@ import { readLimit } from "../memory/bounds";
 import { ARENA_SIZE, Arena, arenaClear, arenaInit, arenaReserve, arenaTake } from "../memory/arena";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
-import { codesOfInterner } from "./codes";
 
 export const CHUNK_SHIFT: u32 = 16;
 const CHUNK: u32 = 1 << CHUNK_SHIFT;

@@ -23,12 +23,13 @@ import {
   regrow,
 } from "../column/builder";
 
-import { groupTextBytes, groupsEmitKeys, groupsKeyBound, groupsTextBound } from "../group/emit";
+import { groupTextBytes, groupsEmitKeys, groupsKeyBound } from "../group/emit";
 import { directEnd } from "../group/direct";
 import { groupsListFrom } from "../group/list";
 import { Groups, groupsIsOccupied, groupsOwnKeys } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { changelogPull } from "./aggregate-changelog";
+import { codesChoose } from "./aggregate-codes";
 import { aggregateDrains, drainEnd, drainPart, drainPartEnd, drainWork } from "./aggregate-drain";
 import { groupIsThere, isRetracting, retractCheck } from "./aggregate-retract";
 import { isPartial, partialPull } from "./aggregate-partial";
@@ -84,6 +85,7 @@ function pullPart(context: usize, operator: usize, out: usize, maxRows: u32, max
 /** Writes the next groups to the output, which is empty. 0, or an error; out of memory changes nothing. */
 function emitBatch(context: usize, operator: usize, out: usize, limit: u32, maxBytes: u32): i32 {
   const self = aggregationOf(operator);
+  codesChoose(operator);
   const rows = aggregateEmit(context, operator, limit, aggregateTextLimit(maxBytes));
   if (rows < 0) {
     if (rows != <i32>Status.OUT_OF_MEMORY) changetype<Operator>(operator).failed = 1;
@@ -194,9 +196,19 @@ function listOccupied(groups: Groups, list: usize, limit: u32, from: u32): u32 {
   return groupsListFrom(groups, list, limit, from, directEnd(groups));
 }
 
+/** Whether a key leaves the batch at hand as codes, which are no texts. */
+// @ts-ignore: decorator
+@inline
+function keyIsCoded(self: Aggregation, index: u32): bool {
+  return ((self.coded >> index) & 1) != 0;
+}
+
 /** Whether `rows` rows of results may have more than `bytes` of texts and lists. */
 export function aggregateTextsMatter(self: Aggregation, rows: u32, bytes: u64): bool {
-  let total = groupsTextBound(groupsOf(self));
+  const groups = groupsOf(self);
+  let total: u64 = 0;
+  for (let index: u32 = 0; index < groups.keyCount; index++)
+    if (!keyIsCoded(self, index)) total += groupsKeyBound(groups, index);
   for (let index: u32 = 0; index < self.resultCount; index++) {
     const bound = resultBound(resultAt(self, index));
     if (bound == UNBOUNDED) return true;
@@ -210,7 +222,7 @@ export function aggregateTextBytes(self: Aggregation, group: u32, scratch: usize
   const groups = groupsOf(self);
   let total: u64 = 0;
   for (let index: u32 = 0; index < groups.keyCount; index++)
-    total += groupTextBytes(groups, index, group, scratch);
+    if (!keyIsCoded(self, index)) total += groupTextBytes(groups, index, group, scratch);
   for (let index: u32 = 0; index < self.resultCount; index++) total += resultTextBytes(self, index, group);
   return total;
 }
@@ -227,7 +239,7 @@ function reserveRows(self: Aggregation, list: usize, rows: u32, scratch: usize):
   const keys = groupsOwnKeys(groups);
   for (let column: u32 = 0; column < keys + self.resultCount; column++) {
     const builder = outputColumn(self.output, self.firstColumn + column);
-    if (builder.type != <u32>Type.BYTES) continue;
+    if (builder.type != <u32>Type.BYTES || builder.dictionary != 0) continue;
     const each = column < keys ? groupsKeyBound(groups, column) : resultBound(resultAt(self, column - keys));
     const bound = <u64>each * <u64>rows;
     const isRough = each != UNBOUNDED && bound <= ROUGH_BYTES;

@@ -98,6 +98,9 @@ function copyGroups(self: Aggregation, owner: Aggregation): void {
     const buffer = key.buffer;
     memory.copy(changetype<usize>(key), changetype<usize>(groupsKey(groupsOf(owner), index)), KEY_COLUMN_SIZE);
     key.buffer = buffer;
+    // A dictionary lives as long as the results that refer to it.
+    key.dictionary = 0;
+    key.dictionaryRows = 0;
   }
 }
 

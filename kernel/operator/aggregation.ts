@@ -67,6 +67,8 @@ export class Aggregation {
   narrowSums: usize;
   /** One integer sum by one key or two: see keyed-sums.ts. */
   keyedSum: usize;
+  /** Keys, bit by bit, that are texts and leave the batch of results at hand as codes: see aggregate-codes.ts. */
+  coded: u32;
 }
 
 /** Bytes behind the head that an aggregation takes. */

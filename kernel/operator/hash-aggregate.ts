@@ -258,8 +258,9 @@ function checkHeader(config: usize, length: u32): bool {
   if (keys > MAX_KEYS || results > MAX_AGGREGATES || keys + results == 0) return false;
   const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff & ~EXPECTED;
   const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
-  if (flags > ALL_FLAGS || (flags & both) == both) return false;
-  if ((flags & <u32>AggregateFlag.KEEP_RESULTS) != 0 && (flags & both) != 0) return false;
+  if ((flags & ~ALL_FLAGS) != 0 || (flags & both) == both) return false;
+  const keeps = (flags & <u32>AggregateFlag.KEEP_RESULTS) != 0;
+  if (keeps ? (flags & both) != 0 : (flags & <u32>AggregateFlag.KEEP_CODES) != 0) return false;
   const leaves = (flags & <u32>AggregateFlag.LEAVES) != 0;
   if (leaves ? (flags & (both | <u32>AggregateFlag.RETRACT)) != 0 : (flags & <u32>AggregateFlag.ASIDE) != 0) return false;
   const others = both | <u32>AggregateFlag.RETRACT | <u32>AggregateFlag.SHARED;
@@ -269,7 +270,7 @@ function checkHeader(config: usize, length: u32): bool {
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
-const ALL_FLAGS: u32 = 255;
+const ALL_FLAGS: u32 = 255 | <u32>AggregateFlag.KEEP_CODES;
 const EXPECTED: u32 = <u32>AggregateExpected.MOST << <u32>AggregateExpected.SHIFT;
 /** Flags that say nothing about the state. */
 const IRRELEVANT: u32 = (ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT)) | EXPECTED;

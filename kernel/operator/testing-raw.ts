@@ -675,6 +675,10 @@ export const FURTHER_CONFIGURATIONS = [
   [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), true)] as const,
   [OperatorKind.HASH_AGGREGATE, asKeeping(encodeAggregateConfig(sums([4, 0])))] as const,
   [OperatorKind.HASH_AGGREGATE, asDraining(encodeAggregateConfig(onlySums([1, 0])))] as const,
+  [
+    OperatorKind.HASH_AGGREGATE,
+    asDraining(asKeeping(encodeAggregateConfig(onlySums([4, 1, 3])), true)),
+  ] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([]))] as const,
   [OperatorKind.FRAMES, framesThatForget()] as const,
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(onlyPairs())] as const,

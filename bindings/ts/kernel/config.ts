@@ -166,9 +166,12 @@ export function asLeaving(config: Uint8Array, aside: boolean): Uint8Array {
   return flagged(config, aside ? AggregateFlag.LEAVES | AggregateFlag.ASIDE : AggregateFlag.LEAVES);
 }
 
-/** The configuration of an aggregation whose batches of results stay where they are until it is destroyed. */
-export function asKeeping(config: Uint8Array): Uint8Array {
-  return flagged(config, AggregateFlag.KEEP_RESULTS);
+/**
+ * The configuration of an aggregation whose batches of results stay where they are until it is destroyed.
+ * @param codes whether keys that are texts may leave as codes of a dictionary that lives as long
+ */
+export function asKeeping(config: Uint8Array, codes = false): Uint8Array {
+  return flagged(config, AggregateFlag.KEEP_RESULTS | (codes ? AggregateFlag.KEEP_CODES : 0));
 }
 
 /** The configuration of an aggregation that gives its results once, and is asked for nothing else afterwards. */

@@ -662,7 +662,7 @@ class AggregateStep extends OperatorStep implements Spillable {
     const leaves = spills && inTurn && mayLeave(stage.config);
     // What may leave for files takes memory while it does, and is not to be kept in it.
     const keepsResults = keepResults && relief === null && !changelog;
-    const config = keepsResults ? asKeeping(stage.config) : stage.config;
+    const config = keepsResults ? asKeeping(stage.config, true) : stage.config;
     // Where memory ends while the first results are written, all that was pushed goes to files.
     const drains = !spills && !isShared && mayLeave(stage.config);
     const configOf = (aside: boolean) => {
