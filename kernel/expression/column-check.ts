@@ -48,9 +48,11 @@ export class BoundColumn {
   checkedBase: i64;
   /** Whether results that stay may lie in the buffers (ColumnFlag.SHARED). */
   shared: u32;
+  /** 1: not brought into the cache before it is read, where it has no nulls, as what reads it hides the waiting (`programHides`). */
+  hidden: u32;
 }
 
-export const BOUND_COLUMN_SIZE: usize = 96;
+export const BOUND_COLUMN_SIZE: usize = 104;
 
 // @ts-ignore: decorator
 @inline

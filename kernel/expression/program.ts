@@ -350,6 +350,16 @@ export function programAhead(address: usize, ahead: bool): void {
   changetype<Program>(address).ahead = ahead ? 1 : 0;
 }
 
+/**
+ * Says of an output whether who reads it hides the waiting for memory, so that its column is not brought into the cache before
+ * (`programAhead`). For programs that do nothing but load columns.
+ */
+export function programHides(address: usize, output: u32, hides: bool): void {
+  const program = changetype<Program>(address);
+  if (program.filtered != 0 || program.loadsOnly == 0 || !programLoads(address, output)) return;
+  loadedColumn(program, address, output).hidden = hides ? 1 : 0;
+}
+
 function beginVector(context: usize, program: Program, start: u32, rows: u32): void {
   program.context = context;
   program.start = start;

@@ -21,7 +21,7 @@ import {
   Tail,
 } from "../abi/operator";
 import { Reason, Status } from "../abi/status";
-import { ACCUMULATOR_SIZE, Accumulator, Family, isMultiset } from "../aggregate/accumulator";
+import { ACCUMULATOR_SIZE, Accumulator, Family, isExtreme, isMultiset } from "../aggregate/accumulator";
 import { accumulatorInit, accumulatorUpdate } from "../aggregate/accumulators";
 import { distinctProbes } from "../aggregate/distinct";
 import { extremePairConsider } from "../aggregate/extreme-pair";
@@ -39,6 +39,7 @@ import { Vector } from "../column/vector";
 import { typeIsKnown } from "../column/type";
 import {
   programAhead,
+  programHides,
   programBind,
   programCreate,
   programOutput,
@@ -776,10 +777,35 @@ function createAccumulators(context: usize, operator: usize): bool {
     accumulator.tracking = 1;
   }
   self.keyedSum = regionCut(operator, KEYED_SUM_SIZE);
+  if (self.like == 0) markHidden(self);
   if (self.keyedSum == 0 || !pushSumsCreate(operator) || !narrowSumsCreate(operator)) return refuseMemory(context);
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || refuseMemory(context);
+}
+
+/**
+ * Tells the program which columns go to work that hides the waiting for memory, and nowhere else: exact sums and pairs of
+ * extremes. By 100,000 groups three sums take 0.9 of the time, the range of two columns 0.93.
+ */
+function markHidden(self: Aggregation): void {
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (hides(accumulator)) programHides(self.program, <u32>accumulator.argument, true);
+  }
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    const reads = accumulator.family != <u32>Family.COUNT && accumulator.family != <u32>Family.SEEN && !hides(accumulator);
+    if (!reads) continue;
+    if (accumulator.argument >= 0) programHides(self.program, <u32>accumulator.argument, false);
+    if (accumulator.second >= 0) programHides(self.program, <u32>accumulator.second, false);
+  }
+  const groups = groupsOf(self);
+  for (let index: u32 = 0; index < groups.keyCount; index++) programHides(self.program, groupsKey(groups, index).output, false);
+}
+
+function hides(self: Accumulator): bool {
+  return self.family == <u32>Family.SUM_EXACT || (isExtreme(self) && self.pair != 0);
 }
 
 function readyAccumulator(operator: usize, accumulator: Accumulator): bool {

@@ -17,8 +17,8 @@
 //
 // Correlations of 10 million rows by 10,000 groups: 0.85 of the time of the whole query. What is left is one place of the
 // second-level cache a row. Tried and lost: a loop over the table for each four lanes (1.01), all eight lanes for each row (1.03),
-// a loop for each number of lanes (0.99, for twice the code). Not the place of sum-pair.ts: that takes 64-bit integers, nulls
-// and groups of any number and kind.
+// a loop for each number of lanes (0.99, for twice the code), products made for 512 rows at a time, in the first-level cache
+// (1.0). Not the place of sum-pair.ts: that takes 64-bit integers, nulls and groups of any number and kind.
 
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Type } from "../abi/layout";
