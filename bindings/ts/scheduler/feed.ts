@@ -43,7 +43,8 @@ class Feed {
   readonly index: number;
   /** Batches that nobody needs to wait for; null when there are none left. */
   #present: Generator<InputBatch> | null;
-  readonly #later: AsyncGenerator<InputBatch>;
+  /** Null where none may come after those. */
+  readonly #later: AsyncGenerator<InputBatch> | null;
   #input: InputBatch | null = null;
   #start = 0;
   #firstRow = 0;
@@ -62,13 +63,17 @@ class Feed {
     this.ended = from?.ended ?? false;
     this.#idleMs = idleMs;
     this.#present = source.present(columns);
-    this.#later = source.later();
+    this.#later = source.hasLater ? source.later() : null;
   }
 
   /** Asks for the next batch, unless there is one; null when nothing needs to be waited for. */
   ask(): Promise<void> | null {
     if (this.ended || this.#input !== null || this.#answer !== null) return null;
     if (this.#present !== null && this.#askPresent(this.#present)) return null;
+    if (this.#later === null) {
+      this.#answer = { next: { done: true, value: undefined } };
+      return null;
+    }
     if (this.#waiting === null) {
       this.#asked = performance.now();
       this.#waiting = this.#later.next().then(
@@ -139,12 +144,12 @@ class Feed {
     return { index: this.index, input, start, rows, firstRow: this.#firstRow };
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#present?.return(undefined);
     this.#present = null;
     this.#input = null;
     this.#answer = null;
-    return settledSoon(this.#later.return(undefined));
+    if (this.#later !== null) await settledSoon(this.#later.return(undefined));
   }
 }
 
@@ -161,7 +166,8 @@ export async function* morsels(
 ): AsyncGenerator<Morsel> {
   const feeds = readers.map((reader, index) => new Feed(index, reader));
   const rounds = order.map((group) => group.map((index) => feeds[index]!));
-  const aborting = signal === null ? null : new Waits(signal);
+  // Of tables nothing is ever waited for.
+  let aborting: Waits | null = null;
   // One morsel of one row is what a stream may take a turn for: nothing is made here that is not needed.
   const waits: Promise<void>[] = [];
   try {
@@ -176,6 +182,7 @@ export async function* morsels(
           const patience = isPatient ? null : pauseOf(Math.min(...round.map(({ patienceMs }) => patienceMs)));
           if (patience !== null) waits.push(patience.over);
           const first = waits.length === 1 ? waits[0]! : Promise.race(waits);
+          if (signal !== null) aborting ??= new Waits(signal);
           const wait = aborting === null ? first : aborting.until(first);
           const asked = performance.now();
           try {

@@ -32,6 +32,8 @@ export class Source {
   readonly isTable: boolean;
   /** Whether all of it is one loaded table, whose every morsel is full but the last. */
   readonly isLoaded: boolean;
+  /** Whether anything may come after `present`. */
+  readonly hasLater: boolean;
   readonly #stage: Stage;
   #items: AsyncIterator<BatchData | KernelTable> | Iterator<BatchData | KernelTable>;
   #needed: ReadonlySet<number> = new Set();
@@ -47,6 +49,7 @@ export class Source {
     const [first] = opened.first;
     this.isLoaded =
       opened.isTable && first instanceof KernelTable && first.beginsAtMultiplesOf(Abi.MORSEL_ROWS);
+    this.hasLater = opened.schema === null;
     this.#stage = stage;
     this.#items = opened.rest;
     this.#first = opened.first;
@@ -95,7 +98,7 @@ export class Source {
     this.#first = [];
   }
 
-  /** Those that come after `present`. */
+  /** Those that come after `present`, where some may (`hasLater`). */
   async *later(): AsyncGenerator<InputBatch> {
     for (let next = await this.#items.next(); !next.done; next = await this.#items.next()) {
       // Not `yield*`, which makes promises of what is there.
@@ -125,7 +128,7 @@ export class Source {
     const items = this.#items;
     this.#items = [].values();
     this.kernel.retire(this);
-    await settledSoon(ended(items));
+    if (this.hasLater) await settledSoon(ended(items));
   }
 }
 
