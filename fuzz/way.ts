@@ -110,7 +110,7 @@ export const PLAIN_WAY: Way = {
 export function drawWay(draw: Draw, builds: number): Way {
   const workers = draw.chance(30) ? 2 + draw.below(3) : 1;
   const spill = draw.chance(workers > 1 ? 10 : 25) ? drawSpilling(draw) : null;
-  return {
+  const way: Omit<Way, "chains"> = {
     workers,
     shy: workers > 1 ? draw.below(4) : 0,
     spill,
@@ -118,7 +118,6 @@ export function drawWay(draw: Draw, builds: number): Way {
     mode: draw.pick(
       workers > 1 ? (["collect", "kernel"] as const) : (["collect", "stream", "update", "kernel"] as const),
     ),
-    chains: spill === null && draw.chance(40),
     cuts: draw.chance(20) ? "rows" : draw.list(5, 2, () => draw.below(65)),
     order: draw.chance(50) ? 1 + draw.below(1000) : 0,
     offset: draw.pick([0, 1, 3, 8]),
@@ -133,6 +132,8 @@ export function drawWay(draw: Draw, builds: number): Way {
     checkpoint: draw.chance(50) ? 1 + draw.below(12) : 0,
     faults: draw.chance(spill === null ? 60 : 30) ? NO_FAULTS : drawFaults(draw),
   };
+  // A draw of its own would make other cases of all numbers; checkpoints are of streams.
+  return { ...way, chains: spill === null && way.checkpoint > 0 };
 }
 
 function drawSpilling(draw: Draw): Spilling {
