@@ -15,7 +15,11 @@ const config = JSON.parse(readFileSync("asconfig.json", "utf8"));
 const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 const force = process.argv.includes("--force");
 
-const transforms = ["./scripts/rotate-loops.mjs", "./scripts/order-functions.mjs"];
+const transforms = [
+  "./scripts/rotate-loops.mjs",
+  "./scripts/keep-apart.mjs",
+  "./scripts/order-functions.mjs",
+];
 const sources = readdirSync("kernel", { recursive: true })
   .filter((file) => /(?<!\.test)\.ts$/.test(file) && !/testing[^/\\]*\.ts$/.test(file))
   .map((file) => join("kernel", file));
