@@ -190,6 +190,46 @@ export function sumExactValue(self: Accumulator, group: u32, scratch: usize): f6
   return wideValue(self, group, scratch);
 }
 
+/** Sums of the `count` groups listed at `list` (u32 each), rounded, to `target` (8 bytes each). `scratch` is EXACT_SUM_BYTES. */
+export function sumExactList(self: Accumulator, list: usize, count: u32, target: usize, scratch: usize): void {
+  let at: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    const isPlain = self.limbs == 2 && self.heads == 0 && self.lowLimb >= PLAIN_LOW_MIN && self.lowLimb <= PLAIN_LOW_MAX;
+    for (const whole = isPlain ? count & ~1 : 0; at < whole; at += 2) {
+      const groups = list + ((<usize>at) << 2);
+      const to = target + ((<usize>at) << 3);
+      if (plainTwo(self, load<u32>(groups), load<u32>(groups, 4), to)) continue;
+      store<f64>(to, sumExactValue(self, load<u32>(groups), scratch));
+      store<f64>(to, sumExactValue(self, load<u32>(groups, 4), scratch), 8);
+    }
+  }
+  for (; at < count; at++)
+    store<f64>(target + ((<usize>at) << 3), sumExactValue(self, load<u32>(list + ((<usize>at) << 2)), scratch));
+}
+
+/** Integers in lanes from -2^51 to 2^51 - 1 are floats less this one, when their bits are added to its own. */
+const ROUND_INTEGERS: f64 = 6755399441055744.0;
+
+/** The sums of two groups of two limbs, at `target`; false where a limb is no integer of 52 bits. */
+// @ts-ignore: decorator
+@inline
+function plainTwo(self: Accumulator, first: u32, second: u32, target: usize): bool {
+  const one = v128.load(self.values + ((<usize>first) << 4));
+  const other = v128.load(self.values + ((<usize>second) << 4));
+  const low = v128.shuffle<i64>(one, other, 0, 2);
+  const high = v128.shuffle<i64>(one, other, 1, 3);
+  const half = i64x2.splat(1 << 51);
+  const beyond = v128.or(i64x2.add(low, half), i64x2.add(high, half));
+  if (v128.any_true(v128.and(beyond, i64x2.splat(-1 << 52)))) return false;
+  // Both parts are floats without rounding: their sum rounds once.
+  const weight = plainWeight(self);
+  const bits = f64x2.splat(ROUND_INTEGERS);
+  const rest = f64x2.mul(f64x2.sub(i64x2.add(low, bits), bits), f64x2.splat(weight));
+  const part = f64x2.mul(f64x2.sub(i64x2.add(high, bits), bits), f64x2.splat(weight * 1099511627776.0));
+  v128.store(target, f64x2.add(part, rest));
+  return true;
+}
+
 function wideValue(self: Accumulator, group: u32, scratch: usize): f64 {
   sumExactLoad(self, group, scratch);
   const exception = special(scratch);

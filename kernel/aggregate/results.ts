@@ -24,7 +24,7 @@ import { QUANTILE_SCRATCH, quantileSketchValue } from "./quantile-sketch";
 import { textAddress, textLength } from "./minmax-text";
 import { quickMoment } from "./quick-moments";
 import { quickAverage, roundAverage192 } from "./round";
-import { sumExactAverage, sumExactValue } from "./exact-read";
+import { sumExactAverage, sumExactList, sumExactValue } from "./exact-read";
 import { momentsFastValue } from "./moments-fast";
 import { MOMENTS_SCRATCH, isMoment, momentLeast, momentValue } from "./moments-result";
 import { runMoment } from "./run-moments";
@@ -427,14 +427,15 @@ export function resultEmit(
   const isAverage = self.fn == <u32>AggregateFunction.AVG;
   const isSum = self.fn == <u32>AggregateFunction.SUM && sums.family == <u32>Family.SUM_EXACT;
   if ((isAverage || isSum) && alwaysPresent(self, hasRows)) {
-    const counts = changetype<Accumulator>(self.counts);
     const target = builder.values + ((<usize>builder.length) << 3);
-    for (let at: u32 = 0; at < count; at++) {
-      const group = load<u32>(list + ((<usize>at) << 2));
-      const value = isAverage
-        ? average(self, sums, group, <u64>countOf(counts, rows, group), scratch)
-        : sumExactValue(sums, group, scratch);
-      store<f64>(target + ((<usize>at) << 3), value);
+    if (isSum) sumExactList(sums, list, count, target, scratch);
+    else {
+      const counts = changetype<Accumulator>(self.counts);
+      for (let at: u32 = 0; at < count; at++) {
+        const group = load<u32>(list + ((<usize>at) << 2));
+        const value = average(self, sums, group, <u64>countOf(counts, rows, group), scratch);
+        store<f64>(target + ((<usize>at) << 3), value);
+      }
     }
     builder.length += count;
     return 0;

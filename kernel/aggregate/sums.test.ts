@@ -164,6 +164,29 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     expect(sum([1e308, Number.NaN, -Infinity])).toBeNaN();
   });
 
+  test("sums of several groups at once, whatever each comes to", () => {
+    const query: Query = {
+      types: [types.int32, types.float64],
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }],
+    };
+    const nearby = fc.oneof(power(-30, 30), power(-6, 6), halfway, fc.constantFrom(0, -0));
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 6 }), nearby), { maxLength: 200 }),
+        fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), everywhere), { maxLength: 3 }),
+        (near, far) => {
+          const rows = [...near, ...far];
+          // Each value once more with the other sign, of every other group: what is left is a zero, or a tail.
+          const back = near.filter(([key]) => key % 2 === 1).map(([key, value]) => [key, -value] as const);
+          const all = [...rows, ...back];
+          const table: Table = [all.map(([key]) => BigInt(key)), all.map(([, value]) => value)];
+          expect(run(query, table, 50, 1)).toEqual(multiset(expected(query, table)));
+        },
+      ),
+    );
+  });
+
   test("millions of rows, most of them of one group: carries are passed on before limbs are full", () => {
     const ROWS = 65_536;
     const query: Query = {
