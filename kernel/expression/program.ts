@@ -333,8 +333,8 @@ export function programBind(context: usize, address: usize, batch: usize): i32 {
 
 /**
  * Evaluates rows [start, start + rows) of the bound batch; `start` is a multiple of VECTOR_ROWS, `rows` at
- * most VECTOR_ROWS, and no more than the batch has. Answers how many rows passed the filters (outputs hold that
- * many; bits past them may be anything), or a negative status with the error recorded.
+ * most VECTOR_ROWS (any number where `programPoints`), and no more than the batch has. Answers how many rows passed the
+ * filters (outputs hold that many; bits past them may be anything), or a negative status with the error recorded.
  */
 export function programRun(context: usize, address: usize, start: u32, rows: u32): i32 {
   const program = changetype<Program>(address);
@@ -451,8 +451,11 @@ function programHandsOn(address: usize, output: u32): bool {
 export function programValues(address: usize, output: u32): usize {
   if (!programHandsOn(address, output)) return 0;
   const bound = loadedColumn(changetype<Program>(address), address, output);
-  if (bound.dictionary != 0 || bound.type == <u32>Type.BYTES || bound.type == <u32>Type.BOOL) return 0;
-  return bound.values + <usize>bound.offset * typeWidth(bound.type);
+  return isFixed(bound) ? bound.values + <usize>bound.offset * typeWidth(bound.type) : 0;
+}
+
+function isFixed(bound: BoundColumn): bool {
+  return bound.dictionary == 0 && bound.type != <u32>Type.BYTES && bound.type != <u32>Type.BOOL;
 }
 
 /**
@@ -462,9 +465,25 @@ export function programValues(address: usize, output: u32): usize {
 export function programCodes(address: usize, output: u32): usize {
   if (!programHandsOn(address, output)) return 0;
   const bound = loadedColumn(changetype<Program>(address), address, output);
-  const whole = bound.codes == <u32>Type.I32 || bound.codes == <u32>Type.U32;
-  if (bound.dictionary == 0 || bound.type != <u32>Type.BYTES || !whole || bound.dictionaryValidity != 0) return 0;
-  return bound.values + ((<usize>bound.offset) << 2);
+  return isWholeCodes(bound) ? bound.values + ((<usize>bound.offset) << 2) : 0;
+}
+
+function isWholeCodes(bound: BoundColumn): bool {
+  const isWhole = bound.codes == <u32>Type.I32 || bound.codes == <u32>Type.U32;
+  return bound.dictionary != 0 && bound.type == <u32>Type.BYTES && isWhole && bound.dictionaryValidity == 0;
+}
+
+/** Whether all that runs do with the bound batch is to point at columns without nulls where they lie: values, or codes of texts. */
+export function programPoints(address: usize): bool {
+  const program = changetype<Program>(address);
+  if (program.filtered != 0 || program.loadsOnly == 0) return false;
+  for (let index: u32 = 0; index < program.instructionCount; index++) {
+    const instruction = instructionAt(program, index);
+    if (load<u16>(instruction, <usize>Instruction.OPCODE) != <u16>Opcode.LOAD) return false;
+    const bound = boundColumn(program, load<u32>(instruction, <usize>Instruction.ARG0));
+    if (bound.validity != 0 || !(isFixed(bound) || isWholeCodes(bound))) return false;
+  }
+  return true;
 }
 
 /**

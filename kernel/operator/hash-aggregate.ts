@@ -46,6 +46,7 @@ import {
   programOutputStep,
   programOutputType,
   programOutputs,
+  programPoints,
   programRun,
 } from "../expression/program";
 import {
@@ -900,6 +901,8 @@ function createOutput(context: usize, operator: usize): bool {
 const CACHED_GROUPS: u32 = 1 << 14;
 /** ... where one sum goes by its keys, these: below, bringing rows ahead takes what it saves. */
 const KEYED_GROUPS: u32 = 1 << 17;
+/** Rows that are added at once where all that is read lies as it is needed: what is done for each vector is a tenth of that. */
+const STRETCH: u32 = ROWS << 3;
 
 /** Applies a batch: all of its rows, or none of them and OUT_OF_MEMORY, or the operator fails. */
 export function aggregatePush(context: usize, operator: usize, batch: usize): i32 {
@@ -924,11 +927,13 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const numbered = aside != 0 || rangesMayBegin(operator);
   let last: u32 = 0;
   if (self.changelog != 0) changelogTouchFirst(operator);
-  let applied = false;
   let keyed = !numbered && keyedSumFind(self);
   if (keyed && before <= KEYED_GROUPS) programAhead(self.program, false);
   let beside = !numbered && pushSumsByKey(self);
-  for (let start: u32 = 0; start < rows; start += ROWS) {
+  const added = (keyed || beside) && hasRoom(operator, rows) ? addStretches(context, operator, rows, keyed) : 0;
+  changetype<Operator>(operator).rowsSelected += added;
+  let applied = added != 0;
+  for (let start = added; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
     if (selected > 0 && (keyed || beside) && (applied || hasRoom(operator, rows - start)) && addByKey(operator, <u32>selected, keyed)) {
@@ -957,6 +962,19 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
   else rangesConsider(context, operator, numbered ? last : 0);
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
+}
+
+/** Adds a batch's rows by their keys, from the first on, as long as nobody has to look at them; how many: whole vectors, or all. */
+function addStretches(context: usize, operator: usize, rows: u32, isOne: bool): u32 {
+  const program = aggregationOf(operator).program;
+  let start: u32 = 0;
+  for (const points = programPoints(program); points && start < rows; ) {
+    const some = min(STRETCH, rows - start);
+    programRun(context, program, start, some);
+    if (!addByKey(operator, some, isOne)) break;
+    start += some;
+  }
+  return start;
 }
 
 /** Adds rows whose keys nobody has looked at: to one sum, or else to sums side by side. False where they go the usual way. */

@@ -235,6 +235,26 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
     },
   );
 
+  test.each([[INT], [UNSIGNED], [CODE], [CODE, CODE]].map((keys) => [keys] as const))(
+    "by columns %j, as keys become more in the midst of many rows",
+    async (keys) => {
+      const kernel = await Kernel.open({ build });
+      const plain = { rows: 17_000, low: 2, span: 4, nulls: "none" } as const;
+      const table = pairsOf([
+        plain,
+        plain,
+        { ...plain, rows: 3000, span: 9 },
+        plain,
+        { ...plain, nulls: "values" },
+      ]);
+      for (const aggregates of [SUMS[0]!, SUMS[3]!]) {
+        const query: Query = { types: PAIR_TYPES, keys, aggregates };
+        const sizes = [17_000, 20_000, 17_000, 17_000];
+        expect(results(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
+      }
+    },
+  );
+
   test("takes as many groups as can be computed, and more", async () => {
     const kernel = await Kernel.open({ build });
     for (const span of [200, 250, 300, 1000]) {

@@ -5,8 +5,8 @@
 // little work the passes' own loads and stores are half of it, and each waits for its column's memory by itself.
 //
 // A lone integer key is looked at while it is added, for a number is within the accumulators whatever the key: where it turns
-// out to be new, what was added is taken back, and the vector goes the usual way. Of two keys, and of narrower ones, the usual
-// way has seen the range before, a vector at a time, in the cache.
+// out to be new, what was added is taken back, and the vector goes the usual way. Codes of texts need no look where all texts
+// of their dictionary are known. Of other keys the usual way has seen the range before, a vector at a time, in the cache.
 //
 // The count lies beside the sum, and one vector adds to both. Columns are not brought into the cache ahead (load.ts).
 //
@@ -21,6 +21,8 @@ import { addByKey, addByKeys } from "../aggregate/lane-rows";
 import { isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
+import { directSpan } from "../group/direct";
+import { Interner, internerHasWhole } from "../group/interner";
 import { KeyColumn } from "../group/key-column";
 import { Groups, Tier, groupsKey } from "../group/state";
 import { Aggregation, accumulatorAt, groupsOf } from "./aggregation";
@@ -94,10 +96,11 @@ export function countsByKey(groups: Groups): bool {
   return groups.keyCount == 1 && (type == <u32>Type.I32 || type == <u32>Type.U32) && countsByKeys(groups);
 }
 
-/** Adds a vector by an integer key that nobody has looked at yet; false where it has to go the usual way. */
+/** Adds a vector by keys that nobody has looked at yet; false where it has to go the usual way. */
 export function keyedSumAddNew(self: Aggregation, rows: u32): bool {
   const groups = groupsOf(self);
   const key = groupsKey(groups, 0);
+  if (key.interner != 0) return readyCodes(self) && keyedSumAdd(self, rows);
   if (!countsByKey(groups) || key.low > key.high) return false;
   const keys = changetype<Vector>(programOutput(self.program, key.output));
   const values = valuesOf(self, keys.validity, rows);
@@ -106,6 +109,22 @@ export function keyedSumAddNew(self: Aggregation, rows: u32): bool {
   const fits = add(groups, keyed, keys.values, values, rows, <u32>key.low, <u32>(key.high - key.low));
   if (!fits) takeBack(key, keyed, keys.values, values, rows);
   return fits;
+}
+
+/** Whether all keys are codes of texts that have been looked at, every one: they are ready then. */
+function readyCodes(self: Aggregation): bool {
+  const groups = groupsOf(self);
+  if (!countsByKeys(groups) || directSpan(groups) > min(groups.count, self.reserved)) return false;
+  for (let index: u32 = 0; index < groups.keyCount; index++) {
+    const key = groupsKey(groups, index);
+    const codes = changetype<Vector>(programOutput(self.program, key.output));
+    if (key.interner == 0 || codes.dictionary == 0) return false;
+    const isKnown = internerHasWhole(key.interner, codes.dictionary, codes.dictionaryId);
+    if (!isKnown || <i64>changetype<Interner>(key.interner).count - 1 > key.high) return false;
+    key.values = codes.values;
+    key.validity = codes.validity;
+  }
+  return true;
 }
 
 /** Adds a vector whose keys are ready; false where it has to go the usual way. */

@@ -126,6 +126,16 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
     },
   );
 
+  test.each<Kind>(["huge", "wide", "new"])("among rows that are added at once some are %s", async (kind) => {
+    const kernel = await Kernel.open({ build });
+    const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[8]! };
+    const table = tableOf(["plain", "plain", kind, "plain", "plain", "plain"], 6000);
+    const sizes = [6000, 30_000];
+    const long = outcome(kernel, query, table, sizes);
+    expect(long.rows).toEqual(multiset(expected(query, table)));
+    expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+  });
+
   test("more rows than a table may hold in one push", async () => {
     const kernel = await Kernel.open({ build });
     const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[8]! };
