@@ -9,13 +9,14 @@ import { MORSEL_ROWS } from "./pipeline.js";
 import type { Probe } from "./probe.js";
 import type { Share } from "./shares.js";
 import type { Source } from "./source.js";
+import type { Stride } from "./stride.js";
 import { settledSoon, turn, Waits } from "./yield.js";
 
 /** `rows` of a morsel that says that its source has ended, and that it has given nothing for its idle time. */
 export const ENDED = -1;
 export const IDLE = -2;
 
-/** Rows of one source for the pipeline, or (ENDED, IDLE) what has become of that source. */
+/** Rows of one source for the pipeline (several morsels of them by a stride), or (ENDED, IDLE) what has become of that source. */
 export interface Morsel {
   /** Which source. */
   readonly index: number;
@@ -119,8 +120,8 @@ class Feed {
     this.#waiting = null;
   }
 
-  /** The next morsel, if there is one; throws what the source threw. */
-  take(): Morsel | null {
+  /** The next morsel, of `most` rows at most, if there is one; throws what the source threw. */
+  take(most: number): Morsel | null {
     if (this.#answer !== null) {
       const answer = this.#answer;
       this.#answer = null;
@@ -138,7 +139,7 @@ class Feed {
     const input = this.#input;
     if (input === null) return this.#becomesIdle();
     const start = this.#start;
-    const rows = Math.min(MORSEL_ROWS, input.rows - start);
+    const rows = Math.min(most, input.rows - start);
     this.#start += rows;
     if (this.#start >= input.rows) this.#input = null;
     return { index: this.index, input, start, rows, firstRow: this.#firstRow };
@@ -156,10 +157,12 @@ class Feed {
 /**
  * The morsels of all sources, and the end of each.
  * @param order of the sources, one group after the other; those of a group take turns
+ * @param strides of the sources whose morsels are taken several at a time, null for the others
  */
 export async function* morsels(
   readers: readonly Reader[],
   order: readonly (readonly number[])[],
+  strides: readonly (Stride | null)[],
   signal: AbortSignal | null,
   share: Share,
   probe: Probe | null,
@@ -194,7 +197,7 @@ export async function* morsels(
         }
         idle = true;
         for (const feed of round) {
-          const morsel = feed.take();
+          const morsel = feed.take(strides[feed.index]?.rows ?? MORSEL_ROWS);
           if (morsel === null) continue;
           idle = false;
           yield morsel;

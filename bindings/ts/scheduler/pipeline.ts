@@ -194,7 +194,12 @@ export class Pipeline {
     return last;
   }
 
-  /** Rows [start, start + rows) of a source, at most MORSEL_ROWS of them; yields what became ready. */
+  /** Whether `push` takes any number of rows of a source. */
+  takesStrides(source: number): boolean {
+    return this.#chains[source]!.steps[0]?.takesStrides ?? false;
+  }
+
+  /** Rows [start, start + rows) of a source, at most MORSEL_ROWS unless it `takesStrides`; yields what became ready. */
   push(
     source: number,
     input: InputBatch,
@@ -698,6 +703,10 @@ class AggregateStep extends OperatorStep implements Spillable {
 
   override get operators(): readonly Operator[] {
     return this.#parallel?.operators ?? [this.operator];
+  }
+
+  get takesStrides(): boolean {
+    return this.#parallel === null && this.relief === null && !this.#changelog;
   }
 
   /** Where other workers take morsels of it. */

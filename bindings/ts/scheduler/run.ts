@@ -13,11 +13,12 @@ import { ClosedError, type MillraceError } from "../type/error.js";
 import { AT_BOUNDARY, type Boundary, type Position } from "./boundary.js";
 import type { Counts } from "./checkpoint.js";
 import { ENDED, IDLE, type Morsel, morsels, type Reader } from "./feed.js";
-import type { Pipeline } from "./pipeline.js";
+import { MORSEL_ROWS, type Pipeline } from "./pipeline.js";
 import type { ChainPrint } from "./plan-print.js";
 import type { Probe } from "./probe.js";
 import type { Share } from "./shares.js";
 import type { SourceClock } from "./source-clock.js";
+import { Stride } from "./stride.js";
 import { unlessAborted } from "./yield.js";
 
 export interface RunStats {
@@ -89,9 +90,11 @@ export class Counters {
   backwardWatermarks = 0;
   watermark: bigint | null = null;
 
-  /** The calling thread has been at work since then (of `performance.now()`). */
-  worked(since: number): void {
-    this.runningMs += performance.now() - since;
+  /** The calling thread has been at work since then (of `performance.now()`); answers how long. */
+  worked(since: number): number {
+    const ms = performance.now() - since;
+    this.runningMs += ms;
+    return ms;
   }
 }
 
@@ -103,8 +106,13 @@ export async function* drive(
 ): AsyncGenerator<BatchData> {
   await pause(signal, check, share, probe);
   const clocks = readers.flatMap(({ clock }) => clock ?? []);
+  // A run that may be saved, or is looked at morsel by morsel, takes one at a time.
+  const isPlain = boundary === undefined && probe === null;
+  const strides = readers.map(({ clock }, index) =>
+    isPlain && clock === null && pipeline.takesStrides(index) ? new Stride() : null,
+  );
   if (boundary?.at.rest()) yield* atBoundary(share);
-  for await (const morsel of morsels(readers, order, signal, share, probe)) {
+  for await (const morsel of morsels(readers, order, strides, signal, share, probe)) {
     const { index, input, start, rows } = morsel;
     boundary?.at.leave();
     if (input !== null) probe?.read(index, rows, start === 0);
@@ -127,7 +135,7 @@ export async function* drive(
         : input === null
           ? pipeline.finish(index)
           : pushed(pipeline, readers, morsel, input);
-    if (input !== null) counters.morsels += 1;
+    if (input !== null) counters.morsels += Math.ceil(rows / MORSEL_ROWS);
     let since = performance.now();
     for (const batch of results) {
       // An empty batch is a step that is still at work: time to look up.
@@ -145,9 +153,10 @@ export async function* drive(
       await pausing;
       since = performance.now();
     }
-    counters.worked(since);
+    const ms = counters.worked(since);
     // The end of a source is no watermark of its rows.
     if (input !== null) {
+      strides[index]?.took(rows, ms);
       counters.watermark = watermarkOf(clocks);
       counters.backwardWatermarks = clocks.reduce((sum, { backward }) => sum + backward, 0);
     }

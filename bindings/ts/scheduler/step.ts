@@ -15,6 +15,8 @@ export interface Step {
    * is the right side of a join or union.
    */
   push(input: InputBatch, start: number, rows: number, firstRow: number, port: number): Iterable<BatchData>;
+  /** Whether one push may be of more than a morsel. */
+  readonly takesStrides?: boolean;
   /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed on this port. */
   watermark(time: bigint, port: number): Iterable<BatchData>;
   /**
