@@ -11,6 +11,9 @@
 //   up to INSERTION                   insertion
 //
 // Each level needs 2 KiB of scratch, and there are at most 8 levels.
+//
+// Tried and lost: reading the line behind each place of the first scatter, that it comes while the words before it are moved
+// (1.05 of the time of 10 million words).
 
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 
