@@ -60,7 +60,7 @@ function openShared(kernel: Kernel, query: Query): Operator {
   });
 }
 
-const PARTS = 64;
+const PARTS = 128;
 /** Groups by number, and a float and an integer of each row, of `rows` rows in `groups` groups. */
 const KEYED = [int32, float64, int32] as const;
 function keyed(rows: number, groups: number, from: number): BatchData[] {
@@ -375,7 +375,7 @@ describe.each(BUILDS)("logs in parts, %s build", async (build) => {
   });
 
   test("values of no group in the first part, read before they are settled", () => {
-    // Groups are numbered by their keys, and a part takes eight at a time: the first has groups below 8, from 512 on, ...
+    // Groups are numbered by their keys, and a part takes four at a time: the first has groups below 4, from 512 on, ...
     const keys = TABLE[KEY]!.map((_, row) => BigInt(40 + (row % 300)));
     const table = [keys, ...TABLE.slice(1)];
     const wanted = multiset(expected(QUERY, table));

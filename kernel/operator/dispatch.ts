@@ -72,7 +72,7 @@ import { framesPush } from "./frames-push";
 import { overCreate, overGroups, overPending, overPull, overPush, overWatermark } from "./over";
 import { joinAttach, joinIsSound, joinReads } from "./join-attach";
 import { joinLeave, joinLeaves } from "./join-leave";
-import { joinReadyBegin, joinReadyPart } from "./join-ready";
+import { JOIN_PARTS, joinReadyBegin, joinReadyPart } from "./join-ready";
 import {
   DIVISION_PARTS,
   aggregateCombinePart,
@@ -683,8 +683,10 @@ export function ready(context: usize, handle: u32): i32 {
 export function readyPart(context: usize, handle: u32, part: u32): i32 {
   const operator = enterReadied(context, handle);
   if (operator == 0) return status(context);
-  if (part >= READY_PARTS) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
-  if (changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN) joinReadyPart(context, operator, part);
+  const isJoin = changetype<Operator>(operator).kind == <u32>OperatorKind.JOIN;
+  const parts = isJoin ? JOIN_PARTS : READY_PARTS;
+  if (part >= parts) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
+  if (isJoin) joinReadyPart(context, operator, part);
   else aggregateReadyPart(context, operator, part);
   return Status.NEED_INPUT;
 }

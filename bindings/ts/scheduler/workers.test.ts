@@ -1152,8 +1152,8 @@ describe("every value of a group, where there are many", () => {
     const morsels = () => morselsOf(engine);
     const before = morsels();
     await engine.collect(plans["of keys that all number alike"]!, { t: data });
-    // All morsels but the first, and all 64 parts.
-    expect(morsels() - before).toBe(data.length - 1 + 64);
+    // All morsels but the first, and all 128 parts.
+    expect(morsels() - before).toBe(data.length - 1 + 128);
     await engine.close();
   });
 
