@@ -251,6 +251,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
       bad(Reason.STATE_KIND, "op_ready_part", handle, 0);
     }
     bad(Reason.BAD_CONFIG, "op_ready_part", sums, 128);
+    bad(Reason.BAD_CONFIG, "op_ready_part", make(OperatorKind.JOIN, join()), 64);
     bad(Reason.STATE_KIND, "op_rows_out", project, out);
     for (const handle of [project, sketches, windows, make(OperatorKind.HASH_AGGREGATE, ONE_SUM)])
       bad(Reason.STATE_KIND, "op_rows_in", handle, out, 1, 0, 1, 1);
