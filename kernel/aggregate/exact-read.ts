@@ -1,6 +1,7 @@
 // Exact sums, read: their digits put together from dense limbs and side list, rounded, or saved as state.
 
 import { Type } from "../abi/layout";
+import { shiftedFloats } from "../column/shifter";
 import { Accumulator } from "./accumulator";
 import { DIGITS, GRID, GRID_EXPONENT, NAN, NEGATIVE_INFINITY, SIDE_ENTRY, STATE_ENTRY } from "./exact-limbs";
 import { powerDegree } from "./power";
@@ -145,14 +146,19 @@ export function power(exponent: i32): f64 {
   return reinterpret<f64>((<u64>(exponent + 1023)) << 52);
 }
 
+// @ts-ignore: decorator
+@inline
+function hasPlainWeight(self: Accumulator): bool {
+  return self.lowLimb >= PLAIN_LOW_MIN && self.lowLimb <= PLAIN_LOW_MAX;
+}
+
 /** Whether a group's sum is (high * 2^40 + rest) * weight, without a side list. */
 // @ts-ignore: decorator
 @inline
 function isPlain(self: Accumulator, group: u32): bool {
   return (
     self.limbs - 1 < 2 &&
-    self.lowLimb >= PLAIN_LOW_MIN &&
-    self.lowLimb <= PLAIN_LOW_MAX &&
+    hasPlainWeight(self) &&
     (self.heads == 0 || load<u32>(self.heads + ((<usize>group) << 2)) == 0)
   );
 }
@@ -190,12 +196,11 @@ export function sumExactValue(self: Accumulator, group: u32, scratch: usize): f6
   return wideValue(self, group, scratch);
 }
 
-/** Sums of the `count` groups listed at `list` (u32 each), rounded, to `target` (8 bytes each). `scratch` is EXACT_SUM_BYTES. */
+/** Sums of the `count` groups listed at `list` (u32 each), rounded, at `target` (8 bytes each). `scratch` likewise. */
 export function sumExactList(self: Accumulator, list: usize, count: u32, target: usize, scratch: usize): void {
   let at: u32 = 0;
   if (ASC_FEATURE_SIMD) {
-    const isPlain = self.limbs == 2 && self.heads == 0 && self.lowLimb >= PLAIN_LOW_MIN && self.lowLimb <= PLAIN_LOW_MAX;
-    for (const whole = isPlain ? count & ~1 : 0; at < whole; at += 2) {
+    for (const whole = self.limbs == 2 && self.heads == 0 && hasPlainWeight(self) ? count & ~1 : 0; at < whole; at += 2) {
       const groups = list + ((<usize>at) << 2);
       const to = target + ((<usize>at) << 3);
       if (plainTwo(self, load<u32>(groups), load<u32>(groups, 4), to)) continue;
@@ -206,9 +211,6 @@ export function sumExactList(self: Accumulator, list: usize, count: u32, target:
   for (; at < count; at++)
     store<f64>(target + ((<usize>at) << 3), sumExactValue(self, load<u32>(list + ((<usize>at) << 2)), scratch));
 }
-
-/** Integers in lanes from -2^51 to 2^51 - 1 are floats less this one, when their bits are added to its own. */
-const ROUND_INTEGERS: f64 = 6755399441055744.0;
 
 /** The sums of two groups of two limbs, at `target`; false where a limb is no integer of 52 bits. */
 // @ts-ignore: decorator
@@ -223,9 +225,8 @@ function plainTwo(self: Accumulator, first: u32, second: u32, target: usize): bo
   if (v128.any_true(v128.and(beyond, i64x2.splat(-1 << 52)))) return false;
   // Both parts are floats without rounding: their sum rounds once.
   const weight = plainWeight(self);
-  const bits = f64x2.splat(ROUND_INTEGERS);
-  const rest = f64x2.mul(f64x2.sub(i64x2.add(low, bits), bits), f64x2.splat(weight));
-  const part = f64x2.mul(f64x2.sub(i64x2.add(high, bits), bits), f64x2.splat(weight * 1099511627776.0));
+  const rest = f64x2.mul(shiftedFloats(low), f64x2.splat(weight));
+  const part = f64x2.mul(shiftedFloats(high), f64x2.splat(weight * 1099511627776.0));
   v128.store(target, f64x2.add(part, rest));
   return true;
 }

@@ -33,7 +33,7 @@
 // themselves). The last bits of the group's number as its part take 5 % more for a million groups, whose results then leave
 // from everywhere.
 
-import { loadAhead } from "../expression/load";
+import { loadAhead } from "../memory/ahead";
 import { copyRun } from "../memory/copy";
 import { regionAdopt, regionBlock, regionFree } from "../memory/region";
 import { Accumulator } from "./accumulator";
@@ -565,6 +565,7 @@ export function partsSettlePart(self: Accumulator, part: u32): bool {
   // Starts have become ends, each of which is the next one's start.
   memory.copy(ends + 4, ends, (<usize>(span - 1)) << 2);
   store<u32>(ends, first);
+  // Not 0 says that it is settled; the rest keeps what has been read, for no one.
   store<u32>(slot(parts, SETTLED, part), brought | 1);
   return true;
 }

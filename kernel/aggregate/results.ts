@@ -345,6 +345,17 @@ function average(self: Result, values: Accumulator, group: u32, count: u64, scra
   return roundAverage192(scratch, count, self.scale, scratch + 32);
 }
 
+/** Averages of listed groups, all of which have values, at `target` (8 bytes each). */
+function averageList(self: Result, rows: usize, list: usize, count: u32, target: usize, scratch: usize): void {
+  const values = changetype<Accumulator>(self.values);
+  const counts = changetype<Accumulator>(self.counts);
+  for (let at: u32 = 0; at < count; at++) {
+    const group = load<u32>(list + ((<usize>at) << 2));
+    const value = average(self, values, group, <u64>countOf(counts, rows, group), scratch);
+    store<f64>(target + ((<usize>at) << 3), value);
+  }
+}
+
 function moment(self: Result, rows: usize, group: u32, target: usize, scratch: usize): bool {
   const n = <u64>countOf(changetype<Accumulator>(self.counts), rows, group);
   if (n < momentLeast(self.fn)) return false;
@@ -429,14 +440,7 @@ export function resultEmit(
   if ((isAverage || isSum) && alwaysPresent(self, hasRows)) {
     const target = builder.values + ((<usize>builder.length) << 3);
     if (isSum) sumExactList(sums, list, count, target, scratch);
-    else {
-      const counts = changetype<Accumulator>(self.counts);
-      for (let at: u32 = 0; at < count; at++) {
-        const group = load<u32>(list + ((<usize>at) << 2));
-        const value = average(self, sums, group, <u64>countOf(counts, rows, group), scratch);
-        store<f64>(target + ((<usize>at) << 3), value);
-      }
-    }
+    else averageList(self, rows, list, count, target, scratch);
     builder.length += count;
     return 0;
   }

@@ -24,10 +24,10 @@ import { Instruction } from "../abi/instruction";
 import { Vector } from "../column/vector";
 import { bitmapBytes, bitmapClearTail, bitmapFill, bitmapGather, bitmapLoad, bitmapTail } from "../column/bitmap";
 import { typeWidth } from "../column/type";
+import { loadAhead } from "../memory/ahead";
 import { BoundColumn, boundColumn } from "./column-check";
 import { Program, operandA, targetValidity, targetVector } from "./machine";
 
-const LINE: usize = 64;
 /** Rows of a column that are brought into the cache together. */
 const AHEAD: u32 = (<u32>Abi.VECTOR_ROWS) << 3;
 
@@ -90,20 +90,6 @@ function bringAhead(program: Program, bound: BoundColumn, type: u32): void {
   const width = typeWidth(type);
   const values = bound.values + (<usize>bound.offset + <usize>program.start) * width;
   program.brought = loadAhead(values, <usize>min(rows, AHEAD) * width);
-}
-
-/** Reads a byte of each line of [at, at + bytes). */
-export function loadAhead(at: usize, bytes: usize): u32 {
-  const quarter = (bytes >> 2) & ~(LINE - 1);
-  let sum: u32 = 0;
-  let other: u32 = 0;
-  for (const end = at + quarter; at < end; at += LINE) {
-    sum += load<u8>(at);
-    other += load<u8>(at + quarter);
-    sum += load<u8>(at + quarter * 2);
-    other += load<u8>(at + quarter * 3);
-  }
-  return sum + other;
 }
 
 function gather<T>(values: usize, selection: usize, count: u32, target: usize): void {

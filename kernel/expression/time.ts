@@ -9,6 +9,7 @@ import { Instruction, Opcode, TimePart } from "../abi/instruction";
 import { Reason, Status } from "../abi/status";
 import { Vector } from "../column/vector";
 import { bitmapGet } from "../column/bitmap";
+import { SHIFTER, SHIFTER_BITS, shiftedFloats } from "../column/shifter";
 import { multiplyHigh } from "./arithmetic";
 import { settle } from "./cast";
 import {
@@ -331,9 +332,7 @@ function truncations(program: Program, part: u32, ticksPerDay: i64, values: usiz
 
 /** Times nearer to 0 than this have distances from each other that stay within 64 bits, shifted up by twice it, too. */
 const NEAR: i64 = 1 << 61;
-/** 1.5 x 2^52: the float whose last bit is worth 1, and its bits. Integers less than 2^51 from 0 are exact beside it. */
-const SHIFTER: f64 = 6755399441055744.0;
-const SHIFTER_BITS: i64 = 0x4338000000000000;
+/** Integers of so many bits, and a sign, are exact as `shiftedFloats`. */
 const EXACT_BITS: i32 = 51;
 
 /**
@@ -368,7 +367,7 @@ function cutNear(values: usize, out: usize, count: u32, unit: i64): bool {
     const units = i64x2.sub(i64x2.shr_u(i64x2.add(distance, up), shift), down);
     far = v128.or(far, v128.and(i64x2.add(ticks, near), nearBits));
     far = v128.or(far, i64x2.shr_u(i64x2.add(units, exact), EXACT_BITS + 1));
-    const x = f64x2.sub(i64x2.add(units, bits), shifter);
+    const x = shiftedFloats(units);
     let rest = f64x2.sub(x, f64x2.mul(f64x2.floor(f64x2.mul(x, part)), divisor));
     rest = f64x2.add(rest, v128.and(f64x2.lt(rest, zero), divisor));
     rest = f64x2.sub(rest, v128.and(f64x2.ge(rest, divisor), divisor));

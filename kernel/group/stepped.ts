@@ -15,6 +15,7 @@
 
 import { Type } from "../abi/layout";
 import { bitmapGet } from "../column/bitmap";
+import { SHIFTER, shiftedFloats } from "../column/shifter";
 import { regionBlock, regionFree } from "../memory/region";
 import { KeyColumn } from "./key-column";
 import { Groups, ROWS } from "./state";
@@ -31,9 +32,6 @@ const GROUPS_FREE: u64 = 65536;
 const GROUPS_MOST: u64 = 1 << 22;
 /** Distances below this are exact, also as sums with the constants that turn them into floats. */
 const DISTANCE_BITS: u64 = 51;
-/** 1.5 x 2^52: the float whose last bit is worth 1, and its bits. */
-const SHIFTER: f64 = 6755399441055744.0;
-const SHIFTER_BITS: i64 = 0x4338000000000000;
 
 /** Whether a lone key can have codes by its step. */
 export function isStepped(groups: Groups, key: KeyColumn): bool {
@@ -148,7 +146,6 @@ function encodeWhole(key: KeyColumn, rows: u32): bool {
   const steps = f64x2.splat(odd);
   const parts = f64x2.splat(1.0 / odd);
   const shifter = f64x2.splat(SHIFTER);
-  const bits = i64x2.splat(SHIFTER_BITS);
   const ones = i32x4.splat(1);
   let rests = i64x2.splat(0);
   let equal = i64x2.splat(-1);
@@ -157,8 +154,8 @@ function encodeWhole(key: KeyColumn, rows: u32): bool {
     const a = i64x2.sub(v128.load(values + at), base);
     const b = i64x2.sub(v128.load(values + at, 16), base);
     rests = v128.or(rests, v128.or(a, b));
-    const x = f64x2.sub(i64x2.add(i64x2.shr_u(a, shift), bits), shifter);
-    const y = f64x2.sub(i64x2.add(i64x2.shr_u(b, shift), bits), shifter);
+    const x = shiftedFloats(i64x2.shr_u(a, shift));
+    const y = shiftedFloats(i64x2.shr_u(b, shift));
     const p = f64x2.add(f64x2.mul(x, parts), shifter);
     const q = f64x2.add(f64x2.mul(y, parts), shifter);
     equal = v128.and(equal, f64x2.eq(f64x2.mul(f64x2.sub(p, shifter), steps), x));

@@ -18,9 +18,9 @@
 // fast, a million keys 2.8 times. Tried and lost: the first try of every block (row-table.ts) in a partition too,
 // and growing slots, keys and sums step by step instead of for all that waits: 1.5 and 1.9 times together. 10 M rows of
 // distinct keys, 4 M of which may wait: 425 ms; 16 M: 315, and less memory, as slots, keys and sums grow once; slots
-// that are taken over: 305; twice as many of them: 275. Reading all places of a vector before rows are written there, on a
-// processor that waits for memory longer: 0.82 of the time, 0.85 by six keys. Tried and lost: reading the slots of a block before they are
-// probed, and four times as many.
+// that are taken over: 305; twice as many of them: 275. Tried and lost: reading the slots of a block before they are
+// probed, and four times as many. Reading all places of a vector before rows are written there, on a processor that waits
+// for memory longer: 0.82 of the time, 0.85 by six keys.
 //
 // Several operators that share one aggregation's rows (SHARED) begin earlier, and what waits then is applied by others:
 // a partition of all of them at a time (aggregate-divide.ts), so that no row is looked up twice.

@@ -100,7 +100,7 @@ export function countsByKey(groups: Groups): bool {
 export function keyedSumAddNew(self: Aggregation, rows: u32): bool {
   const groups = groupsOf(self);
   const key = groupsKey(groups, 0);
-  if (key.interner != 0) return readyCodes(self) && keyedSumAdd(self, rows);
+  if (key.interner != 0) return readyCodes(self) && addReady(self, rows);
   if (!countsByKey(groups) || key.low > key.high) return false;
   const keys = changetype<Vector>(programOutput(self.program, key.output));
   const values = valuesOf(self, keys.validity, rows);
@@ -129,8 +129,11 @@ function readyCodes(self: Aggregation): bool {
 
 /** Adds a vector whose keys are ready; false where it has to go the usual way. */
 export function keyedSumAdd(self: Aggregation, rows: u32): bool {
+  return countsByKeys(groupsOf(self)) && addReady(self, rows);
+}
+
+function addReady(self: Aggregation, rows: u32): bool {
   const groups = groupsOf(self);
-  if (!countsByKeys(groups)) return false;
   // Neither key may have nulls.
   const values = valuesOf(self, groupsKey(groups, 0).validity | groupsKey(groups, groups.keyCount - 1).validity, rows);
   if (values == 0) return false;
