@@ -139,7 +139,7 @@ export class Accumulator {
   /** The set that feeds it when results are read, and how far it has: see from-set.ts. 0 = rows do. */
   set: usize;
   fed: u64;
-  /** Whether its lanes may be beside others' while pushes are applied: see operator/push-sums.ts, operator/narrow-sums.ts. */
+  /** Whether its lanes may be beside others' while pushes are applied: see operator/mixed-sums.ts, operator/narrow-sums.ts. */
   beside: u32;
 }
 

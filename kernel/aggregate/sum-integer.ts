@@ -144,6 +144,11 @@ export function sumIntegerAdd(
   return true;
 }
 
+/** Whether the lanes would be looked at to make room for `rows` values no larger than `magnitude`, or cannot have it. */
+export function sumIntegerIsTight(self: Accumulator, magnitude: u64, rows: u32): bool {
+  return magnitude >= BOUND_MAX >> 11 || self.bound + magnitude * <u64>rows >= BOUND_MAX;
+}
+
 /** Whether `rows` values no larger than `magnitude` still fit the lanes; the bound counts them then. */
 export function sumIntegerMakeRoom(self: Accumulator, magnitude: u64, rows: u32): bool {
   if (magnitude >= BOUND_MAX >> 11) return false;
@@ -502,6 +507,16 @@ function retractRows<T>(
     if (!sumIntegerMerge(self, group, 0 - low, ~middle + noLow, <i64>(~high + noMiddle))) return false;
   }
   return true;
+}
+
+/** Adds to a group's lane; to a sum that has become wide meanwhile, which takes no memory any more. */
+// @ts-ignore: decorator
+@inline
+export function sumIntegerPlus(self: Accumulator, group: u32, more: i64): void {
+  if (self.wide == 0) {
+    const at = self.values + <usize>group * <usize>self.stride;
+    store<i64>(at, load<i64>(at) + more);
+  } else if (more != 0) sumIntegerMerge(self, group, more, more >> 63, more >> 63);
 }
 
 /** Adds a 192-bit sum to a group's, as a merge does; false when it must widen and memory is exhausted. */

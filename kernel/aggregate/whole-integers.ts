@@ -1,5 +1,5 @@
 // Sums of integers that take the argument of every row as it is: what loops that add several things at once, or go by
-// keys instead of group numbers, can add by themselves (operator/push-sums.ts, operator/keyed-sums.ts).
+// keys instead of group numbers, can add by themselves (operator/mixed-sums.ts, operator/keyed-sums.ts).
 
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
@@ -18,13 +18,15 @@ export function isWholeIntegerSum(self: Accumulator): bool {
   return self.family == <u32>Family.SUM_INTEGER && (self.type == <u32>Type.I32 || self.type == <u32>Type.I64) && isWhole(self);
 }
 
-/**
- * The values of such a sum's argument in the vector at hand, for which the sum has room then; 0 where one is null, the sum is
- * wide, or it might have to be.
- */
-export function wholeIntegers(self: Accumulator, program: usize, rows: u32): usize {
+/** The values of such a sum's argument in the vector at hand; 0 where one is null, or the sum is wide. */
+export function wholeValues(self: Accumulator, program: usize): usize {
   const vector = changetype<Vector>(programOutput(program, <u32>self.argument));
-  if (vector.validity != 0 || self.wide != 0) return 0;
-  const largest = sumIntegerLargest(self.type, vector.values, rows);
-  return sumIntegerMakeRoom(self, largest, rows) ? vector.values : 0;
+  return vector.validity != 0 || self.wide != 0 ? 0 : vector.values;
+}
+
+/** The same, for which the sum has room then; 0 also where it might have to become wide. */
+export function wholeIntegers(self: Accumulator, program: usize, rows: u32): usize {
+  const values = wholeValues(self, program);
+  if (values == 0) return 0;
+  return sumIntegerMakeRoom(self, sumIntegerLargest(self.type, values, rows), rows) ? values : 0;
 }

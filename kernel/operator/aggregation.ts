@@ -61,8 +61,8 @@ export class Aggregation {
   division: usize;
   /** The handle of the aggregation whose results it gives: see aggregate-share.ts. 0: its own. */
   owner: u32;
-  /** Sums side by side while a push is applied: see push-sums.ts; 0 where there are none. */
-  pushSums: usize;
+  /** Sums of different kinds side by side: see mixed-sums.ts; 0 where there are none. */
+  mixedSums: usize;
   /** Sums of small integers side by side: see narrow-sums.ts; 0 where there are none. */
   narrowSums: usize;
   /** One integer sum by one key or two: see keyed-sums.ts. */

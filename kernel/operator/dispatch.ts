@@ -83,7 +83,7 @@ import {
 } from "./aggregate-divide";
 import { aggregatePartIsComplete } from "./aggregate-drain";
 import { aggregatePack, aggregatePackLike } from "./aggregate-pack";
-import { narrowSumsYield } from "./narrow-sums";
+import { sumsYield } from "./narrow-sums";
 import { partitionCreate, partitionPending, partitionPull, partitionPush } from "./partition";
 import { windowPull, windowIsDue } from "./window-close";
 import { windowCombine, windowCombines, windowIsCombining } from "./window-combine";
@@ -184,7 +184,7 @@ function isAddress(address: usize, bytes: u32): bool {
 /** Resolves the handle and refuses a failed operator; 0 with the error recorded. Its sums are where everybody looks for them. */
 function enter(context: usize, handle: u32): usize {
   const operator = enterToPush(context, handle);
-  if (operator != 0 && changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) narrowSumsYield(operator);
+  if (operator != 0 && changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) sumsYield(operator);
   return operator;
 }
 
@@ -329,7 +329,7 @@ export function pushTogether(context: usize, handle: u32, batch: usize, sets: us
     if (hasEnded(operator, 0)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
     if (changetype<Operator>(operator).snapshotOpen || pending(operator) || merging(operator))
       return fail(context, Status.BUSY, Reason.NONE);
-    if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) narrowSumsYield(operator);
+    if (changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE) sumsYield(operator);
   }
   return togetherPush(context, leader, batch, sets, count);
 }

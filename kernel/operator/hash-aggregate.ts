@@ -130,13 +130,13 @@ import {
 import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind } from "./keyed-sums";
 import { OPERATOR_BODY, Operator } from "./operator";
 import {
-  pushSumsAdd,
-  pushSumsAddNew,
-  pushSumsBegin,
-  pushSumsByKey,
-  pushSumsCreate,
-  pushSumsFlush,
-} from "./push-sums";
+  mixedSumsAdd,
+  mixedSumsAddNew,
+  mixedSumsBegin,
+  mixedSumsByKey,
+  mixedSumsCreate,
+  mixedSumsGroups,
+} from "./mixed-sums";
 import { narrowSumsAdd, narrowSumsBegin, narrowSumsCreate, narrowSumsGroups, sumsSettle, sumsYield } from "./narrow-sums";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
@@ -779,7 +779,7 @@ function createAccumulators(context: usize, operator: usize): bool {
   }
   self.keyedSum = regionCut(operator, KEYED_SUM_SIZE);
   if (self.like == 0) markHidden(self);
-  if (self.keyedSum == 0 || !pushSumsCreate(operator) || !narrowSumsCreate(operator)) return refuseMemory(context);
+  if (self.keyedSum == 0 || !mixedSumsCreate(operator) || !narrowSumsCreate(operator)) return refuseMemory(context);
   self.numbers =
     self.like != 0 ? changetype<Aggregation>(self.like).numbers : regionBlock(operator, (<usize>ROWS) << 2);
   return self.numbers != 0 || refuseMemory(context);
@@ -912,7 +912,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (bound < 0) return bound;
   programAhead(self.program, aggregateIsLarge(operator));
   const before = groupsOf(self).count;
-  pushSumsBegin(operator, rows);
+  mixedSumsBegin(operator, rows);
   narrowSumsBegin(operator, rows);
   let reserved = aggregateReservePush(context, operator, rows);
   while (reserved == <i32>Status.OUT_OF_MEMORY && (sumsYield(operator) || rangesYield(context, operator))) {
@@ -929,7 +929,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   if (self.changelog != 0) changelogTouchFirst(operator);
   let keyed = !numbered && keyedSumFind(self);
   if (keyed && before <= KEYED_GROUPS) programAhead(self.program, false);
-  let beside = !numbered && pushSumsByKey(self);
+  let beside = !numbered && mixedSumsByKey(self);
   const added = (keyed || beside) && hasRoom(operator, rows) ? addStretches(context, operator, rows, keyed) : 0;
   changetype<Operator>(operator).rowsSelected += added;
   let applied = added != 0;
@@ -948,7 +948,7 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
         status = applyVector(context, operator, <u32>selected, keyed, aside != 0);
         // A key that is new may not have its place, or its mark, yet.
         keyed = keyed && keyedSumFind(self);
-        beside = beside && pushSumsByKey(self);
+        beside = beside && mixedSumsByKey(self);
       }
     }
     if (status < 0) {
@@ -957,7 +957,6 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     }
     changetype<Operator>(operator).rowsSelected += selected;
   }
-  pushSumsFlush(operator);
   if (isPartial(operator)) return partialPushed(operator);
   if (groupsOf(self).tier == <u32>Tier.HASH) backlogConsider(operator, rows, before);
   else rangesConsider(context, operator, numbered ? last : 0);
@@ -979,7 +978,7 @@ function addStretches(context: usize, operator: usize, rows: u32, isOne: bool): 
 
 /** Adds rows whose keys nobody has looked at: to one sum, or else to sums side by side. False where they go the usual way. */
 function addByKey(operator: usize, rows: u32, isOne: bool): bool {
-  if (ASC_FEATURE_SIMD) return isOne ? keyedSumAddNew(aggregationOf(operator), rows) : pushSumsAddNew(operator, rows);
+  if (ASC_FEATURE_SIMD) return isOne ? keyedSumAddNew(aggregationOf(operator), rows) : mixedSumsAddNew(operator, rows);
   return false;
 }
 
@@ -1129,7 +1128,7 @@ function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = f
   const one = groupsOf(self).tier == <u32>Tier.NONE;
   let beside = false;
   if (ASC_FEATURE_SIMD) {
-    if (self.pushSums != 0) beside = pushSumsAdd(operator, rows);
+    if (self.mixedSums != 0) beside = mixedSumsAdd(operator, rows);
     else if (self.narrowSums != 0) beside = narrowSumsAdd(context, operator, rows);
   }
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
@@ -1158,7 +1157,7 @@ export function aggregatePending(operator: usize): bool {
 export function aggregateGroups(operator: usize): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!isRetracting(self)) return groupsOccupied(groups) + narrowSumsGroups(self) + aggregateDrained(operator);
+  if (!isRetracting(self)) return groupsOccupied(groups) + mixedSumsGroups(self) + narrowSumsGroups(self) + aggregateDrained(operator);
   let count: u64 = 0;
   for (let group: u32 = 0; group < groups.count; group++)
     count += <u64>(groupsIsOccupied(groups, group) && groupIsThere(self, group));

@@ -4,7 +4,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
+import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
 import { bool, type DataType, float64, int32, int64 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
 import {
@@ -13,14 +13,19 @@ import {
   expected,
   multiset,
   open,
-  pulled,
   pushAll,
   type Query,
-  rowsOf,
   slice,
   type Table,
 } from "./testing.js";
-import { apart, holdsWhereMemoryFails, outcome } from "./testing-apart.js";
+import {
+  apart,
+  holdsWhereMemoryFails,
+  interrupted,
+  interruptedPushes,
+  outcome,
+  tellsGroups,
+} from "./testing-apart.js";
 
 const [KEY, A, B, C, WIDE, FLOAT, FLAG] = [0, 1, 2, 3, 4, 5, 6] as const;
 const TYPES: readonly DataType[] = [int32, int32, int32, int32, int64, float64, bool];
@@ -107,31 +112,6 @@ function tableOf(kinds: readonly Kind[], stretch: number): Table {
   return TYPES.map((_, column) => rows.map((row) => row[column]!));
 }
 
-/** What may happen between two pushes; answers the operator that goes on. */
-const BETWEEN: Readonly<Record<string, (kernel: Kernel, query: Query, operator: Operator) => Operator>> = {
-  nothing: (_kernel, _query, operator) => operator,
-  "a watermark": (_kernel, _query, operator) => {
-    operator.watermark(0n);
-    return operator;
-  },
-  "a snapshot": (_kernel, _query, operator) => {
-    rowsOf(operator.snapshot());
-    return operator;
-  },
-  "a restore": (kernel, query, operator) => {
-    const other = open(kernel, query);
-    for (const state of operator.snapshot()) other.merge(state);
-    operator.destroy();
-    return other;
-  },
-  "that it comes into another": (kernel, query, operator) => {
-    const other = open(kernel, query);
-    for (const _ of other.absorb(operator)) void _;
-    operator.destroy();
-    return other;
-  },
-};
-
 describe.each(BUILDS)("sums of small integers, %s build", (build) => {
   test("are the twin's, whatever comes between pushes", async () => {
     const kernel = await Kernel.open({ build });
@@ -144,24 +124,12 @@ describe.each(BUILDS)("sums of small integers, %s build", (build) => {
           maxLength: 8,
         }),
         fc.constantFrom(389, 700, 2300),
-        fc.array(fc.tuple(fc.integer({ min: 100, max: 4500 }), fc.constantFrom(...Object.keys(BETWEEN))), {
-          minLength: 1,
-          maxLength: 6,
-        }),
+        interruptedPushes(100, 4500),
         fc.constantFrom([KEY], [KEY, FLAG]),
         (aggregates, kinds, stretch, pushes, keys) => {
           const query: Query = { types: TYPES, keys, aggregates };
           const table = tableOf(kinds, stretch);
-          let operator = open(kernel, query);
-          for (let start = 0, turn = 0; start < table[0]!.length; turn++) {
-            const [size, between] = pushes[turn % pushes.length]!;
-            pushAll(operator, query, slice(table, start, start + size), [size]);
-            start += size;
-            operator = BETWEEN[between]!(kernel, query, operator);
-          }
-          operator.watermark(END_OF_INPUT);
-          expect(multiset(rowsOf(pulled(operator)))).toEqual(multiset(expected(query, table)));
-          operator.destroy();
+          expect(interrupted(kernel, query, table, pushes)).toEqual(multiset(expected(query, table)));
           expect(kernel.usedBytes).toBe(before);
         },
       ),
@@ -254,15 +222,7 @@ describe.each(BUILDS)("sums of small integers, %s build", (build) => {
       for (const keys of [[KEY], [KEY, FLAG]]) {
         const query: Query = { types: TYPES, keys, aggregates };
         const table = tableOf(["small", "small", "nulls", "new keys", "null keys", "far keys"], 1200);
-        const operator = open(kernel, query);
-        const seen = new Set<string>();
-        for (let start = 0; start < table[0]!.length; start += 600) {
-          pushAll(operator, query, slice(table, start, start + 600), [600]);
-          for (let row = start; row < start + 600; row++)
-            seen.add(keys.map((key) => table[key]![row]).join());
-          expect(operator.stats().groups).toBe(seen.size);
-        }
-        operator.destroy();
+        tellsGroups(kernel, query, table, 600);
       }
     },
   );

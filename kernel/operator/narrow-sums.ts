@@ -24,17 +24,17 @@ import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { Power } from "../aggregate/power";
-import { sumIntegerMakeRoom, sumIntegerMerge } from "../aggregate/sum-integer";
+import { sumIntegerMakeRoom, sumIntegerPlus } from "../aggregate/sum-integer";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
-import { directEnd, directGap } from "../group/direct";
-import { Groups, Tier } from "../group/state";
+import { directEnd, directGap, directReach } from "../group/direct";
+import { Tier } from "../group/state";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { isRetracting } from "./aggregate-retract";
 import { Operator } from "./operator";
-import { pushSumsFlush, pushSumsYield } from "./push-sums";
+import { mixedSumsFlush, mixedSumsYield } from "./mixed-sums";
 
 /** Fewest and most sums of a record. */
 const LANES_LEAST: u32 = 3;
@@ -96,7 +96,7 @@ export function narrowSumsCreate(operator: usize): bool {
   const isPlain =
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
     self.like == 0 &&
-    self.pushSums == 0 &&
+    self.mixedSums == 0 &&
     !isRetracting(self) &&
     (self.flags & <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL)) == 0 &&
     (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0;
@@ -160,7 +160,7 @@ export function narrowSumsBegin(operator: usize, rows: u32): void {
     sums.isOver == 0 &&
     groups.tier == <u32>Tier.DIRECT &&
     groups.count <= RECORDS_MOST &&
-    <u64>groupsUsed(groups) <= <u64>rows * <u64>RECORDS_EACH;
+    <u64>directReach(groups) <= <u64>rows * <u64>RECORDS_EACH;
   if (pays && groups.count <= sums.capacity) return;
   narrowSumsYield(operator);
   if (!pays) return;
@@ -169,12 +169,6 @@ export function narrowSumsBegin(operator: usize, rows: u32): void {
   if (sums.table == 0) return;
   sums.capacity = groups.count;
   memory.fill(sums.table, 0, bytes);
-}
-
-/** Group numbers that may have rows. */
-function groupsUsed(groups: Groups): u32 {
-  const gap = directGap(groups);
-  return directEnd(groups) - (<u32>(gap >> 32) - <u32>gap);
 }
 
 /** Gives the records' memory back; whether they had any. */
@@ -232,7 +226,7 @@ function takesVector(context: usize, operator: usize, rows: u32): bool {
     most = max(most, lane.bound + lane.largest * <u64>rows);
   }
   if (most >= BOUND_MAX) {
-    if (sums.rows < <u64>groupsUsed(groups) * <u64>ROWS_EACH) return over(operator);
+    if (sums.rows < <u64>directReach(groups) * <u64>ROWS_EACH) return over(operator);
     narrowSumsFlush(operator);
   }
   for (let index: u32 = 0; index < sums.lanes; index++) {
@@ -366,13 +360,13 @@ function addHalves(records: u64, four: v128, offset: usize): void {
 
 /** Adds all that lies side by side to the accumulators. */
 export function sumsSettle(operator: usize): void {
-  pushSumsFlush(operator);
+  mixedSumsFlush(operator);
   narrowSumsFlush(operator);
 }
 
 /** Gives back what memory is taken by sums that lie side by side; whether there was any. */
 export function sumsYield(operator: usize): bool {
-  const yielded = pushSumsYield(operator);
+  const yielded = mixedSumsYield(operator);
   return narrowSumsYield(operator) || yielded;
 }
 
@@ -394,14 +388,7 @@ export function narrowSumsFlush(operator: usize): void {
 
 function flushLane(sums: NarrowSums, index: u32, from: u32, to: u32): void {
   const accumulator = changetype<Accumulator>(laneAt(sums, index).accumulator);
-  for (let group = from; group < to; group++) {
-    const more = inRecord(sums, index, group);
-    if (accumulator.wide == 0) {
-      const at = accumulator.values + <usize>group * <usize>accumulator.stride;
-      store<i64>(at, load<i64>(at) + more);
-      // Rows that went the usual way may have made it wide: it needs no memory any more.
-    } else if (more != 0) sumIntegerMerge(accumulator, group, more, more >> 63, more >> 63);
-  }
+  for (let group = from; group < to; group++) sumIntegerPlus(accumulator, group, inRecord(sums, index, group));
 }
 
 // @ts-ignore: decorator

@@ -1,8 +1,9 @@
-// Aggregations whose sums lie side by side (push-sums.ts, narrow-sums.ts), and the same whose sums do not.
+// Aggregations whose sums lie side by side (mixed-sums.ts, narrow-sums.ts), and the same whose sums do not.
 
+import fc from "fast-check";
 import { expect } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
+import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { AggregateFault } from "../abi/operator.js";
 import {
   type BUILDS,
@@ -34,6 +35,74 @@ export function outcome(kernel: Kernel, query: Query, table: Table, sizes: reado
   } finally {
     operator.destroy();
   }
+}
+
+export interface InterruptedPush {
+  readonly rows: number;
+  readonly next: keyof typeof BETWEEN;
+}
+
+/** What may happen between two pushes; answers the operator that goes on. */
+const BETWEEN = {
+  nothing: (_kernel, _query, operator) => operator,
+  "a watermark": (_kernel, _query, operator) => {
+    operator.watermark(0n);
+    return operator;
+  },
+  "a snapshot": (_kernel, _query, operator) => {
+    rowsOf(operator.snapshot());
+    return operator;
+  },
+  "a restore": (kernel, query, operator) => {
+    const other = open(kernel, query);
+    for (const state of operator.snapshot()) other.merge(state);
+    operator.destroy();
+    return other;
+  },
+  "that it comes into another": (kernel, query, operator) => {
+    const other = open(kernel, query);
+    for (const _ of other.absorb(operator)) void _;
+    operator.destroy();
+    return other;
+  },
+} as const satisfies Readonly<Record<string, (kernel: Kernel, query: Query, operator: Operator) => Operator>>;
+
+/** Pushes of so many rows at least and at most, and what comes after each. */
+export const interruptedPushes = (min: number, max: number): fc.Arbitrary<InterruptedPush[]> =>
+  fc.array(
+    fc.record({
+      rows: fc.integer({ min, max }),
+      next: fc.constantFrom(...(Object.keys(BETWEEN) as (keyof typeof BETWEEN)[])),
+    }),
+    { minLength: 1, maxLength: 6 },
+  );
+
+/** The results of a table that is pushed so, in turn. */
+export function interrupted(kernel: Kernel, query: Query, table: Table, pushes: readonly InterruptedPush[]) {
+  let operator = open(kernel, query);
+  for (let start = 0, turn = 0; start < table[0]!.length; turn++) {
+    const { rows, next } = pushes[turn % pushes.length]!;
+    pushAll(operator, query, slice(table, start, start + rows), [rows]);
+    start += rows;
+    operator = BETWEEN[next](kernel, query, operator);
+  }
+  operator.watermark(END_OF_INPUT);
+  const results = multiset(rowsOf(pulled(operator)));
+  operator.destroy();
+  return results;
+}
+
+/** Holds the number of groups after each push of `size` rows against what has come. */
+export function tellsGroups(kernel: Kernel, query: Query, table: Table, size: number): void {
+  const operator = open(kernel, query);
+  const seen = new Set<string>();
+  for (let start = 0; start < table[0]!.length; start += size) {
+    const rows = slice(table, start, start + size);
+    pushAll(operator, query, rows, [size]);
+    for (let row = 0; row < rows[0]!.length; row++) seen.add(query.keys.map((key) => rows[key]![row]).join());
+    expect(operator.stats().groups).toBe(seen.size);
+  }
+  operator.destroy();
 }
 
 /** Fails each allocation of what follows the first 1000 rows, which is made again then, and must come to the twin's results. */

@@ -1,16 +1,19 @@
-// Sums of few groups side by side, for the length of a push.
+// Sums of different kinds side by side: an exact sum of floats with sums of integers, a count of rows, or both.
 //
 // Accumulators are arrays by group, and each goes through a vector's rows by itself. Where an aggregation has an exact sum
-// of floats beside sums of integers or a count of rows, and its groups are few, their lanes are kept in one record a group
-// while a push is applied, and one loop adds to all of them: group numbers are read and turned into addresses once, and
-// the columns' lines come from memory while the work on the others goes on, instead of one column after the other. At the
-// end of the push, or before anybody looks at what is being added up, records are added to the accumulators and are zero
-// again. All of them are integers, so that it does not matter in which order that happens.
+// of floats beside sums of integers or a count of rows, their lanes are kept in one record a group, and one loop adds to all
+// of them: group numbers are read and turned into addresses once, a row goes to one line of the cache, and the columns' lines
+// come from memory while the work on the others goes on, instead of one column after the other. The records stay from push to
+// push. Before a lane of theirs might wrap they are added to the accumulators and are zero again; before anything but a push
+// reaches the operator the same is done, and their memory given back. All of them are integers, so that it does not matter in
+// which order that happens.
 //
 //   record: i64 two limbs of the exact sum (exact-cut.ts)   i64 two lanes   i64 a third lane, where there is one   padding
 //
 // A count of rows beside two integers needs no lane where one of them has 32 bits: its lane counts from bit 48 on, up to
-// 65,535 rows.
+// 65,535 rows. So many rows and no more are held for few groups, whose records are soon added up. For many groups records are
+// made where no integer is wider than 32 bits; what their limbs have come to is looked at once in a million rows, and hardly
+// ever more than some bits.
 //
 // Whether floats lose bits below the limbs is seen by the least of them: one that is large enough has none there. Only where
 // a vector has smaller ones is each of its floats looked at.
@@ -23,11 +26,13 @@
 // counted as zeros there.
 //
 // Measured: means of two integers and a float by 100 keys take 0.76 of the time over 10 million rows, 0.87 over one million,
-// which are in a cache; by the key itself 0.8 more; the count in another's lane and the look at the least float 0.83 more.
+// which are in a cache; by the key itself 0.8 more; the count in another's lane and the look at the least float 0.83 more. A sum
+// and a mean by 100,000 texts 0.87 to 0.91 on an Intel Xeon, two sums of integers and one of floats by as many integers 0.9 to
+// 0.95; the loop alone 0.7 to 0.8, as in C. (Accumulators of more than some megabytes have their rows set aside: aggregate-ranges.ts.)
 // Tried and lost: one loop over the lanes where accumulators have them (a tenth less); both integers and the count packed into
 // 16 bytes (no faster); four rows a turn (no faster: it waits for memory), with places computed as one vector (1.1 in the
-// cache); records that stay, for many groups (1.0 of the time for 100,000, 0.75 for a million, and a second layout for all
-// that reads accumulators); lines of the columns' next pages read ahead (no gain).
+// cache); lines of the columns' next pages read ahead, columns by 100,000 groups not brought into the cache before (1.05), or
+// their records read before they are written (1.0 to 1.1 in C).
 
 import { Type } from "../abi/layout";
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
@@ -35,22 +40,30 @@ import { Accumulator, Family } from "../aggregate/accumulator";
 import { areWhole, isWholeAbove, magic, reach } from "../aggregate/exact-cut";
 import { addBoth, twoOf } from "../aggregate/lanes";
 import { sumExactAdded } from "../aggregate/sum-exact";
-import { isWhole, isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
+import { DIGIT_BITS } from "../aggregate/round";
+import { sumIntegerIsTight, sumIntegerLargest, sumIntegerMakeRoom, sumIntegerPlus } from "../aggregate/sum-integer";
+import { isWhole, isWholeIntegerSum, wholeValues } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
-import { directEnd, directGap } from "../group/direct";
-import { Tier, groupsKey } from "../group/state";
+import { directEnd, directGap, directReach } from "../group/direct";
+import { Groups, Tier, groupsKey } from "../group/state";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { isRetracting } from "./aggregate-retract";
 import { countsByKey, isUntracked } from "./keyed-sums";
 import { Operator } from "./operator";
 
-/** Group numbers that a table may span, and rows of a push for each that can have some. */
-const SPAN_MOST: u32 = 8192;
-const ROWS_PER_GROUP: u32 = 32;
-/** Rows that a table may hold: their limbs come to less than 2^58, 32-bit integers to less than 2^47, and they fit 16 bits. */
-const ROWS_MOST: u32 = 65535;
+/** Group numbers of a small table, and rows of the push that makes one for each that can have some. */
+const SMALL_MOST: u32 = 8192;
+const SMALL_ROWS_EACH: u32 = 32;
+/** The same of a large one; groups that can have some for each of those rows. */
+const LARGE_MOST: u32 = 1 << 19;
+const LARGE_EACH: u32 = 4;
+/** Rows that a small table may hold: their limbs come to less than 2^58, 32-bit integers to less than 2^47, and they fit 16 bits. */
+const SMALL_ROWS: u32 = 65535;
+/** ... a large one, by what its limbs come to: less than 2^61; and before integers of 32 bits might come to 2^61. */
+const LARGE_ROWS: u32 = 1 << 20;
+const HELD_MOST: u64 = 1 << 29;
 /** Limbs of an exact sum in a record. */
 const LIMBS: u32 = 2;
 const LANES: usize = 16;
@@ -70,7 +83,7 @@ const COUNT_BIT: i64 = 48;
 
 // @ts-ignore: decorator
 @unmanaged
-class PushSums {
+class MixedSums {
   exact: usize;
   /** The accumulators of the lanes, 0 where there is none, and what each adds. */
   first: usize;
@@ -83,11 +96,14 @@ class PushSums {
   sizes: i64;
   above: i64;
   stride: u32;
-  /** Records, zero outside a push, and how many. */
+  /** Whether no integer is wider than 32 bits, and none shares a lane: rows without number may be held. */
+  isNarrow: u32;
+  /** Records, how many, and whether they are few. */
   table: usize;
   capacity: u32;
-  /** Whether this push goes through the table, and the rows that are in it. */
-  isOpen: u32;
+  isSmall: u32;
+  /** Rows that are in it, and how many would make its limbs as large as they are. */
+  held: u64;
   rows: u32;
   /** Vectors that go the usual way before the next attempt, and after the next one that fails. */
   pause: u32;
@@ -107,18 +123,18 @@ class PushSums {
   span: u32;
 }
 
-const PUSH_SUMS_SIZE: usize = 120;
+const MIXED_SUMS_SIZE: usize = 128;
 /** Most vectors that are left out after one that did not fit. */
 const PAUSE_MOST: u32 = 256;
 
 // @ts-ignore: decorator
 @inline
-function pushSumsOf(self: Aggregation): PushSums {
-  return changetype<PushSums>(self.pushSums);
+function mixedSumsOf(self: Aggregation): MixedSums {
+  return changetype<MixedSums>(self.mixedSums);
 }
 
 /** Finds the sums that may lie side by side; false when out of memory. There need not be any. */
-export function pushSumsCreate(operator: usize): bool {
+export function mixedSumsCreate(operator: usize): bool {
   const self = aggregationOf(operator);
   const isPlain =
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
@@ -157,21 +173,22 @@ export function pushSumsCreate(operator: usize): bool {
     first = second;
     second = other;
   }
-  const address = regionCut(operator, PUSH_SUMS_SIZE);
+  const address = regionCut(operator, MIXED_SUMS_SIZE);
   if (address == 0) return false;
-  memory.fill(address, 0, PUSH_SUMS_SIZE);
-  self.pushSums = address;
-  const sums = changetype<PushSums>(address);
+  memory.fill(address, 0, MIXED_SUMS_SIZE);
+  self.mixedSums = address;
+  const sums = changetype<MixedSums>(address);
   sums.exact = exact;
   sums.first = first;
   sums.second = second;
   sums.third = third;
   sums.firstLane = laneOf(first);
   sums.secondLane = laneOf(second);
-  sums.thirdLane = third == 0 ? Lane.NONE : sums.secondLane == <u32>Lane.I32 ? Lane.ROWS_ABOVE : Lane.ROWS;
   sums.sizes = i64.MAX_VALUE;
   sums.above = <i64>1 << COUNT_BIT;
+  sums.thirdLane = third == 0 ? Lane.NONE : sums.secondLane == <u32>Lane.I32 ? Lane.ROWS_ABOVE : Lane.ROWS;
   sums.stride = sums.thirdLane == <u32>Lane.ROWS ? 48 : 32;
+  sums.isNarrow = third == 0 && sums.firstLane != <u32>Lane.I64 && sums.secondLane != <u32>Lane.I64 ? 1 : 0;
   sums.patience = 1;
   mark(exact);
   mark(first);
@@ -196,48 +213,50 @@ function laneOf(accumulator: usize): Lane {
 }
 
 /**
- * Before a push of `rows` rows makes its room: whether it may use the table, which is made here. Where there is no memory for
- * one, it does without.
+ * Before a push of `rows` rows makes its room: makes records, where they should pay and there is memory for them. Where they
+ * should not, there are none: adding them up, which takes as long as groups are many, comes once in rows enough.
  */
-export function pushSumsBegin(operator: usize, rows: u32): void {
+export function mixedSumsBegin(operator: usize, rows: u32): void {
   const self = aggregationOf(operator);
-  if (self.pushSums == 0) return;
-  const sums = pushSumsOf(self);
-  sums.isOpen = 0;
+  if (self.mixedSums == 0) return;
+  const sums = mixedSumsOf(self);
   const groups = groupsOf(self);
-  if (groups.tier != <u32>Tier.DIRECT || groups.count > SPAN_MOST) return;
-  const gap = directGap(groups);
-  const used = directEnd(groups) - (<u32>(gap >> 32) - <u32>gap);
-  if (<u64>used * <u64>ROWS_PER_GROUP > <u64>rows) return;
-  if (groups.count > sums.capacity) {
-    regionFree(operator, sums.table);
-    const bytes = <usize>groups.count * <usize>sums.stride;
-    sums.table = regionBlock(operator, bytes);
-    sums.capacity = sums.table == 0 ? 0 : groups.count;
-    if (sums.table == 0) return;
-    memory.fill(sums.table, 0, bytes);
-  }
-  sums.isOpen = 1;
+  const takes = groups.tier == <u32>Tier.DIRECT && changetype<Accumulator>(sums.exact).limbs <= LIMBS;
+  if (takes && groups.count <= sums.capacity) return;
+  mixedSumsYield(operator);
+  if (!takes || !pays(sums, groups, rows)) return;
+  sums.isSmall = groups.count <= SMALL_MOST ? 1 : 0;
+  const bytes = <usize>groups.count * <usize>sums.stride;
+  sums.table = regionBlock(operator, bytes);
+  if (sums.table == 0) return;
+  sums.capacity = groups.count;
+  memory.fill(sums.table, 0, bytes);
 }
 
-/** Gives the table's memory back while it holds nothing; whether it had any. */
-export function pushSumsYield(operator: usize): bool {
+function pays(sums: MixedSums, groups: Groups, rows: u32): bool {
+  const used = <u64>directReach(groups);
+  if (groups.count <= SMALL_MOST) return used * <u64>SMALL_ROWS_EACH <= <u64>rows;
+  return sums.isNarrow != 0 && groups.count <= LARGE_MOST && used <= <u64>rows * <u64>LARGE_EACH;
+}
+
+/** Gives the records' memory back; whether they had any. */
+export function mixedSumsYield(operator: usize): bool {
   const self = aggregationOf(operator);
-  if (self.pushSums == 0 || pushSumsOf(self).table == 0) return false;
-  const sums = pushSumsOf(self);
+  if (self.mixedSums == 0 || mixedSumsOf(self).table == 0) return false;
+  mixedSumsFlush(operator);
+  const sums = mixedSumsOf(self);
   regionFree(operator, sums.table);
   sums.table = 0;
   sums.capacity = 0;
-  sums.isOpen = 0;
   return true;
 }
 
 /** Whether all that a push adds goes into the table, by one small integer: then its keys need not be looked at before. */
-export function pushSumsByKey(self: Aggregation): bool {
-  if (!ASC_FEATURE_SIMD || self.pushSums == 0 || self.changelog != 0) return false;
-  const sums = pushSumsOf(self);
+export function mixedSumsByKey(self: Aggregation): bool {
+  if (!ASC_FEATURE_SIMD || self.mixedSums == 0 || self.changelog != 0) return false;
+  const sums = mixedSumsOf(self);
   const groups = groupsOf(self);
-  if (sums.isOpen == 0 || !countsByKey(groups) || groupsKey(groups, 0).interner != 0) return false;
+  if (sums.capacity == 0 || !countsByKey(groups) || groupsKey(groups, 0).interner != 0) return false;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
     const isTold = isUntracked(accumulator) && isArgument(sums, accumulator.argument);
@@ -246,7 +265,7 @@ export function pushSumsByKey(self: Aggregation): bool {
   return true;
 }
 
-function isArgument(sums: PushSums, argument: i32): bool {
+function isArgument(sums: MixedSums, argument: i32): bool {
   return argumentOf(sums.exact) == argument || argumentOf(sums.first) == argument || argumentOf(sums.second) == argument;
 }
 
@@ -255,9 +274,9 @@ function argumentOf(accumulator: usize): i32 {
 }
 
 /** Adds a vector of `rows` rows by keys that nobody has looked at yet; false where it has to go the usual way. */
-export function pushSumsAddNew(operator: usize, rows: u32): bool {
+export function mixedSumsAddNew(operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
-  const sums = pushSumsOf(self);
+  const sums = mixedSumsOf(self);
   const key = groupsKey(groupsOf(self), 0);
   const keys = changetype<Vector>(programOutput(self.program, key.output));
   if (sums.pause != 0 || keys.validity != 0 || key.low > key.high || !takesVector(self, sums, rows)) return false;
@@ -274,36 +293,38 @@ export function pushSumsAddNew(operator: usize, rows: u32): bool {
  * Adds a vector of `rows` rows, whose groups are numbered, to the accumulators that are marked. False where that has to go the
  * usual way.
  */
-export function pushSumsAdd(operator: usize, rows: u32): bool {
+export function mixedSumsAdd(operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
-  const sums = pushSumsOf(self);
-  if (sums.isOpen == 0) return false;
-  const isPaused = sums.pause != 0;
-  if (isPaused) sums.pause--;
-  if (isPaused || !takesVector(self, sums, rows)) {
-    pushSumsFlush(operator);
+  const sums = mixedSumsOf(self);
+  if (sums.capacity == 0) return false;
+  if (sums.pause != 0) {
+    sums.pause--;
     return false;
   }
-  sums.numbers = self.numbers;
-  sums.mask = -1;
-  sums.base = sums.table;
-  sums.low = 0;
-  sums.span = -1;
-  if (addVector(operator, sums, rows)) return true;
-  pushSumsFlush(operator);
+  if (takesVector(self, sums, rows)) {
+    sums.numbers = self.numbers;
+    sums.mask = -1;
+    sums.base = sums.table;
+    sums.low = 0;
+    sums.span = -1;
+    if (addVector(operator, sums, rows)) return true;
+  }
+  // Lanes may be looked at that way, too: what integers of 32 bits may come to in records is too little to matter.
+  if (sums.isNarrow == 0) mixedSumsFlush(operator);
   sums.pause = sums.patience;
   sums.patience = min(PAUSE_MOST, sums.patience << 1);
   return false;
 }
 
 /** Adds a vector that the table takes; false, with nothing added, where a float or a key does not fit. */
-function addVector(operator: usize, sums: PushSums, rows: u32): bool {
-  if (sums.rows + rows > ROWS_MOST) pushSumsFlush(operator);
+function addVector(operator: usize, sums: MixedSums, rows: u32): bool {
+  if (!hasBitsFor(sums, rows)) mixedSumsFlush(operator);
   sums.lowLimb = changetype<Accumulator>(sums.exact).lowLimb;
   const whole = rows & ~1;
   let fits = whole == 0 || addWhole(sums, whole);
   for (let row = whole; row < rows; row++) fits = addOne(sums, row, 1) && fits;
   if (fits) {
+    sums.held += rows;
     sums.rows += rows;
     sums.patience = 1;
     return true;
@@ -312,29 +333,55 @@ function addVector(operator: usize, sums: PushSums, rows: u32): bool {
   return false;
 }
 
+/** Whether no lane can wrap by `rows` rows more. */
+function hasBitsFor(sums: MixedSums, rows: u32): bool {
+  if (sums.isSmall) return sums.rows + rows <= SMALL_ROWS;
+  if (sums.held + rows > HELD_MOST) return false;
+  if (sums.rows + rows <= LARGE_ROWS) return true;
+  sums.rows = rowsByLimbs(sums);
+  return sums.rows <= LARGE_ROWS >> 1;
+}
+
+/** How many rows make limbs as large as the table's. */
+function rowsByLimbs(sums: MixedSums): u32 {
+  let bits = i64x2.splat(0);
+  const end = sums.table + <usize>sums.capacity * <usize>sums.stride;
+  for (let record = sums.table; record < end; record += sums.stride) {
+    const limbs = v128.load(record);
+    bits = v128.or(bits, v128.xor(limbs, i64x2.shr_s(limbs, 63)));
+  }
+  const most = <u64>(i64x2.extract_lane(bits, 0) | i64x2.extract_lane(bits, 1));
+  return <u32>min<u64>(sums.rows, (most >> (DIGIT_BITS + 1)) + 1);
+}
+
 /** Whether a vector may go into the table, as far as can be told before; where its values are. */
-function takesVector(self: Aggregation, sums: PushSums, rows: u32): bool {
+function takesVector(self: Aggregation, sums: MixedSums, rows: u32): bool {
   const groups = groupsOf(self);
   const exact = changetype<Accumulator>(sums.exact);
   if (groups.tier != <u32>Tier.DIRECT || groups.count > sums.capacity || exact.limbs != LIMBS) return false;
   const floats = changetype<Vector>(programOutput(self.program, <u32>exact.argument));
   sums.floats = floats.values;
   if (floats.validity != 0) return false;
-  sums.firstValues = valuesFor(self, sums.first, rows);
+  sums.firstValues = valuesFor(self, sums, sums.first, rows);
   if (sums.firstValues == 0) return false;
-  sums.secondValues = sums.second == 0 ? 0 : valuesFor(self, sums.second, rows);
+  sums.secondValues = sums.second == 0 ? 0 : valuesFor(self, sums, sums.second, rows);
   return sums.second == 0 || sums.secondValues != 0;
 }
 
 /** Values of a lane without nulls for which there is room; of a count any address, 0 where there is something else. */
-function valuesFor(self: Aggregation, address: usize, rows: u32): usize {
+function valuesFor(self: Aggregation, sums: MixedSums, address: usize, rows: u32): usize {
   const accumulator = changetype<Accumulator>(address);
   if (accumulator.family == <u32>Family.COUNT) return self.numbers;
-  return wholeIntegers(accumulator, self.program, rows);
+  const values = wholeValues(accumulator, self.program);
+  if (values == 0) return 0;
+  const largest = sumIntegerLargest(accumulator.type, values, rows);
+  // Who looks at its lanes must see all that has come.
+  if (sums.held != 0 && sumIntegerIsTight(accumulator, largest, rows)) flush(self, sums);
+  return sumIntegerMakeRoom(accumulator, largest, rows) ? values : 0;
 }
 
 /** Adds `rows` rows, an even number and not 0; false where one did not fit (a float that is too large has counted as zero). */
-function addWhole(sums: PushSums, rows: u32): bool {
+function addWhole(sums: MixedSums, rows: u32): bool {
   switch ((sums.firstLane << 3) | (sums.secondLane << 1) | <u32>(sums.third != 0)) {
     case (Lane.ROWS << 3) | (Lane.NONE << 1):
       return addRows<u16, u8, u8>(sums, rows);
@@ -364,7 +411,7 @@ function addWhole(sums: PushSums, rows: u32): bool {
 // Type parameters stand for lanes: i32 and i64 for themselves, u16 for a count of rows, u32 for one in the second lane, u8 for
 // none.
 
-function addRows<A, B, C>(sums: PushSums, rows: u32): bool {
+function addRows<A, B, C>(sums: MixedSums, rows: u32): bool {
   const low = sums.lowLimb;
   const M0 = f64x2.splat(magic(low));
   const M1 = f64x2.splat(magic(low + 1));
@@ -434,7 +481,7 @@ function addRecord<C>(at: usize, limbs: v128, lanes: v128): void {
 }
 
 /** Adds a row `times` 1 or -1, just as `addRows` does. */
-function addOne(sums: PushSums, row: u32, times: i64): bool {
+function addOne(sums: MixedSums, row: u32, times: i64): bool {
   const number = load<u32>(sums.numbers + ((<usize>row) << 2));
   const at = sums.base + <usize>(number & sums.mask) * <usize>sums.stride;
   const m0 = magic(sums.lowLimb);
@@ -467,40 +514,38 @@ function addTo(at: usize, more: i64): void {
 }
 
 /** Adds the records to the accumulators; they are zero then. */
-export function pushSumsFlush(operator: usize): void {
+export function mixedSumsFlush(operator: usize): void {
   const self = aggregationOf(operator);
   if (ASC_FEATURE_SIMD) {
-    if (self.pushSums != 0 && pushSumsOf(self).rows != 0) flush(self, pushSumsOf(self));
+    if (self.mixedSums != 0 && mixedSumsOf(self).held != 0) flush(self, mixedSumsOf(self));
   }
 }
 
-function flush(self: Aggregation, sums: PushSums): void {
+function flush(self: Aggregation, sums: MixedSums): void {
   const groups = groupsOf(self);
   const gap = directGap(groups);
-  flushBetween(sums, 0, <u32>gap);
+  flushBetween(sums, 0, min(<u32>gap, sums.capacity));
   flushBetween(sums, <u32>(gap >> 32), min(directEnd(groups), sums.capacity));
   sumExactAdded(changetype<Accumulator>(sums.exact), sums.rows);
+  sums.held = 0;
   sums.rows = 0;
 }
 
-function flushBetween(sums: PushSums, from: u32, to: u32): void {
+function flushBetween(sums: MixedSums, from: u32, to: u32): void {
   const exact = changetype<Accumulator>(sums.exact);
+  // Vectors that went the usual way may have widened it.
+  const limbs = exact.values + ((<usize>(sums.lowLimb - exact.lowLimb)) << 3);
   const stride: usize = sums.stride;
   let record = sums.table + <usize>from * stride;
-  for (let group: usize = from; group < <usize>to; group++) {
-    const limbs = v128.load(record);
+  for (let group = from; group < to; group++) {
+    const second = load<i64>(record, LANES + 8);
+    const counted = rowsIn(sums, record);
     const lanes = v128.load(record, LANES);
-    let second = i64x2.extract_lane(lanes, 1);
-    let third: i64 = sums.thirdLane == <u32>Lane.ROWS ? load<i64>(record, THIRD) : 0;
-    if (v128.any_true(v128.or(limbs, lanes)) || third != 0) {
-      if (sums.thirdLane == <u32>Lane.ROWS_ABOVE) {
-        third = <i64>(<u64>(second + (<i64>1 << (COUNT_BIT - 1))) >> COUNT_BIT);
-        second -= third << COUNT_BIT;
-      }
-      addBoth(exact.values + (group << 4), limbs);
+    if (v128.any_true(v128.or(v128.load(record), lanes)) || counted != 0) {
+      addBoth(limbs + <usize>group * <usize>exact.stride, v128.load(record));
       flushLane(sums.first, group, i64x2.extract_lane(lanes, 0));
-      flushLane(sums.second, group, second);
-      flushLane(sums.third, group, third);
+      flushLane(sums.second, group, sums.thirdLane == <u32>Lane.ROWS_ABOVE ? second - (counted << COUNT_BIT) : second);
+      flushLane(sums.third, group, counted);
       memory.fill(record, 0, stride);
     }
     record += stride;
@@ -509,8 +554,34 @@ function flushBetween(sums: PushSums, from: u32, to: u32): void {
 
 // @ts-ignore: decorator
 @inline
-function flushLane(address: usize, group: usize, more: i64): void {
-  if (address == 0) return;
-  const accumulator = changetype<Accumulator>(address);
-  addTo(accumulator.values + group * <usize>accumulator.stride, more);
+function flushLane(address: usize, group: u32, more: i64): void {
+  if (address != 0) sumIntegerPlus(changetype<Accumulator>(address), group, more);
+}
+
+/** The third lane of a record, 0 where there is none. */
+// @ts-ignore: decorator
+@inline
+function rowsIn(sums: MixedSums, record: usize): i64 {
+  if (sums.thirdLane == <u32>Lane.ROWS) return load<i64>(record, THIRD);
+  if (sums.thirdLane != <u32>Lane.ROWS_ABOVE) return 0;
+  return <i64>(<u64>(load<i64>(record, LANES + 8) + (<i64>1 << (COUNT_BIT - 1))) >> COUNT_BIT);
+}
+
+/** Groups whose rows are in records, all of them: nobody else knows of such a group. */
+export function mixedSumsGroups(self: Aggregation): u64 {
+  let count: u64 = 0;
+  if (self.mixedSums == 0 || mixedSumsOf(self).held == 0) return 0;
+  const sums = mixedSumsOf(self);
+  const isCounted = self.rowsCounter != 0 && (self.rowsCounter == sums.first || self.rowsCounter == sums.second || self.rowsCounter == sums.third);
+  if (!isCounted) return 0;
+  const counts = changetype<Accumulator>(self.rowsCounter);
+  const at = self.rowsCounter == sums.first ? LANES : LANES + 8;
+  // A push that has found no memory for counts may have made records before.
+  for (let group: u32 = 0, end = min(sums.capacity, counts.capacity); group < end; group++) {
+    const known = load<i64>(counts.values + <usize>group * <usize>counts.stride);
+    const record = sums.table + <usize>group * <usize>sums.stride;
+    const more = self.rowsCounter == sums.third ? rowsIn(sums, record) : load<i64>(record + at);
+    count += <u64>(known == 0 && more != 0);
+  }
+  return count;
 }
