@@ -2,13 +2,13 @@
 
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { ProgramBuilder, type Register } from "../../bindings/ts/kernel/program.js";
-import { BUILDS } from "../../bindings/ts/kernel/testing.js";
+import { DISTINCT_BUILDS } from "../../bindings/ts/kernel/testing.js";
 import type { BatchData, ColumnData } from "../../bindings/ts/type/column.js";
 import type { DataType, Schema } from "../../bindings/ts/type/data-type.js";
 import { physicalType, valueType } from "../../bindings/ts/type/data-type.js";
 import { readColumn, type Value } from "../../twin/values.js";
 
-export { BUILDS };
+export { DISTINCT_BUILDS as BUILDS };
 
 /** Writes a program: gets the registers of the loaded columns, answers those of the outputs. */
 export type Write = (program: ProgramBuilder, ...columns: Register[]) => Register[];

@@ -109,7 +109,9 @@ describe.each(BUILDS)("one sum by one key, %s build", (build) => {
   });
 
   test.each(
-    SHAPES.flatMap((aggregates, at) => KEYS.slice(0, 5).map((keys) => [at, keys, aggregates] as const)),
+    SHAPES.flatMap((aggregates, at) =>
+      [0, 2].map((step) => [at, KEYS[(at + step) % 5]!, aggregates] as const),
+    ),
   )("shape %i by columns %j, of vectors of every kind", async (_, keys, aggregates) => {
     const kernel = await Kernel.open({ build });
     const query: Query = { types: TYPES, keys, aggregates };
@@ -280,12 +282,12 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
     const table = pairsOf([plain, plain, { ...plain, span: 90 }, plain, { ...plain, low: 200, span: 500 }]);
     const first = plain.rows * 2;
     const budget = kernel.budgetBytes;
-    for (const aggregates of SUMS) {
+    for (const aggregates of [SUMS[0]!, SUMS[4]!]) {
       const query: Query = { types: PAIR_TYPES, keys, aggregates };
       const twin = multiset(expected(query, table));
       const rest = batchOf(query.types, slice(table, first, table[0]!.length));
       let refused = 0;
-      for (let extra = 0; ; extra += 2 ** 16) {
+      for (let extra = 0; ; extra += 3 * 2 ** 15) {
         const operator = open(kernel, query);
         pushAll(operator, query, slice(table, 0, first), [plain.rows]);
         kernel.setBudget(kernel.usedBytes + extra);

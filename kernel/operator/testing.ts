@@ -6,7 +6,7 @@ import type { ProgramAggregateSpec } from "../../bindings/ts/kernel/hash-aggrega
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import type { Operator, OperatorSpec } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
-import { BUILDS } from "../../bindings/ts/kernel/testing.js";
+import { DISTINCT_BUILDS } from "../../bindings/ts/kernel/testing.js";
 import {
   type AggregateName,
   aggregateFunction,
@@ -48,7 +48,7 @@ import { readColumn, type Value, writeColumn } from "../../twin/values.js";
 import { Type } from "../abi/layout.js";
 import { OperatorKind } from "../abi/operator.js";
 
-export { BUILDS };
+export { DISTINCT_BUILDS as BUILDS };
 
 export interface Aggregate {
   readonly name: AggregateName;
