@@ -225,7 +225,7 @@ export function accumulatorUpdate(
     return !self.follows || updatePair(self, context, program, numbers, rows, one);
   if (ASC_FEATURE_SIMD) {
     if (self.pair != 0 && !one && only == 0 && extremePairTakes(self, program)) {
-      if (self.follows) extremePairUpdate(self, program, numbers, rows);
+      if (self.follows) extremePairUpdate(self, program, numbers, 0, rows);
       return true;
     }
   }

@@ -26,6 +26,7 @@ import {
   open,
   pulled,
   pushAll,
+  pushCut,
   type Query,
   rowsOf,
   slice,
@@ -137,6 +138,7 @@ const PAIR_TYPES: readonly DataType[] = [
   int8,
 ];
 const PAIRS: readonly (readonly number[])[] = [
+  [CODE],
   [INT, CODE],
   [CODE, INT],
   [CODE, TEXT],
@@ -154,6 +156,10 @@ const SUMS: readonly (readonly Aggregate[])[] = [
   [{ name: "count" }, { name: "sum", of: VALUE }],
   [{ name: "count" }, { name: "avg", of: LONG }],
   [{ name: "sum", of: LONG }, { name: "count" }],
+  [
+    { name: "max", of: VALUE },
+    { name: "min", of: VALUE },
+  ],
 ];
 
 /** A stretch of rows: how many, from where on keys lie, how many values each has, and what of it is null. */
@@ -253,6 +259,34 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
         const query: Query = { types: PAIR_TYPES, keys, aggregates };
         const sizes = [17_000, 20_000, 17_000, 17_000];
         expect(results(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
+      }
+    },
+  );
+
+  test.each([[CODE], [CODE, CODE], [INT, CODE]].map((keys) => [keys] as const))(
+    "by columns %j, whose texts are all known from the first rows on",
+    async (keys) => {
+      const kernel = await Kernel.open({ build });
+      const plain = { rows: 9000, low: 2, span: 40, nulls: "none" } as const;
+      const table = pairsOf([
+        plain,
+        plain,
+        { ...plain, nulls: "values" },
+        plain,
+        { ...plain, nulls: "keys" },
+        { ...plain, span: 43 },
+      ]);
+      const batch = batchOf(PAIR_TYPES, table);
+      for (const aggregates of SUMS) {
+        const query: Query = { types: PAIR_TYPES, keys, aggregates };
+        const twin = multiset(expected(query, table));
+        for (const sizes of [[3000], [9001, 18_000], [54_000]]) {
+          const operator = open(kernel, query);
+          pushCut(operator, batch, sizes);
+          operator.watermark(END_OF_INPUT);
+          expect(multiset(rowsOf(pulled(operator)))).toEqual(twin);
+          operator.destroy();
+        }
       }
     },
   );

@@ -4,7 +4,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { float64, int32 } from "../../bindings/ts/type/data-type.js";
+import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
+import { dictionary, float64, int32, utf8 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
 import {
   type Aggregate,
@@ -13,7 +14,9 @@ import {
   expected,
   multiset,
   open,
+  pulled,
   pushAll,
+  pushCut,
   type Query,
   rowsOf,
   slice,
@@ -166,9 +169,15 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
     },
   );
 
-  test.each<Kind>(["huge", "wide", "new"])("among rows that are added at once some are %s", async (kind) => {
+  test.each<[Kind, number]>([
+    ["huge", 8],
+    ["wide", 8],
+    ["new", 8],
+    ["huge", 6],
+    ["tiny", 6],
+  ])("among rows that are added at once some are %s, shape %i", async (kind, at) => {
     const kernel = await Kernel.open({ build });
-    const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[8]! };
+    const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[at]! };
     const table = tableOf(["plain", "plain", kind, "plain", "plain", "plain"], 6000);
     const sizes = [6000, 30_000];
     const long = outcome(kernel, query, table, sizes);
@@ -226,9 +235,9 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
     },
   );
 
-  // Two limbs hold what is below 128: half of these rows make the upper one as large as it may be, of one sign or both.
+  // Two limbs hold what is below 128, and 2^22 such rows make the upper one wrap.
   test.runIf(hasTables).each([127.5, -127.5, 0])(
-    "more rows than a large table's limbs may hold, half of them of one group, of %d",
+    "more rows than a large table's limbs may hold, most of them of one group, of %d",
     async (value) => {
       const kernel = await Kernel.open({ build });
       const query: Query = {
@@ -242,14 +251,14 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
       const length = 40_000;
       const column = (of: (row: number) => Value): Value[] => Array.from({ length }, (_, row) => of(row));
       const table: Table = [
-        column((row) => (row % 2 === 0 ? 5n : BigInt((row * 7919) % MANY))),
-        column((row) => (row % 2 === 0 && row > 0 ? value : 2 ** -40)),
+        column((row) => (row % 32 !== 0 ? 5n : BigInt((row * 7919) % MANY))),
+        column((row) => (row % 32 !== 0 ? value : 2 ** -40)),
         column((row) => BigInt(row % 3)),
       ];
       const batch = batchOf(query.types, table);
       const stateOf = (of: Query) => {
         const operator = open(kernel, of);
-        for (let push = 0; push < 40; push++) operator.push(batch);
+        for (let push = 0; push < 140; push++) operator.push(batch);
         const state = multiset(rowsOf(operator.snapshot()));
         operator.destroy();
         return state;
@@ -267,6 +276,32 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
         tellsGroups(kernel, { types: TYPES, keys, aggregates }, table, 600);
     },
   );
+
+  test.each([
+    ["few", 0],
+    ["few", 1],
+    ["few", 6],
+    ["few", 8],
+    ["many", 4],
+    ["many", 6],
+  ] as const)("by %s texts that are all known from the first rows on, shape %i", async (spread, at) => {
+    const kernel = await Kernel.open({ build });
+    const types = TYPES.map((type, column) => (column === TEXT_KEY ? dictionary(utf8) : type));
+    const query: Query = { types, keys: [TEXT_KEY], aggregates: SHAPES[at]! };
+    const kinds: Kind[] = ["plain", "plain", "plain", "huge", "plain", "nulls", "null keys", "new", "plain"];
+    const table = spread === "few" ? tableOf(kinds, 3000) : byMany(tableOf(kinds, 3000));
+    const batch = batchOf(types, table);
+    const results = [[10_000, 5000], [27_000]].map((sizes) => {
+      const operator = open(kernel, query);
+      pushCut(operator, batch, sizes);
+      operator.watermark(END_OF_INPUT);
+      const rows = multiset(rowsOf(pulled(operator)));
+      operator.destroy();
+      return rows;
+    });
+    const twin = multiset(expected(query, table));
+    expect(results).toEqual([twin, twin]);
+  });
 
   test.runIf(hasTables)("how many groups there are between pushes, where they are many", async () => {
     const kernel = await Kernel.open({ build });

@@ -18,8 +18,9 @@
 // Whether floats lose bits below the limbs is seen by the least of them: one that is large enough has none there. Only where
 // a vector has smaller ones is each of its floats looked at.
 //
-// Where nothing else is to be added, and one small integer is the key, rows go from the key to the record in that loop, too:
-// a record is within the table whatever the key, and the range is looked at on the way (as in keyed-sums.ts).
+// Where nothing else is to be added, and one small integer or text is the key, rows go from the key to the record in that loop,
+// too: a record is within the table whatever the key, and the range is looked at on the way; codes of texts that are all known
+// need no look (as in keyed-sums.ts).
 //
 // A vector that has nulls, whose floats do not fit the two limbs, whose integers might make a sum wrap, or whose keys have not
 // been there before goes the usual way. What such a vector had added to records is taken back: floats that are out of reach had
@@ -50,7 +51,7 @@ import { Groups, Tier, groupsKey } from "../group/state";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { isRetracting } from "./aggregate-retract";
-import { countsByKey, isUntracked } from "./keyed-sums";
+import { countsByKey, isUntracked, readyCodes } from "./keyed-sums";
 import { Operator } from "./operator";
 
 /** Group numbers of a small table, and rows of the push that makes one for each that can have some. */
@@ -251,12 +252,12 @@ export function mixedSumsYield(operator: usize): bool {
   return true;
 }
 
-/** Whether all that a push adds goes into the table, by one small integer: then its keys need not be looked at before. */
+/** Whether all that a push adds goes into the table, by one small integer or text: then its rows need no group numbers. */
 export function mixedSumsByKey(self: Aggregation): bool {
   if (!ASC_FEATURE_SIMD || self.mixedSums == 0 || self.changelog != 0) return false;
   const sums = mixedSumsOf(self);
   const groups = groupsOf(self);
-  if (sums.capacity == 0 || !countsByKey(groups) || groupsKey(groups, 0).interner != 0) return false;
+  if (sums.capacity == 0 || !countsByKey(groups)) return false;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
     const isTold = isUntracked(accumulator) && isArgument(sums, accumulator.argument);
@@ -273,19 +274,21 @@ function argumentOf(accumulator: usize): i32 {
   return accumulator == 0 ? -1 : changetype<Accumulator>(accumulator).argument;
 }
 
-/** Adds a vector of `rows` rows by keys that nobody has looked at yet; false where it has to go the usual way. */
+/** Adds a vector of `rows` rows by integers that nobody has looked at yet, or codes; false where it has to go the usual way. */
 export function mixedSumsAddNew(operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
   const sums = mixedSumsOf(self);
   const key = groupsKey(groupsOf(self), 0);
   const keys = changetype<Vector>(programOutput(self.program, key.output));
-  if (sums.pause != 0 || keys.validity != 0 || key.low > key.high || !takesVector(self, sums, rows)) return false;
+  const isText = key.interner != 0;
+  if (sums.pause != 0 || keys.validity != 0 || key.low > key.high || (isText && !readyCodes(self))) return false;
+  if (!takesVector(self, sums, rows)) return false;
   sums.numbers = keys.values;
   sums.mask = key.mask;
   // Number 0 is null's.
   sums.base = sums.table + <usize>sums.stride;
-  sums.low = <u32>key.low;
-  sums.span = <u32>(key.high - key.low);
+  sums.low = isText ? 0 : <u32>key.low;
+  sums.span = isText ? -1 : <u32>(key.high - key.low);
   return addVector(operator, sums, rows);
 }
 

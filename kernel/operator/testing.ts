@@ -191,6 +191,17 @@ export function named(names: readonly string[], batch: BatchData): BatchData {
   return { ...batch, schema: { fields } };
 }
 
+/** Pushes one batch in parts of these sizes, in turn, whose texts' codes are of the same dictionaries. */
+export function pushCut(operator: Operator, batch: BatchData, sizes: readonly number[]): void {
+  for (let start = 0, turn = 0; start < batch.length; turn++) {
+    const length = Math.min(sizes[turn % sizes.length]!, batch.length - start);
+    const from = start;
+    const columns = batch.columns.map((column) => ({ ...column, offset: column.offset + from, length }));
+    operator.push({ ...batch, columns, length });
+    start += length;
+  }
+}
+
 export function slice(table: Table, start: number, end: number): Table {
   return table.map((column) => column.slice(start, end));
 }
