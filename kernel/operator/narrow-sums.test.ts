@@ -154,6 +154,23 @@ describe.each(BUILDS)("sums of small integers, %s build", (build) => {
     },
   );
 
+  test("correlations, and what else needs six sums, by pushes of any number of rows", async () => {
+    const kernel = await Kernel.open({ build });
+    const table = tableOf(["small", "small", "nulls", "small"], 2503);
+    for (const aggregates of [
+      SHAPES[0]!,
+      [{ name: "corr", of: B, second: A }, { name: "count" }],
+      [{ name: "corr", of: A, second: A }],
+      [{ name: "covar", of: A, second: B }, { name: "variance", of: C }, { name: "count" }],
+    ] satisfies (readonly Aggregate[])[]) {
+      const query: Query = { types: TYPES, keys: [KEY], aggregates };
+      const sizes = [2101, 1003, 77, 2050, 999, 3];
+      const beside = outcome(kernel, query, table, sizes);
+      expect(beside.rows).toEqual(multiset(expected(query, table)));
+      expect(beside.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+    }
+  });
+
   // Squares come to 2^31 after 2,100,000, 210,000, 2100 and 200 rows, and to more than that with one.
   test.each([32, 100, 1000, 3200, 50_000, 2 ** 31])(
     "all rows of a group at -%i, whose sums pass what 32 bits hold",
