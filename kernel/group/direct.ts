@@ -194,6 +194,12 @@ export function directReach(groups: Groups): u32 {
   return <u32>gap + (max(<u32>(gap >> 32), directEnd(groups)) - <u32>(gap >> 32));
 }
 
+/** How many groups to make room for beside accumulators: one key's texts become more push by push. */
+export function directRoom(groups: Groups): u32 {
+  const isText = groups.keyCount == 1 && groupsKey(groups, 0).interner != 0;
+  return isText ? groups.count + (groups.count >> 1) : groups.count;
+}
+
 /** Where part `part` of `parts` begins among the group numbers from `from` on: those that cannot have rows are not counted. */
 export function directBoundary(groups: Groups, from: u32, part: u32, parts: u32): u32 {
   const gap = directGap(groups);

@@ -368,6 +368,18 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
     const other: Query = { ...query, aggregates: SHAPES[8]!.slice(0, 2) };
     expect(tableBytes(other, few, [3000, 3000])).toEqual([0, 0, 0]);
 
+    // A push that brings some texts more finds room for them.
+    const texts: Query = { types: TYPES, keys: [TEXT_KEY], aggregates: SHAPES[6]! };
+    const more = byMany(tableOf(["plain"], 9000));
+    const growing = more.map((column) => [
+      ...column.slice(0, 8300),
+      ...column.slice(0, 2200),
+      ...column.slice(8300),
+    ]);
+    const grown = tableBytes(texts, growing, [8300, 2200, 700]);
+    expect(grown[1]).toBeGreaterThan(8300 * 32 * 1.4);
+    expect(grown[2]).toBe(grown[1]);
+
     const many = byMany(tableOf(["plain"], 24_000));
     const sums: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[6]! };
     const large = tableBytes(sums, many, [9500, 4000, 4200, 100]);

@@ -46,7 +46,7 @@ import { sumIntegerIsTight, sumIntegerLargest, sumIntegerMakeRoom, sumIntegerPlu
 import { isWhole, isWholeIntegerSum, wholeValues } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
-import { directEnd, directGap, directReach } from "../group/direct";
+import { directEnd, directGap, directReach, directRoom } from "../group/direct";
 import { Groups, Tier, groupsKey } from "../group/state";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
@@ -227,10 +227,11 @@ export function mixedSumsBegin(operator: usize, rows: u32): void {
   mixedSumsYield(operator);
   if (!takes || !pays(sums, groups, rows)) return;
   sums.isSmall = groups.count <= SMALL_MOST ? 1 : 0;
-  const bytes = <usize>groups.count * <usize>sums.stride;
+  const records = directRoom(groups);
+  const bytes = <usize>records * <usize>sums.stride;
   sums.table = regionBlock(operator, bytes);
   if (sums.table == 0) return;
-  sums.capacity = groups.count;
+  sums.capacity = records;
   memory.fill(sums.table, 0, bytes);
 }
 

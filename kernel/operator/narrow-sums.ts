@@ -28,7 +28,7 @@ import { Power } from "../aggregate/power";
 import { sumIntegerMakeRoom, sumIntegerPlus } from "../aggregate/sum-integer";
 import { Vector } from "../column/vector";
 import { programOutput } from "../expression/program";
-import { directEnd, directGap, directReach } from "../group/direct";
+import { directEnd, directGap, directReach, directRoom } from "../group/direct";
 import { Tier } from "../group/state";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
@@ -208,10 +208,11 @@ export function narrowSumsBegin(operator: usize, rows: u32): void {
   if (pays && groups.count <= sums.capacity) return;
   narrowSumsYield(operator);
   if (!pays) return;
-  const bytes = (<usize>groups.count) << RECORD_SHIFT;
+  const records = directRoom(groups);
+  const bytes = (<usize>records) << RECORD_SHIFT;
   sums.table = regionBlock(operator, bytes);
   if (sums.table == 0) return;
-  sums.capacity = groups.count;
+  sums.capacity = records;
   memory.fill(sums.table, 0, bytes);
 }
 
