@@ -976,7 +976,7 @@ function addStretches(context: usize, operator: usize, rows: u32, isOne: bool): 
   return start;
 }
 
-/** Adds rows whose keys nobody has looked at: to one sum, or else to sums side by side. False where they go the usual way. */
+/** Adds rows whose keys nobody has looked at: as keyed-sums.ts does, or to sums side by side. False where they go the usual way. */
 function addByKey(operator: usize, rows: u32, isOne: bool): bool {
   if (ASC_FEATURE_SIMD) return isOne ? keyedSumAddNew(aggregationOf(operator), rows) : mixedSumsAddNew(operator, rows);
   return false;
@@ -1103,7 +1103,7 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
 }
 
 /**
- * Applies rows whose keys are ready; `keyed` says that one sum may be added by its keys, `aside` that there is room
+ * Applies rows whose keys are ready; `keyed` says that they may go by these alone (keyed-sums.ts), `aside` that there is room
  * to set them aside by ranges of their groups, as long as these are computed.
  */
 function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = false, aside: bool = false): i32 {
@@ -1157,7 +1157,8 @@ export function aggregatePending(operator: usize): bool {
 export function aggregateGroups(operator: usize): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!isRetracting(self)) return groupsOccupied(groups) + mixedSumsGroups(self) + narrowSumsGroups(self) + aggregateDrained(operator);
+  const beside = mixedSumsGroups(self) + narrowSumsGroups(self);
+  if (!isRetracting(self)) return groupsOccupied(groups) + beside + aggregateDrained(operator);
   let count: u64 = 0;
   for (let group: u32 = 0; group < groups.count; group++)
     count += <u64>(groupsIsOccupied(groups, group) && groupIsThere(self, group));

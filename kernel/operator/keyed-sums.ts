@@ -1,6 +1,6 @@
 // One sum of integers by one small key or two, with the count of rows beside it or without, or two extremes side by side by
-// one key of texts: rows go from keys and values to what is kept in one loop (aggregate/lane-rows.ts, extreme-pair.ts), and group numbers
-// are not written down.
+// one key of texts: rows go from keys and values to what is kept in one loop (aggregate/lane-rows.ts, extreme-pair.ts), and
+// group numbers are not written down.
 //
 // The usual way is a pass that looks at the range of the keys, one that computes numbers, and one that adds. For so
 // little work the passes' own loads and stores are half of it, and each waits for its column's memory by itself.

@@ -27,9 +27,9 @@
 // counted as zeros there.
 //
 // Measured: means of two integers and a float by 100 keys take 0.76 of the time over 10 million rows, 0.87 over one million,
-// which are in a cache; by the key itself 0.8 more; the count in another's lane and the look at the least float 0.83 more. A sum
-// and a mean by 100,000 texts 0.87 to 0.91 on an Intel Xeon, two sums of integers and one of floats by as many integers 0.9 to
-// 0.95; the loop alone 0.7 to 0.8, as in C. (Accumulators of more than some megabytes have their rows set aside: aggregate-ranges.ts.)
+// which are in a cache; by the key itself 0.8 more; the count in another's lane and the look at the least float 0.83 more. By
+// 100,000 texts a sum and a mean take 0.87 to 0.91 on an Intel Xeon, by as many integers two sums of integers and one of floats
+// 0.9 to 0.95; the loop alone 0.7 to 0.8, as in C. (Many more groups have their rows set aside: aggregate-ranges.ts.)
 // Tried and lost: one loop over the lanes where accumulators have them (a tenth less); both integers and the count packed into
 // 16 bytes (no faster); four rows a turn (no faster: it waits for memory), with places computed as one vector (1.1 in the
 // cache); lines of the columns' next pages read ahead, columns by 100,000 groups not brought into the cache before (1.05), or
@@ -60,7 +60,7 @@ const SMALL_ROWS_EACH: u32 = 32;
 /** The same of a large one; groups that can have some for each of those rows. */
 const LARGE_MOST: u32 = 1 << 19;
 const LARGE_EACH: u32 = 4;
-/** Rows that a small table may hold: their limbs come to less than 2^58, 32-bit integers to less than 2^47, and they fit 16 bits. */
+/** Rows that a small one may hold: they fit 16 bits, limbs come to less than 2^58, integers of 32 bits to less than 2^47. */
 const SMALL_ROWS: u32 = 65535;
 /** ... a large one, by what its limbs come to: less than 2^61; and before integers of 32 bits might come to 2^61. */
 const LARGE_ROWS: u32 = 1 << 20;
@@ -152,8 +152,8 @@ export function mixedSumsCreate(operator: usize): bool {
     const address = changetype<usize>(accumulator);
     if (exact == 0 && isFloatSum(accumulator)) exact = address;
     if (first != 0 || !isWholeIntegerSum(accumulator)) continue;
-    if (accumulator.pair != 0 && !isWholeIntegerSum(changetype<Accumulator>(accumulator.pair)) && accumulator.pair != self.rowsCounter)
-      continue;
+    const isLone = accumulator.pair == 0 || accumulator.pair == self.rowsCounter;
+    if (!isLone && !isWholeIntegerSum(changetype<Accumulator>(accumulator.pair))) continue;
     first = address;
     second = accumulator.pair;
   }
@@ -576,9 +576,9 @@ export function mixedSumsGroups(self: Aggregation): u64 {
   let count: u64 = 0;
   if (self.mixedSums == 0 || mixedSumsOf(self).held == 0) return 0;
   const sums = mixedSumsOf(self);
-  const isCounted = self.rowsCounter != 0 && (self.rowsCounter == sums.first || self.rowsCounter == sums.second || self.rowsCounter == sums.third);
-  if (!isCounted) return 0;
+  if (self.rowsCounter == 0) return 0;
   const counts = changetype<Accumulator>(self.rowsCounter);
+  if (counts.beside == 0) return 0;
   const at = self.rowsCounter == sums.first ? LANES : LANES + 8;
   // A push that has found no memory for counts may have made records before.
   for (let group: u32 = 0, end = min(sums.capacity, counts.capacity); group < end; group++) {
