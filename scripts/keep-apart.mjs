@@ -6,15 +6,23 @@
 import binaryen from "assemblyscript/binaryen";
 
 export const SELDOM = [
+  "kernel/aggregate/sum-integer/sumIntegerIsTight",
+  "kernel/aggregate/whole-integers/wholeValues",
   "kernel/expression/machine/badClear",
   "kernel/expression/machine/validityOf",
   "kernel/expression/machine/validityOfBoth",
+  "kernel/group/direct/directEnd",
+  "kernel/group/direct/directGap",
+  "kernel/group/direct/directReach",
   "kernel/memory/context/fail",
   "kernel/memory/context/failMemory",
   "kernel/memory/context/scratchTake",
   "kernel/memory/region/regionBlock",
   "kernel/memory/region/regionCut",
   "kernel/memory/region/regionFree",
+  "kernel/operator/mixed-sums/mixedSumsFlush",
+  "kernel/operator/narrow-sums/narrowSumsFlush",
+  "kernel/operator/narrow-sums/sumOf",
 ];
 
 export function afterCompile(module) {
