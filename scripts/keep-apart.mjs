@@ -6,8 +6,6 @@
 import binaryen from "assemblyscript/binaryen";
 
 export const SELDOM = [
-  "kernel/aggregate/sum-integer/sumIntegerIsTight",
-  "kernel/aggregate/whole-integers/wholeValues",
   "kernel/expression/machine/badClear",
   "kernel/expression/machine/validityOf",
   "kernel/expression/machine/validityOfBoth",
@@ -22,12 +20,20 @@ export const SELDOM = [
   "kernel/memory/region/regionFree",
   "kernel/operator/mixed-sums/mixedSumsFlush",
   "kernel/operator/narrow-sums/narrowSumsFlush",
+];
+
+/** Those that builds with SIMD have, and no others. */
+export const SELDOM_SIMD = [
+  "kernel/aggregate/sum-integer/sumIntegerIsTight",
+  "kernel/aggregate/whole-integers/wholeValues",
   "kernel/operator/narrow-sums/sumOf",
 ];
 
 export function afterCompile(module) {
-  for (const name of SELDOM) {
-    if (module.getFunction(name) === 0) throw new Error(`the kernel has no function ${name}`);
+  const isThere = (name) => module.getFunction(name) !== 0;
+  const names = SELDOM_SIMD.some(isThere) ? [...SELDOM, ...SELDOM_SIMD] : SELDOM;
+  for (const name of names) {
+    if (!isThere(name)) throw new Error(`the kernel has no function ${name}`);
     binaryen.setPassArgument("no-inline", name);
     module.runPasses(["no-inline"]);
   }
