@@ -4,7 +4,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT } from "../../bindings/ts/kernel/operator.js";
 import { dictionary, float64, int32, utf8 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
 import {
@@ -14,16 +13,16 @@ import {
   expected,
   multiset,
   open,
-  pulled,
   pushAll,
-  pushCut,
   type Query,
+  resultsOfCut,
   rowsOf,
   slice,
   type Table,
 } from "./testing.js";
 import {
   apart,
+  holdsApart,
   holdsWhereMemoryFails,
   interrupted,
   interruptedPushes,
@@ -146,9 +145,7 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
         ({ keys, aggregates, where }, kinds, stretch, sizes) => {
           const query: Query = { types: TYPES, keys, aggregates, where };
           const table = tableOf(kinds, stretch);
-          const long = outcome(kernel, query, table, sizes);
-          expect(long.rows).toEqual(multiset(expected(query, table)));
-          expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+          holdsApart(kernel, query, table, sizes);
           expect(kernel.usedBytes).toBe(before);
         },
       ),
@@ -162,10 +159,7 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
       const kernel = await Kernel.open({ build });
       const query: Query = { types: TYPES, keys: [INT_KEY], aggregates };
       const table = tableOf(["plain", "plain", ...KINDS.flatMap((kind): Kind[] => ["plain", kind])], 2100);
-      const sizes = [2100, 9001, 14_000];
-      const long = outcome(kernel, query, table, sizes);
-      expect(long.rows).toEqual(multiset(expected(query, table)));
-      expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+      holdsApart(kernel, query, table, [2100, 9001, 14_000]);
     },
   );
 
@@ -179,10 +173,7 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
     const kernel = await Kernel.open({ build });
     const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[at]! };
     const table = tableOf(["plain", "plain", kind, "plain", "plain", "plain"], 6000);
-    const sizes = [6000, 30_000];
-    const long = outcome(kernel, query, table, sizes);
-    expect(long.rows).toEqual(multiset(expected(query, table)));
-    expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+    holdsApart(kernel, query, table, [6000, 30_000]);
   });
 
   test("are the twin's, whatever comes between pushes", async () => {
@@ -228,10 +219,7 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
       const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: SHAPES[at]! };
       const kinds: Kind[] = ["plain", "plain", "plain", "plain", "plain", ...KINDS];
       const table = byMany(tableOf([...kinds, "plain", "plain"], 2100));
-      const sizes = [10_500, 9001, 14_000];
-      const long = outcome(kernel, query, table, sizes);
-      expect(long.rows).toEqual(multiset(expected(query, table)));
-      expect(long.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+      holdsApart(kernel, query, table, [10_500, 9001, 14_000]);
     },
   );
 
@@ -291,14 +279,7 @@ describe.each(BUILDS)("sums side by side, %s build", (build) => {
     const kinds: Kind[] = ["plain", "plain", "plain", "huge", "plain", "nulls", "null keys", "new", "plain"];
     const table = spread === "few" ? tableOf(kinds, 3000) : byMany(tableOf(kinds, 3000));
     const batch = batchOf(types, table);
-    const results = [[10_000, 5000], [27_000]].map((sizes) => {
-      const operator = open(kernel, query);
-      pushCut(operator, batch, sizes);
-      operator.watermark(END_OF_INPUT);
-      const rows = multiset(rowsOf(pulled(operator)));
-      operator.destroy();
-      return rows;
-    });
+    const results = [[10_000, 5000], [27_000]].map((sizes) => resultsOfCut(kernel, query, batch, sizes));
     const twin = multiset(expected(query, table));
     expect(results).toEqual([twin, twin]);
   });

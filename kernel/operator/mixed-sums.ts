@@ -134,16 +134,23 @@ function mixedSumsOf(self: Aggregation): MixedSums {
   return changetype<MixedSums>(self.mixedSums);
 }
 
-/** Finds the sums that may lie side by side; false when out of memory. There need not be any. */
-export function mixedSumsCreate(operator: usize): bool {
+/** Whether an aggregation is one whose sums may be beside its accumulators between pushes. */
+export function mayLieBeside(operator: usize): bool {
   const self = aggregationOf(operator);
-  const isPlain =
+  return (
+    ASC_FEATURE_SIMD &&
     changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
     self.like == 0 &&
     !isRetracting(self) &&
     (self.flags & <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL)) == 0 &&
-    (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0;
-  if (!ASC_FEATURE_SIMD || !isPlain) return true;
+    (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0
+  );
+}
+
+/** Finds the sums that may lie side by side; false when out of memory. There need not be any. */
+export function mixedSumsCreate(operator: usize): bool {
+  const self = aggregationOf(operator);
+  if (!ASC_FEATURE_SIMD || !mayLieBeside(operator)) return true;
   let exact: usize = 0;
   let first: usize = 0;
   let second: usize = 0;

@@ -21,7 +21,6 @@
 // a loop for each number of lanes (0.99, for twice the code), products made for 512 rows at a time, in the first-level cache
 // (1.0), columns not brought into the cache before (1.0 to 1.2). Not the place of sum-pair.ts: that takes 64-bit integers, nulls and groups of any number and kind.
 
-import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { Power } from "../aggregate/power";
@@ -33,9 +32,7 @@ import { Tier } from "../group/state";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
-import { isRetracting } from "./aggregate-retract";
-import { Operator } from "./operator";
-import { mixedSumsFlush, mixedSumsYield } from "./mixed-sums";
+import { mayLieBeside, mixedSumsFlush, mixedSumsYield } from "./mixed-sums";
 
 /** Fewest and most sums of a record. */
 const LANES_LEAST: u32 = 3;
@@ -55,7 +52,7 @@ class NarrowLane {
   accumulator: usize;
   /** No sum's magnitude is above. */
   bound: u64;
-  /** A vector's largest magnitude, and where the values of its rows lie (i32 each). */
+  /** The largest magnitude of what a vector adds, and where its argument's values lie (i32 each). */
   largest: u64;
   values: usize;
 }
@@ -98,14 +95,7 @@ function laneAt(self: NarrowSums, index: u32): NarrowLane {
 /** Finds the sums that may lie side by side; false when out of memory. There need not be any. */
 export function narrowSumsCreate(operator: usize): bool {
   const self = aggregationOf(operator);
-  const isPlain =
-    changetype<Operator>(operator).kind == <u32>OperatorKind.HASH_AGGREGATE &&
-    self.like == 0 &&
-    self.mixedSums == 0 &&
-    !isRetracting(self) &&
-    (self.flags & <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL)) == 0 &&
-    (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0;
-  if (!ASC_FEATURE_SIMD || !isPlain) return true;
+  if (!ASC_FEATURE_SIMD || self.mixedSums != 0 || !mayLieBeside(operator)) return true;
   let count: u32 = 0;
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     const accumulator = accumulatorAt(self, index);
@@ -237,7 +227,7 @@ export function narrowSumsAdd(context: usize, operator: usize, rows: u32): bool 
   const sums = narrowOf(self);
   if (sums.capacity == 0) return false;
   const mark = scratchMark(context);
-  const added = takesVector(context, operator, rows);
+  const added = takesVector(operator, rows);
   if (added) {
     addVector(context, self, rows);
     sums.rows += rows;
@@ -254,13 +244,31 @@ function addVector(context: usize, self: Aggregation, rows: u32): void {
   }
   const columns = scratchTake(context, (<usize>LANES_MOST) << 2);
   // Lanes that are no sum's add up what nobody reads.
-  for (let index: u32 = 0; index < LANES_MOST; index++)
-    store<u32>(columns + ((<usize>index) << 2), <u32>laneAt(sums, index < sums.lanes ? index : 0).values);
+  for (let index: u32 = 0; index < LANES_MOST; index++) {
+    const column = index < sums.lanes ? columnOf(context, self, laneAt(sums, index), rows) : <usize>load<u32>(columns);
+    store<u32>(columns + ((<usize>index) << 2), <u32>column);
+  }
   addRows(sums.table, self.numbers, columns, rows, sums.lanes > LANES_MOST - 2);
 }
 
-/** Whether the records take a vector: what each lane adds is ready then, and accounted for. */
-function takesVector(context: usize, operator: usize, rows: u32): bool {
+/** Where what a lane adds for each row lies: in scratch where it is not its argument. */
+function columnOf(context: usize, self: Aggregation, lane: NarrowLane, rows: u32): usize {
+  const accumulator = changetype<Accumulator>(lane.accumulator);
+  const isCount = accumulator.family == <u32>Family.COUNT;
+  if (!isCount && accumulator.power == <u32>Power.PLAIN) return lane.values;
+  const column = scratchTake(context, (<usize>rows + 3) << 2);
+  if (isCount) {
+    for (let at: usize = 0; at < (<usize>rows) << 2; at += 16) v128.store(column + at, i32x4.splat(1));
+    return column;
+  }
+  const isProduct = accumulator.power == <u32>Power.PRODUCT;
+  const other = isProduct ? changetype<Vector>(programOutput(self.program, <u32>accumulator.second)).values : lane.values;
+  multiply(lane.values, other, rows, column);
+  return column;
+}
+
+/** Whether the records take a vector: what each lane adds is accounted for then. */
+function takesVector(operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
   const sums = narrowOf(self);
   const groups = groupsOf(self);
@@ -269,7 +277,7 @@ function takesVector(context: usize, operator: usize, rows: u32): bool {
   for (let index: u32 = 0; index < sums.lanes; index++) {
     const lane = laneAt(sums, index);
     if (changetype<Accumulator>(lane.accumulator).wide != 0) return over(operator);
-    if (!readyLane(context, self, sums, index, rows)) return false;
+    if (!measureLane(self, sums, index, rows)) return false;
     // A magnitude that is below lets its product with the rows of a vector not wrap either.
     if (lane.largest >= BOUND_MAX || lane.largest * <u64>rows >= BOUND_MAX) return over(operator);
     most = max(most, lane.bound + lane.largest * <u64>rows);
@@ -292,14 +300,12 @@ function over(operator: usize): bool {
   return false;
 }
 
-function readyLane(context: usize, self: Aggregation, sums: NarrowSums, index: u32, rows: u32): bool {
+/** Finds a lane's argument and largest magnitude; false where one is null, or the sum might have to become wide. */
+function measureLane(self: Aggregation, sums: NarrowSums, index: u32, rows: u32): bool {
   const lane = laneAt(sums, index);
   const accumulator = changetype<Accumulator>(lane.accumulator);
   if (accumulator.family == <u32>Family.COUNT) {
     lane.largest = 1;
-    if (sums.isMoments) return true;
-    lane.values = scratchTake(context, (<usize>rows + 3) << 2);
-    for (let at: usize = 0; at < (<usize>rows) << 2; at += 16) v128.store(lane.values + at, i32x4.splat(1));
     return true;
   }
   const vector = changetype<Vector>(programOutput(self.program, <u32>accumulator.argument));
@@ -313,10 +319,6 @@ function readyLane(context: usize, self: Aggregation, sums: NarrowSums, index: u
     const other = accumulator.power == <u32>Power.PRODUCT ? second : vector;
     lane.largest *= other.values == vector.values ? largest : largestOf(sums, index, other.values, rows);
     if (lane.largest >= BOUND_MAX) return true;
-    if (sums.isMoments == 0) {
-      lane.values = scratchTake(context, (<usize>rows + 3) << 2);
-      multiply(vector.values, other.values, rows, lane.values);
-    }
   }
   return sumIntegerMakeRoom(accumulator, lane.largest, rows);
 }

@@ -37,6 +37,13 @@ export function outcome(kernel: Kernel, query: Query, table: Table, sizes: reado
   }
 }
 
+/** Holds a table's results against the twin's, and the state before them against that of sums apart. */
+export function holdsApart(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]): void {
+  const beside = outcome(kernel, query, table, sizes);
+  expect(beside.rows).toEqual(multiset(expected(query, table)));
+  expect(beside.state).toEqual(outcome(kernel, apart(query), table, sizes).state);
+}
+
 export interface InterruptedPush {
   readonly rows: number;
   readonly next: keyof typeof BETWEEN;

@@ -4,9 +4,10 @@ import fc from "fast-check";
 import { type AggregateConfigSpec, encodeAggregateConfig } from "../../bindings/ts/kernel/config.js";
 import type { ProgramAggregateSpec } from "../../bindings/ts/kernel/hash-aggregate.js";
 import type { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import type { Operator, OperatorSpec } from "../../bindings/ts/kernel/operator.js";
+import { END_OF_INPUT, type Operator, type OperatorSpec } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
 import { DISTINCT_BUILDS } from "../../bindings/ts/kernel/testing.js";
+import { sliceRows } from "../../bindings/ts/scheduler/rows.js";
 import {
   type AggregateName,
   aggregateFunction,
@@ -191,15 +192,23 @@ export function named(names: readonly string[], batch: BatchData): BatchData {
   return { ...batch, schema: { fields } };
 }
 
-/** Pushes one batch in parts of these sizes, in turn, whose texts' codes are of the same dictionaries. */
-export function pushCut(operator: Operator, batch: BatchData, sizes: readonly number[]): void {
+/** The results of one batch that is pushed in parts of these sizes, in turn, whose texts' codes are of the same dictionaries. */
+export function resultsOfCut(
+  kernel: Kernel,
+  query: Query,
+  batch: BatchData,
+  sizes: readonly number[],
+): string[] {
+  const operator = open(kernel, query);
   for (let start = 0, turn = 0; start < batch.length; turn++) {
-    const length = Math.min(sizes[turn % sizes.length]!, batch.length - start);
-    const from = start;
-    const columns = batch.columns.map((column) => ({ ...column, offset: column.offset + from, length }));
-    operator.push({ ...batch, columns, length });
-    start += length;
+    const end = Math.min(start + sizes[turn % sizes.length]!, batch.length);
+    operator.push(sliceRows(batch, start, end));
+    start = end;
   }
+  operator.watermark(END_OF_INPUT);
+  const results = multiset(rowsOf(pulled(operator)));
+  operator.destroy();
+  return results;
 }
 
 export function slice(table: Table, start: number, end: number): Table {

@@ -7,27 +7,15 @@ import { batchOf, named } from "../../../kernel/operator/testing.js";
 import { fingerprint, resultRows } from "../../../test/testing-result.js";
 import type { Value } from "../../../twin/values.js";
 import { Engine, from, type Plan } from "../index.js";
-import type { BatchData, ColumnData } from "../type/column.js";
+import type { BatchData } from "../type/column.js";
 import { dictionary, int16, int32, int64, utf8 } from "../type/data-type.js";
+import { sliceRows } from "./rows.js";
 
 const engine = await Engine.open({ build: "simd" });
 afterAll(() => engine.close());
 
 const TEXTS = ["", "a", "b", "ab", "é", "\u{1f600}", "a text that is longer than sixteen bytes", "A"];
 const OTHERS = Array.from({ length: 40 }, (_, at) => `other ${at}`);
-
-/** Rows [start, end) of a batch: its buffers, and its dictionaries, stay. */
-function slice(batch: BatchData, start: number, end: number): BatchData {
-  const columns = batch.columns.map(
-    (column): ColumnData => ({
-      ...column,
-      offset: column.offset + start,
-      length: end - start,
-      nullCount: -1,
-    }),
-  );
-  return { ...batch, length: end - start, columns };
-}
 
 /** The same with the dictionary of column 0 as it was when it had `length` values. */
 function earlier(batch: BatchData, length: number): BatchData {
@@ -68,10 +56,10 @@ test("codes find what texts find", async () => {
       for (let at = 0; at < rows.length; at += size) {
         const end = Math.min(rows.length, at + size);
         if (batches === "own") l.push(named(["k", "v"], batchOf(types, columns(rows.slice(at, end)))));
-        else if (batches === "sliced") l.push(slice(whole, at, end));
+        else if (batches === "sliced") l.push(sliceRows(whole, at, end));
         else {
           const known = new Set(texts.slice(0, end).filter((text) => text !== null)).size;
-          l.push(earlier(slice(whole, at, end), known));
+          l.push(earlier(sliceRows(whole, at, end), known));
         }
       }
       const plain = [named(["k", "v"], batchOf([utf8, int64], columns(rows)))];
@@ -103,7 +91,7 @@ test("a dictionary that takes its time is no worse than none", async () => {
   );
   const l: BatchData[] = [];
   for (let at = 0; at < codes.length; at += 10) {
-    const part = slice(whole, 550 + at, 560 + at);
+    const part = sliceRows(whole, 550 + at, 560 + at);
     l.push(at < 2000 ? earlier(part, 500) : part);
   }
   const some = texts.filter((_, at) => at % 3 !== 0);

@@ -47,6 +47,7 @@ import { Kernel } from "../kernel/index.js";
 import { WorkerPool } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import { dictionary, float64, int16, int64, type Schema, utf8 } from "../type/data-type.js";
+import { sliceRows } from "./rows.js";
 
 const ROWS = 6000;
 const SCHEMA: Schema = {
@@ -546,12 +547,7 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
   const whole = writeBatch(fields, rows);
   const data = Array.from({ length: 12 }, (_, at): BatchData => {
     const length = LONG / 12;
-    const columns = whole.columns.map((column) => ({
-      ...column,
-      offset: column.offset + at * length,
-      length,
-    }));
-    return { schema: whole.schema, length, columns };
+    return sliceRows(whole, at * length, (at + 1) * length);
   });
   /** Each has its own. */
   const apart = Array.from({ length: 12 }, (_, at) =>
