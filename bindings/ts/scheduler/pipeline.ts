@@ -706,7 +706,7 @@ class AggregateStep extends OperatorStep implements Spillable {
   }
 
   get takesStrides(): boolean {
-    return this.#parallel === null && this.relief === null && !this.#changelog;
+    return this.relief === null && !this.#changelog && (this.#parallel === null || this.#inTurn);
   }
 
   /** Where other workers take morsels of it. */
@@ -738,7 +738,10 @@ class AggregateStep extends OperatorStep implements Spillable {
     if (this.#parallel !== null) {
       const { spread } = this.#parallel;
       const push = this.#inTurn ? this.#parallel : spread;
-      yield* atWork(push.push(input, start, rows, firstRow), this.operator.output);
+      for (let from = start; from < start + rows; from += MORSEL_ROWS) {
+        const some = Math.min(MORSEL_ROWS, start + rows - from);
+        yield* atWork(push.push(input, from, some, firstRow), this.operator.output);
+      }
       return;
     }
     if (!this.#changelog) {

@@ -2,7 +2,8 @@
 //
 // Between two turns a run looks at its signal, its share of the engine's time and its source. Where a morsel is done in some
 // 50 microseconds, as sums by a few integers are, that is a twentieth of the time. A turn is therefore as many morsels as take a
-// quarter of a millisecond, going by those before: less than a single morsel of most queries, so nobody waits for longer.
+// quarter of a millisecond, going by those before: less than a single morsel of most queries, so nobody waits for longer. Where
+// other workers share them, all of a turn are offered at once, which takes the calling thread less; it gives way while it waits.
 
 import { MORSEL_ROWS } from "./pipeline.js";
 
