@@ -2,28 +2,12 @@
 
 import { Type } from "../abi/layout";
 
+/** For each type, four bits from the low end on: 0 for no bytes, else 1 more than the binary logarithm of how many. */
+const WIDTHS: u64 = 0x5434321432100;
+
 /** Bytes of one value; 0 for BOOL and bytes. */
 export function typeWidth(type: u32): usize {
-  switch (type) {
-    case Type.I8:
-    case Type.U8:
-      return 1;
-    case Type.I16:
-    case Type.U16:
-      return 2;
-    case Type.I32:
-    case Type.U32:
-    case Type.F32:
-      return 4;
-    case Type.I64:
-    case Type.U64:
-    case Type.F64:
-      return 8;
-    case Type.I128:
-      return 16;
-    default:
-      return 0;
-  }
+  return (1 << (<usize>(WIDTHS >> (<u64>type << 2)) & 15)) >> 1;
 }
 
 export function typeIsKnown(type: u32): bool {
