@@ -304,6 +304,14 @@ export function topHeldIsValid(self: Accumulator, length: u32): bool {
 export function topCombine(self: Accumulator, group: u32, source: Accumulator, other: u32): void {
   const at = self.values + <usize>group * <usize>self.stride;
   const from = source.values + <usize>other * <usize>self.stride;
+  if (ASC_FEATURE_SIMD) {
+    if (self.limit == 2 && self.type != <u32>Type.I128) {
+      const two = v128.load(from);
+      putOfTwo(at, v128.shuffle<i64>(two, two, 0, 0));
+      putOfTwo(at, v128.shuffle<i64>(two, two, 1, 1));
+      return;
+    }
+  }
   // Keys that stand for none are less than any, or the same.
   for (let item: usize = 0; item < <usize>self.limit; item++) {
     if (self.type == <u32>Type.I128) {

@@ -39,8 +39,11 @@ export type ToWorker =
 
 /** What is done with each value that a job offers. */
 export type Task =
-  /** The address of a morsel: it is pushed, into an operator of its round where there are such (`PushRounds`), else 0. */
-  | { readonly kind: "push"; readonly rounds: number }
+  /**
+   * The address of a morsel: it is pushed, into an operator of its round where there are such (`PushRounds`), else 0. Where
+   * `settles`, who is there when no more come has what his aggregation keeps beside its sums added to these.
+   */
+  | { readonly kind: "push"; readonly rounds: number; readonly settles: boolean }
   /** The same, by the worker's projection into all aggregations of a list, one for each worker (kernel/operator/aggregate-together.ts). */
   | { readonly kind: "pushTogether"; readonly sets: readonly number[]; readonly count: number }
   /** The address of an order (u32 handle, batch, out, i32 status): the batch is pushed, and what comes of it pulled once. */
@@ -302,26 +305,37 @@ export function runWorker(port: WorkerPort): void {
       Atomics.store(words, mine + own.INSIDE, 0);
       Atomics.notify(words, mine + own.INSIDE);
     };
+    const tell = (trap: unknown) => {
+      trapped = true;
+      Atomics.store(words, job.TRAP, 1);
+      Atomics.store(words, job.STOP, 1);
+      port.post({ kind: "trap", message: String(trap) });
+    };
     Atomics.store(words, mine + own.INSIDE, 1);
     Atomics.store(words, mine + own.ASKED, 0);
+    // Whether who closes the job waits for this worker to leave: it was inside before.
+    let isAwaited = false;
     for (;;) {
       const signal = Atomics.load(words, job.SIGNAL);
       if (trapped || isStopped()) break;
       const next = Atomics.load(words, job.NEXT);
       if (next >= Atomics.load(words, job.FILLED)) {
         if (Atomics.load(words, job.CLOSED) !== 0) break;
+        isAwaited = true;
         if (looks && changes(words, job.SIGNAL, signal)) continue;
         Atomics.add(words, job.SLEEPING, 1);
         const woken = Atomics.wait(words, job.SIGNAL, signal, PATIENCE_MS) !== "timed-out";
         Atomics.sub(words, job.SLEEPING, 1);
         if (woken) continue;
         // Who offers a morsel after this sees nobody inside, and calls.
+        isAwaited = false;
         leave();
         if (Atomics.load(words, job.NEXT) >= Atomics.load(words, job.FILLED)) return;
         Atomics.store(words, mine + own.INSIDE, 1);
         continue;
       }
       if (Atomics.load(words, job.CLOSED) !== 0) break;
+      isAwaited = true;
       if (Atomics.compareExchange(words, job.NEXT, next, next + 1) !== next) continue;
       if (endAt >= 0 && next >= endAt) port.end();
       if (jitter > 0) Atomics.wait(words, job.TRAP, 0, (Math.random() * jitter) / 1000);
@@ -332,10 +346,7 @@ export function runWorker(port: WorkerPort): void {
         const operator = inRounds ? operatorIn(task.rounds, next, workers) : handle;
         status = perform(task, operator, Atomics.load(words, addresses + (next % ring)) >>> 0, isStopped);
       } catch (error) {
-        trapped = true;
-        Atomics.store(words, job.TRAP, 1);
-        Atomics.store(words, job.STOP, 1);
-        port.post({ kind: "trap", message: String(error) });
+        tell(error);
         break;
       }
       const end = performance.now();
@@ -351,6 +362,14 @@ export function runWorker(port: WorkerPort): void {
       Atomics.store(words, addresses + ring + (next % ring), next + 1);
       Atomics.add(words, job.COMPLETED, 1);
       if (Atomics.load(words, job.WAITING) !== 0) Atomics.notify(words, job.COMPLETED);
+    }
+    // Asked whether it divides, which it need not, an aggregation has nothing beside its sums any more.
+    if (task.kind === "push" && task.settles && isAwaited && !trapped && !isStopped()) {
+      try {
+        exports.op_divide(context, handle, 0, 0);
+      } catch (error) {
+        tell(error);
+      }
     }
     leave();
     Atomics.notify(words, job.COMPLETED);

@@ -1,6 +1,9 @@
 // An aggregation that several workers push into operators of their own (shared-push.ts; the rows of a stream by way of
 // spread-push.ts), brought together at the end.
 //
+// What an operator keeps beside its sums (kernel/operator/mixed-sums.ts) is added to these by its own thread when no more rows
+// come: asked whether it divides, it has none.
+//
 // Their states merge to the same bits whatever the division of the rows. Few groups are folded into the first operator,
 // as are those that all operators number alike: that adds arrays up. Others are divided by their keys' hash, by each
 // operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
@@ -109,7 +112,9 @@ export class ParallelPush {
     this.#createKeeping = createKeeping;
     this.staysAlone = staysAlone;
     const another = createKeeping === null ? create : () => this.#packed(create());
-    this.#push = new SharedPush(pool, first, another, staysAlone);
+    const settles = first.kind === OperatorKind.HASH_AGGREGATE;
+    const settle = settles ? (operator: Operator) => void operator.divides() : null;
+    this.#push = new SharedPush(pool, first, another, staysAlone, null, false, settle);
     this.#operators = this.#push.operators;
     const spreadsNot = staysAlone && ((operator: Operator) => staysAlone(operator) !== false);
     this.spread = new SpreadPush(this.#push, spreadsNot, keepsTime, pool);

@@ -78,6 +78,7 @@ export class SharedPush<T extends Target = Operator> {
   readonly #free: Stage[] = [];
   readonly #offered = new Map<number, Offered>();
   readonly #renews: boolean;
+  readonly #settle: ((operator: T) => void) | null;
   /** Address of the job's rounds (`PushRounds`), and how many there are; 0 where there are none. */
   #rounds = 0;
   #roundCount = 0;
@@ -87,6 +88,7 @@ export class SharedPush<T extends Target = Operator> {
    * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
    * @param task how the others push, into these of theirs
    * @param renews whether morsels go to other operators after a while (`renew`), as `push` tasks do
+   * @param settle what is done to the calling thread's operator when no more morsels come, while the others do so to theirs
    */
   constructor(
     pool: QueryWorkers,
@@ -95,6 +97,7 @@ export class SharedPush<T extends Target = Operator> {
     staysAlone: ((operator: T) => StaysAlone) | null = null,
     task: ((others: readonly T[]) => Task) | null = null,
     renews = false,
+    settle: ((operator: T) => void) | null = null,
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;
@@ -102,6 +105,7 @@ export class SharedPush<T extends Target = Operator> {
     this.#staysAlone = staysAlone;
     this.#task = task;
     this.#renews = renews;
+    this.#settle = settle;
     this.operators = [first];
     this.#active = [first];
   }
@@ -218,7 +222,7 @@ export class SharedPush<T extends Target = Operator> {
   *finish(): Generator<void> {
     this.#seen = null;
     if (this.#work === null) return;
-    yield* this.#work.finish(this.#own);
+    yield* this.#work.finish(this.#own, () => this.#settle?.(this.#active[0]!));
     this.#collect(this.#work.job);
     this.#work = null;
     this.#endRounds();
@@ -245,7 +249,7 @@ export class SharedPush<T extends Target = Operator> {
     const others = this.#active.slice(1);
     if (this.#renews) this.#beginRounds();
     this.#work = new SharedWork(this.#kernel, this.#pool, {
-      task: this.#task?.(others) ?? { kind: "push", rounds: this.#rounds },
+      task: this.#task?.(others) ?? { kind: "push", rounds: this.#rounds, settles: this.#settle !== null },
       handles: others.map(({ handle }) => handle),
       ring: RING,
       failure: (number, record) => {

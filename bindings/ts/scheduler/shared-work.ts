@@ -93,11 +93,15 @@ export class SharedWork {
     this.#pool.rest(job);
   }
 
-  /** Finishes what was offered. Afterwards no other thread is at work here. */
-  *finish(work: Piece): Generator<void> {
+  /**
+   * Finishes what was offered. Afterwards no other thread is at work here.
+   * @param closing what the calling thread does while the others leave
+   */
+  *finish(work: Piece, closing: (() => void) | null = null): Generator<void> {
     const { job } = this;
     while (job.completed < job.filled) yield* this.help(work);
     job.close();
+    closing?.();
     while (job.isBusy) {
       this.#pool.check(job);
       this.#pool.sleepUntilLeft(job);
