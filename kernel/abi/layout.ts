@@ -60,7 +60,11 @@ export const enum Column {
   DICTIONARY = 44,
   /** u32, not 0: equal ids mean the same dictionary, perhaps grown at its end. */
   DICTIONARY_ID = 48,
-  RESERVED = 52,
+  /**
+   * u32 address of the same values (or codes) in a byte each, as many as LENGTH and OFFSET come to; 0 when there is no such copy.
+   * Of columns of 4 or 8 bytes a value that are TRUSTED; what is null may be anything there.
+   */
+  NARROW = 52,
   /** i64: offset at which VALUES begins (BYTES, LARGE_BYTES), so that a slice's offsets need no rewriting. */
   BASE = 56,
   SIZE = 64,

@@ -50,6 +50,8 @@ export class BoundColumn {
   shared: u32;
   /** 1: not brought into the cache before it is read, where it has no nulls, as what reads it hides the waiting (`programHides`). */
   hidden: u32;
+  /** Values or codes in a byte each; 0 where there are none. */
+  narrow: usize;
 }
 
 export const BOUND_COLUMN_SIZE: usize = 104;
@@ -106,6 +108,8 @@ function bindColumn(context: usize, bound: BoundColumn, type: u32, column: usize
   bound.offset = <u32>first;
   bound.measured = 0;
   bound.shared = flags & <u32>ColumnFlag.SHARED;
+  bound.narrow = (flags & <u32>ColumnFlag.TRUSTED) != 0 ? <usize>load<u32>(column, <usize>Column.NARROW) : 0;
+  if (bound.narrow != 0 && !insideMemory(bound.narrow, first + <u64>rows)) return Reason.VALUES_TOO_SHORT;
   const reason = bindBuffers(context, bound, column, own, <u32>first, rows);
   if (reason != <u32>Reason.NONE) return reason;
   if (!coded) {

@@ -473,6 +473,19 @@ function isWholeCodes(bound: BoundColumn): bool {
   return bound.dictionary != 0 && bound.type == <u32>Type.BYTES && isWhole && bound.dictionaryValidity == 0;
 }
 
+/**
+ * Where the values of an output, or codes of texts, lie in a byte each (Column.NARROW) from the vector at hand on, when it is a
+ * column without nulls and the program does nothing but load columns; else 0.
+ */
+export function programBytes(address: usize, output: u32): usize {
+  if (!programHandsOn(address, output)) return 0;
+  const program = changetype<Program>(address);
+  const bound = loadedColumn(program, address, output);
+  if (bound.narrow == 0 || bound.validity != 0) return 0;
+  if (bound.dictionary != 0 && (bound.type != <u32>Type.BYTES || bound.dictionaryValidity != 0)) return 0;
+  return bound.narrow + <usize>bound.offset + <usize>program.start;
+}
+
 /** Whether all that runs do with the bound batch is to point at columns without nulls where they lie: values, or codes of texts. */
 export function programPoints(address: usize): bool {
   const program = changetype<Program>(address);

@@ -127,7 +127,7 @@ import {
   rangesReserve,
   rangesYield,
 } from "./aggregate-ranges";
-import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind } from "./keyed-sums";
+import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind, keyedSumReadsBytes } from "./keyed-sums";
 import { OPERATOR_BODY, Operator } from "./operator";
 import {
   mixedSumsAdd,
@@ -137,7 +137,16 @@ import {
   mixedSumsCreate,
   mixedSumsGroups,
 } from "./mixed-sums";
-import { narrowSumsAdd, narrowSumsBegin, narrowSumsCreate, narrowSumsGroups, sumsSettle, sumsYield } from "./narrow-sums";
+import {
+  narrowSumsAdd,
+  narrowSumsAddBytes,
+  narrowSumsBegin,
+  narrowSumsByBytes,
+  narrowSumsCreate,
+  narrowSumsGroups,
+  sumsSettle,
+  sumsYield,
+} from "./narrow-sums";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
@@ -927,16 +936,16 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const numbered = aside != 0 || rangesMayBegin(operator);
   let last: u32 = 0;
   if (self.changelog != 0) changelogTouchFirst(operator);
-  let keyed = !numbered && keyedSumFind(self);
-  if (keyed && before <= KEYED_GROUPS) programAhead(self.program, false);
-  let beside = !numbered && mixedSumsByKey(self);
-  const added = (keyed || beside) && hasRoom(operator, rows) ? addStretches(context, operator, rows, keyed) : 0;
+  let way = numbered ? Way.NUMBERS : wayOf(self);
+  if ((way == Way.KEYED && before <= KEYED_GROUPS) || way == Way.BYTES) programAhead(self.program, false);
+  const added = way != Way.NUMBERS && hasRoom(operator, rows) ? addStretches(context, operator, rows, way) : 0;
   changetype<Operator>(operator).rowsSelected += added;
   let applied = added != 0;
   for (let start = added; start < rows; start += ROWS) {
     const selected = programRun(context, self.program, start, min(ROWS, rows - start));
     let status = selected;
-    if (selected > 0 && (keyed || beside) && (applied || hasRoom(operator, rows - start)) && addByKey(operator, <u32>selected, keyed)) {
+    const isByKey = selected > 0 && way != Way.NUMBERS && (applied || hasRoom(operator, rows - start));
+    if (isByKey && addByKey(context, operator, <u32>selected, way)) {
       applied = true;
     } else if (selected > 0) {
       status = aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
@@ -945,10 +954,9 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
       if (status == 0) {
         applied = true;
         last = selected;
-        status = applyVector(context, operator, <u32>selected, keyed, aside != 0);
+        status = applyVector(context, operator, <u32>selected, way == Way.KEYED, aside != 0);
         // A key that is new may not have its place, or its mark, yet.
-        keyed = keyed && keyedSumFind(self);
-        beside = beside && mixedSumsByKey(self);
+        if (way != Way.NUMBERS && way != wayOf(self)) way = Way.NUMBERS;
       }
     }
     if (status < 0) {
@@ -963,23 +971,43 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   return self.changelog != 0 && changelogOpen(operator) ? Status.HAS_MORE : Status.NEED_INPUT;
 }
 
+/** How rows of a push come to what is added up. */
+const enum Way {
+  /** By numbers of their groups. */
+  NUMBERS = 0,
+  /** By their keys alone: to one sum (keyed-sums.ts), */
+  KEYED = 1,
+  /** to sums of different kinds (mixed-sums.ts), */
+  MIXED = 2,
+  /** or to sums of small integers, all of which lie in bytes (narrow-sums.ts). */
+  BYTES = 3,
+}
+
+function wayOf(self: Aggregation): Way {
+  if (keyedSumFind(self)) return Way.KEYED;
+  if (mixedSumsByKey(self)) return Way.MIXED;
+  return narrowSumsByBytes(self) ? Way.BYTES : Way.NUMBERS;
+}
+
 /** Adds a batch's rows by their keys, from the first on, as long as nobody has to look at them; how many: whole vectors, or all. */
-function addStretches(context: usize, operator: usize, rows: u32, isOne: bool): u32 {
+function addStretches(context: usize, operator: usize, rows: u32, way: Way): u32 {
   const program = aggregationOf(operator).program;
   let start: u32 = 0;
   for (const points = programPoints(program); points && start < rows; ) {
-    const some = min(STRETCH, rows - start);
+    const most = way == Way.KEYED && keyedSumReadsBytes(aggregationOf(operator)) ? rows : STRETCH;
+    const some = min(most, rows - start);
     programRun(context, program, start, some);
-    if (!addByKey(operator, some, isOne)) break;
+    if (!addByKey(context, operator, some, way)) break;
     start += some;
   }
   return start;
 }
 
-/** Adds rows whose keys nobody has looked at: as keyed-sums.ts does, or to sums side by side. False where they go the usual way. */
-function addByKey(operator: usize, rows: u32, isOne: bool): bool {
-  if (ASC_FEATURE_SIMD) return isOne ? keyedSumAddNew(aggregationOf(operator), rows) : mixedSumsAddNew(operator, rows);
-  return false;
+/** Adds rows by their keys, which nobody has looked at. False where they go by numbers of groups. */
+function addByKey(context: usize, operator: usize, rows: u32, way: Way): bool {
+  if (!ASC_FEATURE_SIMD) return false;
+  if (way == Way.KEYED) return keyedSumAddNew(context, aggregationOf(operator), rows);
+  return way == Way.MIXED ? mixedSumsAddNew(operator, rows) : narrowSumsAddBytes(operator, rows);
 }
 
 /** Whether there is room for what `rows` rows may need, where need be without sums side by side. */

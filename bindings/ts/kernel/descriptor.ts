@@ -22,6 +22,8 @@ export interface ColumnDescriptor {
   /** Address of the dictionary's descriptor; 0 when the column has none. */
   readonly dictionary: number;
   readonly dictionaryId: number;
+  /** Address of the values in a byte each (narrow.ts); left out where there are none. */
+  readonly narrow?: number;
 }
 
 /** @param isLasting whether results that stay may lie in the column's buffers */
@@ -43,7 +45,7 @@ export function writeColumn(view: DataView, at: number, column: ColumnDescriptor
   view.setUint32(at + Column.OFFSETS_BYTES, column.offsetsBytes, true);
   view.setUint32(at + Column.DICTIONARY, column.dictionary, true);
   view.setUint32(at + Column.DICTIONARY_ID, column.dictionaryId, true);
-  view.setUint32(at + Column.RESERVED, 0, true);
+  view.setUint32(at + Column.NARROW, column.narrow ?? 0, true);
   view.setUint32(at + Column.BASE, column.base >>> 0, true);
   view.setUint32(at + Column.BASE + 4, Math.floor(column.base / 2 ** 32), true);
 }

@@ -391,9 +391,10 @@ export class Kernel {
   /**
    * Copies batches into kernel memory, where operators read them without another copy.
    * @param columns names of the columns to load; all that the kernel can compute on when absent.
+   * @param readsOften whether small integers lie in bytes, too (narrow.ts): what is read but once is not worth that
    */
-  load(batches: readonly BatchData[], columns?: readonly string[]): ResidentTable {
-    return ResidentTable.load(this, batches, columns);
+  load(batches: readonly BatchData[], columns?: readonly string[], readsOften = true): ResidentTable {
+    return ResidentTable.load(this, batches, columns, readsOften);
   }
 
   /** Gives the context back; operators and tables of this kernel cannot be used afterwards. */

@@ -19,6 +19,7 @@ import {
 import { checkBatch, checkRange, dictionaryField, fieldAt, type InputBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
 import type { KernelMemory } from "./memory.js";
+import { narrowed } from "./narrow.js";
 import { copyColumns, isCodes } from "./output.js";
 import { padded, placeSlice, sliceColumn } from "./slice.js";
 
@@ -328,6 +329,7 @@ function copyColumn(bytes: Uint8Array, column: ColumnDescriptor, rows: number, a
     offsetsBytes: parts.offsets.end - parts.offsets.begin,
     values: place(column.values, parts.values),
     valuesBytes: parts.values.end - parts.values.begin,
+    narrow: 0,
   };
 }
 
@@ -357,9 +359,14 @@ export class ResidentTable {
   }
 
   /** See `Kernel.load`. All or nothing: when it throws, every byte is given back. */
-  static load(kernel: Kernel, batches: readonly BatchData[], columns?: readonly string[]): ResidentTable {
+  static load(
+    kernel: Kernel,
+    batches: readonly BatchData[],
+    columns?: readonly string[],
+    readsOften = true,
+  ): ResidentTable {
     const schema: Schema = batches[0]?.schema ?? { fields: [] };
-    const loader = new TableLoader(kernel, wantedColumns(schema, columns));
+    const loader = new TableLoader(kernel, wantedColumns(schema, columns), readsOften);
     try {
       loader.loadDictionaries(batches);
       let row = 0;
@@ -424,10 +431,12 @@ class TableLoader {
   bytes = 0;
   readonly #kernel: Kernel;
   readonly #wanted: readonly boolean[];
+  readonly #readsOften: boolean;
 
-  constructor(kernel: Kernel, wanted: readonly boolean[]) {
+  constructor(kernel: Kernel, wanted: readonly boolean[], readsOften: boolean) {
     this.#kernel = kernel;
     this.#wanted = wanted;
+    this.#readsOften = readsOften;
   }
 
   /** Every dictionary once, in its longest form: batches of a growing dictionary read prefixes of it. */
@@ -474,7 +483,15 @@ class TableLoader {
       cursor += slice.bytes;
       return placed;
     });
+    const lengths = batch.columns.map(({ dictionary }) => dictionary?.values.length ?? 0);
+    const copies = this.#readsOften
+      ? narrowed(this.#kernel, columns, lengths)
+      : { columns, block: 0, bytes: 0 };
+    this.bytes += copies.bytes;
     const sources = batch.columns.map((column, i) => (this.#wanted[i] ? null : column));
-    this.batches.push(new ResidentBatch(this.#kernel, batch.schema, batch.length, columns, [block], sources));
+    const owned = [block, copies.block];
+    this.batches.push(
+      new ResidentBatch(this.#kernel, batch.schema, batch.length, copies.columns, owned, sources),
+    );
   }
 }
