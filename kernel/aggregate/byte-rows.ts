@@ -16,26 +16,39 @@ const ONE: u64 = 1 << 32;
 
 /** Counts rows, and adds their values, in places that are zero before. */
 export function addBytes(places: usize, keys: usize, values: usize, rows: u32): void {
-  const end = keys + <usize>rows;
-  for (const whole = keys + <usize>(rows & ~7); keys < whole; keys += 8) {
-    addPlace(places, load<u8>(keys), load<u8>(values));
-    addPlace(places, load<u8>(keys, 1), load<u8>(values, 1));
-    addPlace(places, load<u8>(keys, 2), load<u8>(values, 2));
-    addPlace(places, load<u8>(keys, 3), load<u8>(values, 3));
-    addPlace(places, load<u8>(keys, 4), load<u8>(values, 4));
-    addPlace(places, load<u8>(keys, 5), load<u8>(values, 5));
-    addPlace(places, load<u8>(keys, 6), load<u8>(values, 6));
-    addPlace(places, load<u8>(keys, 7), load<u8>(values, 7));
-    values += 8;
+  addEach<u8, u64>(places, keys, values, rows);
+}
+
+/** Adds values to words of 32 bits with these numbers (u16 each). */
+export function addByNumbers16(words: usize, numbers: usize, values: usize, rows: u32): void {
+  addEach<u16, u32>(words, numbers, values, rows);
+}
+
+/** `K` is the type of keys or numbers, `W` that of words: those of 64 bits count rows, too. */
+function addEach<K, W>(words: usize, keys: usize, values: usize, rows: u32): void {
+  const end = values + <usize>rows;
+  for (const whole = values + <usize>(rows & ~7); values < whole; values += 8) {
+    addWord<W>(words, load<K>(keys), load<u8>(values));
+    addWord<W>(words, load<K>(keys, sizeof<K>()), load<u8>(values, 1));
+    addWord<W>(words, load<K>(keys, 2 * sizeof<K>()), load<u8>(values, 2));
+    addWord<W>(words, load<K>(keys, 3 * sizeof<K>()), load<u8>(values, 3));
+    addWord<W>(words, load<K>(keys, 4 * sizeof<K>()), load<u8>(values, 4));
+    addWord<W>(words, load<K>(keys, 5 * sizeof<K>()), load<u8>(values, 5));
+    addWord<W>(words, load<K>(keys, 6 * sizeof<K>()), load<u8>(values, 6));
+    addWord<W>(words, load<K>(keys, 7 * sizeof<K>()), load<u8>(values, 7));
+    keys += 8 * sizeof<K>();
   }
-  for (; keys < end; keys++) addPlace(places, load<u8>(keys), load<u8>(values++));
+  for (; values < end; values++) {
+    addWord<W>(words, load<K>(keys), load<u8>(values));
+    keys += sizeof<K>();
+  }
 }
 
 // @ts-ignore: decorator
 @inline
-function addPlace(places: usize, key: u32, value: u32): void {
-  const at = places + ((<usize>key) << 3);
-  store<u64>(at, load<u64>(at) + (ONE | <u64>value));
+function addWord<W>(words: usize, number: u32, value: u32): void {
+  const word = words + ((<usize>number) << (sizeof<W>() == 8 ? 3 : 2));
+  store<W>(word, load<W>(word) + (sizeof<W>() == 8 ? <W>(ONE | <u64>value) : <W>value));
 }
 
 // @ts-ignore: decorator
@@ -73,33 +86,6 @@ export function numbersOfTwo(keys: usize, others: usize, stride: u32, first: u32
     store<u16>(numbers, <u16>(load<u8>(keys) + load<u8>(others++) * stride - first));
     numbers += 2;
   }
-}
-
-/** Adds values to words of 32 bits with these numbers. */
-export function addByNumbers16(words: usize, numbers: usize, values: usize, rows: u32): void {
-  const end = values + <usize>rows;
-  for (const whole = values + <usize>(rows & ~7); values < whole; values += 8) {
-    addWord(words, load<u16>(numbers), load<u8>(values));
-    addWord(words, load<u16>(numbers, 2), load<u8>(values, 1));
-    addWord(words, load<u16>(numbers, 4), load<u8>(values, 2));
-    addWord(words, load<u16>(numbers, 6), load<u8>(values, 3));
-    addWord(words, load<u16>(numbers, 8), load<u8>(values, 4));
-    addWord(words, load<u16>(numbers, 10), load<u8>(values, 5));
-    addWord(words, load<u16>(numbers, 12), load<u8>(values, 6));
-    addWord(words, load<u16>(numbers, 14), load<u8>(values, 7));
-    numbers += 16;
-  }
-  for (; values < end; values++) {
-    addWord(words, load<u16>(numbers), load<u8>(values));
-    numbers += 2;
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function addWord(words: usize, number: u32, value: u32): void {
-  const word = words + ((<usize>number) << 2);
-  store<u32>(word, load<u32>(word) + value);
 }
 
 /** Adds words of 32 bits to lanes of 64. */

@@ -84,8 +84,7 @@ function fold(self: Accumulator, numbers: usize, keys: usize, mask: usize, rows:
     const at = kept + <usize>load<u32>(numbers + ((<usize>row) << 2)) * stride;
     const from = keys + ((<usize>row) << 3);
     // The group may have had another row meanwhile.
-    if (ASC_FEATURE_SIMD && limit == 2) putOfTwo(at, v128.load64_splat(from));
-    else if (load<i64>(from) > load<i64>(at)) put(at, limit, load<i64>(from));
+    offer(at, limit, from);
   }
 }
 
@@ -123,6 +122,14 @@ function findGreater(self: Accumulator, numbers: usize, keys: usize, rows: u32, 
     end += <usize>(load<i64>(keys + ((<usize>row) << 3)) > load<i64>(at)) << 1;
   }
   return end;
+}
+
+/** Puts the key at `from` in, if it is greater than the front one. */
+// @ts-ignore: decorator
+@inline
+function offer(at: usize, limit: u32, from: usize): void {
+  if (ASC_FEATURE_SIMD && limit == 2) putOfTwo(at, v128.load64_splat(from));
+  else if (load<i64>(from) > load<i64>(at)) put(at, limit, load<i64>(from));
 }
 
 /** Puts a key, in both halves of `key`, among two, of which the lesser comes first. */
@@ -304,22 +311,13 @@ export function topHeldIsValid(self: Accumulator, length: u32): bool {
 export function topCombine(self: Accumulator, group: u32, source: Accumulator, other: u32): void {
   const at = self.values + <usize>group * <usize>self.stride;
   const from = source.values + <usize>other * <usize>self.stride;
-  if (ASC_FEATURE_SIMD) {
-    if (self.limit == 2 && self.type != <u32>Type.I128) {
-      const two = v128.load(from);
-      putOfTwo(at, v128.shuffle<i64>(two, two, 0, 0));
-      putOfTwo(at, v128.shuffle<i64>(two, two, 1, 1));
-      return;
-    }
-  }
   // Keys that stand for none are less than any, or the same.
   for (let item: usize = 0; item < <usize>self.limit; item++) {
     if (self.type == <u32>Type.I128) {
       putWide(at, self.limit, load<u64>(from + (item << 4)), load<i64>(from + (item << 4), 8));
       continue;
     }
-    const key = load<i64>(from + (item << 3));
-    if (key > load<i64>(at)) put(at, self.limit, key);
+    offer(at, self.limit, from + (item << 3));
   }
 }
 

@@ -7,7 +7,7 @@
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
 import { typeWidth } from "../column/type";
-import { Interner, internCodes, internViews, internerUseDictionary } from "./interner";
+import { Interner, internCodes, internViews, internerHasWhole, internerUseDictionary } from "./interner";
 
 // @ts-ignore: decorator
 @unmanaged
@@ -89,6 +89,13 @@ export function keyLoad(key: KeyColumn, vector: Vector, rows: u32): bool {
       key.values = values;
   }
   return true;
+}
+
+/** Whether a vector of a key that is a text has codes of a dictionary all of whose texts are known, and within the range so far. */
+export function keyKnowsCodes(key: KeyColumn, codes: Vector): bool {
+  if (key.interner == 0 || codes.dictionary == 0) return false;
+  const isWhole = internerHasWhole(key.interner, codes.dictionary, codes.dictionaryId);
+  return isWhole && <i64>changetype<Interner>(key.interner).count - 1 <= key.high;
 }
 
 // Source and target may be the same buffer: elements grow, so these walk backwards.

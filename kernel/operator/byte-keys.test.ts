@@ -4,7 +4,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
-import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { type DataType, dictionary, int32, int64, uint32, utf8 } from "../../bindings/ts/type/data-type.js";
 import type { Value } from "../../twin/values.js";
 import {
@@ -13,10 +12,8 @@ import {
   batchOf,
   expected,
   multiset,
-  open,
-  pulled,
   type Query,
-  rowsOf,
+  resultsOf,
   type Table,
 } from "./testing.js";
 
@@ -126,8 +123,7 @@ function results(
   of: readonly Part[],
   loaded: boolean,
 ) {
-  const operator: Operator = open(kernel, query);
-  try {
+  return resultsOf(kernel, query, (operator) => {
     tables.forEach((table, index) => {
       const batch = batchOf(TYPES, table, index * 3, index % 2 === 1);
       const resident = kernel.load([batch]);
@@ -141,11 +137,7 @@ function results(
       }
       resident.free();
     });
-    operator.watermark(END_OF_INPUT);
-    return multiset(rowsOf(pulled(operator)));
-  } finally {
-    operator.destroy();
-  }
+  });
 }
 
 const twice = (table: Table): Table => table.map((column) => [...column, ...column]);

@@ -4,8 +4,7 @@
 import { Vector } from "../column/vector";
 import { programBytes, programOutput } from "../expression/program";
 import { directSpan } from "../group/direct";
-import { Interner, internerHasWhole } from "../group/interner";
-import { KeyColumn } from "../group/key-column";
+import { KeyColumn, keyKnowsCodes } from "../group/key-column";
 import { groupsKey } from "../group/state";
 import { Aggregation, groupsOf } from "./aggregation";
 
@@ -34,9 +33,7 @@ function isKnown(self: Aggregation, key: KeyColumn, rows: u32): bool {
     const bytes = programBytes(self.program, key.output);
     return <i64>leastByte(bytes, rows) >= key.low && <i64>mostByte(bytes, rows) <= key.high;
   }
-  const codes = changetype<Vector>(programOutput(self.program, key.output));
-  const isWhole = codes.dictionary != 0 && internerHasWhole(key.interner, codes.dictionary, codes.dictionaryId);
-  return isWhole && <i64>changetype<Interner>(key.interner).count - 1 <= key.high;
+  return keyKnowsCodes(key, changetype<Vector>(programOutput(self.program, key.output)));
 }
 
 /** The greatest of some bytes; 0 of none. */

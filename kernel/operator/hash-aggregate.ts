@@ -991,10 +991,12 @@ function wayOf(self: Aggregation): Way {
 
 /** Adds a batch's rows by their keys, from the first on, as long as nobody has to look at them; how many: whole vectors, or all. */
 function addStretches(context: usize, operator: usize, rows: u32, way: Way): u32 {
-  const program = aggregationOf(operator).program;
+  const self = aggregationOf(operator);
+  const program = self.program;
+  if (!programPoints(program)) return 0;
+  const most = way == Way.KEYED && keyedSumReadsBytes(self) ? rows : STRETCH;
   let start: u32 = 0;
-  for (const points = programPoints(program); points && start < rows; ) {
-    const most = way == Way.KEYED && keyedSumReadsBytes(aggregationOf(operator)) ? rows : STRETCH;
+  while (start < rows) {
     const some = min(most, rows - start);
     programRun(context, program, start, some);
     if (!addByKey(context, operator, some, way)) break;

@@ -27,6 +27,7 @@ import {
   pulled,
   pushAll,
   type Query,
+  resultsOf,
   resultsOfCut,
   rowsOf,
   slice,
@@ -74,14 +75,7 @@ const KEYS: readonly (readonly number[])[] = [
 ];
 
 function results(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]): string[] {
-  const operator = open(kernel, query);
-  try {
-    pushAll(operator, query, table, sizes);
-    operator.watermark(END_OF_INPUT);
-    return multiset(rowsOf(pulled(operator)));
-  } finally {
-    operator.destroy();
-  }
+  return resultsOf(kernel, query, (operator) => pushAll(operator, query, table, sizes));
 }
 
 describe.each(BUILDS)("one sum by one key, %s build", (build) => {

@@ -31,8 +31,7 @@ import { isWholeIntegerSum, wholeIntegers } from "../aggregate/whole-integers";
 import { Vector } from "../column/vector";
 import { programBytes, programOutput } from "../expression/program";
 import { directSpan } from "../group/direct";
-import { Interner, internerHasWhole } from "../group/interner";
-import { KeyColumn } from "../group/key-column";
+import { KeyColumn, keyKnowsCodes } from "../group/key-column";
 import { Groups, Tier, groupsKey } from "../group/state";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Aggregation, accumulatorAt, groupsOf } from "./aggregation";
@@ -135,8 +134,7 @@ export function keyedSumAddNew(context: usize, self: Aggregation, rows: u32): bo
   const key = groupsKey(groups, 0);
   if (keyedSumReadsBytes(self) && countsByKeys(groups)) {
     const isLone = groups.keyCount == 1 && key.interner == 0;
-    const added = isLone || byteKeysAreKnown(self, rows) ? addFromBytes(context, self, rows) : -1;
-    if (added >= 0) return added > 0;
+    return (isLone || byteKeysAreKnown(self, rows)) && addFromBytes(context, self, rows);
   }
   if (key.interner != 0) return readyCodes(self) && addReady(self, rows);
   if (changetype<KeyedSum>(self.keyedSum).sum == 0 || !countsByKey(groups) || key.low > key.high) return false;
@@ -157,30 +155,30 @@ export function keyedSumReadsBytes(self: Aggregation): bool {
   return programBytes(self.program, <u32>argument) != 0 && byteKeysAreThere(self);
 }
 
-/** Adds rows whose keys and values lie in bytes: 1, 0 where the vector has to go the usual way, or -1 where it cannot go this one. */
-function addFromBytes(context: usize, self: Aggregation, rows: u32): i32 {
+/** Adds rows whose keys and values lie in bytes; false where they have to go the usual way. */
+function addFromBytes(context: usize, self: Aggregation, rows: u32): bool {
   const keyed = changetype<KeyedSum>(self.keyedSum);
   const sum = changetype<Accumulator>(keyed.sum);
   const groups = groupsOf(self);
   const key = groupsKey(groups, 0);
   const keys = programBytes(self.program, key.output);
   const values = programBytes(self.program, <u32>sum.argument);
-  if (!sumIntegerMakeRoom(sum, 255, rows)) return -1;
+  if (!sumIntegerMakeRoom(sum, 255, rows)) return false;
   const mark = scratchMark(context);
-  if (groups.keyCount == 2) {
-    addByTwo(context, self, keys, values, rows);
-    scratchReset(context, mark);
-    return 1;
-  }
-  const places = scratchTake(context, PLACES_BYTES);
-  let added: i32 = -1;
-  if (places != 0) {
-    memory.fill(places, 0, PLACES_BYTES);
-    addBytes(places, keys, values, rows);
-    added = settle(key, keyed, places) ? 1 : 0;
-  }
+  let added = true;
+  if (groups.keyCount == 2) addByTwo(context, self, keys, values, rows);
+  else added = addByOne(context, key, keyed, keys, values, rows);
   scratchReset(context, mark);
   return added;
+}
+
+/** Adds rows by one key's bytes; false where groups have not all of them. */
+function addByOne(context: usize, key: KeyColumn, keyed: KeyedSum, keys: usize, values: usize, rows: u32): bool {
+  const places = scratchTake(context, PLACES_BYTES);
+  if (places == 0) return false;
+  memory.fill(places, 0, PLACES_BYTES);
+  addBytes(places, keys, values, rows);
+  return settle(key, keyed, places);
 }
 
 /** Adds rows by two keys' bytes, all of which are known. */
@@ -197,7 +195,7 @@ function addByTwo(context: usize, self: Aggregation, keys: usize, values: usize,
   const height = <u32>other.high - row + 1;
   const count = <u64>width * <u64>height;
   const words = count <= WORDS_MOST && count * WORD_ROWS <= rows ? scratchTake(context, (<usize>count) << 2) : 0;
-  const numbers = words == 0 ? 0 : scratchTake(context, (<usize>NUMBERS) << 1);
+  const numbers: usize = words == 0 ? 0 : scratchTake(context, (<usize>NUMBERS) << 1);
   if (numbers == 0) {
     addBytesByTwo(lanes, keys, others, other.stride, values, rows);
     return;
@@ -237,9 +235,7 @@ export function readyCodes(self: Aggregation): bool {
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
     const codes = changetype<Vector>(programOutput(self.program, key.output));
-    if (key.interner == 0 || codes.dictionary == 0) return false;
-    const isKnown = internerHasWhole(key.interner, codes.dictionary, codes.dictionaryId);
-    if (!isKnown || <i64>changetype<Interner>(key.interner).count - 1 > key.high) return false;
+    if (!keyKnowsCodes(key, codes)) return false;
     key.values = codes.values;
     key.validity = codes.validity;
   }

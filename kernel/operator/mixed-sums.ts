@@ -31,9 +31,10 @@
 // 100,000 texts a sum and a mean take 0.87 to 0.91 on an Intel Xeon, by as many integers two sums of integers and one of floats
 // 0.9 to 0.95; the loop alone 0.7 to 0.8, as in C. (Many more groups have their rows set aside: aggregate-ranges.ts.)
 // Tried and lost: one loop over the lanes where accumulators have them (a tenth less); both integers and the count packed into
-// 16 bytes (no faster); keys and integers read from bytes (Column.NARROW: 1.03 to 1.08, by two threads 0.9 to 1.0); four rows a turn (no faster: it waits for memory), with places computed as one vector (1.1 in the
-// cache); lines of the columns' next pages read ahead, columns by 100,000 groups not brought into the cache before (1.05), or
-// their records read before they are written (1.0 to 1.1 in C).
+// 16 bytes (no faster); keys and integers read from bytes (Column.NARROW: 1.03 to 1.08, by two threads 0.9 to 1.0); four rows a
+// turn (no faster: it waits for memory), with places computed as one vector (1.1 in the cache); lines of the columns' next pages
+// read ahead, columns by 100,000 groups not brought into the cache before (1.05), or their records read before they are written
+// (1.0 to 1.1 in C).
 
 import { Type } from "../abi/layout";
 import { AggregateFault, AggregateFlag, OperatorKind } from "../abi/operator";

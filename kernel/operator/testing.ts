@@ -192,6 +192,18 @@ export function named(names: readonly string[], batch: BatchData): BatchData {
   return { ...batch, schema: { fields } };
 }
 
+/** The results of an operator, of what is pushed into it. */
+export function resultsOf(kernel: Kernel, query: Query, push: (operator: Operator) => void): string[] {
+  const operator = open(kernel, query);
+  try {
+    push(operator);
+    operator.watermark(END_OF_INPUT);
+    return multiset(rowsOf(pulled(operator)));
+  } finally {
+    operator.destroy();
+  }
+}
+
 /** The results of one batch that is pushed in parts of these sizes, in turn, whose texts' codes are of the same dictionaries. */
 export function resultsOfCut(
   kernel: Kernel,
@@ -199,16 +211,13 @@ export function resultsOfCut(
   batch: BatchData,
   sizes: readonly number[],
 ): string[] {
-  const operator = open(kernel, query);
-  for (let start = 0, turn = 0; start < batch.length; turn++) {
-    const end = Math.min(start + sizes[turn % sizes.length]!, batch.length);
-    operator.push(sliceRows(batch, start, end));
-    start = end;
-  }
-  operator.watermark(END_OF_INPUT);
-  const results = multiset(rowsOf(pulled(operator)));
-  operator.destroy();
-  return results;
+  return resultsOf(kernel, query, (operator) => {
+    for (let start = 0, turn = 0; start < batch.length; turn++) {
+      const end = Math.min(start + sizes[turn % sizes.length]!, batch.length);
+      operator.push(sliceRows(batch, start, end));
+      start = end;
+    }
+  });
 }
 
 export function slice(table: Table, start: number, end: number): Table {

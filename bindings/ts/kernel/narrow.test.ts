@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { writeColumn } from "../../../twin/values.js";
-import type { BatchData, ColumnData } from "../type/column.js";
+import type { ColumnData } from "../type/column.js";
 import {
   type DataType,
   dictionary,
@@ -15,6 +15,7 @@ import {
   uint64,
   utf8,
 } from "../type/data-type.js";
+import { oneColumn } from "../type/testing.js";
 import { Kernel } from "./kernel.js";
 
 let kernel: Kernel;
@@ -23,14 +24,9 @@ beforeAll(async () => {
 });
 afterAll(() => kernel.close());
 
-function batch(column: ColumnData): BatchData {
-  const fields = [{ name: "c", type: column.type, nullable: true }];
-  return { schema: { fields }, length: column.length, columns: [column] };
-}
-
 /** The bytes of a loaded column's rows; null where it has no copy. */
 function bytesOf(column: ColumnData, of = kernel): number[] | null {
-  const table = of.load([batch(column)]);
+  const table = of.load([oneColumn(column)]);
   const descriptor = table.batches[0]!.column(0)!;
   const { narrow = 0, offset } = descriptor;
   const bytes =
@@ -94,8 +90,12 @@ test("other columns have none", () => {
   expect(bytesOf(writeColumn(utf8, ["a"]))).toBeNull();
 });
 
-test("results and copies of a loaded batch have none of their own", () => {
-  const table = kernel.load([batch(writeColumn(int32, [1n, 2n]))]);
+test("what is read but once, and copies of a loaded batch, have none", () => {
+  const data = oneColumn(writeColumn(int32, [1n, 2n]));
+  const once = kernel.load([data], undefined, false);
+  expect(once.batches[0]!.column(0)!.narrow ?? 0).toBe(0);
+  once.free();
+  const table = kernel.load([data]);
   const copy = table.batches[0]!.copy();
   expect(copy.column(0)!.narrow ?? 0).toBe(0);
   copy.free();

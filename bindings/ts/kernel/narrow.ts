@@ -8,6 +8,7 @@
 // Codes are looked at here, all of them: a column with a copy is trusted, and its codes are not checked with each morsel.
 
 import { Type } from "../../../kernel/abi/layout.js";
+import { getBit } from "../type/bits.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { ColumnDescriptor } from "./descriptor.js";
 import type { Kernel } from "./kernel.js";
@@ -17,29 +18,29 @@ import { padded } from "./slice.js";
 const LEFT_SHARE = 1 / 4;
 const MOST = 255;
 
-/** Columns with what copies they have. */
+/** Columns with the copies that they have. */
 export interface Narrowed {
   readonly columns: (ColumnDescriptor | null)[];
-  /** The block that the copies lie in; 0 where there are none. */
+  /** The block that the copies lie in. */
   readonly block: number;
   readonly bytes: number;
 }
 
 /**
- * Makes the copies that columns of a batch in kernel memory may have, if there is memory to spare.
+ * Makes the copies that columns of a batch in kernel memory may have; null where none may, or there is no memory to spare.
  * @param lengths values of each column's dictionary; 0 where it has none
  */
 export function narrowed(
   kernel: Kernel,
   columns: readonly (ColumnDescriptor | null)[],
   lengths: readonly number[],
-): Narrowed {
+): Narrowed | null {
   const sizes = columns.map((column, index) =>
     column !== null && fits(kernel, column, lengths[index]!) ? padded(column.offset + column.length) : 0,
   );
   const bytes = sizes.reduce((sum, size) => sum + size, 0);
   const block = bytes === 0 ? 0 : spare(kernel, bytes);
-  if (block === 0) return { columns: [...columns], block, bytes: 0 };
+  if (block === 0) return null;
   let next = block;
   const copied = columns.map((column, index) => {
     if (sizes[index] === 0) return column;
@@ -76,16 +77,14 @@ function wordsOf(kernel: Kernel, { values, valuesBytes }: ColumnDescriptor): Uin
 /** Whether all values that are not null fit a byte; codes, which are those of a dictionary of `length` values, are below that. */
 function fits(kernel: Kernel, column: ColumnDescriptor, length: number): boolean {
   const each = wordsEach(column);
-  const { validity, offset, dictionary } = column;
+  const { validity, validityBytes, offset, dictionary } = column;
   if (each === 0 || column.length === 0 || (dictionary !== 0 && length === 0)) return false;
   const most = dictionary === 0 ? MOST : Math.min(length - 1, MOST);
   const words = wordsOf(kernel, column);
-  const { bytes } = kernel.memory;
+  const bits = validity === 0 ? null : kernel.memory.bytes.subarray(validity, validity + validityBytes);
   for (let at = each * offset; at < words.length; at += each) {
     if (words[at]! <= most && (each === 1 || words[at + 1] === 0)) continue;
-    const row = at / each;
-    const isNull = validity !== 0 && ((bytes[validity + (row >>> 3)]! >>> (row & 7)) & 1) === 0;
-    if (!isNull) return false;
+    if (bits === null || getBit(bits, at / each)) return false;
   }
   return true;
 }

@@ -362,8 +362,8 @@ export class ResidentTable {
   static load(
     kernel: Kernel,
     batches: readonly BatchData[],
-    columns?: readonly string[],
-    readsOften = true,
+    columns: readonly string[] | undefined,
+    readsOften: boolean,
   ): ResidentTable {
     const schema: Schema = batches[0]?.schema ?? { fields: [] };
     const loader = new TableLoader(kernel, wantedColumns(schema, columns), readsOften);
@@ -484,14 +484,11 @@ class TableLoader {
       return placed;
     });
     const lengths = batch.columns.map(({ dictionary }) => dictionary?.values.length ?? 0);
-    const copies = this.#readsOften
-      ? narrowed(this.#kernel, columns, lengths)
-      : { columns, block: 0, bytes: 0 };
-    this.bytes += copies.bytes;
+    const copies = this.#readsOften ? narrowed(this.#kernel, columns, lengths) : null;
+    this.bytes += copies?.bytes ?? 0;
     const sources = batch.columns.map((column, i) => (this.#wanted[i] ? null : column));
-    const owned = [block, copies.block];
-    this.batches.push(
-      new ResidentBatch(this.#kernel, batch.schema, batch.length, copies.columns, owned, sources),
-    );
+    const owned = copies === null ? [block] : [block, copies.block];
+    const loaded = copies?.columns ?? columns;
+    this.batches.push(new ResidentBatch(this.#kernel, batch.schema, batch.length, loaded, owned, sources));
   }
 }

@@ -317,11 +317,10 @@ export function runWorker(port: WorkerPort): void {
     let isAwaited = false;
     for (;;) {
       const signal = Atomics.load(words, job.SIGNAL);
-      if (trapped || isStopped()) break;
+      if (trapped || isStopped() || Atomics.load(words, job.CLOSED) !== 0) break;
+      isAwaited = true;
       const next = Atomics.load(words, job.NEXT);
       if (next >= Atomics.load(words, job.FILLED)) {
-        if (Atomics.load(words, job.CLOSED) !== 0) break;
-        isAwaited = true;
         if (looks && changes(words, job.SIGNAL, signal)) continue;
         Atomics.add(words, job.SLEEPING, 1);
         const woken = Atomics.wait(words, job.SIGNAL, signal, PATIENCE_MS) !== "timed-out";
@@ -334,8 +333,6 @@ export function runWorker(port: WorkerPort): void {
         Atomics.store(words, mine + own.INSIDE, 1);
         continue;
       }
-      if (Atomics.load(words, job.CLOSED) !== 0) break;
-      isAwaited = true;
       if (Atomics.compareExchange(words, job.NEXT, next, next + 1) !== next) continue;
       if (endAt >= 0 && next >= endAt) port.end();
       if (jitter > 0) Atomics.wait(words, job.TRAP, 0, (Math.random() * jitter) / 1000);

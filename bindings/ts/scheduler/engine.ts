@@ -779,16 +779,20 @@ export class Engine {
     // Files and the block kept aside make room for the result.
     pipeline.free();
     count(batches.map(({ length }) => ({ rows: length })));
-    return owned(pipeline.schema, [], kernel.load(batches, undefined, false).batches, []);
+    return owned(pipeline.schema, [], loadedResults(kernel, batches), []);
   }
+}
+
+/** Results in the kernel's memory. */
+function loadedResults(kernel: Kernel, batches: readonly BatchData[]): readonly ResidentBatch[] {
+  return kernel.load(batches, undefined, false).batches;
 }
 
 /** Copies of batches in the kernel's memory, made before the next one comes: they need last no longer. */
 async function loadedAsTheyCome(kernel: Kernel, batches: AsyncIterable<BatchData>): Promise<ResidentBatch[]> {
   const taken: ResidentBatch[] = [];
   try {
-    for await (const batch of batches)
-      if (batch.length > 0) taken.push(...kernel.load([batch], undefined, false).batches);
+    for await (const batch of batches) if (batch.length > 0) taken.push(...loadedResults(kernel, [batch]));
   } catch (error) {
     for (const batch of taken) batch.free();
     throw error;
@@ -802,7 +806,7 @@ async function loadedAtTheEnd(
 ): Promise<readonly ResidentBatch[]> {
   const batches: BatchData[] = [];
   for await (const batch of coming) batches.push(batch);
-  return kernel.load(batches, undefined, false).batches;
+  return loadedResults(kernel, batches);
 }
 
 /** Adds up rows for `progress`, and speaks now and then. */

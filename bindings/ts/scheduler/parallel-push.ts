@@ -114,7 +114,7 @@ export class ParallelPush {
     const another = createKeeping === null ? create : () => this.#packed(create());
     const settles = first.kind === OperatorKind.HASH_AGGREGATE;
     const settle = settles ? (operator: Operator) => void operator.divides() : null;
-    this.#push = new SharedPush(pool, first, another, staysAlone, null, false, settle);
+    this.#push = new SharedPush(pool, first, another, { staysAlone, settle });
     this.#operators = this.#push.operators;
     const spreadsNot = staysAlone && ((operator: Operator) => staysAlone(operator) !== false);
     this.spread = new SpreadPush(this.#push, spreadsNot, keepsTime, pool);

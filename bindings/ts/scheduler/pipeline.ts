@@ -868,17 +868,14 @@ class GroupingSetsStep implements Step {
       );
     const staysAlone = ({ operators }: PushTogether) =>
       sets.some((set, index) => (set.staysAlone?.(operators[index]!) ?? false) !== false);
-    this.#shared = new SharedPush(
-      pool,
-      this.#together,
-      create,
-      sets.every((set) => set.staysAlone === null) ? null : staysAlone,
-      (others) => ({
+    this.#shared = new SharedPush(pool, this.#together, create, {
+      staysAlone: sets.every((set) => set.staysAlone === null) ? null : staysAlone,
+      task: (others) => ({
         kind: "pushTogether",
         sets: others.map((other) => other.sets),
         count: this.#steps.length,
       }),
-    );
+    });
   }
 
   passes(time: bigint): bigint | null {

@@ -53,6 +53,17 @@ interface Offered {
   readonly accepted: (() => void) | null;
 }
 
+export interface SharedPushOptions<T> {
+  /** Whether, by what the first morsel has brought, sharing would not pay; null where it always does. */
+  readonly staysAlone?: ((operator: T) => StaysAlone) | null;
+  /** How the others push, into these of theirs. */
+  readonly task?: ((others: readonly T[]) => Task) | null;
+  /** Whether morsels go to other operators after a while (`renew`), as `push` tasks do. */
+  readonly renews?: boolean;
+  /** What is done to the calling thread's operator when no more morsels come, while the others do so to theirs. */
+  readonly settle?: ((operator: T) => void) | null;
+}
+
 /** Numbers of the columns' dictionaries, 0 for those that have none. */
 function dictionariesOf(input: InputBatch, columns: readonly number[]): number[] {
   return columns.map((column) => input.view(column)?.dictionary?.id ?? 0);
@@ -83,21 +94,12 @@ export class SharedPush<T extends Target = Operator> {
   #rounds = 0;
   #roundCount = 0;
 
-  /**
-   * @param create makes another operator like `first`
-   * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
-   * @param task how the others push, into these of theirs
-   * @param renews whether morsels go to other operators after a while (`renew`), as `push` tasks do
-   * @param settle what is done to the calling thread's operator when no more morsels come, while the others do so to theirs
-   */
+  /** @param create makes another operator like `first` */
   constructor(
     pool: QueryWorkers,
     first: T,
     create: () => T,
-    staysAlone: ((operator: T) => StaysAlone) | null = null,
-    task: ((others: readonly T[]) => Task) | null = null,
-    renews = false,
-    settle: ((operator: T) => void) | null = null,
+    { staysAlone = null, task = null, renews = false, settle = null }: SharedPushOptions<T> = {},
   ) {
     this.#kernel = first.kernel;
     this.#pool = pool;

@@ -90,7 +90,7 @@ export class SharedSort {
     this.#pool = pool;
     this.#create = create;
     this.#isLimited = isLimited;
-    this.#morsels = new SharedPush(pool, first, create, null, null, true);
+    this.#morsels = new SharedPush(pool, first, create, { renews: true });
     this.#isInOrder = !isLimited && first.stats().isInOrder;
   }
 
