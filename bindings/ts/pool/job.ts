@@ -47,9 +47,9 @@ export const WorkerWord = {
 
 /**
  * How many milliseconds a thread looks before it sleeps, how often before it looks at the clock, and at the clock at most:
- * one that has been put back does not keep it.
+ * one that has been put back does not keep it; how many milliseconds at most one looks for its next job.
  */
-export const Spin = { MS: 0.5, LOOKS: 64, ROUNDS: 10_000 } as const;
+export const Spin = { MS: 0.5, LOOKS: 64, ROUNDS: 10_000, MOST_MS: 2 } as const;
 
 export class Job {
   readonly buffer: SharedArrayBuffer;

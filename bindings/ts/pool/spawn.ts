@@ -28,10 +28,11 @@ export interface ThreadEvents {
 const KEEP_NAMES = "const __name = (value) => value;\n";
 
 const NODE_PORT = `
-const { parentPort } = require("node:worker_threads");
+const { parentPort, receiveMessageOnPort } = require("node:worker_threads");
 const port = {
   post: (message) => parentPort.postMessage(message),
   listen: (receive) => parentPort.on("message", receive),
+  next: () => receiveMessageOnPort(parentPort)?.message ?? null,
   close: () => parentPort.close(),
   end: () => process.exit(1),
 };

@@ -739,12 +739,17 @@ export class Engine {
     options: DriveOptions,
   ): Promise<{ table: KernelTable; operators: readonly Operator[] }> {
     const { pipeline } = opened;
+    const count = (batches: readonly { readonly rows: number }[]) => {
+      counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
+      counters.batchesOut += batches.length;
+    };
     if (pipeline.lastOperators === null) {
       const coming = drive(opened, counters, options);
       const load = pipeline.maySpill ? loadedAtTheEnd : loadedAsTheyCome;
       const taken = await load(kernel, coming);
-      const { kept } = pipeline;
+      const kept = pipeline.takeKept();
       if (kept === null) return owned(pipeline.schema, [], taken, []);
+      count(kept.batches);
       options.probe?.keep(kept.batches);
       return owned(pipeline.schema, kept.operators, kept.batches, tablesOf(opened));
     }
@@ -755,15 +760,11 @@ export class Engine {
       throw new MillraceError("ARGUMENT", "an aggregation gave a result before the end of input");
     }
     const since = performance.now();
-    const count = (batches: readonly { readonly rows: number }[]) => {
-      counters.worked(since);
-      counters.rowsOut += batches.reduce((sum, { rows }) => sum + rows, 0);
-      counters.batchesOut += batches.length;
-    };
     let spilled = pipeline.finishSpilled();
     if (spilled === null) {
       try {
         const kept = pipeline.finishResident();
+        counters.worked(since);
         count(kept);
         return owned(pipeline.schema, pipeline.lastOperators, kept, tablesOf(opened));
       } catch (error) {
@@ -778,6 +779,7 @@ export class Engine {
     }
     // Files and the block kept aside make room for the result.
     pipeline.free();
+    counters.worked(since);
     count(batches.map(({ length }) => ({ rows: length })));
     return owned(pipeline.schema, [], loadedResults(kernel, batches), []);
   }

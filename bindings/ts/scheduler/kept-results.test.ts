@@ -1,4 +1,5 @@
-// Results that stay in kernel memory though their last step does not keep them there: loaded as they come, batch by batch.
+// Results that stay in kernel memory though their last step does not keep them there: copied or loaded as they come, batch by
+// batch; and groups that a projection reads where the aggregation has left them.
 
 import { afterAll, describe, expect, test } from "vitest";
 import { batchOf, named } from "../../../kernel/operator/testing.js";
@@ -10,7 +11,11 @@ import {
   count,
   Engine,
   from,
+  lit,
   MemoryLimitError,
+  max,
+  min,
+  OverflowError,
   type Plan,
   rowNumber,
   sum,
@@ -18,7 +23,7 @@ import {
   tumble,
 } from "../index.js";
 import type { BatchData } from "../type/column.js";
-import { float64, int32, utf8 } from "../type/data-type.js";
+import { dictionary, float64, int32, largeUtf8, utf8 } from "../type/data-type.js";
 
 const engine = await Engine.open({ build: "simd" });
 afterAll(() => engine.close());
@@ -28,13 +33,14 @@ const WORDS = ["", "a", "éé", "a text that is longer than others", "\u{1f600}"
 
 function cells(row: number): Value[] {
   const name = row % 11 === 0 ? null : WORDS[row % WORDS.length]!;
-  return [BigInt((row * 7919) % 1000), row / 3, BigInt(row), name];
+  const long = `${WORDS[row % WORDS.length]}${row % 70_000}`;
+  return [BigInt((row * 7919) % 1000), row / 3, BigInt(row), name, long, WORDS[row % 3]!];
 }
 
 function batch(rows: readonly (readonly Value[])[]): BatchData {
-  const types = [int32, float64, timestamp("ms"), utf8];
+  const types = [int32, float64, timestamp("ms"), utf8, largeUtf8, dictionary(utf8)];
   const columns = types.map((_, column) => rows.map((row) => row[column]!));
-  return named(["k", "v", "at", "name"], batchOf(types, columns));
+  return named(["k", "v", "at", "name", "long", "word"], batchOf(types, columns));
 }
 
 const all = Array.from({ length: ROWS }, (_, row) => cells(row));
@@ -54,6 +60,18 @@ const PLANS: Readonly<Record<string, Plan>> = {
   "a filter that no row passes": rows().where(col("k").lt(0)) as Plan,
   windows: windows() as Plan,
   "windows with a projection behind them": windows().select("n", "k") as Plan,
+  "groups with a projection behind them": rows()
+    .groupBy("at")
+    .aggregate({ n: count(), s: sum("v") })
+    .select("s", "at", { mean: col("s").div(col("n")) }) as Plan,
+  "groups that a filter leaves": rows()
+    .groupBy("name", "k")
+    .aggregate({ n: count() })
+    .where(col("n").gt(27)) as Plan,
+  "groups by texts with a projection behind them": rows()
+    .groupBy("long", "word")
+    .aggregate({ most: max("k"), least: min("k") })
+    .select("word", { range: col("most").sub(col("least")) }, "long") as Plan,
   "lists with a filter behind them": rows()
     .groupBy("k")
     .aggregate({ n: count(), all: arrayAgg("v", { orderBy: "v" }) })
@@ -109,11 +127,7 @@ describe.each(Object.entries(PLANS))("%s", (_, plan) => {
 test("workers' results stay, too", async () => {
   const shared = await Engine.open({ build: "threads", workers: 2 });
   try {
-    for (const plan of [
-      PLANS["a filter"]!,
-      PLANS.windows!,
-      PLANS["windows with a projection behind them"]!,
-    ]) {
+    for (const plan of Object.values(PLANS)) {
       const want = fingerprint(resultRows(await engine.collect(plan, { t })));
       const kept = await shared.collect(plan, { t }, { result: "kernel" });
       expect(fingerprint(resultRows(kept.toArrow()))).toEqual(want);
@@ -122,4 +136,68 @@ test("workers' results stay, too", async () => {
   } finally {
     await shared.close();
   }
+});
+
+/** What `PLANS["groups by texts with a projection behind them"]` gives. */
+function ranges(): Value[][] {
+  const groups = new Map<string, { most: bigint; least: bigint; word: Value; long: Value }>();
+  for (const [k, , , , long, word] of all) {
+    const key = `${long}/${word}`;
+    const { most, least } = groups.get(key) ?? { most: k as bigint, least: k as bigint };
+    const higher = (k as bigint) > most ? (k as bigint) : most;
+    const lower = (k as bigint) < least ? (k as bigint) : least;
+    groups.set(key, { most: higher, least: lower, word: word!, long: long! });
+  }
+  return [...groups.values()].map(({ most, least, word, long }) => [word, most - least, long]);
+}
+
+test.each([1, 2])("groups that a projection reads where they lie, by %i workers", async (workers) => {
+  const plan = PLANS["groups by texts with a projection behind them"]!;
+  const want = fingerprint(ranges());
+  const build = workers === 1 ? "simd" : "threads";
+  const counted = await Engine.open({ build, workers });
+  try {
+    const leaving = await counted.collect(plan, { t });
+    expect(fingerprint(resultRows(leaving))).toEqual(want);
+    const kept = await counted.collect(plan, { t }, { result: "kernel" });
+    expect(fingerprint(resultRows(kept.toArrow()))).toEqual(want);
+    kept.free();
+    const arriving: Value[][] = [];
+    for await (const some of counted.stream(plan, { t }, { batchRows: 1000 })) {
+      expect(some.numRows).toBeLessThanOrEqual(1000);
+      arriving.push(...resultRows(some));
+    }
+    expect(fingerprint(arriving)).toEqual(want);
+    expect(counted.stats().finished.rowsOut).toBe(3 * want.length);
+  } finally {
+    await counted.close();
+  }
+});
+
+test("rows of kept projections and joins count as rows out", async () => {
+  const counted = await Engine.open({ build: "simd" });
+  try {
+    const joined = rows().join(rows().where(col("k").lt(3)), { on: "at" }) as Plan;
+    for (const plan of [PLANS["a filter"]!, joined]) {
+      const before = counted.stats().finished.rowsOut;
+      const kept = await counted.collect(plan, { t }, { result: "kernel" });
+      expect(counted.stats().finished.rowsOut - before).toBe(kept.rows);
+      expect(kept.rows).toBeGreaterThan(0);
+      kept.free();
+    }
+  } finally {
+    await counted.close();
+  }
+});
+
+test("a projection of groups that fails leaves nothing behind", async () => {
+  const failing = rows()
+    .groupBy("at", "k")
+    .aggregate({ n: count() })
+    .select({ over: col("n").add(lit(2n ** 63n - 1n)) }) as Plan;
+  const before = engine.stats().usedBytes;
+  await expect(engine.collect(failing, { t }, { result: "kernel" })).rejects.toThrow(OverflowError);
+  expect(engine.stats().usedBytes).toBe(before);
+  await expect(engine.collect(failing, { t })).rejects.toThrow(OverflowError);
+  expect(engine.stats().usedBytes).toBe(before);
 });

@@ -30,9 +30,18 @@ import type { QueryWorkers, Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
-import { ALL_BYTES, ALL_ROWS, BATCH_BYTES, SharedResults, type Written } from "./shared-results.js";
+import {
+  ALL_BYTES,
+  ALL_ROWS,
+  BATCH_BYTES,
+  finished,
+  SharedResults,
+  type Take,
+  type Written,
+} from "./shared-results.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
+import { rowsOf, type StepBatch } from "./step.js";
 
 /**
  * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
@@ -248,8 +257,11 @@ export class ParallelPush {
     );
   }
 
-  /** The results of what has been brought together, in batches of `batchRows` at most; empty ones while others are at work. */
-  *results(batchRows: number): Generator<BatchData> {
+  /**
+   * The results of what has been brought together, in batches of `batchRows` at most; empty ones while others are at work.
+   * @param take as of `SharedResults.leave`
+   */
+  *results<B extends StepBatch>(batchRows: number, take: Take<B>): Generator<B | BatchData> {
     const [operator] = this.#operators;
     let written: Written | null = null;
     if (this.#operators.length === 1) {
@@ -258,20 +270,20 @@ export class ParallelPush {
         const start = performance.now();
         const more = operator!.pullHere(Math.min(this.#lookRows, batchRows), BATCH_BYTES);
         const copying = performance.now();
-        const batch = operator!.taken();
+        const batch = take(operator!);
         written = { writingMs: copying - start, copyingMs: performance.now() - copying };
-        const rows = batch?.length ?? 0;
+        const rows = batch === null ? 0 : rowsOf(batch);
         if (batch !== null) yield batch;
         if (!more) return;
         if (!this.#makeReaders(operator!, groups, rows, written.writingMs)) written = null;
       }
       if (written === null) {
-        yield* operator!.finish(batchRows);
+        yield* finished(operator!, batchRows, take);
         return;
       }
     }
     this.#results = new SharedResults(this.#pool, written === null ? this.#operators : this.#readers);
-    yield* this.#finishing(this.#results.leave(batchRows, written));
+    yield* this.#finishing(this.#results.leave(batchRows, written, take));
   }
 
   /** Writes the results into the operators' memory, where they are shared; else they are still to be asked for. */

@@ -20,7 +20,7 @@ import {
   type Kernel,
   mayLeave,
   type Operator,
-  type ResidentBatch,
+  ResidentBatch,
   Stage,
 } from "../kernel/index.js";
 import {
@@ -54,17 +54,20 @@ import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { SharedMap } from "./shared-map.js";
 import { SharedPush } from "./shared-push.js";
+import { BATCH_BYTES, type Take } from "./shared-results.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { SortStep } from "./sort-step.js";
 import { results, SpilledAggregation } from "./spilled-aggregation.js";
 import { joinSpills } from "./spilled-join.js";
 import {
   atWork,
-  drain,
+  hosted,
   labelOf,
   OperatorStep,
+  type Pull,
   restoreOperator,
   type Step,
+  type StepBatch,
   savedOperators,
   taken,
 } from "./step.js";
@@ -246,7 +249,7 @@ export class Pipeline {
     }
     const step = chain.steps[index]!;
     if (this.#leavesLast && chain.join === null && index === chain.steps.length - 1) {
-      if (step.settle !== undefined) yield* this.#results(step, "finish", () => step.settle!());
+      if (step.settle !== undefined) yield* hosted(this.#results(step, "finish", () => step.settle!()));
       return;
     }
     const results = this.#results(step, "finish", () => step.finish(port));
@@ -295,11 +298,19 @@ export class Pipeline {
     for (const batch of results) yield* this.#pass(chain, index + 1, batch);
   }
 
-  #results(step: Step, call: "watermark" | "finish", work: () => Iterable<BatchData>): Iterable<BatchData> {
+  #results(step: Step, call: "watermark" | "finish", work: () => Iterable<StepBatch>): Iterable<StepBatch> {
     return this.#probe === null ? work() : this.#probe.results(step, call, 0, work);
   }
 
-  *#pass(chain: Chain, index: number, batch: BatchData): Generator<BatchData> {
+  *#pass(chain: Chain, index: number, batch: StepBatch): Generator<BatchData> {
+    if (batch instanceof ResidentBatch) {
+      try {
+        yield* this.#feedAll(chain, index, 0, batch);
+      } finally {
+        batch.free();
+      }
+      return;
+    }
     const last = index === chain.steps.length;
     if (batch.length === 0 || (last && chain.join === null)) {
       yield batch;
@@ -308,10 +319,13 @@ export class Pipeline {
     const [target, at, port, stage] = last
       ? ([chain.join!.chain, chain.join!.index, 1, chain.join!.stage] as const)
       : ([chain, index, 0, chain.stages[index]!] as const);
-    const input = stage.batch(batch);
-    for (let start = 0; start < batch.length; start += MORSEL_ROWS) {
-      yield* this.#feed(target, at, port, input, start, Math.min(MORSEL_ROWS, batch.length - start), 0);
-    }
+    yield* this.#feedAll(target, at, port, stage.batch(batch));
+  }
+
+  *#feedAll(chain: Chain, index: number, port: number, input: InputBatch): Generator<BatchData> {
+    const { rows } = input;
+    for (let start = 0; start < rows; start += MORSEL_ROWS)
+      yield* this.#feed(chain, index, port, input, start, Math.min(MORSEL_ROWS, rows - start), 0);
   }
 
   /** The operators of the last step, when their results may stay in the kernel's memory; else null. */
@@ -329,26 +343,30 @@ export class Pipeline {
     return this.#probe === null ? work() : this.#probe.resident(last, work);
   }
 
-  /** The batches that a join has left in the kernel's memory, and its operators, which they live as long as. */
-  get kept(): { readonly operators: readonly Operator[]; readonly batches: readonly ResidentBatch[] } | null {
+  /**
+   * The batches that a join or a projection has left in the kernel's memory, which are the caller's now, and the operators that
+   * they live as long as: none where each has memory of its own.
+   */
+  takeKept(): { readonly operators: readonly Operator[]; readonly batches: readonly ResidentBatch[] } | null {
     const last = this.#chains[0]!.steps.at(-1);
-    return last instanceof JoinStep && last.kept !== null
-      ? { operators: last.operators, batches: last.kept }
-      : null;
+    if (last instanceof JoinStep && last.kept !== null)
+      return { operators: last.operators, batches: last.kept };
+    const batches = last instanceof ProjectStep ? last.takeKept() : null;
+    return batches === null ? null : { operators: [], batches };
   }
 
   /** The results of the last step where it has spilled, instead of `finishResident`; null where it has not. */
   finishSpilled(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
     const spills = last instanceof AggregateStep || last instanceof SortStep;
-    return spills && last.hasSpilled ? this.#results(last, "finish", () => last.finish()) : null;
+    return spills && last.hasSpilled ? hosted(this.#results(last, "finish", () => last.finish())) : null;
   }
 
   /** The results of the last step after `finishResident` has found no memory; null where there is no other way. */
   finishInPieces(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
     if (!(last instanceof SortStep && last.mayStartOver)) return null;
-    return this.#results(last, "finish", () => last.finish());
+    return hosted(this.#results(last, "finish", () => last.finish()));
   }
 
   /** Whether rows may leave for files, which results in the kernel's memory would leave less room for. */
@@ -495,24 +513,27 @@ function* stepsOf(
   const prompt = options.inTurn ? options : { ...options, pool: null };
   // Null behind a join that watermarks do not pass.
   let { timing } = source;
+  // Whether the stage before this one lends what it gives.
+  let isLent = false;
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
     const isLast = index === stages.length - 1;
     const keepsResults = options.keepResults === true && isResult && isLast;
-    const lends = !isLast && takesAtOnce(stages, index + 1, prompt.pool);
+    const lends = !isLast && takesAtOnce(stages, index + 1);
     // What does not stay where it was made is loaded as it comes.
     const isLoaded = keepsResults && options.relief === null && isPlain(stage.schema);
+    const wasLent = isLent;
+    isLent = lends && stage.kind === "aggregate";
     if (stage.kind === "aggregate") {
       const told = index === 0 ? expecting(stage, source.rows) : stage;
-      const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults });
-      if (lends) step.operator.lendResults();
+      const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults, lends });
       yield { ...alone, step };
     } else if (stage.kind === "groupingSets")
       yield { ...alone, step: new GroupingSetsStep(kernel, stage, { ...prompt, keepResults: false }) };
     else if (stage.kind === "window") {
       const step = new WindowStep(kernel, stage, { ...options, bound: index === 0 ? bound : null });
-      if (lends || isLoaded) step.operator.lendResults();
+      if ((lends && prompt.pool === null) || isLoaded) step.operator.lendResults();
       yield { ...alone, step };
     } else if (stage.kind === "over")
       yield { ...alone, step: new OverStep(kernel, stage, { ...options, clock: timing?.column ?? null }) };
@@ -534,8 +555,13 @@ function* stepsOf(
     else {
       const order = orderAt(stages, index, timing !== null);
       if (order === null) {
-        const step = new ProjectStep(kernel, stage as ProjectStage, prompt);
-        if (isLoaded) step.operator.lendResults();
+        // What is lent does not wait for others.
+        const pool = wasLent ? null : prompt.pool;
+        const step = new ProjectStep(kernel, stage as ProjectStage, {
+          ...prompt,
+          pool,
+          keepResults: isLoaded,
+        });
         yield { ...alone, step };
       } else {
         const covered = { stages: stages.slice(index, index + order.stages) };
@@ -560,14 +586,9 @@ function expecting(stage: AggregateStage, rows: number | null): AggregateStage {
 }
 
 /** Whether a stage has done all that it will with a batch when it has taken it: what it is given need not last. */
-function takesAtOnce(stages: readonly PhysicalStage[], index: number, pool: QueryWorkers | null): boolean {
+function takesAtOnce(stages: readonly PhysicalStage[], index: number): boolean {
   const stage = stages[index]!;
-  return (
-    stage.kind === "project" &&
-    pool === null &&
-    stage.passthrough.length === 0 &&
-    orderAt(stages, index, false) === null
-  );
+  return stage.kind === "project" && stage.passthrough.length === 0 && orderAt(stages, index, false) === null;
 }
 
 /** Whether both sides have watermarks, on columns that are one of the union. */
@@ -647,6 +668,8 @@ class AggregateStep extends OperatorStep implements Spillable {
   /** Where morsels are shared with other workers. */
   readonly #parallel: ParallelPush | null;
   readonly #inTurn: boolean;
+  /** How what a pull has left is taken. */
+  readonly #take: Take<StepBatch>;
   /** What has left for files, where state may: only that with keys can be divided. */
   readonly #spilled: SpilledAggregation | null;
   #hasSpilled = false;
@@ -658,7 +681,14 @@ class AggregateStep extends OperatorStep implements Spillable {
   constructor(
     kernel: Kernel,
     stage: AggregateStage,
-    { batchRows, pool, relief, inTurn, keepResults = false }: StepOptions,
+    {
+      batchRows,
+      pool,
+      relief,
+      inTurn,
+      keepResults = false,
+      lends = false,
+    }: StepOptions & { lends?: boolean },
   ) {
     const { columns, texts, instructions, changelog } = stage;
     const spills = relief !== null && isSpillable(stage);
@@ -691,7 +721,8 @@ class AggregateStep extends OperatorStep implements Spillable {
     super(create(), relief);
     this.#create = create;
     this.#changelog = changelog;
-    this.#batchRows = batchRows;
+    this.#batchRows = lends ? Math.min(batchRows, MORSEL_ROWS) : batchRows;
+    this.#take = lends ? (operator) => operator.takenResident() : (operator) => operator.taken();
     this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
     const staysAlone = aloneWhere(this.operator.divides(), hasTextKeys(stage));
     this.#parallel = isShared
@@ -734,7 +765,7 @@ class AggregateStep extends OperatorStep implements Spillable {
     this.replace(this.#create(isAside));
   }
 
-  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<StepBatch> {
     if (this.#parallel !== null) {
       const { spread } = this.#parallel;
       const push = this.#inTurn ? this.#parallel : spread;
@@ -765,12 +796,17 @@ class AggregateStep extends OperatorStep implements Spillable {
   }
 
   /** What a push has changed. */
-  *changes(): Generator<BatchData> {
+  *changes(): Generator<StepBatch> {
     for (let more = true; more; ) {
-      const pulled = this.operator.tryPull(this.#batchRows);
+      const pulled = this.#pull(this.operator, this.#batchRows);
       if (pulled.batch !== null) yield pulled.batch;
       more = pulled.more;
     }
+  }
+
+  #pull(operator: Operator, rows: number): ReturnType<Pull<StepBatch>> {
+    const more = operator.pullHere(rows, BATCH_BYTES);
+    return { batch: this.#take(operator), more };
   }
 
   passes(time: bigint): bigint | null {
@@ -781,17 +817,18 @@ class AggregateStep extends OperatorStep implements Spillable {
     return [];
   }
 
-  *finish(): Generator<BatchData> {
+  *finish(): Generator<StepBatch> {
     this.#isFinishing = true;
     if (this.#parallel !== null) {
       yield* atWork(this.#parallel.finish(), this.operator.output);
-      yield* this.#parallel.results(this.#batchRows);
+      yield* this.#parallel.results(this.#batchRows, this.#take);
       return;
     }
     const { operator } = this;
     if (!this.#hasSpilled) {
       operator.watermark(END_OF_INPUT);
-      if (!(yield* results(operator, this.#batchRows, this.#spilled !== null))) return;
+      const pull = (rows: number) => this.#pull(operator, rows);
+      if (!(yield* results(pull, this.#batchRows, this.#spilled !== null))) return;
       this.#hasSpilled = true;
     }
     const spilled = this.#spilled!;
@@ -899,7 +936,7 @@ class GroupingSetsStep implements Step {
     if (status === Status.NEED_INPUT) return;
     for (const [index, step] of this.#steps.entries()) {
       const results = status === null ? step.push(input, start, rows, firstRow) : step.changes();
-      yield* this.#widened(index, results);
+      yield* this.#widened(index, hosted(results));
     }
   }
 
@@ -912,7 +949,7 @@ class GroupingSetsStep implements Step {
     if (this.#shared !== null) yield* atWork(this.#shared.finish(), this.#stage.schema);
     this.#freeTogether();
     for (const [index, step] of this.#steps.entries()) {
-      yield* this.#widened(index, step.finish());
+      yield* this.#widened(index, hosted(step.finish()));
       step.free();
     }
   }
@@ -964,8 +1001,10 @@ class ProjectStep extends OperatorStep {
   #pushed = 0;
   /** What shares morsels with other workers, and has operators of its own. */
   #map: SharedMap | null = null;
+  /** Results that stay in the kernel's memory: copies; null where they leave. */
+  #kept: ResidentBatch[] | null;
 
-  constructor(kernel: Kernel, stage: ProjectStage, { pool, relief }: StepOptions) {
+  constructor(kernel: Kernel, stage: ProjectStage, { pool, relief, keepResults }: StepOptions) {
     const { config, columns, output, passthrough, instructions } = stage;
     const create = () =>
       kernel.operator({
@@ -980,10 +1019,18 @@ class ProjectStep extends OperatorStep {
     this.#stage = stage;
     this.#pool = pool;
     this.#create = create;
+    this.#kept = keepResults === true ? [] : null;
   }
 
   override get operators(): readonly Operator[] {
     return [this.operator, ...(this.#map?.operators ?? [])];
+  }
+
+  /** The results that are kept, which are the caller's from now on; null where they leave. */
+  takeKept(): ResidentBatch[] | null {
+    const kept = this.#kept;
+    this.#kept = null;
+    return kept;
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<BatchData> {
@@ -993,11 +1040,22 @@ class ProjectStep extends OperatorStep {
       return;
     }
     if ((yield* this.pushed(input, start, rows, firstRow)) !== Status.HAS_MORE) return;
-    for (const batch of drain(this.operator, MORSEL_ROWS)) yield this.#withPassthrough(batch, input, start);
+    this.operator.pullHere(MORSEL_ROWS, BATCH_BYTES);
+    yield* this.#given(this.operator, input, start);
+  }
+
+  /** What a pull, which gives all that a push has made, has left. */
+  *#given(operator: Operator, input: InputBatch, start: number): Generator<BatchData> {
+    if (this.#kept !== null) {
+      const batch = operator.takenResident();
+      if (batch !== null) this.#kept.push(batch.copy());
+      return;
+    }
+    const batch = operator.taken();
+    if (batch !== null) yield this.#withPassthrough(batch, input, start);
   }
 
   #share(pool: QueryWorkers): SharedMap {
-    const step = this;
     return new SharedMap({
       kernel: this.operator.kernel,
       pool,
@@ -1005,10 +1063,7 @@ class ProjectStep extends OperatorStep {
       maxRows: MORSEL_ROWS,
       maxBytes: 0,
       create: this.#create,
-      *take(operator, _more, { input, start }) {
-        const batch = operator.taken();
-        if (batch !== null) yield step.#withPassthrough(batch, input, start);
-      },
+      take: (operator, _more, { input, start }) => this.#given(operator, input, start),
     });
   }
 
@@ -1036,6 +1091,7 @@ class ProjectStep extends OperatorStep {
   }
 
   override free(): void {
+    for (const batch of this.#kept ?? []) batch.free();
     this.#freeMap();
     super.free();
   }

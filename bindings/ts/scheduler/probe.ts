@@ -11,15 +11,14 @@ import {
   type Kernel,
   type Operator,
   type OperatorCounts,
-  type ResidentBatch,
+  ResidentBatch,
 } from "../kernel/index.js";
 import { type Stage, stageTitle } from "../plan/index.js";
 import { JobTrace, type JobTracer, type QueryWorkers, type Task } from "../pool/index.js";
-import type { BatchData } from "../type/column.js";
 import { columnBytes } from "../type/column-bytes.js";
 import type { Schema } from "../type/data-type.js";
 import type { OperatorProfile, RunProfile, Slice } from "./profile.js";
-import type { Step } from "./step.js";
+import { rowsOf, type Step, type StepBatch } from "./step.js";
 
 /** Slices that are kept; a run of days must not fill the memory. */
 const MOST_SLICES = 100_000;
@@ -204,8 +203,8 @@ export class Probe implements JobTracer {
     start: number,
     rows: number,
     port: number,
-    work: () => Iterable<BatchData>,
-  ): Generator<BatchData> {
+    work: () => Iterable<StepBatch>,
+  ): Generator<StepBatch> {
     const record = this.#steps.get(step)!;
     record.rowsIn += rows;
     record.batchesIn += 1;
@@ -218,8 +217,8 @@ export class Probe implements JobTracer {
     step: Step,
     call: Slice["call"],
     rows: number,
-    work: () => Iterable<BatchData>,
-  ): Generator<BatchData> {
+    work: () => Iterable<StepBatch>,
+  ): Generator<StepBatch> {
     const record = this.#steps.get(step)!;
     const iterable = this.#timed(step, record, call, rows, work);
     const iterator = iterable[Symbol.iterator]();
@@ -229,10 +228,7 @@ export class Probe implements JobTracer {
         const next = this.#timed(step, record, call, 0, () => iterator.next());
         ended = next.done === true;
         if (ended) return;
-        // An empty batch is a join that is still at work.
-        if (next.value.length > 0) record.batchesOut += 1;
-        record.rowsOut += next.value.length;
-        for (const column of next.value.columns) record.bytesWritten += columnBytes(column, 0, column.length);
+        count(record, next.value);
         yield next.value;
       }
     } finally {
@@ -244,13 +240,13 @@ export class Probe implements JobTracer {
   resident(step: Step, work: () => ResidentBatch[]): ResidentBatch[] {
     const record = this.#steps.get(step)!;
     const batches = this.#timed(step, record, "finish", 0, work);
-    countResident(record, batches);
+    for (const batch of batches) count(record, batch);
     return batches;
   }
 
   /** Results of the last step that stayed in the kernel's memory as they came. */
   keep(batches: readonly ResidentBatch[]): void {
-    countResident(this.#root!, batches);
+    for (const batch of batches) count(this.#root!, batch);
   }
 
   #timed<T>(step: Step, record: ProbeRecord, call: Slice["call"], rows: number, work: () => T): T {
@@ -354,12 +350,13 @@ function withPeaks(now: OperatorCounts, before: OperatorCounts | undefined): Ope
   };
 }
 
-function countResident(record: ProbeRecord, batches: readonly ResidentBatch[]): void {
-  for (const batch of batches) {
-    record.rowsOut += batch.rows;
-    record.batchesOut += 1;
-    record.bytesWritten += batch.bytes;
-  }
+function count(record: ProbeRecord, batch: StepBatch): void {
+  const rows = rowsOf(batch);
+  record.rowsOut += rows;
+  // An empty batch is a join that is still at work.
+  if (rows > 0) record.batchesOut += 1;
+  if (batch instanceof ResidentBatch) record.bytesWritten += batch.bytes;
+  else for (const column of batch.columns) record.bytesWritten += columnBytes(column, 0, column.length);
 }
 
 const KEY_TIERS = [null, "undecided", "direct", "hash", "text"] as const;

@@ -14,11 +14,12 @@
 
 import { Batch } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
-import type { Kernel, Operator, ResidentBatch } from "../kernel/index.js";
+import { END_OF_INPUT, type Kernel, type Operator, ResidentBatch } from "../kernel/index.js";
 import { PullOrder, type QueryWorkers } from "../pool/index.js";
 import { type BatchData, emptyBatch } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedWork } from "./shared-work.js";
+import type { StepBatch } from "./step.js";
 
 /** Rows of a batch of results, whatever is asked for. */
 const BATCH_ROWS = 65_536;
@@ -33,6 +34,9 @@ export interface Written {
   readonly writingMs: number;
   readonly copyingMs: number;
 }
+
+/** Takes what an operator's pull has left; null when it has no rows. */
+export type Take<B extends StepBatch> = (operator: Operator) => B | null;
 
 interface Order {
   readonly operator: Operator;
@@ -109,8 +113,13 @@ export class SharedResults {
   /**
    * All results, in batches of `batchRows` at most; empty ones while others are at work.
    * @param written what rows before them took; null: the first batch tells
+   * @param take copies a batch, or lends it until the next one is asked for
    */
-  *leave(batchRows: number, written: Written | null): Generator<BatchData> {
+  *leave<B extends StepBatch>(
+    batchRows: number,
+    written: Written | null,
+    take: Take<B>,
+  ): Generator<B | BatchData> {
     if (this.#pool.faults.leavesPieces !== true) {
       let took = written;
       let more = true;
@@ -119,12 +128,12 @@ export class SharedResults {
         const start = performance.now();
         more = first!.pullHere(batchRows, BATCH_BYTES);
         const copying = performance.now();
-        const batch = first!.taken();
+        const batch = take(first!);
         took = { writingMs: copying - start, copyingMs: performance.now() - copying };
         if (batch !== null) yield batch;
       }
       if (took.writingMs < SHARE_RATIO * took.copyingMs || !more) {
-        for (const operator of this.#operators) yield* operator.finish(batchRows);
+        for (const operator of this.#operators) yield* finished(operator, batchRows, take);
         return;
       }
     }
@@ -150,9 +159,11 @@ export class SharedResults {
       const { operator, address } = next.order;
       const { view } = this.#kernel.memory;
       const more = view.getInt32(address + PullOrder.STATUS, true) === Status.HAS_MORE;
-      const batch = view.getUint32(address + PullOrder.COUNT, true) === 0 ? null : operator.taken();
+      const batch = view.getUint32(address + PullOrder.COUNT, true) === 0 ? null : take(operator);
+      const isLent = batch instanceof ResidentBatch;
+      if (isLent) yield batch;
       if (more) offered.push(offer(next.order));
-      if (batch !== null) yield batch;
+      if (batch !== null && !isLent) yield batch;
     }
     for (const _ of work.finish(own)) yield waiting;
     this.free();
@@ -213,5 +224,18 @@ export class SharedResults {
     this.#work = null;
     for (const address of this.#orders.keys()) this.#kernel.free(address);
     this.#orders.clear();
+  }
+}
+
+/** The results of an operator whose input ends now, in batches of `batchRows` at most. */
+export function* finished<B extends StepBatch>(
+  operator: Operator,
+  batchRows: number,
+  take: Take<B>,
+): Generator<B> {
+  for (let more = operator.watermark(END_OF_INPUT) === Status.HAS_MORE; more; ) {
+    more = operator.pullHere(batchRows, BATCH_BYTES);
+    const batch = take(operator);
+    if (batch !== null) yield batch;
   }
 }

@@ -18,7 +18,7 @@ import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
 import { owned } from "./rows.js";
-import { atWork, drainAsFits } from "./step.js";
+import { atWork, type Pull, pullAsFits } from "./step.js";
 
 /** Partitions, by the groups of the state that leaves first: so few that a batch of each is worth writing. */
 const PARTS = [
@@ -186,7 +186,8 @@ export class SpilledAggregation {
         if (to - from === 1 && !(yield* atWork(this.#relief.relieve(), operator.output))) throw error;
         isShort = true;
       }
-      if (!isShort) isShort = yield* results(operator, batchRows, to - from > 1);
+      const pull = (rows: number) => operator.tryPull(rows);
+      if (!isShort) isShort = yield* results(pull, batchRows, to - from > 1);
     } finally {
       operator.destroy();
     }
@@ -232,18 +233,14 @@ export class SpilledAggregation {
 }
 
 /**
- * Results of an operator whose input has ended (`drainAsFits`). Answers whether it found no memory for the first of them,
+ * Results of an operator whose input has ended (`pullAsFits`). Answers whether it found no memory for the first of them,
  * if there is another way then (`mayGiveUp`).
  */
-export function* results(
-  operator: Operator,
-  batchRows: number,
-  mayGiveUp: boolean,
-): Generator<BatchData, boolean> {
+export function* results<B>(pull: Pull<B>, batchRows: number, mayGiveUp: boolean): Generator<B, boolean> {
   let isFirst = true;
   try {
-    for (const batch of drainAsFits(operator, batchRows, undefined, !mayGiveUp)) {
-      if (batch.length === 0) continue;
+    for (const batch of pullAsFits(pull, batchRows, !mayGiveUp)) {
+      if (batch === null) continue;
       isFirst = false;
       yield batch;
     }

@@ -2,30 +2,36 @@
 
 import { Type } from "../../../kernel/abi/layout.js";
 import { Status } from "../../../kernel/abi/status.js";
-import type { InputBatch, Operator, StateBatch } from "../kernel/index.js";
+import { type InputBatch, type Operator, ResidentBatch, type StateBatch } from "../kernel/index.js";
 import type { BatchData } from "../type/column.js";
 import { byteWidth, physicalType, type Schema } from "../type/data-type.js";
 import { CorruptStateError, MemoryLimitError } from "../type/error.js";
 import type { SavedStep } from "./checkpoint.js";
 import type { Relief } from "./relief.js";
 
+/**
+ * What a step yields: a batch on the host or, where the step behind it takes that at once, one that lies in the kernel's
+ * memory until the next is asked for.
+ */
+export type StepBatch = BatchData | ResidentBatch;
+
 export interface Step {
   /**
    * Takes rows [start, start + rows) of `input`; `firstRow` is the number of the batch's row 0 in the run. Port 1
    * is the right side of a join or union.
    */
-  push(input: InputBatch, start: number, rows: number, firstRow: number, port: number): Iterable<BatchData>;
+  push(input: InputBatch, start: number, rows: number, firstRow: number, port: number): Iterable<StepBatch>;
   /** Whether one push may be of more than a morsel. */
   readonly takesStrides?: boolean;
   /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed on this port. */
-  watermark(time: bigint, port: number): Iterable<BatchData>;
+  watermark(time: bigint, port: number): Iterable<StepBatch>;
   /**
    * The watermark of what leaves the step after one of what came on this port; null where rows leave only at the end of
    * input, or long after others, whatever their times: a watermark that went further would make them late.
    */
   passes(time: bigint, port: number): bigint | null;
   /** No more rows come on this port. */
-  finish(port: number): Iterable<BatchData>;
+  finish(port: number): Iterable<StepBatch>;
   /** What it runs in the kernel. */
   readonly operators: readonly Operator[];
   /** Late rows that no operator of it has counted. */
@@ -91,9 +97,9 @@ export abstract class OperatorStep implements Step {
     rows: number,
     firstRow: number,
     port: number,
-  ): Iterable<BatchData>;
-  abstract watermark(time: bigint, port: number): Iterable<BatchData>;
-  abstract finish(port: number): Iterable<BatchData>;
+  ): Iterable<StepBatch>;
+  abstract watermark(time: bigint, port: number): Iterable<StepBatch>;
+  abstract finish(port: number): Iterable<StepBatch>;
 
   free(): void {
     this.operator.destroy();
@@ -128,6 +134,15 @@ export function* taken(
     yield* taken(relief, schema, start, half, push);
     yield* taken(relief, schema, start + half, rows - half, push);
   }
+}
+
+export function rowsOf(batch: StepBatch): number {
+  return batch instanceof ResidentBatch ? batch.rows : batch.length;
+}
+
+/** What is on the host, or comes there. */
+export function* hosted(batches: Iterable<StepBatch>): Generator<BatchData> {
+  for (const batch of batches) yield batch instanceof ResidentBatch ? batch.toHost() : batch;
 }
 
 /** An empty batch for each turn of `work`: a step that is still at work. */
@@ -179,11 +194,20 @@ export function* drainAsFits(
   batchBytes?: number,
   isPatient = true,
 ): Generator<BatchData> {
+  const pulls = pullAsFits((rows) => operator.tryPull(rows, batchBytes), batchRows, isPatient);
+  for (const batch of pulls) yield batch ?? { schema: operator.output, length: 0, columns: [] };
+}
+
+/** Pulls so many rows at most, or gives up after some work: null, and `more` where there may be results still. */
+export type Pull<B> = (rows: number) => { readonly batch: B | null; readonly more: boolean };
+
+/** The same of what `pull` brings; null while it has brought nothing. */
+export function* pullAsFits<B>(pull: Pull<B>, batchRows: number, isPatient: boolean): Generator<B | null> {
   let rows = batchRows;
   for (let isFirst = true; ; ) {
-    let pulled: ReturnType<Operator["tryPull"]>;
+    let pulled: ReturnType<typeof pull>;
     try {
-      pulled = operator.tryPull(rows, batchBytes);
+      pulled = pull(rows);
     } catch (error) {
       const isLeast = rows <= LEAST_RESULT_ROWS || (isFirst && !isPatient);
       if (!(error instanceof MemoryLimitError) || isLeast) throw error;
@@ -191,7 +215,7 @@ export function* drainAsFits(
       continue;
     }
     if (pulled.batch !== null) isFirst = false;
-    yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
+    yield pulled.batch;
     if (!pulled.more) return;
   }
 }
