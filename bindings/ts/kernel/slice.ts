@@ -196,6 +196,88 @@ export function placeSlice(
   };
 }
 
+/**
+ * Copies slices one behind the other to `at`, as one column: none skips rows, and all but the last have a multiple of 8. Offsets
+ * of texts then count through all of them.
+ */
+export function placeJoined(
+  memory: KernelMemory,
+  slices: readonly ColumnSlice[],
+  at: number,
+  dictionary = 0,
+  dictionaryId = 0,
+): ColumnDescriptor {
+  const [first] = slices as [ColumnSlice];
+  if (slices.length === 1) return placeSlice(memory, first, at, dictionary, dictionaryId);
+  const rows = slices.reduce((sum, slice) => sum + slice.rows, 0);
+  const validityBytes = slices.some(({ validity }) => validity !== null) ? Math.ceil(rows / 8) : 0;
+  const valuesBytes = slices.reduce((sum, { values }) => sum + values.length, 0);
+  const offsetsBytes = first.offsets === null ? 0 : (rows + 1) * offsetWidth(first);
+  const values = at + padded(validityBytes);
+  const offsets = values + padded(valuesBytes);
+  const { bytes } = memory;
+  // Rows, and bytes of values, before a slice.
+  let [row, before] = [0, 0];
+  for (const slice of slices) {
+    const bits = at + row / 8;
+    if (slice.validity !== null) bytes.set(slice.validity, bits);
+    else if (validityBytes > 0) bytes.fill(0xff, bits, bits + Math.ceil(slice.rows / 8));
+    bytes.set(slice.values, values + before);
+    if (slice.offsets !== null) placeOffsets(bytes, slice, before, offsets + row * offsetWidth(slice));
+    row += slice.rows;
+    before += slice.values.length;
+  }
+  return {
+    type: first.type,
+    trusted: false,
+    length: rows,
+    offset: 0,
+    nullCount: slices.some(({ nullCount }) => nullCount < 0)
+      ? -1
+      : slices.reduce((sum, { nullCount }) => sum + nullCount, 0),
+    validity: validityBytes === 0 ? 0 : at,
+    validityBytes,
+    values,
+    valuesBytes,
+    offsets: offsetsBytes === 0 ? 0 : offsets,
+    offsetsBytes,
+    base: 0,
+    dictionary,
+    dictionaryId,
+  };
+}
+
+/** Bytes that `placeJoined` takes of kernel memory. */
+export function joinedBytes(slices: readonly ColumnSlice[]): number {
+  const total = (of: (slice: ColumnSlice) => number) => slices.reduce((sum, slice) => sum + of(slice), 0);
+  const [first] = slices as [ColumnSlice];
+  if (slices.length === 1) return first.bytes;
+  const rows = total((slice) => slice.rows);
+  const validity = slices.some((slice) => slice.validity !== null) ? Math.ceil(rows / 8) : 0;
+  const offsets = first.offsets === null ? 0 : (rows + 1) * offsetWidth(first);
+  return padded(validity) + padded(total(({ values }) => values.length)) + padded(offsets);
+}
+
+function offsetWidth({ type }: ColumnSlice): 4 | 8 {
+  return type === Type.BYTES ? 4 : 8;
+}
+
+/** The offsets of a slice whose first text begins `start` bytes behind the values' first one. */
+function placeOffsets(bytes: Uint8Array, slice: ColumnSlice, start: number, at: number): void {
+  const { rows, base } = slice;
+  const from = slice.offsets!.slice().buffer;
+  if (slice.type === Type.BYTES) {
+    const target = new Int32Array(bytes.buffer, at, rows + 1);
+    const source = new Int32Array(from);
+    for (let row = 0; row <= rows; row++) target[row] = source[row]! - base + start;
+  } else {
+    const target = new BigInt64Array(bytes.buffer, at, rows + 1);
+    const source = new BigInt64Array(from);
+    const shift = BigInt(start - base);
+    for (let row = 0; row <= rows; row++) target[row] = source[row]! + shift;
+  }
+}
+
 /** `bytes` rounded up to the alignment of buffers. */
 export function padded(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;

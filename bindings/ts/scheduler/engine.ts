@@ -275,7 +275,7 @@ export class Engine {
    * Copies a table into the kernel's memory, where runs read it without another copy. Lists, structs and
    * other types that Millrace does not compute on stay on the host. Integers of 4 and 8 bytes that are all from 0 to 255, and
    * codes of dictionaries that are, lie in a byte each besides, for runs that add them up, where a quarter of the engine's
-   * memory stays free.
+   * memory stays free. Batches of 65,536 rows and more are joined to larger ones.
    * @param columns names of the columns to load; all by default
    * @throws MemoryLimitError when it does not fit; nothing is held then.
    */
