@@ -521,10 +521,7 @@ class TableLoader {
   }
 
   /** Whether batches could be loaded as one: what stays on the host does so batch by batch. */
-  #placedAsOne(
-    batches: readonly BatchData[],
-    sliced: readonly (readonly (ColumnSlice | null)[])[],
-  ): boolean {
+  #placedAsOne(batches: readonly BatchData[], sliced: readonly (readonly (ColumnSlice | null)[])[]): boolean {
     const { fields } = batches[0]!.schema;
     const fit = fields.every(({ type }, i) => {
       if (!this.#wanted[i]) return !isCarried(valueType(type));
@@ -570,9 +567,7 @@ class TableLoader {
     const lengths = batch.columns.map(({ dictionary }) => dictionary?.values.length ?? 0);
     const copies = this.#readsOften ? narrowed(this.#kernel, columns, lengths) : null;
     this.bytes += copies?.bytes ?? 0;
-    const sources = batch.columns.map((column, i) =>
-      this.#wanted[i] || batches.length > 1 ? null : column,
-    );
+    const sources = batch.columns.map((column, i) => (this.#wanted[i] || batches.length > 1 ? null : column));
     const owned = copies === null ? [block] : [block, copies.block];
     const loaded = copies?.columns ?? columns;
     const rows = batches.reduce((sum, { length }) => sum + length, 0);
