@@ -240,3 +240,26 @@ describe("not as one lie", () => {
     expect(kernel.usedBytes).toBe(before);
   });
 });
+
+test("what lies here is trusted once all of it has been read, morsel by morsel in any order", () => {
+  const numbers = column(int32, (row) => BigInt(row * 3), 0);
+  const table = kernel.load(
+    cut(batchOf([numbers, numbers]), [
+      [0, MORSEL],
+      [0, MORSEL + 100],
+    ]),
+  );
+  const batch = table.batches[0]!;
+  const trusted = () => [0, 1].map((index) => batch.column(index)!.trusted);
+  batch.accepted([0, 1], MORSEL, MORSEL);
+  batch.accepted([0], 2 * MORSEL, 100);
+  batch.accepted([0], 0, MORSEL - 1);
+  batch.accepted([0], 8, MORSEL);
+  batch.accepted([0], MORSEL, MORSEL);
+  expect(trusted()).toEqual([false, false]);
+  batch.accepted([0, 1], 0, MORSEL);
+  expect(trusted()).toEqual([true, false]);
+  batch.accepted([1], 0, batch.rows);
+  expect(trusted()).toEqual([true, true]);
+  table.free();
+});

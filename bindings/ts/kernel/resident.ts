@@ -42,6 +42,8 @@ export class ResidentBatch implements InputBatch {
   readonly #owned: number[];
   /** Columns of texts that lie here as codes, as the host reads them. */
   readonly #decoded = new Map<number, ColumnData>();
+  /** Morsels of columns that the kernel has read, as long as those are not all. */
+  readonly #accepted = new Map<number, Set<number>>();
   /** Bytes of all rows of columns that were asked for: every query does. */
   readonly #bytes = new Map<number, number>();
   #isLasting = false;
@@ -148,15 +150,30 @@ export class ResidentBatch implements InputBatch {
     this.#selected = columns;
   }
 
-  /** What lies here does not change: offsets and codes that were checked once, all of them, are not checked again. */
+  /** What lies here does not change: offsets and codes of a column that were all checked once are not checked again. */
   accepted(columns: readonly number[], start: number, rows: number): void {
-    if (start !== 0 || rows !== this.rows) return;
     for (const index of columns) {
       const column = this.#columns[index];
-      if (!column || column.trusted) continue;
+      if (!column || column.trusted || !this.#isAccepted(index, start, rows)) continue;
       this.#columns[index] = { ...column, trusted: true };
       this.#selected = null;
     }
+  }
+
+  /** Whether all rows of a column have been read, now that these have: whole, or in morsels. */
+  #isAccepted(column: number, start: number, rows: number): boolean {
+    if (rows === this.rows) return true;
+    const isLast = start + rows === this.rows;
+    if (start % Abi.MORSEL_ROWS !== 0 || (rows !== Abi.MORSEL_ROWS && !isLast)) return false;
+    let morsels = this.#accepted.get(column);
+    if (morsels === undefined) {
+      morsels = new Set();
+      this.#accepted.set(column, morsels);
+    }
+    morsels.add(start / Abi.MORSEL_ROWS);
+    if (morsels.size < Math.ceil(this.rows / Abi.MORSEL_ROWS)) return false;
+    this.#accepted.delete(column);
+    return true;
   }
 
   /** Lists lie in kernel memory in a form of its own (list.ts): a copy for the host. */

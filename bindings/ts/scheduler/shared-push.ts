@@ -49,10 +49,11 @@ interface Offered {
   readonly slot: Stage;
   /** What the calling thread pushes it into. */
   readonly target: Target;
-  readonly schema: Schema;
+  /** Its rows: [start, start + rows) of `input`, whose row 0 is number `firstRow` of the whole input. */
+  readonly input: InputBatch;
+  readonly start: number;
+  readonly rows: number;
   readonly firstRow: number;
-  /** The whole batch, if that is what the morsel is. */
-  readonly accepted: (() => void) | null;
 }
 
 export interface SharedPushOptions<T> {
@@ -183,14 +184,14 @@ export class SharedPush<T extends Target = Operator> {
     const address = slot.describe(input, columns, start, rows, firstRow);
     if (isOwn?.(address)) return address;
     this.#free.pop();
-    const whole = start === 0 && rows === input.rows && input.accepted !== undefined;
     this.#offered.set(job.filled, {
       number: job.filled,
       slot,
       target: this.#active[0]!,
-      schema: input.schema,
-      firstRow: firstRow + start,
-      accepted: whole ? () => input.accepted!(columns, start, rows) : null,
+      input,
+      start,
+      rows,
+      firstRow,
     });
     work.offer(address, wakes);
     this.#pushed += 1;
@@ -259,16 +260,16 @@ export class SharedPush<T extends Target = Operator> {
       handles: others.map(({ handle }) => handle),
       ring: RING,
       failure: (number, record) => {
-        const { schema, firstRow } = this.#offered.get(number)!;
-        return this.#active[0]!.pushError(record, schema, firstRow);
+        const { input, start, firstRow } = this.#offered.get(number)!;
+        return this.#active[0]!.pushError(record, input.schema, firstRow + start);
       },
     });
     return this.#work;
   }
 
   readonly #own = (address: number, number: number): void => {
-    const { target, schema, firstRow } = this.#offered.get(number)!;
-    target.pushDescribed(address, schema, firstRow);
+    const { target, input, start, firstRow } = this.#offered.get(number)!;
+    target.pushDescribed(address, input.schema, firstRow + start);
   };
 
   get #roundBytes(): number {
@@ -303,10 +304,10 @@ export class SharedPush<T extends Target = Operator> {
   /** Takes slots back whose morsels are done; there are none among those that nobody has claimed. */
   #collect(job: Job): void {
     const { claimed } = job;
-    for (const { number, slot, accepted } of this.#offered.values()) {
+    for (const { number, slot, target, input, start, rows } of this.#offered.values()) {
       if (number >= claimed) return;
       if (!job.isDone(number)) continue;
-      accepted?.();
+      input.accepted?.(target.columns, start, rows);
       this.#offered.delete(number);
       this.#free.push(slot);
     }
