@@ -9,6 +9,7 @@ import { Bench } from "tinybench";
 import { fromArrow, toTable } from "../../bindings/ts/arrow/index.js";
 import { Kernel, type Operator, type ResidentTable } from "../../bindings/ts/kernel/index.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
+import { Abi } from "../../kernel/abi/layout.js";
 import { arrowTables, inputRows, scanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
@@ -16,6 +17,8 @@ import type { BenchCase, KernelOperator } from "../suite/case.js";
 import type { BuildName, CaseFiles, EngineSession, RunFigure } from "./engine.js";
 import { MemoryReader } from "./memory-read.js";
 import { rawResult } from "./millrace-result.js";
+
+const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 
 /** Part of a run's time that each of the two readings gets. */
 const READING_SHARE = 0.25;
@@ -93,8 +96,10 @@ export class KernelSession implements EngineSession {
   #push(operator: Operator): number {
     let rows = 0;
     for (const batch of this.#table.batches) {
-      operator.push(batch);
-      if (this.#of.kernelEmits) rows += operator.pullResident()?.rows ?? 0;
+      for (let start = 0; start < batch.rows; start += MORSEL_ROWS) {
+        operator.push(batch, start, Math.min(MORSEL_ROWS, batch.rows - start));
+        if (this.#of.kernelEmits) rows += operator.pullResident()?.rows ?? 0;
+      }
     }
     for (const batch of operator.finishResident()) rows += batch.rows;
     return rows;
