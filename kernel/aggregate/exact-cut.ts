@@ -241,12 +241,14 @@ export function addOne(self: Accumulator, x: usize, count: u32): bool {
   }
 }
 
+// Four values a turn instead of two take 0.97 of the time, for twice the code.
 function totalRows<N>(low: u32, x: usize, sums: usize, count: u32): bool {
   const M0 = f64x2.splat(magic(low));
   const M1 = f64x2.splat(magic(low + 1));
   const M2 = f64x2.splat(magic(low + 2));
   const M3 = f64x2.splat(magic(low + 3));
-  const limits = f64x2.splat(reach(low, limbsOf<N>()));
+  // The largest value but for NaN, which fails in the lowest limb.
+  let most = f64x2.splat(0);
   let good = i64x2.splat(-1);
   let s0 = i64x2.splat(0);
   let s1 = i64x2.splat(0);
@@ -254,38 +256,41 @@ function totalRows<N>(low: u32, x: usize, sums: usize, count: u32): bool {
   let s3 = i64x2.splat(0);
   for (let row: u32 = 0; row < count; row += 2) {
     let r = v128.load(x + ((<usize>row) << 3));
-    good = v128.and(good, f64x2.lt(f64x2.abs(r), limits));
+    most = f64x2.pmax(f64x2.abs(r), most);
     if (limbsOf<N>() >= 4) {
       const q = f64x2.add(r, M3);
       r = f64x2.sub(r, f64x2.sub(q, M3));
-      s3 = i64x2.add(s3, i64x2.sub(q, M3));
+      s3 = i64x2.add(s3, q);
     }
     if (limbsOf<N>() >= 3) {
       const q = f64x2.add(r, M2);
       r = f64x2.sub(r, f64x2.sub(q, M2));
-      s2 = i64x2.add(s2, i64x2.sub(q, M2));
+      s2 = i64x2.add(s2, q);
     }
     if (limbsOf<N>() >= 2) {
       const q = f64x2.add(r, M1);
       r = f64x2.sub(r, f64x2.sub(q, M1));
-      s1 = i64x2.add(s1, i64x2.sub(q, M1));
+      s1 = i64x2.add(s1, q);
     }
     const p = f64x2.add(r, M0);
     good = v128.and(good, f64x2.eq(f64x2.sub(p, M0), r));
-    s0 = i64x2.add(s0, i64x2.sub(p, M0));
+    s0 = i64x2.add(s0, p);
   }
+  good = v128.and(good, f64x2.lt(most, f64x2.splat(reach(low, limbsOf<N>()))));
   if (!i64x2.all_true(good)) return false;
-  addTotal(sums, s0);
-  if (limbsOf<N>() >= 2) addTotal(sums + 8, s1);
-  if (limbsOf<N>() >= 3) addTotal(sums + 16, s2);
-  if (limbsOf<N>() >= 4) addTotal(sums + 24, s3);
+  addTotal(sums, s0, M0, count);
+  if (limbsOf<N>() >= 2) addTotal(sums + 8, s1, M1, count);
+  if (limbsOf<N>() >= 3) addTotal(sums + 16, s2, M2, count);
+  if (limbsOf<N>() >= 4) addTotal(sums + 24, s3, M3, count);
   return true;
 }
 
+/** Adds what `count` limbs come to, with M in each of them. */
 // @ts-ignore: decorator
 @inline
-function addTotal(at: usize, sums: v128): void {
-  store<i64>(at, load<i64>(at) + i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1));
+function addTotal(at: usize, sums: v128, m: v128, count: u32): void {
+  const total = i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1);
+  store<i64>(at, load<i64>(at) + total - <i64>count * i64x2.extract_lane(m, 0));
 }
 
 /** Writes the limb of `r` on M's grid, and answers what is left of `r`. */

@@ -96,7 +96,13 @@ export function sumExactUpdate(
 ): bool {
   const x = self.scratch;
   const narrow = self.type == <u32>Type.F32;
-  for (let start: u32 = 0; start < rows; start += CHUNK) {
+  let start: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    // What does not fit is found chunk by chunk.
+    const whole = one && !narrow && mask == 0 && hasFewLimbs(self);
+    if (whole && addOne(self, values, rows & ~1)) start = rows & ~1;
+  }
+  for (; start < rows; start += CHUNK) {
     const count = min(CHUNK, rows - start);
     let source = values + ((<usize>start) << 3);
     if (narrow || mask != 0) {
@@ -166,7 +172,7 @@ export function widenFloats(values: usize, x: usize, count: u32): void {
 
 /** Adds up to CHUNK float64 values. False when out of memory. */
 export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
-  if (ASC_FEATURE_SIMD && self.limbs > 0 && self.limbs <= LIMBS_MAX) {
+  if (ASC_FEATURE_SIMD && hasFewLimbs(self)) {
     const even = count & ~1;
     if (one ? addOne(self, source, even) : addRows(self, source, numbers, even)) {
       if (even == count) return true;
@@ -205,6 +211,13 @@ export function addChunk(self: Accumulator, numbers: usize, source: usize, count
       commitMany(self.values, numbers, limbs, count, self.limbs);
   }
   return true;
+}
+
+/** Whether values are added to the groups while they are cut. */
+// @ts-ignore: decorator
+@inline
+function hasFewLimbs(self: Accumulator): bool {
+  return self.limbs > 0 && self.limbs <= LIMBS_MAX;
 }
 
 // ---- the window of dense limbs

@@ -211,6 +211,29 @@ describe.each(BUILDS)("sums, %s build", async (build) => {
     expect(sums[0]).toHaveLength(126);
   });
 
+  test("a value that does not fit, anywhere in a vector of one group", () => {
+    const query: Query = { types: [types.float64], keys: [], aggregates: [{ name: "sum", of: 0 }] };
+    const usual = Array.from({ length: 2048 }, (_, row): Value => (row * 37) / 64 - 500);
+    const odd = [Number.NaN, Number.POSITIVE_INFINITY, -1e300, 2 ** 52, 5e-324, -(2 ** -30), -0];
+    for (const rows of [2048, 2047, 257]) {
+      for (const at of [0, 1, 255, 256, rows >> 1, rows - 2, rows - 1]) {
+        for (const value of odd) {
+          const values = usual.slice(0, rows);
+          values[at] = value;
+          const operator = open(kernel, query);
+          // Which limbs there are has been decided then.
+          operator.push(batchOf(query.types, [usual]));
+          operator.push(batchOf(query.types, [values]));
+          const sum = multiset(rowsOf(operator.finish()));
+          operator.destroy();
+          expect(sum, `${value} in row ${at} of ${rows}`).toEqual(
+            multiset(expected(query, [[...usual, ...values]])),
+          );
+        }
+      }
+    }
+  });
+
   test("averages of integers and decimals are divided once, in wide integers", () => {
     const wide = fc.oneof(
       fc.bigInt({ min: 1n - 10n ** 38n, max: 10n ** 38n - 1n }),

@@ -68,6 +68,29 @@ describe.each(BUILDS)("project, %s build", async (build) => {
     operator.destroy();
   });
 
+  test("any rows of a vector: few, many, all but one", () => {
+    const operator = kernel.project({ program: program(), columns: [0, 1, 2, 3, 4], output });
+    const [, ...rest] = rowsOf(2 * 2048 + 70, 5);
+    const rows = rest[0]!.length;
+    // Words of 64 rows from none to all, each in the place of another; and rows at the ends alone.
+    const patterns: ((row: number) => boolean)[] = [
+      ...[1, 2, 3, 4, 5, 6, 7, 9, 31, 64].map((each) => (row: number) => row % each === 0),
+      ...[2, 3, 64, 2048].map((each) => (row: number) => row % each !== each - 1),
+      (row) => row % 64 < (row >> 6) % 65,
+      (row) => (row * 2654435761) % 97 < 40,
+      (row) => row === 0 || row === rows - 1,
+    ];
+    for (const pattern of patterns) {
+      const kept = Array.from({ length: rows }, (_, row) => row).filter(pattern);
+      const keep = Array.from({ length: rows }, (_, row) => pattern(row));
+      operator.push(batchOf([keep, ...rest].map((values, i) => writeColumn(INPUT[i]!, values))));
+      expect(operator.pull()!.columns.map(readColumn)).toEqual(
+        rest.map((column) => kept.map((row) => column[row]!)),
+      );
+    }
+    operator.destroy();
+  });
+
   test("null rows of results hold zeros, whatever the input held there", () => {
     const column = writeColumn(types.int64, [1n, null, 3n]);
     new BigInt64Array(column.values.buffer)[1] = 77n;
