@@ -101,7 +101,10 @@ export class KernelSession implements EngineSession {
         if (this.#of.kernelEmits) rows += operator.pullResident()?.rows ?? 0;
       }
     }
-    for (const batch of operator.finishResident()) rows += batch.rows;
+    for (const batch of operator.finishResident()) {
+      rows += batch.rows;
+      batch.free();
+    }
     return rows;
   }
 
