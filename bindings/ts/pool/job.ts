@@ -4,7 +4,7 @@
 // The calling thread offers morsels (addresses of batch descriptors) in a ring; whoever is free claims the next one, the
 // calling thread too. Nobody sends a message for a morsel: a worker that finds none sleeps on SIGNAL for a while, then
 // goes back to its event loop, where other jobs reach it, and is called again when there are more. So one stalled
-// query keeps no worker.
+// query keeps no worker. After a job it looks for the next message by itself for a while, where the host lets it (worker.ts).
 //
 // To wake a thread takes the one that does so up to 0.3 ms where its core sleeps, too (measured on a virtual machine), and
 // some microseconds where nobody sleeps. So who sleeps is counted (SLEEPING, WAITING), each looks for a while before where
