@@ -45,9 +45,8 @@ export class Program {
   count: u32;
   /** u16 row numbers within the vector of the `count` selected rows; 0 when all are. */
   selection: usize;
-  /** Of VECTOR_ROWS u16, and 16 bytes behind them that may be written. */
   selectionBuffer: usize;
-  /** For each set of four bits: which they are, the lowest first, as u16. */
+  /** With a FILTER, for each set of four bits: which they are, the lowest first, as u16. */
   bitNumbers: usize;
   /** VECTOR_ROWS x 8 bytes each, for one instruction: operands' texts as views, or codes. */
   scratchA: usize;
@@ -75,7 +74,7 @@ export class Program {
   readsTexts: u32;
 }
 
-export const PROGRAM_SIZE: usize = 184;
+export const PROGRAM_SIZE: usize = 176;
 
 /** What an instruction keeps from vector to vector. */
 // @ts-ignore: decorator

@@ -52,6 +52,7 @@ export function programCreate(context: usize, region: usize, bytes: usize, lengt
   if (!readTypes(program, copy)) return refuse(context, 0);
   if (!allocateTables(program)) return outOfMemory(context, 0);
   if (!checkAll(context, program)) return 0;
+  if (!allocateFilter(program)) return outOfMemory(context, BIT_NUMBERS_SIZE);
   if (!allocateRegisters(program)) return outOfMemory(context, 0);
   runLiterals(program);
   return prepareAll(program) ? address : outOfMemory(context, 0);
@@ -129,22 +130,29 @@ function allocateTables(program: Program): bool {
   program.textBounds = regionCut(region, registers * TEXT_BOUND_SIZE + 1);
   program.states = regionCut(region, <usize>program.instructionCount * INSTRUCTION_STATE_SIZE + 1);
   program.columns = regionCut(region, <usize>program.columnCount * (BOUND_COLUMN_SIZE + <usize>Column.SIZE) + 1);
-  const work = regionBlock(region, ROWS * 26 + 16 + BIT_NUMBERS_SIZE + BITMAP_BYTES * 2);
+  const work = regionBlock(region, ROWS * 26 + BITMAP_BYTES * 2);
   if (program.registers == 0 || program.buffers == 0 || program.textBounds == 0) return false;
   if (program.states == 0 || program.columns == 0 || work == 0) return false;
   program.scratchA = work;
   program.scratchB = work + ROWS * 8;
   program.scratchC = work + ROWS * 16;
   program.selectionBuffer = work + ROWS * 24;
-  program.bitNumbers = program.selectionBuffer + ROWS * 2 + 16;
-  bitNumbers(program.bitNumbers);
-  program.bad = program.bitNumbers + BIT_NUMBERS_SIZE;
+  program.bad = work + ROWS * 26;
   program.zeros = program.bad + BITMAP_BYTES;
   memory.fill(program.zeros, 0, BITMAP_BYTES);
   const types = program.columnTypes + (<usize>program.columnCount << 2);
   for (let register: u32 = 0; register < program.registerCount; register++) {
     registerVector(program, register).type = load<u32>(types + (<usize>register << 2));
   }
+  return true;
+}
+
+/** Most programs have no filter, and have no room for what it looks up. */
+function allocateFilter(program: Program): bool {
+  if (program.filtered == 0) return true;
+  program.bitNumbers = regionCut(program.region, BIT_NUMBERS_SIZE);
+  if (program.bitNumbers == 0) return false;
+  bitNumbers(program.bitNumbers);
   return true;
 }
 
