@@ -394,10 +394,8 @@ export class ResidentTable {
     try {
       loader.loadDictionaries(batches);
       let row = 0;
-      for (const group of readsOften ? joinable(batches) : batches.map((batch) => [batch])) {
-        loader.load(group, row);
-        row += group.reduce((sum, { length }) => sum + length, 0);
-      }
+      for (const group of readsOften ? joinable(batches) : batches.map((batch) => [batch]))
+        row = loader.load(group, row);
     } catch (error) {
       for (const batch of loader.batches) batch.free();
       for (const { block } of loader.dictionaries.values()) kernel.free(block);
@@ -523,8 +521,11 @@ class TableLoader {
     }
   }
 
-  /** Loads batches as one, if there is no more than one or they can be (`joinable`, and what their columns are). */
-  load(batches: readonly BatchData[], firstRow: number): void {
+  /**
+   * Loads batches as one, if there is no more than one or they can be (`joinable`, and what their columns are).
+   * @returns the number of the row behind them
+   */
+  load(batches: readonly BatchData[], firstRow: number): number {
     let row = firstRow;
     const sliced = batches.map((batch) => {
       const slices = batch.columns.map((column, i) =>
@@ -533,8 +534,9 @@ class TableLoader {
       row += batch.length;
       return slices;
     });
-    if (sliced.length > 1 && this.#placedAsOne(batches, sliced)) return;
-    for (const [at, batch] of batches.entries()) this.#place([batch], [sliced[at]!]);
+    const isOne = sliced.length > 1 && this.#placedAsOne(batches, sliced);
+    if (!isOne) for (const [at, batch] of batches.entries()) this.#place([batch], [sliced[at]!]);
+    return row;
   }
 
   /** Whether batches could be loaded as one: what stays on the host does so batch by batch. */

@@ -209,10 +209,7 @@ export function placeJoined(
 ): ColumnDescriptor {
   const [first] = slices as [ColumnSlice];
   if (slices.length === 1) return placeSlice(memory, first, at, dictionary, dictionaryId);
-  const rows = slices.reduce((sum, slice) => sum + slice.rows, 0);
-  const validityBytes = slices.some(({ validity }) => validity !== null) ? Math.ceil(rows / 8) : 0;
-  const valuesBytes = slices.reduce((sum, { values }) => sum + values.length, 0);
-  const offsetsBytes = first.offsets === null ? 0 : (rows + 1) * offsetWidth(first);
+  const { rows, validityBytes, valuesBytes, offsetsBytes } = joinedSizes(slices);
   const values = at + padded(validityBytes);
   const offsets = values + padded(valuesBytes);
   const { bytes } = memory;
@@ -249,13 +246,18 @@ export function placeJoined(
 
 /** Bytes that `placeJoined` takes of kernel memory. */
 export function joinedBytes(slices: readonly ColumnSlice[]): number {
-  const total = (of: (slice: ColumnSlice) => number) => slices.reduce((sum, slice) => sum + of(slice), 0);
+  if (slices.length === 1) return slices[0]!.bytes;
+  const { validityBytes, valuesBytes, offsetsBytes } = joinedSizes(slices);
+  return padded(validityBytes) + padded(valuesBytes) + padded(offsetsBytes);
+}
+
+function joinedSizes(slices: readonly ColumnSlice[]) {
   const [first] = slices as [ColumnSlice];
-  if (slices.length === 1) return first.bytes;
-  const rows = total((slice) => slice.rows);
-  const validity = slices.some((slice) => slice.validity !== null) ? Math.ceil(rows / 8) : 0;
-  const offsets = first.offsets === null ? 0 : (rows + 1) * offsetWidth(first);
-  return padded(validity) + padded(total(({ values }) => values.length)) + padded(offsets);
+  const rows = slices.reduce((sum, slice) => sum + slice.rows, 0);
+  const validityBytes = slices.some(({ validity }) => validity !== null) ? Math.ceil(rows / 8) : 0;
+  const valuesBytes = slices.reduce((sum, { values }) => sum + values.length, 0);
+  const offsetsBytes = first.offsets === null ? 0 : (rows + 1) * offsetWidth(first);
+  return { rows, validityBytes, valuesBytes, offsetsBytes };
 }
 
 function offsetWidth({ type }: ColumnSlice): 4 | 8 {

@@ -30,18 +30,10 @@ import type { QueryWorkers, Task } from "../pool/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
-import {
-  ALL_BYTES,
-  ALL_ROWS,
-  BATCH_BYTES,
-  finished,
-  SharedResults,
-  type Take,
-  type Written,
-} from "./shared-results.js";
+import { ALL_BYTES, ALL_ROWS, finished, pullTimed, SharedResults, type Written } from "./shared-results.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
-import { rowsOf, type StepBatch } from "./step.js";
+import { rowsOf, type StepBatch, type Take } from "./step.js";
 
 /**
  * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
@@ -267,14 +259,11 @@ export class ParallelPush {
     if (this.#operators.length === 1) {
       const groups = this.#groupsToShare(operator!);
       if (groups > 0) {
-        const start = performance.now();
-        const more = operator!.pullHere(Math.min(this.#lookRows, batchRows), BATCH_BYTES);
-        const copying = performance.now();
-        const batch = take(operator!);
-        written = { writingMs: copying - start, copyingMs: performance.now() - copying };
-        const rows = batch === null ? 0 : rowsOf(batch);
-        if (batch !== null) yield batch;
-        if (!more) return;
+        const first = pullTimed(operator!, Math.min(this.#lookRows, batchRows), take);
+        written = first.written;
+        const rows = first.batch === null ? 0 : rowsOf(first.batch);
+        if (first.batch !== null) yield first.batch;
+        if (!first.more) return;
         if (!this.#makeReaders(operator!, groups, rows, written.writingMs)) written = null;
       }
       if (written === null) {

@@ -54,21 +54,22 @@ import { hostBatch, sliceRows } from "./rows.js";
 import type { RunState } from "./run.js";
 import { SharedMap } from "./shared-map.js";
 import { SharedPush } from "./shared-push.js";
-import { BATCH_BYTES, type Take } from "./shared-results.js";
 import { type Order, sortOperatorOf } from "./sort.js";
 import { SortStep } from "./sort-step.js";
 import { results, SpilledAggregation } from "./spilled-aggregation.js";
 import { joinSpills } from "./spilled-join.js";
 import {
   atWork,
+  BATCH_BYTES,
   hosted,
   labelOf,
   OperatorStep,
-  type Pull,
+  pullOf,
   restoreOperator,
   type Step,
   type StepBatch,
   savedOperators,
+  type Take,
   taken,
 } from "./step.js";
 import { UnionStep } from "./union-step.js";
@@ -249,7 +250,7 @@ export class Pipeline {
     }
     const step = chain.steps[index]!;
     if (this.#leavesLast && chain.join === null && index === chain.steps.length - 1) {
-      if (step.settle !== undefined) yield* hosted(this.#results(step, "finish", () => step.settle!()));
+      if (step.settle !== undefined) yield* this.#results(step, "finish", () => step.settle!());
       return;
     }
     const results = this.#results(step, "finish", () => step.finish(port));
@@ -298,7 +299,11 @@ export class Pipeline {
     for (const batch of results) yield* this.#pass(chain, index + 1, batch);
   }
 
-  #results(step: Step, call: "watermark" | "finish", work: () => Iterable<StepBatch>): Iterable<StepBatch> {
+  #results<B extends StepBatch>(
+    step: Step,
+    call: "watermark" | "finish",
+    work: () => Iterable<B>,
+  ): Iterable<B> {
     return this.#probe === null ? work() : this.#probe.results(step, call, 0, work);
   }
 
@@ -359,14 +364,14 @@ export class Pipeline {
   finishSpilled(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
     const spills = last instanceof AggregateStep || last instanceof SortStep;
-    return spills && last.hasSpilled ? hosted(this.#results(last, "finish", () => last.finish())) : null;
+    return spills && last.hasSpilled ? this.#results(last, "finish", () => hosted(last.finish())) : null;
   }
 
   /** The results of the last step after `finishResident` has found no memory; null where there is no other way. */
   finishInPieces(): Iterable<BatchData> | null {
     const last = this.#chains[0]!.steps.at(-1);
     if (!(last instanceof SortStep && last.mayStartOver)) return null;
-    return hosted(this.#results(last, "finish", () => last.finish()));
+    return this.#results(last, "finish", () => last.finish());
   }
 
   /** Whether rows may leave for files, which results in the kernel's memory would leave less room for. */
@@ -513,8 +518,6 @@ function* stepsOf(
   const prompt = options.inTurn ? options : { ...options, pool: null };
   // Null behind a join that watermarks do not pass.
   let { timing } = source;
-  // Whether the stage before this one lends what it gives.
-  let isLent = false;
   for (let index = 0; index < stages.length; index++) {
     const stage = stages[index]!;
     const alone = { stages: [stage] };
@@ -523,8 +526,6 @@ function* stepsOf(
     const lends = !isLast && takesAtOnce(stages, index + 1);
     // What does not stay where it was made is loaded as it comes.
     const isLoaded = keepsResults && options.relief === null && isPlain(stage.schema);
-    const wasLent = isLent;
-    isLent = lends && stage.kind === "aggregate";
     if (stage.kind === "aggregate") {
       const told = index === 0 ? expecting(stage, source.rows) : stage;
       const step = new AggregateStep(kernel, told, { ...options, keepResults: keepsResults, lends });
@@ -555,8 +556,9 @@ function* stepsOf(
     else {
       const order = orderAt(stages, index, timing !== null);
       if (order === null) {
-        // What is lent does not wait for others.
-        const pool = wasLent ? null : prompt.pool;
+        // What an aggregation lends does not wait for others.
+        const isLent = stages[index - 1]?.kind === "aggregate" && takesAtOnce(stages, index);
+        const pool = isLent ? null : prompt.pool;
         const step = new ProjectStep(kernel, stage as ProjectStage, {
           ...prompt,
           pool,
@@ -797,16 +799,12 @@ class AggregateStep extends OperatorStep implements Spillable {
 
   /** What a push has changed. */
   *changes(): Generator<StepBatch> {
+    const pull = pullOf(this.operator, this.#take);
     for (let more = true; more; ) {
-      const pulled = this.#pull(this.operator, this.#batchRows);
+      const pulled = pull(this.#batchRows);
       if (pulled.batch !== null) yield pulled.batch;
       more = pulled.more;
     }
-  }
-
-  #pull(operator: Operator, rows: number): ReturnType<Pull<StepBatch>> {
-    const more = operator.pullHere(rows, BATCH_BYTES);
-    return { batch: this.#take(operator), more };
   }
 
   passes(time: bigint): bigint | null {
@@ -827,8 +825,8 @@ class AggregateStep extends OperatorStep implements Spillable {
     const { operator } = this;
     if (!this.#hasSpilled) {
       operator.watermark(END_OF_INPUT);
-      const pull = (rows: number) => this.#pull(operator, rows);
-      if (!(yield* results(pull, this.#batchRows, this.#spilled !== null))) return;
+      const mayGiveUp = this.#spilled !== null;
+      if (!(yield* results(pullOf(operator, this.#take), this.#batchRows, mayGiveUp))) return;
       this.#hasSpilled = true;
     }
     const spilled = this.#spilled!;

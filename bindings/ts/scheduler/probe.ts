@@ -213,12 +213,12 @@ export class Probe implements JobTracer {
   }
 
   /** What a call of a step yields, each piece of work measured. */
-  *results(
+  *results<B extends StepBatch>(
     step: Step,
     call: Slice["call"],
     rows: number,
-    work: () => Iterable<StepBatch>,
-  ): Generator<StepBatch> {
+    work: () => Iterable<B>,
+  ): Generator<B> {
     const record = this.#steps.get(step)!;
     const iterable = this.#timed(step, record, call, rows, work);
     const iterator = iterable[Symbol.iterator]();

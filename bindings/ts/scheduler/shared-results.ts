@@ -19,13 +19,12 @@ import { PullOrder, type QueryWorkers } from "../pool/index.js";
 import { type BatchData, emptyBatch } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedWork } from "./shared-work.js";
-import type { StepBatch } from "./step.js";
+import { BATCH_BYTES, pullOf, type StepBatch, type Take } from "./step.js";
 
 /** Rows of a batch of results, whatever is asked for. */
 const BATCH_ROWS = 65_536;
 export const ALL_ROWS: number = 2 ** 32 - 1;
 export const ALL_BYTES: number = 2 ** 31 - 1;
-export const BATCH_BYTES: number = 2 ** 28;
 /** Writing is shared from so many times on that it takes of copying. */
 const SHARE_RATIO = 2;
 
@@ -34,9 +33,6 @@ export interface Written {
   readonly writingMs: number;
   readonly copyingMs: number;
 }
-
-/** Takes what an operator's pull has left; null when it has no rows. */
-export type Take<B extends StepBatch> = (operator: Operator) => B | null;
 
 interface Order {
   readonly operator: Operator;
@@ -124,13 +120,9 @@ export class SharedResults {
       let took = written;
       let more = true;
       if (took === null) {
-        const [first] = this.#operators;
-        const start = performance.now();
-        more = first!.pullHere(batchRows, BATCH_BYTES);
-        const copying = performance.now();
-        const batch = take(first!);
-        took = { writingMs: copying - start, copyingMs: performance.now() - copying };
-        if (batch !== null) yield batch;
+        const first = pullTimed(this.#operators[0]!, batchRows, take);
+        ({ more, written: took } = first);
+        if (first.batch !== null) yield first.batch;
       }
       if (took.writingMs < SHARE_RATIO * took.copyingMs || !more) {
         for (const operator of this.#operators) yield* finished(operator, batchRows, take);
@@ -233,9 +225,24 @@ export function* finished<B extends StepBatch>(
   batchRows: number,
   take: Take<B>,
 ): Generator<B> {
+  const pull = pullOf(operator, take);
   for (let more = operator.watermark(END_OF_INPUT) === Status.HAS_MORE; more; ) {
-    more = operator.pullHere(batchRows, BATCH_BYTES);
-    const batch = take(operator);
-    if (batch !== null) yield batch;
+    const pulled = pull(batchRows);
+    more = pulled.more;
+    if (pulled.batch !== null) yield pulled.batch;
   }
+}
+
+/** Pulls so many rows at most, and tells what it took to write and to take them. */
+export function pullTimed<B extends StepBatch>(
+  operator: Operator,
+  rows: number,
+  take: Take<B>,
+): { readonly batch: B | null; readonly more: boolean; readonly written: Written } {
+  const start = performance.now();
+  const more = operator.pullHere(rows, BATCH_BYTES);
+  const taking = performance.now();
+  const batch = take(operator);
+  const written = { writingMs: taking - start, copyingMs: performance.now() - taking };
+  return { batch, more, written };
 }

@@ -201,7 +201,20 @@ export function* drainAsFits(
 /** Pulls so many rows at most, or gives up after some work: null, and `more` where there may be results still. */
 export type Pull<B> = (rows: number) => { readonly batch: B | null; readonly more: boolean };
 
-/** The same of what `pull` brings; null while it has brought nothing. */
+/** Takes what an operator's pull has left: a copy, or the batch where it lies; null when it has no rows. */
+export type Take<B extends StepBatch> = (operator: Operator) => B | null;
+
+/** Bytes of a batch of results at most. */
+export const BATCH_BYTES: number = 2 ** 28;
+
+export function pullOf<B extends StepBatch>(operator: Operator, take: Take<B>): Pull<B> {
+  return (rows) => {
+    const more = operator.pullHere(rows, BATCH_BYTES);
+    return { batch: take(operator), more };
+  };
+}
+
+/** What `drainAsFits` gives, of what `pull` brings; null while it has brought nothing. */
 export function* pullAsFits<B>(pull: Pull<B>, batchRows: number, isPatient: boolean): Generator<B | null> {
   let rows = batchRows;
   for (let isFirst = true; ; ) {
