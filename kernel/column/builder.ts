@@ -153,6 +153,8 @@ export function outputShrink(output: usize): bool {
     const validity = moved(region, builder.validity, bitmap);
     if (validity == 0) return false;
     builder.validity = validity;
+    // Should a further move fail, what has been moved has no room for more.
+    builder.capacity = rows;
     if (builder.lent) continue;
     const bytes: usize = text ? <usize>builder.bytes : width == 0 ? bitmap : <usize>rows * width;
     const values = moved(region, builder.values, bytes);
@@ -209,9 +211,11 @@ export function outputDescribe(output: usize, batch: usize, rows: u32, section: 
 
 /** Room for `rows` rows in all; keeps what is written. False when out of memory. */
 export function builderReserve(region: usize, builder: Builder, rows: u32): bool {
-  if (rows <= builder.capacity && builder.validity != 0) return true;
-  const capacity = max<u32>(rows, 64);
   const type = builder.type;
+  // One of them alone was all that there was memory for, or is left of a column that lay elsewhere.
+  const isThere = builder.validity != 0 && (type == <u32>Type.BYTES ? builder.offsets : builder.values) != 0;
+  if (rows <= builder.capacity && isThere) return true;
+  const capacity = max<u32>(rows, 64);
   const oldBitmap: usize = builder.validity == 0 ? 0 : bitmapBytes(builder.capacity);
   const bitmap = bitmapBytes(capacity);
   const validity = regrow(region, builder.validity, oldBitmap, bitmap);
