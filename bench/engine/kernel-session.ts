@@ -10,7 +10,7 @@ import { fromArrow, toTable } from "../../bindings/ts/arrow/index.js";
 import { Kernel, type Operator, type ResidentTable } from "../../bindings/ts/kernel/index.js";
 import type { BatchData } from "../../bindings/ts/type/column.js";
 import { Abi } from "../../kernel/abi/layout.js";
-import { arrowTables, inputRows, scanBytes } from "../input/load.js";
+import { arrowTables, inputRows, kernelScanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
 import type { BenchCase, KernelOperator } from "../suite/case.js";
@@ -65,8 +65,8 @@ export class KernelSession implements EngineSession {
     const kernel = await Kernel.open({ build, budget: "3.5 GiB" });
     const tables = arrowTables(of, files);
     const only = Object.values(tables)[0]!;
-    const table = kernel.load(fromArrow(only).batches);
-    const sizes = { rows: inputRows(tables), bytes: scanBytes(tables) };
+    const table = kernel.load(fromArrow(only).batches, undefined, of.kernelReadsBytes === true);
+    const sizes = { rows: inputRows(tables), bytes: kernelScanBytes(of, tables) };
     return new KernelSession(of, open, kernel, table, sizes);
   }
 
@@ -109,21 +109,27 @@ export class KernelSession implements EngineSession {
   }
 
   #read(): void {
-    for (const { values, valuesBytes } of this.#columns()) this.#reader.read(values, values + valuesBytes);
+    for (const { at, bytes } of this.#columns()) this.#reader.read(at, at + bytes);
   }
 
   /** The input's first values again and again, until it is as many bytes as the whole input. */
   #readCached(): void {
     const columns = this.#columns();
-    const all = columns.reduce((sum, { valuesBytes }) => sum + valuesBytes, 0);
-    const { values, valuesBytes } = columns[0]!;
-    const piece = Math.min(valuesBytes, CACHED_BYTES);
-    for (let at = 0; at < all; at += piece) this.#reader.read(values, values + Math.min(piece, all - at));
+    const all = columns.reduce((sum, { bytes }) => sum + bytes, 0);
+    const { at: first, bytes } = columns[0]!;
+    const piece = Math.min(bytes, CACHED_BYTES);
+    for (let at = 0; at < all; at += piece) this.#reader.read(first, first + Math.min(piece, all - at));
   }
 
-  #columns() {
+  /** Where the values lie that the kernel reads. */
+  #columns(): { at: number; bytes: number }[] {
     const indices = [...this.#table.schema.fields.keys()];
-    return [...this.#table.batches].flatMap((batch) => indices.map((index) => batch.column(index)!));
+    return [...this.#table.batches].flatMap((batch) =>
+      indices.map((index) => {
+        const { values, valuesBytes, narrow = 0, offset, length } = batch.column(index)!;
+        return narrow === 0 ? { at: values, bytes: valuesBytes } : { at: narrow, bytes: offset + length };
+      }),
+    );
   }
 
   async result(): Promise<RawResult> {
@@ -147,7 +153,8 @@ export class KernelSession implements EngineSession {
 /** Calls for so long at least, one at least. */
 function repeated(call: () => void, leastMs: number, after: () => void = () => {}) {
   const bench = new Bench({ time: leastMs, iterations: 1, warmup: false, throws: true });
-  bench.add("call", call, { afterEach: after });
+  // Else it would be called once to see, with nothing after it.
+  bench.add("call", call, { async: false, afterEach: after });
   const { mean, samplesCount } = latencies(bench);
   return { ms: mean, calls: samplesCount };
 }

@@ -11,7 +11,7 @@ import { dirname, join } from "node:path";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { dataFolder } from "../input/data-file.js";
-import { arrowTables, inputRows, plainTables, scanBytes } from "../input/load.js";
+import { arrowTables, inputRows, kernelScanBytes, plainTables } from "../input/load.js";
 import type { PlainColumn } from "../input/plain-table.js";
 import type { RawColumn, RawResult } from "../result/canonical.js";
 import type { BenchCase } from "../suite/case.js";
@@ -41,7 +41,7 @@ export const native: Engine = {
         version: compiler,
         threads: 1,
         inputRows: inputRows(arrow),
-        inputBytes: scanBytes(arrow),
+        inputBytes: kernelScanBytes(of, arrow),
         run,
         // The program reads the clock.
         ownMs: async () => null,
@@ -77,6 +77,7 @@ function compiled(): { program: string; compiler: string } {
       .update(text)
       .update(version)
       .update(target)
+      .update(FLAGS.join(" "))
       .digest("hex")
       .slice(0, 12);
     const program = join(dataFolder(), `kernels-${digest}`);

@@ -39,6 +39,12 @@ export function scanBytes(tables: Readonly<Record<string, Table>>): number {
   return columns.flatMap((column) => column.data).reduce((sum, data) => sum + data.byteLength, 0);
 }
 
+/** Bytes that a single kernel reads of a case's tables. */
+export function kernelScanBytes(of: BenchCase, tables: Readonly<Record<string, Table>>): number {
+  if (of.kernelReadsBytes !== true) return scanBytes(tables);
+  return Object.values(tables).reduce((sum, table) => sum + table.numRows * table.numCols, 0);
+}
+
 export function inputRows(tables: Readonly<Record<string, Table>>): number {
   return Object.values(tables).reduce((sum, table) => sum + table.numRows, 0);
 }

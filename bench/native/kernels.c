@@ -9,8 +9,9 @@
 // The same steps as in kernel/, in the same order, on the same layout: vectors of 2048 rows through scratch memory
 // that stays in the cache, group numbers first, then the accumulators; slots of 8 bytes with a 32-bit tag over dense
 // rows (kernel/hash/slots.ts, kernel/group/row-table.ts); exact sums in two 40-bit limbs (kernel/aggregate/
-// sum-exact.ts); rows set aside in 256 partitions (kernel/operator/aggregate-backlog.ts). Written plainly, with no
-// intrinsics: what the compiler makes of it at -O3 -march=native is the measure.
+// sum-exact.ts); rows set aside in 256 partitions (kernel/operator/aggregate-backlog.ts); integers of a byte each by keys
+// of a byte each (kernel/aggregate/byte-rows.ts, kernel/operator/narrow-sums.ts). Written plainly, with no intrinsics:
+// what the compiler makes of it at -O3 -march=native is the measure.
 
 #include <math.h>
 #include <stdint.h>
@@ -290,6 +291,164 @@ static void dictionary_sum(void) {
   }
   free(sums);
   free(seen);
+}
+
+// ---- keys and values of a byte each
+
+#define BYTES 256u
+#define PAIRS (BYTES * BYTES)
+#define MOMENTS 8u
+
+// Counts of rows in the upper half of a word, sums of values in the lower: a morsel's do not overflow.
+static void byte_sum(void) {
+  const u8 *keys = column[0], *values = column[1];
+  static u64 places[BYTES];
+  i64 sums[BYTES] = {0}, counts[BYTES] = {0};
+  for (u32 start = 0; start < rows; start += MORSEL) {
+    const u32 count = least(MORSEL, rows - start);
+    memset(places, 0, sizeof places);
+    for (u32 row = 0; row < count; row++) places[keys[start + row]] += (u64)1 << 32 | values[start + row];
+    for (u32 key = 0; key < BYTES; key++) sums[key] += (u32)places[key];
+    for (u32 key = 0; key < BYTES; key++) counts[key] += (i64)(places[key] >> 32);
+  }
+  result_init(BYTES, 2);
+  result_rows = 0;
+  for (u32 key = 0; key < BYTES; key++) {
+    if (counts[key] == 0) continue;
+    result[0][result_rows] = key;
+    result[1][result_rows++] = (u64)sums[key];
+  }
+}
+
+// The values that two keys lie between, and which pairs of them have rows: watched until all have.
+typedef struct {
+  u32 low, high, other_low, other_high;
+  int full;
+} Pairs;
+
+static u8 has_rows[PAIRS];
+
+static void range_of(const u8 *bytes, u32 count, u32 *low, u32 *high) {
+  u8 lowest = 255, highest = 0;
+  for (u32 row = 0; row < count; row++) {
+    lowest = bytes[row] < lowest ? bytes[row] : lowest;
+    highest = bytes[row] > highest ? bytes[row] : highest;
+  }
+  *low = lowest;
+  *high = highest;
+}
+
+static Pairs pairs_new(void) {
+  memset(has_rows, 0, sizeof has_rows);
+  return (Pairs){255, 0, 255, 0, 0};
+}
+
+static void pairs_watch(Pairs *self, const u8 *keys, const u8 *others, u32 count) {
+  u32 low, high, other_low, other_high;
+  range_of(keys, count, &low, &high);
+  range_of(others, count, &other_low, &other_high);
+  const int within = low >= self->low && high <= self->high && other_low >= self->other_low && other_high <= self->other_high;
+  if (within && self->full) return;
+  if (low < self->low) self->low = low;
+  if (high > self->high) self->high = high;
+  if (other_low < self->other_low) self->other_low = other_low;
+  if (other_high > self->other_high) self->other_high = other_high;
+  for (u32 row = 0; row < count; row++) has_rows[keys[row] + others[row] * BYTES] = 1;
+  self->full = 1;
+  for (u32 other = self->other_low; other <= self->other_high; other++) {
+    for (u32 key = self->low; key <= self->high; key++) self->full &= has_rows[key + other * BYTES];
+  }
+}
+
+// Words of 32 bits hold a morsel; numbers are computed first, some rows at a time, and read again.
+static void byte_pair_sum(void) {
+  const u8 *keys = column[0], *others = column[1], *values = column[2];
+  static i64 sums[PAIRS];
+  static u32 words[PAIRS];
+  static u16 pair_numbers[VECTOR];
+  memset(sums, 0, sizeof sums);
+  Pairs pairs = pairs_new();
+  for (u32 start = 0; start < rows; start += MORSEL) {
+    const u32 count = least(MORSEL, rows - start);
+    pairs_watch(&pairs, keys + start, others + start, count);
+    const u32 width = pairs.high - pairs.low + 1, height = pairs.other_high - pairs.other_low + 1;
+    const u32 first = pairs.low + pairs.other_low * width;
+    memset(words, 0, (size_t)width * height * 4);
+    for (u32 at = start; at < start + count; at += VECTOR) {
+      const u32 some = least(VECTOR, start + count - at);
+      for (u32 row = 0; row < some; row++) pair_numbers[row] = (u16)(keys[at + row] + others[at + row] * width - first);
+      for (u32 row = 0; row < some; row++) words[pair_numbers[row]] += values[at + row];
+    }
+    for (u32 other = 0; other < height; other++) {
+      i64 *lane = sums + pairs.low + (size_t)(pairs.other_low + other) * BYTES;
+      for (u32 key = 0; key < width; key++) lane[key] += words[key + other * width];
+    }
+  }
+  result_init(PAIRS, 3);
+  result_rows = 0;
+  for (u32 at = 0; at < PAIRS; at++) {
+    if (!has_rows[at]) continue;
+    result[0][result_rows] = at % BYTES;
+    result[1][result_rows] = at / BYTES;
+    result[2][result_rows++] = (u64)sums[at];
+  }
+}
+
+// x, y, their squares, their product and the count of rows: 32 bits each, in a record a pair, while these hold them.
+static i32 records[PAIRS][MOMENTS];
+static i64 moments[PAIRS][MOMENTS];
+
+static void records_flush(void) {
+  for (u32 at = 0; at < PAIRS; at++) {
+    for (u32 lane = 0; lane < MOMENTS; lane++) moments[at][lane] += records[at][lane];
+  }
+  memset(records, 0, sizeof records);
+}
+
+static void byte_corr(void) {
+  const u8 *keys = column[0], *others = column[1], *x = column[2], *y = column[3];
+  memset(records, 0, sizeof records);
+  memset(moments, 0, sizeof moments);
+  Pairs pairs = pairs_new();
+  // No sum in a record is above.
+  u64 bound = 0;
+  for (u32 start = 0; start < rows; start += VECTOR) {
+    const u32 count = least(VECTOR, rows - start);
+    pairs_watch(&pairs, keys + start, others + start, count);
+    u32 low, most_x, most_y;
+    range_of(x + start, count, &low, &most_x);
+    range_of(y + start, count, &low, &most_y);
+    const u64 most = (u64)count * (most_x > most_y ? most_x * most_x : most_y * most_y);
+    if (bound + most > INT32_MAX) {
+      records_flush();
+      bound = 0;
+    }
+    bound += most;
+    for (u32 row = start; row < start + count; row++) {
+      i32 *record = records[keys[row] + others[row] * BYTES];
+      const i32 a = x[row], b = y[row];
+      record[0] += a;
+      record[1] += b;
+      record[2] += a * a;
+      record[3] += b * b;
+      record[4] += a * b;
+      record[5] += 1;
+    }
+  }
+  records_flush();
+  result_init(PAIRS, 3);
+  result_rows = 0;
+  for (u32 at = 0; at < PAIRS; at++) {
+    if (!has_rows[at]) continue;
+    const i64 *of = moments[at];
+    const __int128 count = of[5];
+    const double xx = (double)(count * of[2] - (__int128)of[0] * of[0]);
+    const double yy = (double)(count * of[3] - (__int128)of[1] * of[1]);
+    const double xy = (double)(count * of[4] - (__int128)of[0] * of[1]);
+    result[0][result_rows] = at % BYTES;
+    result[1][result_rows] = at / BYTES;
+    result[2][result_rows++] = bits_of(xy / sqrt(xx * yy));
+  }
 }
 
 // ---- hash tables
@@ -664,18 +823,23 @@ typedef struct {
   u32 widths[4];
   // The column of floats that are summed exactly, or -1.
   int floats;
+  // Whether columns are brought into a byte a value as they are loaded.
+  int bytes;
 } Kernel;
 
 static const Kernel KERNELS[] = {
-    {"sum-int", sum_int, {4}, -1},
-    {"sum-exact", sum_exact, {8}, 0},
-    {"direct-sum", direct_sum, {4, 4}, -1},
-    {"direct-sum-exact", direct_sum_exact, {4, 8}, 1},
-    {"dictionary-sum", dictionary_sum, {4, 4}, -1},
-    {"hash-sum", hash_sum, {4, 4}, -1},
-    {"packed-sum", packed_sum, {4, 4, 4}, -1},
-    {"set-aside", set_aside_sum, {8, 4}, -1},
-    {"filter", filter, {4, 8}, -1},
+    {"sum-int", sum_int, {4}, -1, 0},
+    {"sum-exact", sum_exact, {8}, 0, 0},
+    {"direct-sum", direct_sum, {4, 4}, -1, 0},
+    {"direct-sum-exact", direct_sum_exact, {4, 8}, 1, 0},
+    {"dictionary-sum", dictionary_sum, {4, 4}, -1, 0},
+    {"byte-sum", byte_sum, {4, 4}, -1, 1},
+    {"byte-pair-sum", byte_pair_sum, {4, 4, 4}, -1, 1},
+    {"byte-corr", byte_corr, {4, 4, 4, 4}, -1, 1},
+    {"hash-sum", hash_sum, {4, 4}, -1, 0},
+    {"packed-sum", packed_sum, {4, 4, 4}, -1, 0},
+    {"set-aside", set_aside_sum, {8, 4}, -1, 0},
+    {"filter", filter, {4, 8}, -1, 0},
 };
 
 static const void *loaded(const char *path, u32 width) {
@@ -684,6 +848,16 @@ static const void *loaded(const char *path, u32 width) {
   if (file == NULL || fread(block, width, rows, file) != rows) die("a column file is missing or too short");
   fclose(file);
   return block;
+}
+
+static const void *in_bytes(const u32 *values) {
+  u8 *bytes = room(rows);
+  for (u32 row = 0; row < rows; row++) {
+    if (values[row] > 255) die("a value that is no byte");
+    bytes[row] = (u8)values[row];
+  }
+  free((void *)values);
+  return bytes;
 }
 
 static void write_result(const char *path) {
@@ -711,6 +885,7 @@ int main(int count, char **arguments) {
   for (int at = 0; at < 4 && kernel->widths[at] != 0; at++) {
     if (at + 3 >= count) die("too few columns");
     column[at] = loaded(arguments[at + 3], kernel->widths[at]);
+    if (kernel->bytes) column[at] = in_bytes(column[at]);
   }
   if (kernel->floats >= 0) choose_limbs(column[kernel->floats]);
   puts("ready");

@@ -72,6 +72,8 @@ export interface BenchCase {
   readonly kernel?: KernelOperator;
   /** With `kernel`: whether the operator answers every push with output. */
   readonly kernelEmits?: boolean;
+  /** With `kernel`: whether small integers lie in bytes, too, as those of loaded tables do, and are read from there. */
+  readonly kernelReadsBytes?: boolean;
   /** Rows are pushed one at a time and each is timed, instead of the whole: Millrace alone, as a stream. */
   readonly latency?: boolean;
   /** With `latency`: a plan that the same engine collects meanwhile, over and over; rows come at a fixed rate then. */

@@ -17,7 +17,7 @@ export type Measure =
   | { readonly kind: "sd"; readonly column: string }
   | { readonly kind: "two-largest"; readonly column: string }
   | { readonly kind: "max-less-min"; readonly columns: readonly [string, string] }
-  | { readonly kind: "squared-correlation"; readonly columns: readonly [string, string] };
+  | { readonly kind: "correlation" | "squared-correlation"; readonly columns: readonly [string, string] };
 
 export interface GroupingQuestion {
   readonly keys: readonly string[];
@@ -153,10 +153,12 @@ function measureOf(table: PlainTable, measure: Measure): MeasureLoop {
       const [a, b] = [valuesOf(table, high), valuesOf(table, low)];
       return (groups) => maxLessMin(groups, a, b);
     }
+    case "correlation":
     case "squared-correlation": {
       const [x, y] = measure.columns;
       const [a, b] = [valuesOf(table, x), valuesOf(table, y)];
-      return (groups) => squaredCorrelation(groups, a, b);
+      const isSquared = measure.kind === "squared-correlation";
+      return (groups) => correlation(groups, a, b, isSquared);
     }
   }
 }
@@ -264,7 +266,7 @@ function maxLessMin({ ids, firstRows }: Groups, a: Values, b: Values): RawColumn
 }
 
 /** Of small integers, whose sums are exact in float64 as they are. */
-function squaredCorrelation({ ids, firstRows }: Groups, a: Values, b: Values): RawColumn {
+function correlation({ ids, firstRows }: Groups, a: Values, b: Values, isSquared: boolean): RawColumn {
   const size = firstRows.length;
   const counts = new Uint32Array(size);
   const [x, y, xy] = [new Float64Array(size), new Float64Array(size), new Float64Array(size)];
@@ -282,7 +284,11 @@ function squaredCorrelation({ ids, firstRows }: Groups, a: Values, b: Values): R
   }
   const values = x.map((sx, group) => {
     const [n, sy] = [counts[group]!, y[group]!];
-    return (n * xy[group]! - sx * sy) ** 2 / ((n * xx[group]! - sx * sx) * (n * yy[group]! - sy * sy));
+    const [above, below] = [
+      n * xy[group]! - sx * sy,
+      (n * xx[group]! - sx * sx) * (n * yy[group]! - sy * sy),
+    ];
+    return isSquared ? above ** 2 / below : above / Math.sqrt(below);
   });
   return { values, valid: counts };
 }

@@ -103,6 +103,8 @@ function polarsMeasure(pl: typeof Polars, measure: Measure) {
       return pl.col(measure.column).dropNulls().sort({ descending: true }).head(2);
     case "max-less-min":
       return pl.col(measure.columns[0]).max().minus(pl.col(measure.columns[1]).min());
+    case "correlation":
+      return pl.pearsonCorr(...measure.columns);
     case "squared-correlation":
       return pl.pearsonCorr(...measure.columns).pow(2);
   }

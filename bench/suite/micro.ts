@@ -3,7 +3,7 @@
 //
 // Fault switches keep some of them from faster ways: hash-sum and packed-sum could index an array directly.
 
-import { col, from, sum } from "../../bindings/ts/index.js";
+import { col, corr, from, sum } from "../../bindings/ts/index.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/index.js";
 import { Opcode } from "../../kernel/abi/instruction.js";
 import { Type } from "../../kernel/abi/layout.js";
@@ -21,12 +21,22 @@ interface SumCase {
   readonly value: OutputColumn;
   readonly fixture?: string;
   readonly faults?: AggregateFault;
+  readonly bytes?: true;
   readonly quick?: true;
 }
 
 const int = (name: string): OutputColumn => ({ name, kind: "int" });
 
-function sumCase({ name, question, keys, value, fixture = "groupby", faults, quick }: SumCase): BenchCase {
+function sumCase({
+  name,
+  question,
+  keys,
+  value,
+  fixture = "groupby",
+  faults,
+  bytes,
+  quick,
+}: SumCase): BenchCase {
   const names = keys.map((key) => key.name);
   const column = value.name;
   const aggregates = [{ name: column, function: "sum", column }] as const;
@@ -44,9 +54,34 @@ function sumCase({ name, question, keys, value, fixture = "groupby", faults, qui
       kernel.hashAggregate({ columns: fields, keys: names, aggregates, faults }),
     javascript: columnLoop({ keys: names, measures: { [column]: { kind: "sum", column } } }),
     native: name,
+    ...(bytes ? { kernelReadsBytes: true } : {}),
     ...(quick ? { quick: "fast" } : {}),
   };
 }
+
+const byteCorrelation: BenchCase = {
+  suite: "micro",
+  name: "byte-corr",
+  question: "corr(v1, v2) by two keys, all in bytes, 10,000 groups",
+  inputs: { t: { fixture: "groupby", columns: ["id4", "id5", "v1", "v2"] } },
+  output: [int("id4"), int("id5"), { name: "r", kind: "float" }],
+  plan: () =>
+    from("t")
+      .groupBy("id4", "id5")
+      .aggregate({ r: corr("v1", "v2") }),
+  kernel: (kernel, { fields }) =>
+    kernel.hashAggregate({
+      columns: fields,
+      keys: ["id4", "id5"],
+      aggregates: [{ name: "r", function: "corr", column: "v1", second: "v2" }],
+    }),
+  kernelReadsBytes: true,
+  javascript: columnLoop({
+    keys: ["id4", "id5"],
+    measures: { r: { kind: "correlation", columns: ["v1", "v2"] } },
+  }),
+  native: "byte-corr",
+};
 
 /** Keeps v3 where v1 is at most 2: two rows in five. */
 const filter: BenchCase = {
@@ -111,6 +146,21 @@ export const microSuite: Suite = {
       keys: [{ name: "id1", kind: "text" }],
       value: int("v1"),
     }),
+    sumCase({
+      name: "byte-sum",
+      question: "sum of integers in a byte each by a key in a byte, 100 groups",
+      keys: [int("id4")],
+      value: int("v1"),
+      bytes: true,
+    }),
+    sumCase({
+      name: "byte-pair-sum",
+      question: "the same by two keys, 10,000 groups",
+      keys: [int("id4"), int("id5")],
+      value: int("v1"),
+      bytes: true,
+    }),
+    byteCorrelation,
     sumCase({
       name: "hash-sum",
       question: "group numbers by hashing rows of 8 bytes, a hundredth of the rows distinct; sum of int32",
