@@ -239,7 +239,7 @@ describe.each(BUILDS)("groups, %s build", async (build) => {
       operator.destroy();
       return learnt;
     };
-    expect([0, 2 ** 20, 2 ** 21, 2 ** 21, 2 ** 33].map(learns)).toEqual([false, false, true, true, true]);
+    expect([0, 2 ** 17, 2 ** 18, 2 ** 21, 2 ** 33].map(learns)).toEqual([false, false, true, true, true]);
   });
 
   test("each allocation fails where a first dictionary is learnt whole", () => {

@@ -20,16 +20,14 @@ import { bytesEqual } from "../hash/hash";
 import { SlotHash, slotHashBytes, slotHashInit } from "../hash/slot-hash";
 import {
   pieceMask,
-  pieceOffset,
   pieceSlots,
   slotsClear,
   slotsExpect,
   slotsFeed,
   slotsFill,
+  slotsFirst,
   slotsInit,
   slotsPiece,
-  slotsPieceMask,
-  slotsPieces,
   tagOf,
 } from "../hash/slots";
 import { Column } from "../abi/layout";
@@ -45,9 +43,11 @@ const HASH: usize = 64;
 /** A first dictionary up to so long is learnt whole, where at least so many rows come with it. */
 const WHOLE_DICTIONARY: u32 = 1 << 17;
 const WHOLE_ROWS: u32 = 1024;
-/** A longer one, up to this, where so many rows for each of its texts are expected: few texts would not come. */
-const WHOLE_LARGE: u32 = 1 << 22;
-const WHOLE_ROWS_PER_TEXT: u32 = 8;
+/**
+ * A longer one, up to this, where a row for each of its texts is expected: most come then, and a text that comes by a row, from
+ * anywhere, takes several times as long as one after the other.
+ */
+const WHOLE_LARGE: u32 = 1 << 24;
 export const NO_ID: u32 = 0xffffffff;
 
 // @ts-ignore: decorator
@@ -114,7 +114,7 @@ export function internerInit(
   self.hashZero = hashZero ? 1 : 0;
   slotHashInit(interner + HASH, seed);
   arenaInit(internerArena(interner), region);
-  self.scratch = regionCut(region, <usize>BLOCK * 6);
+  self.scratch = regionCut(region, <usize>BLOCK * 14);
   return self.scratch != 0 && slotsInit(interner, region, tiny);
 }
 
@@ -224,17 +224,15 @@ function findSlots(
   found: usize,
 ): void {
   const self = changetype<Interner>(interner);
-  const pieces = slotsPieces(interner);
-  const choice = slotsPieceMask(interner);
+  const tags = self.scratch;
   for (let row: u32 = 0; row < count; row++) {
     const view = views + ((<usize>row) << 3);
     let tag: u32 = 0;
     if (isValid(validity, start + row)) tag = textTag(self, load<u32>(view), load<u32>(view, 4));
-    const piece = pieces + pieceOffset(tag, choice);
-    const slot = load<u64>(pieceSlots(piece) + ((<usize>(tag & pieceMask(piece))) << 3));
-    store<u32>(self.scratch + ((<usize>row) << 2), tag);
-    store<u32>(found + ((<usize>row) << 2), <u32>(slot >> 32) == tag ? <u32>slot : 0);
+    store<u32>(tags + ((<usize>row) << 2), tag);
   }
+  // Behind tags and pending rows.
+  slotsFirst(interner, tags, count, found, tags + <usize>BLOCK * 6);
 }
 
 /** Turns entries + 1 that hold the row's text into ids, and lists the other valid rows; how many. */
@@ -443,7 +441,7 @@ export function internerUseDictionary(interner: usize, dictionary: usize, id: u3
 
 /** Most texts of a first dictionary that is learnt whole. */
 function wholeMost(self: Interner): u32 {
-  return max<u32>(WHOLE_DICTIONARY, min<u32>(WHOLE_LARGE, self.expected / WHOLE_ROWS_PER_TEXT));
+  return max<u32>(WHOLE_DICTIONARY, min<u32>(WHOLE_LARGE, self.expected));
 }
 
 /** Whether all values of a dictionary are known, and their codes are the ids: it brings no text. */

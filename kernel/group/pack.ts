@@ -27,6 +27,7 @@ export function layoutRow(groups: Groups): void {
 }
 
 export function pack(groups: Groups, rows: u32): void {
+  if (ASC_FEATURE_SIMD && packVectors(groups, rows)) return;
   const width: usize = groups.rowWidth;
   const packed = groups.packed;
   // Padding and mask are zero; keys overwrite the rest.
@@ -38,6 +39,52 @@ export function pack(groups: Groups, rows: u32): void {
     else if (key.width == 8) packColumn<u64>(groups, key, index, rows);
     else packWide(groups, key, index, rows);
   }
+}
+
+/** Packs one key of 4 bytes, or two, without nulls, some rows at a time; whether they are that. */
+function packVectors(groups: Groups, rows: u32): bool {
+  if (groups.keyCount > 2) return false;
+  const first = groupsKey(groups, 0);
+  const second = groupsKey(groups, groups.keyCount - 1);
+  if (first.width != 4 || second.width != 4 || (first.validity | second.validity) != 0) return false;
+  const a = first.values;
+  const b = second.values;
+  let to = groups.packed;
+  const whole = (<usize>(rows & ~3)) << 2;
+  const end = (<usize>rows) << 2;
+  let at: usize = 0;
+  if (groups.keyCount == 1) {
+    for (; at < whole; at += 16) {
+      const four = v128.load(a + at);
+      v128.store(to, i64x2.extend_low_i32x4_u(four));
+      v128.store(to, i64x2.extend_high_i32x4_u(four), 16);
+      to += 32;
+    }
+    for (; at < end; at += 4) {
+      store<u64>(to, load<u32>(a + at));
+      to += 8;
+    }
+    return true;
+  }
+  // The null mask, and four bytes of padding, are zero.
+  const none = i64x2.splat(0);
+  for (; at < whole; at += 16) {
+    const lows = v128.load(a + at);
+    const highs = v128.load(b + at);
+    const near = v128.shuffle<i32>(lows, highs, 0, 4, 1, 5);
+    const far = v128.shuffle<i32>(lows, highs, 2, 6, 3, 7);
+    v128.store(to, v128.shuffle<i64>(near, none, 0, 2));
+    v128.store(to, v128.shuffle<i64>(near, none, 1, 2), 16);
+    v128.store(to, v128.shuffle<i64>(far, none, 0, 2), 32);
+    v128.store(to, v128.shuffle<i64>(far, none, 1, 2), 48);
+    to += 64;
+  }
+  for (; at < end; at += 4) {
+    store<u64>(to, <u64>load<u32>(a + at) | (<u64>load<u32>(b + at) << 32));
+    store<u64>(to, 0, 8);
+    to += 16;
+  }
+  return true;
 }
 
 function packColumn<T>(groups: Groups, key: KeyColumn, index: u32, rows: u32): void {
