@@ -6,6 +6,8 @@
 import binaryen from "assemblyscript/binaryen";
 
 export const SELDOM = [
+  "kernel/aggregate/sum-integer/largest32",
+  "kernel/aggregate/sum-integer/sumIntegerIsTight",
   "kernel/expression/bignum/bigCompare",
   "kernel/expression/bignum/bigMultiplyAdd",
   "kernel/expression/check/operands",
@@ -29,13 +31,20 @@ export const SELDOM = [
   "kernel/operator/aggregate-backlog/backlogRows",
   "kernel/operator/aggregate-changelog/changelogTouch",
   "kernel/operator/aggregate-combine/hasPairs",
+  "kernel/operator/aggregate-headroom/aggregateHasRoom",
+  "kernel/operator/aggregate-headroom/magnitudeOf",
+  "kernel/operator/aggregate-headroom/spared",
   "kernel/operator/aggregate-merge/headerValue",
   "kernel/operator/aggregate-state/distinctAt",
   "kernel/operator/dispatch/isAddress",
   "kernel/operator/dispatch/merging",
   "kernel/operator/mixed-sums/mixedSumsFlush",
   "kernel/operator/narrow-sums/narrowSumsFlush",
+  "kernel/operator/narrow-sums/sumsSettle",
+  "kernel/operator/narrow-sums/sumsYield",
   "kernel/operator/operator/operatorFree",
+  "kernel/operator/tracked-counts/addRows",
+  "kernel/operator/tracked-counts/countsSettle",
   "kernel/operator/window-merge/value64",
   "kernel/operator/window-route/newestOfAll",
   "kernel/operator/window-snapshot/append64",
@@ -46,7 +55,6 @@ export const SELDOM = [
 export const SELDOM_SIMD = [
   "kernel/aggregate/exact-cut/areWhole",
   "kernel/aggregate/lane-rows/addOne",
-  "kernel/aggregate/sum-integer/sumIntegerIsTight",
   "kernel/aggregate/whole-integers/wholeValues",
   "kernel/operator/narrow-sums/sumOf",
 ];

@@ -74,6 +74,8 @@ export class Accumulator {
    * rows) says the same and nothing needs to be kept.
    */
   tracking: u32;
+  /** COUNT: whether `values` are not counts, but how many fewer these are than rows (0 or less): see tracked-counts.ts. */
+  lags: u32;
   /** SUM_INTEGER: whether sums are 192 bits wide. */
   wide: u32;
   /**
@@ -85,8 +87,9 @@ export class Accumulator {
   /** SUM_EXACT: lowest dense limb, and dense limbs (0 to 4). */
   lowLimb: u32;
   limbs: u32;
-  /** SUM_INTEGER: no lane is farther from 0. */
+  /** SUM_INTEGER: no lane is farther from 0; no integer of rows that wait counts for more (aggregate-headroom.ts). */
   bound: u64;
+  waiting: u64;
   /**
    * SUM_EXACT: rows since carries were passed on. SUM_INTEGER: rows since the lanes were looked at. MULTISET: changes
    * so far.
@@ -149,7 +152,7 @@ export function isMultiset(family: u32): bool {
   return family >= <u32>Family.MULTISET && family <= <u32>Family.MULTISET_ALL;
 }
 
-export const ACCUMULATOR_SIZE: usize = 200;
+export const ACCUMULATOR_SIZE: usize = 216;
 
 /** Whether an accumulator keeps every value: see value-log.ts, text-log.ts. */
 // @ts-ignore: decorator

@@ -208,7 +208,7 @@ export function accumulatorMustTrack(self: Accumulator, program: usize): bool {
 
 /**
  * Folds the program's outputs for `rows` rows in, or, where `only` is not 0, for those whose bit in it is set; `one`
- * says that every row belongs to group 0. False when out of memory.
+ * says that every row belongs to the first one's group. False when out of memory.
  */
 export function accumulatorUpdate(
   self: Accumulator,
@@ -235,8 +235,8 @@ export function accumulatorUpdate(
   const mask = rowsMask(self, program, rows, only, scratchTake(context, MASK_BYTES));
   let ok = true;
   if (isCount && one) {
-    if (self.family == <u32>Family.COUNT) countUpdateOne(self, mask, rows);
-    else seenUpdateOne(self, mask, rows);
+    if (self.family == <u32>Family.COUNT) countUpdateOne(self, load<u32>(numbers), mask, rows);
+    else seenUpdateOne(self, load<u32>(numbers), mask, rows);
   } else if (self.family == <u32>Family.COUNT) countUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.SEEN) seenUpdate(self, numbers, mask, rows);
   else if (self.family == <u32>Family.TOP_BY || self.family == <u32>Family.BOTTOM_BY)

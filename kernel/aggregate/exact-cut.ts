@@ -48,6 +48,14 @@ export function areWhole(x: usize, count: u32, low: u32): bool {
   return i64x2.all_true(good);
 }
 
+/** Whether floats are below a power of two, by the greatest of their sizes' bits (i64 each, of which the upper halves count). */
+// @ts-ignore: decorator
+@inline
+function isBelow(most: v128, limit: f64): bool {
+  const uppers = v128.shuffle<i32>(most, most, 1, 3, 1, 3);
+  return i32x4.all_true(i32x4.lt_u(uppers, i32x4.splat(<i32>(reinterpret<u64>(limit) >> 32))));
+}
+
 /**
  * Cuts `count` values into limbs, lowest first, `self.limbs` i64 a row; false when one does not fit (none
  * counts then). With SIMD only values that come alone, or do not fit, come here.
@@ -228,35 +236,41 @@ export function groupOffset<N>(group: u32): usize {
  * Adds `count` values (an even number) to one group's limbs, 1 to 4 of them, which stay in registers on the way; false,
  * with nothing added, when one does not fit.
  */
-export function addOne(self: Accumulator, x: usize, count: u32): bool {
+export function addOne(self: Accumulator, group: u32, x: usize, count: u32): bool {
+  const sums = self.values + <usize>group * <usize>self.stride;
   switch (self.limbs) {
     case 1:
-      return totalRows<u8>(self.lowLimb, x, self.values, count);
+      return totalRows<u8>(self.lowLimb, x, sums, count);
     case 2:
-      return totalRows<u16>(self.lowLimb, x, self.values, count);
+      return totalRows<u16>(self.lowLimb, x, sums, count);
     case 3:
-      return totalRows<u32>(self.lowLimb, x, self.values, count);
+      return totalRows<u32>(self.lowLimb, x, sums, count);
     default:
-      return totalRows<u64>(self.lowLimb, x, self.values, count);
+      return totalRows<u64>(self.lowLimb, x, sums, count);
   }
 }
 
-// Four values a turn instead of two take 0.97 of the time, for twice the code.
+// Whether each value is whole in the lowest limb is not looked at, as long as all are large enough for that: 0.75 of the time.
+// Four values a turn instead of two take 0.95, for twice the code.
 function totalRows<N>(low: u32, x: usize, sums: usize, count: u32): bool {
   const M0 = f64x2.splat(magic(low));
   const M1 = f64x2.splat(magic(low + 1));
   const M2 = f64x2.splat(magic(low + 2));
   const M3 = f64x2.splat(magic(low + 3));
-  // The largest value but for NaN, which fails in the lowest limb.
-  let most = f64x2.splat(0);
-  let good = i64x2.splat(-1);
+  // Of sizes' bits the upper halves say enough: of NaN, too, and the limit is a power of two.
+  let most = i32x4.splat(0);
+  let least = i32x4.splat(-1);
   let s0 = i64x2.splat(0);
   let s1 = i64x2.splat(0);
   let s2 = i64x2.splat(0);
   let s3 = i64x2.splat(0);
-  for (let row: u32 = 0; row < count; row += 2) {
-    let r = v128.load(x + ((<usize>row) << 3));
-    most = f64x2.pmax(f64x2.abs(r), most);
+  const end = x + ((<usize>count) << 3);
+  for (let at = x; at < end; at += 16) {
+    let r = v128.load(at);
+    const size = f64x2.abs(r);
+    most = i32x4.max_u(size, most);
+    // One less than zero is the greatest.
+    least = i32x4.min_u(i64x2.add(size, i64x2.splat(-1)), least);
     if (limbsOf<N>() >= 4) {
       const q = f64x2.add(r, M3);
       r = f64x2.sub(r, f64x2.sub(q, M3));
@@ -272,12 +286,10 @@ function totalRows<N>(low: u32, x: usize, sums: usize, count: u32): bool {
       r = f64x2.sub(r, f64x2.sub(q, M1));
       s1 = i64x2.add(s1, q);
     }
-    const p = f64x2.add(r, M0);
-    good = v128.and(good, f64x2.eq(f64x2.sub(p, M0), r));
-    s0 = i64x2.add(s0, p);
+    s0 = i64x2.add(s0, f64x2.add(r, M0));
   }
-  good = v128.and(good, f64x2.lt(most, f64x2.splat(reach(low, limbsOf<N>()))));
-  if (!i64x2.all_true(good)) return false;
+  if (!isBelow(most, reach(low, limbsOf<N>()))) return false;
+  if (!isWholeAbove(least, low) && !areWhole(x, count, low)) return false;
   addTotal(sums, s0, M0, count);
   if (limbsOf<N>() >= 2) addTotal(sums + 8, s1, M1, count);
   if (limbsOf<N>() >= 3) addTotal(sums + 16, s2, M2, count);

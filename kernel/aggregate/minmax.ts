@@ -57,7 +57,7 @@ export function minmaxReserve(self: Accumulator, groups: u32): bool {
 }
 
 /**
- * Folds a vector in; `one` says that every row belongs to group 0. `buffer` is VALUES_BYTES of scratch and may be
+ * Folds a vector in; `one` says that every row belongs to one group. `buffer` is VALUES_BYTES of scratch and may be
  * where `values` are.
  */
 export function minmaxUpdate(
@@ -176,8 +176,9 @@ function foldRows<T>(
   least: bool,
 ): void {
   if (one && mask == 0) {
-    const so = load<T>(kept);
-    store<T>(kept, least ? extreme<T>(so, values, rows, true) : extreme<T>(so, values, rows, false));
+    const at = kept + ((<usize>load<u32>(numbers)) << shift);
+    const so = load<T>(at);
+    store<T>(at, least ? extreme<T>(so, values, rows, true) : extreme<T>(so, values, rows, false));
   } else if (least) foldLoop<T>(kept, shift, numbers, values, mask, rows, true);
   else foldLoop<T>(kept, shift, numbers, values, mask, rows, false);
 }

@@ -100,7 +100,7 @@ export function sumExactUpdate(
   if (ASC_FEATURE_SIMD) {
     // What does not fit is found chunk by chunk.
     const whole = one && !narrow && mask == 0 && hasFewLimbs(self);
-    if (whole && addOne(self, values, rows & ~1)) start = rows & ~1;
+    if (whole && addOne(self, load<u32>(numbers), values, rows & ~1)) start = rows & ~1;
   }
   for (; start < rows; start += CHUNK) {
     const count = min(CHUNK, rows - start);
@@ -174,7 +174,7 @@ export function widenFloats(values: usize, x: usize, count: u32): void {
 export function addChunk(self: Accumulator, numbers: usize, source: usize, count: u32, one: bool): bool {
   if (ASC_FEATURE_SIMD && hasFewLimbs(self)) {
     const even = count & ~1;
-    if (one ? addOne(self, source, even) : addRows(self, source, numbers, even)) {
+    if (one ? addOne(self, load<u32>(numbers), source, even) : addRows(self, source, numbers, even)) {
       if (even == count) return true;
       source += (<usize>even) << 3;
       numbers += (<usize>even) << 2;
@@ -189,7 +189,7 @@ export function addChunk(self: Accumulator, numbers: usize, source: usize, count
     cut(self, x, limbs, count);
   }
   if (one) {
-    commitOne(self.values, limbs, count, self.limbs);
+    commitOne(self.values + <usize>load<u32>(numbers) * <usize>self.stride, limbs, count, self.limbs);
     return true;
   }
   switch (self.limbs) {

@@ -8,7 +8,7 @@ export function sumFastReserve(self: Accumulator, groups: u32): bool {
   return accumulatorReserve(self, groups, 0);
 }
 
-/** Adds a vector; `one` says that every row belongs to group 0, whose rows are then added in eight runs. */
+/** Adds a vector; `one` says that every row belongs to one group, whose rows are then added in eight runs. */
 export function sumFastUpdate(
   self: Accumulator,
   numbers: usize,
@@ -19,7 +19,8 @@ export function sumFastUpdate(
 ): void {
   if (ASC_FEATURE_SIMD && one && mask == 0 && self.type == <u32>Type.F64) {
     const whole = rows & ~7;
-    store<f64>(self.values, load<f64>(self.values) + total(values, whole));
+    const at = self.values + ((<usize>load<u32>(numbers)) << 3);
+    store<f64>(at, load<f64>(at) + total(values, whole));
     add<f64>(self.values, numbers, values + ((<usize>whole) << 3), 0, rows - whole);
   } else if (self.type == <u32>Type.F32) add<f32>(self.values, numbers, values, mask, rows);
   else add<f64>(self.values, numbers, values, mask, rows);

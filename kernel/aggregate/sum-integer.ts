@@ -204,6 +204,20 @@ export function sumIntegerLargest(type: u32, values: usize, rows: u32): u64 {
   }
 }
 
+/** The largest magnitude of i32 values. */
+export function largest32(values: usize, rows: u32): u64 {
+  let most: u32 = 0;
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let four = i32x4.splat(0);
+    for (const whole = rows & ~3; row < whole; row += 4) four = i32x4.max_u(four, i32x4.abs(v128.load(values + ((<usize>row) << 2))));
+    const two = i32x4.max_u(four, v128.shuffle<i32>(four, four, 2, 3, 0, 1));
+    most = max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
+  }
+  for (; row < rows; row++) most = max<u32>(most, <u32>abs(load<i32>(values + ((<usize>row) << 2))));
+  return most;
+}
+
 function largest64(values: usize, rows: u32, signed: bool): u64 {
   let bits: u64 = 0;
   let row: u32 = 0;
@@ -242,7 +256,7 @@ function largest128(values: usize, rows: u32): u64 {
 }
 
 function addLanes(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): void {
-  const lanes = self.values;
+  const lanes = one ? self.values + <usize>load<u32>(numbers) * <usize>self.stride : self.values;
   switch (self.type) {
     case Type.I8:
       add<i8>(lanes, numbers, values, mask, rows, 0, one);

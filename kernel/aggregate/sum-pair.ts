@@ -61,7 +61,7 @@ export function sumPairAddCounted(
     return true;
   }
   if (!sumIntegerAdd(sums, numbers, addend.values, 0, rows, one, addend.magnitude)) return false;
-  if (one) countUpdateOne(counts, 0, rows);
+  if (one) countUpdateOne(counts, load<u32>(numbers), 0, rows);
   else countUpdate(counts, numbers, 0, rows);
   return true;
 }

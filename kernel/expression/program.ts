@@ -442,6 +442,11 @@ export function programResume(
   executeAll(program, unloaded + 1, end);
 }
 
+/** Rows of the bound batch. */
+export function programBatchRows(address: usize): u32 {
+  return changetype<Program>(address).batchRows;
+}
+
 /** Whether an output is a column of the batch. */
 export function programLoads(address: usize, output: u32): bool {
   const writer = instructionAt(changetype<Program>(address), programOutputWriter(address, output));
@@ -622,6 +627,20 @@ export function programOutputType(address: usize, output: u32): u32 {
 export function programOutput(address: usize, output: u32): usize {
   const program = changetype<Program>(address);
   return program.registers + <usize>load<u32>(program.outputs + (<usize>output << 2)) * VECTOR_SIZE;
+}
+
+/**
+ * Lets outputs begin so many rows later, or earlier again: those whose values are no bits. Their validity stays as it is, as do
+ * the numbers of rows.
+ */
+export function programSkip(address: usize, rows: i32): void {
+  const program = changetype<Program>(address);
+  for (let register: u32 = 0; register < program.registerCount; register++) {
+    const vector = registerVector(program, register);
+    if (vector.type == <u32>Type.BOOL) continue;
+    const width: usize = vector.type != <u32>Type.BYTES ? typeWidth(vector.type) : vector.dictionary != 0 ? 4 : 8;
+    vector.values += rows * <i32>width;
+  }
 }
 
 /** The number in the batch of row `row` of the last run's outputs. */

@@ -416,8 +416,11 @@ function lookFull(groups: Groups, rows: u32, nulls: bool): void {
     if (combinations > <u64>groups.marked) return;
   }
   groups.marked = 0;
-  for (let at: u64 = 0; at < combinations; at++) {
-    if (!load<u8>(groups.occupied + <usize>combinationGroup(groups, <u32>at, nulls))) return;
+  // Of other ranges there are more.
+  if (groups.lackingOf != <u32>combinations) groups.lacking = 0;
+  groups.lackingOf = <u32>combinations;
+  for (; groups.lacking < <u32>combinations; groups.lacking++) {
+    if (!load<u8>(groups.occupied + <usize>combinationGroup(groups, groups.lacking, nulls))) return;
   }
   groups.full = nulls ? Full.WITH_NULLS : Full.VALUES;
 }

@@ -48,6 +48,9 @@ export class Groups {
    */
   full: u32;
   marked: u32;
+  /** The combination that had no rows then, those before it had; of so many. */
+  lacking: u32;
+  lackingOf: u32;
   /** `RowCounts` where an accumulator counts the rows of each group: it then tells holes, and no bytes are kept. 0 = none. */
   counts: usize;
   /** Groups of the same keys that lend their buffers for one vector, and 1 where few groups are likely. */

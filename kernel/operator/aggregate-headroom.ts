@@ -11,7 +11,11 @@
 // passes four limbs in this very batch, and another worker that takes the memory meanwhile. Then the
 // operator fails with OUT_OF_MEMORY.
 
+import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
+import { Power } from "../aggregate/power";
+import { largest32, sumIntegerIsTight } from "../aggregate/sum-integer";
+import { programBatchRows, programValues } from "../expression/program";
 import { KeyColumn } from "../group/key-column";
 import { directMost } from "../group/direct";
 import { RowTable } from "../group/row-table";
@@ -32,7 +36,70 @@ const WIDE_STRIDE: u64 = 24;
 
 /** Whether `rows` further rows of the bound batch, whose first vector is prepared, cannot run out of memory. */
 export function aggregateHasRoom(operator: usize, rows: u32): bool {
-  return regionHasRoom(operator, aggregateHeadroom(operator, rows));
+  const bytes = aggregateHeadroom(operator, rows);
+  if (regionHasRoom(operator, bytes)) return true;
+  const isAlone = rows <= programBatchRows(aggregationOf(operator).program);
+  return isAlone && regionHasRoom(operator, bytes - spared(operator, rows));
+}
+
+/**
+ * The same of rows that wait together with the bound batch, which come to `rows`: asked before each batch is set aside. `waits`
+ * says whether any waits yet.
+ */
+export function aggregateHasRoomAside(operator: usize, rows: u32, waits: bool): bool {
+  const self = aggregationOf(operator);
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const sum = accumulatorAt(self, index);
+    if (sum.family != <u32>Family.SUM_INTEGER || sum.wide != 0) continue;
+    const magnitude = magnitudeOf(self, sum);
+    sum.waiting = waits ? max(sum.waiting, magnitude) : magnitude;
+  }
+  const bytes = aggregateHeadroom(operator, rows);
+  return regionHasRoom(operator, bytes) || regionHasRoom(operator, bytes - spared(operator, rows));
+}
+
+/** Rows are set aside of which `aggregateHasRoomAside` has not been asked. */
+export function aggregateWaitsUnseen(operator: usize): void {
+  const self = aggregationOf(operator);
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) accumulatorAt(self, index).waiting = u64.MAX_VALUE;
+}
+
+/** Bytes of that which sums would take if they widened, of those that do not by the integers of the batch, or of rows that wait. */
+function spared(operator: usize, rows: u32): u64 {
+  const self = aggregationOf(operator);
+  const span = spanAfter(self, rows);
+  let bytes: u64 = 0;
+  for (let index: u32 = 0; index < self.accumulatorCount; index++) {
+    const accumulator = accumulatorAt(self, index);
+    if (accumulator.family != <u32>Family.SUM_INTEGER || accumulator.wide != 0) continue;
+    const magnitude = max(accumulator.waiting, magnitudeOf(self, accumulator));
+    if (sumIntegerIsTight(accumulator, magnitude, rows)) continue;
+    bytes += capacityFor(accumulator, span) * WIDE_STRIDE;
+  }
+  return bytes;
+}
+
+/** No integer that the bound batch adds to a sum counts for more there: of 32-bit integers and their squares and products. */
+function magnitudeOf(self: Aggregation, sum: Accumulator): u64 {
+  if (sum.power == <u32>Power.PLAIN) return sum.type == <u32>Type.I32 ? 1 << 32 : u64.MAX_VALUE;
+  const first = largestOf(self, sum.argument, sum.sourceType);
+  const second = sum.power == <u32>Power.PRODUCT ? largestOf(self, sum.second, sum.secondType) : first;
+  if (sum.power > <u32>Power.SQUARE || max(first, second) > u32.MAX_VALUE) return u64.MAX_VALUE;
+  // Factors count up to their highest bit.
+  return ((first + 1) * (second + 1)) << 2;
+}
+
+function largestOf(self: Aggregation, output: i32, type: u32): u64 {
+  const values = type == <u32>Type.I32 ? programValues(self.program, <u32>output) : 0;
+  return values == 0 ? u64.MAX_VALUE : largest32(values, programBatchRows(self.program));
+}
+
+/** Group numbers that accumulators may have to have room for, after `rows` further rows. */
+function spanAfter(self: Aggregation, rows: u32): u32 {
+  const groups = groupsOf(self);
+  if (groups.tier == <u32>Tier.NONE) return 1;
+  if (groups.tier == <u32>Tier.UNDECIDED) return directMost(groups, rows);
+  return groups.count + <u32>steppedReach(groupsKey(groups, 0), rows) + 1;
 }
 
 /** Bytes of the heap that `rows` further rows can take, beyond what is reserved for them. */
@@ -40,12 +107,8 @@ export function aggregateHeadroom(operator: usize, rows: u32): u64 {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
   let bytes: u64 = 0;
-  let span: u32 = 1;
-  if (groups.tier != <u32>Tier.NONE) {
-    span = groups.count + <u32>steppedReach(groupsKey(groups, 0), rows) + 1;
-    if (groups.tier == <u32>Tier.UNDECIDED) span = directMost(groups, rows);
-    bytes += keysHeadroom(self, span, rows);
-  }
+  const span = spanAfter(self, rows);
+  if (groups.tier != <u32>Tier.NONE) bytes += keysHeadroom(self, span, rows);
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {
     bytes += accumulatorHeadroom(accumulatorAt(self, index), span, rows);
   }

@@ -100,7 +100,12 @@ import {
   takesDistinct,
 } from "./aggregate-retract";
 import { aggregateDrained } from "./aggregate-drain";
-import { aggregateHasRoom, aggregateHeadroom } from "./aggregate-headroom";
+import {
+  aggregateHasRoom,
+  aggregateHasRoomAside,
+  aggregateHeadroom,
+  aggregateWaitsUnseen,
+} from "./aggregate-headroom";
 import { rowsMayLeave } from "./aggregate-leave";
 import {
   aggregateNeed,
@@ -147,6 +152,8 @@ import {
   sumsSettle,
   sumsYield,
 } from "./narrow-sums";
+import { runsAdd } from "./runs";
+import { countsLag, countsWait } from "./tracked-counts";
 
 const ROWS: u32 = Abi.VECTOR_ROWS;
 /** Three state columns each at most: a state must fit a program (ProgramLimit.MAX_OUTPUTS). */
@@ -923,6 +930,10 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
   const before = groupsOf(self).count;
   mixedSumsBegin(operator, rows);
   narrowSumsBegin(operator, rows);
+  if (countsWait(operator, rows)) {
+    sumsSettle(operator);
+    countsLag(operator);
+  }
   let reserved = aggregateReservePush(context, operator, rows);
   while (reserved == <i32>Status.OUT_OF_MEMORY && (sumsYield(operator) || rangesYield(context, operator))) {
     clearError(context);
@@ -1047,7 +1058,8 @@ function reserveAside(context: usize, operator: usize, rows: u32): i32 {
   const self = aggregationOf(operator);
   if (!aggregateReserveTexts(self, rows)) return failMemory(context, 0);
   // Whatever waits must find room when it is worked off, or nobody could save what is there: unless it leaves as it is.
-  if (!aggregateHasRoom(operator, backlogRows(operator) + rows) && !rowsMayLeave(operator)) {
+  const waiting = backlogRows(operator);
+  if (!aggregateHasRoomAside(operator, waiting + rows, waiting != 0) && !rowsMayLeave(operator)) {
     const worked = backlogWork(context, operator, true);
     if (worked < 0) return worked;
     if (!aggregateHasRoom(operator, rows)) return failMemory(context, 0);
@@ -1092,6 +1104,7 @@ export function aggregateApply(context: usize, operator: usize, rows: u32, left:
 export function aggregateApplyPrepared(context: usize, operator: usize, rows: u32): i32 {
   changetype<Operator>(operator).rowsSelected += rows;
   if (!backlogIsOpen(operator)) return applyVector(context, operator, rows);
+  aggregateWaitsUnseen(operator);
   // Texts of keys have their room, too.
   return backlogAppend(context, operator, rows) ? 0 : failMemory(context, 0);
 }
@@ -1156,6 +1169,11 @@ function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = f
   }
   if (self.changelog != 0) changelogTouch(operator, self.numbers, rows);
   const one = groupsOf(self).tier == <u32>Tier.NONE;
+  const inRuns = one || plus != 0 ? 0 : runsAdd(context, self, rows);
+  if (inRuns != 0) {
+    scratchReset(context, mark);
+    return inRuns > 0 ? 0 : failMemory(context, 0);
+  }
   let beside = false;
   if (ASC_FEATURE_SIMD) {
     if (self.mixedSums != 0) beside = mixedSumsAdd(operator, rows);

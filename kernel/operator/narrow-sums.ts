@@ -27,7 +27,7 @@
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
 import { Power } from "../aggregate/power";
-import { sumIntegerMakeRoom, sumIntegerPlus } from "../aggregate/sum-integer";
+import { largest32, sumIntegerMakeRoom, sumIntegerPlus } from "../aggregate/sum-integer";
 import { Vector } from "../column/vector";
 import { programBytes, programOutput } from "../expression/program";
 import { directEnd, directGap, directReach, directRoom } from "../group/direct";
@@ -38,6 +38,7 @@ import { Aggregation, accumulatorAt, aggregationOf, groupsOf } from "./aggregati
 import { byteKeysAreKnown, byteKeysAreThere, mostByte } from "./byte-keys";
 import { countsByKeys, isUntracked } from "./keyed-sums";
 import { mayLieBeside, mixedSumsFlush, mixedSumsYield } from "./mixed-sums";
+import { countsSettle } from "./tracked-counts";
 
 /** Fewest and most sums of a record. */
 const LANES_LEAST: u32 = 3;
@@ -372,14 +373,7 @@ function largestOf(self: Aggregation, end: u32, argument: i32, rows: u32): u64 {
   }
   const bytes = programBytes(self.program, <u32>argument);
   if (bytes != 0) return mostByte(bytes, rows);
-  const values = changetype<Vector>(programOutput(self.program, <u32>argument)).values;
-  let four = i32x4.splat(0);
-  let row: u32 = 0;
-  for (const whole = rows & ~3; row < whole; row += 4) four = i32x4.max_u(four, i32x4.abs(v128.load(values + ((<usize>row) << 2))));
-  const two = i32x4.max_u(four, v128.shuffle<i32>(four, four, 2, 3, 0, 1));
-  let most = max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
-  for (; row < rows; row++) most = max<u32>(most, <u32>abs(load<i32>(values + ((<usize>row) << 2))));
-  return most;
+  return largest32(changetype<Vector>(programOutput(self.program, <u32>argument)).values, rows);
 }
 
 function multiply(a: usize, b: usize, rows: u32, out: usize): void {
@@ -496,16 +490,19 @@ function addHalves(records: u64, four: v128, offset: usize): void {
   v128.store64_lane(second, i32x4.add(v128.load64_splat(second), four), 1);
 }
 
-/** Adds all that lies side by side to the accumulators. */
+/** Adds all that lies side by side to the accumulators, and makes counts of what lags behind rows. */
 export function sumsSettle(operator: usize): void {
   mixedSumsFlush(operator);
   narrowSumsFlush(operator);
+  countsSettle(operator);
 }
 
-/** Gives back what memory is taken by sums that lie side by side; whether there was any. */
+/** The same, and gives back what memory is taken by sums that lie side by side; whether there was any. */
 export function sumsYield(operator: usize): bool {
   const yielded = mixedSumsYield(operator);
-  return narrowSumsYield(operator) || yielded;
+  const gaveMore = narrowSumsYield(operator);
+  countsSettle(operator);
+  return gaveMore || yielded;
 }
 
 /** Adds the records to the accumulators; they are zero then. */
