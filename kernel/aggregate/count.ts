@@ -99,16 +99,9 @@ export function seenUpdate(self: Accumulator, numbers: usize, mask: usize, rows:
   }
 }
 
-/** Whether all rows' groups have been seen before, as soon most are. */
+/** Whether all rows' groups have been seen before, as most soon are. */
 function allSeen(seen: usize, numbers: usize, rows: u32): bool {
   let all: u32 = 1;
-  let row: u32 = 0;
-  for (const whole = rows & ~3; row < whole; row += 4) {
-    const first = load<u64>(numbers + ((<usize>row) << 2));
-    const second = load<u64>(numbers + ((<usize>row) << 2), 8);
-    all &= load<u8>(seen + <usize>(<u32>first)) & load<u8>(seen + <usize>(first >> 32));
-    all &= load<u8>(seen + <usize>(<u32>second)) & load<u8>(seen + <usize>(second >> 32));
-  }
-  for (; row < rows; row++) all &= load<u8>(seen + <usize>load<u32>(numbers + ((<usize>row) << 2)));
+  for (const end = numbers + ((<usize>rows) << 2); numbers < end; numbers += 4) all &= load<u8>(seen + <usize>load<u32>(numbers));
   return all != 0;
 }

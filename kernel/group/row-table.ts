@@ -223,12 +223,10 @@ function hashRows(rows: usize, count: u32, width: usize, tags: usize, hash: Slot
   const multiply = hash.multiply;
   if (width == 8) {
     const end = tags + ((<usize>count) << 2);
-    for (const whole = tags + ((<usize>(count & ~3)) << 2); tags < whole; tags += 16) {
+    for (const whole = tags + ((<usize>(count & ~1)) << 2); tags < whole; tags += 8) {
       store<u32>(tags, tagOf(slotHashWord(load<u64>(rows), add, multiply)));
       store<u32>(tags, tagOf(slotHashWord(load<u64>(rows, 8), add, multiply)), 4);
-      store<u32>(tags, tagOf(slotHashWord(load<u64>(rows, 16), add, multiply)), 8);
-      store<u32>(tags, tagOf(slotHashWord(load<u64>(rows, 24), add, multiply)), 12);
-      rows += 32;
+      rows += 16;
     }
     for (; tags < end; tags += 4) {
       store<u32>(tags, tagOf(slotHashWord(load<u64>(rows), add, multiply)));

@@ -142,9 +142,7 @@ function pieceOffset(tag: u32, mask: u32): usize {
  * then waits for twice as many lines at once.
  */
 export function slotsFirst(slots: usize, tags: usize, count: u32, entries: usize, scratch: usize): void {
-  const pieces = slotsPieces(slots);
-  if (slotsPieceMask(slots) == 0) readSlots<u8>(pieces, tags, count, scratch);
-  else readSlots<u16>(pieces, tags, count, scratch);
+  readSlots(slotsPieces(slots), slotsPieceMask(slots), tags, count, scratch);
   let row: u32 = 0;
   if (ASC_FEATURE_SIMD) {
     for (const whole = count & ~3; row < whole; row += 4) {
@@ -163,30 +161,26 @@ export function slotsFirst(slots: usize, tags: usize, count: u32, entries: usize
   }
 }
 
-/** `P` is u8 for a table of one piece, u16 for one of many. */
-function readSlots<P>(pieces: usize, tags: usize, count: u32, to: usize): void {
-  const slots = pieceSlots(pieces);
-  const mask = pieceMask(pieces);
+/** Writes what is in the slots (8 bytes each) that tags point to. */
+function readSlots(pieces: usize, choice: u32, tags: usize, count: u32, to: usize): void {
   const end = tags + ((<usize>count) << 2);
   for (const whole = tags + ((<usize>(count & ~3)) << 2); tags < whole; tags += 16) {
-    store<u64>(to, slotOfTag<P>(pieces, slots, mask, load<u32>(tags)));
-    store<u64>(to, slotOfTag<P>(pieces, slots, mask, load<u32>(tags, 4)), 8);
-    store<u64>(to, slotOfTag<P>(pieces, slots, mask, load<u32>(tags, 8)), 16);
-    store<u64>(to, slotOfTag<P>(pieces, slots, mask, load<u32>(tags, 12)), 24);
+    store<u64>(to, slotOfTag(pieces, choice, load<u32>(tags)));
+    store<u64>(to, slotOfTag(pieces, choice, load<u32>(tags, 4)), 8);
+    store<u64>(to, slotOfTag(pieces, choice, load<u32>(tags, 8)), 16);
+    store<u64>(to, slotOfTag(pieces, choice, load<u32>(tags, 12)), 24);
     to += 32;
   }
   for (; tags < end; tags += 4) {
-    store<u64>(to, slotOfTag<P>(pieces, slots, mask, load<u32>(tags)));
+    store<u64>(to, slotOfTag(pieces, choice, load<u32>(tags)));
     to += 8;
   }
 }
 
-/** What is in the slot that a tag points to; `slots` and `mask` are the first piece's. */
 // @ts-ignore: decorator
 @inline
-function slotOfTag<P>(pieces: usize, slots: usize, mask: u32, tag: u32): u64 {
-  if (sizeof<P>() == 1) return load<u64>(slots + ((<usize>(tag & mask)) << 3));
-  const piece = pieces + pieceOffset(tag, PIECES - 1);
+function slotOfTag(pieces: usize, choice: u32, tag: u32): u64 {
+  const piece = pieces + pieceOffset(tag, choice);
   return load<u64>(pieceSlots(piece) + ((<usize>(tag & pieceMask(piece))) << 3));
 }
 
