@@ -2,7 +2,7 @@
 //
 // A count of an argument that has never been null is the count of rows, and a sum's "has any value" is
 // "has any row". So without a filter neither keeps anything until the first null comes (`tracking`);
-// `countTrack` then takes over what the rows' count said so far, before that vector is counted.
+// `startTracking` then takes over what the rows' count said so far, before that vector is counted.
 //
 // While rows are pushed, a count may say by how many rows it lags behind theirs: see tracked-counts.ts.
 //
@@ -78,7 +78,7 @@ function count(counts: usize, group: u32, rows: i64): void {
 export function countUpdateOne(self: Accumulator, group: u32, mask: usize, rows: u32): void {
   const count: u32 = mask == 0 ? rows : bitmapCount(mask, rows);
   const at = self.values + <usize>group * <usize>self.stride;
-  store<i64>(at, load<i64>(at) + <i64>count - (self.lags == 0 ? 0 : <i64>rows));
+  store<i64>(at, load<i64>(at) + <i64>count - <i64>rows * <i64>self.lags);
 }
 
 export function seenUpdateOne(self: Accumulator, group: u32, mask: usize, rows: u32): void {
@@ -99,7 +99,7 @@ export function seenUpdate(self: Accumulator, numbers: usize, mask: usize, rows:
   }
 }
 
-/** Whether all rows' groups have been seen before, as most soon are. */
+/** Whether all rows' groups have been seen before, as is soon the case. */
 function allSeen(seen: usize, numbers: usize, rows: u32): bool {
   let all: u32 = 1;
   for (const end = numbers + ((<usize>rows) << 2); numbers < end; numbers += 4) all &= load<u8>(seen + <usize>load<u32>(numbers));

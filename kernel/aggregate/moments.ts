@@ -22,7 +22,7 @@ import { NAN } from "./exact-limbs";
 import { EXPONENTS, LEAST_EXPONENT, SPLITTER, addProducts, takesProducts } from "./exact-product";
 import { Power, powerDegree, powerPlanes } from "./power";
 import { addChunk, addLimb, negateFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
-import { sumIntegerAdd, sumIntegerKeep, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
+import { largestLane, sumIntegerAdd, sumIntegerKeep, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
 import { GRID } from "./exact-limbs";
 import { DIGIT_BITS } from "./round";
 
@@ -191,11 +191,6 @@ function multiplyI32(x: usize, y: usize, rows: u32, out: usize): u64 {
     right = max<u32>(right, <u32>abs(b));
   }
   return max<u64>(<u64>left * <u64>right, 1);
-}
-
-function largestLane(lanes: v128): u32 {
-  const two = i32x4.max_u(lanes, v128.shuffle<i32>(lanes, lanes, 2, 3, 0, 1));
-  return max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
 }
 
 /** The 128-bit product of two 64-bit integers. */

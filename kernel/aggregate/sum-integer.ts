@@ -211,11 +211,17 @@ export function largest32(values: usize, rows: u32): u64 {
   if (ASC_FEATURE_SIMD) {
     let four = i32x4.splat(0);
     for (const whole = rows & ~3; row < whole; row += 4) four = i32x4.max_u(four, i32x4.abs(v128.load(values + ((<usize>row) << 2))));
-    const two = i32x4.max_u(four, v128.shuffle<i32>(four, four, 2, 3, 0, 1));
-    most = max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
+    most = largestLane(four);
   }
   for (; row < rows; row++) most = max<u32>(most, <u32>abs(load<i32>(values + ((<usize>row) << 2))));
   return most;
+}
+
+// @ts-ignore: decorator
+@inline
+export function largestLane(lanes: v128): u32 {
+  const two = i32x4.max_u(lanes, v128.shuffle<i32>(lanes, lanes, 2, 3, 0, 1));
+  return max<u32>(i32x4.extract_lane(two, 0), i32x4.extract_lane(two, 1));
 }
 
 function largest64(values: usize, rows: u32, signed: bool): u64 {

@@ -48,47 +48,35 @@ function keepMost<T>(values: usize, missing: u64, out: usize): void {
 
 /** 4-byte values to `out` (which may be `values`), those of rows outside `mask` as zero. */
 export function keep32(values: usize, mask: usize, rows: u32, out: usize): void {
-  let row: u32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    for (const whole = rows & ~3; row < whole; ) {
-      const missing = row + 64 <= rows ? fewMissing(mask + <usize>(row >> 3)) : -1;
-      if (missing != -1) {
-        keepMost<u32>(values + ((<usize>row) << 2), missing, out + ((<usize>row) << 2));
-        row += 64;
-        continue;
-      }
-      for (const end = min(whole, row + 64); row < end; row += 4) {
-        const at = (<usize>row) << 2;
-        v128.store(out + at, v128.and(v128.load(values + at), lanes32(mask, row)));
-      }
-    }
-  }
-  for (; row < rows; row++) {
-    const at = (<usize>row) << 2;
-    store<u32>(out + at, load<u32>(values + at) & (0 - bitmapGet(mask, row)));
-  }
+  keep<u32>(values, mask, rows, out);
 }
 
 /** The same of 8-byte values; row 0 is row `start` of the mask, a multiple of 8. */
 export function keep64(values: usize, mask: usize, start: u32, rows: u32, out: usize): void {
-  const bits = mask + <usize>(start >> 3);
+  keep<u64>(values, mask + <usize>(start >> 3), rows, out);
+}
+
+function keep<T>(values: usize, mask: usize, rows: u32, out: usize): void {
   let row: u32 = 0;
   if (ASC_FEATURE_SIMD) {
-    for (const whole = rows & ~1; row < whole; ) {
-      const missing = row + 64 <= rows ? fewMissing(bits + <usize>(row >> 3)) : -1;
+    const each: u32 = 16 / sizeof<T>();
+    for (const whole = rows & ~(each - 1); row < whole; ) {
+      const missing = row + 64 <= rows ? fewMissing(mask + <usize>(row >> 3)) : -1;
       if (missing != -1) {
-        keepMost<u64>(values + ((<usize>row) << 3), missing, out + ((<usize>row) << 3));
+        const at = <usize>row * sizeof<T>();
+        keepMost<T>(values + at, missing, out + at);
         row += 64;
         continue;
       }
-      for (const end = min(whole, row + 64); row < end; row += 2) {
-        const at = (<usize>row) << 3;
-        v128.store(out + at, v128.and(v128.load(values + at), lanes64(bits, row)));
+      for (const end = min(whole, row + 64); row < end; row += each) {
+        const at = <usize>row * sizeof<T>();
+        const kept = sizeof<T>() == 4 ? lanes32(mask, row) : lanes64(mask, row);
+        v128.store(out + at, v128.and(v128.load(values + at), kept));
       }
     }
   }
   for (; row < rows; row++) {
-    const at = (<usize>row) << 3;
-    store<u64>(out + at, load<u64>(values + at) & (0 - <u64>bitmapGet(bits, row)));
+    const at = <usize>row * sizeof<T>();
+    store<T>(out + at, load<T>(values + at) & (0 - <T>bitmapGet(mask, row)));
   }
 }

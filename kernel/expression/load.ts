@@ -368,8 +368,7 @@ const EACH: u64 = 0x0001000100010001;
 
 /**
  * Row numbers of the set bits: eight or four bits at a time, whatever they are, which takes 0.1 or 0.2 ns a row. One after the
- * other takes 1.1 ns a bit that is set. Numbers too many are written, 16 bytes of them at most: at the end over words that
- * have been read.
+ * other takes 1.1 ns a bit that is set. Numbers too many are written, but none behind those that as many rows could have.
  */
 function selectRows(words: usize, bytes: usize, selection: usize, table: usize): void {
   for (let at: usize = 0; at < bytes; at += 8) {

@@ -46,7 +46,7 @@ export class Program {
   /** u16 row numbers within the vector of the `count` selected rows; 0 when all are. */
   selection: usize;
   selectionBuffer: usize;
-  /** With a FILTER, for each set of four bits: which they are, the lowest first, as u16. */
+  /** With a FILTER, for each set of bits which they are: see `bitNumbers` of load.ts. */
   bitNumbers: usize;
   /** VECTOR_ROWS x 8 bytes each, for one instruction: operands' texts as views, or codes. */
   scratchA: usize;

@@ -36,10 +36,13 @@ const WIDE_STRIDE: u64 = 24;
 
 /** Whether `rows` further rows of the bound batch, whose first vector is prepared, cannot run out of memory. */
 export function aggregateHasRoom(operator: usize, rows: u32): bool {
+  return hasRoom(operator, rows, rows <= programBatchRows(aggregationOf(operator).program));
+}
+
+/** `areSeen`: of all those rows it is known how large their integers are. */
+function hasRoom(operator: usize, rows: u32, areSeen: bool): bool {
   const bytes = aggregateHeadroom(operator, rows);
-  if (regionHasRoom(operator, bytes)) return true;
-  const isAlone = rows <= programBatchRows(aggregationOf(operator).program);
-  return isAlone && regionHasRoom(operator, bytes - spared(operator, rows));
+  return regionHasRoom(operator, bytes) || (areSeen && regionHasRoom(operator, bytes - spared(operator, rows)));
 }
 
 /**
@@ -54,8 +57,7 @@ export function aggregateHasRoomAside(operator: usize, rows: u32, waits: bool): 
     const magnitude = magnitudeOf(self, sum);
     sum.waiting = waits ? max(sum.waiting, magnitude) : magnitude;
   }
-  const bytes = aggregateHeadroom(operator, rows);
-  return regionHasRoom(operator, bytes) || regionHasRoom(operator, bytes - spared(operator, rows));
+  return hasRoom(operator, rows, true);
 }
 
 /** Rows are set aside of which `aggregateHasRoomAside` has not been asked. */
@@ -84,8 +86,8 @@ function magnitudeOf(self: Aggregation, sum: Accumulator): u64 {
   if (sum.power == <u32>Power.PLAIN) return sum.type == <u32>Type.I32 ? 1 << 32 : u64.MAX_VALUE;
   const first = largestOf(self, sum.argument, sum.sourceType);
   const second = sum.power == <u32>Power.PRODUCT ? largestOf(self, sum.second, sum.secondType) : first;
-  if (sum.power > <u32>Power.SQUARE || max(first, second) > u32.MAX_VALUE) return u64.MAX_VALUE;
-  // Factors count up to their highest bit.
+  // Four times as large, which leaves room to spare, products of such would wrap.
+  if (sum.power > <u32>Power.SQUARE || max(first, second) >= 1 << 30) return u64.MAX_VALUE;
   return ((first + 1) * (second + 1)) << 2;
 }
 

@@ -27,8 +27,8 @@ import {
   pulled,
   pushAll,
   type Query,
-  resultsOf,
   resultsOfCut,
+  resultsOfTable,
   rowsOf,
   slice,
   type Table,
@@ -74,10 +74,6 @@ const KEYS: readonly (readonly number[])[] = [
   [TEXT_KEY, FLAG_KEY, INT_KEY],
 ];
 
-function results(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]): string[] {
-  return resultsOf(kernel, query, (operator) => pushAll(operator, query, table, sizes));
-}
-
 describe.each(BUILDS)("one sum by one key, %s build", (build) => {
   test("is the twin's, however rows come", async () => {
     const kernel = await Kernel.open({ build });
@@ -95,7 +91,7 @@ describe.each(BUILDS)("one sum by one key, %s build", (build) => {
         (shape, kinds, stretch, sizes) => {
           const query: Query = { types: TYPES, ...shape };
           const table = tableOf(kinds, stretch);
-          expect(results(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
+          expect(resultsOfTable(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
           expect(kernel.usedBytes).toBe(before);
         },
       ),
@@ -112,7 +108,7 @@ describe.each(BUILDS)("one sum by one key, %s build", (build) => {
     const query: Query = { types: TYPES, keys, aggregates };
     for (const kind of KINDS) {
       const table = tableOf(["plain", "plain", kind, "plain"], 2500);
-      expect(results(kernel, query, table, [3001, 6000])).toEqual(multiset(expected(query, table)));
+      expect(resultsOfTable(kernel, query, table, [3001, 6000])).toEqual(multiset(expected(query, table)));
     }
   });
 });
@@ -214,10 +210,10 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
           const query: Query = { types: PAIR_TYPES, keys, aggregates };
           const table = pairsOf(parts);
           const twin = multiset(expected(query, table));
-          expect(results(kernel, query, table, sizes)).toEqual(twin);
+          expect(resultsOfTable(kernel, query, table, sizes)).toEqual(twin);
           // Rows that may be taken back, of which none is, go the usual way.
           const more: Partial<Query> = changelog ? { kind: KIND } : {};
-          if (changelog) expect(results(kernel, { ...query, ...more }, table, sizes)).toEqual(twin);
+          if (changelog) expect(resultsOfTable(kernel, { ...query, ...more }, table, sizes)).toEqual(twin);
           expect(kernel.usedBytes).toBe(before);
         },
       ),
@@ -233,7 +229,7 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
       const plain = { rows: 5000, low: -2, span: 4, nulls: "none" } as const;
       const table = pairsOf([plain, plain, { ...plain, span: 6 }, plain, { ...plain, nulls: "keys" }, plain]);
       const sizes = [5000, 5003, 5000, 9997];
-      expect(results(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
+      expect(resultsOfTable(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
     },
   );
 
@@ -252,7 +248,7 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
       for (const aggregates of [SUMS[0]!, SUMS[3]!]) {
         const query: Query = { types: PAIR_TYPES, keys, aggregates };
         const sizes = [17_000, 20_000, 17_000, 17_000];
-        expect(results(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
+        expect(resultsOfTable(kernel, query, table, sizes)).toEqual(multiset(expected(query, table)));
       }
     },
   );
@@ -290,7 +286,7 @@ describe.each(BUILDS)("one sum by several keys, %s build", (build) => {
         const query: Query = { types: PAIR_TYPES, keys, aggregates: [{ name: "avg", of: VALUE }] };
         const part = { rows: 9000, low: -100, span, nulls: "none" } as const;
         const table = pairsOf([part, part, { ...part, span: span + 60 }]);
-        expect(results(kernel, query, table, [9000, 9000])).toEqual(multiset(expected(query, table)));
+        expect(resultsOfTable(kernel, query, table, [9000, 9000])).toEqual(multiset(expected(query, table)));
       }
     }
   });

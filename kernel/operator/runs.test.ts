@@ -13,9 +13,8 @@ import {
   expected,
   multiset,
   outcome,
-  pushAll,
   type Query,
-  resultsOf,
+  resultsOfTable,
   type Table,
 } from "./testing.js";
 import {
@@ -41,10 +40,6 @@ function inRuns(table: Table, keys: readonly number[], times: number): Table {
   }
   const order = [...groups.values()].flatMap((of) => Array.from({ length: times }, () => of).flat());
   return table.map((column) => order.map((row) => column[row]!));
-}
-
-function results(kernel: Kernel, query: Query, table: Table, sizes: readonly number[]): string[] {
-  return resultsOf(kernel, query, (operator) => pushAll(operator, query, table, sizes));
 }
 
 const MANY: readonly (readonly Aggregate[])[] = [
@@ -94,7 +89,7 @@ describe.each(BUILDS)("rows in runs of one group, %s build", (build) => {
         ({ query, table }, times, sizes) => {
           const runs = inRuns(table, query.keys, times);
           const wanted = outcome(() => multiset(expected(query, runs)));
-          const got = outcome(() => results(kernel, query, runs, sizes));
+          const got = outcome(() => resultsOfTable(kernel, query, runs, sizes));
           expect(got).toEqual(wanted);
           expect(kernel.usedBytes).toBe(before);
         },
@@ -111,7 +106,7 @@ describe.each(BUILDS)("rows in runs of one group, %s build", (build) => {
         const query: Query = { types: TYPES, keys, aggregates };
         for (const kind of KINDS) {
           const table = inRuns(tableOf(["plain", kind, "plain"], 700), keys, 3);
-          expect(results(kernel, query, table, [5000])).toEqual(multiset(expected(query, table)));
+          expect(resultsOfTable(kernel, query, table, [5000])).toEqual(multiset(expected(query, table)));
         }
       }
     },
@@ -128,7 +123,7 @@ describe.each(BUILDS)("rows in runs of one group, %s build", (build) => {
     const whole = plain.map((column, at) =>
       at === FLOAT ? plain[SMALL]!.map((value) => (value === null ? null : Number(value))) : column,
     );
-    expect(results(kernel, query, whole, [])).toEqual(multiset(expected(query, whole)));
+    expect(resultsOfTable(kernel, query, whole, [])).toEqual(multiset(expected(query, whole)));
   });
 
   test("runs of any length, and groups that come again", async () => {
@@ -153,7 +148,7 @@ describe.each(BUILDS)("rows in runs of one group, %s build", (build) => {
           const keys: Value[] = lengths.flatMap(([key, length]) => Array.from({ length }, () => BigInt(key)));
           const table = plain.map((column, at) => (at === INT_KEY ? keys : column));
           const query: Query = { types: TYPES, keys: [INT_KEY], aggregates: MANY.slice(0, 4).flat() };
-          expect(results(kernel, query, table, [])).toEqual(multiset(expected(query, table)));
+          expect(resultsOfTable(kernel, query, table, [])).toEqual(multiset(expected(query, table)));
         },
       ),
       { numRuns: 40 },

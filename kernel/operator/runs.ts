@@ -98,7 +98,6 @@ function addRuns(context: usize, self: Aggregation, ends: usize, count: u32): bo
     const numbers = self.numbers + ((<usize>start) << 2);
     for (let index: u32 = 0; index < self.accumulatorCount && fine; index++)
       fine = accumulatorUpdate(accumulatorAt(self, index), context, self.program, numbers, end - start, true);
-    if (count == 1) break;
     programSkip(self.program, end - start);
     start = end;
   }

@@ -204,6 +204,16 @@ export function resultsOf(kernel: Kernel, query: Query, push: (operator: Operato
   }
 }
 
+/** The results of a table that is pushed in parts of these sizes, in turn. */
+export function resultsOfTable(
+  kernel: Kernel,
+  query: Query,
+  table: Table,
+  sizes: readonly number[],
+): string[] {
+  return resultsOf(kernel, query, (operator) => pushAll(operator, query, table, sizes));
+}
+
 /** The results of one batch that is pushed in parts of these sizes, in turn, whose texts' codes are of the same dictionaries. */
 export function resultsOfCut(
   kernel: Kernel,
