@@ -120,6 +120,43 @@ describe.each(BUILDS)("folding by parts, %s build", (build) => {
     },
   );
 
+  test.each([
+    [0, 900, 7, 1000],
+    [7, 1000, 0, 900],
+    [-300, 200, 100, 500],
+    [4000, 4400, 3900, 4200],
+  ])("parts of sources with keys of %i to %i and %i to %i are of the same groups", (...bounds) => {
+    const keyTypes = [types.int32, types.int64];
+    const query: Query = {
+      types: keyTypes,
+      keys: [0],
+      aggregates: [{ name: "sum", of: 1 }],
+      faults: AggregateFault.TINY_TABLES,
+    };
+    const [low, high, otherLow, otherHigh] = bounds;
+    const [all, one, other] = [
+      [Math.min(low!, otherLow!), Math.max(high!, otherHigh!), 4n],
+      [low!, high!, 1n],
+      [otherLow!, otherHigh!, 2n],
+    ].map(([from, to, value]) => {
+      const keys = Array.from(
+        { length: Number(to) - Number(from) },
+        (_, at): Value => BigInt(Number(from) + at),
+      );
+      const operator = open(kernel, query);
+      operator.push(batchOf(keyTypes, [keys, keys.map(() => value as Value)]));
+      return operator;
+    });
+    expect([all!.fold(one!), all!.fold(other!)]).toEqual([PARTS, PARTS]);
+    for (let part = 0; part < PARTS; part++) all!.foldPart(part % 2 === 0 ? one! : other!, part);
+    // No group is of an even part of one source, and of an odd part of another.
+    const sums = rowsOf(all!.finish()).map(([, sum]) => sum);
+    expect(sums).not.toContain(7n);
+    expect(sums).toContain(5n);
+    expect(sums).toContain(6n);
+    for (const operator of [all!, one!, other!]) operator.destroy();
+  });
+
   test("sums that might outgrow their lanes, limbs that lie apart, and what has no plain arrays are left to combining", () => {
     const huge: Table = [
       [1n, 2n, 3n, 1n],

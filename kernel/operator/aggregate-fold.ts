@@ -14,7 +14,7 @@ import { COMBINE_SCRATCH, accumulatorCombine } from "../aggregate/combine";
 import { sumExactFold, sumExactHolds } from "../aggregate/sum-exact";
 import { sumIntegerFold, sumIntegerTakesAll, sumIntegerTighten } from "../aggregate/sum-integer";
 import { copyAlign, copyIsAligned, copyIsAlike } from "../group/copy";
-import { directBoundary } from "../group/direct";
+import { directBoundary, directEnd } from "../group/direct";
 import { groupsListFrom } from "../group/list";
 import { Tier } from "../group/state";
 import { failMemory, scratchMark, scratchReset, scratchTake } from "../memory/context";
@@ -101,14 +101,18 @@ export function aggregateFolds(operator: usize, source: usize): bool {
   return true;
 }
 
-/** Folds a part in. Others may do other parts meanwhile. */
+/**
+ * Folds a part in. Others may do other parts meanwhile, also of other sources: where a part begins is for the target to say,
+ * which has the range of all of them.
+ */
 export function aggregateFoldPart(context: usize, operator: usize, source: usize, part: u32): void {
+  const all = groupsOf(aggregationOf(operator));
   const groups = groupsOf(aggregationOf(source));
   const mark = scratchMark(context);
   const list = scratchTake(context, (<usize>ROWS) << 2);
   const scratch = scratchTake(context, COMBINE_SCRATCH);
-  const end = directBoundary(groups, 0, part + 1, FOLD_PARTS);
-  let group = directBoundary(groups, 0, part, FOLD_PARTS);
+  const end = min(directBoundary(all, 0, part + 1, FOLD_PARTS), directEnd(groups));
+  let group = directBoundary(all, 0, part, FOLD_PARTS);
   while (group < end) {
     const count = groupsListFrom(groups, list, ROWS, group, end);
     if (count == 0) break;
