@@ -6,6 +6,7 @@
 import binaryen from "assemblyscript/binaryen";
 
 export const SELDOM = [
+  "kernel/aggregate/argument/keptValues",
   "kernel/aggregate/sum-integer/largest32",
   "kernel/aggregate/sum-integer/sumIntegerIsTight",
   "kernel/expression/bignum/bigCompare",
@@ -55,7 +56,7 @@ export const SELDOM = [
 export const SELDOM_SIMD = [
   "kernel/aggregate/exact-cut/areWhole",
   "kernel/aggregate/lane-rows/addOne",
-  "kernel/aggregate/whole-integers/wholeValues",
+  "kernel/operator/byte-keys/byteKeysAreKnown",
   "kernel/operator/narrow-sums/sumOf",
 ];
 

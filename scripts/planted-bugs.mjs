@@ -89,7 +89,7 @@ export const BUGS = [
   {
     name: "the largest 128-bit minimum is not kept",
     file: "kernel/aggregate/minmax.ts",
-    find: "store<u64>(self.values + ((<usize>group) << 4), least ? 0x8000000000000000 : 0x7fffffffffffffff, 8);",
+    find: "store<u64>(self.values + ((<usize>group) << 4), neutralOf(Type.I64, least), 8);",
     plant: "store<u64>(self.values + ((<usize>group) << 4), 0, 8);",
   },
 ];

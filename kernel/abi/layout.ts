@@ -62,7 +62,7 @@ export const enum Column {
   DICTIONARY_ID = 48,
   /**
    * u32 address of the same values (or codes) in a byte each, as many as LENGTH and OFFSET come to; 0 when there is no such copy.
-   * Of columns of 4 or 8 bytes a value that are TRUSTED; what is null may be anything there.
+   * Of columns of 4 or 8 bytes a value that are TRUSTED; where these have VALIDITY, 255 is null, and nothing else is.
    */
   NARROW = 52,
   /** i64: offset at which VALUES begins (BYTES, LARGE_BYTES), so that a slice's offsets need no rewriting. */

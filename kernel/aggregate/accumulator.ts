@@ -174,6 +174,13 @@ export function isSketch(self: Accumulator): bool {
   return self.family == <u32>Family.CARDINALITY || self.family == <u32>Family.SKETCH;
 }
 
+/** Whether every row's argument goes in as it is: no filter, no second argument, no power. */
+// @ts-ignore: decorator
+@inline
+export function isWhole(self: Accumulator): bool {
+  return self.power == 0 && self.filter < 0 && self.second < 0;
+}
+
 /** The least or greatest fixed-width values of groups. */
 // @ts-ignore: decorator
 @inline

@@ -8,7 +8,7 @@ import { Accumulator, Family, accumulatorReserve, isArg, isExtreme, isMultiset }
 import { argReserve, argUpdate } from "./arg-extreme";
 import { bitsReserve, bitsUpdate } from "./bits";
 import { logInit, logReserve, logUpdate } from "./value-log";
-import { MASK_BYTES, VALUES_BYTES, rowsMask } from "./argument";
+import { MASK_BYTES, VALUES_BYTES, keptValues, rowsMask } from "./argument";
 import { countReserve, countUpdate, countUpdateOne, seenUpdate, seenUpdateOne } from "./count";
 import { distinctInit, distinctReserve, distinctUpdate } from "./distinct";
 import { momentsIntegers, momentsUpdate } from "./moments";
@@ -224,8 +224,8 @@ export function accumulatorUpdate(
   if (self.pair != 0 && !isExtreme(self))
     return !self.follows || updatePair(self, context, program, numbers, rows, one);
   if (ASC_FEATURE_SIMD) {
-    if (self.pair != 0 && !one && only == 0 && extremePairTakes(self, program)) {
-      if (self.follows) extremePairUpdate(self, program, numbers, 0, rows);
+    if (self.pair != 0 && !one && only == 0 && extremePairTakes(self)) {
+      if (self.follows) extremePairUpdate(self, context, program, numbers, 0, rows);
       return true;
     }
   }
@@ -296,17 +296,14 @@ function updatePair(
 function integersOf(self: Accumulator, context: usize, program: usize, rows: u32): Addend {
   const addend = changetype<Addend>(scratchTake(context, ADDEND_SIZE));
   const mask = rowsMask(self, program, rows, 0, scratchTake(context, MASK_BYTES));
-  const buffer = scratchTake(context, VALUES_BYTES);
-  let values: usize = changetype<Vector>(programOutput(program, <u32>self.argument)).values;
   addend.magnitude = 0;
   if (self.power != 0) {
-    let y = values;
-    if (self.second >= 0) y = changetype<Vector>(programOutput(program, <u32>self.second)).values;
+    const x = changetype<Vector>(programOutput(program, <u32>self.argument)).values;
+    const y = self.second < 0 ? x : changetype<Vector>(programOutput(program, <u32>self.second)).values;
     const products = scratchTake(context, VALUES_BYTES);
-    addend.magnitude = momentsIntegers(self, values, y, rows, products);
-    values = products;
-  }
-  addend.values = sumIntegerKeep(self, values, mask, rows, buffer);
+    addend.magnitude = momentsIntegers(self, x, y, rows, products);
+    addend.values = sumIntegerKeep(self, products, mask, rows, products);
+  } else addend.values = keptValues(context, program, <u32>self.argument, mask, rows);
   if (addend.magnitude == 0) addend.magnitude = sumIntegerLargest(self.type, addend.values, rows);
   return addend;
 }

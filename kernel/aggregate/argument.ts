@@ -5,7 +5,10 @@
 
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
-import { programOutput } from "../expression/program";
+import { keepBytes, keepOr } from "../column/keep";
+import { typeWidth } from "../column/type";
+import { programBytesOrNulls, programOutput, programOutputType } from "../expression/program";
+import { scratchTake } from "../memory/context";
 import { Accumulator } from "./accumulator";
 
 /** Bytes of scratch for a mask, and for values that an accumulator makes of its arguments. */
@@ -44,6 +47,27 @@ export function argumentMask(argument: usize, filter: usize, rows: u32, words: u
     store<u64>(last, load<u64>(last) & (((<u64>1) << (rows & 63)) - 1));
   }
   return words;
+}
+
+/**
+ * A column of the program's outputs, of integers or floats of 4 or 8 bytes, with `other` in rows outside `mask`: its own values
+ * where that is 0, else in scratch. Where it lies in bytes, and nulls are to be zero, and only they are, those are read.
+ */
+export function keptValues(context: usize, program: usize, output: u32, mask: usize, rows: u32, other: u64 = 0): usize {
+  const vector = changetype<Vector>(programOutput(program, output));
+  if (mask == 0) return vector.values;
+  const isShort = typeWidth(programOutputType(program, output)) == 4;
+  const kept = scratchTake(context, (<usize>rows) << (isShort ? 2 : 3));
+  if (ASC_FEATURE_SIMD) {
+    const bytes = isShort && mask == vector.validity && other == 0 ? programBytesOrNulls(program, output) : 0;
+    if (bytes != 0) {
+      keepBytes(bytes, rows, kept);
+      return kept;
+    }
+  }
+  if (isShort) keepOr<u32>(vector.values, mask, rows, kept, <u32>other);
+  else keepOr<u64>(vector.values, mask, rows, kept, other);
+  return kept;
 }
 
 /** A mask without the rows where a second argument is null; `words` may hold the mask already. */

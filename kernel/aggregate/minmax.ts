@@ -11,6 +11,7 @@
 
 import { Type } from "../abi/layout";
 import { typeWidth } from "../column/type";
+import { keepOr } from "../column/keep";
 import { copyBytes } from "../memory/copy";
 import { Accumulator, Family, accumulatorReserve } from "./accumulator";
 import { maskBit } from "./argument";
@@ -33,26 +34,30 @@ export function minmaxType(type: u32): u32 {
 
 export function minmaxReserve(self: Accumulator, groups: u32): bool {
   if (self.pair != 0) return extremePairReserve(self, groups);
-  const least = self.family == <u32>Family.MAX;
-  switch (minmaxType(self.type)) {
+  const type = minmaxType(self.type);
+  const least = self.family == <u32>Family.MIN;
+  const before = self.capacity;
+  if (!accumulatorReserve(self, groups, neutralOf(type, least))) return false;
+  if (type != <u32>Type.I128) return true;
+  for (let group = before; group < self.capacity; group++)
+    store<u64>(self.values + ((<usize>group) << 4), neutralOf(Type.I64, least), 8);
+  return true;
+}
+
+/** What any value of `type` takes the place of, where the least (else the greatest) is kept, as many times as 64 bits hold. */
+function neutralOf(type: u32, least: bool): u64 {
+  switch (type) {
     case Type.I8:
-      return accumulatorReserve(self, groups, least ? 0x8080808080808080 : 0x7f7f7f7f7f7f7f7f);
+      return least ? 0x7f7f7f7f7f7f7f7f : 0x8080808080808080;
     case Type.I16:
-      return accumulatorReserve(self, groups, least ? 0x8000800080008000 : 0x7fff7fff7fff7fff);
+      return least ? 0x7fff7fff7fff7fff : 0x8000800080008000;
     case Type.I32:
-      return accumulatorReserve(self, groups, least ? 0x8000000080000000 : 0x7fffffff7fffffff);
+      return least ? 0x7fffffff7fffffff : 0x8000000080000000;
     case Type.I64:
-      return accumulatorReserve(self, groups, least ? 0x8000000000000000 : 0x7fffffffffffffff);
-    case Type.I128: {
-      const before = self.capacity;
-      if (!accumulatorReserve(self, groups, least ? 0 : u64.MAX_VALUE)) return false;
-      for (let group = before; group < self.capacity; group++) {
-        store<u64>(self.values + ((<usize>group) << 4), least ? 0x8000000000000000 : 0x7fffffffffffffff, 8);
-      }
-      return true;
-    }
+      return least ? 0x7fffffffffffffff : 0x8000000000000000;
+    // Of an I128 the lower half.
     default:
-      return accumulatorReserve(self, groups, least ? 0 : u64.MAX_VALUE);
+      return least ? u64.MAX_VALUE : 0;
   }
 }
 
@@ -69,7 +74,17 @@ export function minmaxUpdate(
   one: bool,
   buffer: usize,
 ): void {
-  fold(self, numbers, minmaxOrder(self.type, values, rows, buffer), mask, rows, one);
+  const type = minmaxType(self.type);
+  const width = typeWidth(type);
+  const isKept = mask != 0 && (width == 4 || width == 8);
+  let ordered = minmaxOrder(self.type, values, rows, buffer);
+  if (isKept) {
+    const neutral = neutralOf(type, self.family == <u32>Family.MIN);
+    if (width == 4) keepOr<u32>(ordered, mask, rows, buffer, <u32>neutral);
+    else keepOr<u64>(ordered, mask, rows, buffer, neutral);
+    ordered = buffer;
+  }
+  fold(self, numbers, ordered, isKept ? 0 : mask, rows, one);
 }
 
 /** Values of `type` as those of `minmaxType`: `values`, or in `buffer`. */
@@ -175,18 +190,23 @@ function foldRows<T>(
   one: bool,
   least: bool,
 ): void {
-  if (one && mask == 0) {
+  if (sizeof<T>() < 4) {
+    foldShort<T>(kept, shift, numbers, values, mask, rows, one, least);
+  } else if (one) {
     const at = kept + ((<usize>load<u32>(numbers)) << shift);
     const so = load<T>(at);
     store<T>(at, least ? extreme<T>(so, values, rows, true) : extreme<T>(so, values, rows, false));
-  } else if (least) foldLoop<T>(kept, shift, numbers, values, mask, rows, true);
-  else foldLoop<T>(kept, shift, numbers, values, mask, rows, false);
+  } else if (least) foldLoop<T>(kept, shift, numbers, values, rows, true);
+  else foldLoop<T>(kept, shift, numbers, values, rows, false);
 }
 
-/** The least or greatest of `so` and the values of a vector, of four runs at a time: none waits for the one before. */
+/**
+ * The least or greatest of `so` and the values of a vector, whose bits in `turned` are turned, of four runs at a time: none waits
+ * for the one before.
+ */
 // @ts-ignore: decorator
 @inline
-export function extreme<T>(so: T, values: usize, rows: u32, least: bool): T {
+export function extreme<T>(so: T, values: usize, rows: u32, least: bool, turned: T = 0): T {
   let a = so;
   let b = so;
   let c = so;
@@ -194,12 +214,12 @@ export function extreme<T>(so: T, values: usize, rows: u32, least: bool): T {
   let row: u32 = 0;
   for (const whole = rows & ~3; row < whole; row += 4) {
     const at = values + <usize>row * sizeof<T>();
-    a = better<T>(a, load<T>(at), least);
-    b = better<T>(b, load<T>(at, sizeof<T>()), least);
-    c = better<T>(c, load<T>(at, sizeof<T>() * 2), least);
-    d = better<T>(d, load<T>(at, sizeof<T>() * 3), least);
+    a = better<T>(a, load<T>(at) ^ turned, least);
+    b = better<T>(b, load<T>(at, sizeof<T>()) ^ turned, least);
+    c = better<T>(c, load<T>(at, sizeof<T>() * 2) ^ turned, least);
+    d = better<T>(d, load<T>(at, sizeof<T>() * 3) ^ turned, least);
   }
-  for (; row < rows; row++) a = better<T>(a, load<T>(values + <usize>row * sizeof<T>()), least);
+  for (; row < rows; row++) a = better<T>(a, load<T>(values + <usize>row * sizeof<T>()) ^ turned, least);
   return better<T>(better<T>(a, b, least), better<T>(c, d, least), least);
 }
 
@@ -211,39 +231,55 @@ function better<T>(a: T, b: T, least: bool): T {
 
 // @ts-ignore: decorator
 @inline
-function foldLoop<T>(kept: usize, shift: usize, numbers: usize, values: usize, mask: usize, rows: u32, least: bool): void {
-  if (mask == 0) {
-    let row: u32 = 0;
-    if (ASC_FEATURE_SIMD && sizeof<T>() == 4) {
-      const bases = i32x4.splat(<u32>kept);
-      for (const whole = rows & ~3; row < whole; row += 4) {
-        const places = i32x4.add(bases, i32x4.shl(v128.load(numbers + ((<usize>row) << 2)), <i32>shift));
-        foldFour<T>(places, v128.load(values + ((<usize>row) << 2)), least);
-      }
+function foldLoop<T>(kept: usize, shift: usize, numbers: usize, values: usize, rows: u32, least: bool): void {
+  let row: u32 = 0;
+  if (ASC_FEATURE_SIMD && sizeof<T>() == 4) {
+    const bases = i32x4.splat(<u32>kept);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const places = i32x4.add(bases, i32x4.shl(v128.load(numbers + ((<usize>row) << 2)), <i32>shift));
+      foldFour<T>(places, v128.load(values + ((<usize>row) << 2)), least);
     }
-    if (ASC_FEATURE_SIMD && sizeof<T>() == 8 && isSigned<T>()) {
-      const bases = i32x4.splat(<u32>kept);
-      for (const whole = rows & ~3; row < whole; row += 4) {
-        const places = lanesOfFour(bases, numbers + ((<usize>row) << 2));
-        const from = values + ((<usize>row) << 3);
-        foldTwo(i64x2.extract_lane(places, 0), v128.load(from), least);
-        foldTwo(i64x2.extract_lane(places, 1), v128.load(from, 16), least);
-      }
+  }
+  if (ASC_FEATURE_SIMD && sizeof<T>() == 8 && isSigned<T>()) {
+    const bases = i32x4.splat(<u32>kept);
+    for (const whole = rows & ~3; row < whole; row += 4) {
+      const places = lanesOfFour(bases, numbers + ((<usize>row) << 2));
+      const from = values + ((<usize>row) << 3);
+      foldTwo(i64x2.extract_lane(places, 0), v128.load(from), least);
+      foldTwo(i64x2.extract_lane(places, 1), v128.load(from, 16), least);
     }
-    for (; row < rows; row++) {
-      const at = kept + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << shift);
-      const value = load<T>(values + <usize>row * sizeof<T>());
-      const old = load<T>(at);
-      store<T>(at, least ? (value < old ? value : old) : value > old ? value : old);
-    }
+  }
+  for (; row < rows; row++) {
+    const at = kept + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << shift);
+    store<T>(at, better<T>(load<T>(at), load<T>(values + <usize>row * sizeof<T>()), least));
+  }
+}
+
+/** Values of one or two bytes of rows in `mask` (0: of all). Where all bits are turned, the least is the greatest. */
+// @ts-ignore: decorator
+@inline
+function foldShort<T>(
+  kept: usize,
+  shift: usize,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  one: bool,
+  least: bool,
+): void {
+  const turned: T = least ? ~(<T>0) : 0;
+  if (one && mask == 0) {
+    const at = kept + ((<usize>load<u32>(numbers)) << shift);
+    store<T>(at, extreme<T>(load<T>(at) ^ turned, values, rows, false, turned) ^ turned);
     return;
   }
   for (let row: u32 = 0; row < rows; row++) {
     const at = kept + ((<usize>load<u32>(numbers + ((<usize>row) << 2))) << shift);
-    const value = load<T>(values + <usize>row * sizeof<T>());
-    const old = load<T>(at);
-    const better = least ? value < old : value > old;
-    store<T>(at, <u32>better & maskBit(mask, row) ? value : old);
+    const value: T = load<T>(values + <usize>row * sizeof<T>()) ^ turned;
+    const old: T = load<T>(at) ^ turned;
+    const counts = mask == 0 ? 1 : maskBit(mask, row);
+    store<T>(at, (<u32>(value > old) & counts ? value : old) ^ turned);
   }
 }
 

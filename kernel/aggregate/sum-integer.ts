@@ -12,6 +12,7 @@
 
 import { Type } from "../abi/layout";
 import { keep32, keep64 } from "../column/keep";
+import { widenShort } from "../column/short";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";
@@ -103,10 +104,33 @@ export function sumIntegerUpdate(
   one: bool,
   buffer: usize,
 ): bool {
+  if (typeWidth(self.type) < 4) return updateShort(self, numbers, values, mask, rows, one, buffer);
   const zeroes = mask != 0 && self.wide == 0 && hasLanes(self.type);
   const kept = zeroes ? sumIntegerKeep(self, values, mask, rows, buffer) : values;
   const magnitude = self.wide == 0 ? sumIntegerLargest(self.type, kept, rows) : 0;
   return sumIntegerAdd(self, numbers, kept, zeroes ? 0 : mask, rows, one, magnitude);
+}
+
+/** The same of integers of one or two bytes: lanes take them as such of 32 bits. */
+function updateShort(
+  self: Accumulator,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  one: bool,
+  buffer: usize,
+): bool {
+  if (self.wide == 0 && sumIntegerMakeRoom(self, sumIntegerLargest(self.type, values, rows), rows)) {
+    widenShort(self.type, values, rows, buffer);
+    if (mask != 0) keep32(buffer, mask, rows, buffer);
+    addLanes(self, Type.I32, numbers, buffer, 0, rows, one);
+    return true;
+  }
+  // unreached: takes 2^46 rows
+  if (self.wide == 0 && !widen(self)) return false;
+  addWide(self, numbers, values, mask, rows);
+  return true;
 }
 
 function hasLanes(type: u32): bool {
@@ -135,7 +159,7 @@ export function sumIntegerAdd(
   if (self.pair != 0 && !one && !sumIntegerSplit(self)) return false;
   if (self.wide == 0) {
     if (sumIntegerMakeRoom(self, magnitude, rows)) {
-      addLanes(self, numbers, values, mask, rows, one);
+      addLanes(self, self.type, numbers, values, mask, rows, one);
       return true;
     }
     if (!widen(self)) return false;
@@ -261,21 +285,18 @@ function largest128(values: usize, rows: u32): u64 {
   return spread != 0 ? u64.MAX_VALUE : bits + 1;
 }
 
-function addLanes(self: Accumulator, numbers: usize, values: usize, mask: usize, rows: u32, one: bool): void {
+/** Values are of `type`, of 4 bytes and more. */
+function addLanes(
+  self: Accumulator,
+  type: u32,
+  numbers: usize,
+  values: usize,
+  mask: usize,
+  rows: u32,
+  one: bool,
+): void {
   const lanes = one ? self.values + <usize>load<u32>(numbers) * <usize>self.stride : self.values;
-  switch (self.type) {
-    case Type.I8:
-      add<i8>(lanes, numbers, values, mask, rows, 0, one);
-      break;
-    case Type.U8:
-      add<u8>(lanes, numbers, values, mask, rows, 0, one);
-      break;
-    case Type.I16:
-      add<i16>(lanes, numbers, values, mask, rows, 1, one);
-      break;
-    case Type.U16:
-      add<u16>(lanes, numbers, values, mask, rows, 1, one);
-      break;
+  switch (type) {
     case Type.I32:
       add<i32>(lanes, numbers, values, mask, rows, 2, one);
       break;
@@ -305,8 +326,9 @@ function add<T>(
     addOne<T>(lanes, values, mask, rows, shift);
     return;
   }
-  if (mask == 0) {
-    if (ASC_FEATURE_SIMD && sizeof<T>() >= 4 && (<usize>1) << shift == sizeof<T>()) {
+  // Values of 4 and 8 bytes come with zeroes instead of a mask: `sumIntegerUpdate`.
+  if (shift != 4 || mask == 0) {
+    if (ASC_FEATURE_SIMD && (<usize>1) << shift == sizeof<T>()) {
       addByNumbers<T, u8>(lanes, numbers, values, rows);
       return;
     }
@@ -356,7 +378,7 @@ function addLane(lanes: usize, group: u32, value: i64): void {
 @inline
 function addOne<T>(lanes: usize, values: usize, mask: usize, rows: u32, shift: usize): void {
   let sum: i64 = 0;
-  if (mask == 0) {
+  if (shift != 4 || mask == 0) {
     let row: u32 = 0;
     if (ASC_FEATURE_SIMD && isSigned<T>() && ((sizeof<T>() == 4 && shift == 2) || (sizeof<T>() == 8 && shift == 3))) {
       const narrow = sizeof<T>() == 4;

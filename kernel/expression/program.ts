@@ -493,10 +493,16 @@ function isWholeCodes(bound: BoundColumn): bool {
  * column without nulls and the program does nothing but load columns; else 0.
  */
 export function programBytes(address: usize, output: u32): usize {
+  const bytes = programBytesOrNulls(address, output);
+  return bytes == 0 || loadedColumn(changetype<Program>(address), address, output).validity != 0 ? 0 : bytes;
+}
+
+/** The same of a column that may have nulls: if it does, each of them is 255, and nothing else is. */
+export function programBytesOrNulls(address: usize, output: u32): usize {
   if (!programHandsOn(address, output)) return 0;
   const program = changetype<Program>(address);
   const bound = loadedColumn(program, address, output);
-  if (bound.narrow == 0 || bound.validity != 0) return 0;
+  if (bound.narrow == 0) return 0;
   if (bound.dictionary != 0 && (bound.type != <u32>Type.BYTES || bound.dictionaryValidity != 0)) return 0;
   return bound.narrow + <usize>bound.offset + <usize>program.start;
 }

@@ -395,6 +395,11 @@ export function mapDirect(groups: Groups, rows: u32, numbers: usize): void {
     else if (index == 0) firstCodes(key, rows, numbers);
     else nextCodes(key, rows, numbers);
   }
+  markOccupied(groups, rows, numbers, nulls);
+}
+
+/** Marks the groups of rows as such that have some, unless all are known to; `nulls`: some keys may be null. */
+export function markOccupied(groups: Groups, rows: u32, numbers: usize, nulls: bool): void {
   if (groups.counts != 0 || groups.full >= (nulls ? <u32>Full.WITH_NULLS : <u32>Full.VALUES)) return;
   const occupied = groups.occupied;
   for (let row: u32 = 0; row < rows; row++)

@@ -6,6 +6,7 @@
 
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
+import { widenShort } from "../column/short";
 import { typeWidth } from "../column/type";
 import { Interner, internCodes, internViews, internerHasWhole, internerUseDictionary } from "./interner";
 
@@ -68,16 +69,10 @@ export function keyLoad(key: KeyColumn, vector: Vector, rows: u32): bool {
       loadBits(values, rows, key.buffer);
       break;
     case Type.I8:
-      widen<i8>(values, rows, key.buffer);
-      break;
     case Type.U8:
-      widen<u8>(values, rows, key.buffer);
-      break;
     case Type.I16:
-      widen<i16>(values, rows, key.buffer);
-      break;
     case Type.U16:
-      widen<u16>(values, rows, key.buffer);
+      widenShort(key.type, values, rows, key.buffer);
       break;
     case Type.F32:
       loadFloat32(values, rows, key.buffer);
@@ -103,12 +98,6 @@ export function keyKnowsCodes(key: KeyColumn, codes: Vector): bool {
 function loadBits(values: usize, rows: u32, buffer: usize): void {
   for (let row: i32 = <i32>rows - 1; row >= 0; row--) {
     store<u32>(buffer + ((<usize>row) << 2), (load<u8>(values + <usize>(row >> 3)) >> <u8>(row & 7)) & 1);
-  }
-}
-
-function widen<T>(values: usize, rows: u32, buffer: usize): void {
-  for (let row: i32 = <i32>rows - 1; row >= 0; row--) {
-    store<i32>(buffer + ((<usize>row) << 2), <i32>load<T>(values + <usize>row * sizeof<T>()));
   }
 }
 

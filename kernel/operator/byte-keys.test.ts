@@ -49,6 +49,11 @@ const SHAPES: readonly (readonly Aggregate[])[] = [
     { name: "count", of: Y },
   ],
   [
+    { name: "avg", of: X },
+    { name: "max", of: LONG },
+    { name: "count", of: X },
+  ],
+  [
     { name: "covar", of: X, second: Y },
     { name: "sum", of: LONG },
   ],
@@ -64,24 +69,27 @@ const KINDS = [
   "wide",
   "nulls",
   "null keys",
+  "nulls beside far ones",
   "one key",
 ] as const;
 type Kind = (typeof KINDS)[number];
 
 function rowOf(kind: Kind, row: number): Value[] {
   const mixed = (row * 2_654_435_761) >>> 8;
-  const key =
-    kind === "one key" ? 3 : (mixed % 7) + (kind === "new keys" ? 9 : kind === "far keys" ? 250 : 0);
-  const isKeyNull = kind === "null keys" && row % 3 === 0;
+  // Beside nulls bytes go up to 254.
+  const isBeside = kind === "nulls beside far ones";
+  const first = kind === "new keys" ? 9 : kind === "far keys" ? 250 : isBeside ? 248 : 0;
+  const key = kind === "one key" ? 3 : (mixed % 7) + first;
+  const isKeyNull = (kind === "null keys" || isBeside) && row % 3 === 0;
   const x =
-    kind === "large" || kind === "one key"
-      ? 255 - (mixed % 3)
+    kind === "large" || kind === "one key" || isBeside
+      ? 255 - Number(isBeside) - (mixed % 3)
       : kind === "wide"
         ? 254 + (mixed % 4)
         : mixed % 100;
   const y = kind === "large" || kind === "one key" ? 250 + (row % 6) : (mixed >>> 9) % 16;
   const sign = kind === "negative" && row % 5 === 0 ? -1 : 1;
-  const isNull = kind === "nulls" && row % 4 === 1;
+  const isNull = (kind === "nulls" || isBeside) && row % 4 === 1;
   return [
     isKeyNull ? null : BigInt(sign * key),
     isKeyNull ? null : BigInt((mixed >>> 5) % 11),

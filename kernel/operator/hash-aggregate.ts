@@ -132,6 +132,7 @@ import {
   rangesReserve,
   rangesYield,
 } from "./aggregate-ranges";
+import { byteKeysMark, byteKeysNumber } from "./byte-keys";
 import { KEYED_SUM_SIZE, keyedSumAdd, keyedSumAddNew, keyedSumFind, keyedSumReadsBytes } from "./keyed-sums";
 import { OPERATOR_BODY, Operator } from "./operator";
 import {
@@ -959,13 +960,16 @@ export function aggregatePush(context: usize, operator: usize, batch: usize): i3
     if (isByKey && addByKey(context, operator, <u32>selected, way)) {
       applied = true;
     } else if (selected > 0) {
-      status = aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
+      const numbered = way == Way.NUMBERS && numberByBytes(self, <u32>selected);
+      status = numbered
+        ? aggregateTrack(context, operator)
+        : aggregatePrepareVector(context, operator, <u32>selected, rows - start, rows);
       if (status == 0 && !applied && !hasRoom(operator, rows - start)) status = failMemory(context, 0);
       if (status < 0 && !applied) return status;
       if (status == 0) {
         applied = true;
         last = selected;
-        status = applyVector(context, operator, <u32>selected, way == Way.KEYED, aside != 0);
+        status = applyVector(context, operator, <u32>selected, way == Way.KEYED, aside != 0, numbered);
         // A key that is new may not have its place, or its mark, yet.
         if (way != Way.NUMBERS && way != wayOf(self)) way = Way.NUMBERS;
       }
@@ -1020,7 +1024,13 @@ function addStretches(context: usize, operator: usize, rows: u32, way: Way): u32
 function addByKey(context: usize, operator: usize, rows: u32, way: Way): bool {
   if (!ASC_FEATURE_SIMD) return false;
   if (way == Way.KEYED) return keyedSumAddNew(context, aggregationOf(operator), rows);
-  return way == Way.MIXED ? mixedSumsAddNew(operator, rows) : narrowSumsAddBytes(operator, rows);
+  return way == Way.MIXED ? mixedSumsAddNew(context, operator, rows) : narrowSumsAddBytes(context, operator, rows);
+}
+
+/** Numbers the rows' groups by bytes (byte-keys.ts); false where keys have to be readied instead. */
+function numberByBytes(self: Aggregation, rows: u32): bool {
+  if (!ASC_FEATURE_SIMD) return false;
+  return byteKeysNumber(self, rows);
 }
 
 /** Whether there is room for what `rows` rows may need, where need be without sums side by side. */
@@ -1147,12 +1157,19 @@ export function aggregatePrepareVector(context: usize, operator: usize, rows: u3
 
 /**
  * Applies rows whose keys are ready; `keyed` says that they may go by these alone (keyed-sums.ts), `aside` that there is room
- * to set them aside by ranges of their groups, as long as these are computed.
+ * to set them aside by ranges of their groups, as long as these are computed, `numbered` that groups are numbered already.
  */
-function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = false, aside: bool = false): i32 {
+function applyVector(
+  context: usize,
+  operator: usize,
+  rows: u32,
+  keyed: bool = false,
+  aside: bool = false,
+  numbered: bool = false,
+): i32 {
   const self = aggregationOf(operator);
   if (ASC_FEATURE_SIMD) {
-    if (keyed && keyedSumAdd(self, rows)) return 0;
+    if (keyed && keyedSumAdd(context, self, rows)) return 0;
   }
   const mark = scratchMark(context);
   let plus: usize = 0;
@@ -1162,7 +1179,8 @@ function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = f
     if (taken < 0) return taken;
     if (taken == 0) plus = 0;
   }
-  if (!groupsAssign(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
+  if (numbered) byteKeysMark(self, rows);
+  else if (!groupsAssign(groupsOf(self), rows, self.numbers)) return failMemory(context, 0);
   if (aside && self.ranges != 0) {
     rangesAppend(self, self.numbers, rows);
     return 0;
@@ -1176,7 +1194,7 @@ function applyVector(context: usize, operator: usize, rows: u32, keyed: bool = f
   }
   let beside = false;
   if (ASC_FEATURE_SIMD) {
-    if (self.mixedSums != 0) beside = mixedSumsAdd(operator, rows);
+    if (self.mixedSums != 0) beside = mixedSumsAdd(context, operator, rows);
     else if (self.narrowSums != 0) beside = narrowSumsAdd(context, operator, rows);
   }
   for (let index: u32 = 0; index < self.accumulatorCount; index++) {

@@ -23,7 +23,7 @@
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family, isExtreme } from "../aggregate/accumulator";
-import { extremePairTakes, extremePairUpdate } from "../aggregate/extreme-pair";
+import { extremePairHasNulls, extremePairTakes, extremePairUpdate } from "../aggregate/extreme-pair";
 import { PLACES_BYTES, addByNumbers16, addBytes, addBytesByTwo, addWords, numbersOfTwo, placeRows, placeSum } from "../aggregate/byte-rows";
 import { addByKey, addByKeys } from "../aggregate/lane-rows";
 import { sumIntegerMakeRoom } from "../aggregate/sum-integer";
@@ -32,11 +32,11 @@ import { Vector } from "../column/vector";
 import { programBytes, programOutput } from "../expression/program";
 import { directSpan } from "../group/direct";
 import { KeyColumn, keyKnowsCodes } from "../group/key-column";
-import { Groups, Tier, groupsKey } from "../group/state";
+import { Groups, groupsKey } from "../group/state";
 import { scratchMark, scratchReset, scratchTake } from "../memory/context";
 import { Aggregation, accumulatorAt, groupsOf } from "./aggregation";
 import { isRetracting } from "./aggregate-retract";
-import { byteKeysAreKnown, byteKeysAreThere } from "./byte-keys";
+import { areComputed, byteKeysAreKnown, byteKeysAreThere } from "./byte-keys";
 
 /** What is known for the length of a push. */
 // @ts-ignore: decorator
@@ -107,18 +107,9 @@ export function isUntracked(self: Accumulator): bool {
   return self.tracking == 0 && (self.family == <u32>Family.COUNT || self.family == <u32>Family.SEEN);
 }
 
-/**
- * Whether groups are computed from up to two keys of four bytes, as they are brought to normal form, and it need not be marked
- * which of them have rows.
- */
+/** Whether groups are computed from up to two keys of four bytes (`areComputed`), and it need not be marked which of them have rows. */
 export function countsByKeys(groups: Groups): bool {
-  if (groups.tier != <u32>Tier.DIRECT || groups.keyCount > 2 || groups.extra != 0) return false;
-  if (groups.counts == 0 && groups.full == 0) return false;
-  for (let index: u32 = 0; index < groups.keyCount; index++) {
-    const key = groupsKey(groups, index);
-    if (key.codes != 0 || key.width != 4) return false;
-  }
-  return true;
+  return (groups.counts != 0 || groups.full != 0) && areComputed(groups);
 }
 
 /** Whether that is one key, an integer whose normal form is the program's output, or a text. */
@@ -136,7 +127,7 @@ export function keyedSumAddNew(context: usize, self: Aggregation, rows: u32): bo
     const isLone = groups.keyCount == 1 && key.interner == 0;
     return (isLone || byteKeysAreKnown(self, rows)) && addFromBytes(context, self, rows);
   }
-  if (key.interner != 0) return readyCodes(self) && addReady(self, rows);
+  if (key.interner != 0) return readyCodes(self) && addReady(context, self, rows);
   if (changetype<KeyedSum>(self.keyedSum).sum == 0 || !countsByKey(groups) || key.low > key.high) return false;
   const keys = changetype<Vector>(programOutput(self.program, key.output));
   const values = valuesOf(self, keys.validity, rows);
@@ -243,14 +234,14 @@ export function readyCodes(self: Aggregation): bool {
 }
 
 /** Adds a vector whose keys are ready; false where it has to go the usual way. */
-export function keyedSumAdd(self: Aggregation, rows: u32): bool {
-  return countsByKeys(groupsOf(self)) && addReady(self, rows);
+export function keyedSumAdd(context: usize, self: Aggregation, rows: u32): bool {
+  return countsByKeys(groupsOf(self)) && addReady(context, self, rows);
 }
 
-function addReady(self: Aggregation, rows: u32): bool {
+function addReady(context: usize, self: Aggregation, rows: u32): bool {
   const groups = groupsOf(self);
   const keyed = changetype<KeyedSum>(self.keyedSum);
-  if (keyed.sum == 0) return addExtremes(self, changetype<Accumulator>(keyed.extremes), rows);
+  if (keyed.sum == 0) return addExtremes(context, self, changetype<Accumulator>(keyed.extremes), rows);
   // Neither key may have nulls.
   const values = valuesOf(self, groupsKey(groups, 0).validity | groupsKey(groups, groups.keyCount - 1).validity, rows);
   if (values == 0) return false;
@@ -259,12 +250,13 @@ function addReady(self: Aggregation, rows: u32): bool {
 }
 
 /** Texts of one key have their codes' numbers. */
-function addExtremes(self: Aggregation, second: Accumulator, rows: u32): bool {
+function addExtremes(context: usize, self: Aggregation, second: Accumulator, rows: u32): bool {
   const groups = groupsOf(self);
   const key = groupsKey(groups, 0);
-  if (groups.keyCount != 1 || key.interner == 0 || key.validity != 0 || !extremePairTakes(second, self.program)) return false;
+  if (groups.keyCount != 1 || key.interner == 0 || key.validity != 0) return false;
+  if (!extremePairTakes(second) || extremePairHasNulls(second, self.program)) return false;
   // Null's is 0.
-  extremePairUpdate(second, self.program, key.values, 1, rows);
+  extremePairUpdate(second, context, self.program, key.values, 1, rows);
   return true;
 }
 

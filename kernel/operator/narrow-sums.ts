@@ -9,8 +9,8 @@
 //
 //   record: i32 a sum of each of up to 8 accumulators
 //
-// A vector that has nulls, that makes an accumulator wide, or which finds groups that there is no record of yet goes the usual
-// way. Integers so large that records would have to be added up again and again make an end of them.
+// Nulls are added as zeros: of both columns of a correlation where one is null. A vector that makes an accumulator wide, or which
+// finds groups that there is no record of yet goes the usual way. Integers so large that records would have to be added up again and again make an end of them.
 //
 // What is in records counts for the bound of an accumulator's lanes (sum-integer.ts), too, but where that looks at the lanes
 // meanwhile: it is too low then, by less than 2^31 of the 2^62 from where on a lane might wrap at 2^63.
@@ -22,10 +22,11 @@
 // of the two columns are computed as they are added, and not laid in scratch before. What is left is one place of the
 // second-level cache a row. Tried and lost: a loop over the table for each four lanes (1.01), all eight lanes for each row (1.03),
 // a loop for each number of lanes (0.99, for twice the code), products made for 512 rows at a time, in the first-level cache
-// (1.0), columns not brought into the cache before (1.0 to 1.2). Not the place of sum-pair.ts: that takes 64-bit integers, nulls and groups of any number and kind.
+// (1.0), columns not brought into the cache before (1.0 to 1.2). Not the place of sum-pair.ts: that takes 64-bit integers, and groups of any number and kind.
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
+import { MASK_BYTES, keptValues, rowsMask } from "../aggregate/argument";
 import { Power } from "../aggregate/power";
 import { largest32, sumIntegerMakeRoom, sumIntegerPlus } from "../aggregate/sum-integer";
 import { Vector } from "../column/vector";
@@ -233,7 +234,7 @@ export function narrowSumsAdd(context: usize, operator: usize, rows: u32): bool 
   const sums = narrowOf(self);
   if (sums.capacity == 0) return false;
   const mark = scratchMark(context);
-  const added = takesVector(operator, rows);
+  const added = takesVector(context, operator, rows);
   if (added) {
     addVector(context, self, rows);
     sums.rows += rows;
@@ -259,10 +260,10 @@ export function narrowSumsByBytes(self: Aggregation): bool {
 }
 
 /** Adds a vector of `rows` rows by the bytes of its keys; false where it has to go the usual way. */
-export function narrowSumsAddBytes(operator: usize, rows: u32): bool {
+export function narrowSumsAddBytes(context: usize, operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
   const groups = groupsOf(self);
-  if (!byteKeysAreKnown(self, rows) || !takesVector(operator, rows)) return false;
+  if (!byteKeysAreKnown(self, rows) || !takesVector(context, operator, rows)) return false;
   const sums = narrowOf(self);
   const key = programBytes(self.program, groupsKey(groups, 0).output);
   const last = groupsKey(groups, groups.keyCount - 1);
@@ -308,16 +309,17 @@ function columnOf(context: usize, self: Aggregation, lane: NarrowLane, rows: u32
 }
 
 /** Whether the records take a vector: what each lane adds is accounted for then. */
-function takesVector(operator: usize, rows: u32): bool {
+function takesVector(context: usize, operator: usize, rows: u32): bool {
   const self = aggregationOf(operator);
   const sums = narrowOf(self);
   const groups = groupsOf(self);
   if (groups.tier != <u32>Tier.DIRECT || groups.count > sums.capacity) return false;
   let most: u64 = 0;
+  const mask = sums.isMoments ? pairMaskOf(context, self, laneAt(sums, 0), rows) : 0;
   for (let index: u32 = 0; index < sums.lanes; index++) {
     const lane = laneAt(sums, index);
     if (changetype<Accumulator>(lane.accumulator).wide != 0) return over(operator);
-    if (!measureLane(self, sums, index, rows)) return false;
+    if (!measureLane(context, self, sums, index, mask, rows)) return false;
     // A magnitude that is below lets its product with the rows of a vector not wrap either.
     if (lane.largest >= BOUND_MAX || lane.largest * <u64>rows >= BOUND_MAX) return over(operator);
     most = max(most, lane.bound + lane.largest * <u64>rows);
@@ -340,8 +342,16 @@ function over(operator: usize): bool {
   return false;
 }
 
-/** Finds a lane's argument and largest magnitude; false where one is null, or the sum might have to become wide. */
-function measureLane(self: Aggregation, sums: NarrowSums, index: u32, rows: u32): bool {
+/** Rows where neither column of a correlation is null; 0 where that is all of them. */
+function pairMaskOf(context: usize, self: Aggregation, lane: NarrowLane, rows: u32): usize {
+  return rowsMask(changetype<Accumulator>(lane.accumulator), self.program, rows, 0, scratchTake(context, MASK_BYTES));
+}
+
+/**
+ * Finds a lane's argument and largest magnitude; false where the sum might have to become wide, or where which rows count is not
+ * said by its own argument alone: other than those of a correlation, of which that is `mask`.
+ */
+function measureLane(context: usize, self: Aggregation, sums: NarrowSums, index: u32, mask: usize, rows: u32): bool {
   const lane = laneAt(sums, index);
   const accumulator = changetype<Accumulator>(lane.accumulator);
   if (accumulator.family == <u32>Family.COUNT) {
@@ -351,20 +361,35 @@ function measureLane(self: Aggregation, sums: NarrowSums, index: u32, rows: u32)
   const vector = changetype<Vector>(programOutput(self.program, <u32>accumulator.argument));
   // A second argument that is not multiplied says which rows count, too.
   const second = accumulator.second < 0 ? vector : changetype<Vector>(programOutput(self.program, <u32>accumulator.second));
-  if (vector.validity != 0 || second.validity != 0) return false;
-  const largest = largestOf(self, index, accumulator.argument, rows);
-  lane.values = vector.values;
+  const isPaired = second != vector;
+  if (sums.isMoments ? mask != 0 && !isPaired : isPaired && (vector.validity != 0 || second.validity != 0)) return false;
+  lane.values = columnBefore(sums, index, accumulator.argument);
+  if (lane.values == 0) {
+    const kept = sums.isMoments ? mask : vector.validity;
+    lane.values = keptValues(context, self.program, <u32>accumulator.argument, kept, rows);
+  }
+  const largest = largestOf(self, index, accumulator.argument, lane.values, rows);
   lane.largest = largest;
   if (accumulator.power != <u32>Power.PLAIN) {
     const other = accumulator.power == <u32>Power.PRODUCT ? second : vector;
-    lane.largest *= other.values == vector.values ? largest : largestOf(self, index, accumulator.second, rows);
+    lane.largest *= other == vector ? largest : largestOf(self, index, accumulator.second, second.values, rows);
     if (lane.largest >= BOUND_MAX) return true;
   }
   return sumIntegerMakeRoom(accumulator, lane.largest, rows);
 }
 
+/** The values of a column that a lane before `end` reads; else 0. */
+function columnBefore(sums: NarrowSums, end: u32, argument: i32): usize {
+  for (let index: u32 = 0; index < end; index++) {
+    const lane = laneAt(sums, index);
+    const accumulator = changetype<Accumulator>(lane.accumulator);
+    if (accumulator.family != <u32>Family.COUNT && accumulator.argument == argument) return lane.values;
+  }
+  return 0;
+}
+
 /** A bound of the magnitudes of a column, which a lane before `end` may know. */
-function largestOf(self: Aggregation, end: u32, argument: i32, rows: u32): u64 {
+function largestOf(self: Aggregation, end: u32, argument: i32, values: usize, rows: u32): u64 {
   const sums = narrowOf(self);
   for (let index: u32 = 0; index < end; index++) {
     const lane = laneAt(sums, index);
@@ -373,7 +398,7 @@ function largestOf(self: Aggregation, end: u32, argument: i32, rows: u32): u64 {
   }
   const bytes = programBytes(self.program, <u32>argument);
   if (bytes != 0) return mostByte(bytes, rows);
-  return largest32(changetype<Vector>(programOutput(self.program, <u32>argument)).values, rows);
+  return largest32(values, rows);
 }
 
 function multiply(a: usize, b: usize, rows: u32, out: usize): void {

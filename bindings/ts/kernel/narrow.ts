@@ -1,4 +1,5 @@
-// Copies of loaded columns in one byte a value: integers from 0 to 255, and codes of dictionaries that are no more.
+// Copies of loaded columns in one byte a value: integers from 0 to 255, and codes of dictionaries that are no more. Where a column
+// has nulls these are 255, and values are below that.
 //
 // Sums and groups by few keys take less time than their columns take to come from memory. A table that is loaded once and read
 // many times is worth a copy of which a quarter, or an eighth, as much has to come (at most so much more memory). The kernel
@@ -16,6 +17,8 @@ import { padded } from "./slice.js";
 
 /** No copies are made where less than this share of the budget would be left. */
 const LEFT_SHARE = 1 / 4;
+/** What stands for null, and the greatest value. */
+const NULL = 255;
 const MOST = 255;
 
 /** Columns with the copies that they have. */
@@ -77,11 +80,12 @@ function wordsOf(kernel: Kernel, { values, valuesBytes }: ColumnDescriptor): Uin
 /** Whether all values that are not null fit a byte; codes, which are those of a dictionary of `length` values, are below that. */
 function fits(kernel: Kernel, column: ColumnDescriptor, length: number): boolean {
   const each = wordsEach(column);
-  const { validity, validityBytes, offset, dictionary } = column;
+  const { validity, offset, dictionary } = column;
   if (each === 0 || column.length === 0 || (dictionary !== 0 && length === 0)) return false;
-  const most = dictionary === 0 ? MOST : Math.min(length - 1, MOST);
+  const greatest = validity === 0 ? MOST : NULL - 1;
+  const most = dictionary === 0 ? greatest : Math.min(length - 1, greatest);
   const words = wordsOf(kernel, column);
-  const bits = validity === 0 ? null : kernel.memory.bytes.subarray(validity, validity + validityBytes);
+  const bits = bitsOf(kernel, column);
   for (let at = each * offset; at < words.length; at += each) {
     if (words[at]! <= most && (each === 1 || words[at + 1] === 0)) continue;
     if (bits === null || getBit(bits, at / each)) return false;
@@ -89,11 +93,18 @@ function fits(kernel: Kernel, column: ColumnDescriptor, length: number): boolean
   return true;
 }
 
-/** Of what is null the lowest bits. */
+/** Which values are not null; null where that is all of them. */
+function bitsOf(kernel: Kernel, { validity, validityBytes }: ColumnDescriptor): Uint8Array | null {
+  return validity === 0 ? null : kernel.memory.bytes.subarray(validity, validity + validityBytes);
+}
+
 function copy(kernel: Kernel, column: ColumnDescriptor, to: number): void {
   const each = wordsEach(column);
   const words = wordsOf(kernel, column);
   const target = kernel.memory.bytes.subarray(to, to + words.length / each);
   if (each === 1) target.set(words);
   else for (let row = 0; row < target.length; row++) target[row] = words[2 * row]!;
+  const bits = bitsOf(kernel, column);
+  if (bits === null) return;
+  for (let row = column.offset; row < target.length; row++) if (!getBit(bits, row)) target[row] = NULL;
 }
