@@ -13,7 +13,7 @@
 import { gzipSync } from "node:zlib";
 import binaryen from "assemblyscript/binaryen";
 
-const POWERS = [1.3, 1.35, 1.4, 1.45, 1.5, 1.55, 1.6];
+const POWERS = [1.2, 1.25, 1.3, 1.325, 1.35, 1.375, 1.4, 1.45, 1.5, 1.55];
 const WINDOW_BYTES = 32_768;
 const RUN_BYTES = 6;
 const CODE_SECTION = 10;

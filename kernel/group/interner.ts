@@ -426,12 +426,17 @@ export function internerUseDictionary(interner: usize, dictionary: usize, id: u3
   self.remap = remap;
   self.remapLength = length;
   self.dictionaryId = id;
-  const first = known == 0 ? self.count == 0 : self.identity == 1 && self.count == known;
+  // Another interner's texts, which were taken over, may be this dictionary's.
+  const taken: u32 = id != 0 && self.learnt == id ? min(self.count, length) : 0;
+  for (let code = known; code < taken; code++) store<u32>(remap + ((<usize>code) << 2), code);
+  const from = max(known, taken);
+  const first = from == 0 ? self.count == 0 : (taken != 0 || self.identity == 1) && self.count == from;
   self.identity = 0;
-  if (first && id != 0 && rows >= WHOLE_ROWS && length <= wholeMost(self)) {
+  if (taken == length && taken != 0) self.identity = 1;
+  else if (first && id != 0 && rows >= WHOLE_ROWS && length <= wholeMost(self)) {
     const root: usize = load<u32>(self.region);
     const differ = self.defers != 0 && heapKnowsDictionary(root, id, length);
-    const learnt = differ ? copyWhole(interner, dictionary, known, length) : learnWhole(interner, dictionary, known, length);
+    const learnt = differ ? copyWhole(interner, dictionary, from, length) : learnWhole(interner, dictionary, from, length);
     self.identity = learnt ? 1 : 0;
     if (learnt && !differ) heapNotesDictionary(root, id, length);
   }
@@ -444,11 +449,16 @@ function wholeMost(self: Interner): u32 {
   return max<u32>(WHOLE_DICTIONARY, min<u32>(WHOLE_LARGE, self.expected));
 }
 
-/** Whether all values of a dictionary are known, and their codes are the ids: it brings no text. */
+/**
+ * Whether all values of a dictionary are known, and their codes are the ids: it brings no text. So it is, too, where another
+ * interner that has learnt it was followed.
+ */
 export function internerHasWhole(interner: usize, dictionary: usize, id: u32): bool {
   const self = changetype<Interner>(interner);
-  const isSame = self.identity != 0 && id != 0 && self.dictionaryId == id;
-  return isSame && self.remapLength >= load<u32>(dictionary, <usize>Column.LENGTH);
+  const length = load<u32>(dictionary, <usize>Column.LENGTH);
+  if (id == 0) return false;
+  if (self.learnt == id && self.count >= length) return true;
+  return self.identity != 0 && self.dictionaryId == id && self.remapLength >= length;
 }
 
 /** Appends the values from `known` on of a dictionary whose values differ, which lie one after the other. False when out of memory. */

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { asDraining } from "../../bindings/ts/kernel/config.js";
+import { asDraining, asShared } from "../../bindings/ts/kernel/config.js";
 import { Kernel } from "../../bindings/ts/kernel/kernel.js";
 import { END_OF_INPUT, type Operator } from "../../bindings/ts/kernel/operator.js";
 import { ProgramBuilder } from "../../bindings/ts/kernel/program.js";
@@ -365,6 +365,38 @@ describe.each(BUILDS)("hash aggregation, %s build", async (build) => {
           expect(multiset(rowsOf(one.finish()))).toEqual(multiset(expected(twin([0]), both)));
           one.destroy();
         }
+      }
+    });
+
+    test("texts that were taken over from another operator are those of the dictionary, as far as that has seen it", () => {
+      const query = queryOf([0, 2], AggregateFault.SET_ASIDE | AggregateFault.NO_DIRECT);
+      const reversed = batchOf(
+        [coded, coded, types.int32],
+        table.map((column) => [...column].reverse()),
+      );
+      for (const [theirs, mine] of [
+        [[all], [all]],
+        [[young], [all]],
+        [[all], [young, all]],
+        [[young], [young, all]],
+        [[all], [reversed, all]],
+      ] as const) {
+        const [first, other] = [0, 1].map(() => openAs(kernel, query, asShared));
+        for (const batch of theirs) first!.push(batch, 0, FIRST);
+        expect(first!.pack()).toBe(true);
+        expect(other!.pack(first!)).toBe(true);
+        // The younger one has the texts of the first rows.
+        for (const batch of mine) other!.push(batch, 0, batch === reversed ? ROWS : FIRST);
+        const target = open(kernel, query);
+        for (const source of [first!, other!]) for (const _ of target.absorb(source));
+        const parts = [...theirs, ...mine].map((batch) =>
+          batch === reversed
+            ? table.map((column) => [...column].reverse())
+            : table.map((column) => column.slice(0, FIRST)),
+        );
+        const rows = table.map((_, at) => parts.flatMap((part) => part[at]!));
+        expect(multiset(rowsOf(target.finish()))).toEqual(multiset(expected(twin([0, 2]), rows)));
+        for (const one of [first!, other!, target]) one.destroy();
       }
     });
 
