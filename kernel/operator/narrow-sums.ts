@@ -10,7 +10,8 @@
 //   record: i32 a sum of each of up to 8 accumulators
 //
 // Nulls are added as zeros: of both columns of a correlation where one is null. A vector that makes an accumulator wide, or which
-// finds groups that there is no record of yet goes the usual way. Integers so large that records would have to be added up again and again make an end of them.
+// finds groups that there is no record of yet, goes the usual way. Integers so large that records would have to be added up again
+// and again make an end of them.
 //
 // What is in records counts for the bound of an accumulator's lanes (sum-integer.ts), too, but where that looks at the lanes
 // meanwhile: it is too low then, by less than 2^31 of the 2^62 from where on a lane might wrap at 2^63.
@@ -22,7 +23,8 @@
 // of the two columns are computed as they are added, and not laid in scratch before. What is left is one place of the
 // second-level cache a row. Tried and lost: a loop over the table for each four lanes (1.01), all eight lanes for each row (1.03),
 // a loop for each number of lanes (0.99, for twice the code), products made for 512 rows at a time, in the first-level cache
-// (1.0), columns not brought into the cache before (1.0 to 1.2). Not the place of sum-pair.ts: that takes 64-bit integers, and groups of any number and kind.
+// (1.0), columns not brought into the cache before (1.0 to 1.2). Not the place of sum-pair.ts: that takes 64-bit integers, and
+// groups of any number and kind.
 
 import { Type } from "../abi/layout";
 import { Accumulator, Family } from "../aggregate/accumulator";
