@@ -128,16 +128,17 @@ describe("stages", () => {
     stage.free();
   });
 
+  const type = dictionary(utf8);
+  const column = (codes: ColumnData, id: number, ...texts: string[]): BatchData =>
+    oneColumn({ ...codes, type, dictionary: { id, values: writeColumn(utf8, texts) } });
+  const codes = (...values: bigint[]) => writeColumn(int32, values);
+  const blockOf = (address: number) => {
+    const batch = readBatch(kernel.memory.view, address);
+    return readColumn(kernel.memory.view, readColumn(kernel.memory.view, batch.descriptors).dictionary);
+  };
+
   test("keep a dictionary while it is the same, and follow it when it grows or changes", () => {
     const stage = new Stage(kernel);
-    const type = dictionary(utf8);
-    const column = (codes: ColumnData, id: number, ...texts: string[]): BatchData =>
-      oneColumn({ ...codes, type, dictionary: { id, values: writeColumn(utf8, texts) } });
-    const codes = (...values: bigint[]) => writeColumn(int32, values);
-    const blockOf = (address: number) => {
-      const batch = readBatch(kernel.memory.view, address);
-      return readColumn(kernel.memory.view, readColumn(kernel.memory.view, batch.descriptors).dictionary);
-    };
     const stageIt = (data: BatchData) => stage.batch(data).describe([0], 0, data.length);
     const first = blockOf(stageIt(column(codes(0n, 1n), 900, "a", "b")));
     const second = blockOf(stageIt(column(codes(1n), 900, "a", "b")));
@@ -148,6 +149,29 @@ describe("stages", () => {
     expect(shorter).toMatchObject({ length: 2, values: blockOf(stageIt(grown)).values });
     expect(readBack(stageIt(column(codes(0n), 901, "z")), [type])).toEqual([["z"]]);
     stage.free();
+  });
+
+  test("of several stages have one copy of their source's dictionary, for as long as one of them reads it", () => {
+    const [source, ...slots] = Array.from({ length: 3 }, () => new Stage(kernel));
+    const before = kernel.blocks;
+    const old = source!.batch(column(codes(1n, 0n), 910, "a", "b"));
+    const addresses = [old.describe([0], 0, 2), ...slots.map((slot) => slot.describe(old, [0], 0, 2, 0))];
+    expect(new Set(addresses).size).toBe(3);
+    expect(new Set(addresses.map((address) => blockOf(address).values)).size).toBe(1);
+    // A block for each stage's rows.
+    expect(kernel.blocks).toBe(before + 4);
+    const next = source!.batch(column(codes(0n), 911, "z"));
+    const [first, second] = slots;
+    const other = first!.describe(next, [0], 0, 1, 0);
+    expect(kernel.blocks).toBe(before + 5);
+    expect(readBack(other, [type])).toEqual([["z"]]);
+    expect(readBack(addresses[2]!, [type])).toEqual([["b", "a"]]);
+    second!.describe(next, [0], 0, 1, 0);
+    expect(kernel.blocks).toBe(before + 4);
+    source!.free();
+    expect(readBack(other, [type])).toEqual([["z"]]);
+    for (const slot of slots) slot.free();
+    expect(kernel.blocks).toBe(before);
   });
 
   test("give everything back, also when memory ends in the middle", () => {

@@ -1,7 +1,7 @@
 // Input of operators: batches that are copied into kernel memory a morsel at a time.
 //
-// A `Stage` is the memory for that: one block for the buffers, reused from push to push (so it stays in
-// the cache), and one per dictionary column, kept for as long as the column's dictionary stays the same.
+// A `Stage` is the memory for that: one block for the buffers, reused from push to push (so it stays in the cache), and
+// the dictionaries of its source's columns (staged-dictionary.ts), each kept until the column has another.
 
 import { Batch, Column, Type } from "../../../kernel/abi/layout.js";
 import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
@@ -11,6 +11,7 @@ import { ArgumentError, MalformedArrowError } from "../type/error.js";
 import { type ColumnDescriptor, writeBatch, writeColumn } from "./descriptor.js";
 import type { Kernel } from "./kernel.js";
 import { type ColumnSlice, padded, placeSlice, sliceColumn } from "./slice.js";
+import { HeldDictionaries } from "./staged-dictionary.js";
 
 /** A batch that operators can read: staged (`StagedBatch`) or already in kernel memory (`ResidentBatch`). */
 export interface InputBatch {
@@ -36,18 +37,14 @@ export interface InputBatch {
 /** Blocks grow by at least this factor, so that growing morsels do not allocate each time. */
 const HEADROOM = 1.25;
 
-interface StagedDictionary {
-  readonly id: number;
-  readonly block: number;
-  readonly descriptor: ColumnDescriptor;
-}
-
 /** Reusable kernel memory for one source of batches. Its bytes count towards the budget. */
 export class Stage {
   readonly kernel: Kernel;
   #block = 0;
   #capacity = 0;
-  readonly #dictionaries = new Map<number, StagedDictionary>();
+  /** Those of its own source, and those that it has described last. */
+  readonly #dictionaries = new HeldDictionaries();
+  readonly #described = new HeldDictionaries();
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
@@ -69,7 +66,7 @@ export class Stage {
     rows: number,
     firstRow: number,
   ): number {
-    if (input instanceof StagedBatch) return this.batch(input.data).describe(columns, start, rows, firstRow);
+    if (input instanceof StagedBatch) return input.describeIn(this, columns, start, rows, firstRow);
     const from = input.describe(columns, start, rows, firstRow);
     const descriptors = padded(Batch.SIZE);
     const size = columns.length * Column.SIZE;
@@ -95,22 +92,11 @@ export class Stage {
     return this.#block;
   }
 
-  /** The values of a column's dictionary in kernel memory: copied only when the dictionary changed or grew. */
-  dictionary(column: number, field: Field, dictionary: DictionaryData): ColumnDescriptor {
-    const { id, values } = dictionary;
-    const staged = this.#dictionaries.get(column);
-    if (staged?.id === id && staged.descriptor.length >= values.length) {
-      return { ...staged.descriptor, length: values.length };
-    }
-    if (staged !== undefined) {
-      this.#dictionaries.delete(column);
-      this.kernel.free(staged.block);
-    }
-    const slice = sliceColumn(values, field, 0, values.length);
-    const block = this.kernel.allocate(Math.max(slice.bytes, 1));
-    const descriptor = placeSlice(this.kernel.memory, slice, block);
-    this.#dictionaries.set(column, { id, block, descriptor });
-    return descriptor;
+  /** The values of a column's dictionary in kernel memory, where they stay until `reader` describes others. */
+  dictionary(column: number, field: Field, dictionary: DictionaryData, reader: Stage): ColumnDescriptor {
+    const staged = this.#dictionaries.staged(this.kernel, column, field, dictionary);
+    if (reader !== this) reader.#described.hold(column, staged);
+    return { ...staged.descriptor, length: dictionary.values.length };
   }
 
   /** Gives all memory back. The stage can be used again. */
@@ -118,8 +104,8 @@ export class Stage {
     this.kernel.free(this.#block);
     this.#block = 0;
     this.#capacity = 0;
-    for (const { block } of this.#dictionaries.values()) this.kernel.free(block);
-    this.#dictionaries.clear();
+    this.#dictionaries.release();
+    this.#described.release();
     this.kernel.retire(this);
   }
 }
@@ -145,6 +131,17 @@ export class StagedBatch implements InputBatch {
   }
 
   describe(columns: readonly number[], start: number, rows: number, firstRow = 0): number {
+    return this.describeIn(this.#stage, columns, start, rows, firstRow);
+  }
+
+  /** The same in the memory of another stage; dictionaries lie in that of its own, whichever describes them. */
+  describeIn(
+    stage: Stage,
+    columns: readonly number[],
+    start: number,
+    rows: number,
+    firstRow: number,
+  ): number {
     checkRange(this.rows, start, rows);
     const fields = columns.map((column) => fieldAt(this.schema, column));
     const sources = columns.map((column) => this.data.columns[column]!);
@@ -152,12 +149,12 @@ export class StagedBatch implements InputBatch {
     const dictionaries = sources.map((source, i) =>
       source.dictionary === null
         ? null
-        : this.#stage.dictionary(columns[i]!, dictionaryField(fields[i]!), source.dictionary),
+        : this.#stage.dictionary(columns[i]!, dictionaryField(fields[i]!), source.dictionary, stage),
     );
     const descriptors = padded(Batch.SIZE);
     const values = descriptors + columns.length * 2 * Column.SIZE;
     const total = slices.reduce((sum, slice) => sum + slice.bytes, values);
-    const block = this.#stage.reserve(total);
+    const block = stage.reserve(total);
     this.#write(block, block + descriptors, block + values, slices, dictionaries, sources, rows);
     return block;
   }
