@@ -33,8 +33,9 @@ import { atWork, drainAsFits } from "./step.js";
 const BATCH_ROWS = 16_384;
 const LEAST_BATCH_ROWS = 64;
 const BATCH_SHARE = 1 / 256;
-/** What of the free memory a stretch may take: steps behind the sort need some of it. */
-const ROOM_SHARE = 0.5;
+/** What of the free memory a stretch leaves, at most: steps behind the sort need some of it. */
+const LEFT_SHARE = 0.5;
+const LEFT_BYTES = 2 ** 24;
 /** Batches whose first and last rows are pushed together. */
 const BOUNDS = 1024;
 
@@ -69,6 +70,7 @@ export class SpilledSort {
   readonly #numbered: SortedColumns;
   readonly #size: RowSize;
   readonly #stage: Stage;
+  #numbers = new Uint32Array(0);
   #batchRows = 0;
   #batchBytes = 0;
   /** What the sort itself has written. */
@@ -150,7 +152,8 @@ export class SpilledSort {
 
   /** What a sort may take for rows. */
   get #room(): number {
-    return this.#kernel.freeBytes * ROOM_SHARE - TABLE_BYTES;
+    const { freeBytes } = this.#kernel;
+    return freeBytes - Math.min(freeBytes * LEFT_SHARE, LEFT_BYTES) - TABLE_BYTES;
   }
 
   /** Merges neighbours, `most` at a time, to longer runs, until there are no more than that. */
@@ -284,7 +287,7 @@ export class SpilledSort {
     try {
       for (const [number, piece] of pieces.entries()) {
         const batch = piece.file.read(piece.extent);
-        this.#push(operator, batch, new Uint32Array(piece.rows).fill(number), piece.done);
+        this.#push(operator, batch, this.#filled(number, piece.rows), piece.done);
         yield this.#nothing;
       }
       operator.watermark(END_OF_INPUT);
@@ -305,13 +308,22 @@ export class SpilledSort {
 
   /** Counts rows, whose batches' numbers these are, as gone, up to the last one of `last`; answers how many they are. */
   #count(pieces: readonly Piece[], last: Piece, numbers: Uint32Array): number {
-    const counts = new Uint32Array(pieces.length);
     const ending = pieces.indexOf(last);
     const most = last.rows - last.done;
-    let end = 0;
-    while (end < numbers.length && counts[ending]! < most) counts[numbers[end++]!]!++;
+    let end = numbers.length;
+    let counts = countsOf(numbers, pieces.length);
+    if (counts[ending]! >= most) {
+      end = endOf(numbers, ending, most);
+      counts = countsOf(numbers.subarray(0, end), pieces.length);
+    }
     for (const [number, piece] of pieces.entries()) piece.done += counts[number]!;
     return end;
+  }
+
+  /** So many times a number, until it is asked for others. */
+  #filled(number: number, rows: number): Uint32Array<ArrayBuffer> {
+    if (rows > this.#numbers.length) this.#numbers = new Uint32Array(rows);
+    return this.#numbers.subarray(0, rows).fill(number);
   }
 
   #open(): Operator {
@@ -331,6 +343,20 @@ export class SpilledSort {
   free(): void {
     this.#stage.free();
   }
+}
+
+/** How often each number below `length` comes up. */
+function countsOf(numbers: Uint32Array, length: number): Uint32Array {
+  const counts = new Uint32Array(length);
+  for (let row = 0; row < numbers.length; row++) counts[numbers[row]!]! += 1;
+  return counts;
+}
+
+/** Rows up to the one in which `number` comes up for the `most`th time. */
+function endOf(numbers: Uint32Array, number: number, most: number): number {
+  let row = 0;
+  for (let left = most; left > 0; row++) if (numbers[row] === number) left -= 1;
+  return row;
 }
 
 /** The first and the last row of a batch, in memory of their own. */
