@@ -68,6 +68,8 @@ export const enum AggregateFlag {
   DRAINS = 128,
   /** With KEEP_RESULTS: keys that are texts may leave as codes of a dictionary that stays valid as long. */
   KEEP_CODES = 8192,
+  /** With LEAVES: no more rows wait than could be looked up, so that what is there can be saved. */
+  SAVES = 16384,
 }
 
 /**

@@ -30,6 +30,8 @@ const PARTITIONS = 256;
 /** Bit 30 of `mem_fail`. */
 const LASTING = 1 << 30;
 
+type Waiting = Parameters<typeof asLeaving>[1];
+
 /** Rows that have left, copied. */
 interface Left {
   readonly rows: number;
@@ -43,11 +45,11 @@ interface Pieces {
   readonly rows: Left[];
 }
 
-function open(kernel: Kernel, query: Query, aside: boolean): Operator {
+function open(kernel: Kernel, query: Query, waiting: Waiting): Operator {
   const spec = specOf(query);
   return kernel.operator({
     kind: OperatorKind.HASH_AGGREGATE,
-    config: asLeaving(encodeAggregateConfig(spec), aside),
+    config: asLeaving(encodeAggregateConfig(spec), waiting),
     columns: spec.columns,
     output: spec.output,
   });
@@ -83,7 +85,7 @@ function together(kernel: Kernel, query: Query, pieces: readonly Pieces[], parts
     const own = states.filter(({ partition }) => partition === part);
     const waiting = rows.filter(({ partition }) => Math.floor((partition * parts) / PARTITIONS) === part);
     if (own.length + waiting.length === 0) continue;
-    const operator = open(kernel, query, false);
+    const operator = open(kernel, query, null);
     try {
       if (part % 2 === 0) takeIn(kernel, operator, waiting);
       for (const state of own) operator.merge(state);
@@ -113,13 +115,13 @@ describe.each(BUILDS)("rows that leave, %s build", async (build) => {
         keyed,
         fc.constantFrom(1, 7, 64, 256),
         faults,
-        fc.array(fc.boolean(), { minLength: 1, maxLength: 3 }),
+        fc.array(fc.constantFrom<Waiting>("aside", "saved", null), { minLength: 1, maxLength: 3 }),
         fc.integer({ min: 1, max: 40 }),
-        ({ query, table }, parts, fault, asides, maxRows) => {
+        ({ query, table }, parts, fault, waitings, maxRows) => {
           const rows = table[0]!.length;
-          const pieces = asides.map((aside, index) => {
-            const operator = open(kernel, { ...query, faults: fault }, aside);
-            const [from, to] = [index, index + 1].map((at) => Math.floor((rows * at) / asides.length));
+          const pieces = waitings.map((waiting, index) => {
+            const operator = open(kernel, { ...query, faults: fault }, waiting);
+            const [from, to] = [index, index + 1].map((at) => Math.floor((rows * at) / waitings.length));
             pushAll(operator, query, slice(table, from!, to!), [17]);
             // It goes on as if nothing had left, and may have ended as long as nothing has been pulled.
             const once = piecesOf(operator, parts, maxRows);
@@ -152,8 +154,8 @@ describe.each(BUILDS)("rows that leave, %s build", async (build) => {
   ];
   const distinct = table((row) => (row === 5 || row === 12_345 ? null : BigInt(row) * 1_000_003n));
 
-  function filled(of: Table, aside = true): Operator {
-    const operator = open(kernel, query, aside);
+  function filled(of: Table): Operator {
+    const operator = open(kernel, query, "aside");
     pushAll(operator, query, of, [5000]);
     return operator;
   }
@@ -170,7 +172,7 @@ describe.each(BUILDS)("rows that leave, %s build", async (build) => {
     const operator = filled(distinct);
     const states = [...operator.snapshot()];
     expect(leave(operator)).toEqual([]);
-    const other = open(kernel, query, false);
+    const other = open(kernel, query, null);
     for (const state of states) other.merge(state);
     expect(multiset(rowsOf(other.finish()))).toEqual(multiset(expected(query, distinct)));
     other.destroy();
@@ -206,8 +208,40 @@ describe.each(BUILDS)("rows that leave, %s build", async (build) => {
     operator.destroy();
   });
 
+  test.each([
+    ["saved", true],
+    [null, false],
+  ] as const)("as many wait as memory takes, %s: a whole state can be taken then: %s", (waiting, fits) => {
+    const operator = open(kernel, query, waiting);
+    const { usedBytes, budgetBytes } = kernel;
+    kernel.setBudget(usedBytes + 96 * 2 ** 20);
+    let rows = 0;
+    const many = (row: number) => BigInt(row) * 1_000_003n;
+    const push = () => {
+      const some = Array.from({ length: 50_000 }, (_, row) => rows + row);
+      const [x, n] = [some.map((row) => row / 3), some.map((row) => BigInt(row % 100))];
+      operator.push(batchOf(query.types, [some.map(many), x, n]));
+      rows += 50_000;
+    };
+    expect(() => {
+      for (;;) push();
+    }).toThrow(MemoryLimitError);
+    // Some is kept for what leaves.
+    kernel.setBudget(usedBytes + 108 * 2 ** 20);
+    let saved = 0;
+    const save = () => {
+      for (const state of operator.snapshot()) if (state.section === 1) saved += state.length;
+    };
+    if (fits) save();
+    else expect(save).toThrow(MemoryLimitError);
+    kernel.setBudget(budgetBytes);
+    expect(rows).toBeGreaterThan(50_000);
+    if (fits) expect(saved).toBe(rows);
+    operator.destroy();
+  });
+
   test("where there is no room to set any aside they are looked up", () => {
-    const operator = open(kernel, query, true);
+    const operator = open(kernel, query, "aside");
     const { usedBytes, budgetBytes } = kernel;
     kernel.setBudget(usedBytes + 2 ** 20);
     pushAll(operator, query, slice(distinct, 0, 2000), [2000]);
@@ -225,7 +259,7 @@ describe.each(BUILDS)("rows that leave, %s build", async (build) => {
     const before = kernel.usedBytes;
     let failures = 0;
     for (let nth = 1, refused = true; refused; nth++) {
-      const operator = open(kernel, query, false);
+      const operator = open(kernel, query, null);
       const room = kernel.allocate(2 ** 16);
       // And all that follow.
       kernel.failAllocation(nth | LASTING);

@@ -54,8 +54,9 @@ export function isWorthwhile(operator: usize): bool {
 
 /** The same as of when there were half as many rows, or more; rows that are all set aside leave in any case. */
 export function rowsMayLeave(operator: usize): bool {
-  if (!rowsLeave(operator)) return false;
-  if (aggregationOf(operator).flags & <u32>AggregateFlag.ASIDE) return true;
+  const flags = aggregationOf(operator).flags;
+  if (!rowsLeave(operator) || (flags & <u32>AggregateFlag.SAVES) != 0) return false;
+  if (flags & <u32>AggregateFlag.ASIDE) return true;
   const backlog = backlogOf(operator);
   if (backlog.rows < backlog.judged || backlog.rows >= backlog.judged << 1) {
     backlog.judged = backlog.rows;

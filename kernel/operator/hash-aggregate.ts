@@ -281,7 +281,8 @@ function checkHeader(config: usize, length: u32): bool {
   const keeps = (flags & <u32>AggregateFlag.KEEP_RESULTS) != 0;
   if (keeps ? (flags & both) != 0 : (flags & <u32>AggregateFlag.KEEP_CODES) != 0) return false;
   const leaves = (flags & <u32>AggregateFlag.LEAVES) != 0;
-  if (leaves ? (flags & (both | <u32>AggregateFlag.RETRACT)) != 0 : (flags & <u32>AggregateFlag.ASIDE) != 0) return false;
+  const waits = <u32>(AggregateFlag.ASIDE | AggregateFlag.SAVES);
+  if ((flags & (leaves ? both | <u32>AggregateFlag.RETRACT : waits)) != 0 || (flags & waits) == waits) return false;
   const others = both | <u32>AggregateFlag.RETRACT | <u32>AggregateFlag.SHARED;
   if ((flags & <u32>AggregateFlag.DRAINS) != 0 && (flags & others) != 0) return false;
   const end: u64 =
@@ -289,7 +290,7 @@ function checkHeader(config: usize, length: u32): bool {
   return (program & 7) == 0 && program >= end && program + bytes <= <u64>length;
 }
 
-const ALL_FLAGS: u32 = 255 | <u32>AggregateFlag.KEEP_CODES;
+const ALL_FLAGS: u32 = 255 | <u32>(AggregateFlag.KEEP_CODES | AggregateFlag.SAVES);
 const EXPECTED: u32 = <u32>AggregateExpected.MOST << <u32>AggregateExpected.SHIFT;
 /** Flags that say nothing about the state. */
 const IRRELEVANT: u32 = (ALL_FLAGS & ~(<u32>AggregateFlag.RETRACT)) | EXPECTED;

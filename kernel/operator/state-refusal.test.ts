@@ -368,7 +368,7 @@ describe.each(RAW_BUILDS)("calls in the wrong state, %s build", (_build, file, s
 
   test("while rows leave", () => {
     const { out } = raw;
-    const open = filled(asLeaving(SUMS, true), 100);
+    const open = filled(asLeaving(SUMS, "aside"), 100);
     const other = make(OperatorKind.HASH_AGGREGATE, SUMS);
     expect(raw.status("op_rows_out", open, out)).toBe(Status.HAS_MORE);
     const [rows, at, part] = [Batch.ROWS, Batch.DESCRIPTORS, Batch.PARTITION].map((field) =>

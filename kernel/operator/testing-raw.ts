@@ -671,8 +671,9 @@ function taking(keys: readonly number[]): AggregateConfigSpec {
 export const FURTHER_CONFIGURATIONS = [
   [OperatorKind.HASH_AGGREGATE, encodeAggregateConfig(sums([8], SMALL_TABLES))] as const,
   [OperatorKind.HASH_AGGREGATE, asShared(encodeAggregateConfig(sums([1, 4], SMALL_TABLES)))] as const,
-  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([1, 0], SMALL_TABLES)), false)] as const,
-  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), true)] as const,
+  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([1, 0], SMALL_TABLES)), null)] as const,
+  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), "aside")] as const,
+  [OperatorKind.HASH_AGGREGATE, asLeaving(encodeAggregateConfig(sums([8])), "saved")] as const,
   [OperatorKind.HASH_AGGREGATE, asKeeping(encodeAggregateConfig(sums([4, 0])))] as const,
   [OperatorKind.HASH_AGGREGATE, asDraining(encodeAggregateConfig(onlySums([1, 0])))] as const,
   [

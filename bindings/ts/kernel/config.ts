@@ -160,10 +160,12 @@ export function asShared(config: Uint8Array): Uint8Array {
 
 /**
  * The configuration of an aggregation whose rows leave, as they were set aside, where memory ends (`Operator.rowsOut`).
- * @param aside whether all of them are set aside, from the first one on
+ * @param waiting "aside": all of them are set aside, from the first one on; "saved": no more than an undivided snapshot can
+ *   take along
  */
-export function asLeaving(config: Uint8Array, aside: boolean): Uint8Array {
-  return flagged(config, aside ? AggregateFlag.LEAVES | AggregateFlag.ASIDE : AggregateFlag.LEAVES);
+export function asLeaving(config: Uint8Array, waiting: "aside" | "saved" | null): Uint8Array {
+  const flags = { aside: AggregateFlag.ASIDE, saved: AggregateFlag.SAVES };
+  return flagged(config, AggregateFlag.LEAVES | (waiting === null ? 0 : flags[waiting]));
 }
 
 /**

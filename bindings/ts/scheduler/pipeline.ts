@@ -666,7 +666,8 @@ function orderAt(stages: readonly PhysicalStage[], index: number, withWatermarks
 class AggregateStep extends OperatorStep implements Spillable {
   readonly #changelog: boolean;
   readonly #batchRows: number;
-  readonly #create: (aside?: boolean) => Operator;
+  /** Makes the operator that goes on when one has been written. */
+  readonly #createNext: (aside?: boolean) => Operator;
   /** Where morsels are shared with other workers. */
   readonly #parallel: ParallelPush | null;
   readonly #inTurn: boolean;
@@ -695,15 +696,14 @@ class AggregateStep extends OperatorStep implements Spillable {
     const { columns, texts, instructions, changelog } = stage;
     const spills = relief !== null && isSpillable(stage);
     const isShared = pool !== null && !changelog;
-    // A stream may be saved, with all that waits, as long as it has not spilled.
-    const leaves = spills && inTurn && mayLeave(stage.config);
+    const leaves = spills && mayLeave(stage.config);
     // What may leave for files takes memory while it does, and is not to be kept in it.
     const keepsResults = keepResults && relief === null && !changelog;
     const config = keepsResults ? asKeeping(stage.config, true) : stage.config;
     // Where memory ends while the first results are written, all that was pushed goes to files.
     const drains = !spills && !isShared && mayLeave(stage.config);
-    const configOf = (aside: boolean) => {
-      if (leaves) return asLeaving(config, aside);
+    const configOf = (waiting: Parameters<typeof asLeaving>[1]) => {
+      if (leaves) return asLeaving(config, waiting);
       if (drains) return asDraining(config);
       return isShared ? asShared(config) : config;
     };
@@ -718,17 +718,19 @@ class AggregateStep extends OperatorStep implements Spillable {
         labels: texts.map((text, index) => labelOf(text, stage.output[index]!.name)),
         instruction: (index) => instructions[index],
       });
-    const create = (aside = false) => operatorOf(configOf(aside));
+    // A stream may be saved, with all that waits, as long as it has not spilled.
+    const createFirst = () => operatorOf(configOf(inTurn ? null : "saved"));
+    const createNext = (aside = false) => operatorOf(configOf(aside ? "aside" : null));
     const createKeeping = keepsResults && mayLeave(config) ? () => operatorOf(asDraining(config)) : null;
-    super(create(), relief);
-    this.#create = create;
+    super(createFirst(), relief);
+    this.#createNext = createNext;
     this.#changelog = changelog;
     this.#batchRows = lends ? Math.min(batchRows, MORSEL_ROWS) : batchRows;
     this.#take = lends ? (operator) => operator.takenResident() : (operator) => operator.taken();
-    this.#spilled = spills ? new SpilledAggregation(relief, create) : null;
+    this.#spilled = spills ? new SpilledAggregation(relief, createNext) : null;
     const staysAlone = aloneWhere(this.operator.divides(), hasTextKeys(stage));
     this.#parallel = isShared
-      ? new ParallelPush(pool, this.operator, create, staysAlone, false, createKeeping)
+      ? new ParallelPush(pool, this.operator, createFirst, staysAlone, false, createKeeping)
       : null;
     this.#inTurn = inTurn;
     if (spills) relief.add(this);
@@ -764,7 +766,7 @@ class AggregateStep extends OperatorStep implements Spillable {
   *spill(): Generator<void> {
     this.#hasSpilled = true;
     const isAside = yield* this.#spilled!.write(this.operator);
-    this.replace(this.#create(isAside));
+    this.replace(this.#createNext(isAside));
   }
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<StepBatch> {

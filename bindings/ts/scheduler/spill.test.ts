@@ -3,7 +3,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Table as ArrowTable } from "apache-arrow";
+import { Table as ArrowTable, makeVector } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { resultRows } from "../../../test/testing-result.js";
 import { type Value, writeBatch, writeColumn } from "../../../twin/values.js";
@@ -134,6 +134,27 @@ describe("aggregations", () => {
     expect(text(rows)).toEqual(expected);
     expectNoFiles(engine);
     await engine.close();
+  });
+
+  it("a stream, too, writes rows that bring a group each as they lie", async () => {
+    const ROWS = 300_000;
+    const keys = BigInt64Array.from({ length: ROWS }, (_, row) => BigInt(row) * 1_000_003n);
+    const table = new ArrowTable({ k: makeVector(keys), n: makeVector(new Int32Array(ROWS).fill(2)) });
+    const sums = t.groupBy("k").aggregate({ s: sum("n") }) as Plan;
+    const written: number[] = [];
+    for (const mode of ["batch", "stream"]) {
+      const engine = await open("6 MiB");
+      let rows = 0;
+      if (mode === "batch") rows = (await engine.collect(sums, { t: table })).numRows;
+      else
+        for await (const part of engine.stream(sums, { t: table }, { batchRows: 8192 })) rows += part.numRows;
+      expect(rows).toBe(ROWS);
+      written.push(engine.stats().spill!.bytesWritten);
+      await engine.close();
+    }
+    // States take three times as much.
+    expect(written[0]).toBeGreaterThan(ROWS * 8);
+    expect(written[1]).toBeLessThan(1.3 * written[0]!);
   });
 
   const plan = AGGREGATIONS.sums;
