@@ -15,10 +15,11 @@ import {
   overheadOf,
   type Report,
   type ResultRow,
+  spillingOf,
 } from "../report/report.js";
 import { type MemorySpeed, scalingOf } from "../report/scaling.js";
 import { reportText } from "../report/table.js";
-import type { BenchCase } from "../suite/case.js";
+import { type BenchCase, isLimited } from "../suite/case.js";
 import { ALL_CASES, caseName, casesNamed, SUITES } from "../suite/index.js";
 import { benchCommandLine } from "./command-line.js";
 import { drawer } from "./drawer.js";
@@ -98,9 +99,14 @@ export function budgetSeconds(names: readonly string[], options: BenchOptions): 
   return options.budget ?? (isQuick(names) ? QUICK_SECONDS : Infinity);
 }
 
-/** Single kernels race the same algorithm in C and JavaScript, whole questions race other engines. */
-function peersOf({ kernel, latency }: BenchCase, peers: readonly PeerName[]): readonly PeerName[] {
+/**
+ * Single kernels race the same algorithm in C and JavaScript, whole questions race other engines; where memory is limited,
+ * DuckDB, which can be told.
+ */
+function peersOf(of: BenchCase, peers: readonly PeerName[]): readonly PeerName[] {
+  const { kernel, latency } = of;
   if (latency) return [];
+  if (isLimited(of)) return peers.filter((peer) => peer === "duckdb");
   if (kernel === undefined) return peers.filter((peer) => peer !== "native");
   return peers === USUAL_PEERS ? ["native"] : peers.filter((peer) => KERNEL_PEERS.includes(peer));
 }
@@ -134,6 +140,7 @@ export async function benchReport(
     ratios: [...ratios, ...geometricMeans(ratios, averaged)],
     ...(scaling.length === 0 ? {} : { scaling, memory }),
     exactness: exactnessOf(results),
+    spilling: spillingOf(results),
     overhead: overheadOf(results),
     double11: double11Verdict(results, machine.cores, target ?? undefined),
   };

@@ -2,13 +2,18 @@
 //
 // Tables are filled through appender chunks, a vector's memory at a time (10 million rows of four columns in
 // about two seconds); dictionary-coded texts become ENUMs, as someone tuning DuckDB would have it.
-// A run is `CREATE TABLE AS`: the result lies complete in DuckDB's own memory.
+// A run is `CREATE TABLE AS`: the result lies complete in DuckDB's own memory. Where a case says what an engine may hold,
+// tables lie in a file, and the result is taken over chunk by chunk.
 
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import type { DuckDBConnection, DuckDBType } from "@duckdb/node-api";
 import { arrowTables, inputRows, plainTables, scanBytes } from "../input/load.js";
 import type { Numbers, PlainColumn, PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawColumn, RawResult } from "../result/canonical.js";
+import { memoryLimit } from "../suite/case.js";
 import { type Engine, importPeer, timed, UnavailableError } from "./engine.js";
+import { spillFolder } from "./opened-case.js";
 import { columnDefinition, enumName, quoted } from "./sql-types.js";
 
 type Api = typeof import("@duckdb/node-api");
@@ -20,12 +25,21 @@ export const duckdb: Engine = {
     const { sql } = of;
     if (sql === undefined) throw new UnavailableError("DuckDB has no form of a single kernel");
     const api = await importPeer(() => import("@duckdb/node-api"), "@duckdb/node-api");
-    const instance = await api.DuckDBInstance.create(":memory:", { threads: String(threads) });
-    const connection = await instance.connect();
     const tables = arrowTables(of, files);
+    const limit = memoryLimit(of, inputRows(tables));
+    const folder = limit === null ? null : spillFolder();
+    const place = folder === null ? ":memory:" : join(folder, "tables.duckdb");
+    const instance = await api.DuckDBInstance.create(place, { threads: String(threads) });
+    const connection = await instance.connect();
     for (const [name, table] of Object.entries(plainTables(tables))) {
       await loadTable(api, connection, name, table);
     }
+    if (folder !== null) {
+      await connection.run("CHECKPOINT");
+      await connection.run(`SET temp_directory = '${join(folder, "spill")}'`);
+      if (limit !== Infinity) await connection.run(`SET memory_limit = '${limit}B'`);
+    }
+    const create = () => connection.run(`CREATE OR REPLACE TEMP TABLE ans AS ${sql}`);
     const settings = await connection.runAndReadAll(
       "SELECT current_setting('threads')::INTEGER, library_version FROM pragma_version()",
     );
@@ -36,20 +50,37 @@ export const duckdb: Engine = {
       inputRows: inputRows(tables),
       inputBytes: scanBytes(tables),
       async run() {
-        const { ms } = await timed(() => connection.run(`CREATE OR REPLACE TEMP TABLE ans AS ${sql}`));
+        if (folder !== null) {
+          const { ms, value } = await timed(() => rowsStreamed(connection, sql));
+          return { ms, outputRows: value };
+        }
+        const { ms } = await timed(create);
         const count = await connection.runAndReadAll("SELECT count(*)::INTEGER FROM ans");
         return { ms, outputRows: count.getRows()[0]![0] as number };
       },
       async result() {
+        if (folder !== null) await create();
         return readResult(connection, of.output);
       },
       async close() {
         connection.closeSync();
         instance.closeSync();
+        if (folder !== null) rmSync(folder, { recursive: true, force: true });
       },
     };
   },
 };
+
+/** Rows of a result, each of which has been handed over. */
+async function rowsStreamed(connection: DuckDBConnection, sql: string): Promise<number> {
+  const result = await connection.stream(sql);
+  let rows = 0;
+  for (;;) {
+    const chunk = await result.fetchChunk();
+    if (chunk === null || chunk.rowCount === 0) return rows;
+    rows += chunk.rowCount;
+  }
+}
 
 async function loadTable(api: Api, connection: DuckDBConnection, name: string, table: PlainTable) {
   const columns = Object.values(table.columns);

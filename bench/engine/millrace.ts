@@ -1,18 +1,17 @@
 // Millrace itself, on a table that it loaded into its own memory.
 //
 // Batch: the clock stops when the result lies complete in kernel memory; copying it out to Arrow is timed
-// apart. Stream: the same table through the streaming path in batches of 64K rows, timed until the consumer
+// apart. Where a case says what an engine may hold it stops when the result lies on the host, as the table does. Stream: the same table through the streaming path in batches of 64K rows, timed until the consumer
 // holds the last result batch.
 
 import { type RecordBatch, Table } from "apache-arrow";
-import { type KernelTable, Engine as Millrace } from "../../bindings/ts/index.js";
+import type { KernelTable } from "../../bindings/ts/index.js";
 import { arrowTables, inputRows, scanBytes } from "../input/load.js";
 import { millraceVersion } from "../report/machine.js";
 import type { RawResult } from "../result/canonical.js";
 import { type BenchCase, streamOptions } from "../suite/case.js";
 import { consolidated } from "./changelog.js";
 import {
-  type BuildName,
   type CaseFiles,
   type Engine,
   type EngineOptions,
@@ -24,6 +23,7 @@ import {
 import { KernelSession } from "./kernel-session.js";
 import { LatencySession } from "./latency-session.js";
 import { rawResult } from "./millrace-result.js";
+import { OpenedCase, openEngine } from "./opened-case.js";
 
 export const millrace: Engine = {
   name: "millrace",
@@ -31,7 +31,10 @@ export const millrace: Engine = {
   async open(of, files, options) {
     if (options.threads !== 1) refuseThreads(of, options);
     if (of.kernel !== undefined) return KernelSession.open(of, of.kernel, files, options.build);
-    if (of.latency) return new LatencySession(await openEngine(options.build, 1), of, arrowTables(of, files));
+    if (of.latency) {
+      const engine = await openEngine({ build: options.build, workers: 1 });
+      return new LatencySession(engine, of, arrowTables(of, files));
+    }
     return MillraceSession.open(of, files, options);
   },
 };
@@ -47,24 +50,23 @@ class MillraceSession implements EngineSession {
   readonly threads: number;
   readonly inputRows: number;
   readonly inputBytes: number;
-  readonly #engine: Millrace;
+  readonly #opened: OpenedCase;
   readonly #of: BenchCase;
   readonly #plan: ReturnType<BenchCase["plan"]>;
   readonly #mode: EngineOptions["mode"];
-  readonly #inputs: Record<string, KernelTable> = {};
-  #kernelResult: KernelTable | null = null;
+  #result: KernelTable | Table | null = null;
   #batches: RecordBatch[] = [];
 
   private constructor(
-    engine: Millrace,
+    opened: OpenedCase,
     of: BenchCase,
     mode: EngineOptions["mode"],
     tables: Readonly<Record<string, Table>>,
   ) {
     this.inputRows = inputRows(tables);
     this.inputBytes = scanBytes(tables);
-    this.threads = engine.stats().workers.running;
-    this.#engine = engine;
+    this.threads = opened.engine.stats().workers.running;
+    this.#opened = opened;
     this.#of = of;
     this.#plan = of.plan();
     this.#mode = mode;
@@ -75,11 +77,13 @@ class MillraceSession implements EngineSession {
     files: CaseFiles,
     { mode, build, threads }: EngineOptions,
   ): Promise<MillraceSession> {
-    const engine = await openEngine(build, threads);
     const tables = arrowTables(of, files);
-    const session = new MillraceSession(engine, of, mode, tables);
-    for (const [name, table] of Object.entries(tables)) session.#inputs[name] = await engine.load(table);
-    return session;
+    return new MillraceSession(
+      await OpenedCase.open(of, tables, { build, workers: threads }),
+      of,
+      mode,
+      tables,
+    );
   }
 
   run(): Promise<RunFigure> {
@@ -87,12 +91,11 @@ class MillraceSession implements EngineSession {
   }
 
   async #runBatch(): Promise<RunFigure> {
-    this.#kernelResult?.free();
-    this.#kernelResult = null;
-    const { ms, value } = await timed(() =>
-      this.#engine.collect(this.#plan, this.#inputs, { result: "kernel" }),
-    );
-    this.#kernelResult = value;
+    if (!(this.#result instanceof Table)) this.#result?.free();
+    this.#result = null;
+    const { ms, value } = await timed(() => this.#opened.collect(this.#plan));
+    this.#result = value;
+    if (value instanceof Table) return { ms, outputRows: value.numRows };
     const copy = await timed(() => value.toArrow());
     return { ms, outputRows: value.rows, copyMs: copy.ms };
   }
@@ -100,7 +103,8 @@ class MillraceSession implements EngineSession {
   async #runStream(): Promise<RunFigure> {
     this.#batches = [];
     const { ms } = await timed(async () => {
-      const run = this.#engine.stream(this.#plan, this.#inputs, streamOptions(this.#of));
+      const { engine, inputs } = this.#opened;
+      const run = engine.stream(this.#plan, inputs, streamOptions(this.#of));
       for await (const batch of run) this.#batches.push(batch);
     });
     return { ms, outputRows: this.#batches.reduce((sum, batch) => sum + batch.numRows, 0) };
@@ -115,13 +119,14 @@ class MillraceSession implements EngineSession {
 
   async result(): Promise<RawResult> {
     if (this.#mode === "batch") {
-      if (this.#kernelResult === null) await this.#runBatch();
-      return rawResult(this.#of, this.#kernelResult!.toArrow());
+      if (this.#result === null) await this.#runBatch();
+      const result = this.#result!;
+      return rawResult(this.#of, result instanceof Table ? result : result.toArrow());
     }
     if (this.#batches.length === 0) await this.#runStream();
     // Without a row no batch has left that would tell the schema.
     if (this.#batches.length === 0) {
-      const empty = await this.#engine.collect(this.#plan, this.#inputs);
+      const empty = await this.#opened.engine.collect(this.#plan, this.#opened.inputs);
       return rawResult(this.#of, empty.slice(0, 0));
     }
     const table = new Table(this.#batches);
@@ -129,21 +134,10 @@ class MillraceSession implements EngineSession {
   }
 
   async close(): Promise<void> {
-    await this.#engine.close();
+    await this.#opened.close();
   }
 }
 
 async function* replay(batches: readonly RecordBatch[]): AsyncGenerator<RecordBatch> {
   yield* batches;
-}
-
-/** Several threads need the build that shares memory, whichever one runs alone. */
-async function openEngine(build: BuildName, workers: number): Promise<Millrace> {
-  const engine = await Millrace.open({
-    workers,
-    build: workers === 1 ? build : "threads",
-    memory: "3.5 GiB",
-  });
-  await engine.ready();
-  return engine;
 }

@@ -4,11 +4,12 @@
 // fastest of them is shown), sampled runs the functions. Functions are sampled on one thread: the sampler sees the
 // calling one, and the build with names has no memory that others could share.
 
-import type { Table } from "apache-arrow";
-import { Engine, type KernelTable, type RunProfile } from "../../bindings/ts/index.js";
+import { Table } from "apache-arrow";
+import type { RunProfile } from "../../bindings/ts/index.js";
 import { consolidated } from "../engine/changelog.js";
 import type { BuildName, CaseFiles } from "../engine/engine.js";
 import { rawResult } from "../engine/millrace-result.js";
+import { OpenedCase } from "../engine/opened-case.js";
 import { arrowTables, inputRows } from "../input/load.js";
 import type { Machine } from "../report/machine.js";
 import { median } from "../report/report.js";
@@ -73,10 +74,10 @@ export async function profileCase(
 ): Promise<{ rows: number; threads: number; modes: MeasuredMode[] }> {
   onStep("load");
   const tables = arrowTables(of, files);
-  const timed = await Loaded.open(workers === 1 ? build : "threads", workers, tables);
+  const timed = await OpenedCase.open(of, tables, { build, workers });
   let named = timed;
   try {
-    if (workers > 1) named = await Loaded.open(build, 1, tables);
+    if (workers > 1) named = await OpenedCase.open(of, tables, { build, workers: 1 });
     const measured: MeasuredMode[] = [];
     for (const mode of modes) {
       const [runner, sampler] = [new CaseRuns(timed, of, mode), new CaseRuns(named, of, mode)];
@@ -89,45 +90,20 @@ export async function profileCase(
     const threads = timed.engine.stats().workers.running;
     return { rows: inputRows(tables), threads, modes: measured };
   } finally {
-    await timed.engine.close();
-    await named.engine.close();
-  }
-}
-
-/** An engine with the case's tables in its memory. */
-class Loaded {
-  readonly engine: Engine;
-  readonly inputs: Readonly<Record<string, KernelTable>>;
-
-  private constructor(engine: Engine, inputs: Readonly<Record<string, KernelTable>>) {
-    this.engine = engine;
-    this.inputs = inputs;
-  }
-
-  static async open(
-    build: ProfileBuild,
-    workers: number,
-    tables: Readonly<Record<string, Table>>,
-  ): Promise<Loaded> {
-    const engine = await Engine.open({ workers, build, memory: "3.5 GiB" });
-    await engine.ready();
-    const inputs: Record<string, KernelTable> = {};
-    for (const [name, table] of Object.entries(tables)) inputs[name] = await engine.load(table);
-    return new Loaded(engine, inputs);
+    await timed.close();
+    if (named !== timed) await named.close();
   }
 }
 
 class CaseRuns {
-  readonly #engine: Engine;
+  readonly #opened: OpenedCase;
   readonly #of: BenchCase;
-  readonly #inputs: Readonly<Record<string, KernelTable>>;
   readonly #mode: Mode;
   readonly #plan: ReturnType<BenchCase["plan"]>;
 
-  constructor({ engine, inputs }: Loaded, of: BenchCase, mode: Mode) {
-    this.#engine = engine;
+  constructor(opened: OpenedCase, of: BenchCase, mode: Mode) {
+    this.#opened = opened;
     this.#of = of;
-    this.#inputs = inputs;
     this.#mode = mode;
     this.#plan = of.plan();
   }
@@ -167,21 +143,23 @@ class CaseRuns {
   async #plain(): Promise<number> {
     const start = performance.now();
     if (this.#mode === "stream") {
-      for await (const _ of this.#engine.stream(this.#plan, this.#inputs, streamOptions(this.#of)));
+      const { engine, inputs } = this.#opened;
+      for await (const _ of engine.stream(this.#plan, inputs, streamOptions(this.#of)));
       return performance.now() - start;
     }
-    const result = await this.#engine.collect(this.#plan, this.#inputs, { result: "kernel" });
+    const result = await this.#opened.collect(this.#plan);
     const ms = performance.now() - start;
-    result.free();
+    if (!(result instanceof Table)) result.free();
     return ms;
   }
 
   async #probed(): Promise<{ run: RunProfile; sum: string }> {
     const options = this.#mode === "stream" ? streamOptions(this.#of) : {};
+    const { engine, inputs } = this.#opened;
     let best: RunProfile | null = null;
     let sum = "";
     for (let run = 0; run < PROBED_RUNS; run++) {
-      const { profile, result } = await this.#engine.profile(this.#plan, this.#inputs, {
+      const { profile, result } = await engine.profile(this.#plan, inputs, {
         mode: this.#mode,
         ...options,
       });

@@ -9,6 +9,7 @@ import {
   overheadOf,
   ratioTo,
   resultRow,
+  spillingOf,
 } from "./report.js";
 import { row } from "./testing-row.js";
 
@@ -78,6 +79,16 @@ test("exactness compares exact with plain sums of the same groups and mode", () 
     row({ suite: "exact", case: "many-plain", medianMs: 10 }),
   ];
   expect(exactnessOf(results)).toEqual([{ groups: "few", mode: "batch", timeRatio: 1.5 }]);
+});
+
+test("spilling compares a quarter of the memory with all of it, by as many threads", () => {
+  const results = [
+    row({ suite: "spill", case: "sort", medianMs: 45 }),
+    row({ suite: "spill", case: "sort-in-memory", medianMs: 18 }),
+    row({ suite: "spill", case: "sort", medianMs: 40, threads: 2 }),
+    row({ suite: "spill", case: "distinct-keys", medianMs: 40 }),
+  ];
+  expect(spillingOf(results)).toEqual([{ case: "sort", mode: "batch", threads: 1, timeRatio: 2.5 }]);
 });
 
 test("overhead is the bench's share of all calls, and of the row with most of it", () => {

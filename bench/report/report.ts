@@ -5,6 +5,7 @@ import type { ContenderSpec } from "../measure/contender.js";
 import type { Outcome } from "../measure/race.js";
 import type { Verdict } from "../measure/verify.js";
 import type { BenchCase, Mode } from "../suite/case.js";
+import { inMemoryName } from "../suite/spill.js";
 import { grouped } from "./grouped.js";
 import type { Machine } from "./machine.js";
 import type { MemorySpeed, Scaling } from "./scaling.js";
@@ -121,6 +122,8 @@ export interface Report {
   /** Where there is `scaling`: what as many threads read from memory. */
   readonly memory?: readonly MemorySpeed[];
   readonly exactness: readonly Exactness[];
+  /** Absent in reports from before the suite `spill`. */
+  readonly spilling?: readonly Spilling[];
   /** The bench's own part of the times; null where no row has one. */
   readonly overhead?: Overhead | null;
   readonly double11: Double11 | null;
@@ -148,6 +151,15 @@ export interface Exactness {
   readonly groups: "few" | "many";
   readonly mode: Mode;
   /** Time with exact sums over time with plain ones. */
+  readonly timeRatio: number;
+}
+
+/** What little memory costs over a whole query. */
+export interface Spilling {
+  readonly case: string;
+  readonly mode: Mode;
+  readonly threads: number;
+  /** Time with a quarter of the memory over time with all of it. */
   readonly timeRatio: number;
 }
 
@@ -390,18 +402,39 @@ export function overheadOf(results: readonly ResultRow[]): Overhead | null {
 
 /** Exact against plain sums, from the suite `exact`. */
 export function exactnessOf(results: readonly ResultRow[]): Exactness[] {
-  const own = results.filter((row) => row.suite === "exact" && row.engine === "millrace").filter(counts);
-  return own.flatMap((exact) => {
-    const [groups, kind] = exact.case.split("-") as ["few" | "many", string];
-    const plain = own.find(
-      (row) =>
-        row.case === `${groups}-plain` &&
-        row.mode === exact.mode &&
-        row.threads === exact.threads &&
-        row.rows === exact.rows,
+  const pairs = pairsOf(results, "exact", (name) =>
+    name.endsWith("-exact") ? name.replace(/exact$/, "plain") : null,
+  );
+  return pairs.map(([exact, plain]) => ({
+    groups: exact.case.split("-")[0] as Exactness["groups"],
+    mode: exact.mode,
+    timeRatio: rounded(exact.medianMs / plain.medianMs),
+  }));
+}
+
+/** A quarter of the memory against all of it, from the suite `spill`. */
+export function spillingOf(results: readonly ResultRow[]): Spilling[] {
+  return pairsOf(results, "spill", inMemoryName).map(([limited, free]) => ({
+    case: limited.case,
+    mode: limited.mode,
+    threads: limited.threads,
+    timeRatio: rounded(limited.medianMs / free.medianMs),
+  }));
+}
+
+/** Millrace's rows of a suite, each beside that of the case which `other` names, of the same mode, threads and size. */
+function pairsOf(results: readonly ResultRow[], suite: string, other: (name: string) => string | null) {
+  const own = results.filter((row) => row.suite === suite && row.engine === "millrace").filter(counts);
+  return own.flatMap((row) => {
+    const name = other(row.case);
+    const found = own.find(
+      (candidate) =>
+        candidate.case === name &&
+        candidate.mode === row.mode &&
+        candidate.threads === row.threads &&
+        candidate.rows === row.rows,
     );
-    if (kind !== "exact" || plain === undefined) return [];
-    return [{ groups, mode: exact.mode, timeRatio: rounded(exact.medianMs / plain.medianMs) }];
+    return found === undefined ? [] : [[row, found] as const];
   });
 }
 

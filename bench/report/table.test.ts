@@ -108,6 +108,7 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
       { suite: "groupby", case: "geomean", mode: "batch", threads: 1, best: "fastest", ratio: 4.5, cases: 9 },
     ],
     exactness: [{ groups: "few", mode: "batch", timeRatio: 1.25 }],
+    spilling: [{ case: "sort", mode: "batch", threads: 2, timeRatio: 2.8 }],
     overhead: { share: 0.0001234, largest: 0.0151, case: "groupby/q1", engine: "millrace" },
     double11: {
       ...{ recordsPerSec: 4e9, recordsPerSecPerCore: 2667, coresNeeded: 31.3, case: "double11/gmv" },
@@ -119,6 +120,7 @@ test("a report ends with means, exactness and the Double 11 verdict", () => {
   expect(text).toContain("Millrace 0.1.0 on CPU, 2 cores, Node 20.20.2");
   expect(text).toContain("groupby, batch, 1 thread: 4.50x the fastest peer (geometric mean of 9 cases)");
   expect(text).toContain("exact float sums, few groups, batch: 1.25x the time of plain ones");
+  expect(text).toContain("spill/sort, batch, 2 threads: 2.80x the time that it takes with all of the memory");
   expect(text).toContain(
     "the bench's own part of the times (its clock, taking results over): 0.012 %, and 1.5 % at most (groupby/q1, millrace)",
   );

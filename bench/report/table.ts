@@ -3,7 +3,7 @@
 import picocolors from "picocolors";
 import type { BenchCase } from "../suite/case.js";
 import { ALL_CASES, caseName } from "../suite/index.js";
-import type { Double11, Exactness, Overhead, Ratio, Report, ResultRow } from "./report.js";
+import type { Double11, Exactness, Overhead, Ratio, Report, ResultRow, Spilling } from "./report.js";
 import { fastestPeer, isGeometricMean, ratioTo, variantOf } from "./report.js";
 import { scalingLines } from "./scaling.js";
 
@@ -235,11 +235,19 @@ export function reportText(report: Report, colours: Colours = picocolors): strin
 }
 
 /** What all rows say together, a sentence each. */
-export function summaryLines({ ratios, scaling = [], memory = [], exactness, overhead }: Report): string[] {
+export function summaryLines({
+  ratios,
+  scaling = [],
+  memory = [],
+  exactness,
+  spilling = [],
+  overhead,
+}: Report): string[] {
   return [
     ...ratios.filter(isGeometricMean).map(meanLine),
     ...scalingLines(scaling, memory),
     ...exactness.map(exactnessLine),
+    ...spilling.map(spillingLine),
     ...(overhead ? [overheadLine(overhead)] : []),
   ];
 }
@@ -252,14 +260,21 @@ export function leftOutLine({ budgetSeconds, leftOut = [] }: Report): string | n
 
 /** A geometric mean in words. */
 function meanLine({ suite, case: name, mode, threads, size, ratio, cases }: Ratio): string {
-  const on = threads === 1 ? "1 thread" : `${threads} threads`;
   const variant = variantOf(name);
   const of = size === undefined ? "" : `, ${size.toLocaleString("en-US")} rows`;
-  return `${suite}${variant === null ? "" : `@${variant}`}, ${mode}, ${on}${of}: ${times(ratio)} the fastest peer (geometric mean of ${cases === 1 ? "1 case" : `${cases} cases`})`;
+  return `${suite}${variant === null ? "" : `@${variant}`}, ${mode}, ${threadsText(threads)}${of}: ${times(ratio)} the fastest peer (geometric mean of ${cases === 1 ? "1 case" : `${cases} cases`})`;
+}
+
+function threadsText(threads: number): string {
+  return threads === 1 ? "1 thread" : `${threads} threads`;
 }
 
 function exactnessLine({ groups, mode, timeRatio }: Exactness): string {
   return `exact float sums, ${groups} groups, ${mode}: ${times(timeRatio)} the time of plain ones`;
+}
+
+function spillingLine({ case: name, mode, threads, timeRatio }: Spilling): string {
+  return `spill/${name}, ${mode}, ${threadsText(threads)}: ${times(timeRatio)} the time that it takes with all of the memory`;
 }
 
 function overheadLine({ share, largest, case: name, engine }: Overhead): string {

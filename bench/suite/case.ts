@@ -82,6 +82,11 @@ export interface BenchCase {
   readonly native?: string;
   /** Plain float sums: modes may differ in the last bits, and are compared as peers are. */
   readonly inexact?: boolean;
+  /**
+   * Bytes for each row of the input that an engine may hold while it works; what is more it writes to files. Infinity: all that
+   * it likes. Input then lies outside the engine, and results leave it. Absent: input is loaded, and results stay.
+   */
+  readonly memoryARow?: number;
   /** In the quick tour: every engine, or all but the slow starters DuckDB-Wasm and Arquero. */
   readonly quick?: "all" | "fast";
 }
@@ -92,6 +97,20 @@ export interface Suite {
   readonly cases: readonly BenchCase[];
   /** Whether reports carry the geometric mean of the suite's ratios. */
   readonly geometricMean?: boolean;
+}
+
+/** Whether engines are held to less memory than they would like. */
+export function isLimited({ memoryARow = Infinity }: BenchCase): boolean {
+  return memoryARow !== Infinity;
+}
+
+/** Engines need so much whatever there is to do: DuckDB's sort fails with half of it. */
+const LEAST_MEMORY_BYTES = 32 * 2 ** 20;
+
+/** Bytes that an engine may hold for so many rows of input, or Infinity; null where input and results are within it. */
+export function memoryLimit({ memoryARow }: BenchCase, rows: number): number | null {
+  if (memoryARow === undefined) return null;
+  return Math.max(LEAST_MEMORY_BYTES, Math.round(memoryARow * rows));
 }
 
 /** Rows of a batch of a stream, in and out. */

@@ -12,6 +12,7 @@ import { latencySuite } from "./latency.js";
 import { microSuite } from "./micro.js";
 import { nexmarkSuite } from "./nexmark.js";
 import { sortSuite } from "./sort.js";
+import { spillSuite } from "./spill.js";
 import { windowsSuite } from "./windows.js";
 
 export const SUITES: readonly Suite[] = [
@@ -24,6 +25,7 @@ export const SUITES: readonly Suite[] = [
   double11Suite,
   latencySuite,
   exactSuite,
+  spillSuite,
   microSuite,
 ];
 
