@@ -4,6 +4,10 @@
 // them out. Memory for the worst case (every row selected, every text in full) is taken before the first
 // vector, so that a push either happens or does not.
 //
+// Tried and lost: vectors of 512 rows where rows are filtered, so that comparing, which waits for memory, and gathering take
+// turns. 0.8 to 0.9 of the time where one column leaves that the filter does not read, 1.1 to 1.25 where it is that column,
+// or there are several, or texts.
+//
 //   operator body:  +80 program  +84 output builders  +88 u32 rows to hand out
 
 import { Abi, Batch } from "../abi/layout";
