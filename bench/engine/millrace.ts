@@ -1,8 +1,9 @@
 // Millrace itself, on a table that it loaded into its own memory.
 //
 // Batch: the clock stops when the result lies complete in kernel memory; copying it out to Arrow is timed
-// apart. Where a case says what an engine may hold it stops when the result lies on the host, as the table does. Stream: the same table through the streaming path in batches of 64K rows, timed until the consumer
-// holds the last result batch.
+// apart. Where a case says what an engine may hold it stops when the result lies on the host, as the table does.
+// Stream: the same table through the streaming path in batches of 64K rows, timed until the consumer holds the last
+// result batch.
 
 import { type RecordBatch, Table } from "apache-arrow";
 import type { KernelTable } from "../../bindings/ts/index.js";

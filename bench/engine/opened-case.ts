@@ -1,5 +1,5 @@
 // Millrace with the tables of a case: in its own memory; or, where the case says what an engine may hold, as they lie on the
-// host, with room beside for what is more. Results then leave for the host, as they would not fit.
+// host. Results then leave for the host, too, and what is more than it may hold goes to files.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,8 +10,6 @@ import { inputRows } from "../input/load.js";
 import { type BenchCase, memoryLimit } from "../suite/case.js";
 import type { BuildName } from "./engine.js";
 
-const ALL_MEMORY = "3.5 GiB";
-
 export interface OpenedOptions {
   readonly build: BuildName | "debug";
   readonly workers: number;
@@ -20,12 +18,15 @@ export interface OpenedOptions {
 export class OpenedCase {
   readonly engine: Engine;
   readonly inputs: Readonly<Record<string, KernelTable | Table>>;
-  readonly #folder: string | null;
+  /** Where it writes what is more than it may hold; null where it may hold all. */
+  readonly folder: string | null;
+  readonly #keeps: boolean;
 
-  private constructor(engine: Engine, inputs: OpenedCase["inputs"], folder: string | null) {
+  private constructor(engine: Engine, inputs: OpenedCase["inputs"], keeps: boolean, folder: string | null) {
     this.engine = engine;
     this.inputs = inputs;
-    this.#folder = folder;
+    this.#keeps = keeps;
+    this.folder = folder;
   }
 
   static async open(
@@ -34,42 +35,36 @@ export class OpenedCase {
     options: OpenedOptions,
   ): Promise<OpenedCase> {
     const limit = memoryLimit(of, inputRows(tables));
-    if (limit === null) {
-      const engine = await openEngine(options);
-      const inputs: Record<string, KernelTable> = {};
-      for (const [name, table] of Object.entries(tables)) inputs[name] = await engine.load(table);
-      return new OpenedCase(engine, inputs, null);
+    if (limit !== null && limit !== Infinity) {
+      const folder = spillFolder();
+      const engine = await openEngine(options, { memory: limit, spill: { directory: folder } });
+      return new OpenedCase(engine, tables, false, folder);
     }
-    const folder = spillFolder();
-    const memory = limit === Infinity ? ALL_MEMORY : limit;
-    const engine = await openEngine(options, { memory, spill: { directory: folder } });
-    return new OpenedCase(engine, tables, folder);
+    const engine = await openEngine(options);
+    if (limit !== null) return new OpenedCase(engine, tables, false, null);
+    const inputs: Record<string, KernelTable> = {};
+    for (const [name, table] of Object.entries(tables)) inputs[name] = await engine.load(table);
+    return new OpenedCase(engine, inputs, true, null);
   }
 
   /** The whole result, in the engine's memory or on the host. */
   collect(plan: Plan): Promise<KernelTable | Table> {
     const { engine, inputs } = this;
-    if (this.#folder !== null) return engine.collect(plan, inputs);
-    return engine.collect(plan, inputs, { result: "kernel" });
+    return this.#keeps ? engine.collect(plan, inputs, { result: "kernel" }) : engine.collect(plan, inputs);
   }
 
   async close(): Promise<void> {
     await this.engine.close();
-    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
+    if (this.folder !== null) rmSync(this.folder, { recursive: true, force: true });
   }
 }
 
 /** Several threads need the build that shares memory, whichever one runs alone. */
 export async function openEngine(
   { build, workers }: OpenedOptions,
-  { memory = ALL_MEMORY, ...spill }: Pick<EngineOptions, "memory" | "spill"> = {},
+  limits: Pick<EngineOptions, "memory" | "spill"> = { memory: "3.5 GiB" },
 ): Promise<Engine> {
-  const engine = await Engine.open({
-    ...spill,
-    workers,
-    build: workers === 1 ? build : "threads",
-    memory,
-  });
+  const engine = await Engine.open({ ...limits, workers, build: workers === 1 ? build : "threads" });
   await engine.ready();
   return engine;
 }
