@@ -27,7 +27,7 @@ import {
   selectedRows,
 } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
-import type { BatchData } from "../type/column.js";
+import { type BatchData, emptyBatch } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
 import { ALL_BYTES, ALL_ROWS, finished, pullTimed, SharedResults, type Written } from "./shared-results.js";
@@ -257,14 +257,16 @@ export class ParallelPush {
     const [operator] = this.#operators;
     let written: Written | null = null;
     if (this.#operators.length === 1) {
-      const groups = this.#groupsToShare(operator!);
-      if (groups > 0) {
-        const first = pullTimed(operator!, Math.min(this.#lookRows, batchRows), take);
+      if (this.#hasManyGroups(operator!)) {
+        const pull = () => pullTimed(operator!, Math.min(this.#lookRows, batchRows), take);
+        let first = pull();
+        // Rows that were set aside are looked up before any leaves.
+        for (; first.batch === null && first.more; first = pull()) yield emptyBatch(operator!.output);
         written = first.written;
         const rows = first.batch === null ? 0 : rowsOf(first.batch);
         if (first.batch !== null) yield first.batch;
         if (!first.more) return;
-        if (!this.#makeReaders(operator!, groups, rows, written.writingMs)) written = null;
+        if (!this.#makeReaders(operator!, rows, written.writingMs)) written = null;
       }
       if (written === null) {
         yield* finished(operator!, batchRows, take);
@@ -278,16 +280,16 @@ export class ParallelPush {
   /** Writes the results into the operators' memory, where they are shared; else they are still to be asked for. */
   *keep(): Generator<void> {
     const [operator] = this.#operators;
-    let rows: number;
     if (this.#operators.length === 1) {
-      rows = this.#groupsToShare(operator!);
-      if (rows === 0) return;
-      const start = performance.now();
-      const more = operator!.pullHere(this.#lookRows, ALL_BYTES);
-      this.#first = operator!.takenResident();
-      const ms = performance.now() - start;
-      if (!more || !this.#makeReaders(operator!, rows, this.#first?.rows ?? 0, ms)) return;
-    } else rows = selectedRows(this.#operators);
+      if (!this.#hasManyGroups(operator!)) return;
+      const pull = () => pullTimed(operator!, this.#lookRows, (from) => from.takenResident(), ALL_BYTES);
+      let first = pull();
+      for (; first.batch === null && first.more; first = pull()) yield;
+      this.#first = first.batch;
+      if (!first.more || !this.#makeReaders(operator!, first.batch?.rows ?? 0, first.written.writingMs))
+        return;
+    }
+    const rows = this.#operators.length === 1 ? operator!.stats().groups : selectedRows(this.#operators);
     const readers = this.#readers.length > 0;
     this.#results ??= new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
     yield* this.#finishing(this.#results.keep(rows));
@@ -302,11 +304,9 @@ export class ParallelPush {
     return first === null ? null : [first, ...operator!.finishResident()];
   }
 
-  /** The groups of the one operator, where they are so many that sharing their results may pay; else 0. */
-  #groupsToShare(operator: Operator): number {
-    if (operator.kind !== OperatorKind.HASH_AGGREGATE) return 0;
-    const { groups } = operator.stats();
-    return groups > this.#lookRows ? groups : 0;
+  /** Whether the one operator has so many groups that sharing their results may pay. */
+  #hasManyGroups(operator: Operator): boolean {
+    return operator.kind === OperatorKind.HASH_AGGREGATE && operator.stats().groups > this.#lookRows;
   }
 
   get #lookRows(): number {
@@ -315,10 +315,10 @@ export class ParallelPush {
 
   /**
    * Makes operators that give what `operator` has not given yet, a part each, if that would take long.
-   * @param rows those of `groups` that it has given, and what that took
+   * @param rows those that it has given, and what that took
    */
-  #makeReaders(operator: Operator, groups: number, rows: number, ms: number): boolean {
-    const left = groups - rows;
+  #makeReaders(operator: Operator, rows: number, ms: number): boolean {
+    const left = operator.stats().groups - rows;
     const { lookRows, leavesPieces } = this.#pool.faults;
     const isForced = lookRows !== undefined || leavesPieces === true;
     if (!isForced && (ms * left) / Math.max(1, rows) < SHARE_MS) return false;

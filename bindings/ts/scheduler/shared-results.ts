@@ -238,9 +238,10 @@ export function pullTimed<B extends StepBatch>(
   operator: Operator,
   rows: number,
   take: Take<B>,
+  bytes = BATCH_BYTES,
 ): { readonly batch: B | null; readonly more: boolean; readonly written: Written } {
   const start = performance.now();
-  const more = operator.pullHere(rows, BATCH_BYTES);
+  const more = operator.pullHere(rows, bytes);
   const taking = performance.now();
   const batch = take(operator);
   const written = { writingMs: taking - start, copyingMs: performance.now() - taking };

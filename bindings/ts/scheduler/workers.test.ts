@@ -1,6 +1,7 @@
 // Worker pools: the same bits for every number of workers and any timing; errors, ends of threads and cancellation;
 // and what a pool costs while it has nothing to do.
 
+import { Table as ArrowTable, Dictionary, Int32, makeVector, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Root } from "../../../kernel/abi/layout.js";
 import { SMALL_TOO } from "../../../kernel/operator/testing-retries.js";
@@ -614,6 +615,27 @@ describe("a group for nearly every row, by texts of one dictionary", () => {
     const expected = text(resultRows(await engine.collect(groups, { t: [kept!] })));
     const data = [kept!, ...Array.from({ length: 12 }, () => others!)];
     expect(text(resultRows(await engine.collect(groups, { t: data })))).toEqual(expected);
+    await engine.close();
+  });
+
+  it("of a stream wait to be looked up, the last ones when results are asked for", async () => {
+    const length = 300_000;
+    const keys = BigInt64Array.from({ length }, (_, row) => BigInt(row) * 1_000_003n);
+    const names = Array.from({ length }, (_, row) => `name ${row % 7}`);
+    const table = new ArrowTable({
+      a: vectorFromArray(names, new Dictionary(new Utf8(), new Int32())),
+      k: makeVector(keys),
+      n: makeVector(Int32Array.from({ length }, (_, row) => row % 1000)),
+    });
+    const groups = t.groupBy("a", "k").aggregate({ s: sum("n"), c: count() }) as Plan;
+    const one = await openReady({ workers: 1 });
+    const expected = text(resultRows(await one.collect(groups, { t: table })));
+    await one.close();
+    const engine = await openReady({ workers: 2 });
+    const rows: Value[][] = [];
+    for await (const part of engine.stream(groups, { t: table }, { batchRows: 65_536 }))
+      rows.push(...resultRows(part));
+    expect(text(rows)).toEqual(expected);
     await engine.close();
   });
 
