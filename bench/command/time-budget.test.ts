@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { isLimited } from "../suite/case.js";
 import { caseName } from "../suite/index.js";
 import { budgetSeconds, select } from "./bench.js";
 import type { SelectedCase } from "./measured-case.js";
@@ -35,7 +36,8 @@ test("a slower one repeats runs less, then leaves out cases that are not needed"
   expect(done.length).toBeLessThan(tour.length);
   expect(done.slice(0, needed).map(({ of }) => of)).toEqual(inOrder.slice(0, needed).map(({ of }) => of));
   expect(done[0]!.isBrief).toBe(undefined);
-  expect(done.slice(1).every(({ isBrief }) => isBrief)).toBe(true);
+  // What is short, and not needed, may find time for all of its runs at the end.
+  expect(done.slice(1, needed).every(({ isBrief }) => isBrief)).toBe(true);
   expect(leftOut[0]).toBe("runs beyond the fifth");
   const measuredNames = new Set(done.map(({ of }) => caseName(of)));
   const others = inOrder.map(({ of }) => caseName(of)).filter((name) => !measuredNames.has(name));
@@ -50,7 +52,7 @@ test("one that is slow leaves out peers, but none that verifies", () => {
   );
   expect(late.leftOut).toContain("duckdb-wasm, arquero in flights/busiest-routes");
   const slowest = measured(150, 7).done.slice(1);
-  expect(slowest.every(({ of, peers }) => peers.length === (of.latency ? 0 : 1))).toBe(true);
+  expect(slowest.every(({ of, peers }) => peers.length === (of.latency || isLimited(of) ? 0 : 1))).toBe(true);
 });
 
 test("further looks are for the time that is left", () => {

@@ -24,7 +24,6 @@ function spillCases(
   quick?: BenchCase["quick"],
 ): readonly [BenchCase, BenchCase] {
   const { quick: _, ...asked } = of;
-  const tour = quick === undefined ? {} : { quick };
   return [
     {
       ...asked,
@@ -32,7 +31,7 @@ function spillCases(
       name,
       question: `${of.question}, with a quarter of the memory`,
       memoryARow: WANTED[name] * SHARE,
-      ...tour,
+      ...(quick === undefined ? {} : { quick }),
     },
     {
       ...asked,
@@ -40,7 +39,6 @@ function spillCases(
       name: inMemoryName(name)!,
       question: `${of.question}, with all of it`,
       memoryARow: Infinity,
-      ...tour,
     },
   ];
 }
