@@ -27,13 +27,13 @@ import {
   selectedRows,
 } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
-import { type BatchData, emptyBatch } from "../type/column.js";
+import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
-import { ALL_BYTES, ALL_ROWS, finished, pullTimed, SharedResults, type Written } from "./shared-results.js";
+import { ALL_BYTES, ALL_ROWS, finished, firstRows, SharedResults, type Written } from "./shared-results.js";
 import { SharedWork } from "./shared-work.js";
 import { SpreadPush } from "./spread-push.js";
-import { rowsOf, type StepBatch, type Take } from "./step.js";
+import { atWork, rowsOf, type StepBatch, type Take } from "./step.js";
 
 /**
  * One thread goes on alone when the first morsel, of so many rows or more, has brought a group for nearly each of them
@@ -258,10 +258,8 @@ export class ParallelPush {
     let written: Written | null = null;
     if (this.#operators.length === 1) {
       if (this.#hasManyGroups(operator!)) {
-        const pull = () => pullTimed(operator!, Math.min(this.#lookRows, batchRows), take);
-        let first = pull();
-        // Rows that were set aside are looked up before any leaves.
-        for (; first.batch === null && first.more; first = pull()) yield emptyBatch(operator!.output);
+        const looking = firstRows(operator!, Math.min(this.#lookRows, batchRows), take);
+        const first = yield* atWork(looking, operator!.output);
         written = first.written;
         const rows = first.batch === null ? 0 : rowsOf(first.batch);
         if (first.batch !== null) yield first.batch;
@@ -282,15 +280,13 @@ export class ParallelPush {
     const [operator] = this.#operators;
     if (this.#operators.length === 1) {
       if (!this.#hasManyGroups(operator!)) return;
-      const pull = () => pullTimed(operator!, this.#lookRows, (from) => from.takenResident(), ALL_BYTES);
-      let first = pull();
-      for (; first.batch === null && first.more; first = pull()) yield;
-      this.#first = first.batch;
-      if (!first.more || !this.#makeReaders(operator!, first.batch?.rows ?? 0, first.written.writingMs))
-        return;
+      const take = (from: Operator) => from.takenResident();
+      const { batch, more, written } = yield* firstRows(operator!, this.#lookRows, take, ALL_BYTES);
+      this.#first = batch;
+      if (!more || !this.#makeReaders(operator!, batch?.rows ?? 0, written.writingMs)) return;
     }
-    const rows = this.#operators.length === 1 ? operator!.stats().groups : selectedRows(this.#operators);
     const readers = this.#readers.length > 0;
+    const rows = readers ? operator!.stats().groups : selectedRows(this.#operators);
     this.#results ??= new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
     yield* this.#finishing(this.#results.keep(rows));
   }

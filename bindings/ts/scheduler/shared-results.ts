@@ -19,7 +19,7 @@ import { PullOrder, type QueryWorkers } from "../pool/index.js";
 import { type BatchData, emptyBatch } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedWork } from "./shared-work.js";
-import { BATCH_BYTES, pullOf, type StepBatch, type Take } from "./step.js";
+import { atWork, BATCH_BYTES, pullOf, type StepBatch, type Take } from "./step.js";
 
 /** Rows of a batch of results, whatever is asked for. */
 const BATCH_ROWS = 65_536;
@@ -120,7 +120,8 @@ export class SharedResults {
       let took = written;
       let more = true;
       if (took === null) {
-        const first = pullTimed(this.#operators[0]!, batchRows, take);
+        const [operator] = this.#operators;
+        const first = yield* atWork(firstRows(operator!, batchRows, take), operator!.output);
         ({ more, written: took } = first);
         if (first.batch !== null) yield first.batch;
       }
@@ -233,17 +234,29 @@ export function* finished<B extends StepBatch>(
   }
 }
 
-/** Pulls so many rows at most, and tells what it took to write and to take them. */
-export function pullTimed<B extends StepBatch>(
+interface FirstRows<B> {
+  readonly batch: B | null;
+  readonly more: boolean;
+  readonly written: Written;
+}
+
+/**
+ * Pulls the first rows, so many at most, and tells what it took to write and to take them; yields while rows that were set
+ * aside are looked up, which is before any leaves.
+ */
+export function* firstRows<B extends StepBatch>(
   operator: Operator,
   rows: number,
   take: Take<B>,
   bytes = BATCH_BYTES,
-): { readonly batch: B | null; readonly more: boolean; readonly written: Written } {
-  const start = performance.now();
-  const more = operator.pullHere(rows, bytes);
-  const taking = performance.now();
-  const batch = take(operator);
-  const written = { writingMs: taking - start, copyingMs: performance.now() - taking };
-  return { batch, more, written };
+): Generator<void, FirstRows<B>> {
+  for (;;) {
+    const start = performance.now();
+    const more = operator.pullHere(rows, bytes);
+    const taking = performance.now();
+    const batch = take(operator);
+    const written = { writingMs: taking - start, copyingMs: performance.now() - taking };
+    if (batch !== null || !more) return { batch, more, written };
+    yield;
+  }
 }
