@@ -70,7 +70,6 @@ export class SpilledSort {
   readonly #numbered: SortedColumns;
   readonly #size: RowSize;
   readonly #stage: Stage;
-  #numbers = new Uint32Array(0);
   #batchRows = 0;
   #batchBytes = 0;
   /** What the sort itself has written. */
@@ -287,7 +286,7 @@ export class SpilledSort {
     try {
       for (const [number, piece] of pieces.entries()) {
         const batch = piece.file.read(piece.extent);
-        this.#push(operator, batch, this.#filled(number, piece.rows), piece.done);
+        this.#push(operator, batch, new Uint32Array(piece.rows).fill(number), piece.done);
         yield this.#nothing;
       }
       operator.watermark(END_OF_INPUT);
@@ -308,22 +307,13 @@ export class SpilledSort {
 
   /** Counts rows, whose batches' numbers these are, as gone, up to the last one of `last`; answers how many they are. */
   #count(pieces: readonly Piece[], last: Piece, numbers: Uint32Array): number {
+    const counts = new Uint32Array(pieces.length);
     const ending = pieces.indexOf(last);
     const most = last.rows - last.done;
-    let end = numbers.length;
-    let counts = countsOf(numbers, pieces.length);
-    if (counts[ending]! >= most) {
-      end = endOf(numbers, ending, most);
-      counts = countsOf(numbers.subarray(0, end), pieces.length);
-    }
+    let end = 0;
+    while (end < numbers.length && counts[ending]! < most) counts[numbers[end++]!]!++;
     for (const [number, piece] of pieces.entries()) piece.done += counts[number]!;
     return end;
-  }
-
-  /** So many times a number, until it is asked for others. */
-  #filled(number: number, rows: number): Uint32Array<ArrayBuffer> {
-    if (rows > this.#numbers.length) this.#numbers = new Uint32Array(rows);
-    return this.#numbers.subarray(0, rows).fill(number);
   }
 
   #open(): Operator {
@@ -343,20 +333,6 @@ export class SpilledSort {
   free(): void {
     this.#stage.free();
   }
-}
-
-/** How often each number below `length` comes up. */
-function countsOf(numbers: Uint32Array, length: number): Uint32Array {
-  const counts = new Uint32Array(length);
-  for (let row = 0; row < numbers.length; row++) counts[numbers[row]!]! += 1;
-  return counts;
-}
-
-/** Rows up to the one in which `number` comes up for the `most`th time. */
-function endOf(numbers: Uint32Array, number: number, most: number): number {
-  let row = 0;
-  for (let left = most; left > 0; row++) if (numbers[row] === number) left -= 1;
-  return row;
 }
 
 /** The first and the last row of a batch, in memory of their own. */
