@@ -42,9 +42,8 @@ export class Stage {
   readonly kernel: Kernel;
   #block = 0;
   #capacity = 0;
-  /** Those of its own source, and those that it has described last. */
+  /** Those of its own source, and of others whose batches it has described. */
   readonly #dictionaries = new HeldDictionaries();
-  readonly #described = new HeldDictionaries();
 
   constructor(kernel: Kernel) {
     this.kernel = kernel;
@@ -95,7 +94,7 @@ export class Stage {
   /** The values of a column's dictionary in kernel memory, where they stay until `reader` describes others. */
   dictionary(column: number, field: Field, dictionary: DictionaryData, reader: Stage): ColumnDescriptor {
     const staged = this.#dictionaries.staged(this.kernel, column, field, dictionary);
-    if (reader !== this) reader.#described.hold(column, staged);
+    reader.#dictionaries.hold(column, staged);
     return { ...staged.descriptor, length: dictionary.values.length };
   }
 
@@ -105,7 +104,6 @@ export class Stage {
     this.#block = 0;
     this.#capacity = 0;
     this.#dictionaries.release();
-    this.#described.release();
     this.kernel.retire(this);
   }
 }
