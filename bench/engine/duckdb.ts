@@ -13,7 +13,7 @@ import type { Numbers, PlainColumn, PlainTable } from "../input/plain-table.js";
 import type { OutputColumn, RawColumn, RawResult } from "../result/canonical.js";
 import { memoryLimit } from "../suite/case.js";
 import { type Engine, importPeer, timed, UnavailableError } from "./engine.js";
-import { spillFolder } from "./opened-case.js";
+import { spillFolder } from "./spill-folder.js";
 import { columnDefinition, enumName, quoted } from "./sql-types.js";
 
 type Api = typeof import("@duckdb/node-api");

@@ -1,14 +1,13 @@
 // Millrace with the tables of a case: in its own memory; or, where the case says what an engine may hold, as they lie on the
 // host. Results then leave for the host, too, and what is more than it may hold goes to files.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
 import type { Table } from "apache-arrow";
 import { Engine, type EngineOptions, type KernelTable, type Plan } from "../../bindings/ts/index.js";
 import { inputRows } from "../input/load.js";
 import { type BenchCase, memoryLimit } from "../suite/case.js";
 import type { BuildName } from "./engine.js";
+import { spillFolder } from "./spill-folder.js";
 
 export interface OpenedOptions {
   readonly build: BuildName | "debug";
@@ -67,9 +66,4 @@ export async function openEngine(
   const engine = await Engine.open({ ...limits, workers, build: workers === 1 ? build : "threads" });
   await engine.ready();
   return engine;
-}
-
-/** A folder of its own for what an engine writes for want of memory; whoever asks removes it. */
-export function spillFolder(): string {
-  return mkdtempSync(join(tmpdir(), "millrace-bench-spill-"));
 }
