@@ -72,6 +72,7 @@ import {
   type Take,
   taken,
 } from "./step.js";
+import { SPREAD_TURN_MS, TURN_MS } from "./stride.js";
 import { UnionStep } from "./union-step.js";
 import { WindowStep, type WindowStepOptions } from "./window-step.js";
 
@@ -198,12 +199,12 @@ export class Pipeline {
     return last;
   }
 
-  /** Whether `push` takes any number of rows of a source. */
-  takesStrides(source: number): boolean {
-    return this.#chains[source]!.steps[0]?.takesStrides ?? false;
+  /** How long a push of any number of a source's rows may take; undefined where it is to be of MORSEL_ROWS at most. */
+  turnMs(source: number): number | undefined {
+    return this.#chains[source]!.steps[0]?.turnMs;
   }
 
-  /** Rows [start, start + rows) of a source, at most MORSEL_ROWS unless it `takesStrides`; yields what became ready. */
+  /** Rows [start, start + rows) of a source, MORSEL_ROWS at most unless it has a `turnMs`; yields what became ready. */
   push(
     source: number,
     input: InputBatch,
@@ -740,8 +741,9 @@ class AggregateStep extends OperatorStep implements Spillable {
     return this.#parallel?.operators ?? [this.operator];
   }
 
-  get takesStrides(): boolean {
-    return this.relief === null && !this.#changelog && (this.#parallel === null || this.#inTurn);
+  get turnMs(): number | undefined {
+    if (this.relief !== null || this.#changelog) return undefined;
+    return this.#parallel === null || this.#inTurn ? TURN_MS : SPREAD_TURN_MS;
   }
 
   /** Where other workers take morsels of it. */
@@ -771,11 +773,14 @@ class AggregateStep extends OperatorStep implements Spillable {
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<StepBatch> {
     if (this.#parallel !== null) {
-      const { spread } = this.#parallel;
-      const push = this.#inTurn ? this.#parallel : spread;
+      const { output } = this.operator;
+      if (!this.#inTurn) {
+        yield* atWork(this.#parallel.spread.push(input, start, rows, firstRow), output);
+        return;
+      }
       for (let from = start; from < start + rows; from += MORSEL_ROWS) {
         const some = Math.min(MORSEL_ROWS, start + rows - from);
-        yield* atWork(push.push(input, from, some, firstRow), this.operator.output);
+        yield* atWork(this.#parallel.push(input, from, some, firstRow), output);
       }
       return;
     }

@@ -106,11 +106,11 @@ export async function* drive(
 ): AsyncGenerator<BatchData> {
   await pause(signal, check, share, probe);
   const clocks = readers.flatMap(({ clock }) => clock ?? []);
-  // A run that may be saved, or is looked at morsel by morsel, takes one at a time.
-  const isPlain = boundary === undefined && probe === null;
-  const strides = readers.map(({ clock }, index) =>
-    isPlain && clock === null && pipeline.takesStrides(index) ? new Stride() : null,
-  );
+  // A run that is looked at morsel by morsel takes one at a time.
+  const strides = readers.map(({ clock }, index) => {
+    const turnMs = pipeline.turnMs(index);
+    return probe === null && clock === null && turnMs !== undefined ? new Stride(turnMs) : null;
+  });
   if (boundary?.at.rest()) yield* atBoundary(share);
   for await (const morsel of morsels(readers, order, strides, signal, share, probe)) {
     const { index, input, start, rows } = morsel;
@@ -385,7 +385,7 @@ export class Run implements AsyncIterable<RecordBatch>, AsyncIterator<RecordBatc
   }
 
   /**
-   * Saves the run as it is between two batches of its sources (or two morsels of 65,536 rows): bytes from which
+   * Saves the run as it is between two batches of its sources (or two morsels of long ones): bytes from which
    * `engine.stream(plan, sources, { restore })` goes on, in this process or another. They hold the state of every step,
    * the watermarks, how far each source has been read (`readCheckpoint` tells), and results that are there but have not
    * been handed out by `next()`; those that have are not given again. Everything after a restore is what it would have been

@@ -20,6 +20,7 @@ import {
   min,
   type Plan,
   type RunStats,
+  readCheckpoint,
   type StreamOptions,
   sum,
   timestamp,
@@ -249,6 +250,44 @@ describe("the rows of a stream on several workers", () => {
         });
       }
     }
+  });
+
+  it("several morsels of a long batch at a turn: the same, also when it is saved between two turns", async () => {
+    const rows = Array.from({ length: 700_000 }, (_, row) => [
+      BigInt(row % 7),
+      BigInt(Math.imul(row, 977) % 5000),
+    ]);
+    const schema: Schema = {
+      fields: [
+        { name: "few", type: int32, nullable: true },
+        { name: "many", type: int32, nullable: true },
+      ],
+    };
+    const batch = (from: number) => writeBatch(schema.fields, rows.slice(from));
+    const whole = batch(0);
+    const plan = t.groupBy("few").aggregate({ s: sum("many"), a: avg("many"), c: count() }) as Plan;
+    const expected = await outcome(one, plan, [whole], {});
+    const results = expected.rows.map((row) => row.slice(row.indexOf("|") + 1));
+    const plain = await openReady({ workers: 2, memory: "256 MiB" });
+    for (const engine of [plain, engines[1]!]) {
+      expect(await outcome(engine, plan, [whole], {})).toEqual(expected);
+      for (const asks of [1, 5, 6]) {
+        const run = engine.stream(plan, { t: [whole] });
+        const going = run.next();
+        let bytes: Uint8Array = new Uint8Array();
+        // Each is answered after another turn.
+        for (let ask = 0; ask < asks; ask++) bytes = await run.snapshot();
+        await run.return();
+        await going;
+        const { rows: read } = readCheckpoint(bytes).sources[0]!;
+        expect(read % 65_536 === 0 || read === rows.length).toBe(true);
+        const rest = one.stream(plan, { t: [batch(read)] }, { restore: bytes });
+        const given: Value[][] = [];
+        for await (const part of rest) given.push(...resultRows(part));
+        expect(text(given)).toEqual(results);
+      }
+    }
+    await plain.close();
   });
 
   it("counts may be asked for at any time", async () => {

@@ -17,9 +17,10 @@ import type { SharedPush } from "./shared-push.js";
 
 /** Rows of a push from which on it is spread. */
 const SPREAD_ROWS = 16_384;
-/** Pieces of a push for each thread; rows of a piece at least, and what they are a multiple of: the kernel's vectors. */
+/** Pieces of a push for each thread; rows of a piece at least, at most, and what they are a multiple of: the kernel's vectors. */
 const PIECES = 2;
 const PIECE_ROWS = 8192;
+const MOST_PIECE_ROWS: number = Abi.MORSEL_ROWS;
 const VECTOR_ROWS: number = Abi.VECTOR_ROWS;
 /** A stream's rows between results, from which on they are spread: bringing them together costs what some 10,000 do. */
 const INTERVAL_ROWS = 131_072;
@@ -109,7 +110,7 @@ export class SpreadPush {
   /** Rows of the pieces of a push. */
   #suits(rows: number): number {
     const even = Math.ceil(rows / (PIECES * this.#threads) / VECTOR_ROWS) * VECTOR_ROWS;
-    return Math.max(PIECE_ROWS, even);
+    return Math.min(MOST_PIECE_ROWS, Math.max(PIECE_ROWS, even));
   }
 
   /** Goes on without letting anybody else, as long as that takes no longer than it should. */

@@ -21,8 +21,8 @@ export interface Step {
    * is the right side of a join or union.
    */
   push(input: InputBatch, start: number, rows: number, firstRow: number, port: number): Iterable<StepBatch>;
-  /** Whether one push may be of more than a morsel. */
-  readonly takesStrides?: boolean;
+  /** How long one push of several morsels may take (stride.ts); left out where a push is of one at most. */
+  readonly turnMs?: number | undefined;
   /** No more rows at or before `time` (on the line of plan/time-scale.ts) will be pushed on this port. */
   watermark(time: bigint, port: number): Iterable<StepBatch>;
   /**
