@@ -15,13 +15,14 @@
 
 import { Type } from "../abi/layout";
 import { keep64 } from "../column/keep";
+import { widenFloats } from "../column/widen";
 import { multiplyHigh } from "../expression/arithmetic";
 import { Accumulator, Family } from "./accumulator";
 import { maskBit, typeIsSigned } from "./argument";
 import { NAN } from "./exact-limbs";
 import { EXPONENTS, LEAST_EXPONENT, SPLITTER, addProducts, takesProducts } from "./exact-product";
 import { Power, powerDegree, powerPlanes } from "./power";
-import { addChunk, addLimb, negateFloats, sumExactAddMagnitude, sumExactAdded, widenFloats } from "./sum-exact";
+import { addChunk, addLimb, negateFloats, sumExactAddMagnitude, sumExactAdded } from "./sum-exact";
 import { largestLane, sumIntegerAdd, sumIntegerKeep, sumIntegerRetract, sumIntegerUpdate } from "./sum-integer";
 import { GRID } from "./exact-limbs";
 import { DIGIT_BITS } from "./round";
@@ -388,7 +389,7 @@ function ownCopy(values: usize, own: usize, count: u32): usize {
 function loadFloats(type: u32, values: usize, mask: usize, start: u32, count: u32, out: usize): usize {
   let from = values + ((<usize>start) << 3);
   if (type == <u32>Type.F32) {
-    widenFloats(values + ((<usize>start) << 2), out, count);
+    widenFloats(values + ((<usize>start) << 2), count, out);
     from = out;
   }
   if (mask == 0) return from;

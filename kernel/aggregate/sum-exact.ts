@@ -31,6 +31,7 @@ import { AggregateFault } from "../abi/operator";
 import { regionBlock, regionFree } from "../memory/region";
 import { regrow } from "../column/builder";
 import { keep64 } from "../column/keep";
+import { widenFloats } from "../column/widen";
 import { Accumulator, accumulatorReserve } from "./accumulator";
 import { commit1, commit2, commit3, commit4, commitMany, commitOne } from "./exact-commit";
 import { addOne, addRows, cut, reach, takeBack } from "./exact-cut";
@@ -106,7 +107,7 @@ export function sumExactUpdate(
     const count = min(CHUNK, rows - start);
     let source = values + ((<usize>start) << 3);
     if (narrow || mask != 0) {
-      if (narrow) widenFloats(values + ((<usize>start) << 2), x, count);
+      if (narrow) widenFloats(values + ((<usize>start) << 2), count, x);
       if (mask != 0) keep64(narrow ? x : source, mask, start, count, x);
       source = x;
     }
@@ -129,7 +130,7 @@ export function sumExactRetract(
     const groups = numbers + ((<usize>start) << 2);
     let source = values + ((<usize>start) << 3);
     if (self.type == <u32>Type.F32) {
-      widenFloats(values + ((<usize>start) << 2), x, count);
+      widenFloats(values + ((<usize>start) << 2), count, x);
       source = x;
     }
     keep64(source, mask, start, count, x);
@@ -162,12 +163,6 @@ function kindOf(bits: u64): u32 {
 export function sumExactAdded(self: Accumulator, rows: u32): bool {
   self.rows += rows;
   return (self.fault & <u32>AggregateFault.NORMALISE_ALWAYS) == 0 || normalise(self);
-}
-
-export function widenFloats(values: usize, x: usize, count: u32): void {
-  for (let row: u32 = 0; row < count; row++) {
-    store<f64>(x + ((<usize>row) << 3), <f64>load<f32>(values + ((<usize>row) << 2)));
-  }
 }
 
 /** Adds up to CHUNK float64 values. False when out of memory. */

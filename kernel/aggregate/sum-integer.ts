@@ -12,7 +12,7 @@
 
 import { Type } from "../abi/layout";
 import { keep32, keep64 } from "../column/keep";
-import { widenShort } from "../column/short";
+import { widenShort } from "../column/widen";
 import { typeWidth } from "../column/type";
 import { copyBytes } from "../memory/copy";
 import { regionBlock, regionFree } from "../memory/region";

@@ -1,7 +1,7 @@
 // CAST: every physical type to every other.
 //
-// Fixed-width pairs are one monomorphised loop each, which converts and notes whether any row did not
-// fit; only then a second pass finds those rows. They raise an error, or become null under TRY.
+// Pairs of I32, I64, U64, F64 and any fixed-width type are one monomorphised loop each, which converts and notes whether any
+// row did not fit; only then a second pass finds those rows. They raise an error, or become null under TRY.
 //
 // Rounding: float to integer and to decimal half to even; decimals and texts half away from zero; a
 // decimal or 64-bit integer becomes a float32 by way of float64. A float64 too large for float32 is an
@@ -13,6 +13,7 @@ import { Instruction, InstructionFlag } from "../abi/instruction";
 import { Reason, Status } from "../abi/status";
 import { Vector } from "../column/vector";
 import { bitmapBytes, bitmapGet } from "../column/bitmap";
+import { widenFloats, widenShort, widenUnsigned } from "../column/widen";
 import {
   InstructionState,
   Program,
@@ -61,28 +62,18 @@ function castFixed(program: Program, instruction: usize, a: Vector, target: Vect
   switch (a.type) {
     case Type.BOOL:
       return castBits(program, instruction, a, target);
-    case Type.I8:
-      return castFrom<i8>(program, instruction, a, target);
-    case Type.I16:
-      return castFrom<i16>(program, instruction, a, target);
     case Type.I32:
-      return castFrom<i32>(program, instruction, a, target);
+      return castValues<i32>(program, instruction, a.values, target);
     case Type.I64:
-      return castFrom<i64>(program, instruction, a, target);
-    case Type.U8:
-      return castFrom<u8>(program, instruction, a, target);
-    case Type.U16:
-      return castFrom<u16>(program, instruction, a, target);
-    case Type.U32:
-      return castFrom<u32>(program, instruction, a, target);
+      return castValues<i64>(program, instruction, a.values, target);
     case Type.U64:
-      return castFrom<u64>(program, instruction, a, target);
-    case Type.F32:
-      return castFrom<f32>(program, instruction, a, target);
+      return castValues<u64>(program, instruction, a.values, target);
     case Type.F64:
-      return castFrom<f64>(program, instruction, a, target);
-    default:
+      return castValues<f64>(program, instruction, a.values, target);
+    case Type.I128:
       return castWide(program, instruction, a, target);
+    default:
+      return castWidened(program, instruction, a, target);
   }
 }
 
@@ -92,13 +83,25 @@ function castBits(program: Program, instruction: usize, a: Vector, target: Vecto
     memory.copy(target.values, a.values, bitmapBytes(program.count));
     return false;
   }
-  const bytes = program.scratchB;
-  for (let row: u32 = 0; row < program.count; row++) store<u8>(bytes + <usize>row, <u8>bitmapGet(a.values, row));
-  return castValues<u8>(program, instruction, bytes, target);
+  const values = program.scratchB;
+  for (let row: u32 = 0; row < program.count; row++) store<i32>(values + (<usize>row << 2), <i32>bitmapGet(a.values, row));
+  return castValues<i32>(program, instruction, values, target);
 }
 
-function castFrom<S>(program: Program, instruction: usize, a: Vector, target: Vector): bool {
-  return castValues<S>(program, instruction, a.values, target);
+/** Types whose values another type has all of go by way of that: loops for each of them are 9 KB of code. */
+function castWidened(program: Program, instruction: usize, a: Vector, target: Vector): bool {
+  const count = program.count;
+  const values = program.scratchB;
+  if (a.type == <u32>Type.F32) {
+    widenFloats(a.values, count, values);
+    return castValues<f64>(program, instruction, values, target);
+  }
+  if (a.type == <u32>Type.U32) {
+    widenUnsigned(a.values, count, values);
+    return castValues<i64>(program, instruction, values, target);
+  }
+  widenShort(a.type, a.values, count, values);
+  return castValues<i32>(program, instruction, values, target);
 }
 
 function castValues<S>(program: Program, instruction: usize, values: usize, target: Vector): bool {

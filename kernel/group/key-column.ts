@@ -6,7 +6,7 @@
 
 import { Type } from "../abi/layout";
 import { Vector } from "../column/vector";
-import { widenShort } from "../column/short";
+import { widenShort } from "../column/widen";
 import { typeWidth } from "../column/type";
 import { Interner, internCodes, internViews, internerHasWhole, internerUseDictionary } from "./interner";
 
