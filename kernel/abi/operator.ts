@@ -66,7 +66,7 @@ export const enum AggregateFlag {
   KEEP_RESULTS = 64,
   /** Once its input has ended the operator is asked for nothing but results: groups may be forgotten as theirs leave. */
   DRAINS = 128,
-  /** With KEEP_RESULTS: keys that are texts may leave as codes of a dictionary that stays valid as long. */
+  /** Keys that are texts may leave as codes of a dictionary that stays valid until the operator is destroyed. */
   KEEP_CODES = 8192,
   /** With LEAVES: no more rows wait than could be looked up, so that what is there can be saved. */
   SAVES = 16384,
@@ -209,7 +209,14 @@ export const enum ProjectConfig {
   /** u32 byte offset of the program; 8-byte aligned. */
   PROGRAM = 8,
   PROGRAM_BYTES = 12,
-  SIZE = 16,
+  /** u32 `ProjectFlag`. */
+  FLAGS = 16,
+  SIZE = 24,
+}
+
+export const enum ProjectFlag {
+  /** Columns of texts by dictionary leave as its codes: it is the input's, and stays valid as long as that. */
+  KEEP_CODES = 1,
 }
 
 /** Configuration of SORT: this header, KEYS x SortKey, then the program bytes. Output columns are the program's outputs. */

@@ -1,5 +1,5 @@
-// Keys that are texts, as codes (KEEP_CODES): results that stay in kernel memory have the numbers that texts have here, and a
-// copy of the texts, once.
+// Keys that are texts, as codes (KEEP_CODES): results that stay in kernel memory, or are read there, have the numbers that texts
+// have here, and a copy of the texts, once.
 //
 // The interner's own texts lie here and there. A copy costs as much as it has texts, whichever of them results have, so there
 // must be twice as many rows, of those that are known of: those that have left, groups, and rows that wait, each of which

@@ -214,7 +214,8 @@ const REFUSED: [OperatorKind, [what: string, config: Uint8Array][]][] = [
       ["an output of kinds without need", patched(sums(), [AggregateConfig.FLAGS, I8! << 16])],
       ["partial and a changelog", patched(sums(), [AggregateConfig.FLAGS, 3])],
       ["flags that are not known", patched(sums(), [AggregateConfig.FLAGS, 32768])],
-      ["codes of results that do not stay", patched(sums(), [AggregateConfig.FLAGS, 8192])],
+      ["a changelog of codes", patched(sums(), [AggregateConfig.FLAGS, 8193])],
+      ["a partial one of codes", patched(sums(), [AggregateConfig.FLAGS, 8194])],
       ["a changelog whose results stay", patched(sums(), [AggregateConfig.FLAGS, 65])],
       ["a partial one whose results stay", patched(sums(), [AggregateConfig.FLAGS, 66])],
       ["a changelog whose rows leave", patched(sums(), [AggregateConfig.FLAGS, 17])],
@@ -442,6 +443,7 @@ const REFUSED: [OperatorKind, [what: string, config: Uint8Array][]][] = [
       ["too short", PROJECT.slice(0, ProjectConfig.SIZE - 4)],
       ["fewer columns than outputs", encodeProjectConfig(program(), OUTPUTS - 1)],
       ["a program off its place", unaligned(PROJECT, ProjectConfig.PROGRAM, ProjectConfig.PROGRAM_BYTES)],
+      ["flags that are not known", patched(PROJECT, [ProjectConfig.FLAGS, 2])],
     ],
   ],
   [

@@ -278,8 +278,8 @@ function checkHeader(config: usize, length: u32): bool {
   const flags = load<u32>(config, <usize>AggregateConfig.FLAGS) & 0xffff & ~EXPECTED;
   const both = <u32>(AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL);
   if ((flags & ~ALL_FLAGS) != 0 || (flags & both) == both) return false;
-  const keeps = (flags & <u32>AggregateFlag.KEEP_RESULTS) != 0;
-  if (keeps ? (flags & both) != 0 : (flags & <u32>AggregateFlag.KEEP_CODES) != 0) return false;
+  const keeps = <u32>(AggregateFlag.KEEP_RESULTS | AggregateFlag.KEEP_CODES);
+  if ((flags & keeps) != 0 && (flags & both) != 0) return false;
   const leaves = (flags & <u32>AggregateFlag.LEAVES) != 0;
   const waits = <u32>(AggregateFlag.ASIDE | AggregateFlag.SAVES);
   if ((flags & (leaves ? both | <u32>AggregateFlag.RETRACT : waits)) != 0 || (flags & waits) == waits) return false;

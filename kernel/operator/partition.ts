@@ -110,7 +110,7 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   const bound = programBind(context, program, batch);
   if (bound < 0) return bound;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
-  if (!reserveRows(self, operator, rows) || !programOutputReserve(operator, program, self.whole, rows))
+  if (!reserveRows(self, operator, rows) || !programOutputReserve(operator, program, self.whole, rows, false))
     return failMemory(context, 0);
   const hashes = scratchTake(context, (<usize>ROWS) << 3);
   self.rows = 0;

@@ -8,10 +8,10 @@
 // turns. 0.8 to 0.9 of the time where one column leaves that the filter does not read, 1.1 to 1.25 where it is that column,
 // or there are several, or texts.
 //
-//   operator body:  +80 program  +84 output builders  +88 u32 rows to hand out
+//   operator body:  +80 program  +84 output builders  +88 u32 rows to hand out  +92 u32 1: texts may leave as codes
 
 import { Abi, Batch } from "../abi/layout";
-import { ProjectConfig } from "../abi/operator";
+import { ProjectConfig, ProjectFlag } from "../abi/operator";
 import { Status } from "../abi/status";
 import { outputDescribe } from "../column/builder";
 import { programBind, programCreate, programOutputs, programRun } from "../expression/program";
@@ -22,6 +22,7 @@ import { programOutputAppend, programOutputCreate, programOutputReserve } from "
 const PROGRAM: usize = OPERATOR_BODY;
 const OUTPUT: usize = OPERATOR_BODY + 4;
 const PENDING: usize = OPERATOR_BODY + 8;
+const CODES: usize = OPERATOR_BODY + 12;
 
 /** Reads the configuration (abi/operator.ts, ProjectConfig); false with the error recorded. */
 export function projectCreate(context: usize, operator: usize, config: usize, length: u32): bool {
@@ -33,6 +34,7 @@ export function projectCreate(context: usize, operator: usize, config: usize, le
   }
   store<u32>(operator, <u32>program, PROGRAM);
   store<u32>(operator, <u32>output, OUTPUT);
+  store<u32>(operator, load<u32>(config, <usize>ProjectConfig.FLAGS) & <u32>ProjectFlag.KEEP_CODES, CODES);
   return true;
 }
 
@@ -44,7 +46,8 @@ function createProgram(context: usize, operator: usize, config: usize, length: u
   }
   const start = load<u32>(config, <usize>ProjectConfig.PROGRAM);
   const bytes = load<u32>(config, <usize>ProjectConfig.PROGRAM_BYTES);
-  if (start < size || (start & 7) != 0 || <u64>start + <u64>bytes > <u64>length) {
+  const isKnown = load<u32>(config, <usize>ProjectConfig.FLAGS) <= <u32>ProjectFlag.KEEP_CODES;
+  if (!isKnown || start < size || (start & 7) != 0 || <u64>start + <u64>bytes > <u64>length) {
     refuseConfig(context);
     return 0;
   }
@@ -76,7 +79,8 @@ function pushBatch(context: usize, operator: usize, batch: usize): i32 {
   if (bound < 0) return bound;
   const rows = load<u32>(batch, <usize>Batch.ROWS);
   const output: usize = load<u32>(operator, OUTPUT);
-  if (!programOutputReserve(operator, program, output, rows)) return failMemory(context, 0);
+  const codes = load<u32>(operator, CODES) != 0;
+  if (!programOutputReserve(operator, program, output, rows, codes)) return failMemory(context, 0);
   let selected: u32 = 0;
   for (let start: u32 = 0; start < rows; start += <u32>Abi.VECTOR_ROWS) {
     const count = programRun(context, program, start, min<u32>(<u32>Abi.VECTOR_ROWS, rows - start));

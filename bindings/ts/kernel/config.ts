@@ -19,6 +19,7 @@ import {
   KeyConfig,
   PartitionConfig,
   ProjectConfig,
+  ProjectFlag,
   SortConfig,
   type SortFault,
   SortFlag,
@@ -174,6 +175,11 @@ export function asLeaving(config: Uint8Array, waiting: "aside" | "saved" | null)
  */
 export function asKeeping(config: Uint8Array, codes = false): Uint8Array {
   return flagged(config, AggregateFlag.KEEP_RESULTS | (codes ? AggregateFlag.KEEP_CODES : 0));
+}
+
+/** The configuration of an aggregation whose results are read where it writes them, keys that are texts maybe as codes. */
+export function asLending(config: Uint8Array): Uint8Array {
+  return flagged(config, AggregateFlag.KEEP_CODES);
 }
 
 /** The configuration of an aggregation that gives its results once, and is asked for nothing else afterwards. */
@@ -373,6 +379,13 @@ export function encodeFramesConfig(spec: FramesConfigSpec): Uint8Array {
 }
 
 /** @param outputs number of outputs of the program, all of which become columns. */
+/** The configuration of a projection whose input's texts by dictionary leave as its codes: it lasts as long as they are read. */
+export function asKeepingCodes(config: Uint8Array): Uint8Array {
+  const copy = config.slice();
+  new DataView(copy.buffer).setUint32(ProjectConfig.FLAGS, ProjectFlag.KEEP_CODES, true);
+  return copy;
+}
+
 export function encodeProjectConfig(program: Uint8Array, outputs: number): Uint8Array {
   const start = align8(ProjectConfig.SIZE);
   const bytes = new Uint8Array(align8(start + program.length));

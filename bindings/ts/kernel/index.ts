@@ -13,7 +13,9 @@ export {
   asDraining,
   asExpecting,
   asKeeping,
+  asKeepingCodes,
   asLeaving,
+  asLending,
   asShared,
   encodeAggregateConfig,
   encodeFramesConfig,
@@ -64,7 +66,7 @@ export {
   type Register,
 } from "./program.js";
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
-export { ResidentBatch, ResidentTable } from "./resident.js";
+export { DictionaryCopies, ResidentBatch, ResidentTable } from "./resident.js";
 export type { NamedSortKey, NamedSortSpec, ProgramSortSpec, SortSpec } from "./sort.js";
 export { type PartitionedState, type StateBatch, schemaOfTypes } from "./state.js";
 export type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";

@@ -5,7 +5,7 @@
 // where a morsel begins. What is done for each batch makes no functions, as in arrow/to-arrow.ts.
 
 import { Abi, Batch, Column, Type } from "../../../kernel/abi/layout.js";
-import type { BatchData, ColumnData, DictionaryData } from "../type/column.js";
+import { type BatchData, type ColumnData, type DictionaryData, nextDictionaryId } from "../type/column.js";
 import { columnBytes } from "../type/column-bytes.js";
 import {
   byteWidth,
@@ -207,8 +207,11 @@ export class ResidentBatch implements InputBatch {
     return bytes;
   }
 
-  /** A copy in kernel memory that lives until it is freed. Dictionaries stay where they are. */
-  copy(): ResidentBatch {
+  /**
+   * A copy in kernel memory that lives until it is freed. Dictionaries stay where they are, or go to `dictionaries`: with the
+   * first batch that has them.
+   */
+  copy(dictionaries: DictionaryCopies | null = null): ResidentBatch {
     const sizes = this.#columns.map((column) => (column === null ? 0 : copySize(column, this.rows)));
     const block = this.kernel.allocate(
       Math.max(
@@ -216,14 +219,20 @@ export class ResidentBatch implements InputBatch {
         1,
       ),
     );
+    const owned = [block];
     let cursor = block;
-    const columns = this.#columns.map((column, i) => {
-      if (column === null) return null;
-      const copied = copyColumn(this.kernel.memory.bytes, column, this.rows, cursor);
-      cursor += sizes[i]!;
-      return copied;
-    });
-    return new ResidentBatch(this.kernel, this.schema, this.rows, columns, [block], this.#sources);
+    try {
+      const columns = this.#columns.map((column, i) => {
+        if (column === null) return null;
+        const copied = copyColumn(this.kernel.memory.bytes, column, this.rows, cursor);
+        cursor += sizes[i]!;
+        return dictionaries === null || !isCodes(column) ? copied : dictionaries.refer(copied, owned);
+      });
+      return new ResidentBatch(this.kernel, this.schema, this.rows, columns, owned, this.#sources);
+    } catch (error) {
+      for (const owns of owned) this.kernel.free(owns);
+      throw error;
+    }
   }
 
   /** The batch in the host's memory. Only for batches of results. */
@@ -260,6 +269,33 @@ export class ResidentBatch implements InputBatch {
     this.#selectionColumns = -1;
     this.#selected = null;
     for (const block of this.#owned.splice(0)) this.kernel.free(block);
+  }
+}
+
+/** Dictionaries of batches that outlive the operator which made them: each is copied once, by where its values lie. */
+export class DictionaryCopies {
+  readonly #kernel: Kernel;
+  readonly #copies = new Map<string, { readonly at: number; readonly id: number }>();
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** A column of codes with the copy of its dictionary; a block that it takes is the first one's whose `owned` it goes to. */
+  refer(column: ColumnDescriptor, owned: number[]): ColumnDescriptor {
+    const { memory } = this.#kernel;
+    const values = readColumn(memory.view, column.dictionary);
+    const key = `${values.values} ${values.length}`;
+    let copy = this.#copies.get(key);
+    if (copy === undefined) {
+      const at = this.#kernel.allocate(padded(Column.SIZE) + copySize(values, values.length));
+      owned.push(at);
+      const placed = copyColumn(memory.bytes, values, values.length, at + padded(Column.SIZE));
+      writeColumn(memory.view, at, placed);
+      copy = { at, id: nextDictionaryId() };
+      this.#copies.set(key, copy);
+    }
+    return { ...column, dictionary: copy.at, dictionaryId: copy.id };
   }
 }
 

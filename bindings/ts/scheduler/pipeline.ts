@@ -13,8 +13,11 @@ import {
   asDraining,
   asExpecting,
   asKeeping,
+  asKeepingCodes,
   asLeaving,
+  asLending,
   asShared,
+  DictionaryCopies,
   END_OF_INPUT,
   type InputBatch,
   type Kernel,
@@ -564,6 +567,7 @@ function* stepsOf(
           ...prompt,
           pool,
           keepResults: isLoaded,
+          isLent,
         });
         yield { ...alone, step };
       } else {
@@ -700,7 +704,13 @@ class AggregateStep extends OperatorStep implements Spillable {
     const leaves = spills && mayLeave(stage.config);
     // What may leave for files takes memory while it does, and is not to be kept in it.
     const keepsResults = keepResults && relief === null && !changelog;
-    const config = keepsResults ? asKeeping(stage.config, true) : stage.config;
+    // A projection reads codes as it does texts.
+    const isLent = lends && relief === null && !changelog;
+    const config = keepsResults
+      ? asKeeping(stage.config, true)
+      : isLent
+        ? asLending(stage.config)
+        : stage.config;
     // Where memory ends while the first results are written, all that was pushed goes to files.
     const drains = !spills && !isShared && mayLeave(stage.config);
     const configOf = (waiting: Parameters<typeof asLeaving>[1]) => {
@@ -1006,11 +1016,18 @@ class ProjectStep extends OperatorStep {
   #pushed = 0;
   /** What shares morsels with other workers, and has operators of its own. */
   #map: SharedMap | null = null;
-  /** Results that stay in the kernel's memory: copies; null where they leave. */
+  /** Results that stay in the kernel's memory: copies, with their dictionaries; null where they leave. */
   #kept: ResidentBatch[] | null;
+  readonly #dictionaries: DictionaryCopies;
 
-  constructor(kernel: Kernel, stage: ProjectStage, { pool, relief, keepResults }: StepOptions) {
-    const { config, columns, output, passthrough, instructions } = stage;
+  /** @param isLent whether what is pushed lies in an aggregation's memory, texts maybe as codes, which then leave as such, too */
+  constructor(
+    kernel: Kernel,
+    stage: ProjectStage,
+    { pool, relief, keepResults, isLent }: StepOptions & { isLent: boolean },
+  ) {
+    const { columns, output, passthrough, instructions } = stage;
+    const config = isLent ? asKeepingCodes(stage.config) : stage.config;
     const create = () =>
       kernel.operator({
         kind: OperatorKind.PROJECT,
@@ -1025,6 +1042,7 @@ class ProjectStep extends OperatorStep {
     this.#pool = pool;
     this.#create = create;
     this.#kept = keepResults === true ? [] : null;
+    this.#dictionaries = new DictionaryCopies(kernel);
   }
 
   override get operators(): readonly Operator[] {
@@ -1053,7 +1071,7 @@ class ProjectStep extends OperatorStep {
   *#given(operator: Operator, input: InputBatch, start: number): Generator<BatchData> {
     if (this.#kept !== null) {
       const batch = operator.takenResident();
-      if (batch !== null) this.#kept.push(batch.copy());
+      if (batch !== null) this.#kept.push(batch.copy(this.#dictionaries));
       return;
     }
     const batch = operator.taken();
