@@ -342,7 +342,7 @@ export function programBind(context: usize, address: usize, batch: usize): i32 {
 }
 
 /**
- * Evaluates rows [start, start + rows) of the bound batch; `start` is a multiple of VECTOR_ROWS, `rows` at
+ * Evaluates rows [start, start + rows) of the bound batch; `start` is a multiple of 64, `rows` at
  * most VECTOR_ROWS (any number where `programPoints`), and no more than the batch has. Answers how many rows passed the
  * filters (outputs hold that many; bits past them may be anything), or a negative status with the error recorded.
  */
@@ -402,6 +402,14 @@ export function programSelect(context: usize, address: usize, start: u32, rows: 
   beginVector(context, program, start, rows);
   const status = executeAll(program, 0, program.filtered);
   return status < 0 ? status : program.count;
+}
+
+/** Whether there is one output, and all that is done behind the last filter is to gather it: a column of fixed width. */
+export function programGathersOne(address: usize): bool {
+  const program = changetype<Program>(address);
+  const last = program.instructionCount - 1;
+  if (!programSelects(address) || program.filtered != last) return false;
+  return programOutputs(address) == 1 && programOutputWriter(address, 0) == last && isFixed(loadedColumn(program, address, 0));
 }
 
 /** Brings one output of the rows that `programSelect` left, of which there are some. */
