@@ -248,10 +248,16 @@ export class ResidentBatch implements InputBatch {
     return { schema: this.schema, length: this.rows, columns };
   }
 
-  #hostColumns(columns: readonly number[]): readonly ColumnData[] {
+  /** The first `rows` rows of its first columns, which `schema` names, in the host's memory. Only for batches of results. */
+  leading(schema: Schema, rows: number): BatchData {
+    const columns = this.#hostColumns([...schema.fields.keys()], rows);
+    return { schema, length: rows, columns };
+  }
+
+  #hostColumns(columns: readonly number[], rows = this.rows): readonly ColumnData[] {
     const sources = columns.map((column) => this.#columns[column]!);
     const fields = columns.map((column) => fieldAt(this.schema, column));
-    return copyColumns(this.kernel, sources, fields, 0, this.rows);
+    return copyColumns(this.kernel, sources, fields, 0, rows);
   }
 
   /** Bytes of the loaded columns, dictionaries not included. */

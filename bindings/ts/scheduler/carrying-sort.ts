@@ -11,7 +11,7 @@ import { isCarried } from "../type/data-type.js";
 import { ExternalSort } from "./external-sort.js";
 import type { Relief } from "./relief.js";
 import { hostBatch, sliceRows } from "./rows.js";
-import { numbered, numbersOf, type Order, type SortedColumns, sortOperatorFor, withNumbers } from "./sort.js";
+import { numbered, numbersIn, type Order, type SortedColumns, sortOperatorFor, withNumbers } from "./sort.js";
 import type { SortStepOptions } from "./sort-step.js";
 import { type Step, taken } from "./step.js";
 
@@ -97,7 +97,7 @@ export class CarryingSortStep implements Step {
   /** The kernel's rows with the columns that waited. */
   #whole(batch: BatchData): BatchData {
     const { schema } = this.#order;
-    const rows = numbersOf(batch).slice();
+    const rows = numbersIn(batch.columns.at(-1)!).slice();
     const chunks = rows.map((row) => this.#chunkOf(row));
     rows.forEach((row, at) => {
       rows[at] = row - this.#starts[chunks[at]!]!;

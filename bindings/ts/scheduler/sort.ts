@@ -3,7 +3,7 @@
 import { Type } from "../../../kernel/abi/layout.js";
 import { type Kernel, loadAll, type Operator } from "../kernel/index.js";
 import type { ProjectStage } from "../plan/index.js";
-import { type BatchData, validColumn } from "../type/column.js";
+import { type BatchData, type ColumnData, validColumn } from "../type/column.js";
 import { byteWidth, type DataType, physicalType, type Schema, uint32 } from "../type/data-type.js";
 
 export interface Limit {
@@ -90,14 +90,14 @@ export function withNumbers(
   numbers: Uint32Array<ArrayBuffer>,
   schema: Schema,
 ): BatchData {
-  const column = validColumn(uint32, length, new Uint8Array(numbers.buffer));
+  const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+  const column = validColumn(uint32, length, bytes);
   return { schema, length, columns: [...columns, column] };
 }
 
-/** The last column of a batch that has left an operator. */
-export function numbersOf(batch: BatchData): Uint32Array {
-  const { buffer, byteOffset } = batch.columns.at(-1)!.values;
-  return new Uint32Array(buffer, byteOffset, batch.length);
+/** The numbers in a column of rows that have left an operator. */
+export function numbersIn({ length, values }: ColumnData): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, length);
 }
 
 // ---- memory (kernel/sort/row-store.ts and sorter.ts)

@@ -19,7 +19,7 @@ import type { Relief } from "./relief.js";
 import { concatBatches, sliceRows } from "./rows.js";
 import {
   numbered,
-  numbersOf,
+  numbersIn,
   type RowSize,
   rowSize,
   type SortedColumns,
@@ -27,7 +27,7 @@ import {
   TABLE_BYTES,
   withNumbers,
 } from "./sort.js";
-import { atWork, drainAsFits } from "./step.js";
+import { atWork, drainAsFits, pullAsFits, pullOf } from "./step.js";
 
 /** Most rows of a written batch, and what of the budget one should take: a merge holds one of each run at least. */
 const BATCH_ROWS = 16_384;
@@ -72,6 +72,8 @@ export class SpilledSort {
   readonly #stage: Stage;
   #batchRows = 0;
   #batchBytes = 0;
+  /** The numbers of the rows of one batch. */
+  #numbers = new Uint32Array(0);
   /** What the sort itself has written. */
   #file: SpillFile | null = null;
   readonly #runs: SortedRun[] = [];
@@ -232,7 +234,7 @@ export class SpilledSort {
       operator.watermark(END_OF_INPUT);
       let at = 0;
       for (const batch of drainAsFits(operator, Abi.MORSEL_ROWS)) {
-        if (batch.length > 0) order.set(numbersOf(batch), at);
+        if (batch.length > 0) order.set(numbersIn(batch.columns.at(-1)!), at);
         at += batch.length;
         yield this.#nothing;
       }
@@ -286,18 +288,20 @@ export class SpilledSort {
     try {
       for (const [number, piece] of pieces.entries()) {
         const batch = piece.file.read(piece.extent);
-        this.#push(operator, batch, new Uint32Array(piece.rows).fill(number), piece.done);
+        if (piece.rows > this.#numbers.length) this.#numbers = new Uint32Array(piece.rows);
+        this.#push(operator, batch, this.#numbers.subarray(0, piece.rows).fill(number), piece.done);
         yield this.#nothing;
       }
       operator.watermark(END_OF_INPUT);
-      for (const batch of drainAsFits(operator, batchRows)) {
-        if (batch.length === 0) {
+      // Who has had a batch needs no numbers, nor rows beyond the stretch: only what is given leaves the kernel's memory.
+      const pull = pullOf(operator, (given) => given.takenResident());
+      for (const batch of pullAsFits(pull, batchRows, true)) {
+        if (batch === null) {
           yield this.#nothing;
           continue;
         }
-        const end = this.#count(pieces, last, numbersOf(batch));
-        const columns = batch.columns.slice(0, -1);
-        yield sliceRows({ schema, length: batch.length, columns }, 0, end);
+        const end = this.#count(pieces, last, numbersIn(batch.view(schema.fields.length)!));
+        yield batch.leading(schema, end);
         if (last.done === last.rows) return;
       }
     } finally {
@@ -309,9 +313,13 @@ export class SpilledSort {
   #count(pieces: readonly Piece[], last: Piece, numbers: Uint32Array): number {
     const counts = new Uint32Array(pieces.length);
     const ending = pieces.indexOf(last);
-    const most = last.rows - last.done;
+    let left = last.rows - last.done;
     let end = 0;
-    while (end < numbers.length && counts[ending]! < most) counts[numbers[end++]!]!++;
+    for (; end < numbers.length && left > 0; end++) {
+      const number = numbers[end]!;
+      counts[number]!++;
+      if (number === ending) left--;
+    }
     for (const [number, piece] of pieces.entries()) piece.done += counts[number]!;
     return end;
   }
