@@ -15,6 +15,7 @@ import { codesOfInterner } from "../group/codes";
 import { internedCount } from "../group/interner";
 import { groupsOccupied } from "../group/list";
 import { groupsKey } from "../group/state";
+import { Combination } from "./aggregate-combine";
 import { aggregateDrained } from "./aggregate-drain";
 import { waitingRows } from "./aggregate-waiting";
 import { aggregationOf, groupsOf } from "./aggregation";
@@ -48,7 +49,9 @@ export function codesChoose(operator: usize): void {
 
 /** Rows that have left, and will, as far as they are known of. */
 function knownRows(operator: usize): u64 {
-  const groups = groupsOf(aggregationOf(operator));
-  const left = min(groupsOccupied(groups), groups.count - aggregationOf(operator).cursor);
-  return aggregateDrained(operator) + <u64>waitingRows(operator) + <u64>left;
+  const self = aggregationOf(operator);
+  const groups = groupsOf(self);
+  const left = min(groupsOccupied(groups), groups.count - self.cursor);
+  const here = aggregateDrained(operator) + <u64>waitingRows(operator) + <u64>left;
+  return self.combination == 0 ? here : max<u64>(here, changetype<Combination>(self.combination).coming);
 }

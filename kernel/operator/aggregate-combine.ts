@@ -60,6 +60,8 @@ export class Combination {
   rowsBefore: u32;
   /** Whether groups may be looked for again once their part is complete: then they stay. */
   stays: u32;
+  /** How many groups and rows that wait all parts at hand may bring: about as many as one source has, of as many operators. */
+  coming: u32;
   /** Parts that are complete (aggregate-drain.ts), a bit each. */
   complete0: u64;
   complete1: u64;

@@ -42,6 +42,7 @@ import {
 } from "./aggregate-combine";
 import { aggregateDrainsParts } from "./aggregate-drain";
 import { packLike } from "./aggregate-pack";
+import { waitingRows } from "./aggregate-waiting";
 import { accumulatorAt, aggregationOf, groupsOf } from "./aggregation";
 import { Operator } from "./operator";
 
@@ -147,6 +148,7 @@ function beginPart(operator: usize, source: usize, part: u32): void {
     work.rows = 0;
     work.part = part + 1;
   }
+  work.coming = max(work.coming, waitingRows(source) + groupsOf(aggregationOf(source)).count);
   // By hashes of texts a part's groups have any tag here.
   const byIds = load<u32>(aggregationOf(source).division, BY_IDS) != 0;
   if (!byIds && groupsHaveTexts(groupsOf(aggregationOf(source)))) work.stays = 1;
