@@ -27,7 +27,6 @@ import {
   selectedRows,
 } from "../kernel/index.js";
 import type { QueryWorkers, Task } from "../pool/index.js";
-import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import { SharedPush, type StaysAlone } from "./shared-push.js";
 import { ALL_BYTES, ALL_ROWS, finished, firstRows, SharedResults, type Written } from "./shared-results.js";
@@ -96,8 +95,8 @@ export class ParallelPush {
    * @param create makes another operator like `first`
    * @param staysAlone whether, by what the first morsel has brought, sharing would not pay; null where it always does
    * @param keepsTime of a stream: whether `first` keeps the time by the rows that it sees
-   * @param createKeeping where results stay in the kernel's memory (`keep`), and may before the last of them are known: makes
-   *   another operator that is asked for nothing else
+   * @param createKeeping where results stay in the kernel's memory (`keep`), or are lent, and may before the last of them are
+   *   known: makes another operator that is asked for nothing else
    */
   constructor(
     pool: QueryWorkers,
@@ -253,9 +252,13 @@ export class ParallelPush {
    * The results of what has been brought together, in batches of `batchRows` at most; empty ones while others are at work.
    * @param take as of `SharedResults.leave`
    */
-  *results<B extends StepBatch>(batchRows: number, take: Take<B>): Generator<B | BatchData> {
+  *results(batchRows: number, take: Take<StepBatch>): Generator<StepBatch> {
     const [operator] = this.#operators;
     let written: Written | null = null;
+    if (this.#results !== null) {
+      yield* this.#keptParts(this.#results);
+      return;
+    }
     if (this.#operators.length === 1) {
       if (this.#hasManyGroups(operator!)) {
         const looking = firstRows(operator!, Math.min(this.#lookRows, batchRows), take);
@@ -273,6 +276,18 @@ export class ParallelPush {
     }
     this.#results = new SharedResults(this.#pool, written === null ? this.#operators : this.#readers);
     yield* this.#finishing(this.#results.leave(batchRows, written, take));
+  }
+
+  /** Results that have been written, part by part, where they were brought together: one batch after the other is lent. */
+  *#keptParts(results: SharedResults): Generator<StepBatch> {
+    const rows = selectedRows(this.#operators);
+    yield* atWork(this.#finishing(results.keep(rows)), this.#operators[0]!.output);
+    const batches = results.takeKept();
+    try {
+      for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) yield batch;
+    } finally {
+      for (const batch of batches) batch.free();
+    }
   }
 
   /** Writes the results into the operators' memory, where they are shared; else they are still to be asked for. */

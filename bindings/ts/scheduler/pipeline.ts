@@ -718,7 +718,7 @@ class AggregateStep extends OperatorStep implements Spillable {
       if (drains) return asDraining(config);
       return isShared ? asShared(config) : config;
     };
-    const operatorOf = (config: Uint8Array) =>
+    const operatorOf = (config: Uint8Array, keepsResults: boolean) =>
       kernel.operator({
         kind: OperatorKind.HASH_AGGREGATE,
         config,
@@ -730,9 +730,11 @@ class AggregateStep extends OperatorStep implements Spillable {
         instruction: (index) => instructions[index],
       });
     // A stream may be saved, with all that waits, as long as it has not spilled.
-    const createFirst = () => operatorOf(configOf(inTurn ? null : "saved"));
-    const createNext = (aside = false) => operatorOf(configOf(aside ? "aside" : null));
-    const createKeeping = keepsResults && mayLeave(config) ? () => operatorOf(asDraining(config)) : null;
+    const createFirst = () => operatorOf(configOf(inTurn ? null : "saved"), keepsResults);
+    const createNext = (aside = false) => operatorOf(configOf(aside ? "aside" : null), keepsResults);
+    const keeping = asDraining(asKeeping(stage.config, true));
+    const keepsParts = (keepsResults || isLent) && mayLeave(config);
+    const createKeeping = keepsParts ? () => operatorOf(keeping, true) : null;
     super(createFirst(), relief);
     this.#createNext = createNext;
     this.#changelog = changelog;
