@@ -378,7 +378,6 @@ export function encodeFramesConfig(spec: FramesConfigSpec): Uint8Array {
   return bytes;
 }
 
-/** @param outputs number of outputs of the program, all of which become columns. */
 /** The configuration of a projection whose input's texts by dictionary leave as its codes: it lasts as long as they are read. */
 export function asKeepingCodes(config: Uint8Array): Uint8Array {
   const copy = config.slice();
@@ -386,6 +385,7 @@ export function asKeepingCodes(config: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** @param outputs number of outputs of the program, all of which become columns. */
 export function encodeProjectConfig(program: Uint8Array, outputs: number): Uint8Array {
   const start = align8(ProjectConfig.SIZE);
   const bytes = new Uint8Array(align8(start + program.length));

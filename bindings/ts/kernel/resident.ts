@@ -278,7 +278,7 @@ export class ResidentBatch implements InputBatch {
   }
 }
 
-/** Dictionaries of batches that outlive the operator which made them: each is copied once, by where its values lie. */
+/** Dictionaries of copies that outlive the operator which made them: each is copied once, and told by where its values lie. */
 export class DictionaryCopies {
   readonly #kernel: Kernel;
   readonly #copies = new Map<string, { readonly at: number; readonly id: number }>();
@@ -287,7 +287,7 @@ export class DictionaryCopies {
     this.#kernel = kernel;
   }
 
-  /** A column of codes with the copy of its dictionary; a block that it takes is the first one's whose `owned` it goes to. */
+  /** A column of codes with the copy of its dictionary. Where that is made its block goes to `owned`. */
   refer(column: ColumnDescriptor, owned: number[]): ColumnDescriptor {
     const { memory } = this.#kernel;
     const values = readColumn(memory.view, column.dictionary);

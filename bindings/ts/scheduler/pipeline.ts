@@ -706,11 +706,9 @@ class AggregateStep extends OperatorStep implements Spillable {
     const keepsResults = keepResults && relief === null && !changelog;
     // A projection reads codes as it does texts.
     const isLent = lends && relief === null && !changelog;
-    const config = keepsResults
-      ? asKeeping(stage.config, true)
-      : isLent
-        ? asLending(stage.config)
-        : stage.config;
+    const keeping = asKeeping(stage.config, true);
+    const passing = isLent ? asLending(stage.config) : stage.config;
+    const config = keepsResults ? keeping : passing;
     // Where memory ends while the first results are written, all that was pushed goes to files.
     const drains = !spills && !isShared && mayLeave(stage.config);
     const configOf = (waiting: Parameters<typeof asLeaving>[1]) => {
@@ -732,9 +730,8 @@ class AggregateStep extends OperatorStep implements Spillable {
     // A stream may be saved, with all that waits, as long as it has not spilled.
     const createFirst = () => operatorOf(configOf(inTurn ? null : "saved"), keepsResults);
     const createNext = (aside = false) => operatorOf(configOf(aside ? "aside" : null), keepsResults);
-    const keeping = asDraining(asKeeping(stage.config, true));
     const keepsParts = (keepsResults || isLent) && mayLeave(config);
-    const createKeeping = keepsParts ? () => operatorOf(keeping, true) : null;
+    const createKeeping = keepsParts ? () => operatorOf(asDraining(keeping), true) : null;
     super(createFirst(), relief);
     this.#createNext = createNext;
     this.#changelog = changelog;
