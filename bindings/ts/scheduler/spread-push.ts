@@ -22,6 +22,12 @@ const PIECES = 2;
 const PIECE_ROWS = 8192;
 const MOST_PIECE_ROWS: number = Abi.MORSEL_ROWS;
 const VECTOR_ROWS: number = Abi.VECTOR_ROWS;
+/**
+ * Where the first operator keeps the time, every row passes it, too: spreading pays from so many nanoseconds a row on. What
+ * the fastest of the first long pushes takes, which nobody shares, tells.
+ */
+const TIMED_NS = 3;
+const TRIED_PUSHES = 4;
 /** A stream's rows between results, from which on they are spread: bringing them together costs what some 10,000 do. */
 const INTERVAL_ROWS = 131_072;
 /** How long the event loop waits for others at most: a piece takes a millisecond, or two. */
@@ -36,8 +42,11 @@ export class SpreadPush {
   /** Of every piece, for tests; null: as suits the push. */
   readonly #pieceRows: number | null;
   readonly #intervalRows: number;
-  /** Whether a long push has told whether spreading pays, and what it said. */
-  #isTried = false;
+  /** Nanoseconds a row below which the first operator goes on alone. */
+  readonly #timedNs: number;
+  /** Long pushes that are still to tell whether spreading pays, the least time of a row in those before, and what they said. */
+  #trials = 1;
+  #leastNs = Number.POSITIVE_INFINITY;
   #isAlone = false;
   /** Whether the others may hold rows. */
   #isSpread = false;
@@ -63,6 +72,8 @@ export class SpreadPush {
     this.#threads = 1 + threads;
     this.#pieceRows = spreadRows === undefined ? null : Math.ceil(spreadRows / 2);
     this.#intervalRows = spreadRows === undefined ? INTERVAL_ROWS : 0;
+    this.#timedNs = keepsTime && spreadRows === undefined ? TIMED_NS : 0;
+    if (this.#timedNs > 0) this.#trials = TRIED_PUSHES;
   }
 
   get #first(): Operator {
@@ -86,14 +97,15 @@ export class SpreadPush {
     const isLong = rows >= this.#leastRows && !this.#isAlone;
     this.#rows += rows;
     const isSeldom = Math.max(this.#rows, this.#interval) >= this.#intervalRows;
-    if (!isLong || !isSeldom || !this.#isTried) {
-      if (this.#take(input, start, rows, firstRow) === Status.HAS_MORE) {
+    if (!isLong || !isSeldom || this.#trials > 0) {
+      const isTrial = isLong && this.#trials > 0;
+      const since = isTrial ? performance.now() : 0;
+      const status = this.#take(input, start, rows, firstRow);
+      if (isTrial) this.#try(((performance.now() - since) * 1e6) / rows);
+      if (status === Status.HAS_MORE) {
         this.#leaves();
         yield true;
       }
-      if (!isLong || this.#isTried) return;
-      this.#isTried = true;
-      this.#isAlone = this.#staysAlone?.(this.#first) ?? false;
       return;
     }
     this.#follow();
@@ -105,6 +117,14 @@ export class SpreadPush {
       yield true;
     }
     yield* this.#await(this.#shared.rest());
+  }
+
+  /** A long push that nobody has shared has taken so long a row. */
+  #try(ns: number): void {
+    this.#leastNs = Math.min(this.#leastNs, ns);
+    this.#trials -= 1;
+    if (this.#trials > 0) return;
+    this.#isAlone = this.#leastNs < this.#timedNs || (this.#staysAlone?.(this.#first) ?? false);
   }
 
   /** Rows of the pieces of a push. */
