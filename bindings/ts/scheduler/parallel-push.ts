@@ -9,10 +9,10 @@
 // operator's groups and the rows that it has set aside, and partitions are claimed: whoever takes one folds it, from all
 // operators, into an operator of his own. These have no group in common and are the result.
 //
-// Where they are to stay in the kernel's memory, what a part has brought is written at once, and its groups are forgotten
-// (kernel/operator/aggregate-drain.ts). Else the results are written by whoever is free, an operator by one at a time
-// (shared-results.ts). Where one operator has them all, others are made that read it, each of which gives a part
-// (kernel/operator/aggregate-share.ts), if by the time that the first rows take writing the others would take long.
+// Where they are to stay in the kernel's memory, or a projection reads them there, what a part has brought is written at once,
+// and its groups are forgotten (kernel/operator/aggregate-drain.ts). Else the results are written by whoever is free, an
+// operator by one at a time (shared-results.ts). Where one operator has them all, others are made that read it, each of which
+// gives a part (kernel/operator/aggregate-share.ts), if by the time that the first rows take writing the others would take long.
 //
 // What takes long before the first result leaves, laying many values group by group and selecting among them, is done
 // by all, too, in parts that the kernel names (kernel/operator/aggregate-ready.ts).
