@@ -408,8 +408,9 @@ export function programSelect(context: usize, address: usize, start: u32, rows: 
 export function programGathersOne(address: usize): bool {
   const program = changetype<Program>(address);
   const last = program.instructionCount - 1;
-  if (!programSelects(address) || program.filtered != last) return false;
-  return programOutputs(address) == 1 && programOutputWriter(address, 0) == last && isFixed(loadedColumn(program, address, 0));
+  if (!programSelects(address) || program.filtered != last || programOutputs(address) != 1) return false;
+  if (programOutputWriter(address, 0) != last || !programLoads(address, 0)) return false;
+  return isFixed(loadedColumn(program, address, 0));
 }
 
 /** Brings one output of the rows that `programSelect` left, of which there are some. */
