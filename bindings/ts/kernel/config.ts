@@ -193,10 +193,10 @@ export function mayLeave(config: Uint8Array): boolean {
   return (flags & (AggregateFlag.CHANGELOG | AggregateFlag.PARTIAL | AggregateFlag.RETRACT)) === 0;
 }
 
-function flagged(config: Uint8Array, flags: number): Uint8Array {
+function flagged(config: Uint8Array, flags: number, at: number = AggregateConfig.FLAGS): Uint8Array {
   const copy = config.slice();
   const view = new DataView(copy.buffer);
-  view.setUint32(AggregateConfig.FLAGS, view.getUint32(AggregateConfig.FLAGS, true) | flags, true);
+  view.setUint32(at, view.getUint32(at, true) | flags, true);
   return copy;
 }
 
@@ -380,9 +380,7 @@ export function encodeFramesConfig(spec: FramesConfigSpec): Uint8Array {
 
 /** The configuration of a projection whose input's texts by dictionary leave as its codes: it lasts as long as they are read. */
 export function asKeepingCodes(config: Uint8Array): Uint8Array {
-  const copy = config.slice();
-  new DataView(copy.buffer).setUint32(ProjectConfig.FLAGS, ProjectFlag.KEEP_CODES, true);
-  return copy;
+  return flagged(config, ProjectFlag.KEEP_CODES, ProjectConfig.FLAGS);
 }
 
 /** @param outputs number of outputs of the program, all of which become columns. */

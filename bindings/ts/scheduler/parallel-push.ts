@@ -17,6 +17,7 @@
 // What takes long before the first result leaves, laying many values group by group and selecting among them, is done
 // by all, too, in parts that the kernel names (kernel/operator/aggregate-ready.ts).
 
+import { Abi } from "../../../kernel/abi/layout.js";
 import { OperatorKind } from "../../../kernel/abi/operator.js";
 import {
   END_OF_INPUT,
@@ -48,6 +49,7 @@ import { atWork, rowsOf, type StepBatch, type Take } from "./step.js";
 const ALONE_ROWS = 16_384;
 const ALONE_RATIO = 0.9;
 const ALONE_TEXTS_RATIO = 0.98;
+const MORSEL_ROWS: number = Abi.MORSEL_ROWS;
 /** Groups besides those of the first operator from which on they are divided: folding them takes some 5 ms. */
 const DIVIDE_GROUPS = 65_536;
 /** Parts into which the kernel divides. */
@@ -139,9 +141,11 @@ export class ParallelPush {
     return operator;
   }
 
-  /** Takes a morsel; yields while it waits for the others. What goes wrong with its rows may come up later. */
-  push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
-    return this.#push.push(input, start, rows, firstRow);
+  /** Takes rows, a morsel at a time; yields while it waits for the others. What goes wrong with them may come up later. */
+  *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<void> {
+    const end = start + rows;
+    for (let from = start; from < end; from += MORSEL_ROWS)
+      yield* this.#push.push(input, from, Math.min(MORSEL_ROWS, end - from), firstRow);
   }
 
   /** One more operator, that morsels go to from elsewhere: nobody is at work on it when `finish` is called. */
@@ -256,7 +260,7 @@ export class ParallelPush {
     const [operator] = this.#operators;
     let written: Written | null = null;
     if (this.#results !== null) {
-      yield* this.#keptParts(this.#results);
+      yield* this.#keptParts();
       return;
     }
     if (this.#operators.length === 1) {
@@ -279,10 +283,9 @@ export class ParallelPush {
   }
 
   /** Results that have been written, part by part, where they were brought together: one batch after the other is lent. */
-  *#keptParts(results: SharedResults): Generator<StepBatch> {
-    const rows = selectedRows(this.#operators);
-    yield* atWork(this.#finishing(results.keep(rows)), this.#operators[0]!.output);
-    const batches = results.takeKept();
+  *#keptParts(): Generator<StepBatch> {
+    yield* atWork(this.keep(), this.#operators[0]!.output);
+    const batches = this.takeKept()!;
     try {
       for (let batch = batches.shift(); batch !== undefined; batch = batches.shift()) yield batch;
     } finally {

@@ -706,9 +706,8 @@ class AggregateStep extends OperatorStep implements Spillable {
     const keepsResults = keepResults && relief === null && !changelog;
     // A projection reads codes as it does texts.
     const isLent = lends && relief === null && !changelog;
-    const keeping = asKeeping(stage.config, true);
     const passing = isLent ? asLending(stage.config) : stage.config;
-    const config = keepsResults ? keeping : passing;
+    const config = keepsResults ? asKeeping(stage.config, true) : passing;
     // Where memory ends while the first results are written, all that was pushed goes to files.
     const drains = !spills && !isShared && mayLeave(stage.config);
     const configOf = (waiting: Parameters<typeof asLeaving>[1]) => {
@@ -731,7 +730,9 @@ class AggregateStep extends OperatorStep implements Spillable {
     const createFirst = () => operatorOf(configOf(inTurn ? null : "saved"), keepsResults);
     const createNext = (aside = false) => operatorOf(configOf(aside ? "aside" : null), keepsResults);
     const keepsParts = (keepsResults || isLent) && mayLeave(config);
-    const createKeeping = keepsParts ? () => operatorOf(asDraining(keeping), true) : null;
+    const createKeeping = keepsParts
+      ? () => operatorOf(asDraining(asKeeping(stage.config, true)), true)
+      : null;
     super(createFirst(), relief);
     this.#createNext = createNext;
     this.#changelog = changelog;
@@ -782,15 +783,8 @@ class AggregateStep extends OperatorStep implements Spillable {
 
   *push(input: InputBatch, start: number, rows: number, firstRow: number): Generator<StepBatch> {
     if (this.#parallel !== null) {
-      const { output } = this.operator;
-      if (!this.#inTurn) {
-        yield* atWork(this.#parallel.spread.push(input, start, rows, firstRow), output);
-        return;
-      }
-      for (let from = start; from < start + rows; from += MORSEL_ROWS) {
-        const some = Math.min(MORSEL_ROWS, start + rows - from);
-        yield* atWork(this.#parallel.push(input, from, some, firstRow), output);
-      }
+      const push = this.#inTurn ? this.#parallel : this.#parallel.spread;
+      yield* atWork(push.push(input, start, rows, firstRow), this.operator.output);
       return;
     }
     if (!this.#changelog) {
@@ -1017,7 +1011,8 @@ class ProjectStep extends OperatorStep {
   #map: SharedMap | null = null;
   /** Results that stay in the kernel's memory: copies, with their dictionaries; null where they leave. */
   #kept: ResidentBatch[] | null;
-  readonly #dictionaries: DictionaryCopies;
+  /** Null where what is pushed has none that goes on. */
+  readonly #dictionaries: DictionaryCopies | null;
 
   /** @param isLent whether what is pushed lies in an aggregation's memory, texts maybe as codes, which then leave as such, too */
   constructor(
@@ -1041,7 +1036,7 @@ class ProjectStep extends OperatorStep {
     this.#pool = pool;
     this.#create = create;
     this.#kept = keepResults === true ? [] : null;
-    this.#dictionaries = new DictionaryCopies(kernel);
+    this.#dictionaries = isLent ? new DictionaryCopies(kernel) : null;
   }
 
   override get operators(): readonly Operator[] {

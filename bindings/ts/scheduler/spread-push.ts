@@ -45,7 +45,7 @@ export class SpreadPush {
   /** Nanoseconds a row below which the first operator goes on alone. */
   readonly #timedNs: number;
   /** Long pushes that are still to tell whether spreading pays, the least time of a row in those before, and what they said. */
-  #trials = 1;
+  #trials: number;
   #leastNs = Number.POSITIVE_INFINITY;
   #isAlone = false;
   /** Whether the others may hold rows. */
@@ -73,7 +73,7 @@ export class SpreadPush {
     this.#pieceRows = spreadRows === undefined ? null : Math.ceil(spreadRows / 2);
     this.#intervalRows = spreadRows === undefined ? INTERVAL_ROWS : 0;
     this.#timedNs = keepsTime && spreadRows === undefined ? TIMED_NS : 0;
-    if (this.#timedNs > 0) this.#trials = TRIED_PUSHES;
+    this.#trials = this.#timedNs > 0 ? TRIED_PUSHES : 1;
   }
 
   get #first(): Operator {
@@ -97,8 +97,8 @@ export class SpreadPush {
     const isLong = rows >= this.#leastRows && !this.#isAlone;
     this.#rows += rows;
     const isSeldom = Math.max(this.#rows, this.#interval) >= this.#intervalRows;
-    if (!isLong || !isSeldom || this.#trials > 0) {
-      const isTrial = isLong && this.#trials > 0;
+    const isTrial = isLong && this.#trials > 0;
+    if (!isLong || !isSeldom || isTrial) {
       const since = isTrial ? performance.now() : 0;
       const status = this.#take(input, start, rows, firstRow);
       if (isTrial) this.#try(((performance.now() - since) * 1e6) / rows);
