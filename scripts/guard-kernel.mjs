@@ -28,9 +28,10 @@ const { values: options, positionals: tests } = parseArgs({
 
 const TEST_MS = 3_600_000;
 const HEAP = "kernel/memory/heap.ts";
+const FREE_BLOCKS = "kernel/memory/free-blocks.ts";
 const CONTEXT = "kernel/memory/context.ts";
 
-/** What is put for what, in all files but those two. */
+/** What is put for what, in all files but those three. */
 const CALLS = [
   [/(?<![.\w])load</g, "guardedLoad<"],
   [/(?<![.\w])store</g, "guardedStore<"],
@@ -128,10 +129,11 @@ const HOOKS = {
       "  store<u32>(block, USED, STATE);\n  guardAllow(block + HEADER, <usize>load<u32>(block) - HEADER);\n  memory.fill(block + HEADER, 0xa5, <usize>load<u32>(block) - HEADER);\n",
     ],
     [
-      "  store<u32>(block, FREE, STATE);\n  let previous",
-      "  store<u32>(block, FREE, STATE);\n  memory.fill(block + HEADER, 0x5a, size - HEADER);\n  guardForbid(block + HEADER, size - HEADER);\n  let previous",
+      "  store<u32>(block, FREE, STATE);\n",
+      "  store<u32>(block, FREE, STATE);\n  memory.fill(block + HEADER, 0x5a, bytes - HEADER);\n  guardForbid(block + HEADER, bytes - HEADER);\n",
     ],
   ],
+  [FREE_BLOCKS]: [],
   [CONTEXT]: [
     [
       "  store<u32>(context, load<u32>(context, 4), 12);\n",

@@ -39,6 +39,12 @@ export const BUGS = [
       "for (let at = old; at < end - 8; at += 8) {\n    const entry = load<u64>(at);\n    if (entry != 0) place",
   },
   {
+    name: "a freed block is not joined with the free one behind it",
+    file: "kernel/memory/heap.ts",
+    find: "if (next != top && load<u32>(next, STATE) == FREE) {",
+    plant: "if (false) {",
+  },
+  {
     name: "sessions that a row joins are not merged",
     file: "kernel/operator/window-session.ts",
     find: "let part = sessionParts(sessionAt(sessions, number));",

@@ -153,8 +153,8 @@ export const enum Root {
   HEAP_START = 12,
   /** u32 end of the part of the heap that was handed out at least once. */
   HEAP_TOP = 16,
-  /** u32 first free block, 0 when none. */
-  FREE_LIST = 20,
+  /** u32 last block below HEAP_TOP, which is in use; 0 when there is none. */
+  LAST_BLOCK = 20,
   /** u32 bytes in use, block headers included. */
   USED = 24,
   /** u32 highest USED so far. */
@@ -181,7 +181,12 @@ export const enum Root {
   /** Dictionaries whose values are known to differ: by the low bits of its DICTIONARY_ID, u32 that id, u32 how many values. */
   DICTIONARIES = 8256,
   DICTIONARY_COUNT = 64,
-  SIZE = 8768,
+  /** Which classes of free blocks have any: a bit for each, in u32 words. */
+  FREE_MAP = 8768,
+  /** u32 for each class of free blocks: the first of them, 0 when none. */
+  FREE_LISTS = 8784,
+  FREE_CLASSES = 104,
+  SIZE = 9216,
 }
 
 /** What one query uses of the memory: see `mem_account`. To read, never to write. */

@@ -1,13 +1,13 @@
 // The heap: every byte that the kernel or its host uses in linear memory comes from here.
 //
-// One address-ordered list of free blocks, first fit, neighbours joined when a block is freed. Callers
-// ask for few, large blocks (regions and columns), so the list stays short; small things are cut out of
-// a region instead (region.ts). State lives in the root block behind a spin lock, because several
-// instances on several threads share one memory and a global would be one per instance. The lock
-// compiles to nothing in builds without threads.
+// Blocks lie one behind the other, and each knows the one before it, so that neighbours are joined when a block is
+// freed; free ones are found by their size (free-blocks.ts). Callers ask for few, large blocks (regions and
+// columns); small things are cut out of a region instead (region.ts). State lives in the root block behind a spin
+// lock, because several instances on several threads share one memory and a global would be one per instance. The
+// lock compiles to nothing in builds without threads.
 //
-//   block:  +0 u32 bytes (header included)   +4 u32 next free block (only while free)
-//           +8 u32 magic (USED, FREE, ACCOUNT)   +12 u32 account    +16..63 unused
+//   block:  +0 u32 bytes (header included)   +8 u32 magic (USED, FREE, ACCOUNT)   +12 u32 account
+//           +16 u32 the block before it in memory, 0 = none   +4, +20 see free-blocks.ts   +24..63 unused
 //           +64 payload, 64-byte aligned
 //
 // An account counts what one query uses, and may have a limit of its own. Each block names the account that it was
@@ -18,6 +18,7 @@
 
 import { Account, ContextFlag, Root, Abi } from "../abi/layout";
 import { insideMemory } from "./bounds";
+import { BYTES, freeFind, freePut, freeTake } from "./free-blocks";
 
 const HEADER: usize = 64;
 const GRAIN: usize = 64;
@@ -32,9 +33,9 @@ const ROOT_MAGIC: u32 = 0x4c52494d; // "MIRL"
 const USED: u32 = 0x44455355;
 const FREE: u32 = 0x45455246;
 
-const NEXT: usize = 4;
 const STATE: usize = 8;
 const CHARGED: usize = 12;
+const BEFORE: usize = 16;
 /** An account is no block that its host could free. */
 const ACCOUNT: u32 = 0x54434341;
 
@@ -96,32 +97,34 @@ function allocateLocked(root: usize, account: usize, need: usize): usize {
   if (isToFail(root, count)) return 0;
   if (!isWithin(root, account, need)) return 0;
 
-  let previous: usize = 0;
-  let block: usize = load<u32>(root, <usize>Root.FREE_LIST);
-  while (block != 0) {
-    const size: usize = load<u32>(block);
-    if (size >= need) {
-      let next: usize = load<u32>(block, NEXT);
-      if (size - need >= SPLIT_MIN) {
-        const rest = block + need;
-        store<u32>(rest, <u32>(size - need));
-        store<u32>(rest, <u32>next, NEXT);
-        store<u32>(rest, FREE, STATE);
-        next = rest;
-        store<u32>(block, <u32>need);
-      }
-      link(root, previous, next);
-      return take(root, account, block);
-    }
-    previous = block;
-    block = load<u32>(block, NEXT);
+  const found = freeFind(root, <u32>need);
+  if (found != 0) {
+    freeTake(root, found);
+    cut(root, found, need);
+    return take(root, account, found);
   }
 
   const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
   if (<u64>top + <u64>need > <u64>load<u32>(root, <usize>Root.HEAP_LIMIT) && !grow(root, top, need)) return 0;
-  store<u32>(top, <u32>need);
+  store<u32>(top, <u32>need, BYTES);
+  store<u32>(top, load<u32>(root, <usize>Root.LAST_BLOCK), BEFORE);
+  store<u32>(root, <u32>top, <usize>Root.LAST_BLOCK);
   store<u32>(root, <u32>(top + need), <usize>Root.HEAP_TOP);
   return take(root, account, top);
+}
+
+/** Leaves `need` bytes to a block that was free and makes what is behind them a free block, where that is worth one. */
+function cut(root: usize, block: usize, need: usize): void {
+  const bytes: usize = load<u32>(block, BYTES);
+  if (bytes - need < SPLIT_MIN) return;
+  const rest = block + need;
+  store<u32>(block, <u32>need, BYTES);
+  store<u32>(rest, <u32>(bytes - need), BYTES);
+  store<u32>(rest, FREE, STATE);
+  store<u32>(rest, <u32>block, BEFORE);
+  // No free block is the last one of the heap.
+  store<u32>(block + bytes, <u32>rest, BEFORE);
+  freePut(root, rest);
 }
 
 /** For tests: the `nth` allocation from now on fails, 0 none, and with `lasting` all that follow; `small`: see `heapFails`. */
@@ -182,30 +185,23 @@ function hasRoomLocked(root: usize, account: usize, bytes: u64): bool {
   if (!isWithin(root, account, bytes)) return false;
   const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
   if (<u64>top + bytes <= <u64>load<u32>(root, <usize>Root.HEAP_LIMIT)) return true;
-  for (let block: usize = load<u32>(root, <usize>Root.FREE_LIST); block != 0; block = load<u32>(block, NEXT)) {
-    if (<u64>load<u32>(block) >= bytes) return true;
-  }
-  return bytes <= LAST_PAGE && grow(root, top, <usize>bytes);
+  if (bytes > LAST_PAGE) return false;
+  return freeFind(root, <u32>bytes) != 0 || grow(root, top, <usize>bytes);
 }
 
 function take(root: usize, account: usize, block: usize): usize {
   store<u32>(block, USED, STATE);
   store<u32>(block, <u32>account, CHARGED);
   if (account != 0) {
-    const charged = load<u32>(account, <usize>Account.USED) + load<u32>(block);
+    const charged = load<u32>(account, <usize>Account.USED) + load<u32>(block, BYTES);
     store<u32>(account, charged, <usize>Account.USED);
     if (charged > load<u32>(account, <usize>Account.PEAK)) store<u32>(account, charged, <usize>Account.PEAK);
   }
-  const used = load<u32>(root, <usize>Root.USED) + load<u32>(block);
+  const used = load<u32>(root, <usize>Root.USED) + load<u32>(block, BYTES);
   store<u32>(root, used, <usize>Root.USED);
   if (used > load<u32>(root, <usize>Root.PEAK)) store<u32>(root, used, <usize>Root.PEAK);
   store<u32>(root, load<u32>(root, <usize>Root.BLOCKS) + 1, <usize>Root.BLOCKS);
   return block;
-}
-
-function link(root: usize, previous: usize, next: usize): void {
-  if (previous == 0) store<u32>(root, <u32>next, <usize>Root.FREE_LIST);
-  else store<u32>(previous, <u32>next, NEXT);
 }
 
 /**
@@ -237,7 +233,7 @@ export function heapFree(root: usize, payload: usize): bool {
   const known = block < <usize>load<u32>(root, <usize>Root.HEAP_TOP) && load<u32>(block, STATE) == USED;
   if (known) {
     const account: usize = load<u32>(block, CHARGED);
-    const size = load<u32>(block);
+    const size = load<u32>(block, BYTES);
     freeLocked(root, block);
     if (account != 0) giveBack(root, account, size);
   }
@@ -246,41 +242,32 @@ export function heapFree(root: usize, payload: usize): bool {
 }
 
 function freeLocked(root: usize, block: usize): void {
-  const size: usize = load<u32>(block);
-  store<u32>(root, load<u32>(root, <usize>Root.USED) - <u32>size, <usize>Root.USED);
+  let bytes: usize = load<u32>(block, BYTES);
+  store<u32>(root, load<u32>(root, <usize>Root.USED) - <u32>bytes, <usize>Root.USED);
   store<u32>(root, load<u32>(root, <usize>Root.BLOCKS) - 1, <usize>Root.BLOCKS);
   store<u32>(block, FREE, STATE);
-  let previous: usize = 0;
-  let next: usize = load<u32>(root, <usize>Root.FREE_LIST);
-  while (next != 0 && next < block) {
-    previous = next;
-    next = load<u32>(next, NEXT);
+  const before: usize = load<u32>(block, BEFORE);
+  if (before != 0 && load<u32>(before, STATE) == FREE) {
+    freeTake(root, before);
+    bytes += <usize>load<u32>(before, BYTES);
+    block = before;
   }
-  let end = block + size;
-  if (next != 0 && end == next) {
-    store<u32>(block, <u32>(size + <usize>load<u32>(next)));
-    next = load<u32>(next, NEXT);
+  let next = block + bytes;
+  const top: usize = load<u32>(root, <usize>Root.HEAP_TOP);
+  if (next != top && load<u32>(next, STATE) == FREE) {
+    freeTake(root, next);
+    bytes += <usize>load<u32>(next, BYTES);
+    next = block + bytes;
   }
-  store<u32>(block, <u32>next, NEXT);
-  if (previous != 0 && previous + <usize>load<u32>(previous) == block) {
-    store<u32>(previous, load<u32>(previous) + load<u32>(block));
-    store<u32>(previous, <u32>next, NEXT);
-    block = previous;
-  } else {
-    link(root, previous, block);
-  }
-  // The last block of the heap goes back below the top, so that a free heap is an empty list.
-  end = block + <usize>load<u32>(block);
-  if (end == <usize>load<u32>(root, <usize>Root.HEAP_TOP)) {
-    let before: usize = 0;
-    let walk: usize = load<u32>(root, <usize>Root.FREE_LIST);
-    while (walk != block) {
-      before = walk;
-      walk = load<u32>(walk, NEXT);
-    }
-    link(root, before, 0);
+  if (next == top) {
+    // The last block of the heap goes back below the top, so that a free heap has no block.
+    store<u32>(root, load<u32>(block, BEFORE), <usize>Root.LAST_BLOCK);
     store<u32>(root, <u32>block, <usize>Root.HEAP_TOP);
+    return;
   }
+  store<u32>(block, <u32>bytes, BYTES);
+  store<u32>(next, <u32>block, BEFORE);
+  freePut(root, block);
 }
 
 // ---- dictionaries
@@ -345,5 +332,5 @@ function giveBack(root: usize, account: usize, bytes: u32): void {
 
 /** Payload bytes that the block at `payload` can hold. */
 export function heapCapacity(payload: usize): usize {
-  return <usize>load<u32>(payload - HEADER) - HEADER;
+  return <usize>load<u32>(payload - HEADER, BYTES) - HEADER;
 }
