@@ -4,8 +4,10 @@
 // Keys lie elsewhere, dense, by entry number, so that a table's users iterate, output and save them
 // without the table. Linear probing; the tag decides nearly every comparison without touching a key.
 //
-// A small table is one piece. Past SPLIT_SLOTS it becomes 256 sub-tables by the tag's top byte which grow
-// one at a time: the longest pause is the rehash of one sub-table, never of the whole table.
+// A small table is one piece, whose first slots stand behind it: an index that is never filled, as that of a
+// dictionary or of keys of a small range, takes no block of its own. Past SPLIT_SLOTS it becomes 256 sub-tables
+// by the tag's top byte which grow one at a time: the longest pause is the rehash of one sub-table, never of the
+// whole table.
 // Growing is wanted at a load of 5/8 and needed only when a piece is nearly full: when memory runs out in
 // between, the table keeps working, and `slotsFeed` retries before the next batch: when memory is refused
 // again, the operator refuses that batch before any of its rows is applied.
@@ -17,6 +19,8 @@ import { regionBlock, regionCut, regionFree } from "../memory/region";
 
 export const SLOTS_SIZE: usize = 32;
 const PIECE: usize = 16;
+/** Those that stand behind the first piece. */
+const FEW_SLOTS: u32 = 8;
 const FIRST_SLOTS: u32 = 1024;
 const SPLIT_SLOTS: u32 = 32768;
 const PIECES: u32 = 256;
@@ -29,11 +33,13 @@ const MOST_SLOTS: u32 = 1 << 24;
 export function slotsInit(slots: usize, region: usize, tiny: bool): bool {
   memory.fill(slots, 0, SLOTS_SIZE);
   store<u32>(slots, <u32>region);
-  const piece = regionCut(region, PIECE);
+  const piece = regionCut(region, PIECE + ((<usize>FEW_SLOTS) << 3));
   if (piece == 0) return false;
   store<u32>(slots, 1, 4);
   store<u32>(slots, <u32>piece, 8);
-  return pieceInit(slots, piece, tiny ? 4 : FIRST_SLOTS);
+  if (tiny) return pieceInit(slots, piece, 4);
+  pieceSet(slots, piece, piece + PIECE, FEW_SLOTS);
+  return true;
 }
 
 /** Entries at which a piece of `count` slots grows. */
@@ -47,7 +53,7 @@ function growAt(count: u32): u32 {
 // @ts-ignore: decorator
 @inline
 function nextSize(count: u32): u32 {
-  return count << (count < 4096 ? 2 : 1);
+  return count == FEW_SLOTS ? FIRST_SLOTS : count << (count < 4096 ? 2 : 1);
 }
 
 function pieceInit(slots: usize, piece: usize, count: u32): bool {
@@ -55,12 +61,21 @@ function pieceInit(slots: usize, piece: usize, count: u32): bool {
   const block = regionBlock(load<u32>(slots), bytes);
   if (block == 0) return false;
   memory.fill(block, 0, bytes);
+  pieceSet(slots, piece, block, count);
+  return true;
+}
+
+function pieceSet(slots: usize, piece: usize, block: usize, count: u32): void {
   store<u32>(piece, <u32>block);
   store<u32>(piece, count - 1, 4);
   store<u32>(piece, 0, 8);
   store<u32>(piece, growAt(count), 12);
   store<u32>(slots, load<u32>(slots, 16) + count, 16);
-  return true;
+}
+
+/** Gives the slots of a piece back, unless they are the few that stand behind it. */
+function giveBack(slots: usize, piece: usize, block: usize): void {
+  if (block != piece + PIECE) regionFree(load<u32>(slots), block);
 }
 
 /** Frees every slot, keeping their number. */
@@ -78,8 +93,12 @@ export function slotsFree(slots: usize): void {
   const region: usize = load<u32>(slots);
   const pieces = load<u32>(slots, 4);
   const first: usize = load<u32>(slots, 8);
+  if (pieces == 1) {
+    giveBack(slots, first, load<u32>(first));
+    return;
+  }
   for (let index: u32 = 0; index < pieces; index++) regionFree(region, load<u32>(first + <usize>index * PIECE));
-  if (pieces != 1) regionFree(region, first);
+  regionFree(region, first);
 }
 
 /** Makes it as it was at first, its memory given back. False when out of memory, with nothing changed. */
@@ -88,10 +107,7 @@ export function slotsRestart(slots: usize): bool {
   const all = load<u32>(slots, 16);
   const first = regionCut(region, PIECE);
   if (first == 0 || !pieceInit(slots, first, FIRST_SLOTS)) return false;
-  const pieces = load<u32>(slots, 4);
-  const before: usize = load<u32>(slots, 8);
-  for (let index: u32 = 0; index < pieces; index++) regionFree(region, load<u32>(before + <usize>index * PIECE));
-  if (pieces != 1) regionFree(region, before);
+  slotsFree(slots);
   store<u32>(slots, 1, 4);
   store<u32>(slots, <u32>first, 8);
   store<u32>(slots, 0, 12);
@@ -340,7 +356,7 @@ function enlarge(slots: usize, piece: usize, count: u32, size: u32): bool {
   }
   store<u32>(piece, used, 8);
   store<u32>(slots, load<u32>(slots, 16) - count, 16);
-  regionFree(load<u32>(slots), old);
+  giveBack(slots, piece, old);
   return true;
 }
 
@@ -379,7 +395,7 @@ function split(slots: usize, whole: usize, least: u32): bool {
     place(piece, entry);
     store<u32>(piece, load<u32>(piece, 8) + 1, 8);
   }
-  regionFree(region, old);
+  giveBack(slots, whole, old);
   store<u32>(slots, PIECES, 4);
   store<u32>(slots, <u32>pieces, 8);
   store<u32>(slots, load<u32>(slots, 16) - count, 16);
