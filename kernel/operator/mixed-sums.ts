@@ -555,22 +555,29 @@ function flush(self: Aggregation, sums: MixedSums): void {
 
 function flushBetween(sums: MixedSums, from: u32, to: u32): void {
   const exact = changetype<Accumulator>(sums.exact);
+  const step: usize = exact.stride;
   // Vectors that went the usual way may have widened it.
-  const limbs = exact.values + ((<usize>(sums.lowLimb - exact.lowLimb)) << 3);
+  let limbs = exact.values + ((<usize>(sums.lowLimb - exact.lowLimb)) << 3) + <usize>from * step;
   const stride: usize = sums.stride;
   let record = sums.table + <usize>from * stride;
+  const zero = i64x2.splat(0);
   for (let group = from; group < to; group++) {
     const second = load<i64>(record, LANES + 8);
     const counted = rowsIn(sums, record);
+    const floats = v128.load(record);
     const lanes = v128.load(record, LANES);
-    if (v128.any_true(v128.or(v128.load(record), lanes)) || counted != 0) {
-      addBoth(limbs + <usize>group * <usize>exact.stride, v128.load(record));
+    if (v128.any_true(v128.or(floats, lanes)) || counted != 0) {
+      addBoth(limbs, floats);
       flushLane(sums.first, group, i64x2.extract_lane(lanes, 0));
       flushLane(sums.second, group, sums.thirdLane == <u32>Lane.ROWS_ABOVE ? second - (counted << COUNT_BIT) : second);
       flushLane(sums.third, group, counted);
-      memory.fill(record, 0, stride);
+      // A call for each takes as long as all the rest.
+      v128.store(record, zero);
+      v128.store(record, zero, LANES);
+      if (stride > THIRD) v128.store(record, zero, THIRD);
     }
     record += stride;
+    limbs += step;
   }
 }
 
