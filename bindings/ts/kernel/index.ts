@@ -68,5 +68,6 @@ export {
 export type { NamedProjectSpec, ProgramProjectSpec, ProjectSpec } from "./project.js";
 export { DictionaryCopies, ResidentBatch, ResidentTable } from "./resident.js";
 export type { NamedSortKey, NamedSortSpec, ProgramSortSpec, SortSpec } from "./sort.js";
+export { Stages } from "./stages.js";
 export { type PartitionedState, type StateBatch, schemaOfTypes } from "./state.js";
 export type { WasmMemory, WasmModule, WasmSource } from "./wasm.js";

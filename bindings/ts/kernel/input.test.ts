@@ -27,6 +27,7 @@ import { ALL_TYPES, arbitraryColumn, bitsOf, oneColumn } from "../type/testing.j
 import { readBatch, readColumn } from "./descriptor.js";
 import { Stage } from "./input.js";
 import { Kernel } from "./kernel.js";
+import { Stages } from "./stages.js";
 
 let kernel: Kernel;
 beforeAll(async () => {
@@ -194,6 +195,63 @@ describe("stages", () => {
       kernel.failAllocation(0);
     }
     expect([kernel.usedBytes, kernel.blocks]).toEqual(before);
+  });
+});
+
+describe("stages of batches that are under way together", () => {
+  const numbers = Array.from({ length: 50 }, (_, at) => BigInt(at));
+  const data = batchOf([
+    ["a", writeColumn(int32, numbers)],
+    ["b", writeColumn(int64, numbers)],
+  ]);
+
+  test("share blocks where the batches lie in kernel memory, and hold what they describe until they are given back", () => {
+    const table = kernel.load([data]);
+    const [input] = table.batches;
+    input!.describe([0, 1], 0, 1);
+    const before = kernel.blocks;
+    const stages = new Stages(kernel);
+    const taken = numbers.slice(0, 40).map((row) => {
+      const stage = stages.next(input!, 1);
+      expect(stages.next(input!, 1)).toBe(stage);
+      stages.take();
+      return { row, stage, address: stage.describe(input!, [1], Number(row), 2, 0) };
+    });
+    expect(kernel.blocks).toBe(before + 3);
+    for (const { row, address } of taken) expect(readBack(address, [int64])).toEqual([[row, row + 1n]]);
+    // More columns than it has room for take a block of their own.
+    const wider = taken[7]!.stage.describe(input!, [0, 1], 7, 1, 0);
+    expect(readBack(wider, [int32, int64])).toEqual([[7n], [7n]]);
+    expect(kernel.blocks).toBe(before + 4);
+    for (const { row, address } of taken.filter(({ row }) => row !== 7n))
+      expect(readBack(address, [int64])).toEqual([[row, row + 1n]]);
+    for (const { stage } of taken) stages.giveBack(stage);
+    stages.free();
+    expect(kernel.blocks).toBe(before);
+    // They can be used again.
+    expect(readBack(stages.next(input!, 1).describe(input!, [0], 3, 1, 0), [int32])).toEqual([[3n]]);
+    stages.free();
+    table.free();
+  });
+
+  test("have a block each for rows on the host, and lose nothing where memory ends", () => {
+    const before = kernel.blocks;
+    const source = new Stage(kernel);
+    const stages = new Stages(kernel);
+    const staged = source.batch(data);
+    kernel.failAllocation(1);
+    expect(() => stages.next(staged, 1).describe(staged, [0], 0, 2, 0)).toThrow(MemoryLimitError);
+    expect(readBack(stages.next(staged, 1).describe(staged, [0], 1, 2, 0), [int32])).toEqual([[1n, 2n]]);
+    stages.free();
+    source.free();
+    const table = kernel.load([data]);
+    const loaded = kernel.blocks;
+    kernel.failAllocation(1);
+    expect(() => stages.next(table.batches[0]!, 1)).toThrow(MemoryLimitError);
+    stages.free();
+    expect(kernel.blocks).toBe(loaded);
+    table.free();
+    expect(kernel.blocks).toBe(before);
   });
 });
 

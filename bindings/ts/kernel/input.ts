@@ -42,11 +42,17 @@ export class Stage {
   readonly kernel: Kernel;
   #block = 0;
   #capacity = 0;
+  /** Memory of another's that it begins with; 0 where it has none. */
+  readonly #lent: number;
   /** Those of its own source, and of others whose batches it has described. */
   readonly #dictionaries = new HeldDictionaries();
 
-  constructor(kernel: Kernel) {
+  /** @param lent memory that it uses as long as that does, and that goes back after it (stages.ts) */
+  constructor(kernel: Kernel, lent: { readonly address: number; readonly bytes: number } | null = null) {
     this.kernel = kernel;
+    this.#lent = lent?.address ?? 0;
+    this.#block = this.#lent;
+    this.#capacity = lent?.bytes ?? 0;
   }
 
   /** `data` as an operator's input. */
@@ -69,7 +75,7 @@ export class Stage {
     const from = input.describe(columns, start, rows, firstRow);
     const descriptors = padded(Batch.SIZE);
     const size = columns.length * Column.SIZE;
-    const to = this.reserve(descriptors + size);
+    const to = this.reserve(describedBytes(columns.length));
     const { bytes, view } = this.kernel.memory;
     const source = view.getUint32(from + Batch.DESCRIPTORS, true);
     bytes.copyWithin(to, from, from + Batch.SIZE);
@@ -81,9 +87,7 @@ export class Stage {
   /** A block of at least `bytes`; what the last one held is gone. */
   reserve(bytes: number): number {
     if (bytes > this.#capacity) {
-      this.kernel.free(this.#block);
-      this.#block = 0;
-      this.#capacity = 0;
+      this.#giveBack();
       const capacity = padded(Math.ceil(bytes * HEADROOM));
       this.#block = this.kernel.allocate(capacity);
       this.#capacity = capacity;
@@ -100,12 +104,21 @@ export class Stage {
 
   /** Gives all memory back. The stage can be used again. */
   free(): void {
-    this.kernel.free(this.#block);
-    this.#block = 0;
-    this.#capacity = 0;
+    this.#giveBack();
     this.#dictionaries.release();
     this.kernel.retire(this);
   }
+
+  #giveBack(): void {
+    if (this.#block !== this.#lent) this.kernel.free(this.#block);
+    this.#block = 0;
+    this.#capacity = 0;
+  }
+}
+
+/** Bytes of the description of so many columns. */
+export function describedBytes(columns: number): number {
+  return padded(Batch.SIZE) + columns * Column.SIZE;
 }
 
 /** A batch in the host's memory. `describe` copies just the columns and rows that are asked for, once. */

@@ -264,14 +264,16 @@ export class ParallelPush {
       return;
     }
     if (this.#operators.length === 1) {
-      if (this.#hasManyGroups(operator!)) {
+      const groups = groupsOf(operator!);
+      if (groups > this.#lookRows) {
         const looking = firstRows(operator!, Math.min(this.#lookRows, batchRows), take);
         const first = yield* atWork(looking, operator!.output);
         written = first.written;
         const rows = first.batch === null ? 0 : rowsOf(first.batch);
         if (first.batch !== null) yield first.batch;
         if (!first.more) return;
-        if (!this.#makeReaders(operator!, rows, written.writingMs)) written = null;
+        if (!this.#makeReaders(operator!, groups - rows, written.writingMs / Math.max(1, rows)))
+          written = null;
       }
       if (written === null) {
         yield* finished(operator!, batchRows, take);
@@ -296,16 +298,18 @@ export class ParallelPush {
   /** Writes the results into the operators' memory, where they are shared; else they are still to be asked for. */
   *keep(): Generator<void> {
     const [operator] = this.#operators;
+    let rows: number;
     if (this.#operators.length === 1) {
-      if (!this.#hasManyGroups(operator!)) return;
+      rows = groupsOf(operator!);
+      if (rows <= this.#lookRows) return;
       const take = (from: Operator) => from.takenResident();
       const { batch, more, written } = yield* firstRows(operator!, this.#lookRows, take, ALL_BYTES);
       this.#first = batch;
-      if (!more || !this.#makeReaders(operator!, batch?.rows ?? 0, written.writingMs)) return;
-    }
-    const readers = this.#readers.length > 0;
-    const rows = readers ? operator!.stats().groups : selectedRows(this.#operators);
-    this.#results ??= new SharedResults(this.#pool, readers ? this.#readers : this.#operators);
+      const here = batch?.rows ?? 0;
+      if (!more || !this.#makeReaders(operator!, rows - here, written.writingMs / Math.max(1, here))) return;
+    } else rows = selectedRows(this.#operators);
+    const isRead = this.#readers.length > 0;
+    this.#results ??= new SharedResults(this.#pool, isRead ? this.#readers : this.#operators);
     yield* this.#finishing(this.#results.keep(rows));
   }
 
@@ -318,24 +322,19 @@ export class ParallelPush {
     return first === null ? null : [first, ...operator!.finishResident()];
   }
 
-  /** Whether the one operator has so many groups that sharing their results may pay. */
-  #hasManyGroups(operator: Operator): boolean {
-    return operator.kind === OperatorKind.HASH_AGGREGATE && operator.stats().groups > this.#lookRows;
-  }
-
   get #lookRows(): number {
     return this.#pool.faults.lookRows ?? LOOK_ROWS;
   }
 
   /**
    * Makes operators that give what `operator` has not given yet, a part each, if that would take long.
-   * @param rows those that it has given, and what that took
+   * @param left rows that it has not given
+   * @param rowMs what one takes, going by those before
    */
-  #makeReaders(operator: Operator, rows: number, ms: number): boolean {
-    const left = operator.stats().groups - rows;
+  #makeReaders(operator: Operator, left: number, rowMs: number): boolean {
     const { lookRows, leavesPieces } = this.#pool.faults;
     const isForced = lookRows !== undefined || leavesPieces === true;
-    if (!isForced && (ms * left) / Math.max(1, rows) < SHARE_MS) return false;
+    if (!isForced && rowMs * left < SHARE_MS) return false;
     const parts = Math.min(MOST_READERS, PARTS_EACH * (this.#pool.threads + 1));
     try {
       for (let part = 0; part < parts; part++) {
@@ -386,6 +385,11 @@ export class ParallelPush {
     this.#dropReaders();
     for (const operator of [...this.#sources.splice(0), ...this.#operators]) operator.destroy();
   }
+}
+
+/** Groups of an aggregation; 0 of another operator. Those of small ranges are counted, which takes a while. */
+function groupsOf(operator: Operator): number {
+  return operator.kind === OperatorKind.HASH_AGGREGATE ? operator.stats().groups : 0;
 }
 
 /** Whether an aggregation stays on one thread by what its first morsel has brought; null where that does not matter. */

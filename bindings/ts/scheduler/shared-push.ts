@@ -7,7 +7,14 @@
 // they are brought together (parallel-push.ts, shared-sort.ts), are pushed this way.
 
 import { Abi } from "../../../kernel/abi/layout.js";
-import { type InputBatch, type Kernel, type Operator, Stage, StagedBatch } from "../kernel/index.js";
+import {
+  type InputBatch,
+  type Kernel,
+  type Operator,
+  type Stage,
+  StagedBatch,
+  Stages,
+} from "../kernel/index.js";
 import { type Job, PushRounds, type QueryWorkers, type Task } from "../pool/index.js";
 import type { Schema } from "../type/data-type.js";
 import { SharedWork } from "./shared-work.js";
@@ -89,7 +96,7 @@ export class SharedPush<T extends Target = Operator> {
   #dictionaries: readonly number[] | null = null;
   /** The last batch whose dictionaries were looked at. */
   #seen: InputBatch | null = null;
-  readonly #free: Stage[] = [];
+  readonly #slots: Stages;
   readonly #offered = new Map<number, Offered>();
   readonly #renews: boolean;
   readonly #settle: ((operator: T) => void) | null;
@@ -105,6 +112,7 @@ export class SharedPush<T extends Target = Operator> {
     { staysAlone = null, task = null, renews = false, settle = null }: SharedPushOptions<T> = {},
   ) {
     this.#kernel = first.kernel;
+    this.#slots = new Stages(first.kernel);
     this.#pool = pool;
     this.#create = create;
     this.#staysAlone = staysAlone;
@@ -178,12 +186,11 @@ export class SharedPush<T extends Target = Operator> {
       yield* work.help(this.#own);
     }
     // It counts as free until it is described: memory may end in the middle of that.
-    if (this.#free.length === 0) this.#free.push(new Stage(this.#kernel));
-    const slot = this.#free.at(-1)!;
     const { columns } = this.#active[0]!;
+    const slot = this.#slots.next(input, columns.length);
     const address = slot.describe(input, columns, start, rows, firstRow);
     if (isOwn?.(address)) return address;
-    this.#free.pop();
+    this.#slots.take();
     this.#offered.set(job.filled, {
       number: job.filled,
       slot,
@@ -233,7 +240,7 @@ export class SharedPush<T extends Target = Operator> {
     this.#collect(this.#work.job);
     this.#work = null;
     this.#endRounds();
-    for (const slot of this.#free.splice(0)) slot.free();
+    this.#slots.free();
   }
 
   /**
@@ -309,7 +316,7 @@ export class SharedPush<T extends Target = Operator> {
       if (!job.isDone(number)) continue;
       input.accepted?.(target.columns, start, rows);
       this.#offered.delete(number);
-      this.#free.push(slot);
+      this.#slots.giveBack(slot);
     }
   }
 
@@ -323,8 +330,8 @@ export class SharedPush<T extends Target = Operator> {
     this.#work?.free();
     this.#work = null;
     this.#endRounds();
-    for (const { slot } of this.#offered.values()) this.#free.push(slot);
+    for (const { slot } of this.#offered.values()) this.#slots.giveBack(slot);
     this.#offered.clear();
-    for (const slot of this.#free.splice(0)) slot.free();
+    this.#slots.free();
   }
 }
