@@ -273,24 +273,36 @@ function toHash(groups: Groups, batchRows: u32): bool {
   // What an attempt that ran out of memory left behind goes first.
   rowTableClear(table);
   if (!rowTableReserve(table, count + batchRows + 1)) return false;
-  const entry = groups.tags;
-  const single = groups.packed + (<usize>ROWS - 1) * <usize>groups.rowWidth;
+  const width: usize = groups.rowWidth;
+  // Numbers without rows, and that of a null which no mask tells, are nowhere in the index.
+  memory.fill(rowTableRow(table, 0), 0, <usize>count * width);
+  const rows = groups.packed;
+  const half = ROWS >> 1;
+  const numbers = rows + <usize>half * width;
+  let packed: u32 = 0;
   for (let group: u32 = 0; group < count; group++) {
-    changetype<RowTable>(table).entries = group;
-    const occupied = groupsIsOccupied(groups, group);
-    if (!occupied || (packDirect(groups, group, single) && groups.maskOffset == NO_GROUP)) {
-      memory.fill(rowTableRow(table, group), 0, groups.rowWidth);
-      if (occupied) groups.nullGroup = group;
-    } else if (!rowTableMap(table, single, 1, entry, entry + 64)) return false;
+    if (groupsIsOccupied(groups, group)) {
+      if (!packDirect(groups, group, rows + <usize>packed * width) || groups.maskOffset != NO_GROUP) {
+        packed++;
+        if (packed < half && group + 1 < count) continue;
+        if (!rowTableMap(table, rows, packed, numbers, groups.tags)) return false;
+        packed = 0;
+        continue;
+      }
+      groups.nullGroup = group;
+    }
+    if (packed != 0 && !rowTableMap(table, rows, packed, numbers, groups.tags)) return false;
+    packed = 0;
+    changetype<RowTable>(table).entries = group + 1;
   }
-  changetype<RowTable>(table).entries = count;
   groups.tier = Tier.HASH;
   return true;
 }
 
 /** Packs the keys of a DIRECT group into `row`; whether any is null. */
 export function packDirect(groups: Groups, group: u32, row: usize): bool {
-  memory.fill(row, 0, groups.rowWidth);
+  const end = row + <usize>groups.rowWidth;
+  for (let at = row; at < end; at += 8) store<u64>(at, 0);
   let nulls: u32 = 0;
   for (let index: u32 = 0; index < groups.keyCount; index++) {
     const key = groupsKey(groups, index);
