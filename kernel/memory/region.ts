@@ -7,6 +7,9 @@
 //   region: +0 root   +4 first block   +8 chunk cursor   +12 chunk end   +16 bytes held   +20 bytes of a chunk
 //           +24 account that its blocks are charged to
 //   block:  +0 next   +4 previous      +8 u32 payload bytes              +16.. payload (16-byte aligned)
+//
+// Tried: links in the 40 bytes of the heap's header that nobody uses. Windows that come by the thousand took 0.98 of the
+// time, pairs of texts and sorts 1.01.
 
 import { heapAllocate, heapFails, heapFree, heapCapacity, heapHasRoom } from "./heap";
 
