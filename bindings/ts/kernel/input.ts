@@ -42,8 +42,8 @@ export class Stage {
   readonly kernel: Kernel;
   #block = 0;
   #capacity = 0;
-  /** Memory of another's that it begins with; 0 where it has none. */
-  readonly #lent: number;
+  /** Memory of another's that it began with and still uses; 0 where it has none. */
+  #lent: number;
   /** Those of its own source, and of others whose batches it has described. */
   readonly #dictionaries = new HeldDictionaries();
 
@@ -111,6 +111,7 @@ export class Stage {
 
   #giveBack(): void {
     if (this.#block !== this.#lent) this.kernel.free(this.#block);
+    this.#lent = 0;
     this.#block = 0;
     this.#capacity = 0;
   }
