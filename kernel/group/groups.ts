@@ -281,18 +281,14 @@ function toHash(groups: Groups, batchRows: u32): bool {
   const numbers = rows + <usize>half * width;
   let packed: u32 = 0;
   for (let group: u32 = 0; group < count; group++) {
-    if (groupsIsOccupied(groups, group)) {
-      if (!packDirect(groups, group, rows + <usize>packed * width) || groups.maskOffset != NO_GROUP) {
-        packed++;
-        if (packed < half && group + 1 < count) continue;
-        if (!rowTableMap(table, rows, packed, numbers, groups.tags)) return false;
-        packed = 0;
-        continue;
-      }
-      groups.nullGroup = group;
-    }
+    const occupied = groupsIsOccupied(groups, group);
+    const isKeyed =
+      occupied && (!packDirect(groups, group, rows + <usize>packed * width) || groups.maskOffset != NO_GROUP);
+    if (isKeyed) packed++;
+    if (isKeyed && packed < half && group + 1 < count) continue;
     if (packed != 0 && !rowTableMap(table, rows, packed, numbers, groups.tags)) return false;
     packed = 0;
+    if (occupied && !isKeyed) groups.nullGroup = group;
     changetype<RowTable>(table).entries = group + 1;
   }
   groups.tier = Tier.HASH;
