@@ -272,8 +272,7 @@ export class ParallelPush {
         const rows = first.batch === null ? 0 : rowsOf(first.batch);
         if (first.batch !== null) yield first.batch;
         if (!first.more) return;
-        if (!this.#makeReaders(operator!, groups - rows, written.writingMs / Math.max(1, rows)))
-          written = null;
+        if (!this.#makeReaders(operator!, groups, rows, written.writingMs)) written = null;
       }
       if (written === null) {
         yield* finished(operator!, batchRows, take);
@@ -305,8 +304,7 @@ export class ParallelPush {
       const take = (from: Operator) => from.takenResident();
       const { batch, more, written } = yield* firstRows(operator!, this.#lookRows, take, ALL_BYTES);
       this.#first = batch;
-      const here = batch?.rows ?? 0;
-      if (!more || !this.#makeReaders(operator!, rows - here, written.writingMs / Math.max(1, here))) return;
+      if (!more || !this.#makeReaders(operator!, rows, batch?.rows ?? 0, written.writingMs)) return;
     } else rows = selectedRows(this.#operators);
     const isRead = this.#readers.length > 0;
     this.#results ??= new SharedResults(this.#pool, isRead ? this.#readers : this.#operators);
@@ -328,13 +326,13 @@ export class ParallelPush {
 
   /**
    * Makes operators that give what `operator` has not given yet, a part each, if that would take long.
-   * @param left rows that it has not given
-   * @param rowMs what one takes, going by those before
+   * @param rows of all results
+   * @param given those that it has given, and what that took
    */
-  #makeReaders(operator: Operator, left: number, rowMs: number): boolean {
+  #makeReaders(operator: Operator, rows: number, given: number, ms: number): boolean {
     const { lookRows, leavesPieces } = this.#pool.faults;
     const isForced = lookRows !== undefined || leavesPieces === true;
-    if (!isForced && rowMs * left < SHARE_MS) return false;
+    if (!isForced && (ms * (rows - given)) / Math.max(1, given) < SHARE_MS) return false;
     const parts = Math.min(MOST_READERS, PARTS_EACH * (this.#pool.threads + 1));
     try {
       for (let part = 0; part < parts; part++) {
