@@ -2,7 +2,7 @@ import { gzipSync } from "node:zlib";
 import binaryen from "assemblyscript/binaryen";
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { afterCompile, bestOrder } from "./order-functions.mjs";
+import { afterCompile, likelyOrders } from "./order-functions.mjs";
 
 /** Functions of noise that only the one `half` further on has too, far beyond what gzip looks back. */
 function moduleOf(half) {
@@ -44,10 +44,11 @@ it("leaves a module without functions as it is", () => {
 it("gives each body once, whatever they are, the largest first", () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ min: 0, max: 3, maxLength: 60 }), { maxLength: 30 }), (bodies) => {
-      const order = bestOrder(bodies);
-      expect([...order].sort((a, b) => a - b)).toEqual([...bodies.keys()]);
-      if (order.length > 0)
-        expect(bodies[order[0]].length).toBe(Math.max(...bodies.map(({ length }) => length)));
+      for (const order of likelyOrders(bodies)) {
+        expect([...order].sort((a, b) => a - b)).toEqual([...bodies.keys()]);
+        if (order.length > 0)
+          expect(bodies[order[0]].length).toBe(Math.max(...bodies.map(({ length }) => length)));
+      }
     }),
   );
 });
@@ -55,5 +56,5 @@ it("gives each body once, whatever they are, the largest first", () => {
 it("puts bodies that are alike beside each other", () => {
   const text = (value) => new TextEncoder().encode(value);
   const bodies = ["sums of columns, one", "abcdefghij", "sums of columns, two more", "abcdefghik"].map(text);
-  expect(bestOrder(bodies)).toEqual([2, 0, 1, 3]);
+  expect(likelyOrders(bodies)[0]).toEqual([2, 0, 1, 3]);
 });

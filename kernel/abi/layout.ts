@@ -94,7 +94,7 @@ export const enum Batch {
   DESCRIPTORS = 12,
   /** u32 section of a state batch; 0 elsewhere. */
   SECTION = 16,
-  /** u32 partition that a batch of a divided state belongs to; 0 elsewhere. */
+  /** u32 partition that a batch of a divided state, or the part that one of a divided sort, belongs to; 0 elsewhere. */
   PARTITION = 20,
   RESERVED1 = 24,
   RESERVED2 = 28,

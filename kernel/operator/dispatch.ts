@@ -105,7 +105,7 @@ import { windowsBytes, windowsDestroy, windowsOf } from "./windows";
 import { projectCreate, projectPending, projectPull, projectPush } from "./project";
 import { sortCreate, sortIsInOrder, sortParts, sortPull, sortPush } from "./sort";
 import { sortIsSound } from "./sort-range";
-import { sortCombine, sortDivideBy, sortIsCombining, sortIsShared, sortMeasure, sortSplit, sortTakeParts } from "./sort-share";
+import { sortCombine, sortDivideBy, sortIsDivided, sortIsShared, sortMeasure, sortRelease, sortSplit, sortTakeParts } from "./sort-share";
 
 /** More groups than a host can have in mind. */
 const MANY: u32 = 1 << 30;
@@ -237,6 +237,12 @@ function merging(operator: usize): bool {
   );
 }
 
+/** Whether it must not end, nor give anything, for that. */
+function withholds(operator: usize): bool {
+  const isDivided = changetype<Operator>(operator).kind == <u32>OperatorKind.SORT && sortIsDivided(operator);
+  return merging(operator) && !isDivided;
+}
+
 /** Whether it reads what another operator has kept, and that is gone. */
 function isOrphan(context: usize, operator: usize): bool {
   if (changetype<Operator>(operator).kind == <u32>OperatorKind.SORT) return !sortIsSound(context, operator);
@@ -339,7 +345,7 @@ export function watermark(context: usize, handle: u32, port: u32, time: i64): i3
   if (operator == 0) return status(context);
   if (port >= ports(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_PORT);
   const head = changetype<Operator>(operator);
-  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.snapshotOpen || withholds(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (head.kind == <u32>OperatorKind.JOIN && joinReads(operator))
     return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (head.kind == <u32>OperatorKind.WINDOW_AGGREGATE) windowWatermark(operator, time);
@@ -359,7 +365,7 @@ export function pull(context: usize, handle: u32, out: usize, maxRows: u32, maxB
   if (operator == 0) return status(context);
   if (!isAddress(out, <u32>Batch.SIZE) || maxRows == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_BATCH);
   const head = changetype<Operator>(operator);
-  if (head.snapshotOpen || merging(operator)) return fail(context, Status.BUSY, Reason.NONE);
+  if (head.snapshotOpen || withholds(operator)) return fail(context, Status.BUSY, Reason.NONE);
   if (isOrphan(context, operator)) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
   memory.fill(out, 0, <usize>Batch.SIZE);
   let result: i32 = 0;
@@ -785,7 +791,7 @@ export function release(context: usize, handle: u32): i32 {
     windowStateRelease(operator);
     if (windowIsCombining(operator)) head.failed = 1;
   }
-  if (head.kind == <u32>OperatorKind.SORT && sortIsCombining(operator)) head.failed = 1;
+  if (head.kind == <u32>OperatorKind.SORT) sortRelease(operator);
   return Status.NEED_INPUT;
 }
 

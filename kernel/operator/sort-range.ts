@@ -10,7 +10,7 @@ import { SortOrder } from "../sort/order";
 import { sorterCursor, sorterTake } from "../sort/sorter";
 import { storeAppendRows, storeRewind } from "../sort/row-store";
 import { Splitters, orderPart } from "../sort/splitters";
-import { handleAt } from "./operator";
+import { Operator, handleAt } from "./operator";
 import { Sort, rowsOf, sortOf, sorterOf } from "./sort-state";
 
 /** Of a sort that leads others: what they are divided by, and a u32 handle and address of each. */
@@ -24,11 +24,12 @@ export class Leader {
 
 export const LEADER_SIZE: usize = 12;
 
-/** The address of source `index`, or 0 when it is no more. */
+/** The address of source `index`, or 0 when it is no more, or gives its rows itself. */
 export function leaderSource(context: usize, leader: Leader, index: u32): usize {
   const entry = leader.sources + ((<usize>index) << 3);
   const source = handleAt(contextRoot(context), load<u32>(entry));
-  return source == <usize>load<u32>(entry, 4) ? source : 0;
+  const isThere = source == <usize>load<u32>(entry, 4) && changetype<Operator>(source).ended == 0;
+  return isThere ? source : 0;
 }
 
 /** Whether a sort that gives what others hold can go on: they are there. True for any other. */

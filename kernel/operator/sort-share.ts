@@ -15,7 +15,7 @@ import { insideMemory } from "../memory/bounds";
 import { contextRoot, fail, failMemory } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Course } from "../sort/course";
-import { DIVISION_SIZE, Division, divisionIsDone, divisionStep } from "../sort/division";
+import { DIVISION_SIZE, Division, divisionDrop, divisionIsDone, divisionStep } from "../sort/division";
 import { CURSOR_SIZE, SortOrder } from "../sort/order";
 import {
   CHUNK_ROWS,
@@ -52,9 +52,10 @@ export function sortIsShared(operator: usize): bool {
   return (self.division | self.leader) != 0 || self.combining != 0;
 }
 
-/** Whether the rows of another have come in half. */
-export function sortIsCombining(operator: usize): bool {
-  return sortOf(operator).combining != 0;
+/** Whether its rows lie divided: they can leave then, part by part, and nobody else reads them from there on. */
+export function sortIsDivided(operator: usize): bool {
+  const self = sortOf(operator);
+  return self.division != 0 && divisionIsDone(changetype<Division>(self.division));
 }
 
 /** Whether it takes rows still, and could as well stop and be shared. */
@@ -75,7 +76,7 @@ export function sortMeasure(context: usize, operator: usize): i32 {
 
 // ---- split
 
-/** Makes a sort without rows the leader of `count` others, whose handles are the u32 at `handles`. */
+/** Makes a sort the leader of `count` others, whose handles are the u32 at `handles`. Rows that it has are the sample. */
 export function sortSplit(context: usize, operator: usize, handles: usize, count: u32, parts: u32): i32 {
   const self = sortOf(operator);
   const isPower = parts >= 2 && parts <= MOST_SPLIT_PARTS && (parts & (parts - 1)) == 0;
@@ -84,7 +85,7 @@ export function sortSplit(context: usize, operator: usize, handles: usize, count
     return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
   if (self.limit != ALL || self.offset != 0 || self.carried != 0)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (!isOpen(operator) || rowsOf(self).rows != 0) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
+  if (!isOpen(operator)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   for (let index: u32 = 0; index < count; index++) {
     const refused = checkSource(context, operator, load<u32>(handles + ((<usize>index) << 2)));
     if (refused < 0) return refused;
@@ -131,17 +132,17 @@ function checkSource(context: usize, operator: usize, handle: u32): i32 {
   if (source == 0 || source == operator) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
   const head = changetype<Operator>(source);
   if (head.kind != changetype<Operator>(operator).kind) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (sortOf(source).configHash != sortOf(operator).configHash)
+  if (sortOf(source).shape != sortOf(operator).shape)
     return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   if (head.failed || !isOpen(source)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   if (sortIsShared(source)) return fail(context, Status.BUSY, Reason.NONE);
   return Status.NEED_INPUT;
 }
 
-/** Puts a sample of all sources in order, takes every so many of its rows, and makes their words. */
+/** Puts a sample of all sources, or the rows that are there, in order, takes every so many of them, and makes their words. */
 function findSplitters(context: usize, operator: usize, self: Sort, leader: Leader): bool {
   const splitters = leaderSplitters(leader);
-  if (!takeSample(context, operator, self, leader)) return false;
+  if (rowsOf(self).rows == 0 && !takeSample(context, operator, self, leader)) return false;
   const sorter = sorterOf(self);
   if (rowsOf(self).rows != 0) {
     if (!sorterBegin(sorter, operator, self.order, self.rows, Course.NONE)) return false;
@@ -158,9 +159,7 @@ function findSplitters(context: usize, operator: usize, self: Sort, leader: Lead
 function takeSample(context: usize, operator: usize, self: Sort, leader: Leader): bool {
   let total: u64 = 0;
   for (let index: u32 = 0; index < leader.count; index++) {
-    const source = leaderSource(context, leader, index);
-    total += rowsOf(sortOf(source)).rows;
-    if (sortOf(source).measured == 0) sortMeasure(context, source);
+    total += rowsOf(sortOf(leaderSource(context, leader, index))).rows;
   }
   const wanted = sampleRows(leaderSplitters(leader).parts);
   const stride = <u32>max<u64>(1, total / wanted);
@@ -181,7 +180,9 @@ function joinOrders(context: usize, operator: usize, self: Sort, leader: Leader)
   const splitters = leaderSplitters(leader);
   let keys: u32 = order.keyCount;
   for (let index: u32 = 0; index < leader.count; index++) {
-    const source = sortOf(leaderSource(context, leader, index));
+    const address = leaderSource(context, leader, index);
+    const source = sortOf(address);
+    if (source.measured == 0) sortMeasure(context, address);
     if (rowsOf(source).rows != 0) keys = min(keys, source.measured);
   }
   const samples = regionBlock(operator, max<usize>(64, (<usize>keys) << 2));
@@ -222,6 +223,15 @@ export function sortDivideBy(context: usize, operator: usize, leading: usize): i
   return divisionIsDone(division) ? Status.NEED_INPUT : Status.HAS_MORE;
 }
 
+/** Gives up what has been begun and cannot be undone, which makes it useless, or a division of which no row has moved. */
+export function sortRelease(operator: usize): void {
+  const self = sortOf(operator);
+  if (self.combining != 0) changetype<Operator>(operator).failed = 1;
+  if (self.division == 0 || !divisionDrop(changetype<Division>(self.division), operator)) return;
+  self.division = 0;
+  self.parts = 0;
+}
+
 function leads(context: usize, leader: Leader, operator: usize): bool {
   for (let index: u32 = 0; index < leader.count; index++) {
     if (leaderSource(context, leader, index) == operator) return true;
@@ -236,7 +246,7 @@ export function sortTakeParts(context: usize, operator: usize, leading: usize, h
   const self = sortOf(operator);
   const leader = changetype<Leader>(sortOf(leading).leader);
   if (sortOf(leading).leader == 0 || self.carried != 0) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_KIND);
-  if (self.configHash != sortOf(leading).configHash) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (self.shape != sortOf(leading).shape) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   const parts = leaderSplitters(leader).parts;
   if (first >= parts || count > parts - first) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_CONFIG);
   if (!isOpen(operator) || rowsOf(self).rows != 0) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
@@ -245,8 +255,7 @@ export function sortTakeParts(context: usize, operator: usize, leading: usize, h
   for (let index: u32 = 0; index < leader.count; index++) {
     const source = leaderSource(context, leader, index);
     if (source == 0) return fail(context, Status.BAD_ARGUMENT, Reason.BAD_HANDLE);
-    const division = sortOf(source).division;
-    if (division == 0 || !divisionIsDone(changetype<Division>(division))) return fail(context, Status.BUSY, Reason.NONE);
+    if (!sortIsDivided(source)) return fail(context, Status.BUSY, Reason.NONE);
     texts += storeAllTextBytes(rowsOf(sortOf(source)));
   }
   let rows: u64 = 0;
@@ -278,7 +287,7 @@ export function sortTakeParts(context: usize, operator: usize, leading: usize, h
 export function sortCombine(context: usize, operator: usize, source: usize, handle: u32): i32 {
   const self = sortOf(operator);
   const other = sortOf(source);
-  if (self.configHash != other.configHash) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
+  if (self.shape != other.shape) return fail(context, Status.BAD_ARGUMENT, Reason.STATE_CONFIG);
   if (!isOpen(operator) || !isOpen(source)) return fail(context, Status.BAD_ARGUMENT, Reason.PORT_CLOSED);
   const isBusy = (self.division | self.leader) != 0 || sortIsShared(source);
   if (isBusy || (self.combining != 0 && self.combining != handle)) return fail(context, Status.BUSY, Reason.NONE);

@@ -30,8 +30,8 @@ export class Sort {
   used: u32;
   /** `Bound` of the rows that may be needed. */
   bound: usize;
-  /** Two of one hash have the same columns, in the same order. */
-  configHash: u64;
+  /** Hash of its columns' types, its order and its limit: rows of two of one shape can be put together. */
+  shape: u64;
   /** Columns that take no part in the order. */
   carried: u32;
   /** Columns of the order that have been measured since the last push: see sort-share.ts. */
@@ -42,7 +42,7 @@ export class Sort {
   parts: u32;
   /** `Leader`, 0 where it leads no others. */
   leader: usize;
-  /** Of one that gives a range of what others hold: the handle of what leads them, the next part and the end. */
+  /** Of one that gives a range of what others hold: the handle of what leads them, the next part and the end. `part` also of a divided one whose rows leave: the one at hand. */
   leading: u32;
   part: u32;
   partEnd: u32;

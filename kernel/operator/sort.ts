@@ -36,9 +36,11 @@ import { regionCut } from "../memory/region";
 import { BOUND_SIZE, Bound, GUESS_ROWS, boundBlocks, boundGuess, boundSelect, boundSet } from "../sort/bound";
 import { Course, courseOn } from "../sort/course";
 import { GATHER_ROWS, gatherColumn } from "../sort/gather";
-import { SortOrder, orderCreate, orderKey } from "../sort/order";
+import { Division, divisionStart } from "../sort/division";
+import { SORT_KEY_SIZE, SortOrder, orderCreate, orderKey } from "../sort/order";
 import {
   RowStore,
+  STORE_COLUMN_SIZE,
   storeAdvance,
   storeAllTextBytes,
   storeAppend,
@@ -96,7 +98,6 @@ export function sortCreate(context: usize, operator: usize, config: usize, lengt
   const carried = load<u32>(config, <usize>SortConfig.CARRIED);
   if (carried > columns) return refuseConfig(context);
   self.carried = carried;
-  self.configHash = hashBytes(config, length);
   self.output = outputCreate(operator, columns);
   self.rows = storeCreate(operator, columns);
   self.spare = storeCreate(operator, columns);
@@ -113,7 +114,18 @@ export function sortCreate(context: usize, operator: usize, config: usize, lengt
     storeColumnInit(rowsOf(self), column, type);
     storeColumnInit(changetype<RowStore>(self.spare), column, type);
   }
-  return createKeys(self, config + <usize>SortConfig.SIZE, keys, columns - carried) || refuseConfig(context);
+  if (!createKeys(self, config + <usize>SortConfig.SIZE, keys, columns - carried)) return refuseConfig(context);
+  self.shape = shapeOf(self, config);
+  return true;
+}
+
+/** Of a sort without rows. */
+function shapeOf(self: Sort, config: usize): u64 {
+  const order = changetype<SortOrder>(self.order);
+  const head = hashBytes(config, <u32>SortConfig.PROGRAM);
+  const keys = hashBytes(order.keys, order.keyCount * <u32>SORT_KEY_SIZE);
+  const columns = hashBytes(rowsOf(self).columns, rowsOf(self).columnCount * <u32>STORE_COLUMN_SIZE);
+  return head ^ rotl<u64>(keys, 1) ^ rotl<u64>(columns, 2) ^ self.fault;
 }
 
 /** The sort keys, then all other columns that take part, ascending with nulls last. */
@@ -348,16 +360,26 @@ export function sortPull(context: usize, operator: usize, out: usize, maxRows: u
     work += some;
   }
   const ready = sorterIsReady(sorter);
-  const wanted = ready ? min(maxRows, self.left) : 0;
+  let wanted = ready ? min(maxRows, self.left) : 0;
+  if (self.division != 0) wanted = min(wanted, leftOfPart(self));
   if (!outputReset(self.output, wanted) || !reserveWhole(self, operator, wanted)) return failMemory(context, 0);
   const limit = maxBytes == 0 ? TEXT_LIMIT : min<u64>(maxBytes, TEXT_LIMIT);
   const rows = emit(context, operator, wanted, limit);
   if (ready && rows == 0) return failMemory(context, 0);
   self.left -= rows;
   outputDescribe(self.output, out, rows, 0);
+  if (self.division != 0) store<u32>(out, self.part, <usize>Batch.PARTITION);
   if (self.left != 0) return Status.HAS_MORE;
   finish(self);
   return Status.FINISHED;
+}
+
+/** Rows of the part of a divided sort that the next row, which there is, lies in: those that have not left. */
+function leftOfPart(self: Sort): u32 {
+  const division = changetype<Division>(self.division);
+  const row = rowsOf(self).rows - self.left;
+  while (divisionStart(division, self.part + 1) <= row) self.part++;
+  return divisionStart(division, self.part + 1) - row;
 }
 
 /** False when out of memory. */
@@ -371,7 +393,9 @@ function begin(self: Sort, operator: usize): bool {
     finish(self);
     return true;
   }
-  if (!sorterBegin(sorterOf(self), operator, self.order, self.rows, self.course)) return false;
+  // The rows of a divided sort leave part by part, as they lie.
+  const course = self.division != 0 ? Course.ANY : self.course;
+  if (!sorterBegin(sorterOf(self), operator, self.order, self.rows, course)) return false;
   self.state = 1;
   return true;
 }

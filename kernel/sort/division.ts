@@ -71,6 +71,14 @@ export function divisionStart(self: Division, part: u32): u32 {
   return load<u32>(self.starts + ((<usize>part) << 2));
 }
 
+/** Gives its memory back where no row has moved yet, and the store is as it was; false where not. */
+export function divisionDrop(self: Division, region: usize): bool {
+  if (self.phase >= <u32>Phase.MOVE) return false;
+  regionFree(region, self.starts);
+  regionFree(region, self.words);
+  return true;
+}
+
 /** Does some work; false when out of memory, and it can be called again. */
 export function divisionStep(self: Division, region: usize, order: SortOrder, splitters: Splitters): bool {
   const rows = changetype<RowStore>(order.store);

@@ -59,7 +59,7 @@ export class StoreColumn {
   bytes: u64;
 }
 
-const STORE_COLUMN_SIZE: usize = 32;
+export const STORE_COLUMN_SIZE: usize = 32;
 
 /** An empty store of `count` columns, whose types `storeColumnInit` sets; 0 when out of memory. */
 export function storeCreate(region: usize, count: u32): usize {

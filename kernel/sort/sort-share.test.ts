@@ -139,6 +139,79 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
     );
   });
 
+  test("divided by rows that their leader has, they leave part by part, as they lie", () => {
+    fc.assert(
+      fc.property(cases, fc.nat(80), ({ query, rows, sharing, maxRows }, count) => {
+        const sources = dealt(kernel, query, rows, sharing.dealt);
+        // Some of the rows, so that others lie beyond them.
+        const sample = rows.slice(0, count);
+        const [leader, bounds] = [0, 1].map(() => {
+          const operator = open(kernel, query);
+          pushRows(operator, query.types, sample, [40]);
+          return operator;
+        }) as [Operator, Operator];
+        leader.split([...sources, bounds], sharing.parts);
+        bounds.destroy();
+        for (const source of sources) while (!source.divideBy(leader)) {}
+        leader.destroy();
+        const parts: Value[][][] = Array.from({ length: sharing.parts }, () => []);
+        for (const source of sources) {
+          source.watermark(END_OF_INPUT);
+          let last = 0;
+          for (let more = true; more; ) {
+            const pulled = source.tryPullPart(maxRows);
+            more = pulled.more;
+            if (pulled.batch === null) continue;
+            const { partition, length } = pulled.batch;
+            expect(partition).toBeGreaterThanOrEqual(last);
+            expect(length).toBeLessThanOrEqual(maxRows);
+            last = partition;
+            parts[partition]!.push(...rowsOf([pulled.batch]));
+          }
+          source.destroy();
+        }
+        const ordered = parts.flatMap((part) => expected(query, part));
+        expect(bits(ordered)).toEqual(bits(expected(query, rows)));
+        if (sample.length >= rows.length && sharing.parts <= 8 && new Set(bits(rows)).size > 64)
+          expect(parts.filter(({ length }) => length > 0).length).toBeGreaterThan(1);
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  test("a division that has found no memory can be given up, and the sort is as it was", () => {
+    const query: Query = { types: [int64], by: [ascending(0)] };
+    const some = Array.from({ length: 700 }, (_, row): Value[] => [BigInt((row * 37) % 91)]);
+    let refused = 0;
+    for (let nth = 1, isOver = false; !isOver; nth++) {
+      const [source] = dealt(kernel, query, some, [0]) as [Operator];
+      const leader = open(kernel, query);
+      leader.split([source], 8);
+      kernel.failAllocation(nth);
+      try {
+        while (!source.divideBy(leader)) {}
+        isOver = true;
+      } catch (error) {
+        expect(error).toBeInstanceOf(MemoryLimitError);
+        refused++;
+        source.release();
+        expect(source.stats().partitions).toBe(0);
+      } finally {
+        kernel.failAllocation(0);
+      }
+      leader.destroy();
+      if (!isOver) expect(bits(rowsOf(source.finish()))).toEqual(bits(expected(query, some)));
+      else {
+        // Rows that have moved stay where they are.
+        source.release();
+        expect(() => source.push(rowsBatch())).toThrow(/read it before/);
+        expect([...source.finish()].length).toBe(8);
+      }
+      source.destroy();
+    }
+    expect(refused).toBeGreaterThan(2);
+  });
+
   test("folded into one of them, with limits too: as the twin", () => {
     fc.assert(
       fc.property(
@@ -293,9 +366,15 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
     expect(() => target.takeParts(target, 0, 8)).toThrow();
     target.takeParts(leader, 0, 8);
     expect(target.pull(10)!.length).toBe(10);
+    // Rows that leave by themselves are nobody else's any more.
+    b.watermark(END_OF_INPUT);
+    expect(() => target.pull(10)).toThrow(/does not exist/);
+    const late = open(kernel, query);
+    expect(() => late.takeParts(leader, 0, 8)).toThrow(/does not exist/);
+    expect([...b.finish()].reduce((sum, { length }) => sum + length, 0)).toBe(50);
     b.destroy();
     expect(() => target.pull(10)).toThrow();
-    for (const operator of [a, other, limited, leader, target]) operator.destroy();
+    for (const operator of [a, other, limited, leader, target, late]) operator.destroy();
   });
 
   test("more rows than a call takes in are folded call by call, and nothing else comes between", () => {
@@ -367,7 +446,7 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
     refuses(
       /input has ended/,
       () => ended.measure(),
-      () => a.split([b], 8),
+      () => ended.split([b], 8),
       () => leader.split([ended], 8),
       () => [...a.absorb(ended)],
     );

@@ -22,7 +22,7 @@ import { fieldAt, type InputBatch, Stage, StagedBatch } from "./input.js";
 import type { Kernel } from "./kernel.js";
 import { BatchRoom, copyBatch } from "./output.js";
 import { ResidentBatch } from "./resident.js";
-import { type PartitionedState, physicalSchema, type StateBatch } from "./state.js";
+import { type PartBatch, type PartitionedState, physicalSchema, type StateBatch } from "./state.js";
 
 /** An operator as the kernel is told of it. */
 export interface OperatorSpec {
@@ -406,6 +406,16 @@ export class Operator {
     return { batch: this.taken(), more: status === Status.HAS_MORE };
   }
 
+  /** As `tryPull`, of a divided sort: rows of one part at a time, as they lie. */
+  tryPullPart(
+    maxRows = DEFAULT_MAX_ROWS,
+    maxBytes = DEFAULT_MAX_BYTES,
+  ): { batch: PartBatch | null; more: boolean } {
+    const { batch, more } = this.tryPull(maxRows, maxBytes);
+    const { partition } = readBatch(this.kernel.memory.view, this.#out);
+    return { batch: batch === null ? null : { ...batch, partition }, more };
+  }
+
   /**
    * As `tryPull`, but leaves the batch where it lies: valid until the operator's next call or, where it keeps its
    * results, until it is destroyed.
@@ -713,7 +723,10 @@ export class Operator {
     this.#run((exports, context) => exports.op_measure(context, this.#handle));
   }
 
-  /** Makes this sort, which has no rows, the leader of others: finds what divides their rows into `parts`. */
+  /**
+   * Makes this sort the leader of others: finds what divides their rows into `parts`. Rows that it has are looked at for
+   * that, else some of the others'.
+   */
   split(sources: readonly Operator[], parts: number): void {
     const { kernel } = this;
     const handles = kernel.allocate(4 * sources.length);
@@ -729,7 +742,10 @@ export class Operator {
     }
   }
 
-  /** Divides the rows of this sort as its leader says, to be read by `takeParts` from then on; false: there is more to do. */
+  /**
+   * Divides the rows of this sort as its leader says, to be read by `takeParts` from then on, or to leave part by part once
+   * its input has ended; false: there is more to do.
+   */
   divideBy(leader: Operator): boolean {
     const status = this.#run((exports, context) =>
       exports.op_divide_by(context, this.#handle, leader.#handle),
@@ -757,7 +773,7 @@ export class Operator {
     return this.kernel.worded(failureError(readFailure(memory, address), memory, this.#context(0)));
   }
 
-  /** Ends an open pull or snapshot. */
+  /** Ends an open pull or snapshot, and the division of a sort that has found no memory for it. */
   release(): void {
     this.#run((exports, context) => exports.op_release(context, this.#handle));
   }

@@ -27,6 +27,11 @@ export interface StateBatch extends BatchData {
   readonly section: number;
 }
 
+/** Rows of one part of a divided sort. */
+export interface PartBatch extends BatchData {
+  readonly partition: number;
+}
+
 /** A batch of a divided state: those of one partition are a state of their own. */
 export interface PartitionedState extends StateBatch {
   readonly partition: number;

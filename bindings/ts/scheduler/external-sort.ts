@@ -1,4 +1,4 @@
-// A sort whose rows leave for files when memory ends, in order, and are merged at the end (spilled-sort.ts).
+// A sort whose rows leave for files when memory ends, and are brought together at the end (spilled-sort.ts).
 //
 // To put rows in order takes memory, too, more than they take themselves where they are narrow. So it is set aside as
 // rows come: a sort that has taken rows can always write them.
