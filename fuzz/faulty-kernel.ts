@@ -7,7 +7,7 @@ import type { OperatorSpec } from "../bindings/ts/kernel/operator.js";
 import type { StateBatch } from "../bindings/ts/kernel/state.js";
 import { type PoolFaults, WorkerPool } from "../bindings/ts/pool/index.js";
 import { refuseSorts } from "../bindings/ts/scheduler/testing-refusal.js";
-import { type Host, SpillFolder, type SpillOptions } from "../bindings/ts/spill/index.js";
+import { type Host, type SpillFaults, SpillFolder, type SpillOptions } from "../bindings/ts/spill/index.js";
 import { MemoryLimitError } from "../bindings/ts/type/error.js";
 import {
   AggregateConfig,
@@ -95,6 +95,7 @@ export class FaultyEngine {
     spillHost,
   }: FaultyEngineOptions): Promise<FaultyEngine> {
     const folder = spill === null ? null : await SpillFolder.open(spill, spillHost);
+    if (folder !== null) Object.assign(folder.faults, SPILL_FAULTS);
     const opening = Kernel.open({ build, budget });
     if (workers === 1) return new FaultyEngine(await opening, null, folder);
     const faults: Writable<PoolFaults> = { spreadRows };
@@ -170,6 +171,8 @@ function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {
 
 /** Rows of a batch of state: few, so that cursors stop in the middle of sections; of what has had many rows it would take long. */
 const STATE_ROWS = 5;
+/** Several batches that a sort writes make ranges of what it writes next. */
+const SPILL_FAULTS: SpillFaults = { batchRows: 2, ranges: 3 };
 const MANY_ROWS = 2000;
 
 /** Calls after which results are asked for, and calls that ask for results, or for the state. */

@@ -93,6 +93,13 @@ export const BUGS = [
     plant: "const first: u64 = <u64>(key.nullsFirst == 0);",
   },
   {
+    name: "what a sort spills leaves under the number of the range before",
+    file: "kernel/operator/sort.ts",
+    find: "if (self.division != 0) store<u32>(out, self.part, <usize>Batch.PARTITION);",
+    plant:
+      "if (self.division != 0) store<u32>(out, self.part - <u32>(self.part != 0), <usize>Batch.PARTITION);",
+  },
+  {
     name: "the largest 128-bit minimum is not kept",
     file: "kernel/aggregate/minmax.ts",
     find: "store<u64>(self.values + ((<usize>group) << 4), neutralOf(Type.I64, least), 8);",

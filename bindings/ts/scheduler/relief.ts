@@ -5,7 +5,7 @@
 // it writes.
 
 import type { Kernel } from "../kernel/index.js";
-import { SpillBytes, SpillFile, type SpillFolder } from "../spill/index.js";
+import { SpillBytes, type SpillFaults, SpillFile, type SpillFolder } from "../spill/index.js";
 import type { Schema } from "../type/data-type.js";
 import { MemoryLimitError } from "../type/error.js";
 
@@ -39,6 +39,10 @@ export class Relief {
     this.kernel = kernel;
     this.#folder = folder;
     this.#keep();
+  }
+
+  get faults(): SpillFaults {
+    return this.#folder.faults;
   }
 
   add(step: Spillable): void {

@@ -22,6 +22,7 @@ let folder: SpillFolder;
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), "millrace-test-"));
   folder = await SpillFolder.open({ directory });
+  Object.assign(folder.faults, { batchRows: BATCH_ROWS, ranges: 3 });
 });
 afterAll(() => {
   folder.close();
@@ -59,15 +60,14 @@ function spilled(
   }
 }
 
-/** So many rows make a run of several batches, in this memory. */
-const FIRST_ROWS = 2000;
-const BUDGET = "1536 KiB";
+/** Rows of a batch: four of them, and more, make ranges. */
+const BATCH_ROWS = 3;
 
 const drawn = fc.array(fc.constantFrom(...CELLS), { minLength: 1, maxLength: 4 }).chain((columns) => {
   const row = fc.tuple(...columns.map(([, cell]) => fc.option(cell)));
   return fc.record({
     types: fc.constant(columns.map(([type]) => type)),
-    first: fc.array(row, { minLength: 8, maxLength: 40 }),
+    first: fc.array(row, { minLength: 4 * BATCH_ROWS, maxLength: 80 }),
     others: fc.array(fc.array(row, { maxLength: 60 }), { minLength: 1, maxLength: 4 }),
     by: drawnOrder(columns.length, 1),
     batchRows: fc.constantFrom(1, 7, 65_536),
@@ -76,7 +76,7 @@ const drawn = fc.array(fc.constantFrom(...CELLS), { minLength: 1, maxLength: 4 }
 });
 
 describe.each(BUILDS)("%s", async (build) => {
-  const kernel = await Kernel.open({ build, budget: BUDGET });
+  const kernel = await Kernel.open({ build, budget: "16 MiB" });
   const { blocks } = kernel;
   afterAll(() => expect(kernel.blocks).toBe(blocks));
 
@@ -105,13 +105,12 @@ describe.each(BUILDS)("%s", async (build) => {
         fc.property(drawn, ({ types, first, others, by, batchRows, failAt }) => {
           const fields = types.map((type, at) => ({ name: `c${at}`, type, nullable: true }));
           const sorted = { schema: { fields }, by, carried: 0 };
-          const many = Array.from({ length: FIRST_ROWS }, (_, at) => first[at % first.length]!);
           left = Number.POSITIVE_INFINITY;
           const before = refused;
-          const got = spilled(kernel, sorted, [many, ...others], batchRows, () => {
+          const got = spilled(kernel, sorted, [first, ...others], batchRows, () => {
             left = failAt ?? left;
           });
-          expect(inOrder(got)).toEqual(inOrder(sortRows([...many, ...others.flat()], by)));
+          expect(inOrder(got)).toEqual(inOrder(sortRows([...first, ...others.flat()], by)));
           survived += refused - before;
         }),
         { numRuns: 150 },

@@ -19,7 +19,7 @@ import { type RowSize, rowSize, type SortedColumns, sortOperatorFor } from "./so
 import { type BatchLimits, bytesToSort, roomToSort, type SortedRun, type SortedRuns } from "./sorted-runs.js";
 import { atWork, drainAsFits, pullAsFits } from "./step.js";
 
-const LEAST_RANGES = 8;
+const LEAST_RANGES = 4;
 /** What the kernel divides rows into at most. */
 const MOST_RANGES = 1024;
 /** What of the budget the rows of a range may take at most, while they are sorted, for later ones to be divided as well. */
@@ -200,8 +200,9 @@ export class SpilledRanges {
 
   /** The end of the ranges from `first` on that fit `room`. */
   #endOf(pieces: readonly (readonly RangePiece[])[], first: number, room: number): number {
+    const most = Math.min(this.#count, first + (this.#relief.faults.ranges ?? this.#count));
     let end = first;
-    for (let bytes = 0; end < this.#count; end++) {
+    for (let bytes = 0; end < most; end++) {
       for (const piece of pieces[end]!) bytes += this.#bytesOf(piece);
       if (bytes > room) break;
     }

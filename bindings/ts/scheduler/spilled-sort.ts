@@ -54,7 +54,8 @@ export class SpilledSort {
     const { rowsSelected, stateBytes, isInOrder } = operator.stats();
     const bytes = Math.floor(this.#relief.kernel.budgetBytes * BATCH_SHARE);
     const fitting = Math.floor(bytes / (stateBytes / Math.max(1, rowsSelected)));
-    const limits = { rows: Math.max(LEAST_BATCH_ROWS, Math.min(fitting, BATCH_ROWS)), bytes };
+    const rows = this.#relief.faults.batchRows ?? Math.max(LEAST_BATCH_ROWS, Math.min(fitting, BATCH_ROWS));
+    const limits = { rows, bytes };
     const runs = new SortedRuns(this.#relief, this.#sorted, limits);
     const written: Written = { file: this.#relief.file(this.#sorted.schema), limits, runs, ranges: null };
     this.#written = written;

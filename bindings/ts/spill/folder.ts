@@ -22,6 +22,14 @@ export interface SpillStats {
   readonly bytes: number;
 }
 
+/** Switches for tests. */
+export interface SpillFaults {
+  /** Rows of a batch that a sort writes. */
+  batchRows?: number | undefined;
+  /** Ranges of its order that are read together at most. */
+  ranges?: number | undefined;
+}
+
 const NAME = /^millrace-(.*)-(\d+)-(\d+)-[0-9a-f]{8}$/;
 /** Clocks are set, and the start of a process is known to some milliseconds. */
 const CLOCK_MS = 2000;
@@ -29,6 +37,7 @@ const CLOCK_MS = 2000;
 export class SpillFolder {
   readonly path: string;
   readonly host: Host;
+  readonly faults: SpillFaults = {};
   #next = 0;
   #bytesWritten = 0;
   #bytesRead = 0;

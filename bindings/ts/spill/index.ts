@@ -2,4 +2,4 @@
 
 export { type Extent, SpillBytes, SpillFile } from "./file.js";
 export { type FileSystem, type Host, nodeHost } from "./file-system.js";
-export { SpillFolder, type SpillOptions, type SpillStats } from "./folder.js";
+export { type SpillFaults, SpillFolder, type SpillOptions, type SpillStats } from "./folder.js";
