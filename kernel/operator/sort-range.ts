@@ -69,8 +69,8 @@ export function rangeNext(context: usize, self: Sort): bool {
     const count = partRows(leader, part);
     if (count == 0) continue;
     const first = gatherPart(self, leader, part, count);
-    orderPart(splitters, changetype<SortOrder>(self.order), self.shown, part, sorterCursor(sorter));
-    sorterTake(context, sorter, first, count);
+    const least = orderPart(splitters, changetype<SortOrder>(self.order), self.shown, part, sorterCursor(sorter));
+    sorterTake(context, sorter, first, count, least);
     return true;
   }
   return false;

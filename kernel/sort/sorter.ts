@@ -123,9 +123,11 @@ export class Sorter {
   plain: u32;
   /** Rows of a stretch that are numbered. */
   numbered: u32;
+  /** What the words of a part that is given (`sorterTake`) are lessened by, as `passShared` answers it. */
+  least: u64;
 }
 
-export const SORTER_SIZE: usize = 136;
+export const SORTER_SIZE: usize = 144;
 
 // @ts-ignore: decorator
 @inline
@@ -224,8 +226,12 @@ export function sorterCursor(sorter: Sorter): usize {
   return sorter.cursor;
 }
 
-/** Makes rows [first, first + count) of the order's store, one at least, the part at hand, and puts them in order. */
-export function sorterTake(context: usize, sorter: Sorter, first: u32, count: u32): void {
+/**
+ * Makes rows [first, first + count) of the order's store, one at least, the part at hand, and puts them in order. `least`: the
+ * bits of the least of them that the cursor stands before, highest first, or none.
+ */
+export function sorterTake(context: usize, sorter: Sorter, first: u32, count: u32, least: u64): void {
+  sorter.least = least;
   sorter.first = first;
   sorter.count = count;
   sorterPrepare(context, sorter);
@@ -517,7 +523,7 @@ export function sorterPrepare(context: usize, sorter: Sorter): void {
   }
   memory.copy(sorter.work, sorter.cursor, CURSOR_SIZE);
   const cursor = changetype<Cursor>(sorter.work);
-  const least = sorter.map == 0 ? 0 : passShared(sorter, cursor);
+  const least = sorter.map == 0 ? sorter.least : passShared(sorter, cursor);
   const deep = sorter.deep != 0 || cursor.key >= order.sortKeys;
   const width = min<u64>(64 - sorter.place, order.width);
   const keys = deep ? order.keyCount : order.sortKeys;

@@ -127,9 +127,10 @@ export function planSplitWord(self: Splitters, order: SortOrder, cursor: usize):
 
 /**
  * Readies an order for the rows of a part, which lie in `rows`: with the ranges of all rows, and the cursor behind the
- * bits that all rows between two splitters share.
+ * bits that all rows between two splitters share. Answers those of the least of them that follow, highest first; 0 where
+ * the cursor has not come so far, or taking them from the rows' would make these hardly shorter.
  */
-export function orderPart(self: Splitters, order: SortOrder, rows: usize, part: u32, cursor: usize): void {
+export function orderPart(self: Splitters, order: SortOrder, rows: usize, part: u32, cursor: usize): u64 {
   orderReset(order, rows);
   memory.copy(order.keys, changetype<SortOrder>(self.order).keys, <usize>self.keys * SORT_KEY_SIZE);
   const all: u64 = self.bits == 64 ? u64.MAX_VALUE : (<u64>1 << self.bits) - 1;
@@ -138,7 +139,10 @@ export function orderPart(self: Splitters, order: SortOrder, rows: usize, part: 
   const high: u64 = part + 1 == self.parts ? all : load<u64>(at);
   const differing: u32 = 64 - <u32>clz<u64>(low ^ high);
   memory.fill(cursor, 0, CURSOR_SIZE);
-  if (differing < self.bits) {
-    planWord(order, changetype<Cursor>(cursor), self.bits - differing, 0, u32.MAX_VALUE, self.keys);
+  const shared: u64 = self.bits - differing;
+  if (shared != 0) {
+    const pieces = planWord(order, changetype<Cursor>(cursor), shared, 0, u32.MAX_VALUE, self.keys);
+    if (plannedBits(order, pieces) != shared) return 0;
   }
+  return differing >= 66 - <u32>clz<u64>(high - low) ? low << <u64>(64 - differing) : 0;
 }
