@@ -42,8 +42,9 @@ export class Sort {
   parts: u32;
   /** `Leader`, 0 where it leads no others. */
   leader: usize;
-  /** Of one that gives a range of what others hold: the handle of what leads them, the next part and the end. `part` also of a divided one whose rows leave: the one at hand. */
+  /** Of one that gives a range of what others hold: the handle of what leads them, the next part and the end. */
   leading: u32;
+  /** Of a divided one whose rows leave: their part. */
   part: u32;
   partEnd: u32;
   /** `RowStore` that the rows of the part at hand lie in. */

@@ -218,6 +218,31 @@ describe("sorts", () => {
     }
   });
 
+  it("rows that come nearly in order, or whose values move on, are hardly written twice", async () => {
+    const plan = t.orderBy("k", "n") as Plan;
+    const { expected, idle, taken } = await inMemory(plan);
+    const byKey = sortRows(rows, [
+      { column: 0, descending: false, nullsFirst: false },
+      { column: 3, descending: false, nullsFirst: false },
+    ]);
+    const jittered = byKey
+      .map((row, at) => ({ row, at: at + ((at * 7919) % 50) }))
+      .sort((a, b) => a.at - b.at)
+      .map(({ row }) => row);
+    const turned = [...jittered.slice(ROWS / 2).reverse(), ...jittered.slice(0, ROWS / 2)];
+    const written = async (given: readonly (readonly Value[])[]) => {
+      const engine = await open(Math.floor(idle + 0.3 * taken));
+      const result = await engine.collect(plan, { t: batchesOf(given, 40) });
+      expect(inOrder(resultRows(result))).toEqual(expected);
+      expectNoFiles(engine);
+      const { bytesWritten } = engine.stats().spill!;
+      await engine.close();
+      return bytesWritten;
+    };
+    const once = await written(byKey);
+    for (const given of [jittered, turned]) expect(await written(given)).toBeLessThan(1.6 * once);
+  });
+
   it("a result that stays in the kernel's memory", async () => {
     const plan = SORTS.texts!;
     const { expected, idle, taken } = await inMemory(plan);
