@@ -171,9 +171,9 @@ function withFaults({ kind, config }: OperatorSpec, bits: number): Uint8Array {
 
 /** Rows of a batch of state: few, so that cursors stop in the middle of sections; of what has had many rows it would take long. */
 const STATE_ROWS = 5;
+const MANY_ROWS = 2000;
 /** Several batches that a sort writes make ranges of what it writes next. */
 const SPILL_FAULTS: SpillFaults = { batchRows: 2, ranges: 3 };
-const MANY_ROWS = 2000;
 
 /** Calls after which results are asked for, and calls that ask for results, or for the state. */
 const ENDS: readonly (string | symbol)[] = ["watermark", "finish", "finishResident"];

@@ -139,8 +139,8 @@ export function orderPart(self: Splitters, order: SortOrder, rows: usize, part: 
   const high: u64 = part + 1 == self.parts ? all : load<u64>(at);
   const differing: u32 = 64 - <u32>clz<u64>(low ^ high);
   memory.fill(cursor, 0, CURSOR_SIZE);
-  const shared: u64 = self.bits - differing;
-  if (shared != 0) {
+  if (differing < self.bits) {
+    const shared: u64 = self.bits - differing;
     const pieces = planWord(order, changetype<Cursor>(cursor), shared, 0, u32.MAX_VALUE, self.keys);
     if (plannedBits(order, pieces) != shared) return 0;
   }

@@ -34,11 +34,15 @@ const LEFT_BYTES = 2 ** 24;
 /** Batches whose first and last rows are pushed together. */
 const BOUNDS = 1024;
 
-/** A batch of a run. */
-export interface Piece {
+/** A batch that was written. */
+export interface Stored {
   readonly file: SpillFile;
   readonly extent: Extent;
   readonly rows: number;
+}
+
+/** A batch of a run. */
+export interface Piece extends Stored {
   /** Its first and its last row. */
   readonly bounds: BatchData;
   /** Rows that have left. */
@@ -85,6 +89,10 @@ export class SortedRuns {
     this.#size = rowSize(this.#numbered.schema);
     this.limits = limits;
     this.#stage = new Stage(relief.kernel);
+  }
+
+  get isEmpty(): boolean {
+    return this.#runs.length === 0;
   }
 
   /** Another run, whose rows come after all before it where the order does not tell. */
@@ -253,7 +261,7 @@ export class SortedRuns {
   }
 
   #bytesOf(piece: Piece): number {
-    return bytesToSort(this.#size, piece);
+    return bytesToSort(this.#size, piece, piece.rows - piece.done);
   }
 
   /** The rows of some batches up to the last one of `last`, in order. */
@@ -333,10 +341,11 @@ export function roomToSort({ freeBytes }: Kernel): number {
   return freeBytes - Math.min(freeBytes * LEFT_SHARE, LEFT_BYTES) - TABLE_BYTES;
 }
 
-/** What the rows of a written batch that have not left take while they are sorted. */
+/** What some rows of a written batch, or all, take while they are sorted. */
 export function bytesToSort(
   { rowBytes, hasTexts }: RowSize,
-  { extent, rows, done }: Pick<Piece, "extent" | "rows" | "done">,
+  { extent, rows }: Stored,
+  some: number = rows,
 ): number {
-  return (rows - done) * (rowBytes + (hasTexts ? extent.bytes / rows : 0));
+  return some * (rowBytes + (hasTexts ? extent.bytes / rows : 0));
 }

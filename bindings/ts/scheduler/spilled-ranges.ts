@@ -10,13 +10,21 @@
 // becomes runs, range by range.
 
 import { END_OF_INPUT, type Operator, Stage } from "../kernel/index.js";
-import type { Extent, SpillFile } from "../spill/index.js";
+import type { SpillFile } from "../spill/index.js";
 import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
 import { concatBatches, sliceRows } from "./rows.js";
 import { type RowSize, rowSize, type SortedColumns, sortOperatorFor } from "./sort.js";
-import { type BatchLimits, bytesToSort, roomToSort, type SortedRun, type SortedRuns } from "./sorted-runs.js";
+import {
+  type BatchLimits,
+  bytesToSort,
+  type Piece,
+  roomToSort,
+  type SortedRun,
+  type SortedRuns,
+  type Stored,
+} from "./sorted-runs.js";
 import { atWork, drainAsFits, pullAsFits } from "./step.js";
 
 const LEAST_RANGES = 4;
@@ -28,11 +36,8 @@ const RANGE_SHARE = 1 / 2;
 const BATCHES = 2;
 
 /** A batch of rows of one range. */
-interface RangePiece {
+interface RangePiece extends Stored {
   readonly range: number;
-  readonly file: SpillFile;
-  readonly extent: Extent;
-  readonly rows: number;
 }
 
 /** A range, and how many of its first rows have left. */
@@ -49,14 +54,10 @@ export class SpilledRanges {
   readonly #count: number;
   /** The least row of each range but the first. */
   readonly #splitters: BatchData;
-  readonly #firstRun: SortedRun;
+  /** The first run. */
+  readonly #first: readonly (Piece & RangePiece)[];
   /** Rows that were divided, each time some were written. */
   readonly #divided: RangePiece[][] = [];
-  /** What was written as runs, after the first. */
-  readonly #runs: SortedRun[] = [];
-  /** All batches but those of later runs, by range; and what their rows take while they are sorted. */
-  readonly #pieces: RangePiece[][];
-  readonly #bytes: Float64Array;
 
   /** Ranges of about as many rows of the first run each; null where it has few batches. */
   static of(relief: Relief, sorted: SortedColumns, run: SortedRun): SpilledRanges | null {
@@ -70,40 +71,32 @@ export class SpilledRanges {
     this.#size = rowSize(sorted.schema);
     this.#stage = new Stage(relief.kernel);
     this.#count = count;
-    this.#firstRun = run;
-    this.#pieces = byRange([], count);
-    this.#bytes = new Float64Array(count);
-    const least: BatchData[] = [];
-    for (const [index, { file, extent, rows, bounds }] of run.entries()) {
-      const range = this.#rangeOf(index);
-      if (range > least.length) least.push(sliceRows(bounds, 0, 1));
-      this.#keep({ range, file, extent, rows });
-    }
-    this.#splitters = concatBatches(sorted.schema, least);
+    this.#first = run.map((piece, index) => ({
+      ...piece,
+      range: Math.floor((index * count) / run.length),
+    }));
+    const least = this.#first.filter(
+      ({ range }, index) => index > 0 && range > this.#first[index - 1]!.range,
+    );
+    this.#splitters = concatBatches(
+      sorted.schema,
+      least.map(({ bounds }) => sliceRows(bounds, 0, 1)),
+    );
   }
 
-  /** The range of a batch of the first run. */
-  #rangeOf(index: number): number {
-    return Math.floor((index * this.#count) / this.#firstRun.length);
+  /** All batches by range. */
+  get #pieces(): RangePiece[][] {
+    return byRange([...this.#first, ...this.#divided.flat()], this.#count);
   }
 
-  #keep(piece: RangePiece): void {
-    this.#pieces[piece.range]!.push(piece);
-    this.#bytes[piece.range]! += this.#bytesOf(piece);
-  }
-
-  #bytesOf(piece: RangePiece): number {
-    return bytesToSort(this.#size, { ...piece, done: 0 });
+  #bytesOf(pieces: readonly RangePiece[]): number {
+    return pieces.reduce((sum, piece) => sum + bytesToSort(this.#size, piece), 0);
   }
 
   /** Whether there are too few for what has been written. */
   get areFew(): boolean {
-    return Math.max(...this.#bytes) > this.#relief.kernel.budgetBytes * RANGE_SHARE;
-  }
-
-  /** Rows that were written in order, as ranges did not do. */
-  add(run: SortedRun): void {
-    this.#runs.push(run);
+    const most = this.#relief.kernel.budgetBytes * RANGE_SHARE;
+    return this.#pieces.some((pieces) => this.#bytesOf(pieces) > most);
   }
 
   /**
@@ -120,9 +113,7 @@ export class SpilledRanges {
     for (const batch of pullAsFits(pull, limits.rows * BATCHES, true)) {
       if (batch !== null) {
         const { partition: range, length: rows } = batch;
-        const piece = { range, file, extent: file.append(batch), rows };
-        pieces.push(piece);
-        this.#keep(piece);
+        pieces.push({ range, file, extent: file.append(batch), rows });
       }
       yield;
     }
@@ -155,11 +146,11 @@ export class SpilledRanges {
   /**
    * All rows in order. Yields an empty batch after each that was read.
    * @param file for rows that are written again
-   * @param runs takes what does not leave by range
+   * @param runs rows that were written in order, as ranges did not do; takes what does not leave by range
    */
   *results(batchRows: number, file: SpillFile, runs: SortedRuns): Generator<BatchData> {
     let left: Place = { range: 0, given: 0 };
-    if (this.#runs.length === 0) left = yield* this.#give(this.#pieces, left, batchRows, false);
+    if (runs.isEmpty) left = yield* this.#give(this.#pieces, left, batchRows, false);
     if (left.range < this.#count) yield* this.#giveRuns(left, batchRows, file, runs);
   }
 
@@ -203,7 +194,7 @@ export class SpilledRanges {
     const most = Math.min(this.#count, first + (this.#relief.faults.ranges ?? this.#count));
     let end = first;
     for (let bytes = 0; end < most; end++) {
-      for (const piece of pieces[end]!) bytes += this.#bytesOf(piece);
+      bytes += this.#bytesOf(pieces[end]!);
       if (bytes > room) break;
     }
     return end;
@@ -233,7 +224,7 @@ export class SpilledRanges {
     file: SpillFile,
     runs: SortedRuns,
   ): Generator<BatchData> {
-    runs.add(this.#firstRun.filter((_, index) => this.#rangeOf(index) >= first));
+    runs.add(this.#first.filter(({ range }) => range >= first));
     for (const pieces of this.#divided) {
       const rows = this.#give(
         byRange(pieces, this.#count),
@@ -243,7 +234,6 @@ export class SpilledRanges {
       );
       runs.add(yield* atWork(runs.write(file, rows), this.#sorted.schema));
     }
-    for (const run of this.#runs) runs.add(run);
     yield* withoutFirst(given, runs.results(batchRows));
   }
 

@@ -68,9 +68,7 @@ export class SpilledSort {
   *#next(operator: Operator, written: Written): Generator<void> {
     const { file, limits, runs, ranges } = written;
     if (ranges?.areFew === false && (yield* ranges.write(operator, file, limits))) return;
-    const run = yield* this.#run(operator, written);
-    if (ranges === null) runs.add(run);
-    else ranges.add(run);
+    runs.add(yield* this.#run(operator, written));
   }
 
   *#run(operator: Operator, { file, limits, runs }: Written) {
