@@ -27,6 +27,7 @@ import type { BatchData } from "../type/column.js";
 import type { Schema } from "../type/data-type.js";
 import { SharedPush } from "./shared-push.js";
 import { type Piece, SharedWork } from "./shared-work.js";
+import { noRows } from "./step.js";
 
 /** Rows from which on dividing them pays: sorting fewer takes 10 ms. */
 const DIVIDE_ROWS = 131_072;
@@ -222,7 +223,7 @@ export class SharedSort {
       while (next < count && this.#ranges.length < ahead) this.#offer(work, next++, count);
       const range = this.#ranges[0]!;
       if (!work.job.isDone(range.number)) {
-        for (const _ of work.help(own)) yield { schema, length: 0, columns: [] };
+        for (const _ of work.help(own)) yield noRows(schema);
         continue;
       }
       // Another thread may have made the memory larger.
@@ -234,7 +235,7 @@ export class SharedSort {
       this.#ranges.shift();
       this.#freeRange(range);
     }
-    for (const _ of work.finish(own)) yield { schema, length: 0, columns: [] };
+    for (const _ of work.finish(own)) yield noRows(schema);
     this.#work = null;
   }
 

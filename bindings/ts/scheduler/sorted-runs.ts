@@ -26,7 +26,7 @@ import {
   TABLE_BYTES,
   withNumbers,
 } from "./sort.js";
-import { atWork, drainAsFits, pullAsFits, pullOf } from "./step.js";
+import { atWork, drainAsFits, noRows, pullAsFits, pullOf } from "./step.js";
 
 /** What of the free memory a stretch leaves, at most: steps behind the sort need some of it. */
 const LEFT_SHARE = 0.5;
@@ -317,7 +317,7 @@ export class SortedRuns {
   }
 
   get #nothing(): BatchData {
-    return { schema: this.#sorted.schema, length: 0, columns: [] };
+    return noRows(this.#sorted.schema);
   }
 
   /** Gives the kernel's memory back. */

@@ -18,7 +18,7 @@ import type { BatchData } from "../type/column.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
 import { owned } from "./rows.js";
-import { atWork, type Pull, pullAsFits } from "./step.js";
+import { atWork, noRows, type Pull, pullAsFits } from "./step.js";
 
 /** Partitions, by the groups of the state that leaves first: so few that a batch of each is worth writing. */
 const PARTS = [
@@ -212,7 +212,7 @@ export class SpilledAggregation {
           const here = Math.ceil((left * this.#parts.length) / ROW_PARTS);
           operator.rowsIn(room, rows, partition, here, waiting - groups + left);
           left = Math.max(0, left - rows);
-          yield { schema: operator.output, length: 0, columns: [] };
+          yield noRows(operator.output);
         }
         waiting -= groups;
       }
@@ -226,7 +226,7 @@ export class SpilledAggregation {
       operator.merge(header);
       for (const { section, extent } of batches) {
         operator.merge({ ...this.#files[section]!.read(extent), section });
-        yield { schema: operator.output, length: 0, columns: [] };
+        yield noRows(operator.output);
       }
     }
   }

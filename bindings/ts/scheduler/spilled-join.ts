@@ -40,7 +40,7 @@ import type { Schema } from "../type/data-type.js";
 import { MemoryLimitError } from "../type/error.js";
 import type { Relief } from "./relief.js";
 import { concatBatches } from "./rows.js";
-import { atWork, drainAsFits, drainOrRelieve, fittingRows, rowBytes } from "./step.js";
+import { atWork, drainAsFits, drainOrRelieve, fittingRows, noRows, rowBytes } from "./step.js";
 
 /** Parts at first, into how many each is divided again, and most cuts of the hash (MAX_PARTS of kernel/operator/partition.ts). */
 const PARTS = 64;
@@ -551,7 +551,7 @@ export class SpilledJoin {
   }
 
   get #nothing(): BatchData {
-    return { schema: this.#stage.schema, length: 0, columns: [] };
+    return noRows(this.#stage.schema);
   }
 }
 

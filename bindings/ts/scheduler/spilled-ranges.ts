@@ -25,7 +25,7 @@ import {
   type SortedRuns,
   type Stored,
 } from "./sorted-runs.js";
-import { atWork, drainAsFits, pullAsFits } from "./step.js";
+import { atWork, drainAsFits, noRows, pullAsFits } from "./step.js";
 
 const LEAST_RANGES = 4;
 /** What the kernel divides rows into at most. */
@@ -207,7 +207,7 @@ export class SpilledRanges {
     try {
       for (const { file, extent, rows } of pieces) {
         operator.push(this.#stage.batch(file.read(extent)), 0, rows);
-        yield { schema, length: 0, columns: [] };
+        yield noRows(schema);
       }
       operator.watermark(END_OF_INPUT);
       if (isLent) operator.lend();

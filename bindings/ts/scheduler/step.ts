@@ -145,13 +145,18 @@ export function* hosted(batches: Iterable<StepBatch>): Generator<BatchData> {
   for (const batch of batches) yield batch instanceof ResidentBatch ? batch.toHost() : batch;
 }
 
+/** What a step yields while it is at work: neither rows nor columns. */
+export function noRows(schema: Schema): BatchData {
+  return { schema, length: 0, columns: [] };
+}
+
 /** An empty batch for each turn of `work`: a step that is still at work. */
 export function* atWork<T>(work: Generator<unknown, T>, schema: Schema): Generator<BatchData, T> {
   try {
     for (;;) {
       const { done, value } = work.next();
       if (done) return value;
-      yield { schema, length: 0, columns: [] };
+      yield noRows(schema);
     }
   } finally {
     // A run that is left here must leave the work, too: it may hold operators.
@@ -195,7 +200,7 @@ export function* drainAsFits(
   isPatient = true,
 ): Generator<BatchData> {
   const pulls = pullAsFits((rows) => operator.tryPull(rows, batchBytes), batchRows, isPatient);
-  for (const batch of pulls) yield batch ?? { schema: operator.output, length: 0, columns: [] };
+  for (const batch of pulls) yield batch ?? noRows(operator.output);
 }
 
 /** Pulls so many rows at most, or gives up after some work: null, and `more` where there may be results still. */
@@ -272,7 +277,7 @@ export function* drainOrRelieve(
       else if (!(yield* atWork(relief.relieve(), operator.output))) throw error;
       continue;
     }
-    yield pulled.batch ?? { schema: operator.output, length: 0, columns: [] };
+    yield pulled.batch ?? noRows(operator.output);
     if (!pulled.more) return;
   }
 }

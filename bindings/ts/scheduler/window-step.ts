@@ -24,7 +24,7 @@ import { lateRows } from "./late-rows.js";
 import { bringsManyGroups, ParallelPush } from "./parallel-push.js";
 import type { Relief } from "./relief.js";
 import type { SpreadPush } from "./spread-push.js";
-import { atWork, drain, labelOf, OperatorStep, restoreOperator, savedOperators } from "./step.js";
+import { atWork, drain, labelOf, noRows, OperatorStep, restoreOperator, savedOperators } from "./step.js";
 import { windowBounds } from "./window-bounds.js";
 
 const KINDS: { readonly [name in WindowName]: WindowKind } = {
@@ -153,7 +153,7 @@ export class WindowStep extends OperatorStep {
     const { schema } = this.#stage;
     for (const hasResults of spread.push(input, start, rows, firstRow)) {
       if (hasResults) yield* this.#results();
-      else yield { schema, length: 0, columns: [] };
+      else yield noRows(schema);
     }
   }
 
