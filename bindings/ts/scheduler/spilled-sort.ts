@@ -67,7 +67,9 @@ export class SpilledSort {
 
   *#next(operator: Operator, written: Written): Generator<void> {
     const { file, limits, runs, ranges } = written;
-    if (ranges?.areFew === false && (yield* ranges.write(operator, file, limits))) return;
+    // Where there are runs besides, ranges have not done, and all rows will be runs at the end.
+    const isRanged = ranges !== null && runs.isEmpty && !ranges.areFew;
+    if (isRanged && (yield* ranges.write(operator, file, limits))) return;
     runs.add(yield* this.#run(operator, written));
   }
 
