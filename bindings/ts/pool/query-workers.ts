@@ -63,9 +63,9 @@ export class QueryWorkers {
     this.#count(job);
   }
 
-  /** The calling thread sleeps until somebody has finished a piece, as `Job.sleep` says. */
-  sleep(job: Job): void {
-    this.#slept(() => job.sleep(job.completed));
+  /** The calling thread sleeps until somebody has finished a piece since `completed` was read, as `Job.sleep` says. */
+  sleep(job: Job, completed: number): void {
+    this.#slept(() => job.sleep(completed));
   }
 
   /** The same until a worker has left, as `Job.sleepUntilLeft` says. */

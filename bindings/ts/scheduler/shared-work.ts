@@ -24,6 +24,11 @@ export class SharedWork {
   readonly #kernel: Kernel;
   readonly #pool: QueryWorkers;
   readonly #failure: SharedWorkOptions["failure"];
+  /**
+   * Pieces that were done before the caller last looked whether there is anything to wait for. To read it only once one
+   * goes to sleep is too late: the last piece may be done by then, and two threads end at the same time more often than not.
+   */
+  #completed = 0;
   #records: number;
 
   constructor(kernel: Kernel, pool: QueryWorkers, { task, handles, ring, failure }: SharedWorkOptions) {
@@ -59,7 +64,7 @@ export class SharedWork {
     const number = this.#pool.faults.leavesPieces ? -1 : job.claim();
     if (number < 0) {
       this.#pool.check(job);
-      this.#pool.sleep(job);
+      this.#pool.sleep(job, this.#completed);
     } else {
       let ms = 0;
       let begin = performance.now();
@@ -78,6 +83,7 @@ export class SharedWork {
       this.#pool.count(ms);
       job.done(number);
     }
+    this.#completed = job.completed;
     yield;
   }
 
