@@ -16,7 +16,7 @@ import { contextRoot, fail, failMemory } from "../memory/context";
 import { regionBlock, regionCut, regionFree } from "../memory/region";
 import { Course } from "../sort/course";
 import { DIVISION_SIZE, Division, divisionDrop, divisionIsDone, divisionStep } from "../sort/division";
-import { CURSOR_SIZE, SortOrder } from "../sort/order";
+import { SortOrder } from "../sort/order";
 import {
   CHUNK_ROWS,
   RowStore,
@@ -30,7 +30,6 @@ import {
 import { sorterBegin, sorterEnd, sorterIsReady, sorterReserve, sorterStep } from "../sort/sorter";
 import { orderJoin, orderJoinBegin, orderJoinEnd, orderMeasure } from "../sort/split-order";
 import {
-  LOOK_UP_BYTES,
   MOST_SPLIT_PARTS,
   SPLITTERS_SIZE,
   Splitters,
@@ -38,6 +37,8 @@ import {
   pickSplitters,
   sampleRows,
   sampleStore,
+  splittersBegin,
+  splittersBytes,
 } from "../sort/splitters";
 import { Operator, handleAt } from "./operator";
 import { sortMakeRoom } from "./sort";
@@ -93,7 +94,7 @@ export function sortSplit(context: usize, operator: usize, handles: usize, count
   const address = regionCut(operator, LEADER_SIZE);
   const splitters = regionCut(operator, SPLITTERS_SIZE);
   const sources = regionBlock(operator, max<usize>(64, (<usize>count) << 3));
-  const words = regionBlock(operator, (<usize>parts << 3) + CURSOR_SIZE + LOOK_UP_BYTES);
+  const words = regionBlock(operator, splittersBytes(parts));
   if (address == 0 || splitters == 0 || sources == 0 || words == 0) {
     regionFree(operator, sources);
     regionFree(operator, words);
@@ -109,12 +110,7 @@ export function sortSplit(context: usize, operator: usize, handles: usize, count
     store<u32>(entry, handle);
     store<u32>(entry, <u32>handleAt(contextRoot(context), handle), 4);
   }
-  const plan = changetype<Splitters>(splitters);
-  plan.parts = parts;
-  plan.order = self.order;
-  plan.rows = self.spare;
-  plan.words = words;
-  plan.lookUp = words + (<usize>parts << 3) + CURSOR_SIZE;
+  splittersBegin(changetype<Splitters>(splitters), words, parts, self.order, self.spare);
   if (!findSplitters(context, operator, self, leader)) {
     storeClear(rowsOf(self));
     storeClear(changetype<RowStore>(self.spare));
@@ -142,7 +138,8 @@ function checkSource(context: usize, operator: usize, handle: u32): i32 {
 /** Puts a sample of all sources, or the rows that are there, in order, takes every so many of them, and makes their words. */
 function findSplitters(context: usize, operator: usize, self: Sort, leader: Leader): bool {
   const splitters = leaderSplitters(leader);
-  if (rowsOf(self).rows == 0 && !takeSample(context, operator, self, leader)) return false;
+  splitters.given = rowsOf(self).rows == 0 ? 0 : 1;
+  if (splitters.given == 0 && !takeSample(context, operator, self, leader)) return false;
   const sorter = sorterOf(self);
   if (rowsOf(self).rows != 0) {
     if (!sorterBegin(sorter, operator, self.order, self.rows, Course.NONE)) return false;
@@ -196,7 +193,7 @@ function joinOrders(context: usize, operator: usize, self: Sort, leader: Leader)
   orderJoinEnd(order, keys, rowsOf(self));
   regionFree(operator, samples);
   splitters.keys = keys;
-  packSplitters(splitters, splitters.words + ((<usize>splitters.parts) << 3));
+  packSplitters(splitters);
   return true;
 }
 

@@ -20,11 +20,10 @@ import {
   storeMoved,
   storeNextToMove,
 } from "./row-store";
+import { PartMap, partMapFind } from "./part-map";
 import { MOST_SPLIT_PARTS, Splitters, planSplitWord } from "./splitters";
 
 const BLOCK_ROWS: u32 = 4096;
-/** Splitters that words share their highest bits with, at most, where these are looked up: else they are searched for. */
-const MOST_STEPS: u32 = 4;
 const WIDEST: u32 = 16;
 
 const enum Phase {
@@ -105,13 +104,15 @@ export function divisionStep(self: Division, region: usize, order: SortOrder, sp
 function begin(self: Division, region: usize, order: SortOrder, splitters: Splitters): bool {
   const tables: usize = (MOST_SPLIT_PARTS + 1) * 8;
   const starts = regionBlock(region, tables);
-  const digits = regionBlock(region, ((<usize>BLOCK_ROWS) << 3) + (<usize>changetype<RowStore>(order.store).rows << 1));
+  // Parts are found of four words at a time, and of what lies behind the last ones: words of before.
+  const digits = regionBlock(region, ((<usize>BLOCK_ROWS) << 3) + (<usize>(changetype<RowStore>(order.store).rows + 3) << 1));
   if (starts == 0 || digits == 0) {
     regionFree(region, starts);
     regionFree(region, digits);
     return false;
   }
   memory.fill(starts, 0, tables);
+  memory.fill(digits, 0, <usize>BLOCK_ROWS << 3);
   self.starts = starts;
   self.numbers = starts + (MOST_SPLIT_PARTS + 1) * 4;
   self.words = digits;
@@ -132,96 +133,102 @@ function find(self: Division, order: SortOrder, splitters: Splitters): void {
     const count = min(BLOCK_ROWS, some - start);
     packRows(order, self.pieces, row + start, count, self.words, NO_NUMBER);
     const digits = self.digits + ((<usize>(row + start)) << 1);
-    if (!isOnePart(splitters, self.words, digits, count)) findParts(splitters, self.words, digits, count);
-    if (splitters.complete == 0) compareEqual(order, splitters, self.words, digits, row + start, count);
-    countParts(self, digits, count);
+    if (splitters.map != 0) partMapFind(changetype<PartMap>(splitters.map), self.words, count, digits, self.starts);
+    else findBySplitters(self, order, splitters, digits, row + start, count);
+    if (self.falls == 0) noteFalls(self, digits, count);
   }
   self.done += some;
 }
 
-/** Whether all words lie between the same two splitters, as blocks of input in order do: their part is written then. */
-function isOnePart(splitters: Splitters, words: usize, digits: usize, count: u32): bool {
-  if (count < 2) return false;
-  let low = load<u64>(words);
-  let high = low;
+function findBySplitters(
+  self: Division,
+  order: SortOrder,
+  splitters: Splitters,
+  digits: usize,
+  row: u32,
+  count: u32,
+): void {
+  const isEqual = !areOnePart(splitters, self.words, digits, count) && findParts(splitters, self.words, digits, count);
+  if (isEqual && splitters.complete == 0) compareEqual(order, splitters, self.words, digits, row, count);
+  const end = digits + ((<usize>count) << 1);
+  for (let at = digits; at < end; at += 2) {
+    const slot = self.starts + ((<usize>load<u16>(at)) << 2);
+    store<u32>(slot, load<u32>(slot) + 1);
+  }
+}
+
+/** Whether all words lie between the same two splitters, and none is one, as in blocks of input in order: their part is written then. */
+function areOnePart(splitters: Splitters, words: usize, digits: usize, count: u32): bool {
   const end = words + ((<usize>count) << 3);
-  // The last row of a block in no order mostly tells.
   findParts(splitters, words, digits, 1);
-  findParts(splitters, end - 8, digits + 2, 1);
-  const part = load<u16>(digits);
-  if (load<u16>(digits, 2) != part) return false;
+  const part = <u32>load<u16>(digits);
+  // The last row of a block in no order mostly tells.
+  let low = load<u64>(end - 8);
+  let high = low;
+  if (!lieIn(splitters, part, low, high)) return false;
   for (let at = words; at < end; at += 8) {
     low = min<u64>(low, load<u64>(at));
     high = max<u64>(high, load<u64>(at));
   }
-  const table = splitters.words - 8;
-  if (part != 0 && low < load<u64>(table + ((<usize>part) << 3))) return false;
-  if (<u32>part + 1 < splitters.parts && high >= load<u64>(table + ((<usize>part + 1) << 3))) return false;
-  for (let digit = digits; digit < digits + ((<usize>count) << 1); digit += 2) store<u16>(digit, part);
+  if (!lieIn(splitters, part, low, high)) return false;
+  for (let digit = digits; digit < digits + ((<usize>count) << 1); digit += 2) store<u16>(digit, <u16>part);
   return true;
 }
 
-/** For each word the number of splitters whose words are not above it. */
-function findParts(splitters: Splitters, words: usize, digits: usize, count: u32): void {
-  if (splitters.steps <= MOST_STEPS) lookUpParts(splitters, words, digits, count);
-  else searchParts(splitters, words, digits, count);
+/** Whether words from `low` to `high` lie between the splitters at both ends of a part. */
+function lieIn(splitters: Splitters, part: u32, low: u64, high: u64): bool {
+  const table = splitters.words + ((<usize>part) << 3);
+  return (part == 0 || low > load<u64>(table - 8)) && (part + 1 == splitters.parts || high < load<u64>(table));
 }
 
 /**
- * By their highest bits, and a comparison for each splitter that may share them: half the time of a search where values
- * are spread. A word that is as great as can be counts the end of the table, too, and what lies behind it.
+ * For each word, and up to three behind them, the number of splitters whose words are not above it: those below all words with
+ * its highest bits, and of the ones that share these what halving finds, four words at a time, as each waits for its loads (a
+ * word at a time took twice as long). Whether a word is a splitter's, too.
  */
-function lookUpParts(splitters: Splitters, words: usize, digits: usize, count: u32): void {
+function findParts(splitters: Splitters, words: usize, digits: usize, count: u32): bool {
   const table = splitters.words;
   const lookUp = splitters.lookUp;
-  const shift = <u64>splitters.shift;
-  const steps = splitters.steps;
-  const last = splitters.parts - 1;
+  const shift: u64 = splitters.shift;
+  const first: usize = (<usize>splitters.half) << 3;
+  // A word that is as great as can be counts the end of the table, too, and what lies behind it.
+  const last = table + ((<usize>splitters.parts - 1) << 3);
   const end = words + ((<usize>count) << 3);
-  for (let at = words, digit = digits; at < end; at += 8, digit += 2) {
-    const word = load<u64>(at);
-    let part = <u32>load<u16>(lookUp + (<usize>(word >> shift) << 1));
-    for (let step: u32 = 0; step < steps; step++) part += <u32>(load<u64>(table + ((<usize>part) << 3)) <= word);
-    store<u16>(digit, <u16>min(part, last));
-  }
-}
-
-/** By halves, four words at a time, as each waits for its loads. */
-function searchParts(splitters: Splitters, words: usize, digits: usize, count: u32): void {
-  const table = splitters.words - 8;
-  const first: usize = (<usize>splitters.parts) << 2;
-  const end = words + ((<usize>count) << 3);
-  const fours = words + ((<usize>(count & ~3)) << 3);
-  let at = words;
-  let digit = digits;
-  for (; at < fours; at += 32) {
+  let equal: u32 = 0;
+  for (let at = words, digit = digits; at < end; at += 32, digit += 8) {
     const word0 = load<u64>(at);
     const word1 = load<u64>(at, 8);
     const word2 = load<u64>(at, 16);
     const word3 = load<u64>(at, 24);
-    let place0 = table;
-    let place1 = table;
-    let place2 = table;
-    let place3 = table;
+    let place0 = table + placeOf(lookUp, word0 >> shift);
+    let place1 = table + placeOf(lookUp, word1 >> shift);
+    let place2 = table + placeOf(lookUp, word2 >> shift);
+    let place3 = table + placeOf(lookUp, word3 >> shift);
     for (let half = first; half >= 8; half >>= 1) {
-      place0 += load<u64>(place0 + half) <= word0 ? half : 0;
-      place1 += load<u64>(place1 + half) <= word1 ? half : 0;
-      place2 += load<u64>(place2 + half) <= word2 ? half : 0;
-      place3 += load<u64>(place3 + half) <= word3 ? half : 0;
+      place0 += load<u64>(place0 + half - 8) <= word0 ? half : 0;
+      place1 += load<u64>(place1 + half - 8) <= word1 ? half : 0;
+      place2 += load<u64>(place2 + half - 8) <= word2 ? half : 0;
+      place3 += load<u64>(place3 + half - 8) <= word3 ? half : 0;
     }
+    place0 = min(place0, last);
+    place1 = min(place1, last);
+    place2 = min(place2, last);
+    place3 = min(place3, last);
     store<u16>(digit, <u16>((place0 - table) >> 3));
     store<u16>(digit, <u16>((place1 - table) >> 3), 2);
     store<u16>(digit, <u16>((place2 - table) >> 3), 4);
     store<u16>(digit, <u16>((place3 - table) >> 3), 6);
-    digit += 8;
+    equal |= <u32>(load<u64>(place0 - 8) == word0) | <u32>(load<u64>(place1 - 8) == word1);
+    equal |= <u32>(load<u64>(place2 - 8) == word2) | <u32>(load<u64>(place3 - 8) == word3);
   }
-  for (; at < end; at += 8) {
-    const word = load<u64>(at);
-    let place = table;
-    for (let half = first; half >= 8; half >>= 1) place += load<u64>(place + half) <= word ? half : 0;
-    store<u16>(digit, <u16>((place - table) >> 3));
-    digit += 2;
-  }
+  return equal != 0;
+}
+
+/** Behind the words' begin, that of the splitters whose highest bits have a value. */
+// @ts-ignore: decorator
+@inline
+function placeOf(lookUp: usize, value: u64): usize {
+  return (<usize>load<u16>(lookUp + (<usize>value << 1))) << 3;
 }
 
 /** Rows whose word is that of splitters: as many of those as are not above the row count, not all. */
@@ -263,8 +270,7 @@ function wordsBelow(table: usize, count: u32, word: u64): u32 {
   return low;
 }
 
-function countParts(self: Division, digits: usize, count: u32): void {
-  const counts = self.starts;
+function noteFalls(self: Division, digits: usize, count: u32): void {
   let last = self.last;
   let falls: u32 = 0;
   const end = digits + ((<usize>count) << 1);
@@ -272,11 +278,9 @@ function countParts(self: Division, digits: usize, count: u32): void {
     const part = <u32>load<u16>(at);
     falls |= <u32>(part < last);
     last = part;
-    const slot = counts + ((<usize>part) << 2);
-    store<u32>(slot, load<u32>(slot) + 1);
   }
   self.last = last;
-  self.falls |= falls;
+  self.falls = falls;
 }
 
 /** Counts become the rows at which parts begin. */

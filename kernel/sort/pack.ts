@@ -101,6 +101,26 @@ export function plannedBits(order: SortOrder, pieces: u32): u64 {
   return first.place + first.bits - pieceAt(order, pieces - 1).place;
 }
 
+/** The greatest word of so many bits. */
+// @ts-ignore: decorator
+@inline
+export function greatest(bits: u32): u64 {
+  return bits == 64 ? u64.MAX_VALUE : (<u64>1 << bits) - 1;
+}
+
+/**
+ * Moves the cursor past those of the first `bits` bits of the order, of columns before `keys`, that all rows share whose bits lie
+ * between `low` and `high`. Answers the bits of `low` that follow, highest first: words may be lessened by these; 0 where that
+ * would hardly make them shorter, or the cursor has not come past all.
+ */
+export function passShared(order: SortOrder, cursor: Cursor, bits: u32, keys: u32, low: u64, high: u64): u64 {
+  const differing = min<u32>(bits, 64 - <u32>clz<u64>(low ^ high));
+  const shared: u64 = bits - differing;
+  const pieces = planWord(order, cursor, shared, 0, u32.MAX_VALUE, keys);
+  if (plannedBits(order, pieces) != shared) return 0;
+  return differing >= 66 - <u32>clz<u64>(high - low) ? low << <u64>(64 - differing) : 0;
+}
+
 /** For words without row numbers. */
 export const NO_NUMBER: u32 = 0xffffffff;
 

@@ -257,6 +257,23 @@ describe.each(BUILDS)("shared sorts, %s build", async (build) => {
     }
   });
 
+  test("integers all over their range, and floats of all exponents: parts are even", () => {
+    const query: Query = { types: [int64, float64], by: [ascending(0)] };
+    const byFloats: Query = { ...query, by: [ascending(1)] };
+    const rows = Array.from({ length: 8192 }, (_, row): Value[] => {
+      const mixed = Math.imul(row, 0x9e3779b1) >>> 0;
+      return [BigInt(mixed) * 2n ** 31n - 2n ** 62n, ((mixed * 77) % 2 ** 32) / 2 ** 31 - 1];
+    });
+    for (const by of [query, byFloats]) {
+      const sources = dealt(kernel, by, rows, [0, 1, 1, 2]);
+      const batches = [...ranges(kernel, by, sources, { parts: 16, each: 1 }, 65536)];
+      for (const source of sources) source.destroy();
+      expect(bits(rowsOf(batches))).toEqual(bits(expected(by, rows)));
+      expect(batches.length).toBeGreaterThan(12);
+      expect(Math.max(...batches.map(({ length }) => length))).toBeLessThan(4 * 512);
+    }
+  });
+
   test("texts that begin alike in all sorts, in some, and only nulls in one", () => {
     const query: Query = { types: [utf8, int32], by: [ascending(0)] };
     const long = "https://example.com/a/rather/long/path/";

@@ -24,7 +24,7 @@
 import { regionBlock, regionFree } from "../memory/region";
 import { Course } from "./course";
 import { CURSOR_SIZE, Cursor, SortOrder, orderKey, orderReset } from "./order";
-import { NO_NUMBER, packRows, planWord, plannedBits } from "./pack";
+import { NO_NUMBER, packRows, passShared, planWord, plannedBits } from "./pack";
 import {
   PartMap,
   SLOT_BITS,
@@ -32,8 +32,8 @@ import {
   partMapBytes,
   partMapFill,
   partMapFind,
+  partMapLast,
   partMapLeast,
-  partMapShared,
 } from "./part-map";
 import { sortWords } from "./radix";
 import {
@@ -55,8 +55,7 @@ const WHOLE_ROWS: u32 = 32768;
 /** Parts are made for so many rows on average: their words and values take half of a second-level cache. */
 const PART_ROWS: u32 = 16384;
 const MOST_DIGIT_BITS: u32 = 10;
-/** Parts of as many digits, and more where a map makes them. */
-const MOST_PARTS: usize = 1544;
+const MOST_PARTS: usize = 1 << MOST_DIGIT_BITS;
 /** Rows of a stretch of rows that come in order. */
 const STRETCH_ROWS: u32 = 32768;
 const BLOCK_ROWS: u32 = 4096;
@@ -523,7 +522,13 @@ export function sorterPrepare(context: usize, sorter: Sorter): void {
   }
   memory.copy(sorter.work, sorter.cursor, CURSOR_SIZE);
   const cursor = changetype<Cursor>(sorter.work);
-  const least = sorter.map == 0 ? sorter.least : passShared(sorter, cursor);
+  let least = sorter.least;
+  if (sorter.map != 0) {
+    const map = changetype<PartMap>(sorter.map);
+    const part = sorter.next - 1;
+    const last = partMapLast(map, part, sorter.keyBits);
+    least = passShared(order, cursor, sorter.keyBits, order.keyCount, partMapLeast(map, part), last);
+  }
   const deep = sorter.deep != 0 || cursor.key >= order.sortKeys;
   const width = min<u64>(64 - sorter.place, order.width);
   const keys = deep ? order.keyCount : order.sortKeys;
@@ -537,20 +542,6 @@ export function sorterPrepare(context: usize, sorter: Sorter): void {
   const tied = resolveTies(context, order, sorter.words, sorter.other, count, sorter.place, cursor, 0);
   sorter.plain = inOrder && tied == 0 ? 1 : 0;
   if (<u64>tied * TIED_SHARE > <u64>count) sorter.deep = 1;
-}
-
-/**
- * Moves the cursor past the bits that all words of the part at hand share, and answers those of the least of them that
- * follow, highest first; 0 where it has not come past all.
- */
-function passShared(sorter: Sorter, cursor: Cursor): u64 {
-  const order = orderOf(sorter);
-  const map = changetype<PartMap>(sorter.map);
-  const part = sorter.next - 1;
-  const shared = partMapShared(map, part, sorter.keyBits);
-  const pieces = planWord(order, cursor, shared, 0, u32.MAX_VALUE, order.keyCount);
-  if (plannedBits(order, pieces) != shared || shared == sorter.keyBits) return 0;
-  return partMapLeast(map, part) << <u64>(64 - sorter.keyBits + shared);
 }
 
 /** Takes `least` from each word: what differs then is as low as it can be, however high a bit the part lies across. */
