@@ -44,6 +44,11 @@ export class KernelMemory {
     this.#look();
   }
 
+  /** The same as far as anybody has allocated, whose work is over. */
+  reachAll(): void {
+    this.reach(this.#root(Root.HEAP_TOP));
+  }
+
   #look(): void {
     this.#buffer = this.memory.buffer;
     const length = Math.min(this.#buffer.byteLength, ADDRESSABLE);

@@ -118,7 +118,7 @@ export class SharedMap {
     const { operator, order } = offered.place;
     const { kernel, take } = this.#options;
     // Another thread may have made the memory larger.
-    kernel.memory.reach(Number.POSITIVE_INFINITY);
+    kernel.memory.reachAll();
     const status = kernel.memory.view.getInt32(order + STATUS, true);
     yield* take(operator, status > 0, offered);
     this.#offered.shift();

@@ -148,7 +148,7 @@ export class SharedResults {
       }
       offered.shift();
       // Another thread may have made the memory larger.
-      this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
+      this.#kernel.memory.reachAll();
       const { operator, address } = next.order;
       const { view } = this.#kernel.memory;
       const more = view.getInt32(address + PullOrder.STATUS, true) === Status.HAS_MORE;

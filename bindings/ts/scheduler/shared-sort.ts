@@ -227,7 +227,7 @@ export class SharedSort {
         continue;
       }
       // Another thread may have made the memory larger.
-      this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
+      this.#kernel.memory.reachAll();
       const more = this.#hasMore(range);
       const batch = range.target.taken();
       if (batch !== null) yield batch;

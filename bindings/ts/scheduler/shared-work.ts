@@ -113,7 +113,7 @@ export class SharedWork {
       this.#pool.sleepUntilLeft(job);
       yield;
     }
-    this.#kernel.memory.reach(Number.POSITIVE_INFINITY);
+    this.#kernel.memory.reachAll();
     this.free();
   }
 

@@ -212,7 +212,7 @@ export class SpreadPush {
     this.#isAlone ||= this.#others.some((other) => this.#staysAlone?.(other) ?? false);
     for (const other of this.#others) yield* this.#first.absorb(other);
     // They may have made the memory larger.
-    this.#first.kernel.memory.reach(Number.POSITIVE_INFINITY);
+    this.#first.kernel.memory.reachAll();
     this.#isSpread = false;
   }
 
