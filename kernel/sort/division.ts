@@ -8,6 +8,7 @@ import { regionBlock, regionFree } from "../memory/region";
 import { compareRows } from "./compare";
 import { SORT_KEY_SIZE, SortOrder } from "./order";
 import { NO_NUMBER, packRows } from "./pack";
+import { PartMap, partMapFind } from "./part-map";
 import {
   CHUNK_MASK,
   CHUNK_ROWS,
@@ -20,7 +21,6 @@ import {
   storeMoved,
   storeNextToMove,
 } from "./row-store";
-import { PartMap, partMapFind } from "./part-map";
 import { MOST_SPLIT_PARTS, Splitters, planSplitWord } from "./splitters";
 
 const BLOCK_ROWS: u32 = 4096;
@@ -104,7 +104,7 @@ export function divisionStep(self: Division, region: usize, order: SortOrder, sp
 function begin(self: Division, region: usize, order: SortOrder, splitters: Splitters): bool {
   const tables: usize = (MOST_SPLIT_PARTS + 1) * 8;
   const starts = regionBlock(region, tables);
-  // Parts are found of four words at a time, and of what lies behind the last ones: words of before.
+  // Parts are found of four words at a time, also of what lies behind the last ones: words of before, or none.
   const digits = regionBlock(region, ((<usize>BLOCK_ROWS) << 3) + (<usize>(changetype<RowStore>(order.store).rows + 3) << 1));
   if (starts == 0 || digits == 0) {
     regionFree(region, starts);
@@ -112,7 +112,6 @@ function begin(self: Division, region: usize, order: SortOrder, splitters: Split
     return false;
   }
   memory.fill(starts, 0, tables);
-  memory.fill(digits, 0, <usize>BLOCK_ROWS << 3);
   self.starts = starts;
   self.numbers = starts + (MOST_SPLIT_PARTS + 1) * 4;
   self.words = digits;
@@ -120,6 +119,7 @@ function begin(self: Division, region: usize, order: SortOrder, splitters: Split
   const shared = changetype<SortOrder>(splitters.order);
   memory.copy(order.keys, shared.keys, <usize>order.keyCount * SORT_KEY_SIZE);
   self.pieces = planSplitWord(splitters, order, self.words);
+  memory.fill(self.words, 0, <usize>BLOCK_ROWS << 3);
   self.phase = Phase.FIND;
   return true;
 }

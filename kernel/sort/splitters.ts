@@ -64,9 +64,9 @@ export class Splitters {
 
 export const SPLITTERS_SIZE: usize = 48;
 
-/** Bytes of the words, and of a map, or u16 for each value of the highest bits. */
+/** Bytes of the words, and of a map, which are more than those of a u16 for each value of the highest bits. */
 export function splittersBytes(parts: u32): usize {
-  return ((<usize>parts) << 4) + max<usize>(partMapBytes(parts), (1 << LOOK_UP_BITS) << 1);
+  return ((<usize>parts) << 4) + partMapBytes(parts);
 }
 
 /** Begins at a block of so many bytes. */
