@@ -270,6 +270,7 @@ function wordsBelow(table: usize, count: u32, word: u64): u32 {
   return low;
 }
 
+/** Whether a row's part is below that of the row before. */
 function noteFalls(self: Division, digits: usize, count: u32): void {
   let last = self.last;
   let falls: u32 = 0;

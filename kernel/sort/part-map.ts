@@ -111,17 +111,19 @@ function setBound(map: PartMap, part: u32, slot: u32, cut: u32, cuts: u32): void
   store<u64>(boundOf(map, part), map.low + (<u64>slot << shift) + distance);
 }
 
+/** The part of a word, `low` and `high` being those of the map. */
 // @ts-ignore: decorator
 @inline
-function partAt(slots: usize, shift: u64, word: u64): u32 {
-  const entry = load<u32>(slots + (<usize>(word >> shift) << 2));
-  const distance = <u32>((word << (64 - shift)) >> (64 - DISTANCE_BITS));
+function partAt(slots: usize, shift: u64, low: u64, high: u64, word: u64): u32 {
+  const offset = min<u64>(max<u64>(word, low), high) - low;
+  const entry = load<u32>(slots + (<usize>(offset >> shift) << 2));
+  const distance = <u32>((offset << (64 - shift)) >> (64 - DISTANCE_BITS));
   return (entry & 0xffff) + ((distance * (entry >> 16) + <u32>HALF) >> 16);
 }
 
 /** The part of a word. */
 export function partMapAt(map: PartMap, word: u64): u32 {
-  return partAt(slotsOf(map), map.shift, min<u64>(max<u64>(word, map.low), map.high) - map.low);
+  return partAt(slotsOf(map), map.shift, map.low, map.high, word);
 }
 
 /** Writes the u16 part of each word to `digits`, and adds it to the u32 counts. */
@@ -132,7 +134,7 @@ export function partMapFind(map: PartMap, words: usize, count: u32, digits: usiz
   const shift = <u64>map.shift;
   const end = words + ((<usize>count) << 3);
   for (let at = words; at < end; at += 8) {
-    const part = partAt(slots, shift, min<u64>(max<u64>(load<u64>(at), low), high) - low);
+    const part = partAt(slots, shift, low, high, load<u64>(at));
     store<u16>(digits, <u16>part);
     digits += 2;
     const slot = counts + ((<usize>part) << 2);

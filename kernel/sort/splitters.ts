@@ -204,9 +204,8 @@ export function orderPart(self: Splitters, order: SortOrder, rows: usize, part: 
   orderReset(order, rows);
   memory.copy(order.keys, changetype<SortOrder>(self.order).keys, <usize>self.keys * SORT_KEY_SIZE);
   memory.fill(cursor, 0, CURSOR_SIZE);
-  const at = self.words + ((<usize>part) << 3);
-  let low: u64 = part == 0 ? 0 : load<u64>(at - 8);
-  let high: u64 = part + 1 == self.parts ? greatest(self.bits) : load<u64>(at) - self.complete;
+  let low: u64 = part == 0 ? 0 : splitterWord(self, part - 1);
+  let high: u64 = part + 1 == self.parts ? greatest(self.bits) : splitterWord(self, part) - self.complete;
   if (self.map != 0) {
     low = partMapLeast(changetype<PartMap>(self.map), part);
     high = partMapLast(changetype<PartMap>(self.map), part, self.bits);
